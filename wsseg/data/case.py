@@ -1,0 +1,32 @@
+"""Who was scanned, which files there are, and what is known without a pixel label."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan of a cohort. Nothing is read before it is asked for.
+
+    A tag is True (present), False (absent) or None (unknown).
+    """
+
+    name: str
+    patient: str
+    image: Path
+    site: str = ""
+    split: str = ""  # "train", "test", or "" where the cohort does not say
+    masks: Mapping[str, Path] = field(default_factory=dict)  # by name; none where unlabelled
+    mask_values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # default: all but 0
+    tags: Mapping[str, bool | None] = field(default_factory=dict)  # by class
+    slice_tags: Mapping[int, Mapping[str, bool | None]] = field(default_factory=dict)
+    frame: int | None = None  # of a file that stacks unrelated slices, the one that is this case
+
+    def tag(self, name: str, slice_index: int) -> bool | None:
+        """Return what is known of class `name` in a slice, counted as in the file (from 0).
+
+        The slice's own tag, where it has one; else the case's.
+        """
+        tags = self.slice_tags.get(slice_index, {})
+        return tags[name] if name in tags else self.tags.get(name)

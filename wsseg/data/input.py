@@ -1,0 +1,40 @@
+"""What a network sees: the grid that scans are brought to, and how voxels are normalised."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
+
+from wsseg.component import Component
+
+
+class Thick(Component):
+    """Along z, scans with thin slices are brought to thicker ones (Wu 2020, section III-A).
+
+    Smoothed before with a Gaussian of `smoothing` times the new spacing (the authors' code: 0.25,
+    and thinner_than_mm: 2).
+    """
+
+    thinner_than_mm: PositiveFloat = 4
+    to_mm: PositiveFloat = 5
+    smoothing: Annotated[float, Field(ge=0)] = 0.25
+
+
+class Input(Component):
+    """The window of slices, its grid and its normalisation: (x - offset) / scale."""
+
+    slices: PositiveInt = 7
+    size: PositiveInt = 256  # pixels, both ways
+    thick: Thick | None = Thick()  # null: z as it is
+    mask: str | None = None  # the region outside which `fill` is put
+    fill: FiniteFloat = -1024
+    clip: tuple[FiniteFloat, FiniteFloat] | None = None
+    offset: FiniteFloat = 0
+    scale: PositiveFloat = 1
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.slices % 2 == 0:
+            raise ValueError(f"slices is {self.slices}; an odd number has a middle slice")
+        if self.clip is not None and self.clip[0] >= self.clip[1]:
+            raise ValueError(f"clip is {list(self.clip)}; it goes from low to high")
+        return self

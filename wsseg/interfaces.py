@@ -1,0 +1,41 @@
+"""The three choices a recipe makes: what pixels say, what to believe, what to train."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Self
+
+from torch import nn
+
+from wsseg.component import Component
+from wsseg.evidence import Batch, Evidence, Probability
+
+
+class Prior(Component):
+    """phi: what a pixel's own value says about its class. 1/2 means "no opinion"."""
+
+    @abstractmethod
+    def __call__(self, batch: Batch) -> Probability:
+        """Judge the middle slice without asking the network."""
+
+    def fit(self, batches: Iterable[Batch]) -> Self:
+        """Return this prior with its constants learnt from images and tags; by default, itself.
+
+        Called once before a stage, with the cohort's slices as they are: not augmented, not balanced.
+        """
+        return self
+
+
+class EStep(Component):
+    """Turns evidence into the targets y that the next M-step trains on."""
+
+    @abstractmethod
+    def __call__(self, evidence: Evidence) -> Probability:
+        """Return y, hard or soft, and 0 outside `evidence.batch.support`."""
+
+
+class Backbone(Component):
+    """The blueprint of a network. The module it builds is all that ever learns."""
+
+    @abstractmethod
+    def build(self, slices: int, classes: int) -> nn.Module:
+        """Return a new module from (B, slices, H, W), normalised, to (B, classes, H, W) logits."""
