@@ -68,3 +68,10 @@ def fingerprint(value: Any) -> str:
     """Return a digest of JSON-like `value` that does not depend on the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def cache_folder() -> Path:
+    """Return where prepared data is kept: $WSSEG_CACHE, or wsseg/ in the user's cache folder."""
+    if named := os.environ.get("WSSEG_CACHE"):
+        return Path(named).expanduser().resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "wsseg"

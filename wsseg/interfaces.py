@@ -1,10 +1,10 @@
-"""The three choices a recipe makes: what pixels say, what to believe, what to train."""
+"""The choices a recipe makes: what pixels say, what to believe, what to train, what to minimise."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Self
 
-from torch import nn
+from torch import Tensor, nn
 
 from wsseg.component import Component
 from wsseg.evidence import Batch, Evidence, Probability
@@ -17,10 +17,11 @@ class Prior(Component):
     def __call__(self, batch: Batch) -> Probability:
         """Judge the middle slice without asking the network."""
 
-    def fit(self, batches: Iterable[Batch]) -> Self:
+    def fit(self, batches: Iterable[Batch]) -> Self:  # noqa: ARG002 - for those that learn
         """Return this prior with its constants learnt from images and tags; by default, itself.
 
-        Called once before a stage, with the cohort's slices as they are: not augmented, not balanced.
+        Called once before a stage, with the cohort's slices as they are: not augmented, not
+        balanced.
         """
         return self
 
@@ -39,3 +40,11 @@ class Backbone(Component):
     @abstractmethod
     def build(self, slices: int, classes: int) -> nn.Module:
         """Return a new module from (B, slices, H, W), normalised, to (B, classes, H, W) logits."""
+
+
+class PixelLoss(Component):
+    """What the M-step minimises: how far the network's probabilities are from the targets."""
+
+    @abstractmethod
+    def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:
+        """Return a scalar; only pixels of `region`, (B, 1, H, W) bool, count."""
