@@ -1,10 +1,27 @@
 """What every choice in a recipe is."""
 
+import inspect
 from abc import ABC
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    model_validator,
+)
+
+from wsseg.errors import known_words
+
+
+class KeyProblemError(ValueError):
+    """Something is wrong with one key of a component; `keys` is the way to it from there."""
+
+    def __init__(self, keys: tuple[str, ...], problem: str) -> None:
+        super().__init__(problem)
+        self.keys = keys
 
 
 class Component(BaseModel, ABC):
@@ -18,7 +35,17 @@ class Component(BaseModel, ABC):
         cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
     ) -> Self:
         """Build `{use: name, ...}`, also inside another component, with the validating registry."""
-        if isinstance(value, Mapping) and "use" in value and info.context is not None:
+        if inspect.isabstract(cls) and not isinstance(value, cls):
+            if not (isinstance(value, Mapping) and "use" in value and info.context is not None):
+                names = info.context.names(cls) if info.context is not None else []
+                raise ValueError(
+                    f"{value!r} names no {cls.__name__}; write {{use: NAME}}; "
+                    + known_words(str(value), names)
+                )
             made: Self = info.context.make(cls, **value)
             return made
+        if isinstance(value, Mapping):
+            for key in value:
+                if key not in cls.model_fields:
+                    raise KeyProblemError((str(key),), f"unknown key; {known_words(key, cls.model_fields)}")
         return handler(value)

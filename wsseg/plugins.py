@@ -1,23 +1,35 @@
 """Finds installed plugins, and says plainly which of them could not be used."""
 
-import difflib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
-from typing import TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import pluggy
 
 from wsseg import builtin, hookspecs
 from wsseg.component import Component
-from wsseg.interfaces import Backbone, EStep, Prior
+from wsseg.data.cohort import Cohort
+from wsseg.data.regions import Region
+from wsseg.errors import InputError, known_words
+from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior
+from wsseg.metrics import Metric, Score
 
 C = TypeVar("C", bound=Component)
+Kind: TypeAlias = type[Component] | type[Path]
 
-HOOKS: dict[str, type[Component]] = {
-    "wsseg_priors": Prior,
-    "wsseg_esteps": EStep,
-    "wsseg_backbones": Backbone,
+HOOKS: dict[str, tuple[Kind, ...]] = {
+    "wsseg_priors": (Prior,),
+    "wsseg_esteps": (EStep,),
+    "wsseg_backbones": (Backbone,),
+    "wsseg_losses": (PixelLoss,),
+    "wsseg_regions": (Region,),
+    "wsseg_cohorts": (Cohort,),
+    "wsseg_metrics": (Metric, Score),
+    "wsseg_recipes": (Path,),
 }
 
 
@@ -25,8 +37,27 @@ class PluginError(Exception):
     """A plugin broke its side of the bargain."""
 
 
-class UnknownComponentError(LookupError):
+class UnknownComponentError(InputError, ValueError):
     """A recipe names a component that no loaded plugin offers."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One part of a plugin, and where it came from."""
+
+    name: str
+    kind: Kind
+    part: Any  # a class of `kind`, or a recipe's path
+    plugin: str
+    distribution: str
+
+    @property
+    def summary(self) -> str:
+        """The first line that its author wrote about it."""
+        if isinstance(self.part, Path):
+            first = self.part.read_text(encoding="utf-8").partition("\n")[0]
+            return first.lstrip("# ") if first.startswith("#") else ""
+        return (self.part.__doc__ or "").strip().partition("\n")[0]
 
 
 @dataclass(frozen=True)
@@ -34,6 +65,7 @@ class Failure:
     """A plugin that was found but not used, and why."""
 
     plugin: str
+    distribution: str
     error: Exception
 
     def __str__(self) -> str:
@@ -42,61 +74,104 @@ class Failure:
 
 @dataclass
 class Registry:
-    """Every component that is installed, by interface and name."""
+    """Everything that is installed, by kind and name."""
 
-    offers: dict[type[Component], dict[str, type[Component]]] = field(default_factory=dict)
+    offers: dict[tuple[Kind, str], Offer] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
-    def add(self, plugin: str, module: ModuleType) -> None:
+    def add(self, plugin: str, distribution: str, module: ModuleType) -> None:
         """Take all that `module` offers, or nothing of it if any part is wrong."""
+        version = getattr(module, "WSSEG_API_VERSION", hookspecs.API_VERSION)
+        if version != hookspecs.API_VERSION:
+            raise PluginError(
+                f"made for plugin API {version}; this wsseg has {hookspecs.API_VERSION}"
+            )
         manager = pluggy.PluginManager("wsseg")
         manager.add_hookspecs(hookspecs)
         manager.register(module, name=plugin)
         manager.check_pending()
-        offered = {
-            kind: _merge(kind, self.offers.get(kind, {}), getattr(manager.hook, hook)())
-            for hook, kind in HOOKS.items()
-        }
-        self.offers |= offered
+        taken = dict(self.offers)
+        for hook, kinds in HOOKS.items():
+            for offered in getattr(manager.hook, hook)():
+                for offer in _offers(offered, kinds, plugin, distribution):
+                    _add(taken, offer)
+        self.offers = taken
+
+    def names(self, kind: Kind) -> list[str]:
+        """List the names that a recipe can use for a kind of part."""
+        return sorted(name for offered, name in self.offers if offered is kind)
+
+    def find(self, kind: Kind, name: str) -> Any:
+        """Return the class (for recipes: the path) that goes by `name`."""
+        if offer := self.offers.get((kind, name)):
+            return offer.part
+        noun = "recipe" if kind is Path else kind.__name__
+        lines = [f"no {noun} is called {name!r}; {known_words(name, self.names(kind))}"]
+        lines += [f"plugin not loaded: {failure}" for failure in self.failures]
+        raise UnknownComponentError("\n  ".join(lines))
 
     def make(self, kind: type[C], use: str, **parameters: object) -> C:
-        """Build what a recipe writes as { use = "hard", threshold = 1.0 }."""
-        if use not in self.offers[kind]:
-            raise UnknownComponentError(self._unknown(kind, use))
-        return cast(type[C], self.offers[kind][use]).model_validate(parameters)
+        """Build what a recipe writes as {use: hard, ...}."""
+        part = cast("type[C]", self.find(kind, str(use)))
+        return part.model_validate(parameters, context=self)
 
-    def _unknown(self, kind: type[Component], name: str) -> str:
-        known = sorted(self.offers[kind])
-        close = difflib.get_close_matches(name, known, n=1)
-        lines = [f"no {kind.__name__} is called {name!r}; installed: {', '.join(known) or 'none'}"]
-        lines += [f"did you mean {close[0]!r}?"] if close else []
-        lines += [f"plugin not loaded: {failure}" for failure in self.failures]
-        return "\n  ".join(lines)
+    def describe(self, component: Component) -> dict[str, Any]:
+        """Return what a recipe would write for `component`: the inverse of `make`."""
+        names = {id(offer.part): name for (_, name), offer in self.offers.items()}
+        fields = {key: self._plain(getattr(component, key)) for key in type(component).model_fields}
+        use = names.get(id(type(component)))
+        return fields if use is None else {"use": use, **fields}
+
+    def _plain(self, value: object) -> Any:
+        if isinstance(value, Component):
+            return self.describe(value)
+        if isinstance(value, Mapping):
+            return {str(key): self._plain(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._plain(each) for each in value]
+        return str(value) if isinstance(value, Path) else value
 
 
-def discover() -> Registry:
-    """Load every installed plugin; one that fails does not take the others down."""
-    registry = Registry()
-    registry.add("wsseg", builtin)
+@cache
+def registry() -> Registry:
+    """Load every installed plugin once; one that fails does not take the others down."""
+    found = Registry()
+    found.add("wsseg", "wsseg", builtin)
     for entry_point in metadata.entry_points(group="wsseg"):
         plugin = f"{entry_point.name} = {entry_point.value}"
+        distribution = f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "?"
         try:
-            registry.add(plugin, entry_point.load())
+            found.add(plugin, distribution, entry_point.load())
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            registry.failures.append(Failure(plugin, error))
-    return registry
+            found.failures.append(Failure(plugin, distribution, error))
+    return found
 
 
-def _merge(
-    kind: type[Component],
-    taken: dict[str, type[Component]],
-    results: list[dict[str, type[Component]]],
-) -> dict[str, type[Component]]:
-    merged = dict(taken)
-    for name, offer in (item for result in results for item in result.items()):
-        if name in merged:
-            raise PluginError(f"{name!r} is already offered by {merged[name].__module__}")
-        if not (isinstance(offer, type) and issubclass(offer, kind)):
-            raise PluginError(f"{name!r} is {offer!r}, not a subclass of {kind.__name__}")
-        merged[name] = offer
-    return merged
+def make(kind: type[C], use: str, **parameters: object) -> C:
+    """Build a component by the name that recipes use, from all that is installed."""
+    return registry().make(kind, use, **parameters)
+
+
+def _offers(
+    offered: Mapping[str, Any], kinds: tuple[Kind, ...], plugin: str, distribution: str
+) -> Iterator[Offer]:
+    for name, part in offered.items():
+        kind = next((kind for kind in kinds if _is_a(part, kind)), None)
+        if kind is None:
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise PluginError(f"{name!r} is {part!r}, not a {wanted}")
+        yield Offer(name, kind, part, plugin, distribution)
+
+
+def _is_a(part: object, kind: Kind) -> bool:
+    if kind is Path:
+        return isinstance(part, Path)
+    return isinstance(part, type) and issubclass(part, kind)
+
+
+def _add(taken: dict[tuple[Kind, str], Offer], offer: Offer) -> None:
+    if other := taken.get((offer.kind, offer.name)):
+        raise PluginError(
+            f"{offer.name!r} is offered by {other.plugin} ({other.distribution}) already"
+        )
+    taken[offer.kind, offer.name] = offer

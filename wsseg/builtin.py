@@ -1,0 +1,46 @@
+"""The parts that ship with wsseg, offered through the same hooks as anybody's."""
+
+from wsseg.data.cohort import Cohort, Table
+from wsseg.data.regions import Everything, FileRegion, Nonzero, Region
+from wsseg.esteps import AdaptEM, HardEM, Scheduled, SoftEM
+from wsseg.hookspecs import hookimpl
+from wsseg.interfaces import Backbone, EStep, PixelLoss
+from wsseg.losses import BatchDice, SmoothDice
+from wsseg.metrics import Dice, Metric, Rates, Score, Share, SurfaceDistance, VolumeError
+from wsseg.smp_backbone import Smp
+
+
+@hookimpl
+def wsseg_esteps() -> dict[str, type[EStep]]:
+    return {"hard": HardEM, "soft": SoftEM, "adapt": AdaptEM, "scheduled": Scheduled}
+
+
+@hookimpl
+def wsseg_backbones() -> dict[str, type[Backbone]]:
+    return {"smp": Smp}
+
+
+@hookimpl
+def wsseg_losses() -> dict[str, type[PixelLoss]]:
+    return {"smooth-dice": SmoothDice, "batch-dice": BatchDice}
+
+
+@hookimpl
+def wsseg_regions() -> dict[str, type[Region]]:
+    return {"file": FileRegion, "everything": Everything, "nonzero": Nonzero}
+
+
+@hookimpl
+def wsseg_cohorts() -> dict[str, type[Cohort]]:
+    return {"table": Table}
+
+
+@hookimpl
+def wsseg_metrics() -> dict[str, type[Metric] | type[Score]]:
+    return {
+        "dice": Dice,
+        "rates": Rates,
+        "hd95": SurfaceDistance,
+        "volume": VolumeError,
+        "share": Share,
+    }

@@ -1,0 +1,180 @@
+"""Recipes: all that determines a run but the files, validated whole before any file is read."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, FiniteFloat, NonNegativeInt, ValidationError, model_validator
+
+from wsseg.component import Component, KeyProblemError
+from wsseg.data.cohort import Cohort
+from wsseg.data.input import Input
+from wsseg.data.regions import FileRegion, Region
+from wsseg.errors import InputError, known_words
+from wsseg.metrics import Dice, Metric, Rates, Score, SurfaceDistance, VolumeError
+from wsseg.plugins import UnknownComponentError, registry
+from wsseg.settings import Key, Settings, parse_assignment, read_settings
+from wsseg.stages import AnyStage, Learning, MasksStage
+
+MOST_PROBLEMS = 5  # shown of one recipe; mending these may mend the rest
+
+
+class Recipe(Component):
+    """What pixels say, what to believe, what to train, on whom, and what to measure."""
+
+    cohort: Cohort
+    test: Cohort | None = None  # null: the cases that the cohort, or a fold, marks as test
+    input: Input = Input()
+    regions: dict[str, Region] = {}
+    stages: Annotated[dict[str, AnyStage], Field(min_length=1)]
+    metrics: dict[str, Metric] = {
+        "dice": Dice(),
+        "rates": Rates(),
+        "hd95": SurfaceDistance(),
+        "volume": VolumeError(),
+    }
+    scores: dict[str, Score] = {}
+    seed: NonNegativeInt = 0
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    window: tuple[FiniteFloat, FiniteFloat] = (-1350, 150)  # black and white in figures
+
+    @property
+    def classes(self) -> list[str]:
+        """All classes, in the stages' order: class k is k + 1 in a predicted mask."""
+        return [name for stage in self.stages.values() for name in stage.classes]
+
+    @model_validator(mode="after")
+    def _names_meet(self) -> Self:
+        if self.input.mask is not None:
+            self._known(("input", "mask"), self.input.mask, list(self.regions))
+        for i, (name, stage) in enumerate(self.stages.items()):
+            earlier = list(self.stages)[:i]
+            if name in self.regions:
+                raise KeyProblemError(("stages", name), "is the name of a region too")
+            for key in ("region", "region_in_training"):
+                if (region := getattr(stage, key, None)) is not None:
+                    self._known(("stages", name, key), region, [*self.regions, *earlier])
+                    self._hidden(("stages", name, key), region)
+            if isinstance(stage, Learning) and stage.start is not None:
+                learnt = [each for each in earlier if isinstance(self.stages[each], Learning)]
+                self._known(("stages", name, "start"), stage.start, learnt)
+        repeated = {each for each in self.classes if self.classes.count(each) > 1}
+        if repeated:
+            raise KeyProblemError(("stages",), f"more than one stage has class {min(repeated)!r}")
+        return self
+
+    def _known(self, key: tuple[str, ...], name: str, known: Sequence[str]) -> None:
+        if name not in known:
+            raise KeyProblemError(key, f"nothing is called {name!r}; {known_words(name, known)}")
+
+    def _hidden(self, key: tuple[str, ...], name: str) -> None:
+        """The label firewall: no weak stage works inside a mask of its own classes."""
+        stage, region = self.stages[key[1]], self.regions.get(name)
+        if (
+            isinstance(region, FileRegion)
+            and region.mask in stage.classes
+            and not isinstance(stage, MasksStage)
+        ):
+            raise KeyProblemError(
+                key, f"region {name!r} is the true mask of {region.mask!r}, which this stage must not see"
+            )
+
+
+def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by its name ("covid/phi2") or from a file, with changes "a.b.c=VALUE" on top.
+
+    Raises:
+        InputError: What is wrong with it, by file, line and key, and what would be right.
+    """
+    return check_recipe(recipe_settings(source, changes))
+
+
+def recipe_settings(source: str | Path, changes: Sequence[str] = ()) -> Settings:
+    """Return a recipe's settings with all that it extends, and the changes, merged in."""
+    settings = _extended(_find(str(source), Path()), ())
+    for change in changes:
+        settings = settings.merged(parse_assignment(change))
+    return settings
+
+
+def check_recipe(settings: Settings) -> Recipe:
+    """Build the recipe that `settings` describe.
+
+    Raises:
+        InputError: See `load_recipe`.
+    """
+    try:
+        return Recipe.model_validate(settings.values, context=registry())
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        lines = [_explain(problem, settings) for problem in problems[:MOST_PROBLEMS]]
+        if more := len(problems) - MOST_PROBLEMS:
+            lines += [f"and {more} more problems"] if more > 0 else []
+        raise InputError("\n".join(lines)) from None
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Return a recipe as YAML, every default written out."""
+    return yaml.safe_dump(
+        registry().describe(recipe), sort_keys=False, allow_unicode=True, default_flow_style=None
+    )
+
+
+def _find(source: str, beside: Path) -> Path:
+    """Resolve a recipe's name, or its path relative to `beside`."""
+    if source.endswith((".yaml", ".yml")):
+        return beside / source
+    try:
+        found: Path = registry().find(Path, source)
+    except UnknownComponentError as error:
+        raise InputError(f"{error}\n  (a file's name ends in .yaml)") from None
+    return found
+
+
+def _extended(path: Path, below: tuple[Path, ...]) -> Settings:
+    here = path.resolve()
+    if here in below:
+        circle = " → ".join(each.name for each in (*below[below.index(here) :], here))
+        raise InputError(f"{path}: extends itself: {circle}")
+    own = read_settings(path)
+    parent = own.values.pop("extends", None)
+    if parent is None:
+        return own
+    if not isinstance(parent, str):
+        raise InputError(f"{own.place(('extends',))}: extends: name one recipe, not {parent!r}")
+    try:
+        found = _find(parent, path.parent)
+    except InputError as error:
+        raise InputError(f"{own.place(('extends',))}: extends: {error}") from None
+    return _extended(found, (*below, here)).merged(own)
+
+
+def _explain(problem: Mapping[str, Any], settings: Settings) -> str:
+    """Say one of pydantic's problems in the file's own terms: place, key, what came, what is wanted."""
+    error = problem.get("ctx", {}).get("error")
+    extra = error.keys if isinstance(error, KeyProblemError) else ()
+    key = _written(problem["loc"], settings.values) + extra
+    place = settings.place(key)
+    if problem["type"] == "missing":
+        text = "is missing"
+    elif error is not None:
+        text = str(error)
+    else:
+        text = f"{problem['msg'].lower()}, not {problem['input']!r}"
+    name = ".".join(str(part) for part in key)
+    return f"{place + ': ' if place else ''}{name}: {text}" if name else f"{place or 'recipe'}: {text}"
+
+
+def _written(loc: Key, values: Any) -> Key:
+    """Drop the parts of pydantic's location that nobody wrote: union members and tags."""
+    key: Key = ()
+    for i, part in enumerate(loc):
+        if isinstance(values, dict) and part in values:
+            values = values[part]  # type: ignore[index]
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            values = values[part]
+        elif i < len(loc) - 1 or not isinstance(values, dict):
+            continue
+        key = (*key, part)
+    return key
