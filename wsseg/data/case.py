@@ -18,10 +18,12 @@ class Case:
     site: str = ""
     split: str = ""  # "train", "test", or "" where the cohort does not say
     masks: Mapping[str, Path] = field(default_factory=dict)  # by name; none where unlabelled
-    mask_values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # default: all but 0
+    mask_values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # default: 1 (or 255)
+    mask_labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # all a file may hold
     tags: Mapping[str, bool | None] = field(default_factory=dict)  # by class
     slice_tags: Mapping[int, Mapping[str, bool | None]] = field(default_factory=dict)
     frame: int | None = None  # of a file that stacks unrelated slices, the one that is this case
+    axes: str = ""  # what the files' axes run towards ("LPS"), where their affine cannot be trusted
 
     def tag(self, name: str, slice_index: int) -> bool | None:
         """Return what is known of class `name` in a slice, counted as in the file (from 0).

@@ -1,6 +1,6 @@
 """What a network sees: the grid that scans are brought to, and how voxels are normalised."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -24,6 +24,7 @@ class Input(Component):
 
     slices: PositiveInt = 7
     size: PositiveInt = 256  # pixels, both ways
+    unit: Literal["HU", "any"] = "any"  # HU: refuse images that cannot be CT
     thick: Thick | None = Thick()  # null: z as it is
     mask: str | None = None  # the region outside which `fill` is put
     fill: FiniteFloat = -1024

@@ -1,13 +1,16 @@
 """Where lesions can be."""
 
 from abc import abstractmethod
+from pathlib import Path
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from wsseg.component import Component
 from wsseg.data.case import Case
-from wsseg.data.volume import Volume
+from wsseg.data.volume import Volume, read_case_mask
 
 
 class Region(Component):
@@ -16,3 +19,40 @@ class Region(Component):
     @abstractmethod
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:
         """Return a mask of `volume.voxels`' shape; empty where nothing was found."""
+
+    def files(self, case: Case) -> tuple[Path, ...]:  # noqa: ARG002 - for those that read
+        """Name the files it reads besides the image; by default none."""
+        return ()
+
+
+@final
+class FileRegion(Region):
+    """The case's own mask file of that name, such as lungs that somebody segmented."""
+
+    mask: str
+
+    def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:
+        """Read the mask; raise `InputError`, naming the case, where it has none."""
+        return read_case_mask(case, self.mask, volume.grid)
+
+    def files(self, case: Case) -> tuple[Path, ...]:
+        """Name the mask's file."""
+        return (case.masks[self.mask],) if self.mask in case.masks else ()
+
+
+@final
+class Everything(Region):
+    """Every voxel."""
+
+    def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
+        """Return a mask that is true everywhere."""
+        return np.ones(volume.voxels.shape, np.bool_)
+
+
+@final
+class Nonzero(Region):
+    """Voxels other than 0, with what they enclose in a slice: the brain in skull-stripped MRI."""
+
+    def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
+        """Return the mask, its holes filled slice by slice."""
+        return np.stack([ndimage.binary_fill_holes(image != 0) for image in volume.voxels])

@@ -1,27 +1,249 @@
 """Scans in memory: voxels as a radiologist looks at them, and the file's own grid to go back."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, TypeVar
 
+import nibabel as nib
 import numpy as np
+from nibabel import orientations
+from nibabel.affines import voxel_sizes
 from numpy.typing import NDArray
+
+from wsseg.data.case import Case
+from wsseg.data.nifti import open_nifti, read_array, write_nifti
+from wsseg.errors import InputError, known_words
+
+CANONICAL = orientations.axcodes2ornt("SPL")  # what the axes of (Z, H, W) run towards
+BINARY: tuple[set[int], ...] = ({0, 1}, {0, 255})
+BEYOND_THE_SCANNER_HU = -1100  # files put less than air outside the field of view
+HIGHEST_MINIMUM_HU = -50  # air is -1000 and fat -100: some voxel of a CT is below this
+LEAST_RANGE_HU = 100
+EIGHT_BIT = 300  # the highest value of an 8-bit picture, with what resampling adds to 255
+SAME_PLACE_VOXELS = 0.1  # how far a mask may lie from its image: rounding in the header
+
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a file's voxels lie: its array's shape, and its affine to RAS millimetres."""
+    """Where a file's voxels lie: its array's shape, and its affine to RAS millimetres.
+
+    `axes` overrules the affine where that is known to be wrong: what the array's axes run
+    towards, such as "LPS" (to the patient's left, back and head).
+    """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]  # (4, 4)
+    axes: str = ""
+
+    def to_canonical(self, array: NDArray[T]) -> NDArray[T]:
+        """Turn an array of the file into (Z, H, W)."""
+        turned: NDArray[T] = orientations.apply_orientation(array, self._turn)
+        return np.ascontiguousarray(turned)
+
+    def to_file(self, voxels: NDArray[T]) -> NDArray[T]:
+        """Turn (Z, H, W) into an array of the file."""
+        back = orientations.ornt_transform(CANONICAL, self._orientation)
+        turned: NDArray[T] = orientations.apply_orientation(voxels, back)
+        return turned
+
+    @property
+    def canonical_shape(self) -> tuple[int, int, int]:
+        """The shape of (Z, H, W)."""
+        z, row, column = (self.shape[axis] for axis in self._file_axes)
+        return z, row, column
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distance of neighbouring voxels along (z, row, column)."""
+        z, row, column = (float(voxel_sizes(self.affine)[axis]) for axis in self._file_axes)
+        return z, row, column
+
+    def slice_in_file(self, z: int) -> int:
+        """Return the number in the file of canonical slice `z`, both counted from 0."""
+        runs_down = self._turn[self._file_axes[0], 1] < 0
+        return self.canonical_shape[0] - 1 - z if runs_down else z
+
+    def shift_mm(self, other: "Grid") -> float:
+        """Return how far apart the corners of two canonical grids of one shape are, at most."""
+        corners = np.array([(*c, 1) for c in product(*((0, n - 1) for n in self.canonical_shape))])
+        apart = corners @ (self._canonical_affine - other._canonical_affine).T  # noqa: SLF001
+        return float(np.sqrt((apart[:, :3] ** 2).sum(axis=1)).max())
+
+    @property
+    def _orientation(self) -> NDArray[np.float64]:
+        if self.axes:
+            return np.asarray(orientations.axcodes2ornt(self.axes))
+        return np.asarray(orientations.io_orientation(self.affine))
+
+    @property
+    def _turn(self) -> NDArray[np.float64]:
+        return np.asarray(orientations.ornt_transform(self._orientation, CANONICAL))
+
+    @property
+    def _file_axes(self) -> list[int]:
+        """The file's axis of each of z, row and column."""
+        return [int(axis) for axis in np.argsort(self._turn[:, 0])]
+
+    @property
+    def _canonical_affine(self) -> NDArray[np.float64]:
+        back = orientations.inv_ornt_aff(self._turn, self.shape)
+        return np.asarray(self.affine @ back)
 
 
 @dataclass(frozen=True)
 class Volume:
-    """Voxels (Z, H, W): z from feet to head, rows from front to back, columns from the patient's right to left."""
+    """Voxels (Z, H, W): z from feet to head, rows from front to back, columns from right to left.
 
-    voxels: NDArray[np.generic]
+    Right and left are the patient's, so that a slice looks as in radiology.
+    """
+
+    voxels: NDArray[Any]  # int16, or float32 where that would lose something
     grid: Grid  # of the file it came from
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distance of neighbouring voxels along (z, row, column)."""
-        raise NotImplementedError
+        return self.grid.spacing_mm
+
+
+def read_grid(path: Path, frame: int | None = None, axes: str = "") -> Grid:
+    """Read where a NIfTI file's voxels lie, from its header alone."""
+    return _grid(open_nifti(path), frame, axes)
+
+
+def read_volume(path: Path, frame: int | None = None, axes: str = "") -> Volume:
+    """Read a NIfTI file; of one that stacks unrelated slices, `frame` picks one.
+
+    Raises `InputError`, naming the file, for whatever is not one finite number a voxel in 3-D
+    at a known place.
+    """
+    image = open_nifti(path)
+    array = read_array(path, image, frame)
+    grid = _grid(image, frame, axes)
+    return Volume(grid.to_canonical(array), grid)
+
+
+def _grid(image: nib.Nifti1Image, frame: int | None, axes: str) -> Grid:
+    x, y, z = image.shape[:3]
+    affine = np.array(image.affine, dtype=np.float64)
+    if frame is None:
+        return Grid((x, y, z), affine, axes)
+    affine[:, 3] += affine[:, 2] * frame
+    return Grid((x, y, 1), affine, axes)
+
+
+def read_mask(
+    path: Path,
+    like: Grid,
+    values: tuple[int, ...] | None = None,
+    frame: int | None = None,
+    known: Collection[int] | None = None,
+) -> NDArray[np.bool_]:
+    """Read where a label image on the grid of its scan has one of `values`, (Z, H, W).
+
+    Without `values` it is a mask of 0 and 1 (or 255). `known` are all labels the file may hold;
+    with `values` and without `known`, others are other structures and not asked about.
+    """
+    labels = read_volume(path, frame, like.axes)
+    _check_place(path, labels.grid, like)
+    _check_labels(path, labels.voxels, values, known)
+    return labels.voxels != 0 if values is None else np.isin(labels.voxels, values)
+
+
+def write_mask(path: Path, voxels: NDArray[np.uint8], grid: Grid) -> None:
+    """Write (Z, H, W) labels as NIfTI on the file's own grid, whole or not at all."""
+    write_nifti(path, grid.to_file(voxels), grid.affine)
+
+
+def read_case_grid(case: Case) -> Grid:
+    """Read where a case's voxels lie."""
+    with naming(case):
+        return read_grid(case.image, case.frame, case.axes)
+
+
+def read_case(case: Case) -> Volume:
+    """Read a case's image."""
+    with naming(case):
+        return read_volume(case.image, case.frame, case.axes)
+
+
+def read_case_mask(case: Case, name: str, like: Grid) -> NDArray[np.bool_]:
+    """Read a case's mask `name`, (Z, H, W), on the grid of its image."""
+    values, known = case.mask_values.get(name), case.mask_labels.get(name)
+    with naming(case):
+        if name not in case.masks:
+            raise InputError(f"has no mask {name!r}; {known_words(name, case.masks)}")
+        return read_mask(case.masks[name], like, values, case.frame, known)
+
+
+@contextmanager
+def naming(case: Case) -> Iterator[None]:
+    """Put the case's name before an error of its files."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"case {case.name}: {error}") from error
+
+
+def check_hu(volume: Volume, name: str) -> None:
+    """Raise `InputError` unless the voxels of `name` can be Hounsfield units.
+
+    A normalised image, an 8-bit picture and a CT without its intercept are told apart.
+    """
+    seen = volume.voxels[volume.voxels >= BEYOND_THE_SCANNER_HU]
+    lowest, highest = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
+    if lowest < HIGHEST_MINIMUM_HU and highest - lowest > LEAST_RANGE_HU:
+        return
+    if highest - lowest <= LEAST_RANGE_HU:
+        looks = "a normalised or nearly constant image. Give the scan as it came from the scanner"
+    elif highest <= EIGHT_BIT:
+        looks = "an 8-bit picture. Give the scan itself, or HU computed from the picture's window"
+    else:
+        looks = "CT without its rescale intercept. Add it, most often -1024, to every voxel"
+    raise InputError(
+        f"{name}: is not in HU: its values go from {lowest:g} to {highest:g}, like {looks}."
+    )
+
+
+def _check_place(path: Path, mask: Grid, image: Grid) -> None:
+    if mask.canonical_shape != image.canonical_shape:
+        raise InputError(
+            f"{path}: its shape is {mask.shape}, its image's {image.shape}. "
+            "Resample the mask to the image's grid (nearest neighbour)."
+        )
+    shift = mask.shift_mm(image)
+    if shift > SAME_PLACE_VOXELS * min(image.spacing_mm):
+        raise InputError(
+            f"{path}: lies up to {shift:.3g} mm from its image: their affines differ. "
+            "Resample the mask to the image's grid, or give both the same affine."
+        )
+
+
+def _check_labels(
+    path: Path,
+    voxels: NDArray[Any],
+    values: tuple[int, ...] | None,
+    known: Collection[int] | None,
+) -> None:
+    held = {float(label) for label in np.unique(voxels)}
+    if known is not None:
+        if strange := held - set(known):
+            raise InputError(
+                f"{path}: has {_listed(strange)}; possible: {', '.join(map(str, sorted(known)))}"
+            )
+    elif values is None and not any(held <= binary for binary in BINARY):
+        raise InputError(
+            f"{path}: has {_listed(held - {0, 1})}; a mask has 0 and 1 (or 0 and 255). "
+            "Or say which labels count, with the cohort's mask_values."
+        )
+
+
+def _listed(labels: Collection[float]) -> str:
+    first = sorted(labels)[:5]
+    dots = ", …" if len(labels) > len(first) else ""
+    return f"unknown labels {', '.join(f'{label:g}' for label in first)}{dots}"

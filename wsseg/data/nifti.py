@@ -1,0 +1,160 @@
+"""NIfTI files, opened with suspicion: whatever is wrong is one clear error that names the file."""
+
+import math
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from wsseg.errors import InputError
+from wsseg.files import written_whole
+
+SPACING_MM = (0.01, 100.0)  # between neighbouring voxels: anything else is a wrong header
+GZIP_RATIO = 1100  # deflate cannot shrink data further than 1032 times
+SINGULAR = 1e-3  # volume of the cell that three unit axes span
+DIMENSIONS = 3
+INT16 = np.iinfo(np.int16)
+
+
+def open_nifti(path: Path) -> nib.Nifti1Image:
+    """Read a file's header and check all that can be checked before its voxels are read."""
+    _check_file(path)
+    with _named_errors(path):
+        image = nib.load(path)
+    if not isinstance(image, nib.Nifti1Image):
+        raise InputError(f"{path}: is {type(image).__name__}, not NIfTI (.nii, .nii.gz)")
+    _check_kind(path, image)
+    _check_affine(path, image.affine)
+    return image
+
+
+def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> NDArray[Any]:
+    """Return the voxels, (X, Y, Z), in the file's own order: int16 where that loses nothing.
+
+    Else float32. Of a file that stacks unrelated slices, `frame` picks one: (X, Y, 1).
+    """
+    shape = image.shape[:3]
+    if frame is not None and not 0 <= frame < shape[2]:
+        raise InputError(f"{path}: has no frame {frame}; its frames are 0 to {shape[2] - 1}")
+    _check_size(path, image, frames=shape[2] if frame is None else 1)
+    proxy: Any = image.dataobj
+    with _named_errors(path):
+        if frame is None:
+            raw, slope, inter = proxy.get_unscaled().reshape(shape), proxy.slope, proxy.inter
+        else:
+            raw, slope, inter = proxy[:, :, frame : frame + 1].reshape((*shape[:2], 1)), 1.0, 0.0
+        return _compact(path, np.asarray(raw), slope, inter)
+
+
+def write_nifti(path: Path, array: NDArray[np.uint8], affine: NDArray[np.float64]) -> None:
+    """Write `array` with `affine`, whole or not at all."""
+    image = nib.Nifti1Image(array, affine)
+    if not np.array_equal(image.header.get_best_affine(), affine):
+        # Read from a quaternion: only a quaternion repeats it to the last bit.
+        image.set_sform(None, code="unknown")
+        image.set_qform(affine, code="scanner")
+    with written_whole(path) as temporary:
+        nib.save(image, temporary)
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a NIfTI file")
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        raise InputError(
+            f"{path}: is not NIfTI (.nii, .nii.gz)\n  Convert DICOM with dcm2niix, for instance."
+        )
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty")
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, zlib.error) as error:
+        raise InputError(f"{path}: is cut short or damaged ({error})") from error
+    except MemoryError as error:
+        raise InputError(f"{path}: does not fit into memory") from error
+    except (ImageFileError, HeaderDataError, OSError, ValueError, OverflowError) as error:
+        raise InputError(f"{path}: cannot be read as NIfTI ({error})") from error
+
+
+def _check_kind(path: Path, image: nib.Nifti1Image) -> None:
+    shape, dtype = image.shape, image.get_data_dtype()
+    if len(shape) < DIMENSIONS or any(length != 1 for length in shape[DIMENSIONS:]):
+        size = " × ".join(map(str, shape))
+        raise InputError(
+            f"{path}: is {len(shape)}-D ({size}); a scan is 3-D. Split a series into volumes."
+        )
+    if min(shape) < 1:
+        raise InputError(f"{path}: has no voxels (its shape is {shape})")
+    if dtype.kind not in "iuf":
+        raise InputError(f"{path}: its voxels are {dtype}; one number a voxel is needed")
+
+
+def _check_affine(path: Path, affine: NDArray[np.float64]) -> None:
+    axes = affine[:3, :3]
+    if not np.isfinite(affine).all():
+        raise InputError(f"{path}: its affine has NaN or infinite entries")
+    spacing = np.sqrt((axes**2).sum(axis=0))
+    low, high = SPACING_MM
+    if spacing.min() < low or spacing.max() > high:
+        sizes = " × ".join(f"{s:.3g}" for s in spacing)
+        raise InputError(f"{path}: voxels of {sizes} mm; possible: {low} to {high:.0f} mm")
+    if abs(np.linalg.det(axes / spacing)) < SINGULAR:
+        raise InputError(f"{path}: its affine is singular: two axes point the same way")
+
+
+def _check_size(path: Path, image: nib.Nifti1Image, frames: int) -> None:
+    """Refuse a header that promises more than the file or the memory holds."""
+    item = image.get_data_dtype().itemsize
+    promised, held = math.prod(image.shape) * item, path.stat().st_size
+    if promised > held * (GZIP_RATIO if path.suffix.lower() == ".gz" else 1):
+        size = " × ".join(map(str, image.shape))
+        raise InputError(f"{path}: is cut short: {held} bytes cannot hold {size} voxels")
+    needed, memory = math.prod(image.shape[:2]) * frames * (item + 8), _memory_bytes()
+    if needed > memory:
+        raise InputError(
+            f"{path}: reading it takes {needed / 2**30:.0f} GiB of memory; "
+            f"this machine has {memory / 2**30:.0f}"
+        )
+
+
+def _memory_bytes() -> float:
+    if not hasattr(os, "sysconf"):  # Windows does not say without a library
+        return math.inf
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _compact(path: Path, raw: NDArray[Any], slope: float, inter: float) -> NDArray[Any]:
+    """Scale slice by slice, so that no copy in double precision is ever whole."""
+    voxels: NDArray[Any] = np.empty(raw.shape, np.int16, order="F")
+    for index in range(raw.shape[2]):
+        values = _scaled(path, raw[..., index], slope, inter)
+        if voxels.dtype == np.int16 and not _is_int16(values):
+            voxels = voxels.astype(np.float32)
+        voxels[..., index] = values
+    return voxels
+
+
+def _scaled(path: Path, raw: NDArray[Any], slope: float, inter: float) -> NDArray[Any]:
+    values = raw if (slope, inter) == (1, 0) else raw * slope + inter
+    if values.dtype.kind == "f" and not (np.abs(values) < np.finfo(np.float32).max).all():
+        raise InputError(f"{path}: has NaN or infinite voxels. Replace them before.")
+    return values
+
+
+def _is_int16(values: NDArray[Any]) -> bool:
+    fits = values.min() >= INT16.min and values.max() <= INT16.max
+    return bool(fits and (values.dtype.kind != "f" or (values == np.rint(values)).all()))

@@ -1,0 +1,211 @@
+"""Scans on the network's grid, made once and shared by runs and processes as memory maps."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsseg.data.case import Case
+from wsseg.data.input import Input
+from wsseg.data.regions import Region
+from wsseg.data.resample import (
+    mixed_slices,
+    nearest_indices,
+    own_weights,
+    prepared_weights,
+    resized,
+    slice_positions,
+)
+from wsseg.data.volume import Grid, check_hu, naming, read_case, read_case_grid, read_case_mask
+from wsseg.errors import InputError
+from wsseg.files import cache_folder, fingerprint, sha256, written_whole
+
+VERSION = 1  # of what this file computes: a new number makes old cache entries unknown
+HALF = 0.5  # of a voxel's extent must be mask, for it to be one
+INT16 = np.iinfo(np.int16)
+Map: TypeAlias = "np.memmap[Any, np.dtype[Any]]"  # its file is at .filename
+log = logging.getLogger("wsseg")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case on the network's grid. Cheap to send to another process: voxels stay in their file."""
+
+    case: Case
+    grid: Grid  # of the case's file
+    size: int  # pixels of the network's grid, both ways
+    positions: tuple[float, ...]  # of its slices, in canonical slices of the file
+    spacing_mm: tuple[float, float, float]  # of the network's grid, along (z, row, column)
+    key: str  # digest of all that shapes its voxels
+    image_sha256: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(Z, size, size) of the network's grid."""
+        return len(self.positions), self.size, self.size
+
+    @property
+    def folder(self) -> Path:
+        """Where in the cache this is kept."""
+        return cache_folder() / "prepared" / self.key
+
+    @property
+    def image_path(self) -> Path:
+        """The file of `image`."""
+        return self.folder / "image.npy"
+
+    @property
+    def image(self) -> Map:
+        """Voxels as read, neither masked nor normalised, (Z, size, size): int16 or float32."""
+        return _mapped(self.image_path)
+
+    @property
+    def slice_of(self) -> tuple[int, ...]:
+        """For each prepared slice the nearest one of the file, counted there from 0."""
+        if self.case.frame is not None:
+            return (self.case.frame,)
+        return tuple(self.grid.slice_in_file(int(z)) for z in self.nearest_slices)
+
+    @property
+    def nearest_slices(self) -> NDArray[np.intp]:
+        """For each prepared slice the nearest canonical one of the file."""
+        last = self.grid.canonical_shape[0] - 1
+        return np.rint(self.positions).clip(0, last).astype(np.intp)
+
+
+def prepare(case: Case, settings: Input) -> Prepared:
+    """Bring a case's image to the network's grid; from the cache where it was done before."""
+    grid = read_case_grid(case)
+    _check_slice_tags(case, grid)
+    digest = _digest(case.image)
+    shaping = settings.model_dump(mode="json", include={"size", "thick", "unit"})
+    (z, height, width), (z_mm, row_mm, column_mm) = grid.canonical_shape, grid.spacing_mm
+    thick = settings.thick
+    positions = slice_positions(z, z_mm, thick)
+    prepared = Prepared(
+        case=case,
+        grid=grid,
+        size=settings.size,
+        positions=tuple(positions.tolist()),
+        spacing_mm=(
+            float(thick.to_mm) if thick and z_mm < thick.thinner_than_mm else z_mm,
+            row_mm * height / settings.size,
+            column_mm * width / settings.size,
+        ),
+        key=fingerprint([VERSION, digest, case.frame, case.axes, shaping]),
+        image_sha256=digest,
+    )
+    _cached(prepared.image_path, prepared.shape, lambda: _image(prepared, settings))
+    return prepared
+
+
+def prepare_region(prepared: Prepared, region: Region) -> Map:
+    """Find a region and bring it to the network's grid, (Z, size, size) uint8 of 0 and 1.
+
+    Logs a warning that names the case where the region is empty.
+    """
+    case, kind = prepared.case, type(region)
+    files = [_digest(path) for path in region.files(case)]
+    what = [kind.__module__, kind.__qualname__, region.model_dump(mode="json"), files]
+    mask = _cached(
+        prepared.folder / f"region-{fingerprint(what)}.npy",
+        prepared.shape,
+        lambda: _on_network_grid(prepared, region(case, read_case(case))),
+    )
+    if not mask.any():
+        log.warning("case %s: its region is empty: %s found nothing", case.name, kind.__name__)
+    return mask
+
+
+def prepare_mask(prepared: Prepared, name: str) -> Map:
+    """Bring a case's mask `name` to the network's grid, (Z, size, size) uint8 of 0 and 1."""
+    case = prepared.case
+    digest = _digest(case.masks[name]) if name in case.masks else ""
+    what = [digest, case.mask_values.get(name), case.mask_labels.get(name)]
+    return _cached(
+        prepared.folder / f"mask-{fingerprint(what)}.npy",
+        prepared.shape,
+        lambda: _on_network_grid(prepared, read_case_mask(case, name, prepared.grid)),
+    )
+
+
+def own_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Bring a mask, (Z, size, size), back to the canonical grid of its scan.
+
+    Interpolated linearly; a voxel is inside from 1/2 on.
+    """
+    z, height, width = prepared.grid.canonical_shape
+    own = np.zeros((z, height, width), np.bool_)
+    for index, weights in enumerate(own_weights(np.array(prepared.positions), z)):
+        used = np.flatnonzero(weights)
+        if mask[used].any():
+            mixed = np.tensordot(weights[used], mask[used], axes=1).astype(np.float32)
+            own[index] = resized(mixed, (height, width)) >= HALF
+    return own
+
+
+def _image(prepared: Prepared, settings: Input) -> NDArray[Any]:
+    volume = read_case(prepared.case)
+    if settings.unit == "HU":
+        with naming(prepared.case):
+            check_hu(volume, str(prepared.case.image))
+    size = (prepared.size, prepared.size)
+    weights = prepared_weights(
+        np.array(prepared.positions), len(volume.voxels), volume.spacing_mm[0], settings.thick
+    )
+    small = (resized(image.astype(np.float32), size) for image in volume.voxels)
+    voxels = mixed_slices(small, weights, size)
+    if volume.voxels.dtype == np.int16 or settings.unit == "HU":
+        return np.rint(voxels).clip(INT16.min, INT16.max).astype(np.int16)
+    return voxels
+
+
+def _on_network_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Take the nearest voxel's label, so that a mask stays a mask."""
+    rows, columns = (nearest_indices(n, prepared.size) for n in mask.shape[1:])
+    return mask[np.ix_(prepared.nearest_slices, rows, columns)].astype(np.uint8)
+
+
+def _cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]) -> Map:
+    """Map an array of the cache, made first where it is missing, damaged or of another shape."""
+    try:
+        known = _mapped(path)
+    except (OSError, ValueError):
+        known = None
+    if known is None or known.shape != shape:
+        with written_whole(path) as temporary:
+            np.save(temporary, make(), allow_pickle=False)
+    return _mapped(path)
+
+
+def _mapped(path: Path) -> Map:
+    array: Map = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _digest(path: Path) -> str:
+    """Return a file's SHA-256; computed once while the file stays as it is."""
+    try:
+        state = path.stat()
+        return _digest_of_state(path, state.st_size, state.st_mtime_ns)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@lru_cache(maxsize=4096)
+def _digest_of_state(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - the state
+    return sha256(path)
+
+
+def _check_slice_tags(case: Case, grid: Grid) -> None:
+    slices = grid.canonical_shape[0]
+    if case.slice_tags and case.frame is None and max(case.slice_tags) >= slices:
+        raise InputError(
+            f"case {case.name}: slice {max(case.slice_tags)} has a tag, but {case.image} has "
+            f"{slices} slices. They count from 0."
+        )
