@@ -1,0 +1,177 @@
+"""What the rows of a run or a suite say: a summary of each method, and tests between methods.
+
+A case's seeds are averaged first, so that seeds do not count as cases. Intervals are over patients:
+all cases of a patient are drawn together.
+"""
+
+import numpy as np
+import pandas as pd
+
+from wsseg.errors import InputError, known_words
+from wsseg.estimates import Bootstrap, correlation, holm, ratio, separation, signed_rank
+from wsseg.score import IDENTITY
+
+DECIMALS = 12  # of differences: equal values must stay equal after averaging
+COUNTED = (
+    *("dice", "tp_voxels", "fp_voxels", "fn_voxels", "tpr", "fpr", "positive_voxels"),
+    *("negative_voxels", "volume_error_ml"),
+)
+COMPARISON = (
+    *("method", "baseline", "metric", "n", "difference", "difference_low", "difference_high"),
+    *("p", "p_holm", "effect"),
+)
+
+
+def summary(rows: pd.DataFrame, bootstrap: Bootstrap | None = None) -> pd.DataFrame:
+    """Return a row per method, in the rows' order.
+
+    For the target class (another class has its name and a dot before each): `dice` the mean over
+    the `dice_n` cases where it is defined, its spread `dice_sd_cases` and `dice_sd_seeds`;
+    `dice_pooled`, `tpr`, `fpr` over all voxels of all cases (the rates inside the region);
+    `hd95_mm` the median over the `hd95_n` cases where it is defined; `volume_error_ml` the mean of
+    its size; `empty_both`, `empty_truth`, `empty_prediction` count rows by which masks were empty.
+    `_low` and `_high` are the interval's ends.
+    For a score with an annotated twin: `<score>_r` (Pearson), `<score>_r_p`, `<score>_r_n`. For a
+    score called `<class>_...` and the cases' tags of that class: `<score>_u_p` (Mann-Whitney),
+    `<score>_auc` (U / n1 n2, the effect size), `<score>_present` and `_absent` (medians), `_n`.
+    """
+    chosen = bootstrap or Bootstrap()
+    return pd.DataFrame(
+        {"method": method, **_method(group, chosen)}
+        for method, group in rows.groupby("method", sort=False)
+    )
+
+
+def compare(
+    rows: pd.DataFrame, metric: str, baseline: str, bootstrap: Bootstrap | None = None
+) -> pd.DataFrame:
+    """Return a row per other method: paired differences to the baseline over the cases of both.
+
+    `difference` is the mean of method - baseline with its interval over patients, of `n` pairs;
+    `p` is of the two-sided Wilcoxon signed-rank test (pairs without a difference are left out) and
+    `p_holm` corrected for all tests of the table (Holm 1979); `effect` is the matched-pairs
+    rank-biserial correlation, the share of ranks in favour less that against (Kerby 2014).
+
+    Raises:
+        InputError: there is no such metric, or no such method.
+    """
+    methods = list(dict.fromkeys(rows["method"]))
+    measured = [str(name) for name in rows if name not in IDENTITY]
+    if metric not in measured:
+        raise InputError(
+            f"no column of numbers is called {metric!r}; {known_words(metric, measured)}"
+        )
+    if baseline not in methods:
+        raise InputError(f"no method is called {baseline!r}; {known_words(baseline, methods)}")
+    by_method = {name: per_case(rows[rows["method"] == name]) for name in methods}
+    table = [
+        {"method": name, "baseline": baseline, "metric": metric}
+        | _paired(by_method[name], by_method[baseline], metric, bootstrap or Bootstrap())
+        for name in methods
+        if name != baseline
+    ]
+    for row, corrected in zip(table, holm([row["p"] for row in table]), strict=True):
+        row["p_holm"] = corrected
+    return pd.DataFrame(table, columns=[*COMPARISON])
+
+
+def per_case(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per case of one method, its seeds (and folds) averaged; index: the case."""
+    cases = rows.groupby("case", sort=False)
+    return cases.mean(numeric_only=True).assign(patient=cases["patient"].first())
+
+
+def scores(rows: pd.DataFrame) -> list[str]:
+    """Return the scores that have an annotated twin, `<score>_true`."""
+    return [name for name in map(str, rows) if f"{name}_true" in rows]
+
+
+def tagged_scores(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the scores that a class's tag should tell apart: `<class>_...` → class."""
+    names = [str(name) for name in rows]
+    classes = [name.removeprefix("tag.") for name in names if name.startswith("tag.")]
+    return {
+        name: of
+        for of in classes
+        for name in names
+        if name.startswith(f"{of}_") and not name.endswith("_true")
+    }
+
+
+def _method(rows: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, float]:
+    cases = per_case(rows)
+    counts = {
+        "cases": len(cases),
+        "patients": rows["patient"].nunique(),
+        "seeds": rows["seed"].nunique(),
+    }
+    others = [name.removesuffix(".dice") for name in map(str, rows) if name.endswith(".dice")]
+    row: dict[str, float] = {**counts, **_overlap(rows, cases, "", bootstrap)}
+    for name in others:
+        row |= _overlap(rows, cases, f"{name}.", bootstrap)
+    for score in scores(rows):
+        names = (f"{score}_r", f"{score}_r_p", f"{score}_r_n")
+        row |= zip(names, correlation(cases[score], cases[f"{score}_true"]), strict=True)
+    for score, of in tagged_scores(rows).items():
+        row |= _groups(cases[score], cases[f"tag.{of}"], score)
+    return row
+
+
+def _overlap(
+    rows: pd.DataFrame, cases: pd.DataFrame, prefix: str, bootstrap: Bootstrap
+) -> dict[str, float]:
+    """Summarise how one class compares with the truth."""
+    row = {name: _column(rows, prefix + name) for name in COUNTED}
+    dice, hd95_mm = (_column(cases, prefix + name) for name in ("dice", "hd95_mm"))
+    true, predicted = row["tp_voxels"] + row["fn_voxels"], row["tp_voxels"] + row["fp_voxels"]
+    of_seeds = row["dice"].groupby(rows["seed"]).mean()
+    found: dict[str, float] = {
+        **ratio(dice, np.ones(len(dice)), cases["patient"], bootstrap).columns("dice"),
+        "dice_n": dice.count(),
+        "dice_sd_cases": dice.std(),
+        "dice_sd_seeds": of_seeds.std(),
+        **_pooled(row, true + predicted, rows["patient"], bootstrap),
+        "hd95_mm": hd95_mm.median(),
+        "hd95_n": hd95_mm.count(),
+        "empty_both": int(((true == 0) & (predicted == 0)).sum()),
+        "empty_truth": int(((true == 0) & (predicted > 0)).sum()),
+        "empty_prediction": int(((true > 0) & (predicted == 0)).sum()),
+    }
+    return {f"{prefix}{name}": value for name, value in found.items()}
+
+
+def _pooled(
+    row: dict[str, pd.Series], sizes: pd.Series, patients: pd.Series, bootstrap: Bootstrap
+) -> dict[str, float]:
+    positive, negative = row["positive_voxels"], row["negative_voxels"]
+    error_ml = row["volume_error_ml"].abs()
+    estimates = {
+        "dice_pooled": ratio(2 * row["tp_voxels"], sizes, patients, bootstrap),
+        "tpr": ratio((row["tpr"] * positive).where(positive > 0, 0), positive, patients, bootstrap),
+        "fpr": ratio((row["fpr"] * negative).where(negative > 0, 0), negative, patients, bootstrap),
+        "volume_error_ml": ratio(error_ml, np.ones(len(error_ml)), patients, bootstrap),
+    }
+    return {key: value for name, e in estimates.items() for key, value in e.columns(name).items()}
+
+
+def _groups(score: pd.Series, tag: pd.Series, name: str) -> dict[str, float]:
+    present, absent = score[tag == 1], score[tag == 0]
+    p, auc = separation(present, absent)
+    found: dict[str, float] = {"u_p": p, "auc": auc}
+    for group, values in {"present": present, "absent": absent}.items():
+        found |= {group: values.median(), f"{group}_n": values.count()}
+    return {f"{name}_{key}": value for key, value in found.items()}
+
+
+def _paired(
+    cases: pd.DataFrame, baseline: pd.DataFrame, metric: str, bootstrap: Bootstrap
+) -> dict[str, float]:
+    difference = (cases[metric] - baseline[metric]).round(DECIMALS).dropna()
+    patients = cases["patient"].reindex(difference.index)
+    estimate = ratio(difference, np.ones(len(difference)), patients, bootstrap)
+    p, effect = signed_rank(difference)
+    return {"n": len(difference), **estimate.columns("difference"), "p": p, "effect": effect}
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series:
+    return frame[name] if name in frame else pd.Series(np.nan, index=frame.index)
