@@ -3,7 +3,7 @@
 In shapes: B slices to label, S slices seen for each, K classes, H x W pixels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
@@ -15,7 +15,7 @@ Logits: TypeAlias = Tensor  # (B, K, H, W) float, the log-odds of each class
 Probability: TypeAlias = Tensor  # (B, K, H, W) float in [0, 1]
 Mask: TypeAlias = Tensor  # (B, K, H, W) bool
 
-CERTAIN = 88.0  # log-odds that outweigh any network, and whose exp is still a float32
+CERTAIN = 1000.0  # the log-odds of a phi of 1: finite, so that sums are, yet beyond any other's
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,15 @@ class Evidence:
     batch: Batch
     logits: Logits
     phi: Probability
-    labels: Labels = Independent()
+    labels: Labels = field(default_factory=Independent)
     progress: float = 1.0  # of the stage: 0 at its first step, 1 at its last
 
     @property
     def log_odds(self) -> Logits:
         """Bayes' rule: independent beliefs multiply, so their log-odds add.
 
-        -inf outside the support, so that no E-step can put a class there.
+        logit q = logit f + logit phi, which is q = f phi / (f phi + (1 - f)(1 - phi)) (Wu 2020,
+        appendix); and -inf outside the support, so that no E-step can put a class there.
         """
         belief = self.logits + self.phi.logit().clamp(-CERTAIN, CERTAIN)
         return belief.where(self.batch.support, -torch.inf)
