@@ -1,0 +1,119 @@
+"""Backbones of segmentation-models-pytorch, with its own encoders and timm's."""
+
+import difflib
+from contextlib import suppress
+from typing import final
+
+import torch
+from torch import nn
+
+from wsseg.errors import InputError, known_words
+from wsseg.interfaces import Backbone
+from wsseg.padding import Padded
+
+TIMM = "tu-"  # how segmentation-models-pytorch marks an encoder of timm
+MULTIPLES = (32, 64, 128)  # what a network may want the sides of an image to be multiples of
+
+
+@final
+class Smp(Backbone):
+    """Any architecture of segmentation-models-pytorch with any encoder, by their names there.
+
+    Encoders of timm are written tu-NAME. `weights` names what the encoder was trained on before:
+    imagenet and the like, for timm the tag, such as a1_in1k; null starts it at random. Sides that
+    the network cannot take are padded with 0 inside, in most to a multiple of 32.
+    """
+
+    architecture: str = "unet"
+    encoder: str = "resnet18"
+    weights: str | None = None
+
+    def build(self, slices: int, classes: int) -> nn.Module:
+        """Return a new module; `weights` that the machine does not have are downloaded.
+
+        Raises `InputError` for an unknown name, for an architecture and an encoder that do not go
+        together, and for weights that are not here and cannot be fetched.
+        """
+        self._check_names()
+        try:
+            net = self._create(slices, classes, pretrained=False)
+            multiple = _multiple(net, slices)
+        except Exception as error:
+            raise InputError(
+                f"architecture {self.architecture!r} cannot be built with encoder "
+                f"{self.encoder!r}: {_line(error)}\n  Take another; resnet18 goes with most."
+            ) from error
+        if self.weights is not None:
+            net = self._pretrained(slices, classes)
+        return Padded(net.train(), multiple)
+
+    def _pretrained(self, slices: int, classes: int) -> nn.Module:
+        try:
+            return self._create(slices, classes, pretrained=True)
+        except Exception as error:
+            raise InputError(
+                f"weights {self.weights!r} of encoder {self.encoder!r} are not on this machine and "
+                f"cannot be fetched: {_line(error)}\n  Build it once where there is a network and "
+                "copy its Hugging Face cache here, or start at random with weights: null."
+            ) from error
+
+    def _create(self, slices: int, classes: int, *, pretrained: bool) -> nn.Module:
+        import segmentation_models_pytorch as smp
+
+        encoder: str = self.encoder
+        weights: str | bool | None = self.weights if pretrained else None
+        if weights is not None and encoder.startswith(TIMM):
+            encoder, weights = f"{encoder}.{weights}", True
+        net: nn.Module = smp.create_model(
+            self.architecture, encoder, weights, in_channels=slices, classes=classes
+        )
+        return net
+
+    def _check_names(self) -> None:
+        import segmentation_models_pytorch as smp
+        import timm
+
+        if self.architecture not in smp.MODEL_ARCHITECTURES_MAPPING:
+            known = known_words(self.architecture, smp.MODEL_ARCHITECTURES_MAPPING)
+            raise InputError(f"no architecture is called {self.architecture!r}; {known}")
+        own = smp.encoders.encoders
+        encoders = [*own, *(TIMM + name for name in timm.list_models())]
+        if self.encoder not in encoders:
+            near = difflib.get_close_matches(self.encoder, encoders, n=5, cutoff=0.3)
+            raise InputError(
+                f"no encoder is called {self.encoder!r}; there are {len(encoders)}, those of timm "
+                f"written tu-NAME; the nearest: {', '.join(near) or 'none'}"
+            )
+        weights = own[self.encoder]["pretrained_settings"] if self.encoder in own else self._tags()
+        if self.weights is not None and self.weights not in weights:
+            known = known_words(self.weights, weights)
+            raise InputError(f"encoder {self.encoder!r} has no weights {self.weights!r}; {known}")
+
+    def _tags(self) -> list[str]:
+        """List what timm has weights of its encoder for."""
+        import timm
+
+        names = timm.list_pretrained(self.encoder.removeprefix(TIMM) + ".*")
+        return [name.partition(".")[2] for name in names]
+
+
+def _multiple(net: nn.Module, slices: int) -> int:
+    """Return the least side that `net` can take, of which it takes every multiple."""
+    net.eval()
+    for multiple in MULTIPLES[:-1]:
+        with suppress(RuntimeError, ValueError, AssertionError):
+            return _try(net, slices, multiple)
+    return _try(net, slices, MULTIPLES[-1])
+
+
+@torch.no_grad()
+def _try(net: nn.Module, slices: int, side: int) -> int:
+    logits = net(torch.zeros(1, slices, side, side))
+    if logits.shape[-2:] != (side, side):
+        raise ValueError(f"logits of {side} x {side} pixels are {tuple(logits.shape[-2:])}")
+    return side
+
+
+def _line(error: Exception) -> str:
+    """Return what a library said, as one short line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
