@@ -1,0 +1,58 @@
+"""Weakly supervised segmentation by expectation-maximisation.
+
+A recipe says what pixels say (Prior), what to believe (EStep) and what to train (Backbone).
+Names are imported when they are first used, so that `import wsseg` is cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wsseg.data.case import Case
+    from wsseg.data.cohort import Cohort
+    from wsseg.data.regions import Region
+    from wsseg.data.volume import Volume
+    from wsseg.errors import InputError, WorkError
+    from wsseg.evidence import Batch, Evidence, Logits, Mask, Probability
+    from wsseg.hookspecs import hookimpl
+    from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior
+    from wsseg.metrics import Metric, Score
+    from wsseg.plugins import make
+    from wsseg.predict import Prediction, Run, load_run
+    from wsseg.recipe import Recipe, load_recipe
+    from wsseg.train import train
+
+HOME = {
+    "Backbone": "interfaces",
+    "Batch": "evidence",
+    "Case": "data.case",
+    "Cohort": "data.cohort",
+    "EStep": "interfaces",
+    "Evidence": "evidence",
+    "InputError": "errors",
+    "Logits": "evidence",
+    "Mask": "evidence",
+    "Metric": "metrics",
+    "PixelLoss": "interfaces",
+    "Prediction": "predict",
+    "Prior": "interfaces",
+    "Probability": "evidence",
+    "Recipe": "recipe",
+    "Region": "data.regions",
+    "Run": "predict",
+    "Score": "metrics",
+    "Volume": "data.volume",
+    "WorkError": "errors",
+    "hookimpl": "hookspecs",
+    "load_recipe": "recipe",
+    "load_run": "predict",
+    "make": "plugins",
+    "train": "train",
+}
+__all__ = [*sorted(HOME)]  # noqa: PLE0604 - all of them strings
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOME:
+        raise AttributeError(f"module 'wsseg' has no attribute {name!r}")
+    return getattr(import_module(f"wsseg.{HOME[name]}"), name)

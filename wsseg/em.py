@@ -1,10 +1,12 @@
 """Expectation-maximisation with a network: guess the labels, then learn the guess."""
 
 import torch
+from torch import nn
 
 from wsseg.evidence import Batch, Evidence, Logits, Probability
 from wsseg.interfaces import EStep, Prior
 from wsseg.labels import Labels
+from wsseg.stages import EmStage, Learning
 
 
 @torch.no_grad()
@@ -13,6 +15,24 @@ def e_step(
 ) -> Probability:
     """Guess y from what the network (its `logits`) and the prior believe about `batch`.
 
-    The caller runs the network, in the mode and precision that its stage asks for.
+    The caller runs the network, in the mode and precision that its stage asks for. `progress` of
+    the stage runs from 0 to 1.
     """
     return estep(Evidence(batch, logits.detach().float(), prior(batch), labels, progress))
+
+
+def targets(
+    stage: Learning, network: nn.Module, batch: Batch, labels: Probability | None, progress: float
+) -> Probability:
+    """Return what the M-step trains on: the true masks or, in a weak stage, the E-step's guess.
+
+    Where the network is asked it is in evaluation mode, so that y depends on no batch-mate.
+    """
+    if isinstance(stage, EmStage):
+        network.eval()
+        with torch.no_grad():
+            logits = network(batch.image)
+        return e_step(stage.prior, stage.estep, stage.relation, batch, logits, progress)
+    if labels is None:
+        raise ValueError("a supervised stage needs labels")
+    return labels.to(batch.image.device, non_blocking=True)

@@ -58,6 +58,13 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def append_line(path: Path, value: Any) -> None:
+    """Append `value` to a file of JSON lines; a reader ignores a last line cut short by a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
 def sha256(path: Path) -> str:
     """Return the hexadecimal digest of a file's bytes."""
     with path.open("rb") as file:

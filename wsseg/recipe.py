@@ -107,11 +107,7 @@ def check_recipe(settings: Settings) -> Recipe:
     try:
         return Recipe.model_validate(settings.values, context=registry())
     except ValidationError as error:
-        problems = error.errors(include_url=False)
-        lines = [_explain(problem, settings) for problem in problems[:MOST_PROBLEMS]]
-        if more := len(problems) - MOST_PROBLEMS:
-            lines += [f"and {more} more problems"] if more > 0 else []
-        raise InputError("\n".join(lines)) from None
+        raise InputError(explain(error, settings)) from None
 
 
 def recipe_text(recipe: Recipe) -> str:
@@ -133,25 +129,32 @@ def _find(source: str, beside: Path) -> Path:
 
 
 def _extended(path: Path, below: tuple[Path, ...]) -> Settings:
+    """Read a recipe on top of all that it extends: one other, or several, the last on top."""
     here = path.resolve()
     if here in below:
         circle = " → ".join(each.name for each in (*below[below.index(here) :], here))
         raise InputError(f"{path}: extends itself: {circle}")
     own = read_settings(path)
-    parent = own.values.pop("extends", None)
-    if parent is None:
-        return own
-    if not isinstance(parent, str):
-        raise InputError(f"{own.place(('extends',))}: extends: name one recipe, not {parent!r}")
-    try:
-        found = _find(parent, path.parent)
-    except InputError as error:
-        raise InputError(f"{own.place(('extends',))}: extends: {error}") from None
-    return _extended(found, (*below, here)).merged(own)
+    extends = own.values.pop("extends", None) or []
+    settings = Settings()
+    for parent in [extends] if isinstance(extends, str) else extends:
+        try:
+            found = _find(str(parent), path.parent)
+        except InputError as error:
+            raise InputError(f"{own.place(('extends',))}: extends: {error}") from None
+        settings = settings.merged(_extended(found, (*below, here)))
+    return settings.merged(own)
+
+
+def explain(error: ValidationError, settings: Settings) -> str:
+    """Say in the file's own terms what is wrong with `settings`, a line a problem."""
+    problems = error.errors(include_url=False)
+    lines = [_explain(problem, settings) for problem in problems[:MOST_PROBLEMS]]
+    more = len(problems) - MOST_PROBLEMS
+    return "\n".join(lines + ([f"and {more} more problems"] if more > 0 else []))
 
 
 def _explain(problem: Mapping[str, Any], settings: Settings) -> str:
-    """Say one of pydantic's problems in the file's own terms: place, key, what came, what is wanted."""
     error = problem.get("ctx", {}).get("error")
     extra = error.keys if isinstance(error, KeyProblemError) else ()
     key = _written(problem["loc"], settings.values) + extra

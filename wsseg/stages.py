@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from wsseg.component import Component, KeyProblemError
+from wsseg.data.augment import Augment
 from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior
 from wsseg.labels import Exclusive, Independent, Labels
 
@@ -34,18 +35,6 @@ class Optimizer(Component):
             left = (1 + cos(pi * epoch / epochs)) / 2
             return self.lr.end + (self.lr.start - self.lr.end) * left
         return next((rate for until, rate in self.lr if epoch < until), self.lr[-1][1])
-
-
-class Augment(Component):
-    """Random moves of image, region and targets together, drawn anew for each slice and epoch.
-
-    What comes in from outside the image is the input's `fill`.
-    """
-
-    rotate_deg: Annotated[float, Field(ge=0, le=180)] = 0  # up to, both ways
-    translate: Annotated[float, Field(ge=0, lt=1)] = 0  # of the side, both ways
-    zoom: tuple[PositiveFloat, PositiveFloat] = (1, 1)
-    flip: tuple[Literal["left-right", "front-back"], ...] = ()  # each in half of the draws
 
 
 class Stage(Component):

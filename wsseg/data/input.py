@@ -23,6 +23,7 @@ class Input(Component):
     """The window of slices, its grid and its normalisation: (x - offset) / scale."""
 
     slices: PositiveInt = 7
+    edges: Literal["repeat", "drop"] = "repeat"  # of a scan, where the window runs out of slices
     size: PositiveInt = 256  # pixels, both ways
     unit: Literal["HU", "any"] = "any"  # HU: refuse images that cannot be CT
     thick: Thick | None = Thick()  # null: z as it is

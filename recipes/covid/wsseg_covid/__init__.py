@@ -1,0 +1,27 @@
+"""Infection and consolidation on chest CT from hybrid weak labels (Wu et al. 2020)."""
+
+from pathlib import Path
+
+from wsseg import Backbone, Prior, hookimpl
+from wsseg_covid.priors import Constant, HuSigmoid, Threshold
+from wsseg_covid.unet import AdditiveUNet, ConcatUNet
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@hookimpl
+def wsseg_priors() -> dict[str, type[Prior]]:
+    """Offer the priors of the paper."""
+    return {"hu-sigmoid": HuSigmoid, "constant": Constant, "threshold": Threshold}
+
+
+@hookimpl
+def wsseg_backbones() -> dict[str, type[Backbone]]:
+    """Offer the paper's network and that of its published code."""
+    return {"additive-unet": AdditiveUNet, "concat-unet": ConcatUNet}
+
+
+@hookimpl
+def wsseg_recipes() -> dict[str, Path]:
+    """Offer every recipe of the folder beside this file, as covid/NAME."""
+    return {f"covid/{path.stem}": path for path in sorted(RECIPES.glob("*.yaml"))}

@@ -1,0 +1,80 @@
+"""A toy hospital: scans of a few voxels with bright discs, whose tags and masks are known."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = REPOSITORY.parent / "shared"
+
+TOY_RECIPE = """\
+cohort: {{use: table, path: {cohort}}}
+input: {{slices: 3, size: 32, offset: -1000, scale: 500, thick: null}}
+stages:
+  infection:
+    learn: masks
+    classes: [infection]
+    backbone: {{use: additive-unet, width: 4}}
+    loss: {{use: smooth-dice}}
+    epochs: 3
+    batch_size: 4
+    optimizer: {{use: adam, lr: 1.0e-2}}
+    augment: {{rotate_deg: 90, translate: 0.1, zoom: [0.9, 1.1], flip: [left-right]}}
+  consolidation:
+    learn: em
+    classes: [consolidation]
+    start: infection
+    region: infection
+    prior: {{use: hu-sigmoid, midpoint_hu: -100, width_hu: 100}}
+    estep: {{use: hard}}
+    loss: {{use: batch-dice}}
+    epochs: 2
+    batch_size: 4
+    optimizer: {{use: adam, lr: 1.0e-3}}
+    sampling: balanced
+scores:
+  share: {{use: share, of: consolidation, within: infection}}
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the tests' prepared scans out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("WSSEG_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def toy_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight scans, (40, 36, 5) voxels: a disc of -500 HU, in every other one a core of 0 HU."""
+    folder = tmp_path_factory.mktemp("toy")
+    lines = ["case,patient,split,image,mask.infection,mask.consolidation,tag.consolidation"]
+    for number in range(8):
+        noise = np.random.default_rng(number).normal(0, 30, (40, 36, 5))
+        x, y = np.ogrid[:40, :36]
+        distance = np.hypot(x - 18 - number % 3, y - 17)[..., None] + np.zeros(5)
+        infection, core = distance < 11, (distance < 5) & (number % 2 == 0)
+        image = np.where(core, 0, np.where(infection, -500, -900)) + noise
+        arrays = {"image": image, "infection": infection, "consolidation": core}
+        for name, array in arrays.items():
+            affine = np.diag([2.0, 2.0, 5.0, 1.0])
+            file = nib.Nifti1Image(np.rint(array).astype(np.int16), affine)
+            nib.save(file, folder / f"{number}-{name}.nii.gz")
+        split = "test" if number >= 6 else "train"
+        names = ",".join(f"{number}-{name}.nii.gz" for name in arrays)
+        lines.append(f"case-{number},patient-{number},{split},{names},{int(number % 2 == 0)}")
+    (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
+    return folder / "cohort.csv"
+
+
+@pytest.fixture
+def toy_recipe(toy_cohort: Path, tmp_path: Path) -> Path:
+    """A recipe file for the toy hospital, seconds to train."""
+    path = tmp_path / "toy.yaml"
+    path.write_text(TOY_RECIPE.format(cohort=toy_cohort))
+    return path

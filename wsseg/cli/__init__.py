@@ -1,0 +1,54 @@
+"""The command line. Importing it is quick: what a command needs it imports when it runs."""
+
+import os
+import sys
+
+import typer
+
+from wsseg.cli import bench, data, plugins, recipes, runs
+from wsseg.errors import InputError, WorkError
+
+app = typer.Typer(
+    name="wsseg",
+    help="Train segmentation networks from weak labels by expectation-maximisation.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(runs.train)
+app.command()(runs.predict)
+app.command()(runs.score)
+app.command()(runs.report)
+app.add_typer(bench.app, name="bench")
+app.add_typer(recipes.app, name="recipe")
+app.add_typer(plugins.app, name="plugins")
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run a command. Exit codes: 0 done, 1 the work failed, 2 bad usage or bad input."""
+    debug = "--debug" in sys.argv
+    sys.argv = [word for word in sys.argv if word != "--debug"]
+    if debug:
+        app()
+    try:
+        app()
+    except InputError as error:
+        _end(str(error), 2)
+    except WorkError as error:
+        _end(str(error), 1)
+    except KeyboardInterrupt:
+        _end("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone
+    except OSError as error:
+        _end(str(error), 1)
+    except Exception as error:  # noqa: BLE001 - a person should never be shown a traceback
+        kind = type(error).__name__
+        _end(f"{kind}: {error}\nThis is a bug in wsseg or a plugin; --debug shows where.", 1)
+
+
+def _end(text: str, code: int) -> None:
+    sys.stderr.write(f"error: {text}\n")
+    sys.exit(code)

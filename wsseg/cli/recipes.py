@@ -1,0 +1,50 @@
+"""wsseg recipe list, show, check."""
+
+from typing import Annotated
+
+import typer
+
+from wsseg.cli.runs import Changes
+
+app = typer.Typer(help="Look at recipes.", no_args_is_help=True, rich_markup_mode=None)
+Source = Annotated[str, typer.Argument(help="A recipe's name or file.")]
+
+
+@app.command("list")
+def list_recipes() -> None:
+    """List the recipes that are installed.
+
+    Example: wsseg recipe list
+    """
+    from pathlib import Path
+
+    from wsseg.plugins import registry
+
+    offers = [offer for offer in registry().offers.values() if offer.kind is Path]
+    width = max((len(offer.name) for offer in offers), default=0)
+    for offer in sorted(offers, key=lambda offer: offer.name):
+        typer.echo(f"{offer.name:{width}}  {offer.summary}")
+
+
+@app.command()
+def show(source: Source, changes: Changes = None) -> None:
+    """Print a recipe with every default, and where each written value comes from.
+
+    Example: wsseg recipe show covid/phi2
+    """
+    from wsseg.recipe import annotated_text, check_recipe, recipe_settings
+
+    settings = recipe_settings(source, changes or [])
+    typer.echo(annotated_text(check_recipe(settings), settings), nl=False)
+
+
+@app.command()
+def check(source: Source, changes: Changes = None) -> None:
+    """Check a recipe without reading any data.
+
+    Example: wsseg recipe check my-recipe.yaml
+    """
+    from wsseg.recipe import load_recipe
+
+    recipe = load_recipe(source, changes or [])
+    typer.echo(f"{source}: fine; stages: {', '.join(recipe.stages)}")

@@ -1,0 +1,190 @@
+"""Batches of slices, gathered from the prepared memory maps."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+from zlib import crc32
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from wsseg.data.augment import Augment, move
+from wsseg.data.input import Input
+from wsseg.evidence import Batch, Probability
+
+Map: TypeAlias = Path | NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A prepared case as one stage sees it.
+
+    All maps are (Z, H, W), given as files or, where nothing is sent to workers, as arrays. `labels` has a mask a class in supervised stages and is empty in all
+    others: what is not here cannot be learnt from.
+    """
+
+    name: str
+    image: Map  # int16 or float32
+    inside: Map | None  # uint8, what the network may see; None: everything
+    region: Map | None  # uint8, where the stage works; None: everywhere
+    tags: NDArray[np.bool_]  # (Z, K)
+    slices: tuple[int, ...]  # those that take part
+    labels: tuple[Map, ...] = ()  # uint8, K of them
+
+
+class Draw(NamedTuple):
+    """One use of one slice. The random numbers it needs depend on nothing else but the seed."""
+
+    scan: int
+    z: int
+    epoch: int = 0
+    repeat: int = 0  # of a slice that is drawn more than once in an epoch
+
+
+class Sample(NamedTuple):
+    """One drawn slice, before it joins a batch."""
+
+    image: NDArray[np.float32]  # (H, W, S)
+    region: NDArray[np.bool_]  # (H, W, 1)
+    tags: NDArray[np.bool_]  # (K,)
+    name: str
+    y: NDArray[np.float32] | None  # (H, W, K)
+
+
+class Slices(Dataset[Sample]):
+    """The slices of `scans` as a network sees them, moved by `augment`."""
+
+    def __init__(
+        self, scans: Sequence[Scan], input: Input, augment: Augment = Augment(), seed: int = 0
+    ) -> None:
+        self._scans = scans
+        self._input = input
+        self._augment = augment
+        self._seed = seed
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        scan = self._scans[draw.scan]
+        image = _window(scan, draw.z, self._input)
+        planes = [_plane(each, draw.z, image.shape[:2]) for each in (scan.region, *scan.labels)]
+        words = (self._seed, draw.epoch, crc32(scan.name.encode()), draw.z, draw.repeat)
+        seed = int(np.random.SeedSequence(words).generate_state(1)[0])
+        image, moved = move(self._augment, self._input.fill, seed, image, np.stack(planes, axis=-1))
+        y = moved[:, :, 1:].astype(np.float32) if scan.labels else None
+        return Sample(image, moved[:, :, :1] > 0, scan.tags[draw.z], scan.name, y)
+
+
+class Schedule(Sampler[list[Draw]]):
+    """The batches of a stage, epoch after epoch, from step `start` on."""
+
+    def __init__(self, epochs: Sequence[Sequence[Draw]], batch_size: int, start: int = 0) -> None:
+        self._epochs = epochs
+        self._batch_size = batch_size
+        self._start = start
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        size = self._batch_size
+        batches = (list(e[i : i + size]) for e in self._epochs for i in range(0, len(e), size))
+        return (batch for step, batch in enumerate(batches) if step >= self._start)
+
+    def __len__(self) -> int:
+        return sum(-(-len(epoch) // self._batch_size) for epoch in self._epochs) - self._start
+
+
+def all_slices(scans: Sequence[Scan]) -> list[Draw]:
+    """List every slice that takes part, once, in order."""
+    return [Draw(i, z) for i, scan in enumerate(scans) for z in scan.slices]
+
+
+def epoch_draws(
+    scans: Sequence[Scan], sampling: Literal["uniform", "balanced"], seed: int, epoch: int
+) -> list[Draw]:
+    """Shuffle the slices of an epoch.
+
+    Balanced: slices are grouped by their tags, and smaller groups are repeated until each is as
+    large as the largest, so that a batch sees as many slices with a class as without.
+    """
+    generator = np.random.default_rng((seed, epoch))
+    slices = all_slices(scans)
+    if sampling == "balanced":
+        groups: dict[bytes, list[Draw]] = {}
+        for draw in slices:
+            groups.setdefault(scans[draw.scan].tags[draw.z].tobytes(), []).append(draw)
+        largest = max(map(len, groups.values()))
+        slices = [d for group in groups.values() for d in _repeated(group, largest, generator)]
+    order = generator.permutation(len(slices))
+    return [slices[i]._replace(epoch=epoch) for i in order]
+
+
+def loader(slices: Slices, batches: Sampler[list[Draw]], workers: int) -> DataLoader[Any]:
+    """Return a loader of (Batch, y or None) over `batches`."""
+    return DataLoader(
+        slices,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        prefetch_factor=4 if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:
+    """Stack samples; images keep the channels-last memory they come in."""
+    batch = Batch(
+        image=_stack([s.image for s in samples]),
+        region=_stack([s.region for s in samples]),
+        tags=torch.from_numpy(np.stack([s.tags for s in samples])),
+        case=tuple(s.name for s in samples),
+    )
+    labels = [s.y for s in samples if s.y is not None]
+    return batch, _stack(labels) if labels else None
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Return the batch with its tensors on `device`."""
+    return Batch(
+        image=batch.image.to(device, non_blocking=True),
+        region=batch.region.to(device, non_blocking=True),
+        tags=batch.tags.to(device, non_blocking=True),
+        case=batch.case,
+    )
+
+
+def _repeated(group: list[Draw], number: int, generator: np.random.Generator) -> Iterator[Draw]:
+    for repeat in range(-(-number // len(group))):
+        left = min(len(group), number - repeat * len(group))
+        for i in generator.permutation(len(group))[:left]:
+            yield group[i]._replace(repeat=repeat)
+
+
+def _stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+
+
+def open_map(source: Map) -> NDArray[Any]:
+    """Return a map's array; a file is mapped into memory, not read."""
+    return _memory_map(source) if isinstance(source, Path) else source
+
+
+@lru_cache(maxsize=1024)
+def _memory_map(path: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _window(scan: Scan, z: int, input: Input) -> NDArray[np.float32]:
+    """Return the slices around z as (H, W, S), the edge slices repeated where they run out."""
+    image = open_map(scan.image)
+    around = np.clip(np.arange(z - input.slices // 2, z + input.slices // 2 + 1), 0, len(image) - 1)
+    window = image[around].astype(np.float32)
+    if scan.inside is not None:
+        window[open_map(scan.inside)[around] == 0] = input.fill
+    return np.ascontiguousarray(np.moveaxis(window, 0, -1))
+
+
+def _plane(source: Map | None, z: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.ones(shape, np.uint8) if source is None else np.asarray(open_map(source)[z], np.uint8)

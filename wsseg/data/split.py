@@ -1,0 +1,56 @@
+"""Who is trained on and who is tested on. Always whole patients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wsseg.data.case import Case
+from wsseg.errors import InputError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Two sets of cases that share no patient."""
+
+    train: tuple[Case, ...]
+    test: tuple[Case, ...]
+
+    def __post_init__(self) -> None:
+        if both := {c.patient for c in self.train} & {c.patient for c in self.test}:
+            raise InputError(
+                f"patient {min(both)!r} is in the training and in the test set ({len(both)} such); "
+                "a score on them would say nothing. Give each patient one split"
+            )
+
+
+def by_column(cases: Sequence[Case]) -> Split:
+    """Split as the cohort says; a case without a split is trained on."""
+    return Split(
+        tuple(c for c in cases if c.split != "test"), tuple(c for c in cases if c.split == "test")
+    )
+
+
+def by_fold(cases: Sequence[Case], fold: int, folds: int, seed: int = 0) -> Split:
+    """Hold out the patients of fold `fold` of `folds`.
+
+    Patients are shuffled by `seed`, then dealt so that each fold gets its share of every
+    combination of tags.
+
+    Raises:
+        InputError: There are fewer patients than folds.
+    """
+    tags: dict[str, tuple[str, ...]] = {}
+    for case in cases:
+        present = {name for name, tag in case.tags.items() if tag}
+        tags[case.patient] = tuple(sorted(present.union(tags.get(case.patient, ()))))
+    if len(tags) < folds:
+        raise InputError(f"{folds} folds need as many patients; there are {len(tags)}")
+    patients = sorted(tags)
+    order = np.random.default_rng((seed, folds)).permutation(len(patients))
+    dealt = sorted((patients[i] for i in order), key=lambda patient: tags[patient])
+    held_out = set(dealt[fold::folds])
+    return Split(
+        tuple(c for c in cases if c.patient not in held_out),
+        tuple(c for c in cases if c.patient in held_out),
+    )

@@ -1,0 +1,83 @@
+"""What a person sees while a run works: a bar that moves, and a line that stays an epoch."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+T = TypeVar("T")
+
+
+class Display:
+    """Shows progress on a terminal; elsewhere, such as in a log file, only the lasting lines."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(escape(text), highlight=False)
+
+    def warn(self, text: str) -> None:
+        """Print a line that should not be missed."""
+        self.console.print(f"[yellow]warning:[/yellow] {escape(text)}", highlight=False)
+
+    def each(self, text: str, things: Iterable[T], number: int) -> Iterator[T]:
+        """Go through things with a bar."""
+        with self.bar(text, number) as advance:
+            for thing in things:
+                yield thing
+                advance(1, "")
+
+    @contextmanager
+    def bar(self, text: str, number: int, done: int = 0) -> Iterator["Advance"]:
+        """Show a bar of `number` steps while the block runs; it goes when the block ends."""
+        progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[about]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        with progress:
+            task = progress.add_task(escape(text), total=number, completed=done, about="")
+            yield Advance(progress, task)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """Print what became of an epoch."""
+        width = len(str(record["epochs"]))
+        text = (
+            f"  epoch {record['epoch']:{width}}/{record['epochs']}  loss {record['loss']:.4f}  "
+            f"targets {100 * record.get('probe_share', record['target_share']):5.1f} %"
+        )
+        if "flip_rate" in record:
+            text += f"  flipped {100 * record['flip_rate']:5.1f} %"
+        self.note(text + f"  {record['slices_per_s']:.0f} slices/s")
+
+
+class Advance:
+    """Moves a bar."""
+
+    def __init__(self, progress: Progress, task: Any) -> None:
+        self._progress, self._task = progress, task
+
+    def __call__(self, steps: int, about: str) -> None:
+        """Move by `steps` and say something `about` the last one."""
+        self._progress.update(self._task, advance=steps, about=escape(about))
+
+

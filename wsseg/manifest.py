@@ -1,0 +1,65 @@
+"""Which files a run read, and as what: the label firewall, on paper."""
+
+import platform
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from wsseg.data.case import Case
+from wsseg.data.split import Split
+from wsseg.files import sha256
+from wsseg.recipe import Recipe
+from wsseg.stages import EmStage, Learning, MasksStage
+
+PACKAGES = ("wsseg", "torch", "lightning-fabric", "albumentations", "numpy", "scipy", "nibabel")
+
+
+def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> dict[str, Any]:
+    """List what each stage read of the cases that it `learnt` from, and who is held out."""
+    digests: dict[Path, str] = {}
+    files = []
+    for stage, names in learnt.items():
+        cases = [case for case in split.train if case.name in set(names)]
+        for case in cases:
+            for use, path in _files(recipe, stage, case):
+                digests[path] = digests.get(path) or sha256(path)
+                files.append(
+                    {
+                        "stage": stage,
+                        "case": case.name,
+                        "use": use,
+                        "path": str(path),
+                        "sha256": digests[path],
+                    }
+                )
+    return {
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in PACKAGES},
+        "seed": recipe.seed,
+        "train": [case.name for case in split.train],
+        "test": [case.name for case in split.test],
+        "tags": {
+            name: {case.name: _tags(case, stage.classes) for case in split.train}
+            for name, stage in recipe.stages.items()
+            if isinstance(stage, EmStage)
+        },
+        "files": files,
+    }
+
+
+def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, Path]]:
+    stage = recipe.stages[stage_name]
+    if not isinstance(stage, Learning):
+        return
+    yield "image", case.image
+    for name in {recipe.input.mask, stage.region_in_training or stage.region}:
+        if name in recipe.regions:
+            yield from (("region", path) for path in recipe.regions[name].files(case))
+    if isinstance(stage, MasksStage):
+        yield from (("label", case.masks[name]) for name in stage.classes)
+
+
+def _tags(case: Case, classes: Sequence[str]) -> dict[str, Any]:
+    own = {name: case.tags.get(name) for name in classes}
+    return own | ({"slices": dict(case.slice_tags)} if case.slice_tags else {})

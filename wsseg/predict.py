@@ -1,0 +1,132 @@
+"""Uses a finished run: masks in a scan's own geometry, and scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsseg.checkpoint import Trained, load_stage
+from wsseg.data.case import Case
+from wsseg.data.prepare import Prepared, own_grid, prepare
+from wsseg.data.slices import open_map
+from wsseg.data.volume import Volume, write_mask
+from wsseg.errors import InputError
+from wsseg.machine import open_fabric
+from wsseg.metrics import MM3_PER_ML, Mask
+from wsseg.recipe import Recipe, load_recipe
+from wsseg.scans import Regions
+
+SUFFIXES = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run sees in a scan, on the scan's own grid."""
+
+    case: Case
+    mask: Volume  # uint8: 0 background, k + 1 the recipe's class k; later classes lie on top
+    masks: Mapping[str, Mask]  # by class and by region
+    scores: Mapping[str, float]  # the recipe's, and a volume in ml a class and region
+
+    def save(self, folder: Path) -> Path:
+        """Write the mask as NIfTI with the scan's own shape, affine and orientation."""
+        path = folder / f"{self.case.name}.nii.gz"
+        write_mask(path, self.mask.voxels, self.mask.grid)
+        return path
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained recipe."""
+
+    folder: Path
+    recipe: Recipe
+    regions: Regions  # with every stage
+
+    def predict(self, scan: str | Path | Case) -> Prediction:
+        """Segment a scan.
+
+        Raises:
+            InputError: It is not a scan that can be read, or a region needs a file it has not got.
+        """
+        case = scan if isinstance(scan, Case) else case_of(Path(scan))
+        prepared = prepare(case, self.recipe.input)
+        masks = self._masks(prepared)
+        labels = np.zeros(prepared.grid.canonical_shape, np.uint8)
+        for value, name in enumerate(self.recipe.classes, 1):
+            labels[masks[name]] = value
+        mask = Volume(labels, prepared.grid)
+        return Prediction(case, mask, masks, self._scores(masks, mask))
+
+    def _masks(self, prepared: Prepared) -> dict[str, Mask]:
+        masks: dict[str, Mask] = {}
+        for name in {self.recipe.input.mask, *(s.region for s in self.recipe.stages.values())}:
+            if name in self.recipe.regions:
+                found = self.regions.find(name, prepared)
+                assert found is not None, "a named region has a map"  # noqa: S101
+                masks[name] = own_grid(prepared, open_map(found) > 0)
+        for name, stage in self.recipe.stages.items():
+            planes: NDArray[np.uint8] = open_map(self.regions.predict(name, prepared))
+            own = {c: own_grid(prepared, planes[k] > 0) for k, c in enumerate(stage.classes)}
+            masks |= own | ({} if name in own else {name: np.any(list(own.values()), axis=0)})
+        return masks
+
+    def _scores(self, masks: Mapping[str, Mask], mask: Volume) -> dict[str, float]:
+        scores = {name: score(masks) for name, score in self.recipe.scores.items()}
+        voxel_ml = float(np.prod(mask.spacing_mm)) / MM3_PER_ML
+        return scores | {
+            f"{name}_ml": float(found.sum()) * voxel_ml for name, found in masks.items()
+        }
+
+
+def load_run(folder: str | Path) -> Run:
+    """Open what `train` left in a folder, wherever it was copied to.
+
+    Raises:
+        InputError: The folder holds no finished run, or a file of it is damaged.
+    """
+    folder = Path(folder)
+    if not (folder / "recipe.yaml").exists():
+        raise InputError(f"{folder}: holds no run (no recipe.yaml); name a folder that train wrote")
+    recipe = load_recipe(folder / "recipe.yaml")
+    stages: dict[str, Trained] = {}
+    for name in recipe.stages:
+        if not (folder / "stages" / name / "stage.json").exists():
+            raise InputError(
+                f"{folder}: stage {name} is not finished; go on with: wsseg train "
+                f"{folder / 'recipe.yaml'} --out {folder} --resume"
+            )
+        stages[name] = load_stage(folder / "stages" / name)
+    fabric = open_fabric(recipe.precision)
+    return Run(folder, recipe, Regions(recipe.regions, stages, recipe.input, fabric))
+
+
+def case_of(path: Path) -> Case:
+    """Return a scan file as a case of its own, named after the file."""
+    name = path.name
+    for suffix in SUFFIXES:
+        name = name.removesuffix(suffix)
+    return Case(name=name, patient=name, image=path)
+
+
+def cases_of(paths: list[Path]) -> list[Case]:
+    """Return the scans that paths name: files, and all NIfTI files of folders.
+
+    Raises:
+        InputError: A folder has no scan, or two scans have one name.
+    """
+    cases: dict[str, Case] = {}
+    for path in paths:
+        files = sorted(f for f in path.iterdir() if f.name.endswith(SUFFIXES)) if path.is_dir() else [path]
+        if not files:
+            raise InputError(f"{path}: has no scan in it; a scan's name ends in .nii.gz or .nii")
+        for case in map(case_of, files):
+            if case.name in cases:
+                raise InputError(
+                    f"{case.image} and {cases[case.name].image} would both be called {case.name}; "
+                    "predict them into two folders"
+                )
+            cases[case.name] = case
+    return list(cases.values())

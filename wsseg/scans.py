@@ -1,0 +1,168 @@
+"""From prepared cases to what one stage sees of them: region, tags and, if it may, labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+
+from wsseg.checkpoint import Trained
+from wsseg.data.input import Input
+from wsseg.data.prepare import Prepared, prepare_mask, prepare_region
+from wsseg.data.regions import Region
+from wsseg.data.slices import Scan, open_map
+from wsseg.errors import InputError
+from wsseg.files import fingerprint, written_whole
+from wsseg.infer import stage_masks
+from wsseg.plugins import registry
+from wsseg.stages import Learning, MasksStage, Stage
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Finds regions by name: components, or the predictions of finished stages.
+
+    Everything found is kept beside the prepared image, under a name that says what made it; so
+    runs and suites that share a stage predict each case once.
+    """
+
+    components: Mapping[str, Region]
+    trained: Mapping[str, Trained]
+    input: Input
+    fabric: Fabric
+
+    def find(self, name: str | None, prepared: Prepared) -> Path | None:
+        """Return the file of a region's map, (Z, H, W); None is everywhere."""
+        if name is None:
+            return None
+        if name in self.components:
+            return _file(prepare_region(prepared, self.components[name]))
+        return self.predict(name, prepared).with_suffix(".region.npy")
+
+    def predict(self, stage: str, prepared: Prepared) -> Path:
+        """Return the file of a finished stage's masks, (K, Z, H, W)."""
+        path = prepared.folder / f"stage-{self.digest(stage)}.npy"
+        if not path.with_suffix(".region.npy").exists():
+            trained = self.trained[stage]
+            masks = stage_masks(trained, self.scan(trained.stage, prepared), self.fabric)
+            _save(path, masks)
+            _save(path.with_suffix(".region.npy"), masks.any(axis=0))  # last: a sign of both
+        return path
+
+    def scan(self, stage: Stage, prepared: Prepared) -> Scan:
+        """Return a case as a stage predicts it: every slice that has region, any tag possible."""
+        region = self.find(stage.region, prepared)
+        tags = np.ones((prepared.shape[0], len(stage.classes)), np.bool_)
+        return Scan(
+            name=prepared.case.name,
+            image=_file(prepared.image),
+            inside=self.find(self.input.mask, prepared),
+            region=region,
+            tags=tags,
+            slices=_slices_in(region, len(tags), self.input),
+        )
+
+    def digest(self, name: str | None) -> str:
+        """Return a digest of all that shapes a region."""
+        if name is None:
+            return ""
+        if name in self.components:
+            return fingerprint(registry().describe(self.components[name]))
+        trained = self.trained[name]
+        upstream = [self.digest(trained.stage.region), self.digest(self.input.mask)]
+        return fingerprint([trained.key, upstream, self.fabric._precision.precision])  # noqa: SLF001
+
+
+def scans_to_learn(
+    name: str, stage: Learning, cases: Sequence[Prepared], regions: Regions
+) -> list[Scan]:
+    """Return the cases that `stage` can learn from, as it sees them.
+
+    A supervised stage needs the masks of its classes; a weak one needs tags, and gets no mask.
+    Cases and slices where those are unknown are left out.
+
+    Raises:
+        InputError: None is left.
+    """
+    learn = _labelled if isinstance(stage, MasksStage) else _tagged
+    scans = [scan for case in cases if (scan := learn(stage, case, regions)) and scan.slices]
+    if not scans:
+        what = "mask" if isinstance(stage, MasksStage) else "tag"
+        raise InputError(
+            f"stage {name}: none of {len(cases)} training cases has a {what} for "
+            f"{', '.join(stage.classes)} and a region to learn in.\n"
+            f"Give the cohort's table a column {what}.{stage.classes[0]}, and check the region "
+            f"{stage.region_in_training or stage.region!r}"
+        )
+    return scans
+
+
+def describe_scans(stage: Learning, scans: Sequence[Scan], cases: int) -> str:
+    """Say in a line what a stage learns from."""
+    slices = sum(len(scan.slices) for scan in scans)
+    text = f"{len(scans)} cases, {slices} slices"
+    for k, name in enumerate(stage.classes):
+        tagged = sum(int(scan.tags[list(scan.slices), k].sum()) for scan in scans)
+        text += f", {tagged} of them with {name}"
+    left_out = cases - len(scans)
+    return text + (f"; {left_out} cases left out: nothing known or no region" if left_out else "")
+
+
+def _labelled(stage: Learning, prepared: Prepared, regions: Regions) -> Scan | None:
+    if any(name not in prepared.case.masks for name in stage.classes):
+        return None
+    labels = [prepare_mask(prepared, name) for name in stage.classes]
+    tags = np.stack([label.any(axis=(1, 2)) for label in labels], axis=1)
+    files = tuple(_file(label) for label in labels)
+    return _scan(stage, prepared, regions, tags, np.ones(len(tags), np.bool_), files)
+
+
+def _tagged(stage: Learning, prepared: Prepared, regions: Regions) -> Scan | None:
+    rows = [
+        [prepared.case.tag(name, z) for name in stage.classes] for z in prepared.slice_of
+    ]
+    known = np.array([None not in row for row in rows])
+    return _scan(stage, prepared, regions, np.array(rows, np.bool_), known, ()) if known.any() else None
+
+
+def _scan(
+    stage: Learning,
+    prepared: Prepared,
+    regions: Regions,
+    tags: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    labels: tuple[Path, ...],
+) -> Scan:
+    region = regions.find(stage.region_in_training or stage.region, prepared)
+    slices = _slices_in(region, len(tags), regions.input)
+    return Scan(
+        name=prepared.case.name,
+        image=_file(prepared.image),
+        inside=regions.find(regions.input.mask, prepared),
+        region=region,
+        tags=tags,
+        slices=tuple(z for z in slices if known[z]),
+        labels=labels,
+    )
+
+
+def _slices_in(region: Path | None, number: int, input: Input) -> tuple[int, ...]:
+    margin = input.slices // 2 if input.edges == "drop" else 0
+    inner = range(margin, number - margin)
+    if region is None:
+        return tuple(inner)
+    some = open_map(region).any(axis=(1, 2))
+    return tuple(z for z in inner if some[z])
+
+
+def _file(array: NDArray[Any]) -> Path:
+    """Return the file that a memory map shows."""
+    return Path(str(getattr(array, "filename")))  # noqa: B009 - numpy's types do not know it
+
+
+def _save(path: Path, masks: NDArray[np.bool_]) -> None:
+    with written_whole(path) as temporary:
+        np.save(temporary, masks.astype(np.uint8), allow_pickle=False)

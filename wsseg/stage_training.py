@@ -1,0 +1,191 @@
+"""Trains one stage into its folder, unless the same work was done before."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from wsseg.checkpoint import RECORD, fingerprint_of, save_stage
+from wsseg.data.prepare import Prepared
+from wsseg.data.slices import Scan, Slices, all_slices, collate
+from wsseg.display import Display
+from wsseg.errors import WorkError
+from wsseg.evidence import Batch
+from wsseg.files import append_line, fingerprint, folder_written_whole
+from wsseg.fit import EpochDone, Fit
+from wsseg.interrupt import heard
+from wsseg.network import new_network, take_weights
+from wsseg.plugins import registry
+from wsseg.recipe import Recipe
+from wsseg.resume import load_state, save_state
+from wsseg.scans import Regions, describe_scans, scans_to_learn
+from wsseg.stages import EmStage, Learning
+
+WORKERS = 1  # loader processes: moving a slice takes a tenth of the time of training on it
+FIT_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a run works and who watches. Nothing here shapes a result."""
+
+    out: Path
+    display: Display
+    save_every: int | None = None  # steps; the state is saved at the end of each epoch anyhow
+    shelf: Path | None = None  # finished stages that several runs share, by fingerprint
+
+
+def train_stage(
+    name: str,
+    stage: Learning,
+    recipe: Recipe,
+    cases: Sequence[Prepared],
+    regions: Regions,
+    place: Workplace,
+) -> list[str]:
+    """Train a stage, or find it trained; return the names of the cases it learnt from.
+
+    Raises:
+        InputError: The cases have nothing that the stage could learn from.
+        WorkError: Training failed or was interrupted; the last state is saved.
+    """
+    scans = scans_to_learn(name, stage, cases, regions)
+    if stage.backbone is None:
+        stage = stage.model_copy(update={"backbone": _started(stage, regions).backbone})
+    key = _fingerprint(stage, recipe, scans, regions)
+    folder = place.out / "stages" / name
+    about = describe_scans(stage, scans, len(cases))
+    if fingerprint_of(folder) == key:
+        place.display.note(f"stage {name}: done already")
+    elif place.shelf is not None and fingerprint_of(place.shelf / key) == key:
+        place.display.note(f"stage {name}: shared with an earlier run")
+        _copy(place.shelf / key, folder)
+    else:
+        place.display.note(f"stage {name}: {about}")
+        _train(name, stage, recipe, scans, regions, place, key)
+        if place.shelf is not None:
+            _copy(folder, place.shelf / key)
+    return [scan.name for scan in scans]
+
+
+def _train(
+    name: str,
+    stage: Learning,
+    recipe: Recipe,
+    scans: Sequence[Scan],
+    regions: Regions,
+    place: Workplace,
+    key: str,
+) -> None:
+    folder = place.out / "stages" / name
+    if isinstance(stage, EmStage):
+        stage = stage.model_copy(update={"prior": stage.prior.fit(_plain_batches(scans, recipe))})
+    fit = _new_fit(name, stage, recipe, scans, regions, place.display)
+    if state := load_state(folder, key):
+        fit.restore(*state)
+        place.display.note(f"  going on after step {fit.progress.step}")
+    _drive(fit, name, folder, place, key)
+    record = {"fingerprint": key, "history": fit.progress.history}
+    save_stage(folder, name, stage, recipe.input, fit.weights, record)
+    shutil.rmtree(folder / "last", ignore_errors=True)
+
+
+def _new_fit(
+    name: str,
+    stage: Learning,
+    recipe: Recipe,
+    scans: Sequence[Scan],
+    regions: Regions,
+    display: Display,
+) -> Fit:
+    assert stage.backbone is not None, "completed by train_stage"  # noqa: S101
+    seed = int(fingerprint([recipe.seed, name])[:8], 16)
+    network = new_network(stage.backbone, recipe.input, len(stage.classes), seed)
+    if stage.start is not None:
+        learnt = regions.trained[stage.start].network
+        assert learnt is not None, "the recipe allows to start from learning stages only"  # noqa: S101
+        new = take_weights(network, learnt.state_dict())
+        display.note(f"  starts from {stage.start}" + (f"; new: {', '.join(new)}" if new else ""))
+    return Fit(name, stage, network, scans, recipe.input, seed, regions.fabric)
+
+
+def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str) -> None:
+    """Run a fit to its end: show it, log it, save its state, and stop when asked to."""
+    with heard() as interrupt, place.display.bar(name, fit.steps, fit.progress.step) as advance:
+        for event in fit.run(WORKERS):
+            if isinstance(event, EpochDone):
+                _log_epoch(event, name, place)
+                save_state(folder, *fit.state(), key)
+                continue
+            advance(1, f"loss {event.loss:.3f}  targets {100 * event.target_share:.0f} %")
+            if place.save_every and event.step % place.save_every == 0:
+                save_state(folder, *fit.state(), key)
+            if interrupt.asked:
+                save_state(folder, *fit.state(), key)
+                raise WorkError(
+                    f"interrupted in stage {name} after step {event.step} of {event.steps}; saved. "
+                    f"The same command with --resume goes on from there"
+                )
+
+
+def _log_epoch(event: EpochDone, name: str, place: Workplace) -> None:
+    log = place.out / "log.jsonl"
+    place.display.epoch(event.record)
+    append_line(log, {"event": "epoch"} | event.record)
+    if event.warning is not None:
+        place.display.warn(event.warning)
+        epoch = event.record["epoch"]
+        append_line(
+            log, {"event": "warning", "stage": name, "epoch": epoch, "text": event.warning}
+        )
+
+
+def _started(stage: Learning, regions: Regions) -> Learning:
+    earlier = regions.trained[str(stage.start)].stage
+    assert isinstance(earlier, Learning), "the recipe allows to start from learning stages only"  # noqa: S101
+    return earlier
+
+
+def _fingerprint(
+    stage: Learning, recipe: Recipe, scans: Sequence[Scan], regions: Regions
+) -> str:
+    """Digest all that determines the stage's result: no device, no path outside the cache.
+
+    Maps are kept under names that say what made them, so that their names stand for the data.
+    """
+    data = [
+        [
+            scan.name,
+            [_content_name(path) for path in (scan.image, scan.inside, scan.region, *scan.labels)],
+            scan.tags.astype(int).tolist(),
+            scan.slices,
+        ]
+        for scan in scans
+    ]
+    start = regions.trained[stage.start].key if stage.start else None
+    versions = [metadata.version(package) for package in ("wsseg", "torch", "albumentations")]
+    described = registry().describe(stage) | {"region": None, "region_in_training": None}
+    precision = regions.fabric._precision.precision  # noqa: SLF001 - has no public name
+    return fingerprint(
+        [described, registry().describe(recipe.input), recipe.seed, precision, start, versions, data]
+    )
+
+
+def _content_name(path: object) -> str:
+    return f"{path.parent.name}/{path.name}" if isinstance(path, Path) else ""
+
+
+def _plain_batches(scans: Sequence[Scan], recipe: Recipe) -> Iterator[Batch]:
+    slices, draws = Slices(scans, recipe.input), all_slices(scans)
+    for start in range(0, len(draws), FIT_BATCH):
+        yield collate([slices[draw] for draw in draws[start : start + FIT_BATCH]])[0]
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a finished stage; not its log, which is the run's."""
+    shutil.rmtree(target, ignore_errors=True)
+    with folder_written_whole(target) as temporary:
+        for file in source.iterdir():
+            if file.is_file():
+                shutil.copy2(file, temporary / file.name)

@@ -1,0 +1,100 @@
+"""Trains a recipe's stages, one after the other, into a folder that can be used anywhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from joblib import Parallel, delayed
+
+from wsseg.checkpoint import Trained, load_stage, save_stage
+from wsseg.data.case import Case
+from wsseg.data.prepare import Prepared, prepare
+from wsseg.data.split import Split, by_column
+from wsseg.display import Display
+from wsseg.errors import InputError
+from wsseg.files import write_json, write_text
+from wsseg.lock import locked
+from wsseg.machine import open_fabric
+from wsseg.manifest import manifest
+from wsseg.predict import Run, load_run
+from wsseg.recipe import Recipe, recipe_text
+from wsseg.scans import Regions
+from wsseg.stage_training import Workplace, train_stage
+from wsseg.stages import Learning
+
+PREPARING = 2  # scans at a time
+
+
+def train(recipe: Recipe, out: str | Path, *, display: Display | None = None) -> Run:
+    """Train `recipe` on its cohort into the new folder `out`, and open the run.
+
+    Raises:
+        InputError: The recipe does not fit its cohort, or `out` holds a run already.
+        WorkError: Training failed or was interrupted.
+    """
+    place = Workplace(Path(out), display or Display())
+    train_stages(recipe, split_of(recipe), place, resume=False)
+    return load_run(out)
+
+
+def train_stages(recipe: Recipe, split: Split, place: Workplace, *, resume: bool) -> None:
+    """Train every stage of `recipe` on `split.train` into `place.out`.
+
+    Raises:
+        InputError: The recipe does not fit its cases, or the folder is in use or holds another run.
+        WorkError: Training failed or was interrupted.
+    """
+    with locked(place.out):
+        _begin(recipe, place.out, resume)
+        done: dict[str, Trained] = {}
+        learnt: dict[str, Sequence[str]] = {}
+        cases = prepare_all(split.train, recipe, place.display)
+        for name, stage in recipe.stages.items():
+            regions = Regions(recipe.regions, done, recipe.input, open_fabric(recipe.precision))
+            folder = place.out / "stages" / name
+            if isinstance(stage, Learning):
+                learnt[name] = train_stage(name, stage, recipe, cases, regions, place)
+            else:
+                save_stage(folder, name, stage, recipe.input, {}, {"history": []})
+            done[name] = load_stage(folder)
+        write_json(place.out / "manifest.json", manifest(recipe, split, learnt))
+
+
+def split_of(recipe: Recipe) -> Split:
+    """Return who is trained on and who is tested on, as the recipe's cohorts say.
+
+    Raises:
+        InputError: A patient is in both, or nobody is left to train on.
+    """
+    split = by_column(recipe.cohort.cases())
+    if recipe.test is not None:
+        split = Split(split.train, tuple(recipe.test.cases()))
+    if not split.train:
+        raise InputError("the cohort has no case to train on: its split is 'test' throughout")
+    return split
+
+
+def prepare_all(cases: Sequence[Case], recipe: Recipe, display: Display) -> list[Prepared]:
+    """Bring cases, and the regions that the recipe uses, to the network's grid."""
+    regions = Regions(recipe.regions, {}, recipe.input, open_fabric(recipe.precision))
+    used = {recipe.input.mask}
+    for stage in recipe.stages.values():
+        used |= {stage.region, getattr(stage, "region_in_training", None)}
+
+    def one(case: Case) -> Prepared:
+        prepared = prepare(case, recipe.input)
+        for name in used & set(recipe.regions):
+            regions.find(name, prepared)
+        return prepared
+
+    parallel = Parallel(n_jobs=PREPARING, prefer="threads", return_as="generator")
+    done = parallel(delayed(one)(case) for case in cases)
+    return list(display.each("preparing scans", done, len(cases)))
+
+
+def _begin(recipe: Recipe, out: Path, resume: bool) -> None:
+    path, text = out / "recipe.yaml", recipe_text(recipe)
+    if path.exists() and not resume:
+        raise InputError(f"{out}: holds a run already; go on with it by --resume, or choose another --out")
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise InputError(f"{path}: is another recipe than this; choose another --out")
+    write_text(path, text)
