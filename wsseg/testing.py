@@ -8,7 +8,7 @@ exactly 0 and 1, one slice of context, sides that no network likes.
 import copy
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -161,8 +161,9 @@ def check_metric(metric: Metric) -> None:
     _check_written_and_read(metric)
 
 
-def check_score(score: Score, names: Sequence[str]) -> None:
-    """Fail unless `score` keeps the contract of `Score`, given masks of these names."""
+def check_score(score: Score) -> None:
+    """Fail unless `score` keeps the contract of `Score`, given the masks that it needs."""
+    names = sorted(score.needs)
     for masks in product(specimens.masks(), repeat=len(names)):
         given = dict(zip(names, masks, strict=True))
         value = score(given)
@@ -254,7 +255,7 @@ def _check_gradient(loss: PixelLoss, f: Tensor, y: Tensor, region: Tensor) -> No
 
 
 def _check_number(name: str, value: object) -> None:
-    assert isinstance(value, float), f"{name} is a {type(value).__name__}, not a float"
+    assert isinstance(value, int | float), f"{name} is a {type(value).__name__}, not a number"
     assert not math.isinf(value), f"{name} is infinite; what is not defined is NaN"
 
 
