@@ -49,7 +49,33 @@ HOME = {
     "make": "plugins",
     "train": "train",
 }
-__all__ = [*sorted(HOME)]  # noqa: PLE0604 - all of them strings
+__all__ = [
+    "Backbone",
+    "Batch",
+    "Case",
+    "Cohort",
+    "EStep",
+    "Evidence",
+    "InputError",
+    "Logits",
+    "Mask",
+    "Metric",
+    "PixelLoss",
+    "Prediction",
+    "Prior",
+    "Probability",
+    "Recipe",
+    "Region",
+    "Run",
+    "Score",
+    "Volume",
+    "WorkError",
+    "hookimpl",
+    "load_recipe",
+    "load_run",
+    "make",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -91,7 +91,9 @@ def _rows_of(job: Job, out: Path) -> list[dict[str, Any]]:
         return []
     fold = "" if job.fold is None else str(job.fold)
     names = {"method": job.method, "seed": job.recipe.seed, "fold": fold}
-    return [{**row, **names} for row in read_rows(path).to_dict("records")]
+    return [
+        {str(k): v for k, v in row.items()} | names for row in read_rows(path).to_dict("records")
+    ]
 
 
 def _check_folder(job: Job, out: Path) -> None:

@@ -113,6 +113,3 @@ def _load_network(path: Path, stage: Learning, input: Input) -> Network:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"{path}: does not fit the backbone in {RECORD}: {reason}") from None
     return network.to(memory_format=torch.channels_last).eval()
-
-
-__all__ = ["PriorStage", "Trained", "load_stage", "read_weights", "save_stage"]

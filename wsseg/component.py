@@ -29,6 +29,11 @@ class Component(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @classmethod
+    def recipe_keys(cls) -> dict[str, str]:
+        """Return the field of each key of a recipe: another name where a method has the key's."""
+        return {field.alias or name: name for name, field in cls.model_fields.items()}
+
     @model_validator(mode="wrap")
     @classmethod
     def _by_name(
@@ -46,6 +51,7 @@ class Component(BaseModel, ABC):
             return made
         if isinstance(value, Mapping):
             for key in value:
-                if key not in cls.model_fields:
-                    raise KeyProblemError((str(key),), f"unknown key; {known_words(key, cls.model_fields)}")
+                if key not in cls.recipe_keys():
+                    words = known_words(str(key), cls.recipe_keys())
+                    raise KeyProblemError((str(key),), f"unknown key; {words}")
         return handler(value)

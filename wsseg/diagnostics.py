@@ -33,8 +33,9 @@ class Probe:
         ]
 
     def look(self, network: nn.Module, device: torch.device, progress: float) -> dict[str, float]:
-        """Return `probe_share`, the share of the support that is on, and `flip_rate`, the share
-        whose target changed sides since the last look (0 at the first).
+        """Return two shares of the support: of targets on, and of those that changed since last.
+
+        The first look has a `flip_rate` of 0.
         """
         if not self._batches:
             return {}

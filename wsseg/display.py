@@ -79,5 +79,3 @@ class Advance:
     def __call__(self, steps: int, about: str) -> None:
         """Move by `steps` and say something `about` the last one."""
         self._progress.update(self._task, advance=steps, about=escape(about))
-
-

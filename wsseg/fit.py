@@ -44,7 +44,7 @@ class EpochDone:
 
 @dataclass
 class Progress:
-    """What is known of a stage half-way, but for its tensors. Plain numbers: it is saved as JSON."""
+    """What is known of a stage half-way, but for its tensors; plain, to be saved as JSON."""
 
     step: int = 0
     losses: list[float] = field(default_factory=list)  # of the epoch so far

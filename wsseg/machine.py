@@ -20,6 +20,6 @@ def open_fabric(precision: Precision) -> Fabric:
 
 def _computes_bfloat16() -> bool:
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     # the only way in torch to ask a CPU; AMX tiles always come with bfloat16
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001

@@ -118,7 +118,8 @@ class Registry:
     def describe(self, component: Component) -> dict[str, Any]:
         """Return what a recipe would write for `component`: the inverse of `make`."""
         names = {id(offer.part): name for (_, name), offer in self.offers.items()}
-        fields = {key: self._plain(getattr(component, key)) for key in type(component).model_fields}
+        keys = type(component).recipe_keys()
+        fields = {key: self._plain(getattr(component, name)) for key, name in keys.items()}
         use = names.get(id(type(component)))
         return fields if use is None else {"use": use, **fields}
 
@@ -139,7 +140,9 @@ def registry() -> Registry:
     found.add("wsseg", "wsseg", builtin)
     for entry_point in metadata.entry_points(group="wsseg"):
         plugin = f"{entry_point.name} = {entry_point.value}"
-        distribution = f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "?"
+        distribution = (
+            f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "?"
+        )
         try:
             found.add(plugin, distribution, entry_point.load())
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything

@@ -119,7 +119,11 @@ def cases_of(paths: list[Path]) -> list[Case]:
     """
     cases: dict[str, Case] = {}
     for path in paths:
-        files = sorted(f for f in path.iterdir() if f.name.endswith(SUFFIXES)) if path.is_dir() else [path]
+        files = (
+            sorted(f for f in path.iterdir() if f.name.endswith(SUFFIXES))
+            if path.is_dir()
+            else [path]
+        )
         if not files:
             raise InputError(f"{path}: has no scan in it; a scan's name ends in .nii.gz or .nii")
         for case in map(case_of, files):

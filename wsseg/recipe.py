@@ -1,6 +1,6 @@
 """Recipes: all that determines a run but the files, validated whole before any file is read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,6 +17,12 @@ from wsseg.plugins import UnknownComponentError, registry
 from wsseg.settings import Key, Settings, parse_assignment, read_settings
 from wsseg.stages import AnyStage, Learning, MasksStage
 
+METRICS: dict[str, Metric] = {
+    "dice": Dice(),
+    "rates": Rates(),
+    "hd95": SurfaceDistance(),
+    "volume": VolumeError(),
+}
 MOST_PROBLEMS = 5  # shown of one recipe; mending these may mend the rest
 
 
@@ -26,15 +32,10 @@ class Recipe(Component):
     cohort: Cohort
     test: Cohort | None = None  # null: the cases that the cohort, or a fold, marks as test
     input: Input = Input()
-    regions: dict[str, Region] = {}
+    regions: dict[str, Region] = Field(default_factory=dict)
     stages: Annotated[dict[str, AnyStage], Field(min_length=1)]
-    metrics: dict[str, Metric] = {
-        "dice": Dice(),
-        "rates": Rates(),
-        "hd95": SurfaceDistance(),
-        "volume": VolumeError(),
-    }
-    scores: dict[str, Score] = {}
+    metrics: dict[str, Metric] = Field(default_factory=lambda: dict(METRICS))
+    scores: dict[str, Score] = Field(default_factory=dict)
     seed: NonNegativeInt = 0
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     window: tuple[FiniteFloat, FiniteFloat] = (-1350, 150)  # black and white in figures
@@ -77,7 +78,8 @@ class Recipe(Component):
             and not isinstance(stage, MasksStage)
         ):
             raise KeyProblemError(
-                key, f"region {name!r} is the true mask of {region.mask!r}, which this stage must not see"
+                key,
+                f"{name!r} is the true mask of {region.mask!r}, which this stage must not see",
             )
 
 
@@ -115,6 +117,22 @@ def recipe_text(recipe: Recipe) -> str:
     return yaml.safe_dump(
         registry().describe(recipe), sort_keys=False, allow_unicode=True, default_flow_style=None
     )
+
+
+def annotated_text(recipe: Recipe, settings: Settings) -> str:
+    """Return a recipe as YAML with the place each value came from as a comment."""
+    return "".join(_annotated(registry().describe(recipe), settings, ()))
+
+
+def _annotated(values: Mapping[str, Any], settings: Settings, key: Key) -> Iterator[str]:
+    for word, value in values.items():
+        here, indent = (*key, word), "  " * len(key)
+        if isinstance(value, dict) and value:
+            yield f"{indent}{word}:\n"
+            yield from _annotated(value, settings, here)
+        else:
+            text = yaml.safe_dump(value, default_flow_style=True, width=1000).partition("\n")[0]
+            yield f"{indent}{word}: {text}  # {settings.places.get(here, 'default')}\n"
 
 
 def _find(source: str, beside: Path) -> Path:
@@ -158,26 +176,28 @@ def _explain(problem: Mapping[str, Any], settings: Settings) -> str:
     error = problem.get("ctx", {}).get("error")
     extra = error.keys if isinstance(error, KeyProblemError) else ()
     key = _written(problem["loc"], settings.values) + extra
-    place = settings.place(key)
     if problem["type"] == "missing":
-        text = "is missing"
+        key, text = (*key, problem["loc"][-1]), "is missing"
     elif error is not None:
         text = str(error)
     else:
         text = f"{problem['msg'].lower()}, not {problem['input']!r}"
-    name = ".".join(str(part) for part in key)
-    return f"{place + ': ' if place else ''}{name}: {text}" if name else f"{place or 'recipe'}: {text}"
+    name, place = ".".join(str(part) for part in key), settings.place(key)
+    return (
+        f"{place + ': ' if place else ''}{name}: {text}" if name else f"{place or 'recipe'}: {text}"
+    )
 
 
 def _written(loc: Key, values: Any) -> Key:
     """Drop the parts of pydantic's location that nobody wrote: union members and tags."""
     key: Key = ()
-    for i, part in enumerate(loc):
-        if isinstance(values, dict) and part in values:
-            values = values[part]  # type: ignore[index]
-        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
-            values = values[part]
-        elif i < len(loc) - 1 or not isinstance(values, dict):
-            continue
-        key = (*key, part)
+    for part in loc:
+        known = values if isinstance(values, dict) else dict(enumerate(_items(values)))
+        if part in known:
+            values = known[part]
+            key = (*key, part)
     return key
+
+
+def _items(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else []

@@ -49,7 +49,9 @@ class Regions:
             trained = self.trained[stage]
             masks = stage_masks(trained, self.scan(trained.stage, prepared), self.fabric)
             _save(path, masks)
-            _save(path.with_suffix(".region.npy"), masks.any(axis=0))  # last: a sign of both
+            _save(
+                path.with_suffix(".region.npy"), np.logical_or.reduce(masks)
+            )  # last: a sign of both
         return path
 
     def scan(self, stage: Stage, prepared: Prepared) -> Scan:
@@ -121,11 +123,13 @@ def _labelled(stage: Learning, prepared: Prepared, regions: Regions) -> Scan | N
 
 
 def _tagged(stage: Learning, prepared: Prepared, regions: Regions) -> Scan | None:
-    rows = [
-        [prepared.case.tag(name, z) for name in stage.classes] for z in prepared.slice_of
-    ]
+    rows = [[prepared.case.tag(name, z) for name in stage.classes] for z in prepared.slice_of]
     known = np.array([None not in row for row in rows])
-    return _scan(stage, prepared, regions, np.array(rows, np.bool_), known, ()) if known.any() else None
+    return (
+        _scan(stage, prepared, regions, np.array(rows, np.bool_), known, ())
+        if known.any()
+        else None
+    )
 
 
 def _scan(
@@ -154,7 +158,7 @@ def _slices_in(region: Path | None, number: int, input: Input) -> tuple[int, ...
     inner = range(margin, number - margin)
     if region is None:
         return tuple(inner)
-    some = open_map(region).any(axis=(1, 2))
+    some = np.logical_or.reduce(open_map(region), axis=(1, 2))
     return tuple(z for z in inner if some[z])
 
 

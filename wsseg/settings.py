@@ -1,4 +1,4 @@
-"""Settings as a person writes them: nested maps from YAML, merged, each with the place it came from."""
+"""Settings as a person writes them: nested maps from YAML, merged, each value with its place."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ Key: TypeAlias = tuple[str | int, ...]  # the way from the top to a value
 
 LONGEST_FILE = 1_000_000  # bytes; a recipe is a page or two
 MOST_VALUES = 100_000  # what aliases may blow a file up to
+PLAIN_TAG = "tag:yaml.org,2002:"  # followed by map, seq, str, int, ...; not python/...
 CHOOSERS = ("use", "learn")  # where these differ, the rest of the parent's map means something else
 
 
@@ -108,12 +109,14 @@ class _Reader:
         self._count += 1
         if self._count > MOST_VALUES:
             raise InputError(f"{self._name}: over {MOST_VALUES} values (aliases of aliases?)")
-        self._places[key] = f"{self._name}:{node.start_mark.line + 1}"
+        self._places[key] = place = f"{self._name}:{node.start_mark.line + 1}"
+        if not node.tag.startswith(PLAIN_TAG) or "/" in node.tag:
+            raise InputError(f"{place}: {node.tag!r}: settings are plain values, without tags")
         if isinstance(node, yaml.MappingNode):
             return self._read_map(node, key)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(each, (*key, i)) for i, each in enumerate(node.value)]
-        return self._loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        return self._loader.construct_object(node, deep=True)
 
     def _read_map(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
         values: dict[str, Any] = {}

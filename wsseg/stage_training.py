@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from wsseg.checkpoint import RECORD, fingerprint_of, save_stage
+from wsseg.checkpoint import fingerprint_of, save_stage
 from wsseg.data.prepare import Prepared
 from wsseg.data.slices import Scan, Slices, all_slices, collate
 from wsseg.display import Display
@@ -136,9 +136,7 @@ def _log_epoch(event: EpochDone, name: str, place: Workplace) -> None:
     if event.warning is not None:
         place.display.warn(event.warning)
         epoch = event.record["epoch"]
-        append_line(
-            log, {"event": "warning", "stage": name, "epoch": epoch, "text": event.warning}
-        )
+        append_line(log, {"event": "warning", "stage": name, "epoch": epoch, "text": event.warning})
 
 
 def _started(stage: Learning, regions: Regions) -> Learning:
@@ -147,9 +145,7 @@ def _started(stage: Learning, regions: Regions) -> Learning:
     return earlier
 
 
-def _fingerprint(
-    stage: Learning, recipe: Recipe, scans: Sequence[Scan], regions: Regions
-) -> str:
+def _fingerprint(stage: Learning, recipe: Recipe, scans: Sequence[Scan], regions: Regions) -> str:
     """Digest all that determines the stage's result: no device, no path outside the cache.
 
     Maps are kept under names that say what made them, so that their names stand for the data.
@@ -168,7 +164,15 @@ def _fingerprint(
     described = registry().describe(stage) | {"region": None, "region_in_training": None}
     precision = regions.fabric._precision.precision  # noqa: SLF001 - has no public name
     return fingerprint(
-        [described, registry().describe(recipe.input), recipe.seed, precision, start, versions, data]
+        [
+            described,
+            registry().describe(recipe.input),
+            recipe.seed,
+            precision,
+            start,
+            versions,
+            data,
+        ]
     )
 
 

@@ -24,7 +24,11 @@ class Optimizer(Component):
     """How the weights move. `lr` is a number, steps [[until epoch, rate], ...] or a cosine."""
 
     use: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: PositiveFloat | Annotated[list[tuple[PositiveInt, PositiveFloat]], Field(min_length=1)] | Cosine
+    lr: (
+        PositiveFloat
+        | Annotated[list[tuple[PositiveInt, PositiveFloat]], Field(min_length=1)]
+        | Cosine
+    )
     weight_decay: NonNegativeFloat = 0
 
     def lr_at(self, epoch: float, epochs: int) -> float:

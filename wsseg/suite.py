@@ -1,4 +1,4 @@
-"""A benchmark suite: recipes × settings × seeds × folds, as a file, checked whole before it runs."""
+"""A benchmark suite: recipes × settings × seeds × folds, checked whole before it runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class Suite(Component):
     """
 
     recipes: Annotated[dict[str, str], Field(min_length=1)]  # method: recipe
-    set: dict[str, Any] = {}
-    matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)] = [0]
+    set: dict[str, Any] = Field(default_factory=dict)
+    matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
     folds: Annotated[int, Field(ge=2)] | None = None  # by patient; null: the cohort's own split
     compare: Compare | None = None
 
@@ -93,7 +93,7 @@ def plan(suite: Suite) -> list[Job]:
         InputError: A recipe is wrong with its settings, or a key fits none of the recipes.
     """
     used: set[str] = set()
-    jobs = []
+    jobs: list[Job] = []
     for name, source in suite.recipes.items():
         settings = recipe_settings(source)
         fixed = {k: v for k, v in suite.set.items() if _has(settings, k)}

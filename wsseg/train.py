@@ -44,7 +44,7 @@ def train_stages(recipe: Recipe, split: Split, place: Workplace, *, resume: bool
         WorkError: Training failed or was interrupted.
     """
     with locked(place.out):
-        _begin(recipe, place.out, resume)
+        _begin(recipe, place.out, resume=resume)
         done: dict[str, Trained] = {}
         learnt: dict[str, Sequence[str]] = {}
         cases = prepare_all(split.train, recipe, place.display)
@@ -91,10 +91,12 @@ def prepare_all(cases: Sequence[Case], recipe: Recipe, display: Display) -> list
     return list(display.each("preparing scans", done, len(cases)))
 
 
-def _begin(recipe: Recipe, out: Path, resume: bool) -> None:
+def _begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
     path, text = out / "recipe.yaml", recipe_text(recipe)
     if path.exists() and not resume:
-        raise InputError(f"{out}: holds a run already; go on with it by --resume, or choose another --out")
+        raise InputError(
+            f"{out}: holds a run already; go on with it by --resume, or choose another --out"
+        )
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise InputError(f"{path}: is another recipe than this; choose another --out")
     write_text(path, text)

@@ -12,7 +12,9 @@ app = typer.Typer(help="Run benchmark suites.", no_args_is_help=True, rich_marku
 def run(
     suite: Annotated[Path, typer.Argument(help="A suite's YAML file.")],
     out: Annotated[Path, typer.Option(help="The suite's folder; what is done there is kept.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be done.")
+    ] = False,
 ) -> None:
     """Train and score every method, seed and fold of a suite.
 
@@ -36,4 +38,6 @@ def run(
         failed = run_suite(jobs, out, display)
         _show(loaded, jobs, out)
     if failed:
-        raise WorkError(f"{len(failed)} of {len(jobs)} jobs failed; the same command tries them again")
+        raise WorkError(
+            f"{len(failed)} of {len(jobs)} jobs failed; the same command tries them again"
+        )

@@ -1,6 +1,5 @@
 """wsseg data phantom, prepare."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer

@@ -16,7 +16,9 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file; `wsseg recipe list`.")],
     out: Annotated[Path, typer.Option(help="The new run's folder.")],
     changes: Changes = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run.")
+    ] = False,
     save_every: Annotated[
         int | None, typer.Option(min=1, help="Save every so many steps, not only each epoch.")
     ] = None,

@@ -17,6 +17,7 @@ from wsseg.data.augment import Augment, move
 from wsseg.data.input import Input
 from wsseg.evidence import Batch, Probability
 
+STILL = Augment()  # no move at all
 Map: TypeAlias = Path | NDArray[Any]
 
 
@@ -24,8 +25,9 @@ Map: TypeAlias = Path | NDArray[Any]
 class Scan:
     """A prepared case as one stage sees it.
 
-    All maps are (Z, H, W), given as files or, where nothing is sent to workers, as arrays. `labels` has a mask a class in supervised stages and is empty in all
-    others: what is not here cannot be learnt from.
+    All maps are (Z, H, W): files, so that a scan is cheap to send to a worker, or arrays. `labels`
+    has a mask a class in supervised stages and is empty in all others: what is not here cannot be
+    learnt from.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Slices(Dataset[Sample]):
     """The slices of `scans` as a network sees them, moved by `augment`."""
 
     def __init__(
-        self, scans: Sequence[Scan], input: Input, augment: Augment = Augment(), seed: int = 0
+        self, scans: Sequence[Scan], input: Input, augment: Augment = STILL, seed: int = 0
     ) -> None:
         self._scans = scans
         self._input = input
