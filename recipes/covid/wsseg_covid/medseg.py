@@ -1,0 +1,97 @@
+"""The two public data sets of MedSeg (H. B. Jenssen and T. Sakinis, CC0), in their own layout.
+
+https://medicalsegmentation.com/covid19
+"""
+
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveInt
+
+from wsseg.data.case import Case
+from wsseg.data.cohort import Cohort
+from wsseg.data.volume import read_grid, read_volume
+from wsseg.errors import InputError
+
+LABELS = (0, 1, 2, 3)  # background, ground-glass, consolidation, pleural effusion
+MASK_VALUES = {"infection": (1, 2), "consolidation": (2,)}
+MASK_LABELS = dict.fromkeys(MASK_VALUES, LABELS)
+
+
+@final
+class MedSeg100(Cohort):
+    """Data set 1: axial slices of many patients, stacked in `tr_im.nii.gz` and `tr_mask.nii.gz`.
+
+    A slice is a case, tagged with the classes that its mask has any pixel of. The data set does
+    not say which slices are one patient's, but those lie side by side: `patient` is a block of
+    `neighbours` of them, so that folds by patient keep most neighbours together.
+
+    The files' affine is the identity, which would put the spine in front: it is overruled. Pixels
+    of 1 mm, as it has them, are a guess too, since the pictures were cropped and scaled.
+    """
+
+    root: Path
+    neighbours: PositiveInt = 10
+
+    def cases(self) -> list[Case]:
+        """List the slices in the order of the file; reads the masks, for the tags."""
+        image, mask = _file(self.root / "tr_im.nii.gz", 1), _file(self.root / "tr_mask.nii.gz", 1)
+        labels = read_volume(mask).voxels
+        slices = read_grid(image).canonical_shape[0]
+        if len(labels) != slices:
+            raise InputError(
+                f"{mask}: has {len(labels)} slices, {image.name} has {slices}. "
+                f"Take both from the same version. {_source(1)}"
+            )
+        return [self._case(index, image, mask, plane) for index, plane in enumerate(labels)]
+
+    def _case(self, index: int, image: Path, mask: Path, labels: NDArray[Any]) -> Case:
+        first = index - index % self.neighbours
+        return Case(
+            name=f"slice-{index:03d}",
+            patient=f"slices-{first:03d}-{first + self.neighbours - 1:03d}",
+            image=image,
+            masks=dict.fromkeys(MASK_VALUES, mask),
+            mask_values=MASK_VALUES,
+            mask_labels=MASK_LABELS,
+            tags={name: bool(np.isin(labels, of).any()) for name, of in MASK_VALUES.items()},
+            frame=index,
+            axes="LPS",
+        )
+
+
+@final
+class MedSeg9(Cohort):
+    """Data set 2: nine scans, `rp_im/1.nii.gz` to `9.nii.gz`, masks in `rp_msk`, `rp_lung_msk`."""
+
+    root: Path
+
+    def cases(self) -> list[Case]:
+        """List the nine scans."""
+        return [self._case(f"{number}.nii.gz") for number in range(1, 10)]
+
+    def _case(self, file: str) -> Case:
+        labels, lung = _file(self.root / "rp_msk" / file, 2), self.root / "rp_lung_msk" / file
+        return Case(
+            name=f"medseg-{file.removesuffix('.nii.gz')}",
+            patient=f"medseg-{file.removesuffix('.nii.gz')}",
+            image=_file(self.root / "rp_im" / file, 2),
+            masks={**dict.fromkeys(MASK_VALUES, labels), "lung": _file(lung, 2)},
+            mask_values={**MASK_VALUES, "lung": (1, 2)},
+            mask_labels={**MASK_LABELS, "lung": (0, 1, 2)},
+        )
+
+
+def _file(path: Path, data_set: int) -> Path:
+    if not path.is_file():
+        raise InputError(
+            f"{path}: there is no such file of MedSeg's data set {data_set}. {_source(data_set)}"
+        )
+    return path
+
+
+def _source(data_set: int) -> str:
+    article = {1: "13521488", 2: "13521509"}[data_set]
+    return f"It is at https://doi.org/10.6084/m9.figshare.{article}"
