@@ -42,7 +42,7 @@ class AdaptEM(EStep):
     has more keeps those, and the rest turns to background. That is HardEM with a bias a class
     and image on the log-odds (EM-Adapt: Papandreou et al. 2015, section 3.2, which has a share
     of 0.2 for objects and 0.4 for the background). Of exclusive classes the one named first
-    takes its share first, and keeps it.
+    takes its share first, and keeps it; where shares add up to over 1, the last has less.
     """
 
     share: Share
