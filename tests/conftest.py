@@ -72,9 +72,15 @@ def toy_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "cohort.csv"
 
 
+@pytest.fixture(scope="session")
+def toy_text(toy_cohort: Path) -> str:
+    """A recipe for the toy hospital, seconds to train."""
+    return TOY_RECIPE.format(cohort=toy_cohort)
+
+
 @pytest.fixture
-def toy_recipe(toy_cohort: Path, tmp_path: Path) -> Path:
-    """A recipe file for the toy hospital, seconds to train."""
+def toy_recipe(toy_text: str, tmp_path: Path) -> Path:
+    """The recipe as a file of the test's own."""
     path = tmp_path / "toy.yaml"
-    path.write_text(TOY_RECIPE.format(cohort=toy_cohort))
+    path.write_text(toy_text)
     return path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wsseg.plugins import make
     from wsseg.predict import Prediction, Run, load_run
     from wsseg.recipe import Recipe, load_recipe
-    from wsseg.train import train
+    from wsseg.training import train
 
 HOME = {
     "Backbone": "interfaces",
@@ -47,7 +47,7 @@ HOME = {
     "load_recipe": "recipe",
     "load_run": "predict",
     "make": "plugins",
-    "train": "train",
+    "train": "training",
 }
 __all__ = [
     "Backbone",

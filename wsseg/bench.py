@@ -18,7 +18,7 @@ from wsseg.recipe import recipe_text
 from wsseg.score import read_rows, write_rows
 from wsseg.stage_training import Workplace
 from wsseg.suite import Job
-from wsseg.train import split_of, train_stages
+from wsseg.training import split_of, train_stages
 
 SHELF = "stages"  # below the suite's folder: trained once, used by many
 

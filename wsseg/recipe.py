@@ -92,9 +92,14 @@ def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
     return check_recipe(recipe_settings(source, changes))
 
 
-def recipe_settings(source: str | Path, changes: Sequence[str] = ()) -> Settings:
-    """Return a recipe's settings with all that it extends, and the changes, merged in."""
-    settings = _extended(_find(str(source), Path()), ())
+def recipe_settings(
+    source: str | Path, changes: Sequence[str] = (), beside: Path = Path()
+) -> Settings:
+    """Return a recipe's settings with all that it extends, and the changes, merged in.
+
+    A file's path is relative to the folder `beside`.
+    """
+    settings = _extended(_find(str(source), beside), ())
     for change in changes:
         settings = settings.merged(parse_assignment(change))
     return settings

@@ -86,8 +86,8 @@ def load_suite(path: Path) -> Suite:
         raise InputError(explain(error, settings)) from None
 
 
-def plan(suite: Suite) -> list[Job]:
-    """Return every run of a suite; every recipe is checked.
+def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
+    """Return every run of a suite, whose recipes' files are `beside` it; every recipe is checked.
 
     Raises:
         InputError: A recipe is wrong with its settings, or a key fits none of the recipes.
@@ -95,7 +95,7 @@ def plan(suite: Suite) -> list[Job]:
     used: set[str] = set()
     jobs: list[Job] = []
     for name, source in suite.recipes.items():
-        settings = recipe_settings(source)
+        settings = recipe_settings(source, beside=beside)
         fixed = {k: v for k, v in suite.set.items() if _has(settings, k)}
         varied = {k: v for k, v in suite.matrix.items() if _has(settings, k)}
         used |= fixed.keys() | varied.keys()

@@ -28,7 +28,7 @@ def run(
 
     display = Display()
     loaded = load_suite(suite)
-    jobs = plan(loaded)
+    jobs = plan(loaded, suite.parent)
     if dry_run:
         for job in jobs:
             done = (out / job.folder / "scores.csv").exists()

@@ -20,7 +20,7 @@ def prepare(
     """
     from wsseg.display import Display
     from wsseg.recipe import load_recipe
-    from wsseg.train import prepare_all, split_of
+    from wsseg.training import prepare_all, split_of
 
     loaded = load_recipe(recipe, changes or [])
     split = split_of(loaded)

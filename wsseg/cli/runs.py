@@ -30,7 +30,7 @@ def train(
     from wsseg.display import Display
     from wsseg.recipe import load_recipe
     from wsseg.stage_training import Workplace
-    from wsseg.train import split_of, train_stages
+    from wsseg.training import split_of, train_stages
 
     display = Display()
     loaded = load_recipe(recipe, changes or [])
@@ -78,7 +78,7 @@ def score(run: Run) -> None:
     from wsseg.report import terminal_table
     from wsseg.score import read_rows, write_rows
     from wsseg.stats import summary
-    from wsseg.train import split_of
+    from wsseg.training import split_of
 
     display = Display()
     loaded = load_run(run)

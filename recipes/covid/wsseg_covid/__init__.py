@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from wsseg import Backbone, Prior, hookimpl
+from wsseg import Backbone, Cohort, Prior, hookimpl
+from wsseg_covid.medseg import MedSeg9, MedSeg100
 from wsseg_covid.priors import Constant, HuSigmoid, Threshold
 from wsseg_covid.unet import AdditiveUNet, ConcatUNet
 
@@ -19,6 +20,12 @@ def wsseg_priors() -> dict[str, type[Prior]]:
 def wsseg_backbones() -> dict[str, type[Backbone]]:
     """Offer the paper's network and that of its published code."""
     return {"additive-unet": AdditiveUNet, "concat-unet": ConcatUNet}
+
+
+@hookimpl
+def wsseg_cohorts() -> dict[str, type[Cohort]]:
+    """Offer the phantom and the public scans."""
+    return {"medseg-9": MedSeg9, "medseg-100": MedSeg100}
 
 
 @hookimpl
