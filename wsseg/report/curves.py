@@ -1,0 +1,88 @@
+"""Training curves, with what tells whether EM goes well."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from wsseg.report.figures import PANELS
+from wsseg.report.log import Records
+from wsseg.report.style import INK, WIDTH_IN, colour, dash, drawing, quiet
+
+QUANTITIES = {
+    "loss": "loss",
+    "target_share": "targets / region",
+    "flip_rate": "flipped targets / region",
+}
+
+
+def by_stage(curves: Mapping[str, Records]) -> dict[str, dict[str, Records]]:
+    """Return stage → method → records; a warning goes with the epochs of its stage."""
+    stages: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for name, records in curves.items():
+        for record in records:
+            stages.setdefault(str(record.get("stage", "")), {}).setdefault(name, []).append(record)
+    return {stage: dict(found) for stage, found in stages.items()}
+
+
+def training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
+    """Draw each stage's loss, and where a method learns by EM its targets' share and flips.
+
+    `order` gives the methods' colours. A triangle marks an epoch with a warning.
+    """
+    stages = by_stage(curves)
+    places = {name: place for place, name in enumerate(dict.fromkeys([*order, *curves]))}
+    wanted = [(stage, q) for stage, found in stages.items() for q in _quantities(found)]
+    lines = -(-len(wanted) // PANELS)
+    with drawing():
+        figure = Figure(figsize=(WIDTH_IN, 0.35 + 2.35 * lines))
+        panels = figure.subplots(lines, PANELS, squeeze=False).flat
+        for axes, (stage, quantity) in zip(panels, wanted, strict=False):
+            _panel(axes, stages[stage], quantity, places)
+            axes.set(title=stage, xlabel="epoch", ylabel=QUANTITIES[quantity])
+        for axes in list(panels)[len(wanted) :]:
+            axes.set_visible(False)
+        key = {label: line for axes in figure.axes for line, label in _legend(axes)}
+        figure.legend(key.values(), key.keys(), loc="outside upper left", ncols=4)
+    return figure
+
+
+def _quantities(found: Mapping[str, Records]) -> list[str]:
+    em = any(record.get("learn") == "em" for records in found.values() for record in records)
+    return list(QUANTITIES) if em else ["loss"]
+
+
+def _panel(
+    axes: Axes, found: Mapping[str, Records], quantity: str, places: Mapping[str, int]
+) -> None:
+    drawn = {name: _points(records, quantity) for name, records in found.items()}
+    drawn = {name: points for name, points in drawn.items() if points}
+    if len(drawn) == len(places) > 1 and len({str(points) for points in drawn.values()}) == 1:
+        axes.plot(*zip(*next(iter(drawn.values())), strict=True), color=INK, label="all methods")
+        drawn = {}
+    for name, points in drawn.items():
+        shade, line = colour(places[name]), dash(places[name])
+        axes.plot(*zip(*points, strict=True), color=shade, ls=line, label=name)
+        marked = {r.get("epoch") for r in found[name] if r.get("event") == "warning"}
+        for alarm in (point for point in points if point[0] in marked):
+            axes.plot(*alarm, "^", color=shade, markersize=7, mec=INK, clip_on=False, zorder=3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(bottom=0)
+    quiet(axes, grid="y")
+
+
+def _legend(axes: Axes) -> Iterator[tuple[Artist, str]]:
+    return zip(*axes.get_legend_handles_labels(), strict=True)
+
+
+def _points(records: Records, quantity: str) -> list[tuple[float, float]]:
+    return [
+        (float(record["epoch"]), float(record[quantity]))
+        for record in records
+        if record.get("event") == "epoch"
+        and isinstance(record.get("epoch"), int | float)
+        and isinstance(record.get(quantity), int | float)
+    ]

@@ -1,0 +1,247 @@
+"""The tables of a report, ready to be laid out."""
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from wsseg.report.numbers import interval, number, p_value
+from wsseg.score import IDENTITY
+
+Row: TypeAlias = dict[Hashable, Any]
+
+SHOWN_ROWS = 2000  # of the table of all cases: a page is for reading
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a cell, what stands small below it, and what it is sorted by."""
+
+    text: str
+    below: str = ""
+    value: float | str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Heads (text and explanation) and cells; the first `names` columns are text."""
+
+    heads: Sequence[tuple[str, str]]
+    rows: Sequence[Sequence[Cell]]
+    names: int = 1
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of the results: where it is in the summary, and how it is read."""
+
+    key: str
+    head: str
+    meaning: str
+    digits: int = 3
+    better: int = 0  # 1: more is better, -1: less is better, 0: neither
+    below: str = ""  # the column of a number that is shown small below it
+    label: str = ""  # before that number
+    write: Callable[[float, int], str] = number
+
+
+MEASURES = (
+    Measure("dice", "Dice, mean", "mean over cases", better=1),
+    Measure("dice_pooled", "Dice, pooled", "over the voxels of all cases together", better=1),
+    Measure("tpr", "TPR", "sensitivity inside the region of the stage, pooled", better=1),
+    Measure("fpr", "FPR", "false positive rate inside the region of the stage, pooled", better=-1),
+    Measure(
+        "hd95_mm",
+        "HD95, mm",
+        "median over cases",
+        digits=1,
+        better=-1,
+        below="hd95_n",
+        label="n = ",
+    ),
+    Measure("volume_error_ml", "|ΔV|, ml", "mean size of the volume error", digits=1, better=-1),
+)
+
+
+def results(summary: pd.DataFrame, prefix: str = "") -> Table:
+    """Return how each method compares with the truth; `prefix` is a class's name and a dot."""
+    measures = [m for m in MEASURES if summary[f"{prefix}{m.key}"].notna().any()]
+    heads = [("Method", ""), _cases_head(summary)]
+    return _measures(summary, measures, prefix, heads)
+
+
+def scores(summary: pd.DataFrame) -> Table:
+    """Return how each score agrees with the labelled one, and how it tells tagged groups apart."""
+    names = [str(name) for name in summary]
+    measures = []
+    for key in names:
+        if key.endswith("_r") and f"{key}_n" in names:
+            words = key.removesuffix("_r").replace("_", " ")
+            meaning = f"Pearson's r of {words}, predicted and labelled"
+            measures.append(Measure(key, f"{words}: r", meaning, 3, 1, f"{key}_n", "n = "))
+        if key.endswith("_u_p"):
+            measures += _of_groups(key.removesuffix("_u_p"))
+    return _measures(summary, measures, "", [("Method", "")])
+
+
+def other_classes(summary: pd.DataFrame) -> list[str]:
+    """Return the classes beside the target that were compared with the truth."""
+    return [name.removesuffix(".dice") for name in map(str, summary) if name.endswith(".dice")]
+
+
+def comparisons(compared: pd.DataFrame) -> Table:
+    """Return the paired tests against the baseline."""
+    heads = [
+        ("Method", ""),
+        ("Difference", "mean over cases of method − baseline, 95 % interval over patients"),
+        ("Effect", "matched-pairs rank-biserial correlation, from −1 to 1"),
+        ("p", "Wilcoxon signed-rank, two-sided"),
+        ("p, Holm", "corrected for all tests of this table"),
+        ("Pairs", "cases of both methods"),
+    ]
+    rows: list[Row] = compared.to_dict("records")
+    return Table(
+        heads,
+        [
+            [
+                _text(row["method"]),
+                _number(
+                    row["difference"], below=interval(row["difference_low"], row["difference_high"])
+                ),
+                _number(row["effect"], 2),
+                Cell(p_value(row["p"]), value=row["p"]),
+                Cell(p_value(row["p_holm"]), value=row["p_holm"]),
+                _number(row["n"], 0),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def empty_masks(summary: pd.DataFrame, target: str) -> Table:
+    """Return how often masks were empty, by method and class."""
+    columns = {
+        "empty_both": ("Both empty", "Dice and HD95 not defined"),
+        "empty_truth": ("Only the truth", "Dice 0, HD95 not defined"),
+        "empty_prediction": ("Only the prediction", "Dice 0, HD95 not defined"),
+    }
+    classes = {"": target} | {f"{name}.": name for name in other_classes(summary)}
+    rows = [
+        [
+            _text(row["method"]),
+            _text(name),
+            *(_number(row[f"{prefix}{key}"], 0) for key in columns),
+            _number(row[f"{prefix}dice_n"], 0),
+            _number(row[f"{prefix}hd95_n"], 0),
+        ]
+        for row in summary.to_dict("records")
+        for prefix, name in classes.items()
+    ]
+    defined = [("Dice defined", "cases"), ("HD95 defined", "cases")]
+    return Table([("Method", ""), ("Class", ""), *columns.values(), *defined], rows, names=2)
+
+
+def cases(rows: pd.DataFrame) -> Table:
+    """Return the rows themselves, worst Dice first where there are too many to show all."""
+    if len(rows) > SHOWN_ROWS:
+        rows = (rows.sort_values("dice") if "dice" in rows else rows).head(SHOWN_ROWS)
+    names = [name for name in IDENTITY if name == "case" or rows[name].nunique() > 1]
+    names = [name for name in names if name != "patient" or (rows[name] != rows["case"]).any()]
+    numbers = [name for name in map(str, rows) if name not in IDENTITY and _worth_showing(name)]
+    numbers = [name for name in numbers if rows[name].notna().any()]
+    records: list[Row] = rows.to_dict("records")
+    return Table(
+        [(name.replace("_", " ").replace(".", " "), "") for name in [*names, *numbers]],
+        [
+            [
+                *(_text(str(row[name])) for name in names),
+                *(_plain(name, row[name]) for name in numbers),
+            ]
+            for row in records
+        ],
+        names=len(names),
+    )
+
+
+def _of_groups(score: str) -> list[Measure]:
+    words = score.replace("_", " ")
+    medians = [
+        Measure(f"{score}_{tag}", f"{words}: median if {tag}", "over the cases so tagged", 4)
+        for tag in ("present", "absent")
+    ]
+    return [
+        *(replace(median, below=f"{median.key}_n", label="n = ") for median in medians),
+        Measure(f"{score}_auc", "AUC", "chance that a present case has the higher score", 2, 1),
+        Measure(f"{score}_u_p", "p", "Mann-Whitney U, two-sided", write=p_value),
+    ]
+
+
+def _measures(
+    summary: pd.DataFrame, measures: Sequence[Measure], prefix: str, heads: list[tuple[str, str]]
+) -> Table:
+    best = {m.key: _best(summary[f"{prefix}{m.key}"], m.better) for m in measures}
+    rows: list[Row] = summary.to_dict("records")
+    cells = [
+        [*([_cases(row)] if len(heads) > 1 else [])]
+        + [_measured(row, m, prefix, best[m.key]) for m in measures]
+        for row in rows
+    ]
+    names = [str(row["method"]) for row in rows]
+    if len(rows) > 1 and all(line == cells[0] for line in cells):
+        names, cells = ["all methods, the same"], cells[:1]
+    named = [[_text(name), *line] for name, line in zip(names, cells, strict=True)]
+    return Table([*heads, *((m.head, m.meaning) for m in measures)], named)
+
+
+def _measured(row: Row, measure: Measure, prefix: str, best: float) -> Cell:
+    value = row[f"{prefix}{measure.key}"]
+    below = ""
+    if f"{prefix}{measure.key}_low" in row:
+        low, high = (row[f"{prefix}{measure.key}_{end}"] for end in ("low", "high"))
+        below = interval(low, high, measure.digits)
+    elif measure.below:
+        small = row[f"{prefix}{measure.below}"]
+        below = measure.label + number(small, 0 if measure.below.endswith("_n") else 2)
+    return Cell(measure.write(value, measure.digits), below, value, best=value == best)
+
+
+def _best(values: pd.Series, better: int) -> float:
+    """Return the value to stand out: the best, if methods differ and one can be better."""
+    if not better or values.nunique() < 2:  # noqa: PLR2004 - two are needed to differ
+        return math.nan
+    return float(values.max() if better > 0 else values.min())
+
+
+def _cases_head(summary: pd.DataFrame) -> tuple[str, str]:
+    seeds = (summary["seeds"] > 1).any()
+    return ("Cases × seeds" if seeds else "Cases", "of how many patients; seeds are averaged first")
+
+
+def _cases(row: Row) -> Cell:
+    text = f"{row['cases']} × {row['seeds']}" if row["seeds"] > 1 else str(row["cases"])
+    below = f"{row['patients']} patients" if row["patients"] != row["cases"] else ""
+    return Cell(text, below, row["cases"])
+
+
+def _worth_showing(name: str) -> bool:
+    """Leave out what is only there to be summed, or follows from its neighbours."""
+    if name.endswith(("_voxels", "volume_error_ml")):
+        return False
+    return "." not in name or name.startswith("tag.") or name.endswith(".dice")
+
+
+def _text(text: str) -> Cell:
+    return Cell(text, value=text)
+
+
+def _number(value: float, digits: int = 3, below: str = "") -> Cell:
+    return Cell(number(value, digits), below, value)
+
+
+def _plain(name: str, value: float) -> Cell:
+    if name.startswith("tag."):
+        return _number(value, 0)
+    return _number(value, 1 if name.endswith(("_mm", "_ml")) else 3)

@@ -1,0 +1,45 @@
+"""The result as a table for the terminal."""
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from wsseg.report.numbers import interval, number, p_value
+
+
+def terminal_table(summary: pd.DataFrame) -> Table:
+    """Return each method's results for the target class, and of the first score of each kind.
+
+    With names of up to 16 letters it is readable in 100 columns.
+    """
+    names = [str(name) for name in summary]
+    r = next((name for name in names if name.endswith("_r")), None)
+    p = next((name for name in names if name.endswith("_u_p")), None)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("method", overflow="fold")
+    for head in ("n", "Dice, mean [95 %]", "pooled", "TPR", "FPR", "HD95 mm"):
+        table.add_column(Text(head), justify="right")
+    if r is not None:
+        table.add_column(Text(f"{r.removesuffix('_r').replace('_', ' ')} r"), justify="right")
+    if p is not None:
+        table.add_column("U test p", justify="right")
+    for row in summary.to_dict("records"):
+        score = [number(row[r], 2)] if r is not None else []
+        test = [p_value(row[p])] if p is not None else []
+        table.add_row(*(Text(cell) for cell in [*_measured(row), *score, *test]))
+    return table
+
+
+def _measured(row: Mapping[Hashable, Any]) -> list[str]:
+    within = interval(row["dice_low"], row["dice_high"], 2)
+    return [
+        str(row["method"]),
+        str(row["cases"]),
+        f"{number(row['dice'])} [{within}]" if within else number(row["dice"]),
+        *(number(row[name]) for name in ("dice_pooled", "tpr", "fpr")),
+        number(row["hd95_mm"], 1),
+    ]
