@@ -121,10 +121,10 @@ def _panels(
     """Draw small panels of one scale, one for each different set of values."""
     shades = {name: colour(place) for place, name in enumerate(found)}
     shown = alike(found, lambda values: values.tobytes())
-    lines = -(-len(shown) // PANELS)
+    lines, across = -(-len(shown) // PANELS), min(len(shown), PANELS)
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, height_in * lines))
-        grid = figure.subplots(lines, PANELS, sharex=True, sharey=True, squeeze=False)
+        figure = Figure(figsize=(WIDTH_IN * across / PANELS, height_in * lines))
+        grid = figure.subplots(lines, across, sharex=True, sharey=True, squeeze=False)
         for axes, (names, values) in zip(grid.flat, shown.items(), strict=False):
             panel(axes, values, shades[names[0]])
             axes.set_title(joined(names, len(found)))

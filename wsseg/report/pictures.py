@@ -13,6 +13,9 @@ from wsseg.report.overlay import Overlay, draw
 from wsseg.report.style import svg, webp
 from wsseg.stats import scores, tagged_scores
 
+CSS_PX_PER_IN = 96
+SCAN_PX = 800
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -21,6 +24,7 @@ class Picture:
     uri: str
     alt: str
     caption: str
+    width_px: float
 
 
 def overlap(rows: pd.DataFrame, summary: pd.DataFrame, target: str) -> list[Picture]:
@@ -74,13 +78,15 @@ def of_cases(overlays: Sequence[Overlay]) -> list[Picture]:
             _uri("image/webp", webp(draw(shown))),
             f"annotated and predicted contours of {', '.join(shown.predicted)}: {shown.caption}",
             shown.caption,
+            SCAN_PX,
         )
         for shown in overlays
     ]
 
 
 def _chart(figure: Figure, alt: str, caption: str) -> Picture:
-    return Picture(_uri("image/svg+xml", svg(figure).encode()), alt, caption)
+    uri = _uri("image/svg+xml", svg(figure).encode())
+    return Picture(uri, alt, caption, figure.get_figwidth() * CSS_PX_PER_IN)
 
 
 def _uri(kind: str, content: bytes) -> str:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import pandas as pd
 
-from wsseg.report.numbers import interval, number, p_value
+from wsseg.report.numbers import UNDEFINED, interval, number, p_value
 from wsseg.score import IDENTITY
 
 Row: TypeAlias = dict[Hashable, Any]
@@ -64,27 +64,39 @@ MEASURES = (
     ),
     Measure("volume_error_ml", "|ΔV|, ml", "mean size of the volume error", digits=1, better=-1),
 )
+SCORE_MEASURES = (
+    Measure("r", "Pearson's r", "of predicted and labelled", better=1, below="r_n", label="n = "),
+    Measure("present", "Present", "median of cases whose tag is 1", 4, 0, "present_n", "n = "),
+    Measure("absent", "Absent", "median of cases whose tag is 0", 4, 0, "absent_n", "n = "),
+    Measure("auc", "AUC", "chance that a present case has the higher score", better=1),
+    Measure("u_p", "p", "Mann-Whitney U of present and absent, two-sided", write=p_value),
+)
 
 
 def results(summary: pd.DataFrame, prefix: str = "") -> Table:
     """Return how each method compares with the truth; `prefix` is a class's name and a dot."""
-    measures = [m for m in MEASURES if summary[f"{prefix}{m.key}"].notna().any()]
-    heads = [("Method", ""), _cases_head(summary)]
-    return _measures(summary, measures, prefix, heads)
+    seeds = (summary["seeds"] > 1).any()
+    head = "Cases × seeds" if seeds else "Cases"
+    heads = [("Method", ""), (head, "of how many patients; seeds are averaged first")]
+    lines = [[_cases(row)] for row in summary.to_dict("records")]
+    shown = [m for m in MEASURES if summary[f"{prefix}{m.key}"].notna().any()]
+    for measure in shown:
+        for line, cell in zip(lines, _column(summary, measure, prefix), strict=True):
+            line.append(cell)
+    return Table([*heads, *((m.head, m.meaning) for m in shown)], _named(summary, lines))
 
 
 def scores(summary: pd.DataFrame) -> Table:
     """Return how each score agrees with the labelled one, and how it tells tagged groups apart."""
-    names = [str(name) for name in summary]
-    measures = []
-    for key in names:
-        if key.endswith("_r") and f"{key}_n" in names:
-            words = key.removesuffix("_r").replace("_", " ")
-            meaning = f"Pearson's r of {words}, predicted and labelled"
-            measures.append(Measure(key, f"{words}: r", meaning, 3, 1, f"{key}_n", "n = "))
-        if key.endswith("_u_p"):
-            measures += _of_groups(key.removesuffix("_u_p"))
-    return _measures(summary, measures, "", [("Method", "")])
+    keys = [str(name) for name in summary if str(name).endswith(("_r", "_u_p"))]
+    names = dict.fromkeys(key.removesuffix("_r").removesuffix("_u_p") for key in keys)
+    rows: list[list[Cell]] = []
+    for name in names:
+        columns = [_column(summary, measure, f"{name}_") for measure in SCORE_MEASURES]
+        lines = [[_text(name.replace("_", " ")), *cells] for cells in zip(*columns, strict=True)]
+        rows += _named(summary, lines)
+    heads = [("Method", ""), ("Score", ""), *((m.head, m.meaning) for m in SCORE_MEASURES)]
+    return Table(heads, rows, names=2)
 
 
 def other_classes(summary: pd.DataFrame) -> list[str]:
@@ -166,34 +178,20 @@ def cases(rows: pd.DataFrame) -> Table:
     )
 
 
-def _of_groups(score: str) -> list[Measure]:
-    words = score.replace("_", " ")
-    medians = [
-        Measure(f"{score}_{tag}", f"{words}: median if {tag}", "over the cases so tagged", 4)
-        for tag in ("present", "absent")
-    ]
-    return [
-        *(replace(median, below=f"{median.key}_n", label="n = ") for median in medians),
-        Measure(f"{score}_auc", "AUC", "chance that a present case has the higher score", 2, 1),
-        Measure(f"{score}_u_p", "p", "Mann-Whitney U, two-sided", write=p_value),
-    ]
+def _named(summary: pd.DataFrame, lines: list[list[Cell]]) -> list[list[Cell]]:
+    """Put the methods before their lines; where all lines are the same, there is one."""
+    names = summary["method"].tolist()
+    if len(lines) > 1 and all(line == lines[0] for line in lines):
+        names, lines = ["all methods, the same"], lines[:1]
+    return [[_text(name), *line] for name, line in zip(names, lines, strict=True)]
 
 
-def _measures(
-    summary: pd.DataFrame, measures: Sequence[Measure], prefix: str, heads: list[tuple[str, str]]
-) -> Table:
-    best = {m.key: _best(summary[f"{prefix}{m.key}"], m.better) for m in measures}
-    rows: list[Row] = summary.to_dict("records")
-    cells = [
-        [*([_cases(row)] if len(heads) > 1 else [])]
-        + [_measured(row, m, prefix, best[m.key]) for m in measures]
-        for row in rows
-    ]
-    names = [str(row["method"]) for row in rows]
-    if len(rows) > 1 and all(line == cells[0] for line in cells):
-        names, cells = ["all methods, the same"], cells[:1]
-    named = [[_text(name), *line] for name, line in zip(names, cells, strict=True)]
-    return Table([*heads, *((m.head, m.meaning) for m in measures)], named)
+def _column(summary: pd.DataFrame, measure: Measure, prefix: str) -> list[Cell]:
+    key = f"{prefix}{measure.key}"
+    if key not in summary:
+        return [_text(UNDEFINED)] * len(summary)
+    best = _best(summary[key], measure.better)
+    return [_measured(row, measure, prefix, best) for row in summary.to_dict("records")]
 
 
 def _measured(row: Row, measure: Measure, prefix: str, best: float) -> Cell:
@@ -213,11 +211,6 @@ def _best(values: pd.Series, better: int) -> float:
     if not better or values.nunique() < 2:  # noqa: PLR2004 - two are needed to differ
         return math.nan
     return float(values.max() if better > 0 else values.min())
-
-
-def _cases_head(summary: pd.DataFrame) -> tuple[str, str]:
-    seeds = (summary["seeds"] > 1).any()
-    return ("Cases × seeds" if seeds else "Cases", "of how many patients; seeds are averaged first")
 
 
 def _cases(row: Row) -> Cell:
