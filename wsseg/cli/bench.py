@@ -1,9 +1,14 @@
 """wsseg bench run, report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsseg.suite import Job, Suite
 
 app = typer.Typer(help="Run benchmark suites.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -36,8 +41,27 @@ def run(
         return
     with locked(out):
         failed = run_suite(jobs, out, display)
-        _show(loaded, jobs, out)
+        _show(loaded, jobs, suite, out)
     if failed:
         raise WorkError(
             f"{len(failed)} of {len(jobs)} jobs failed; the same command tries them again"
         )
+
+
+def _show(suite: "Suite", jobs: "Sequence[Job]", source: Path, out: Path) -> None:
+    """Print the table and write the report of what is done."""
+    from rich.console import Console
+
+    from wsseg.bench import collect_rows, split_of_job
+    from wsseg.pages import Shown, report_suite
+    from wsseg.report.terminal import terminal_table
+    from wsseg.stats import summary
+
+    done = [job for job in jobs if (out / job.folder / "scores.csv").exists()]
+    if not done:
+        return
+    rows = collect_rows(done, out)
+    runs = [Shown(job.method, out / job.folder, split_of_job(job).test) for job in done]
+    page = report_suite(out, source.resolve().parent.name, rows, runs, suite.compare)
+    Console(soft_wrap=True).print(terminal_table(summary(rows)))
+    typer.echo(f"rows: {out / 'rows.csv'}\nreport: {page}")

@@ -75,7 +75,7 @@ def score(run: Run) -> None:
     from wsseg.display import Display
     from wsseg.evaluate import evaluate
     from wsseg.predict import load_run
-    from wsseg.report import terminal_table
+    from wsseg.report.terminal import terminal_table
     from wsseg.score import read_rows, write_rows
     from wsseg.stats import summary
     from wsseg.training import split_of
@@ -97,6 +97,9 @@ def report(run: Run) -> None:
     Example: wsseg report runs/phi2
     """
     from wsseg.display import Display
-    from wsseg.run_report import report_run
+    from wsseg.pages import report_run
+    from wsseg.predict import load_run
+    from wsseg.training import split_of
 
-    Display().note(f"report: {report_run(run)}")
+    test = split_of(load_run(run).recipe).test
+    Display().note(f"report: {report_run(run, test)}")

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from wsseg import Backbone, Cohort, Prior, hookimpl
+from wsseg import Backbone, Cohort, Prior, Region, hookimpl
+from wsseg_covid.lung_threshold import LungThreshold
 from wsseg_covid.medseg import MedSeg9, MedSeg100
+from wsseg_covid.phantom.cohort import LungPhantom
 from wsseg_covid.priors import Constant, HuSigmoid, Threshold
 from wsseg_covid.unet import AdditiveUNet, ConcatUNet
 
@@ -23,9 +25,15 @@ def wsseg_backbones() -> dict[str, type[Backbone]]:
 
 
 @hookimpl
+def wsseg_regions() -> dict[str, type[Region]]:
+    """Offer the lung."""
+    return {"lung-threshold": LungThreshold}
+
+
+@hookimpl
 def wsseg_cohorts() -> dict[str, type[Cohort]]:
     """Offer the phantom and the public scans."""
-    return {"medseg-9": MedSeg9, "medseg-100": MedSeg100}
+    return {"lung-phantom": LungPhantom, "medseg-9": MedSeg9, "medseg-100": MedSeg100}
 
 
 @hookimpl
