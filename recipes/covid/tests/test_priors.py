@@ -1,0 +1,112 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from wsseg.esteps import HardEM
+from wsseg.evidence import Batch, Evidence
+from wsseg.interfaces import Prior
+from wsseg.plugins import make
+from wsseg.testing import check_prior
+from wsseg_covid.priors import Constant, HuSigmoid, Threshold
+
+HU = st.lists(st.floats(-1024, 3071, width=32), min_size=1, max_size=6)
+
+
+def one_row(hu: list[float], classes: int = 1, *, tag: bool = True) -> Batch:
+    """Three slices of one row, of which the middle one has these values; all of it is region."""
+    middle = torch.tensor(hu, dtype=torch.float32).reshape(1, 1, 1, -1)
+    image = torch.cat([middle - 500, middle, middle + 500], dim=1)
+    return Batch(image, torch.ones_like(middle).bool(), torch.full((1, classes), tag))
+
+
+def phi_of(prior: Prior, *hu: float) -> list[float]:
+    found: list[float] = prior(one_row(list(hu))).flatten().tolist()
+    return found
+
+
+@pytest.mark.parametrize("prior", [HuSigmoid(), Constant(probability=0.3), Threshold()])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_priors_keep_their_contract(prior: Prior, classes: int) -> None:
+    check_prior(prior, classes)
+
+
+def test_hu_sigmoid_of_the_paper_in_hu() -> None:
+    assert HuSigmoid.from_paper(b2=9.0, k2=0.5) == HuSigmoid(midpoint_hu=-34, width_hu=220)
+    assert HuSigmoid() == HuSigmoid.from_paper()
+
+
+@pytest.mark.parametrize(("b2", "hu"), [(9.5, 21), (9.0, -34), (8.5, -89), (8.0, -144)])
+def test_midpoints_of_the_papers_sweep(b2: float, hu: float) -> None:
+    assert HuSigmoid.from_paper(b2=b2).midpoint_hu == hu
+
+
+def test_hu_sigmoid_of_numbers_done_by_hand() -> None:
+    prior = HuSigmoid(midpoint_hu=-34, width_hu=220)
+    down = -34 - 220 * math.log(3)  # sigmoid(-log 3) = 1/4
+    assert phi_of(prior, down, -34, 100) == pytest.approx([0.75, 1, 1])
+
+
+@given(HU, st.sampled_from([8.0, 8.5, 9.0, 9.5]), st.sampled_from([0.5, 1.0, 2.0]))
+def test_hu_sigmoid_is_equation_13(hu: list[float], b2: float, k2: float) -> None:
+    expected = []
+    for value in hu:
+        x = (value + 1024) / 110
+        expected.append(min(1, 1 / (1 + math.exp(-k2 * (x - b2))) + 1 / 2))
+    assert phi_of(HuSigmoid.from_paper(b2, k2), *hu) == pytest.approx(expected, abs=1e-6)
+
+
+def test_from_the_midpoint_up_hu_sigmoid_is_certain_and_below_it_leans_to_the_class() -> None:
+    assert phi_of(HuSigmoid(), -34, 0, 3000) == [1, 1, 1]
+    below = phi_of(HuSigmoid(), -1024, -500, -35)
+    assert all(0.5 <= phi < 1 for phi in below)
+    assert below == sorted(below)
+
+
+def test_constant_is_equation_12() -> None:
+    assert phi_of(Constant(probability=0.7), -900, 0, 50) == pytest.approx([0.7] * 3)
+    assert phi_of(Constant(), -900) == [1]  # the paper's best b1
+
+
+def test_threshold_is_sure_on_either_side() -> None:
+    assert phi_of(Threshold(hu=-200), -201, -200, -199) == [0, 0, 1]
+
+
+def test_no_network_changes_a_thresholds_mind() -> None:
+    batch = one_row([-300, -100, -300, -100])
+    logits = torch.tensor([-50.0, -50.0, 50.0, 50.0]).reshape(1, 1, 1, 4)
+    y = HardEM()(Evidence(batch, logits, Threshold(hu=-200)(batch)))
+    assert y.flatten().tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("prior", [HuSigmoid(), Constant(), Threshold()])
+def test_without_the_tag_no_pixel_is_positive(prior: Prior) -> None:
+    batch = one_row([-500, 0, 500], tag=False)  # the "0 if z = 0" of equations 12 and 13
+    y = HardEM()(Evidence(batch, torch.full((1, 1, 1, 3), 50.0), prior(batch)))
+    assert not y.any()
+
+
+@pytest.mark.parametrize("prior", [HuSigmoid(), Constant(probability=0.4), Threshold()])
+def test_every_class_gets_the_same_phi(prior: Prior) -> None:
+    phi = prior(one_row([-500, 0], classes=2))
+    assert phi.shape == (1, 2, 1, 2)
+    assert torch.equal(phi[:, 0], phi[:, 1])
+
+
+def test_priors_are_made_by_the_names_of_recipes() -> None:
+    made = make(Prior, "hu-sigmoid", midpoint_hu=-34, width_hu=220)  # type: ignore[type-abstract]
+    assert made == HuSigmoid()
+    assert make(Prior, "constant", probability=0.5) == Constant(probability=0.5)  # type: ignore[type-abstract]
+    assert make(Prior, "threshold", hu=-300) == Threshold(hu=-300)  # type: ignore[type-abstract]
+
+
+def test_constants_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(ValidationError, match="greater than 0"):
+        HuSigmoid(width_hu=0)
+    with pytest.raises(ValidationError, match="less than or equal to 1"):
+        Constant(probability=1.5)
+    with pytest.raises(ValidationError, match="finite"):
+        Threshold(hu=math.nan)

@@ -1,0 +1,147 @@
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from wsseg.interfaces import Backbone
+from wsseg.plugins import make
+from wsseg.testing import check_backbone
+from wsseg_covid.unet import AdditiveUNet, ConcatUNet
+
+UNETS = [AdditiveUNet(width=4), ConcatUNet(width=4)]
+
+
+def parameters(net: nn.Module) -> int:
+    return sum(each.numel() for each in net.parameters())
+
+
+def block(before: int, after: int) -> int:
+    """Parameters of a 3x3 convolution without bias and its batch norm."""
+    return 9 * before * after + 2 * after
+
+
+def seeded(backbone: Backbone, slices: int = 3, classes: int = 1) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return backbone.build(slices, classes)
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("unet", UNETS)
+def test_unets_keep_their_contract(unet: Backbone) -> None:
+    check_backbone(unet)
+
+
+def test_the_papers_network_has_6980833_parameters() -> None:
+    assert parameters(AdditiveUNet(width=32).build(7, 1)) == 6_980_833
+
+
+def test_parameters_counted_layer_by_layer() -> None:
+    w = [4, 8, 16, 32, 64]
+    down = block(7, w[0]) + sum(block(a, b) for a, b in pairwise(w))
+    halve = sum(block(a, a) for a in w[:4])
+    up = sum(4 * b * a + a for a, b in pairwise(w))
+    head = w[0] + 1
+    added = 2 * sum(block(a, a) for a in w[:4])
+    concatenated = sum(block(2 * a, a) + block(a, a) for a in w[:4])
+    additive = down + halve + block(w[4], w[4]) + up + added + head
+    assert parameters(AdditiveUNet(width=4).build(7, 1)) == additive
+    assert parameters(ConcatUNet(width=4).build(7, 1)) == down + halve + up + concatenated + head
+
+
+def test_the_papers_network_takes_15_8_gflop_a_slice() -> None:
+    """2 for a multiplication and its addition; convolutions alone, as the counter counts."""
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        AdditiveUNet(width=32).build(7, 1)(torch.empty(1, 7, 256, 256))
+    assert counter.get_total_flops() / 1e9 == pytest.approx(15.8, abs=0.05)
+
+
+@pytest.mark.parametrize("unet", UNETS)
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 31), (1, 1), (64, 48)])
+def test_logits_are_of_the_images_size(unet: Backbone, height: int, width: int) -> None:
+    logits = seeded(unet, classes=2).eval()(noise(1, 3, height, width))
+    assert logits.shape == (1, 2, height, width)
+
+
+@pytest.mark.parametrize("unet", UNETS)
+def test_padding_is_with_0_below_and_to_the_right(unet: Backbone) -> None:
+    net, image = seeded(unet).eval(), torch.zeros(1, 3, 32, 48)
+    image[..., :20, :40] = noise(1, 3, 20, 40)
+    with torch.no_grad():
+        assert torch.equal(net(image[..., :20, :40]), net(image)[..., :20, :40])
+
+
+@pytest.mark.parametrize(("unet", "slope"), [(AdditiveUNet(width=4), 0.2), (UNETS[1], 0)])
+def test_unets_against_their_description_written_out(unet: Backbone, slope: float) -> None:
+    net = seeded(unet).eval()
+    weights = {name.removeprefix("net."): each for name, each in net.state_dict().items()}
+
+    def convolution(x: Tensor, name: str, stride: int = 1) -> Tensor:
+        x = F.conv2d(x, weights[f"{name}.0.weight"], stride=stride, padding=1)
+        return F.leaky_relu(x / (1 + 1e-5) ** 0.5, slope)  # batch norm of a new module
+
+    def transposed(x: Tensor, name: str) -> Tensor:
+        bias = weights[f"{name}.bias"]
+        return F.conv_transpose2d(x, weights[f"{name}.weight"], bias, stride=2)
+
+    x, skips = noise(1, 3, 32, 48), []
+    image = x
+    for level in range(4):
+        skips.append(convolution(x, f"enter.{level}"))
+        x = convolution(skips[-1], f"halve.{level}", stride=2)
+    if isinstance(unet, AdditiveUNet):
+        x = convolution(convolution(x, "bottom.0"), "bottom.1")
+    else:
+        x = convolution(x, "bottom")
+    for step, skip in enumerate(reversed(skips)):
+        x = transposed(x, f"join.{step}.up")
+        x = x + skip if isinstance(unet, AdditiveUNet) else torch.cat([x, skip], dim=1)
+        x = convolution(convolution(x, f"join.{step}.convolve.0"), f"join.{step}.convolve.1")
+    expected = F.conv2d(x, weights["head.weight"], weights["head.bias"])
+    with torch.no_grad():
+        torch.testing.assert_close(net(image), expected)
+
+
+def test_activations_keep_their_scale_at_the_start() -> None:
+    """He's weights: even without batch norm the last feature map is neither faint nor huge."""
+    net = seeded(AdditiveUNet(width=16), slices=7)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()  # running statistics of a new module: 0 and 1, so it changes nothing
+    seen: list[float] = []
+    for module in net.modules():
+        if isinstance(module, nn.LeakyReLU):
+            module.register_forward_hook(lambda *given: seen.append(given[-1].std().item()))
+    with torch.no_grad():
+        net(noise(1, 7, 64, 64))
+    assert len(seen) == 18
+    assert min(seen) > 0.2
+    assert max(seen) < 5
+
+
+@pytest.mark.parametrize("unet", UNETS)
+def test_a_unet_learns_to_see_a_square(unet: Backbone) -> None:
+    net = seeded(unet)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    y = torch.zeros(4, 1, 32, 32)
+    for i in range(4):
+        y[i, :, 4 * i : 4 * i + 12, 6:20] = 1
+    image = y + 0.3 * noise(4, 3, 32, 32)
+    for _ in range(40):
+        loss = F.binary_cross_entropy_with_logits(net(image), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert ((net(image) > 0) == (y > 0)).float().mean() > 0.97
+
+
+def test_backbones_are_made_by_the_names_of_recipes() -> None:
+    made = make(Backbone, "additive-unet", width=16)  # type: ignore[type-abstract]
+    assert made == AdditiveUNet(width=16, slope=0.2)
+    assert make(Backbone, "concat-unet") == ConcatUNet(width=32)  # type: ignore[type-abstract]
