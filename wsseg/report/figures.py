@@ -87,7 +87,7 @@ def groups(rows: pd.DataFrame, score: str, of: str) -> Figure:
         quiet(axes, grid="y")
 
     found = _by_method(rows, [score, f"tag.{of}"])
-    return _panels(found, panel, ylabel=f"{score.replace('_', ' ')}, predicted", height_in=2.9)
+    return _panels(found, panel, ylabel=f"{score.replace('_', ' ')}, predicted", height_in=3.05)
 
 
 def alike(values: Mapping[str, T], key: Callable[[T], object]) -> dict[tuple[str, ...], T]:

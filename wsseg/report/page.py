@@ -16,7 +16,7 @@ from wsseg.files import write_text
 from wsseg.report import tables
 from wsseg.report.log import Records, warnings
 from wsseg.report.numbers import interval, number
-from wsseg.stats import compare, summary
+from wsseg.stats import COMPARISON, compare, summary
 
 if TYPE_CHECKING:
     from wsseg.report.overlay import Overlay
@@ -36,7 +36,7 @@ class Page:
     provenance: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     target: str = "the target"  # the class that the plain columns are of
     baseline: str | None = None  # the method that others are compared with; None: the first
-    metric: str = "dice"  # what they are compared by
+    metric: str = "dice"  # what they are compared by; nothing is, where rows lack it
 
 
 def write_page(path: Path, page: Page) -> None:
@@ -53,7 +53,7 @@ def html(page: Page) -> str:
     script = (resources.files("wsseg.report") / "page.js").read_text(encoding="utf-8")
     found = summary(page.rows)
     methods = [str(method) for method in found["method"]]
-    compared = compare(page.rows, page.metric, page.baseline or methods[0])
+    compared = _compared(page, methods)
     return _template().render(
         page=page,
         script=script,
@@ -106,6 +106,12 @@ def sentence(page: Page, found: pd.DataFrame, compared: pd.DataFrame) -> str:
         f"{text}. Compared with {compared['baseline'].iloc[0]} by {page.metric}, {which} differed "
         f"significantly (paired Wilcoxon test, Holm-corrected, p < {SIGNIFICANT})."
     )
+
+
+def _compared(page: Page, methods: Sequence[str]) -> pd.DataFrame:
+    if page.metric not in page.rows:  # nothing was annotated
+        return pd.DataFrame(columns=[*COMPARISON])
+    return compare(page.rows, page.metric, page.baseline or methods[0])
 
 
 def _template() -> jinja2.Template:

@@ -1,0 +1,211 @@
+import base64
+import hashlib
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wsseg.errors import InputError
+from wsseg.report.overlay import Overlay
+from wsseg.report.page import Page, html, sentence, write_page
+from wsseg.stats import compare, summary
+
+Suite = Callable[..., pd.DataFrame]
+
+EVIL = "<script>alert('x')</script>\"'&{{ 7*7 }}"
+EPOCHS = [
+    {
+        "event": "epoch",
+        "stage": "consolidation",
+        "learn": "em",
+        "epoch": k,
+        "loss": 1 / k,
+        "target_share": 0.3,
+        "flip_rate": 0.1,
+    }
+    for k in (1, 2, 3)
+]
+OVERLAY = Overlay("best case", np.zeros((16, 16)), {"consolidation": np.eye(16, dtype=bool)})
+
+
+class Elements(HTMLParser):
+    """Collects what a browser would see."""
+
+    VOID = ("meta", "img", "br", "link")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def full(rows: pd.DataFrame) -> Page:
+    return Page(
+        title="A suite",
+        rows=rows,
+        curves={"phi2": EPOCHS},
+        overlays=[OVERLAY],
+        provenance={"Seed": "0", "Versions": {"wsseg": "0.1.0"}, "Recipe": "a: 1\nb: 2"},
+        target="consolidation",
+        baseline="threshold",
+    )
+
+
+@pytest.fixture(scope="module")
+def text(suite: Suite) -> str:
+    return html(full(suite()))
+
+
+def test_a_page_has_every_section_and_closes_what_it_opens(text: str) -> None:
+    page = Elements(text)
+    sections = [attributes["id"] for attributes in page.of("section")]
+    assert sections == [
+        "results",
+        "comparisons",
+        "overlays",
+        "scores",
+        "training",
+        "cases",
+        "empty",
+        "provenance",
+    ]
+    assert page.open == []
+    links = {str(a["href"]) for a in page.of("a")}
+    assert links == {f"#{name}" for name in sections}
+
+
+def test_nothing_is_loaded_from_elsewhere(text: str) -> None:
+    page = Elements(text)
+    sources = [
+        str(a.get("src") or a.get("href")) for _, a in page.tags if "src" in a or "href" in a
+    ]
+    assert all(source.startswith(("data:image/", "#")) for source in sources)
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_only_the_pages_own_script_may_run(text: str) -> None:
+    (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+    assert "default-src 'none'" in text
+
+
+def test_every_picture_has_words(text: str) -> None:
+    images = Elements(text).of("img")
+    assert len(images) >= 4
+    assert all(image["alt"] for image in images)
+
+
+def test_untrusted_text_stays_text(suite: Suite) -> None:
+    rows = suite(methods=(EVIL, "phi2")).assign(site=EVIL)
+    rows["case"] = [f"{case}{EVIL}" for case in rows["case"]]
+    rows = rows.rename(columns={"infection.dice": f"{EVIL}.dice"})
+    text = html(
+        Page(
+            title=EVIL,
+            rows=rows,
+            curves={EVIL: [*EPOCHS, {"event": "warning", "stage": EVIL, "epoch": 1, "text": EVIL}]},
+            overlays=[Overlay(EVIL, np.zeros((8, 8)), {EVIL: np.eye(8, dtype=bool)})],
+            provenance={EVIL: {EVIL: EVIL}, "plain": EVIL},
+            target=EVIL,
+        )
+    )
+    assert "<script>alert" not in text
+    assert len(Elements(text).of("script")) == 1
+    assert "{{ 7*7 }}" in text
+    assert Elements(text).open == []
+
+
+def test_every_row_can_be_sorted_by_its_value(text: str, suite: Suite) -> None:
+    rows = suite()
+    table = text.split('<table class="sortable">')[1].split("</table>", maxsplit=1)[0]
+    page = Elements(table)
+    assert len(page.of("tr")) == len(rows) + 1
+    assert len(page.of("button")) == len(page.of("tr")[:1]) * table.split("<tbody>")[0].count(
+        "<th "
+    )
+    values = [cell["data-value"] for cell in page.of("td")]
+    assert "nan" not in values  # not defined is an empty value, which is sorted last
+    assert "" in values
+
+
+def test_a_run_is_a_page_of_one_method(suite: Suite) -> None:
+    rows = suite(methods=("phi2",))
+    text = html(Page("A run", rows, target="consolidation"))
+    assert 'id="comparisons"' not in text
+    assert 'id="training"' not in text
+    assert "pooled" in text
+
+
+def test_without_annotation_there_are_scores_only(suite: Suite) -> None:
+    rows = suite()[["method", "seed", "fold", "case", "patient", "site", "severity"]]
+    text = html(Page("Scores", rows, target="consolidation"))
+    assert "No annotation of consolidation to compare with" in text
+    assert "nan" not in [cell.lower() for cell in re.findall(r">([^<]*)<", text)]
+    assert Elements(text).of("img") == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_case_is_enough(suite: Suite) -> None:
+    html(full(suite(cases=1)))
+    html(full(suite(cases=2)))
+
+
+def test_no_rows_are_an_input_error() -> None:
+    with pytest.raises(InputError, match="no rows to report"):
+        html(Page("Nothing", pd.DataFrame(columns=["method", "case"])))
+
+
+def test_the_sentence_ranks_methods_and_names_what_differs(suite: Suite) -> None:
+    rows = suite(cases=24)
+    page = Page("A suite", rows, target="consolidation")
+    text = sentence(page, summary(rows), compare(rows, "dice", "threshold"))
+    assert re.match(
+        r"Mean Dice of consolidation over 23 cases: phi2 0\.\d\d, threshold 0\.\d\d", text
+    )
+    assert "Compared with threshold by dice, phi2 differed significantly" in text
+
+
+def test_the_same_rows_make_the_same_page(text: str, suite: Suite) -> None:
+    assert html(full(suite())) == text
+
+
+def test_a_big_suite_stays_readable(suite: Suite, tmp_path: Path) -> None:
+    methods = tuple(f"phi2 midpoint_hu=-{k}" for k in range(12))
+    path = tmp_path / "report.html"
+    write_page(path, full(suite(methods=("threshold", *methods), cases=100)))
+    assert path.stat().st_size < 10_000_000
+    assert "600 more" in path.read_text(encoding="utf-8")
+
+
+def test_a_failed_page_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        write_page(tmp_path / "report.html", Page("Nothing", pd.DataFrame(columns=["method"])))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_importing_the_page_does_not_load_matplotlib_or_torch() -> None:
+    code = (
+        "import sys, wsseg.report.page, wsseg.report.terminal, wsseg.report.log;"
+        "sys.exit(bool({'matplotlib', 'torch'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

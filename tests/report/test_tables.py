@@ -1,0 +1,84 @@
+from collections.abc import Callable
+from io import StringIO
+
+import pandas as pd
+from rich.console import Console
+
+from wsseg.report import tables
+from wsseg.report.terminal import terminal_table
+from wsseg.stats import compare, summary
+
+Suite = Callable[..., pd.DataFrame]
+
+
+def cell(table: tables.Table, row: int, head: str) -> tables.Cell:
+    return table.rows[row][[name for name, _ in table.heads].index(head)]
+
+
+def test_results_show_the_number_its_interval_and_the_best(suite: Suite) -> None:
+    found = summary(suite())
+    table = tables.results(found)
+    better = cell(table, 1, "Dice, mean")
+    assert better.text == f"{found['dice'][1]:.3f}"
+    assert better.below == f"{found['dice_low'][1]:.3f}–{found['dice_high'][1]:.3f}"
+    assert better.best
+    assert not cell(table, 0, "Dice, mean").best
+    assert cell(table, 0, "Cases × seeds").text == "8 × 2"
+    assert cell(table, 0, "Cases × seeds").below == "4 patients"
+
+
+def test_methods_without_a_difference_share_a_line(suite: Suite) -> None:
+    table = tables.results(summary(suite()), "infection.")
+    assert [row[0].text for row in table.rows] == ["all methods, the same"]
+
+
+def test_one_method_is_not_the_best_of_itself(suite: Suite) -> None:
+    table = tables.results(summary(suite(methods=("phi2",))))
+    assert not any(cell.best for cell in table.rows[0])
+
+
+def test_scores_have_a_line_each_and_dashes_where_there_is_no_tag(suite: Suite) -> None:
+    table = tables.scores(summary(suite()))
+    assert [row[1].text for row in table.rows] == ["severity", *["consolidation score"] * 2]
+    assert cell(table, 0, "Pearson's r").text == "1.000"
+    assert cell(table, 0, "AUC").text == "–"
+    assert cell(table, 1, "AUC").text == "1.000"
+    assert cell(table, 1, "Absent").below == "n = 2"
+
+
+def test_comparisons_leave_out_the_baseline(suite: Suite) -> None:
+    table = tables.comparisons(compare(suite(), "dice", "threshold"))
+    assert [row[0].text for row in table.rows] == ["phi2"]
+
+
+def test_empty_masks_are_counted_by_method_and_class(suite: Suite) -> None:
+    table = tables.empty_masks(summary(suite()), "consolidation")
+    assert [(row[0].text, row[1].text) for row in table.rows[:2]] == [
+        ("threshold", "consolidation"),
+        ("threshold", "infection"),
+    ]
+    assert cell(table, 0, "Both empty").text == "2"  # case 0, two seeds
+    assert cell(table, 0, "Only the truth").text == "2"  # case 4
+    assert cell(table, 0, "Dice defined").text == "7"
+
+
+def test_cases_leave_out_columns_that_tell_nothing(suite: Suite) -> None:
+    heads = [head for head, _ in tables.cases(suite()).heads]
+    assert heads[:4] == ["method", "seed", "case", "patient"]
+    assert "tp voxels" not in heads
+    assert "site" not in heads  # the same everywhere
+
+
+def test_too_many_rows_are_cut_to_the_worst(suite: Suite) -> None:
+    table = tables.cases(suite(cases=600))
+    assert len(table.rows) == tables.SHOWN_ROWS
+
+
+def test_the_terminal_table_fits_100_columns(suite: Suite) -> None:
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(terminal_table(summary(suite(methods=("threshold", "supervised", "[red]x[/]")))))
+    text = console.export_text()
+    assert "supervised" in text
+    assert "[red]x[/]" in text  # markup of a name is shown, not obeyed
+    assert "…" not in text
+    assert "severity r" in text
