@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from wsseg import InputError
+from wsseg.data.case import Case
+from wsseg.data.cohort import Table
+from wsseg.data.volume import read_case, read_case_grid, read_case_mask
+from wsseg.testing import check_cohort
+from wsseg_covid.phantom.cohort import LungPhantom, Plan, draw, write_cohort
+
+SMALL = LungPhantom(cases=8, size=64, slices=12)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phantom") / "cohort"
+    write_cohort(SMALL, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cases(folder: Path) -> list[Case]:
+    return Table(path=folder / "cohort.csv").cases()
+
+
+def test_each_split_has_cases_with_and_without_consolidation(cases: list[Case]) -> None:
+    found = {(case.split, case.tags["consolidation"]) for case in cases}
+    assert found == {(split, tag) for split in ("train", "test") for tag in (True, False)}
+    assert all(case.tags["infection"] for case in cases)
+
+
+def test_tags_say_what_the_masks_show(cases: list[Case]) -> None:
+    for case in cases:
+        for name in ("infection", "consolidation"):
+            mask = read_case_mask(case, name, read_case_grid(case))
+            assert case.tags[name] == mask.any(), (case.name, name)
+
+
+def test_files_hold_what_was_drawn_in_either_orientation(cases: list[Case]) -> None:
+    for index in (0, 1):
+        drawn, read = draw(SMALL, index), read_case(cases[index])
+        assert np.array_equal(read.voxels, drawn.image)
+        assert read.spacing_mm == pytest.approx(drawn.spacing_mm, rel=1e-6)
+        lung = read_case_mask(cases[index], "lung", read.grid)
+        assert np.array_equal(lung, drawn.lung)
+
+
+def test_half_of_the_files_are_ras_and_half_lps(cases: list[Case]) -> None:
+    codes = ["".join(nib.aff2axcodes(read_case_grid(case).affine)) for case in cases]
+    assert codes == ["LPS", "RAS", "RAS", "LPS", "LPS", "RAS", "RAS", "LPS"]
+
+
+def test_the_patient_lies_at_the_origin(cases: list[Case]) -> None:
+    for case in cases[:2]:
+        grid = read_case_grid(case)
+        middle = (np.array(grid.shape) - 1) / 2
+        assert grid.affine @ [*middle, 1] == pytest.approx([0, 0, 0, 1], abs=1e-3)
+
+
+def test_slices_are_thick_or_thin(cases: list[Case]) -> None:
+    thickness = [read_case_grid(case).spacing_mm[0] for case in cases]
+    assert thickness == pytest.approx([5, 1.5, 5, 5, 1.5, 5, 2, 5])
+
+
+def test_nothing_that_is_planned_gives_the_tag_away() -> None:
+    """In 60 cases, each site, split, thickness and orientation has both tags about equally."""
+    plans = [Plan(index) for index in range(60)]
+    seen: dict[tuple[object, ...], list[bool]] = {}
+    for plan in plans:
+        protocol = plan.protocol(64, 12)
+        traits: tuple[tuple[object, ...], ...] = (
+            ("split", plan.split),
+            ("site", protocol.scanner.site),
+            ("thin", protocol.slice_mm < 3),
+            ("site in split", plan.split, protocol.scanner.site),
+            ("lps", plan.index % 4 in (0, 3)),
+        )
+        for trait in traits:
+            seen.setdefault(trait, []).append(plan.consolidation)
+    for trait, tags in seen.items():
+        assert 0.35 <= np.mean(tags) <= 0.65, trait
+    assert np.mean([plan.split == "test" for plan in plans]) == pytest.approx(1 / 3)
+
+
+def test_every_case_is_reported_once(tmp_path: Path) -> None:
+    done: list[str] = []
+    write_cohort(LungPhantom(cases=3, size=32, slices=4), tmp_path / "new", done.append)
+    assert done == ["phantom-000", "phantom-001", "phantom-002"]
+
+
+def test_a_folder_with_files_is_not_overwritten(folder: Path) -> None:
+    with pytest.raises(InputError, match="is there already"):
+        write_cohort(SMALL, folder)
+
+
+def test_the_component_keeps_the_contract_and_draws_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path))
+    cohort = LungPhantom(cases=2, seed=3, size=32, slices=4)
+    check_cohort(cohort)
+    [made] = (tmp_path / "phantom").iterdir()
+    before = (made / "cohort.csv").stat().st_mtime_ns
+    assert [case.name for case in cohort.cases()] == ["phantom-000", "phantom-001"]
+    assert (made / "cohort.csv").stat().st_mtime_ns == before
+
+
+def test_another_seed_is_kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path))
+    first, second = (
+        LungPhantom(cases=1, seed=seed, size=32, slices=4).cases()[0] for seed in (0, 1)
+    )
+    assert first.image.read_bytes() != second.image.read_bytes()
+
+
+@pytest.mark.parametrize("wrong", [{"cases": 0}, {"seed": -1}, {"size": 0}, {"patients": 3}])
+def test_wrong_settings_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValidationError):
+        LungPhantom.model_validate(wrong)

@@ -1,0 +1,139 @@
+"""Phantoms as files: NIfTI with masks, and the table that a cohort of real scans has too."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import joblib
+import numpy as np
+import pandas as pd
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from wsseg.data.case import Case
+from wsseg.data.cohort import Cohort, Table
+from wsseg.data.nifti import write_nifti
+from wsseg.data.volume import Grid
+from wsseg.errors import InputError
+from wsseg.files import cache_folder, fingerprint, folder_written_whole, write_text
+from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
+from wsseg_covid.phantom.scanner import SCANNERS
+
+VERSION = 1  # of what is drawn; another one makes new files
+THICK_MM, THIN_MM = 5.0, (1.5, 2.0, 2.5)
+MOST_PROCESSES = 8  # some 300 MB each
+
+
+@final
+class LungPhantom(Cohort):
+    """Phantom scans, drawn when first asked for and kept in the cache folder.
+
+    About two thirds are for training. Half of the cases have consolidation, in each split.
+    """
+
+    count: PositiveInt = Field(default=24, alias="cases")
+    seed: NonNegativeInt = 0
+    size: int = Field(default=256, ge=16)  # pixels, both ways
+    slices: int = Field(default=40, ge=2)
+
+    def cases(self) -> list[Case]:
+        """List the cases; the first time, this takes about a second for each."""
+        key = fingerprint([VERSION, self.seed, self.count, self.size, self.slices])
+        folder = cache_folder() / "phantom" / key
+        if not folder.is_dir():
+            write_cohort(self, folder)
+        return Table(path=folder / "cohort.csv").cases()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is settled about a case before it is drawn, by its number alone.
+
+    The periods are chosen so that tag, split, site, slice thickness and orientation are not
+    confounded.
+    """
+
+    index: int
+
+    @property
+    def name(self) -> str:
+        """The case's name."""
+        return f"phantom-{self.index:03d}"
+
+    @property
+    def consolidation(self) -> bool:
+        """Every second case."""
+        return self.index % 2 == 0
+
+    @property
+    def split(self) -> str:
+        """Every third case is for testing."""
+        return "test" if self.index % 3 == 2 else "train"  # noqa: PLR2004 - the third of three
+
+    def protocol(self, size: int, slices: int) -> Protocol:
+        """The site's scanner; two slices of five are thin."""
+        scanner = SCANNERS[(self.index + self.index // 6) % len(SCANNERS)]
+        thin_mm = THIN_MM[self.index // 5 % len(THIN_MM)]
+        return Protocol(scanner, size, slices, thin_mm if self.index % 5 in (1, 4) else THICK_MM)
+
+    def grid(self, drawn: Phantom) -> Grid:
+        """The file's grid, centred on the patient: half of the files are RAS, half LPS."""
+        z, y, x = drawn.image.shape
+        slice_mm, row_mm, column_mm = drawn.spacing_mm
+        sign = -1 if self.index % 4 in (0, 3) else 1
+        affine = np.diag([sign * column_mm, sign * row_mm, slice_mm, 1.0])
+        affine[:3, 3] = affine[:3, :3] @ (np.array([x, y, z]) - 1) / -2
+        return Grid((x, y, z), affine)
+
+
+def draw(cohort: LungPhantom, index: int) -> Phantom:
+    """Draw case `index`: the same whatever the number of cases."""
+    plan, rng = Plan(index), np.random.default_rng([cohort.seed, index])
+    protocol = plan.protocol(cohort.size, cohort.slices)
+    return phantom(rng, protocol, consolidation=plan.consolidation)
+
+
+def write_cohort(
+    cohort: LungPhantom, folder: Path, progress: Callable[[str], object] = lambda _: None
+) -> None:
+    """Write all cases and `cohort.csv` into a new folder, whole or not at all.
+
+    `progress` gets each case's name when it is done. Raises `InputError` if the folder is in use.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder}: is there already. Name a folder that is new or empty.")
+    processes = min(cohort.count, joblib.cpu_count(), MOST_PROCESSES)
+    with folder_written_whole(folder) as temporary:
+        work = joblib.Parallel(processes, return_as="generator")(
+            joblib.delayed(write_case)(cohort, index, temporary) for index in range(cohort.count)
+        )
+        rows = []
+        for row in work:
+            rows.append(row)
+            progress(row["case"])
+        write_text(temporary / "cohort.csv", pd.DataFrame(rows).to_csv(index=False))
+
+
+def write_case(cohort: LungPhantom, index: int, folder: Path) -> dict[str, str]:
+    """Draw a case, write its files below `folder`, and return its row of the table."""
+    plan, drawn = Plan(index), draw(cohort, index)
+    grid = plan.grid(drawn)
+    row = {
+        "case": plan.name,
+        "patient": f"patient-{index:03d}",
+        "site": plan.protocol(cohort.size, cohort.slices).scanner.site,
+        "split": plan.split,
+        "image": f"{plan.name}/image.nii.gz",
+    }
+    write_nifti(folder / row["image"], grid.to_file(drawn.image), grid.affine)
+    masks = {
+        "lung": drawn.lung,
+        "infection": drawn.infection,
+        "consolidation": drawn.consolidation,
+    }
+    for name, mask in masks.items():
+        row[f"mask.{name}"] = f"{plan.name}/{name}.nii.gz"
+        write_nifti(folder / row[f"mask.{name}"], grid.to_file(mask.astype(np.uint8)), grid.affine)
+    for name in ("infection", "consolidation"):
+        row[f"tag.{name}"] = str(int(masks[name].any()))
+    return row

@@ -1,0 +1,97 @@
+"""How dense everything is, in HU."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsseg_covid.phantom.anatomy import Anatomy
+from wsseg_covid.phantom.lesions import Disease, Lesions
+from wsseg_covid.phantom.shapes import inside, paint
+from wsseg_covid.phantom.space import Field, Space, smooth_noise
+from wsseg_covid.phantom.strewn import filled_share
+from wsseg_covid.phantom.trees import joined, lung_trees
+
+AIR_HU, FAT_HU, SKIN_HU, SOFT_HU, MARROW_HU, CORTEX_HU = -1000, -98, 5, 48, 170, 480
+LUNG_HU, GAS_HU, BLOOD_HU = -868, -990, 40
+TABLE_MM = 380
+
+# Densities of lesion tissue at these normal deviates (5, 25, 50, 75, 95 %), chosen so that the
+# annotated regions, with their vessels, soft borders and noise, have the HU quantiles of MedSeg's
+# annotations.
+DEVIATES = np.array([-1.645, -0.674, 0, 0.674, 1.645])
+GROUND_GLASS_HU = np.array([-950, -775, -645, -520, -245])
+CONSOLIDATION_HU = np.array([-860, -485, -270, -70, 45])
+
+
+def body(rng: np.random.Generator, space: Space, organs: Anatomy) -> Field:
+    """Return a patient on a table, lungs left as they are outside: full of air."""
+    edge_mm = 1.2 * space.spacing_mm[1]
+    hu = np.full(space.shape, AIR_HU, np.float32)
+    _lay_table(space, hu)
+    skin, bone = space.refine(organs.skin), space.refine(organs.bone)
+    soft_hu = SOFT_HU + 7 * smooth_noise(rng, space.coarse, 9)
+    marrow_hu = MARROW_HU + 45 * smooth_noise(rng, space.coarse, 7)
+    paint(hu, inside(skin, edge_mm), SKIN_HU)
+    paint(hu, inside(skin + 2.5, edge_mm), FAT_HU)
+    paint(hu, inside(space.refine(organs.soft), edge_mm), space.refine(soft_hu))
+    paint(hu, inside(bone, edge_mm), CORTEX_HU)
+    paint(hu, inside(bone + 2.4, edge_mm), space.refine(marrow_hu))
+    return hu
+
+
+def _lay_table(space: Space, hu: Field) -> None:
+    """Draw the table's upper and lower shell: padding, and the board under it."""
+    for top_mm, sag_mm, value_hu in ((126, 2, -350), (148, 4, -500)):
+        curve = top_mm - sag_mm * np.square(space.x / 60)
+        shell = np.maximum(np.abs(space.y - curve) - 1.2, np.abs(space.x) - TABLE_MM / 2)
+        paint(hu, inside(shell, 1.5), value_hu)
+
+
+def lung(
+    rng: np.random.Generator, space: Space, organs: Anatomy, ill: Disease, lesions: Lesions
+) -> Field:
+    """Return the lungs' tissue: parenchyma, lesions, and the trees that run through both."""
+    grain = smooth_noise(rng, space, 3.2)
+    tissue = _parenchyma(rng, space, organs, ill) + 16 * grain
+    lobular = space.refine(smooth_noise(rng, space.coarse, 8))
+    broad = space.refine(smooth_noise(rng, space.coarse, 24))
+    texture = 0.6 * broad + 0.6 * lobular + 0.5 * grain
+    depth = space.refine(lesions.ground_glass)
+    paint(
+        tissue,
+        inside(-depth - 1 - 1.5 * grain, 5),
+        _looked_up(texture + ill.density, GROUND_GLASS_HU) + _crazy_paving(rng, space, ill),
+    )
+    if ill.consolidation:
+        core = space.refine(lesions.consolidation)
+        thick = np.clip((core - 4) / 5, -1.5, 1.5)  # fully airless only well inside
+        solid_hu = _looked_up(0.8 * texture + thick, CONSOLIDATION_HU)
+        paint(tissue, inside(-core - 1 - 1.2 * grain, 3), solid_hu)
+    trees = lung_trees(rng, space.coarse, organs.lung)
+    vessels = filled_share(rng, space, joined(trees.vessels, trees.airway_walls))
+    paint(tissue, vessels, BLOOD_HU)
+    paint(tissue, filled_share(rng, space, trees.airways), GAS_HU)
+    return tissue
+
+
+def _parenchyma(rng: np.random.Generator, space: Space, organs: Anatomy, ill: Disease) -> Field:
+    """Aerated lung: denser towards the back, where it carries its own weight, and at fissures."""
+    coarse = space.coarse
+    gravity = 0.45 * coarse.y
+    behind = np.clip(coarse.y / 60, 0, 1) * np.exp(np.clip(organs.pleura, -60, 0) / 5)
+    uneven = 12 * smooth_noise(rng, coarse, 14)
+    tissue = space.refine(LUNG_HU + gravity + ill.atelectasis_hu * behind + uneven)
+    lines: Field = np.clip(1 - space.refine(organs.fissures) / 1.6, 0, 1)
+    return tissue + 120 * lines
+
+
+def _crazy_paving(rng: np.random.Generator, space: Space, ill: Disease) -> Field | float:
+    """Thickened septa between the lobules: lines where a smooth field crosses 0."""
+    if not ill.crazy_paving_hu:
+        return 0.0
+    septa: Field = np.exp(-np.square(smooth_noise(rng, space, 6) / 0.22))
+    return ill.crazy_paving_hu * septa
+
+
+def _looked_up(deviate: Field, hu: NDArray[np.int64]) -> Field:
+    """Return the density at each normal deviate, piecewise linear."""
+    return np.interp(deviate, DEVIATES, hu).astype(np.float32)
