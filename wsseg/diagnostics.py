@@ -58,7 +58,7 @@ def warning_about(history: Sequence[Mapping[str, Any]]) -> str | None:
         return None
     record = history[-1]
     return (
-        f"stage {record['stage']}, epoch {record['epoch']}: {100 * record['probe_share']:.2g} % of "
+        f"stage {record['stage']}, epoch {record['epoch']}: {100 * record['probe_share']:.1f} % of "
         f"the tagged slices' region is target: {found[-1]}"
     )
 

@@ -18,11 +18,20 @@ from rich.progress import (
 T = TypeVar("T")
 
 
+WIDE = 200  # columns, where no terminal says how many there are: nothing is wrapped or cut
+
+
+def open_console(*, stderr: bool = False) -> Console:
+    """Return a console that fits the terminal; output to elsewhere is not wrapped."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=WIDE, soft_wrap=True)
+
+
 class Display:
     """Shows progress on a terminal; elsewhere, such as in a log file, only the lasting lines."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, soft_wrap=True)
+        self.console = console or open_console(stderr=True)
 
     def note(self, text: str) -> None:
         """Print a line."""

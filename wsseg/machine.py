@@ -1,5 +1,6 @@
 """What a run computes on: the device and its precision."""
 
+import logging
 from typing import Literal
 
 import torch
@@ -14,6 +15,7 @@ def open_fabric(precision: Precision) -> Fabric:
     `auto` is bfloat16 autocast where the device computes in it, which is 3 to 4 times as fast as
     float32 on a CPU that has it; else float32.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells every opening
     fast = precision == "bfloat16" or (precision == "auto" and _computes_bfloat16())
     return Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
 

@@ -62,11 +62,10 @@ class Run:
 
     def _masks(self, prepared: Prepared) -> dict[str, Mask]:
         masks: dict[str, Mask] = {}
-        for name in {self.recipe.input.mask, *(s.region for s in self.recipe.stages.values())}:
-            if name in self.recipe.regions:
-                found = self.regions.find(name, prepared)
-                assert found is not None, "a named region has a map"  # noqa: S101
-                masks[name] = own_grid(prepared, open_map(found) > 0)
+        for name in self.recipe.regions:
+            found = self.regions.find(name, prepared)
+            assert found is not None, "a named region has a map"  # noqa: S101
+            masks[name] = own_grid(prepared, open_map(found) > 0)
         for name, stage in self.recipe.stages.items():
             planes: NDArray[np.uint8] = open_map(self.regions.predict(name, prepared))
             own = {c: own_grid(prepared, planes[k] > 0) for k, c in enumerate(stage.classes)}

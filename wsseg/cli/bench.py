@@ -50,9 +50,8 @@ def run(
 
 def _show(suite: "Suite", jobs: "Sequence[Job]", source: Path, out: Path) -> None:
     """Print the table and write the report of what is done."""
-    from rich.console import Console
-
     from wsseg.bench import collect_rows, split_of_job
+    from wsseg.display import open_console
     from wsseg.pages import Shown, report_suite
     from wsseg.report.terminal import terminal_table
     from wsseg.stats import summary
@@ -63,5 +62,5 @@ def _show(suite: "Suite", jobs: "Sequence[Job]", source: Path, out: Path) -> Non
     rows = collect_rows(done, out)
     runs = [Shown(job.method, out / job.folder, split_of_job(job).test) for job in done]
     page = report_suite(out, source.resolve().parent.name, rows, runs, suite.compare)
-    Console(soft_wrap=True).print(terminal_table(summary(rows)))
+    open_console().print(terminal_table(summary(rows)))
     typer.echo(f"rows: {out / 'rows.csv'}\nreport: {page}")

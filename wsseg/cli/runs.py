@@ -70,9 +70,7 @@ def score(run: Run) -> None:
 
     Example: wsseg score runs/phi2
     """
-    from rich.console import Console
-
-    from wsseg.display import Display
+    from wsseg.display import Display, open_console
     from wsseg.evaluate import evaluate
     from wsseg.predict import load_run
     from wsseg.report.terminal import terminal_table
@@ -88,7 +86,7 @@ def score(run: Run) -> None:
         for row in display.each("scoring", evaluate(loaded, cases), len(cases))
     ]
     write_rows(run / "scores.csv", rows)
-    Console(soft_wrap=True).print(terminal_table(summary(read_rows(run / "scores.csv"))))
+    open_console().print(terminal_table(summary(read_rows(run / "scores.csv"))))
 
 
 def report(run: Run) -> None:

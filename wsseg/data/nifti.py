@@ -54,7 +54,9 @@ def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> 
         return _compact(path, np.asarray(raw), slope, inter)
 
 
-def write_nifti(path: Path, array: NDArray[np.uint8], affine: NDArray[np.float64]) -> None:
+def write_nifti(
+    path: Path, array: NDArray[np.uint8] | NDArray[np.int16], affine: NDArray[np.float64]
+) -> None:
     """Write `array` with `affine`, whole or not at all."""
     image = nib.Nifti1Image(array, affine)
     if not np.array_equal(image.header.get_best_affine(), affine):

@@ -12,6 +12,7 @@ from wsseg.report.figures import PANELS
 from wsseg.report.log import Records
 from wsseg.report.style import INK, WIDTH_IN, colour, dash, drawing, quiet
 
+LEGEND_LETTERS = 130  # in a line, with 6 for each sample
 QUANTITIES = {
     "loss": "loss",
     "target_share": "targets / region",
@@ -46,7 +47,8 @@ def training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
         for axes in list(panels)[len(wanted) :]:
             axes.set_visible(False)
         key = {label: line for axes in figure.axes for line, label in _legend(axes)}
-        figure.legend(key.values(), key.keys(), loc="outside upper left", ncols=4)
+        columns = LEGEND_LETTERS // (max(map(len, key), default=0) + 6)
+        figure.legend(key.values(), key.keys(), loc="outside upper left", ncols=max(1, columns))
     return figure
 
 

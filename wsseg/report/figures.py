@@ -1,6 +1,7 @@
 """The figures of a report that are drawn from rows."""
 
 from collections.abc import Callable, Mapping
+from textwrap import fill
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ Values: TypeAlias = NDArray[np.float64]
 T = TypeVar("T")
 
 PANELS = 4  # side by side
+TITLE_LETTERS = 28  # of a panel, in a line
 MANY = 2000  # points above which a scatter is stored as pixels
 MOST_NAMES = 3  # that fit above a panel
 JITTER = 0.16  # of the points of a box, to each side
@@ -127,7 +129,7 @@ def _panels(
         grid = figure.subplots(lines, across, sharex=True, sharey=True, squeeze=False)
         for axes, (names, values) in zip(grid.flat, shown.items(), strict=False):
             panel(axes, values, shades[names[0]])
-            axes.set_title(joined(names, len(found)))
+            axes.set_title(fill(joined(names, len(found)), TITLE_LETTERS))
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)
         for axes in grid[:, 0]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wsseg.report.overlay import Overlay
 
 SIGNIFICANT = 0.05
-MOST_METHODS = 6  # that a sentence can name
+MOST_METHODS, NAMED = 6, 3  # that a sentence can name with a number, and without
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,8 @@ def sentence(page: Page, found: pd.DataFrame, compared: pd.DataFrame) -> str:
     if compared["p_holm"].isna().all():
         return f"{text}."
     apart = compared.loc[compared["p_holm"] < SIGNIFICANT, "method"].tolist()
-    which = " and ".join(apart) or "no method"
+    named = " and ".join(apart) or "no method"
+    which = named if len(apart) <= NAMED else f"{len(apart)} of {len(compared)} methods"
     return (
         f"{text}. Compared with {compared['baseline'].iloc[0]} by {page.metric}, {which} differed "
         f"significantly (paired Wilcoxon test, Holm-corrected, p < {SIGNIFICANT})."
