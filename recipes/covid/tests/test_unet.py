@@ -125,6 +125,14 @@ def test_activations_keep_their_scale_at_the_start() -> None:
     assert max(seen) < 5
 
 
+def test_transposed_convolutions_keep_the_scale_at_the_start() -> None:
+    ups = [m for m in seeded(AdditiveUNet(width=16)).modules() if isinstance(m, nn.ConvTranspose2d)]
+    assert len(ups) == 4
+    for up in ups:
+        with torch.no_grad():
+            assert up(noise(2, up.in_channels, 16, 16)).std().item() == pytest.approx(1, rel=0.15)
+
+
 @pytest.mark.parametrize("unet", UNETS)
 def test_a_unet_learns_to_see_a_square(unet: Backbone) -> None:
     net = seeded(unet)
