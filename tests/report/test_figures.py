@@ -62,6 +62,11 @@ def test_a_stage_without_em_shows_its_loss_only() -> None:
     assert titles == ["infection", "consolidation", "consolidation", "consolidation"]
 
 
+def test_panels_that_are_not_needed_are_not_there() -> None:
+    figure = training({"phi2": epochs("infection", "masks", [1, 0.5])}, ["phi2"])
+    assert sum(axes.get_visible() for axes in figure.axes) == 1
+
+
 def test_a_warning_is_marked_at_its_epoch() -> None:
     warning = {"event": "warning", "stage": "consolidation", "epoch": 2, "text": "!"}
     curves = {"phi1": [*epochs("consolidation", "em", [0.9, 0.8, 0.7]), warning]}

@@ -58,7 +58,7 @@ def test_empty_masks_are_counted_by_method_and_class(suite: Suite) -> None:
         ("threshold", "infection"),
     ]
     assert cell(table, 0, "Both empty").text == "2"  # case 0, two seeds
-    assert cell(table, 0, "Only the truth").text == "2"  # case 4
+    assert cell(table, 0, "Only truth empty").text == "2"  # case 4
     assert cell(table, 0, "Dice defined").text == "7"
 
 

@@ -39,16 +39,17 @@ def training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
     wanted = [(stage, q) for stage, found in stages.items() for q in _quantities(found)]
     lines = -(-len(wanted) // PANELS)
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 0.35 + 2.35 * lines))
-        panels = figure.subplots(lines, PANELS, squeeze=False).flat
+        figure = Figure(figsize=(WIDTH_IN, 2.35 * lines))
+        panels = figure.subplots(lines, PANELS, squeeze=False).ravel()
         for axes, (stage, quantity) in zip(panels, wanted, strict=False):
             _panel(axes, stages[stage], quantity, places)
             axes.set(title=stage, xlabel="epoch", ylabel=QUANTITIES[quantity])
-        for axes in list(panels)[len(wanted) :]:
+        for axes in panels[len(wanted) :]:
             axes.set_visible(False)
         key = {label: line for axes in figure.axes for line, label in _legend(axes)}
-        columns = LEGEND_LETTERS // (max(map(len, key), default=0) + 6)
-        figure.legend(key.values(), key.keys(), loc="outside upper left", ncols=max(1, columns))
+        columns = max(1, LEGEND_LETTERS // (max(map(len, key), default=0) + 6))
+        figure.legend(key.values(), key.keys(), loc="outside upper left", ncols=columns)
+        figure.set_figheight(2.35 * lines + 0.2 * -(-len(key) // columns) + 0.15)
     return figure
 
 

@@ -137,8 +137,8 @@ def empty_masks(summary: pd.DataFrame, target: str) -> Table:
     """Return how often masks were empty, by method and class."""
     columns = {
         "empty_both": ("Both empty", "Dice and HD95 not defined"),
-        "empty_truth": ("Only the truth", "Dice 0, HD95 not defined"),
-        "empty_prediction": ("Only the prediction", "Dice 0, HD95 not defined"),
+        "empty_truth": ("Only truth empty", "Dice 0, HD95 not defined"),
+        "empty_prediction": ("Only prediction empty", "Dice 0, HD95 not defined"),
     }
     classes = {"": target} | {f"{name}.": name for name in other_classes(summary)}
     rows = [
