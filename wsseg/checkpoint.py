@@ -106,7 +106,7 @@ def _load_network(path: Path, stage: Learning, input: Input) -> Network:
     weights = read_weights(path)
     if stage.backbone is None:
         raise InputError(f"{path.parent / RECORD}: names no backbone; train the stage again")
-    network = new_network(stage.backbone, input, len(stage.classes), seed=0)
+    network = new_network(stage.backbone.untrained(), input, len(stage.classes), seed=0)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

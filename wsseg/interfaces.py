@@ -41,6 +41,10 @@ class Backbone(Component):
     def build(self, slices: int, classes: int) -> nn.Module:
         """Return a new module from (B, slices, H, W), normalised, to (B, classes, H, W) logits."""
 
+    def untrained(self) -> Self:
+        """Return the same network without weights from elsewhere, for a checkpoint's to go into."""
+        return self
+
 
 class PixelLoss(Component):
     """What the M-step minimises: how far the network's probabilities are from the targets."""

@@ -2,7 +2,7 @@
 
 import difflib
 from contextlib import suppress
-from typing import final
+from typing import Self, final
 
 import torch
 from torch import nn
@@ -46,6 +46,10 @@ class Smp(Backbone):
         if self.weights is not None:
             net = self._pretrained(slices, classes)
         return Padded(net.train(), multiple)
+
+    def untrained(self) -> Self:
+        """Return the same network, to be built at random."""
+        return self.model_copy(update={"weights": None})
 
     def _pretrained(self, slices: int, classes: int) -> nn.Module:
         try:

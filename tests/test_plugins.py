@@ -1,0 +1,106 @@
+"""Plugins: all of one or nothing of it, and nobody takes the others down."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+import wsseg
+from wsseg import Batch, Prior, Probability, hookimpl, make
+from wsseg.esteps import HardEM
+from wsseg.interfaces import EStep
+from wsseg.plugins import PluginError, Registry, UnknownComponentError, registry
+
+
+class Half(Prior):
+    """No opinion."""
+
+    def __call__(self, batch: Batch) -> Probability:
+        return torch.full(batch.support.shape, 0.5)
+
+
+def plugin(**hooks: Any) -> ModuleType:
+    """A module whose hooks return what is given."""
+    module = ModuleType("a_plugin")
+    for name, offered in hooks.items():
+        setattr(module, name, hookimpl(_returning(offered)))
+    return module
+
+
+def _returning(offered: Any) -> Any:
+    def hook() -> Any:
+        return offered
+
+    return hook
+
+
+def test_a_component_is_built_by_the_name_recipes_use() -> None:
+    prior = make(Prior, "hu-sigmoid", midpoint_hu=-34, width_hu=220)  # type: ignore[type-abstract]
+    assert registry().describe(prior) == {
+        "use": "hu-sigmoid",
+        "midpoint_hu": -34.0,
+        "width_hu": 220.0,
+    }
+
+
+def test_what_is_described_can_be_made_again() -> None:
+    parts = {"first": {"use": "hard"}, "then": {"use": "soft"}, "at": 0.25}
+    estep = make(EStep, "scheduled", **parts)  # type: ignore[type-abstract]
+    described = registry().describe(estep)
+    assert described == {"use": "scheduled", **parts}
+    assert make(EStep, **described) == estep  # type: ignore[type-abstract]
+
+
+def test_an_unknown_name_is_answered_with_the_known_and_the_nearest() -> None:
+    with pytest.raises(UnknownComponentError, match="no EStep is called 'herd'.*mean 'hard'"):
+        make(EStep, "herd")  # type: ignore[type-abstract]
+
+
+def test_a_plugin_adds_its_parts() -> None:
+    found = Registry()
+    found.add("mine", "mine 1.0", plugin(wsseg_priors={"half": Half}))
+    assert found.names(Prior) == ["half"]
+    offer = found.offers[Prior, "half"]
+    assert (offer.distribution, offer.summary) == ("mine 1.0", "No opinion.")
+
+
+@pytest.mark.parametrize(
+    ("hooks", "message"),
+    [
+        ({"wsseg_priors": {"good": Half, "bad": HardEM}}, "'bad' is .*HardEM.*, not a Prior"),
+        ({"wsseg_priors": {"good": Half, "bad": Half()}}, "'bad' is Half.*, not a Prior"),
+        ({"wsseg_priors": {"good": Half}, "wsseg_esteps": {"hard": HardEM}}, "offered by first"),
+        ({"wsseg_priors": {"good": Half}, "wsseg_recipes": {"r": "a.yaml"}}, "not a Path"),
+        ({"wsseg_priors": {"good": Half}, "wsseg_proirs": {"x": Half}}, "unknown hook"),
+    ],
+)
+def test_a_plugin_with_one_wrong_part_adds_nothing(hooks: dict[str, Any], message: str) -> None:
+    found = Registry()
+    found.add("first", "first 1.0", plugin(wsseg_esteps={"hard": HardEM}))
+    with pytest.raises(Exception, match=message):
+        found.add("second", "second 1.0", plugin(**hooks))
+    assert found.names(Prior) == []
+
+
+def test_a_plugin_for_another_api_is_refused() -> None:
+    module = plugin(wsseg_priors={"half": Half})
+    module.WSSEG_API_VERSION = 2  # type: ignore[attr-defined]
+    with pytest.raises(PluginError, match="made for plugin API 2; this wsseg has 1"):
+        Registry().add("new", "new 1.0", module)
+
+
+def test_everything_that_ships_is_found_and_nothing_failed() -> None:
+    found = registry()
+    assert found.failures == []
+    for kind, name in [(Prior, "constant"), (EStep, "hard"), (Path, "covid/phi2")]:
+        assert (kind, name) in found.offers
+    assert all(offer.summary for offer in found.offers.values())
+
+
+def test_the_public_names_can_be_imported() -> None:
+    for name in wsseg.__all__:
+        assert getattr(wsseg, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        wsseg.nonsense  # noqa: B018
