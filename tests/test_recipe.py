@@ -86,7 +86,8 @@ def test_no_weak_stage_may_work_inside_its_own_true_mask(toy_recipe: Path) -> No
         assert "must not see" in text
 
 
-def test_recipes_extend_one_another_in_levels(tmp_path: Path, toy_recipe: Path) -> None:
+@pytest.mark.usefixtures("toy_recipe")
+def test_recipes_extend_one_another_in_levels(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("extends: toy.yaml\nseed: 1\nprecision: float32\n")
     (tmp_path / "overlay.yaml").write_text("input: {size: 16}\n")
     (tmp_path / "c.yaml").write_text("extends: [b.yaml, overlay.yaml]\nseed: 2\n")

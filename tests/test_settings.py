@@ -73,7 +73,6 @@ def test_hostile_or_broken_yaml_is_one_clear_error(text: str, message: str) -> N
 
 def test_aliases_cannot_blow_a_file_up() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    for n in range(1, 9):
-        lines.append(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]")
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     with pytest.raises(InputError, match="values"):
         parse("\n".join(lines))

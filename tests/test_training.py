@@ -95,9 +95,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     assert same(weights(run), weights(place.out))
 
 
-def test_a_signal_saves_and_says_how_to_go_on(
-    toy_recipe: Path, run: Path, tmp_path: Path, cache: Path
-) -> None:
+def test_a_signal_saves_and_says_how_to_go_on(toy_recipe: Path, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "wsseg", "train", str(toy_recipe), "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -158,7 +156,9 @@ def test_the_log_has_a_line_an_epoch_with_the_targets(run: Path) -> None:
     records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     weak = [r for r in records if r["event"] == "epoch" and r["stage"] == "consolidation"]
     assert [r["epoch"] for r in weak] == [1, 2]
-    assert all(0 <= r["probe_share"] <= 1 and 0 <= r["flip_rate"] <= 1 for r in weak)
+    assert all(0 <= r["probe_share"] <= 1 for r in weak)
+    assert ["flip_rate" in r for r in weak] == [False, True]
+    assert 0 <= weak[1]["flip_rate"] <= 1
 
 
 def test_a_prior_that_never_says_no_is_warned_of(recipe: Recipe, tmp_path: Path) -> None:

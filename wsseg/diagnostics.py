@@ -35,7 +35,7 @@ class Probe:
     def look(self, network: nn.Module, device: torch.device, progress: float) -> dict[str, float]:
         """Return two shares of the support: of targets on, and of those that changed since last.
 
-        The first look has a `flip_rate` of 0.
+        The first look has nothing to compare with, and no `flip_rate`.
         """
         if not self._batches:
             return {}
@@ -45,10 +45,11 @@ class Probe:
             ys.append(targets(self._stage, network, batch, None, progress).round().byte().cpu())
             support += float(batch.support.sum())
         y = torch.cat(ys)
-        flipped = 0.0 if self.last is None else float((y != self.last).sum())
+        shares = {"probe_share": float(y.sum()) / max(support, 1.0)}
+        if self.last is not None:
+            shares["flip_rate"] = float((y != self.last).sum()) / max(support, 1.0)
         self.last = y
-        support = max(support, 1.0)
-        return {"probe_share": float(y.sum()) / support, "flip_rate": flipped / support}
+        return shares
 
 
 def warning_about(history: Sequence[Mapping[str, Any]]) -> str | None:

@@ -60,6 +60,9 @@ class Recipe(Component):
             if isinstance(stage, Learning) and stage.start is not None:
                 learnt = [each for each in earlier if isinstance(self.stages[each], Learning)]
                 self._known(("stages", name, "start"), stage.start, learnt)
+        for name, score in self.scores.items():
+            for needed in score.needs:
+                self._known(("scores", name), needed, [*self.classes, *self.regions, *self.stages])
         repeated = {each for each in self.classes if self.classes.count(each) > 1}
         if repeated:
             raise KeyProblemError(("stages",), f"more than one stage has class {min(repeated)!r}")

@@ -18,6 +18,7 @@ from wsseg.data.slices import (
     collate,
     epoch_draws,
     loader,
+    open_map,
 )
 
 INPUT = Input(slices=3, size=8, fill=-7)
@@ -27,7 +28,7 @@ ALL_MOVES = Augment(
 
 
 def scan(name: str = "a", slices: int = 4, tagged: int = 2) -> Scan:
-    """Slice z is z everywhere; the first `tagged` slices have the class; half the rows are region."""
+    """Slice z is z everywhere; the first `tagged` have the class; half the rows are region."""
     image = np.arange(slices, dtype=np.int16)[:, None, None] + np.zeros((1, 8, 8), np.int16)
     region = np.zeros((slices, 8, 8), np.uint8)
     region[:, 4:] = 1
@@ -135,7 +136,7 @@ def test_a_schedule_can_start_anywhere() -> None:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_workers_do_not_change_what_is_loaded(tmp_path: Path, workers: int) -> None:
     known = scan()
-    np.save(tmp_path / "image.npy", known.image)
+    np.save(tmp_path / "image.npy", open_map(known.image))
     filed = Scan("a", tmp_path / "image.npy", None, known.region, known.tags, known.slices)
     batches = Schedule([epoch_draws([filed], "uniform", 0, 0)], 3)
     loaded = list(loader(Slices([filed], INPUT, ALL_MOVES), batches, workers))
