@@ -328,5 +328,5 @@ def test_scheduled_moves_from_one_to_the_other(progress: float, expected: float)
 
 def test_a_recipe_can_nest_esteps() -> None:
     adapt: dict[str, object] = {"use": "adapt", "share": 0.2}
-    made = make(EStep, "scheduled", first=adapt, then={"use": "hard"}, at=0.25)  # type: ignore[type-abstract]
+    made = make(EStep, "scheduled", first=adapt, then={"use": "hard"}, at=0.25)
     assert made == Scheduled(first=AdaptEM(share=0.2), then=HardEM(), at=0.25)

@@ -89,7 +89,7 @@ def test_weights_that_are_on_the_machine_are_used(monkeypatch: pytest.MonkeyPatc
 
 
 def test_smp_is_made_by_the_name_of_recipes() -> None:
-    made = make(Backbone, "smp", architecture="fpn")  # type: ignore[type-abstract]
+    made = make(Backbone, "smp", architecture="fpn")
     assert made == Smp(architecture="fpn", encoder="resnet18", weights=None)
 
 

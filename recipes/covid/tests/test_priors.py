@@ -97,10 +97,10 @@ def test_every_class_gets_the_same_phi(prior: Prior) -> None:
 
 
 def test_priors_are_made_by_the_names_of_recipes() -> None:
-    made = make(Prior, "hu-sigmoid", midpoint_hu=-34, width_hu=220)  # type: ignore[type-abstract]
+    made = make(Prior, "hu-sigmoid", midpoint_hu=-34, width_hu=220)
     assert made == HuSigmoid()
-    assert make(Prior, "constant", probability=0.5) == Constant(probability=0.5)  # type: ignore[type-abstract]
-    assert make(Prior, "threshold", hu=-300) == Threshold(hu=-300)  # type: ignore[type-abstract]
+    assert make(Prior, "constant", probability=0.5) == Constant(probability=0.5)
+    assert make(Prior, "threshold", hu=-300) == Threshold(hu=-300)
 
 
 def test_constants_that_make_no_sense_are_refused() -> None:
