@@ -18,6 +18,7 @@ from wsseg.errors import InputError
 LABELS = (0, 1, 2, 3)  # background, ground-glass, consolidation, pleural effusion
 MASK_VALUES = {"infection": (1, 2), "consolidation": (2,)}
 MASK_LABELS = dict.fromkeys(MASK_VALUES, LABELS)
+AXES = "LPS"  # of the stacked arrays: column, row, slice of an upright picture
 
 
 @final
@@ -38,8 +39,8 @@ class MedSeg100(Cohort):
     def cases(self) -> list[Case]:
         """List the slices in the order of the file; reads the masks, for the tags."""
         image, mask = _file(self.root / "tr_im.nii.gz", 1), _file(self.root / "tr_mask.nii.gz", 1)
-        labels = read_volume(mask).voxels
-        slices = read_grid(image).canonical_shape[0]
+        labels = read_volume(mask, axes=AXES).voxels
+        slices = read_grid(image, axes=AXES).canonical_shape[0]
         if len(labels) != slices:
             raise InputError(
                 f"{mask}: has {len(labels)} slices, {image.name} has {slices}. "
@@ -58,7 +59,7 @@ class MedSeg100(Cohort):
             mask_labels=MASK_LABELS,
             tags={name: bool(np.isin(labels, of).any()) for name, of in MASK_VALUES.items()},
             frame=index,
-            axes="LPS",
+            axes=AXES,
         )
 
 

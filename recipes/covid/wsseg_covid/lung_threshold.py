@@ -1,0 +1,89 @@
+"""The lungs of a CT by an HU threshold and morphology, with the consolidation at their walls."""
+
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveFloat
+
+from wsseg.data.case import Case
+from wsseg.data.regions import Region
+from wsseg.data.volume import Volume
+from wsseg_covid.lung_air import from_walled_air_mm, outside_air
+from wsseg_covid.lung_hull import bridged, closed_along_z, parted, with_consolidation
+from wsseg_covid.planes import Mask, Planes, coarse, dilated, eroded, fine, numbered, opened
+
+AIRWAY_WALL_MM = 4.0  # with what is blurred: not lung
+NEAR_AIRWAY_MM = 15.0  # branches and scraps of the bowel's air are in this distance
+BRANCH_MM = 2.5  # radius of what is no branch any more
+MOST_NEAR_AIRWAY = 0.5  # of a piece of lung
+
+
+@final
+class LungThreshold(Region):
+    """Air in the body that is neither airway nor bowel, and what is dense between it and the ribs.
+
+    1. On a copy with coarser pixels: what a slice's border reaches without crossing the body is
+       outside, if it is as thin as air; the lungs of a cropped scan are denser.
+    2. Lumps of pure air that tissue surrounds are trachea, bronchi, stomach or bowel.
+    3. Lungs are pieces of some size of what is left below `threshold_hu`.
+    4. In each slice consolidation is added: gaps in the lung along the chest wall, holes, and
+       those bays of its outline that open towards the chest wall, not towards heart and liver.
+    5. On the scan's own voxels, the aerated border follows `threshold_hu` again.
+
+    Empty where there is no lung. A lobe with hardly any air, down to its border with the rest of
+    the lung, is not found, and a consolidation that reaches from the chest wall to the heart only
+    in part.
+    """
+
+    threshold_hu: float = -320  # from aerated and ground-glass lung to tissue
+    pure_air_hu: float = -935  # from air to lung, which is some -860 on average
+    working_mm: PositiveFloat = 2  # pixels of the copy that is worked on
+    smallest_cm2: PositiveFloat = 4  # a piece of lung, in its largest slice
+    largest_hole_mm: PositiveFloat = 25  # radius of a hole; a larger one is the liver's dome
+    wall_mm: PositiveFloat = 12  # how far from the hull of both lungs a bay may open
+    bridge_mm: PositiveFloat = 15  # half of a gap that is closed along the chest wall
+    rim_mm: PositiveFloat = 20  # as deep below the hull of both lungs
+    gap_mm: PositiveFloat = 12  # filled along z between lung above and lung below
+
+    def __call__(self, case: Case, volume: Volume) -> Mask:  # noqa: ARG002 - the image is enough
+        """Find both lungs, (Z, H, W)."""
+        planes = coarse(volume.voxels, volume.spacing_mm, self.working_mm)
+        outside = outside_air(planes, self.threshold_hu, self.pure_air_hu)
+        airway_mm = from_walled_air_mm(planes, outside, self.pure_air_hu, NEAR_AIRWAY_MM)
+        not_lung = outside | (airway_mm <= AIRWAY_WALL_MM)
+        air = self._pieces(planes, (planes.hu < self.threshold_hu) & ~not_lung, airway_mm)
+        lungs = self._whole(planes, air, airway_mm, body=~outside) & ~not_lung
+        return self._on_voxels(volume.voxels, planes, air, lungs, not_lung)
+
+    def _pieces(self, planes: Planes, air: Mask, airway_mm: NDArray[np.float32]) -> Mask:
+        """Keep pieces of some size; those that keep to airways or bowel belong to them."""
+        labels, count = numbered(air)
+        pixels = np.max([np.bincount(plane.ravel(), minlength=count + 1) for plane in labels], 0)
+        pixel_cm2 = planes.spacing_mm[1] * planes.spacing_mm[2] / 100
+        near = np.bincount(labels[np.isfinite(airway_mm)], minlength=count + 1)
+        keep = pixels * pixel_cm2 >= self.smallest_cm2
+        keep &= near < MOST_NEAR_AIRWAY * np.bincount(labels.ravel(), minlength=count + 1)
+        keep[0] = False
+        return np.asarray(keep[labels])
+
+    def _whole(self, planes: Planes, air: Mask, airway_mm: NDArray[np.float32], body: Mask) -> Mask:
+        """Add to the air in the lungs what is dense in them."""
+        lungs = np.zeros_like(air)
+        for aerated in parted(air, planes.spacing_mm):
+            side = bridged(aerated, air, planes, self.bridge_mm, self.rim_mm)
+            thick = opened(side, BRANCH_MM, planes.spacing_mm) & side
+            outline = thick | (side & np.isinf(airway_mm))
+            lungs |= with_consolidation(
+                side, outline, air & ~aerated, body, planes, self.largest_hole_mm, self.wall_mm
+            )
+        return closed_along_z(lungs, int(self.gap_mm / planes.spacing_mm[0]))
+
+    def _on_voxels(
+        self, voxels: NDArray[Any], planes: Planes, air: Mask, lungs: Mask, not_lung: Mask
+    ) -> Mask:
+        """Bring the lungs to the scan's voxels, whose own values decide at the aerated border."""
+        inside = (lungs & ~air) | eroded(lungs, self.working_mm, planes.spacing_mm)
+        around = dilated(air, self.working_mm, planes.spacing_mm) & ~not_lung
+        aerated = fine(around, planes.step, voxels.shape) & (voxels < self.threshold_hu)
+        return fine(inside, planes.step, voxels.shape) | aerated

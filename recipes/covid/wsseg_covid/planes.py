@@ -1,0 +1,92 @@
+"""Morphology of a stack of slices, each for itself, with sizes in millimetres."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+Mask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
+Spacing: TypeAlias = tuple[float, float, float]  # mm along (z, row, column)
+IN_PLANE = np.array([[[0, 0, 0]] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0, 0, 0]] * 3], bool)
+
+
+@dataclass(frozen=True)
+class Planes:
+    """A scan, coarse enough to be worked on quickly."""
+
+    hu: NDArray[np.float32]  # (Z, H, W)
+    spacing_mm: Spacing
+    step: tuple[int, int, int]  # voxels of the scan in one of these, along each axis
+
+
+def coarse(voxels: NDArray[Any], spacing_mm: Spacing, to_mm: float) -> Planes:
+    """Average blocks of voxels, so that none is larger than `to_mm` unless the scan's are.
+
+    What does not fill a block at the end of an axis is filled with the last voxel's value.
+    """
+    z, row, column = (max(1, round(to_mm / spacing)) for spacing in spacing_mm)
+    after = [(0, -n % step) for n, step in zip(voxels.shape, (z, row, column), strict=True)]
+    padded = np.pad(voxels, after, mode="edge")
+    deep, high, wide = (n // s for n, s in zip(padded.shape, (z, row, column), strict=True))
+    blocks = padded.reshape(deep, z, high, row, wide, column)
+    hu = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+    spacing = (spacing_mm[0] * z, spacing_mm[1] * row, spacing_mm[2] * column)
+    return Planes(hu, spacing, (z, row, column))
+
+
+def fine(mask: Mask, step: tuple[int, int, int], shape: tuple[int, ...]) -> Mask:
+    """Undo `coarse` for a mask: every voxel of a block gets the block's value."""
+    for axis, times in enumerate(step):
+        mask = mask.repeat(times, axis=axis)
+    return mask[: shape[0], : shape[1], : shape[2]]
+
+
+def eroded(mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
+    """Take a disc's radius off every slice's borders, but not off the image's."""
+    return _morphology(cv2.MORPH_ERODE, mask, radius_mm, spacing_mm)
+
+
+def dilated(mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
+    """Add a disc's radius to every slice."""
+    return _morphology(cv2.MORPH_DILATE, mask, radius_mm, spacing_mm)
+
+
+def opened(mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
+    """Keep what a disc fits into."""
+    return dilated(eroded(mask, radius_mm, spacing_mm), radius_mm, spacing_mm)
+
+
+def closed(mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
+    """Add what a disc outside does not fit into."""
+    return eroded(dilated(mask, radius_mm, spacing_mm), radius_mm, spacing_mm)
+
+
+def numbered(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Number the connected pieces from 1 on, and count them; of a slice or of a stack."""
+    labels, count = ndimage.label(mask)
+    return np.asarray(labels, np.int32), int(count)
+
+
+def numbered_in_plane(mask: Mask) -> tuple[NDArray[np.int32], int]:
+    """Number the connected pieces of each slice, over all slices."""
+    labels, count = ndimage.label(mask, IN_PLANE)
+    return np.asarray(labels, np.int32), int(count)
+
+
+def at_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """List the pieces that touch the border of their slice."""
+    edges = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
+    found = np.unique(np.concatenate([edge.ravel() for edge in edges]))
+    return found[found > 0]
+
+
+def _morphology(how: int, mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
+    """Use a disc of at least one pixel."""
+    row, column = (max(1, round(radius_mm / spacing)) for spacing in spacing_mm[1:])
+    y, x = np.ogrid[-row : row + 1, -column : column + 1]
+    disc = ((y / row) ** 2 + (x / column) ** 2 <= 1).astype(np.uint8)
+    planes = [cv2.morphologyEx(plane, how, disc) for plane in mask.astype(np.uint8)]
+    return np.stack(planes).astype(np.bool_)
