@@ -60,7 +60,7 @@ def test_trees_stay_in_the_lung_and_reach_far_into_it() -> None:
     assert len(trees.vessels.radius_mm) > 1000
     depth = -space.at(lung, trees.vessels.end)
     assert (depth < 8).sum() > 100  # twigs just below the pleura
-    assert trees.airways.radius_mm.min() > 0.5
+    assert trees.airways.radius_mm.min() > 0.3
     assert (trees.airway_walls.radius_mm > trees.airways.radius_mm).all()
 
 

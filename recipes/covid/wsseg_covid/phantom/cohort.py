@@ -19,7 +19,7 @@ from wsseg.files import cache_folder, fingerprint, folder_written_whole, write_t
 from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
 from wsseg_covid.phantom.scanner import SCANNERS
 
-VERSION = 1  # of what is drawn; another one makes new files
+VERSION = 2  # of what is drawn; another one makes new files
 THICK_MM, THIN_MM = 5.0, (1.5, 2.0, 2.5)
 MOST_PROCESSES = 8  # some 300 MB each
 

@@ -13,6 +13,7 @@ from wsseg_covid.phantom.trees import joined, lung_trees
 AIR_HU, FAT_HU, SKIN_HU, SOFT_HU, MARROW_HU, CORTEX_HU = -1000, -98, 5, 48, 170, 480
 LUNG_HU, GAS_HU, BLOOD_HU = -868, -990, 40
 TABLE_MM = 380
+ONE, BRONCHI_WIDENED = np.float32(1), np.float32(3)  # in area, by consolidation
 
 # Densities of lesion tissue at these normal deviates (5, 25, 50, 75, 95 %), chosen so that the
 # annotated regions, with their vessels, soft borders and noise, have the HU quantiles of MedSeg's
@@ -52,24 +53,19 @@ def lung(
     """Return the lungs' tissue: parenchyma, lesions, and the trees that run through both."""
     grain = smooth_noise(rng, space, 3.2)
     tissue = _parenchyma(rng, space, organs, ill) + 16 * grain
-    lobular = space.refine(smooth_noise(rng, space.coarse, 8))
-    broad = space.refine(smooth_noise(rng, space.coarse, 24))
-    texture = 0.6 * broad + 0.6 * lobular + 0.5 * grain
-    depth = space.refine(lesions.ground_glass)
-    paint(
-        tissue,
-        inside(-depth - 1 - 1.5 * grain, 5),
-        _looked_up(texture + ill.density, GROUND_GLASS_HU) + _crazy_paving(rng, space, ill),
-    )
+    depth, core = space.refine(lesions.ground_glass), space.refine(lesions.consolidation)
+    broad, lobular = smooth_noise(rng, space.coarse, 24), smooth_noise(rng, space.coarse, 8)
+    texture = space.refine(0.6 * (broad + lobular)) + 0.5 * grain
+    veil_hu = _looked_up(texture + ill.density, GROUND_GLASS_HU) + _crazy_paving(rng, space, ill)
+    paint(tissue, inside(-depth - 1 - 1.5 * grain, 5), veil_hu)
     if ill.consolidation:
-        core = space.refine(lesions.consolidation)
         thick = np.clip((core - 4) / 5, -1.5, 1.5)  # fully airless only well inside
         solid_hu = _looked_up(0.8 * texture + thick, CONSOLIDATION_HU)
         paint(tissue, inside(-core - 1 - 1.2 * grain, 3), solid_hu)
     trees = lung_trees(rng, space.coarse, organs.lung)
-    vessels = filled_share(rng, space, joined(trees.vessels, trees.airway_walls))
-    paint(tissue, vessels, BLOOD_HU)
-    paint(tissue, filled_share(rng, space, trees.airways), GAS_HU)
+    paint(tissue, filled_share(rng, space, joined(trees.vessels, trees.airway_walls)), BLOOD_HU)
+    air = filled_share(rng, space, trees.airways) * np.where(core > 0, BRONCHI_WIDENED, ONE)
+    paint(tissue, np.minimum(air, 1), GAS_HU)  # air bronchograms, where the rest is airless
     return tissue
 
 

@@ -10,7 +10,7 @@ from wsseg_covid.phantom.shapes import Point
 from wsseg_covid.phantom.space import Field, Points, Space
 
 TRUNKS, GENERATIONS, THINNEST_MM = 11, 10, 0.3
-THINNEST_BRONCHUS_MM = 0.6
+THINNEST_BRONCHUS_MM = 0.45
 HILAR_GENERATIONS = 2  # they may still be in the mediastinum
 VEIN_MOUTHS: tuple[Point, ...] = ((-33, 0, 79), (37, 4, 77))  # nearer to the heart
 
@@ -33,8 +33,8 @@ class LungTrees:
 
     @property
     def airway_walls(self) -> Pipes:
-        """The airways with their walls: a tenth of their width, and at least 0.2 mm."""
-        return Pipes(self.airways.start, self.airways.end, self.airways.radius_mm * 1.2 + 0.2)
+        """The airways with their walls: a tenth of the radius and 0.15 mm."""
+        return Pipes(self.airways.start, self.airways.end, self.airways.radius_mm * 1.1 + 0.15)
 
 
 def lung_trees(rng: np.random.Generator, space: Space, lung: Field) -> LungTrees:
@@ -45,11 +45,11 @@ def lung_trees(rng: np.random.Generator, space: Space, lung: Field) -> LungTrees
 
 
 def _beside(arteries: Pipes) -> Pipes:
-    """Return bronchi that run along the larger arteries, about as wide as they are."""
+    """Return bronchi that run along the larger arteries, three quarters as wide."""
     larger = arteries.radius_mm > THINNEST_BRONCHUS_MM
     radius = arteries.radius_mm[larger]
     offset = radius[:, None] * np.array([0, -1.7, 1.1], np.float32)
-    return Pipes(arteries.start[larger] + offset, arteries.end[larger] + offset, 0.95 * radius)
+    return Pipes(arteries.start[larger] + offset, arteries.end[larger] + offset, 0.75 * radius)
 
 
 def _grow(
