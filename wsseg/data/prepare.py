@@ -14,6 +14,7 @@ from wsseg.data.case import Case
 from wsseg.data.input import Input
 from wsseg.data.regions import Region
 from wsseg.data.resample import (
+    applicable,
     mixed_slices,
     nearest_indices,
     own_weights,
@@ -85,7 +86,7 @@ def prepare(case: Case, settings: Input) -> Prepared:
     digest = _digest(case.image)
     shaping = settings.model_dump(mode="json", include={"size", "thick", "unit"})
     (z, height, width), (z_mm, row_mm, column_mm) = grid.canonical_shape, grid.spacing_mm
-    thick = settings.thick
+    thick = applicable(settings.thick, z, z_mm)
     positions = slice_positions(z, z_mm, thick)
     prepared = Prepared(
         case=case,
@@ -93,7 +94,7 @@ def prepare(case: Case, settings: Input) -> Prepared:
         size=settings.size,
         positions=tuple(positions.tolist()),
         spacing_mm=(
-            float(thick.to_mm) if thick and z_mm < thick.thinner_than_mm else z_mm,
+            float(thick.to_mm) if thick else z_mm,
             row_mm * height / settings.size,
             column_mm * width / settings.size,
         ),
@@ -111,7 +112,8 @@ def prepare_region(prepared: Prepared, region: Region) -> Map:
     """
     case, kind = prepared.case, type(region)
     files = [_digest(path) for path in region.files(case)]
-    what = [kind.__module__, kind.__qualname__, region.model_dump(mode="json"), files]
+    named = [kind.__module__, kind.__qualname__, region.version]
+    what = [*named, region.model_dump(mode="json"), files]
     mask = _cached(
         prepared.folder / f"region-{fingerprint(what)}.npy",
         prepared.shape,
@@ -155,9 +157,9 @@ def _image(prepared: Prepared, settings: Input) -> NDArray[Any]:
         with naming(prepared.case):
             check_hu(volume, str(prepared.case.image))
     size = (prepared.size, prepared.size)
-    weights = prepared_weights(
-        np.array(prepared.positions), len(volume.voxels), volume.spacing_mm[0], settings.thick
-    )
+    count, z_mm = len(volume.voxels), volume.spacing_mm[0]
+    thick = applicable(settings.thick, count, z_mm)
+    weights = prepared_weights(np.array(prepared.positions), count, z_mm, thick)
     small = (resized(image.astype(np.float32), size) for image in volume.voxels)
     voxels = mixed_slices(small, weights, size)
     if volume.voxels.dtype == np.int16 or settings.unit == "HU":
@@ -175,7 +177,7 @@ def _cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]
     """Map an array of the cache, made first where it is missing, damaged or of another shape."""
     try:
         known = _mapped(path)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         known = None
     if known is None or known.shape != shape:
         with written_whole(path) as temporary:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from wsseg.data.volume import Volume, read_case_mask
 
 class Region(Component):
     """Finds the part of a scan that a stage works in."""
+
+    version: ClassVar[int] = 1  # of what it computes: a new number makes cached masks unknown
 
     @abstractmethod
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:

@@ -12,12 +12,17 @@ from numpy.typing import NDArray
 from wsseg.data.input import Thick
 
 
+def applicable(thick: Thick | None, count: int, spacing_mm: float) -> Thick | None:
+    """Return `thick` where a scan of `count` slices is to be brought to it; a lone slice stays."""
+    return thick if thick and count > 1 and spacing_mm < thick.thinner_than_mm else None
+
+
 def slice_positions(count: int, spacing_mm: float, thick: Thick | None) -> NDArray[np.float64]:
     """Return where the prepared slices lie, in slices of the scan (2.5: between 2 and 3).
 
     They are as many as fit into the scan's extent, with the margin halved between both ends.
     """
-    if thick is None or spacing_mm >= thick.thinner_than_mm:
+    if thick is None:
         return np.arange(count, dtype=np.float64)
     extent_mm = count * spacing_mm
     slices = max(1, round(extent_mm / thick.to_mm))
@@ -34,7 +39,7 @@ def prepared_weights(
     Thick slices are made by a Gaussian along z, then linear interpolation.
     """
     linear = linear_weights(positions, count)
-    if thick is None or spacing_mm >= thick.thinner_than_mm:
+    if thick is None:
         return linear
     return linear @ smoothing_weights(count, thick.smoothing * thick.to_mm / spacing_mm)
 
