@@ -144,7 +144,7 @@ def test_a_frame_is_one_slice_at_its_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
 def test_whole_numbers_become_int16(tmp_path: Path, dtype: type) -> None:
-    array = np.full((2, 2, 2), 200, dtype)
+    array: np.ndarray = np.full((2, 2, 2), 200, dtype)
     assert read_volume(save(tmp_path / "a.nii", array)).voxels.dtype == np.int16
 
 

@@ -1,0 +1,258 @@
+import logging
+import multiprocessing
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from wsseg.data.case import Case
+from wsseg.data.input import Input, Thick
+from wsseg.data.prepare import own_grid, prepare, prepare_mask, prepare_region
+from wsseg.data.regions import Everything, FileRegion, Nonzero, Region
+from wsseg.data.volume import Volume
+from wsseg.errors import InputError
+
+AS_IT_IS = Input(size=32, thick=None)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def ball(shape: tuple[int, int, int] = (48, 40, 30)) -> NDArray[np.bool_]:
+    x, y, z = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    middle = [(n - 1) / 2 + 3 for n in shape]
+    return np.asarray((x - middle[0]) ** 2 + (y - middle[1]) ** 2 + (z - middle[2]) ** 2 < 64)
+
+
+def scan(
+    folder: Path,
+    array: NDArray[Any] | None = None,
+    spacing_mm: tuple[float, float, float] = (1, 1, 2),
+    **known: Any,
+) -> Case:
+    """A file of x, y, z that is RAS: rows run against y, columns against x."""
+    affine = np.diag([*spacing_mm, 1.0])
+    voxels = (ball() * 500 - 900).astype(np.int16) if array is None else array
+    nib.save(nib.Nifti1Image(voxels, affine), folder / "image.nii.gz")
+    nib.save(nib.Nifti1Image(ball().astype(np.uint8), affine), folder / "ball.nii.gz")
+    masks = {"ball": folder / "ball.nii.gz"}
+    return Case("p1", "p1", folder / "image.nii.gz", masks=masks, **known)
+
+
+def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+def test_size_and_spacing_are_the_networks(tmp_path: Path) -> None:
+    case = scan(tmp_path, (ball() * 500 - 900).astype(np.int16))
+    prepared = prepare(case, Input(size=24, thick=Thick()))
+    assert prepared.spacing_mm == pytest.approx((5, 40 / 24, 48 / 24))  # z, row, column
+    assert prepared.image.shape == prepared.shape == (12, 24, 24)  # 60 mm are 12 slices of 5
+    assert prepared.image.dtype == np.int16
+    assert prepared.grid.shape == (48, 40, 30)
+
+
+def test_without_change_of_grid_the_voxels_are_those_of_the_file(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(-1000, 1000, (32, 32, 5)).astype(np.int16)
+    prepared = prepare(scan(tmp_path, array), AS_IT_IS)
+    assert np.array_equal(prepared.image, array[::-1, ::-1].T)
+
+
+def test_a_ramp_is_resampled_at_voxel_centres(tmp_path: Path) -> None:
+    z = 10 * np.broadcast_to(np.arange(20), (4, 4, 20)).astype(np.int16)
+    prepared = prepare(scan(tmp_path, z, (1, 1, 1)), Input(size=4, thick=Thick()))
+    # 4 slices of 5 mm; the first is centred on slice 2, where a ramp's smoothed value is its own,
+    # but for what the Gaussian misses below slice 0
+    assert prepared.image[:, 0, 0] == pytest.approx([20, 70, 120, 170], abs=2)
+    x = np.broadcast_to(100 * np.arange(64)[:, None, None], (64, 64, 2)).astype(np.int16)
+    prepared = prepare(scan(tmp_path, x), AS_IT_IS)
+    assert prepared.image[0, 0, :3].tolist() == [6250, 6050, 5850]  # mean of 63 and 62, ...
+
+
+def test_float_images_stay_float_unless_they_are_hu(tmp_path: Path) -> None:
+    array = np.linspace(-1000, 100, 32 * 32).reshape(32, 32, 1).astype(np.float32)
+    case = scan(tmp_path, array)
+    assert prepare(case, AS_IT_IS).image.dtype == np.float32
+    in_hu = prepare(case, Input(size=32, thick=None, unit="HU")).image
+    assert in_hu.dtype == np.int16
+    assert np.abs(in_hu - array[::-1, ::-1].T).max() <= 0.5
+
+
+def test_what_is_not_ct_is_refused_where_hu_is_expected(tmp_path: Path) -> None:
+    case = scan(tmp_path, (ball() * 255).astype(np.uint8))
+    assert prepare(case, AS_IT_IS).image.max() == 255
+    with pytest.raises(InputError, match=r"^case p1: .*8-bit picture"):
+        prepare(case, Input(size=32, thick=None, unit="HU"))
+
+
+def test_slices_are_traced_to_the_file(tmp_path: Path) -> None:
+    case = scan(tmp_path, np.zeros((4, 4, 10), np.int16), (1, 1, 1))
+    prepared = prepare(case, Input(size=4))
+    assert prepared.slice_of == (2, 7)
+    image = nib.Nifti1Image(np.zeros((4, 4, 10), np.int16), np.diag([1, 1, -1, 1]))
+    nib.save(image, tmp_path / "down.nii.gz")
+    assert prepare(replace(case, image=tmp_path / "down.nii.gz"), Input(size=4)).slice_of == (7, 2)
+
+
+def test_a_frame_is_one_prepared_slice(tmp_path: Path) -> None:
+    array = np.zeros((32, 32, 4), np.int16)
+    array[..., 2] = 7
+    prepared = prepare(scan(tmp_path, array, frame=2), Input(size=32))
+    assert prepared.shape == (1, 32, 32)
+    assert prepared.slice_of == (2,)
+    assert (prepared.image == 7).all()
+
+
+def test_a_tag_of_a_slice_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    case = scan(tmp_path, slice_tags={30: {"x": True}})
+    with pytest.raises(InputError, match=r"case p1: slice 30 has a tag, but .* has 30 slices"):
+        prepare(case, AS_IT_IS)
+
+
+@pytest.mark.parametrize("size", [20, 48, 100])
+@pytest.mark.parametrize("thick", [None, Thick()])
+def test_a_mask_comes_back_to_its_place(tmp_path: Path, size: int, thick: Thick | None) -> None:
+    prepared = prepare(scan(tmp_path), Input(size=size, thick=thick))
+    back = own_grid(prepared, prepare_mask(prepared, "ball") > 0)
+    assert back.shape == prepared.grid.canonical_shape
+    assert dice(prepared.grid.to_file(back), ball()) > (0.85 if thick or size == 20 else 0.97)
+
+
+def test_a_mask_back_on_its_grid_is_inside_from_one_half_on(tmp_path: Path) -> None:
+    prepared = prepare(scan(tmp_path, np.zeros((4, 4, 10), np.int16), (1, 1, 1)), Input(size=4))
+    mask = np.zeros((2, 4, 4), bool)
+    mask[0] = True  # slice 2; the other one is slice 7
+    assert own_grid(prepared, mask).all(axis=(1, 2)).tolist() == [True] * 5 + [False] * 5
+    assert not own_grid(prepared, np.zeros_like(mask)).any()
+
+
+def test_prepared_scans_are_cheap_to_send(tmp_path: Path) -> None:
+    prepared = prepare(scan(tmp_path), AS_IT_IS)
+    sent = pickle.dumps(prepared)
+    assert len(sent) < 4000
+    assert np.array_equal(pickle.loads(sent).image, prepared.image)  # noqa: S301 - our own bytes
+
+
+def test_the_key_is_of_content_and_grid_and_of_nothing_else(tmp_path: Path) -> None:
+    case = scan(tmp_path)
+    key = prepare(case, AS_IT_IS).key
+    same = tmp_path / "copy.nii.gz"
+    same.write_bytes(case.image.read_bytes())
+    assert prepare(replace(case, image=same, name="other"), AS_IT_IS).key == key
+    assert prepare(case, AS_IT_IS.model_copy(update={"slices": 3, "fill": 0})).key == key
+    others = [
+        prepare(case, Input(size=16, thick=None)).key,
+        prepare(case, Input(size=32, thick=Thick(to_mm=6))).key,
+        prepare(replace(case, frame=3), AS_IT_IS).key,
+        prepare(replace(case, axes="LPS"), AS_IT_IS).key,
+        prepare(scan(tmp_path, (ball() * 400).astype(np.int16)), AS_IT_IS).key,
+    ]
+    assert len({key, *others}) == 6
+
+
+class Counted(Region):
+    """Counts in a file, since it may be called in another process."""
+
+    file: Path
+
+    def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
+        self.file.write_text(self.file.read_text() + "x" if self.file.exists() else "x")
+        return np.asarray(volume.voxels > -500)
+
+
+def test_a_region_is_found_once(tmp_path: Path) -> None:
+    region = Counted(file=tmp_path / "count")
+    prepared = prepare(scan(tmp_path), Input(size=48, thick=None))
+    first, second = prepare_region(prepared, region), prepare_region(prepared, region)
+    assert (tmp_path / "count").read_text() == "x"
+    assert np.array_equal(first, second)
+    assert np.array_equal(first, prepare_mask(prepared, "ball"))
+    assert first.dtype == np.uint8
+    assert Path(str(first.filename)).is_relative_to(tmp_path / "cache")
+
+
+def test_a_changed_mask_file_makes_another_region(tmp_path: Path) -> None:
+    prepared = prepare(scan(tmp_path), AS_IT_IS)
+    before = prepare_region(prepared, FileRegion(mask="ball"))
+    changed = nib.Nifti1Image((~ball()).astype(np.uint8), np.diag([1.0, 1, 2, 1]))
+    nib.save(changed, prepared.case.masks["ball"])
+    after = prepare_region(prepared, FileRegion(mask="ball"))
+    assert np.array_equal(before, 1 - after)
+
+
+def test_regions_do_not_share_a_cache_entry(tmp_path: Path) -> None:
+    prepared = prepare(scan(tmp_path, ball().astype(np.int16)), AS_IT_IS)
+    assert prepare_region(prepared, Everything()).all()
+    assert not prepare_region(prepared, Nonzero()).all()
+
+
+def test_an_empty_region_is_a_warning_that_names_the_case(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepared = prepare(scan(tmp_path, np.zeros((8, 8, 3), np.int16)), AS_IT_IS)
+    for _ in range(2):  # from the cache, too
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "wsseg"):
+            assert not prepare_region(prepared, Nonzero()).any()
+        assert "case p1: its region is empty: Nonzero found nothing" in caplog.text
+
+
+def test_a_missing_mask_is_named_with_its_case(tmp_path: Path) -> None:
+    prepared = prepare(scan(tmp_path), AS_IT_IS)
+    with pytest.raises(InputError, match=r"^case p1: has no mask 'bal'; possible: ball"):
+        prepare_mask(prepared, "bal")
+    prepared.case.masks["ball"].unlink()
+    with pytest.raises(InputError, match=r"ball.nii.gz"):
+        prepare_mask(prepared, "ball")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def scribbled(path: Path) -> None:
+    path.write_bytes(b"scribbled" * 100)
+
+
+@pytest.mark.parametrize("harm", [cut, emptied, scribbled, Path.unlink])
+def test_a_damaged_cache_entry_is_made_again(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    case = scan(tmp_path)
+    prepared = prepare(case, AS_IT_IS)
+    image, mask = np.array(prepared.image), np.array(prepare_mask(prepared, "ball"))
+    for file in prepared.folder.iterdir():
+        harm(file)
+    assert np.array_equal(prepare(case, AS_IT_IS).image, image)
+    assert np.array_equal(prepare_mask(prepared, "ball"), mask)
+
+
+def test_a_scan_that_cannot_be_prepared_leaves_no_half_entry(tmp_path: Path, cache: Path) -> None:
+    array = np.zeros((8, 8, 8))
+    array[7, 7, 7] = np.nan
+    with pytest.raises(InputError, match=r"case p1: .*NaN"):
+        prepare(scan(tmp_path, array), AS_IT_IS)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def _prepared_sum(case: Case) -> float:
+    return float(np.asarray(prepare(case, AS_IT_IS).image, np.float64).sum())
+
+
+def test_processes_may_prepare_the_same_scan_at_once(tmp_path: Path, cache: Path) -> None:
+    case = scan(tmp_path, np.random.default_rng(0).integers(-999, 99, (64, 64, 20), np.int16))
+    with multiprocessing.get_context("fork").Pool(3) as pool:
+        sums = pool.map(_prepared_sum, [case] * 6)
+    assert len(set(sums)) == 1
+    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["image.npy"]
