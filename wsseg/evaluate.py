@@ -1,12 +1,35 @@
 """Predicts a run's test cases and compares them with what is annotated: a row a case."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wsseg.data.case import Case
 from wsseg.data.volume import read_case_mask
+from wsseg.errors import InputError
 from wsseg.predict import Run
 from wsseg.score import score_case
+
+
+def held_out(run: Run) -> list[Case]:
+    """Return the cases that a run was kept from: those that its manifest lists for testing.
+
+    Raises:
+        InputError: There is none, or its cohort has it no longer.
+    """
+    path = run.folder / "manifest.json"
+    try:
+        names = list(json.loads(path.read_text(encoding="utf-8"))["test"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: missing or damaged; the run was not copied whole") from None
+    if not names:
+        raise InputError(f"{run.folder}: was trained without test cases; nothing to compare with")
+    found = {case.name: case for case in (run.recipe.test or run.recipe.cohort).cases()}
+    if gone := [name for name in names if name not in found]:
+        raise InputError(
+            f"{path}: test case {gone[0]} ({len(gone)} such) is in the cohort no longer"
+        )
+    return [found[name] for name in names]
 
 
 def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:

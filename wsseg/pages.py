@@ -41,7 +41,8 @@ def report_run(folder: Path, test: Sequence[Case]) -> Path:
     if not (folder / "scores.csv").exists():
         raise InputError(f"{folder}: has no scores.csv; make it with: wsseg score {folder}")
     rows = read_rows(folder / "scores.csv")
-    return _write(folder, folder.name, rows, [Shown(folder.name, folder, test)], None)
+    name = folder.resolve().name
+    return _write(folder, name, rows, [Shown(name, folder, test)], None)
 
 
 def report_suite(

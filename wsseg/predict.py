@@ -1,6 +1,6 @@
 """Uses a finished run: masks in a scan's own geometry, and scores."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from wsseg.checkpoint import Trained, load_stage
 from wsseg.data.case import Case
 from wsseg.data.prepare import Prepared, own_grid, prepare
 from wsseg.data.slices import open_map
-from wsseg.data.volume import Volume, write_mask
+from wsseg.data.volume import Volume, read_case_grid, write_mask
 from wsseg.errors import InputError
 from wsseg.machine import open_fabric
 from wsseg.metrics import MM3_PER_ML, Mask
@@ -32,7 +32,7 @@ class Prediction:
 
     def save(self, folder: Path) -> Path:
         """Write the mask as NIfTI with the scan's own shape, affine and orientation."""
-        path = folder / f"{self.case.name}.nii.gz"
+        path = mask_path(folder, self.case)
         write_mask(path, self.mask.voxels, self.mask.grid)
         return path
 
@@ -108,6 +108,29 @@ def case_of(path: Path) -> Case:
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
     return Case(name=name, patient=name, image=path)
+
+
+def check_scans(cases: Sequence[Case], out: Path) -> None:
+    """Check before the first prediction what can be checked quickly.
+
+    Raises:
+        InputError: A file's header is wrong, or its mask could not lie in `out`, or would replace
+            a scan.
+    """
+    if next(each for each in (out, *out.absolute().parents) if each.exists()).is_file():
+        raise InputError(f"{out}: is, or lies below, a file; name a folder")
+    for case in cases:
+        read_case_grid(case)
+        if mask_path(out, case).resolve() == case.image.resolve():
+            raise InputError(
+                f"{case.image}: its mask would be written over it; choose another --out than its "
+                "folder"
+            )
+
+
+def mask_path(folder: Path, case: Case) -> Path:
+    """Return where the mask of a case is kept."""
+    return folder / f"{case.name}.nii.gz"
 
 
 def cases_of(paths: list[Path]) -> list[Case]:

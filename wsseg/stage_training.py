@@ -10,7 +10,7 @@ from wsseg.checkpoint import fingerprint_of, save_stage
 from wsseg.data.prepare import Prepared
 from wsseg.data.slices import Scan, Slices, all_slices, collate
 from wsseg.display import Display
-from wsseg.errors import WorkError
+from wsseg.errors import InterruptedWorkError
 from wsseg.evidence import Batch
 from wsseg.files import append_line, fingerprint, folder_written_whole
 from wsseg.fit import EpochDone, Fit
@@ -64,8 +64,9 @@ def train_stage(
     else:
         place.display.note(f"stage {name}: {about}")
         _train(name, stage, recipe, scans, regions, place, key)
-        if place.shelf is not None:
-            _copy(folder, place.shelf / key)
+    shutil.rmtree(folder / "last", ignore_errors=True)
+    if place.shelf is not None and fingerprint_of(place.shelf / key) != key:
+        _copy(folder, place.shelf / key)
     return [scan.name for scan in scans]
 
 
@@ -88,7 +89,6 @@ def _train(
     _drive(fit, name, folder, place, key)
     record = {"fingerprint": key, "history": fit.progress.history}
     save_stage(folder, name, stage, recipe.input, fit.weights, record)
-    shutil.rmtree(folder / "last", ignore_errors=True)
 
 
 def _new_fit(
@@ -123,9 +123,8 @@ def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str) -> Non
                 save_state(folder, *fit.state(), key)
             if interrupt.asked:
                 save_state(folder, *fit.state(), key)
-                raise WorkError(
-                    f"interrupted in stage {name} after step {event.step} of {event.steps}; saved. "
-                    f"The same command with --resume goes on from there"
+                raise InterruptedWorkError(
+                    f"interrupted in stage {name} after step {event.step} of {event.steps}; saved"
                 )
 
 

@@ -11,6 +11,7 @@ from wsseg.errors import InputError, WorkError
 app = typer.Typer(
     name="wsseg",
     help="Train segmentation networks from weak labels by expectation-maximisation.",
+    epilog="Any command with --debug shows the traceback of an error.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

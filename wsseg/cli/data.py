@@ -1,10 +1,14 @@
 """wsseg data phantom, prepare."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wsseg.cli.runs import Changes
+
+if TYPE_CHECKING:
+    from wsseg.data.cohort import Synthetic
 
 app = typer.Typer(help="Make and prepare data.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -14,7 +18,7 @@ def prepare(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file.")],
     changes: Changes = None,
 ) -> None:
-    """Bring all scans of a recipe to its network's grid now, so that training need not.
+    """Bring a recipe's scans to its network's grid ahead of training.
 
     Example: wsseg data prepare covid/demo-phi2
     """
@@ -26,3 +30,43 @@ def prepare(
     split = split_of(loaded)
     prepared = prepare_all([*split.train, *split.test], loaded, Display())
     typer.echo(f"{len(prepared)} scans prepared")
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option(help="The new folder for scans and cohort.csv.")],
+    cases: Annotated[int, typer.Option(min=1, help="How many scans.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Another one gives other scans.")] = 0,
+    use: Annotated[
+        str | None, typer.Option(help="Which cohort, where several can be made.")
+    ] = None,
+) -> None:
+    """Write made-up scans whose masks are known, and their table.
+
+    Example: wsseg data phantom --out phantoms --cases 8
+    """
+    from wsseg.display import Display
+
+    display, made = Display(), _synthetic(use, cases, seed)
+    with display.bar("drawing scans", cases) as advance:
+        made.write(out, lambda name: advance(1, name))
+    table = out / "cohort.csv"
+    display.note(f"{cases} scans: {out}\nin a recipe: cohort: {{use: table, path: {table}}}")
+
+
+def _synthetic(use: str | None, cases: int, seed: int) -> "Synthetic":
+    """Make the installed cohort that can be written; `use` names one of several."""
+    from wsseg.data.cohort import Cohort, Synthetic
+    from wsseg.errors import InputError, known_words
+    from wsseg.plugins import registry
+
+    names = [
+        n for n in registry().names(Cohort) if issubclass(registry().find(Cohort, n), Synthetic)
+    ]
+    if not names:
+        raise InputError("no installed plugin can make scans up; `wsseg plugins list` shows them")
+    if use not in names and (use is not None or len(names) > 1):
+        raise InputError(f"--use {use}: name a cohort to make; {known_words(str(use), names)}")
+    made = registry().make(Cohort, use or names[0], cases=cases, seed=seed)
+    assert isinstance(made, Synthetic), "chosen so above"  # noqa: S101
+    return made

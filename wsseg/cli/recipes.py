@@ -28,7 +28,7 @@ def list_recipes() -> None:
 
 @app.command()
 def show(source: Source, changes: Changes = None) -> None:
-    """Print a recipe with every default, and where each written value comes from.
+    """Print a recipe whole, and where each value comes from.
 
     Example: wsseg recipe show covid/phi2
     """

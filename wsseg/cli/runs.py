@@ -28,6 +28,7 @@ def train(
     Example: wsseg train covid/demo-phi2 --out runs/phi2 --set seed=1
     """
     from wsseg.display import Display
+    from wsseg.errors import InterruptedWorkError, WorkError
     from wsseg.recipe import load_recipe
     from wsseg.stage_training import Workplace
     from wsseg.training import split_of, train_stages
@@ -35,7 +36,10 @@ def train(
     display = Display()
     loaded = load_recipe(recipe, changes or [])
     place = Workplace(out, display, save_every)
-    train_stages(loaded, split_of(loaded), place, resume=resume)
+    try:
+        train_stages(loaded, split_of(loaded), place, resume=resume)
+    except InterruptedWorkError as stop:
+        raise WorkError(f"{stop}. The same command with --resume goes on from there") from None
     display.note(f"trained: {out}\nnext: wsseg score {out}, or wsseg predict {out} SCAN --out DIR")
 
 
@@ -44,45 +48,56 @@ def predict(
     scans: Annotated[list[Path], typer.Argument(help="NIfTI files, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Where masks and scores.csv are written.")],
 ) -> None:
-    """Segment scans: a mask each in the scan's own grid, and a table of scores.
+    """Segment scans: masks on their own grids, and a table of scores.
 
     Example: wsseg predict runs/phi2 scan.nii.gz --out masks
     """
     from wsseg.display import Display
-    from wsseg.predict import cases_of, load_run
+    from wsseg.errors import InputError
+    from wsseg.predict import cases_of, check_scans, load_run
     from wsseg.score import write_rows
 
     display = Display()
     cases = cases_of(scans)
+    check_scans(cases, out)
     loaded = load_run(run)
-    rows = []
+    rows, failed = [], []
     for case in display.each("predicting", cases, len(cases)):
-        prediction = loaded.predict(case)
+        try:
+            prediction = loaded.predict(case)
+        except InputError as error:
+            failed.append(error)
+            continue
         prediction.save(out)
         rows.append({"case": case.name, **prediction.scores})
-    write_rows(out / "scores.csv", rows)
-    values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
-    display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
+    if rows:
+        write_rows(out / "scores.csv", rows)
+        values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
+        display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
+    for other in failed[1:]:
+        display.warn(str(other))
+    if failed:
+        others = f"{len(failed)} of {len(cases)} scans have no mask; " if len(cases) > 1 else ""
+        raise InputError(f"{others}{failed[0]}")
 
 
 def score(run: Run) -> None:
-    """Predict a run's test cases and compare them with their true masks.
+    """Compare what a run predicts in its test cases with the truth.
 
     Example: wsseg score runs/phi2
     """
     from wsseg.display import Display, open_console
-    from wsseg.evaluate import evaluate
+    from wsseg.evaluate import evaluate, held_out
     from wsseg.predict import load_run
     from wsseg.report.terminal import terminal_table
     from wsseg.score import read_rows, write_rows
     from wsseg.stats import summary
-    from wsseg.training import split_of
 
     display = Display()
     loaded = load_run(run)
-    cases = split_of(loaded.recipe).test
+    cases = held_out(loaded)
     rows = [
-        {"method": run.name, "seed": loaded.recipe.seed, **row}
+        {"method": run.resolve().name, "seed": loaded.recipe.seed, **row}
         for row in display.each("scoring", evaluate(loaded, cases), len(cases))
     ]
     write_rows(run / "scores.csv", rows)
@@ -95,9 +110,8 @@ def report(run: Run) -> None:
     Example: wsseg report runs/phi2
     """
     from wsseg.display import Display
+    from wsseg.evaluate import held_out
     from wsseg.pages import report_run
     from wsseg.predict import load_run
-    from wsseg.training import split_of
 
-    test = split_of(load_run(run).recipe).test
-    Display().note(f"report: {report_run(run, test)}")
+    Display().note(f"report: {report_run(run, held_out(load_run(run)))}")

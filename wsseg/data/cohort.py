@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias, final
 
@@ -25,6 +25,18 @@ class Cohort(Component):
     @abstractmethod
     def cases(self) -> list[Case]:
         """List the cases, in an order that does not change; images are not read."""
+
+
+class Synthetic(Cohort):
+    """A cohort that is computed, not read. A recipe gives it `cases`, their number, and `seed`."""
+
+    @abstractmethod
+    def write(self, folder: Path, progress: Callable[[str], object]) -> None:
+        """Write all scans and their `cohort.csv` into a new folder, whole or not at all.
+
+        `progress` gets each case's name when it is done. Raises `InputError` if the folder is in
+        use.
+        """
 
 
 @final

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from wsseg.data.case import Case
-from wsseg.data.cohort import Cohort, Table
+from wsseg.data.cohort import Synthetic, Table
 from wsseg.data.nifti import write_nifti
 from wsseg.data.volume import Grid
 from wsseg.errors import InputError
@@ -25,7 +25,7 @@ MOST_PROCESSES = 8  # some 300 MB each
 
 
 @final
-class LungPhantom(Cohort):
+class LungPhantom(Synthetic):
     """Phantom scans, drawn when first asked for and kept in the cache folder.
 
     About two thirds are for training. Half of the cases have consolidation, in each split.
@@ -43,6 +43,10 @@ class LungPhantom(Cohort):
         if not folder.is_dir():
             write_cohort(self, folder)
         return Table(path=folder / "cohort.csv").cases()
+
+    def write(self, folder: Path, progress: Callable[[str], object]) -> None:
+        """Write all cases and `cohort.csv` into a new folder."""
+        write_cohort(self, folder, progress)
 
 
 @dataclass(frozen=True)
