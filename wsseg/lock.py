@@ -4,7 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wsseg.errors import InputError
@@ -14,10 +14,16 @@ from wsseg.errors import InputError
 def locked(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process; the lock of a dead process of this host is taken over.
 
+    A folder that was made for this and in which nothing came about goes with the lock.
+
     Raises:
-        InputError: Another process works there; it is named.
+        InputError: Another process works there; it is named. Or `folder` is a file.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{folder}: is, or lies below, a file; name a folder") from None
     path = folder / ".lock"
     while not _take(path):
         host, process = _holder(path)
@@ -31,6 +37,9 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
+        if new:
+            with suppress(OSError):  # something came about
+                folder.rmdir()
 
 
 def _take(path: Path) -> bool:

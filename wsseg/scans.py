@@ -78,6 +78,18 @@ class Regions:
         return fingerprint([trained.key, upstream, self.fabric._precision.precision])  # noqa: SLF001
 
 
+def check_labels(stages: Mapping[str, Stage], cases: Sequence[Prepared]) -> None:
+    """Raise `InputError`, naming the columns, where no case has what a stage learns from."""
+    for name, stage in stages.items():
+        if isinstance(stage, Learning) and not any(_known(stage, case).any() for case in cases):
+            what = "mask" if isinstance(stage, MasksStage) else "tag"
+            columns = " and ".join(f"{what}.{each}" for each in stage.classes)
+            raise InputError(
+                f"stage {name}: none of {len(cases)} training cases has {columns}.\n"
+                f"Fill {columns} in the cohort's table"
+            )
+
+
 def scans_to_learn(
     name: str, stage: Learning, cases: Sequence[Prepared], regions: Regions
 ) -> list[Scan]:
@@ -89,15 +101,12 @@ def scans_to_learn(
     Raises:
         InputError: None is left.
     """
-    learn = _labelled if isinstance(stage, MasksStage) else _tagged
-    scans = [scan for case in cases if (scan := learn(stage, case, regions)) and scan.slices]
+    known = [(case, slices) for case in cases if (slices := _known(stage, case)).any()]
+    scans = [scan for case, slices in known if (scan := _scan(stage, case, regions, slices)).slices]
     if not scans:
-        what = "mask" if isinstance(stage, MasksStage) else "tag"
         raise InputError(
-            f"stage {name}: none of {len(cases)} training cases has a {what} for "
-            f"{', '.join(stage.classes)} and a region to learn in.\n"
-            f"Give the cohort's table a column {what}.{stage.classes[0]}, and check the region "
-            f"{stage.region_in_training or stage.region!r}"
+            f"stage {name}: none of {len(cases)} training cases has a slice to learn from in the "
+            f"region {stage.region_in_training or stage.region!r}"
         )
     return scans
 
@@ -113,43 +122,32 @@ def describe_scans(stage: Learning, scans: Sequence[Scan], cases: int) -> str:
     return text + (f"; {left_out} cases left out: nothing known or no region" if left_out else "")
 
 
-def _labelled(stage: Learning, prepared: Prepared, regions: Regions) -> Scan | None:
-    if any(name not in prepared.case.masks for name in stage.classes):
-        return None
-    labels = [prepare_mask(prepared, name) for name in stage.classes]
-    tags = np.stack([label.any(axis=(1, 2)) for label in labels], axis=1)
-    files = tuple(_file(label) for label in labels)
-    return _scan(stage, prepared, regions, tags, np.ones(len(tags), np.bool_), files)
+def _known(stage: Learning, prepared: Prepared) -> NDArray[np.bool_]:
+    """Return for each slice, (Z,), whether all that `stage` learns from is known of it."""
+    case = prepared.case
+    if isinstance(stage, MasksStage):
+        return np.full(prepared.shape[0], all(name in case.masks for name in stage.classes))
+    return np.array([None not in tags for tags in _tags(stage, prepared)])
 
 
-def _tagged(stage: Learning, prepared: Prepared, regions: Regions) -> Scan | None:
-    rows = [[prepared.case.tag(name, z) for name in stage.classes] for z in prepared.slice_of]
-    known = np.array([None not in row for row in rows])
-    return (
-        _scan(stage, prepared, regions, np.array(rows, np.bool_), known, ())
-        if known.any()
-        else None
-    )
+def _tags(stage: Learning, prepared: Prepared) -> list[list[bool | None]]:
+    return [[prepared.case.tag(name, z) for name in stage.classes] for z in prepared.slice_of]
 
 
-def _scan(
-    stage: Learning,
-    prepared: Prepared,
-    regions: Regions,
-    tags: NDArray[np.bool_],
-    known: NDArray[np.bool_],
-    labels: tuple[Path, ...],
-) -> Scan:
+def _scan(stage: Learning, prepared: Prepared, regions: Regions, known: NDArray[np.bool_]) -> Scan:
     region = regions.find(stage.region_in_training or stage.region, prepared)
-    slices = _slices_in(region, len(tags), regions.input)
+    labels, tags = [], np.array(_tags(stage, prepared), np.bool_)
+    if isinstance(stage, MasksStage):
+        labels = [prepare_mask(prepared, name) for name in stage.classes]
+        tags = np.stack([label.any(axis=(1, 2)) for label in labels], axis=1)
     return Scan(
         name=prepared.case.name,
         image=_file(prepared.image),
         inside=regions.find(regions.input.mask, prepared),
         region=region,
         tags=tags,
-        slices=tuple(z for z in slices if known[z]),
-        labels=labels,
+        slices=tuple(z for z in _slices_in(region, len(tags), regions.input) if known[z]),
+        labels=tuple(_file(label) for label in labels),
     )
 
 

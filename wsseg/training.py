@@ -7,7 +7,7 @@ from joblib import Parallel, delayed
 
 from wsseg.checkpoint import Trained, load_stage, save_stage
 from wsseg.data.case import Case
-from wsseg.data.prepare import Prepared, prepare
+from wsseg.data.prepare import Prepared, prepare, prepare_mask
 from wsseg.data.split import Split, by_column
 from wsseg.display import Display
 from wsseg.errors import InputError
@@ -17,9 +17,9 @@ from wsseg.machine import open_fabric
 from wsseg.manifest import manifest
 from wsseg.predict import Run, load_run
 from wsseg.recipe import Recipe, recipe_text
-from wsseg.scans import Regions
+from wsseg.scans import Regions, check_labels
 from wsseg.stage_training import Workplace, train_stage
-from wsseg.stages import Learning
+from wsseg.stages import Learning, MasksStage
 
 PREPARING = 2  # scans at a time
 
@@ -44,10 +44,12 @@ def train_stages(recipe: Recipe, split: Split, place: Workplace, *, resume: bool
         WorkError: Training failed or was interrupted.
     """
     with locked(place.out):
-        _begin(recipe, place.out, resume=resume)
+        _check_new(recipe, place.out, resume=resume)
+        cases = prepare_all(split.train, recipe, place.display)
+        check_labels(recipe.stages, cases)
+        write_text(place.out / "recipe.yaml", recipe_text(recipe))
         done: dict[str, Trained] = {}
         learnt: dict[str, Sequence[str]] = {}
-        cases = prepare_all(split.train, recipe, place.display)
         for name, stage in recipe.stages.items():
             regions = Regions(recipe.regions, done, recipe.input, open_fabric(recipe.precision))
             folder = place.out / "stages" / name
@@ -74,16 +76,19 @@ def split_of(recipe: Recipe) -> Split:
 
 
 def prepare_all(cases: Sequence[Case], recipe: Recipe, display: Display) -> list[Prepared]:
-    """Bring cases, and the regions that the recipe uses, to the network's grid."""
+    """Bring cases, and the regions and masks that the recipe uses, to the network's grid."""
     regions = Regions(recipe.regions, {}, recipe.input, open_fabric(recipe.precision))
-    used = {recipe.input.mask}
+    used, labels = {recipe.input.mask}, set[str]()
     for stage in recipe.stages.values():
         used |= {stage.region, getattr(stage, "region_in_training", None)}
+        labels |= set(stage.classes) if isinstance(stage, MasksStage) else set()
 
     def one(case: Case) -> Prepared:
         prepared = prepare(case, recipe.input)
         for name in used & set(recipe.regions):
             regions.find(name, prepared)
+        for name in labels & set(case.masks):
+            prepare_mask(prepared, name)
         return prepared
 
     parallel = Parallel(n_jobs=PREPARING, prefer="threads", return_as="generator")
@@ -91,7 +96,7 @@ def prepare_all(cases: Sequence[Case], recipe: Recipe, display: Display) -> list
     return list(display.each("preparing scans", done, len(cases)))
 
 
-def _begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
+def _check_new(recipe: Recipe, out: Path, *, resume: bool) -> None:
     path, text = out / "recipe.yaml", recipe_text(recipe)
     if path.exists() and not resume:
         raise InputError(
@@ -99,4 +104,3 @@ def _begin(recipe: Recipe, out: Path, *, resume: bool) -> None:
         )
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise InputError(f"{path}: is another recipe than this; choose another --out")
-    write_text(path, text)
