@@ -10,9 +10,9 @@ import pandas as pd
 
 from wsseg.data.split import Split, by_fold
 from wsseg.display import Display
-from wsseg.errors import InputError, WorkError
+from wsseg.errors import InputError, InterruptedWorkError, WorkError
 from wsseg.evaluate import evaluate
-from wsseg.files import write_json
+from wsseg.files import write_json, write_text
 from wsseg.predict import load_run
 from wsseg.recipe import recipe_text
 from wsseg.score import read_rows, write_rows
@@ -21,6 +21,7 @@ from wsseg.suite import Job
 from wsseg.training import split_of, train_stages
 
 SHELF = "stages"  # below the suite's folder: trained once, used by many
+REASON = "failed.txt"  # in a job's folder: why it came to nothing
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,11 @@ class Failed:
 def run_suite(jobs: Sequence[Job], out: Path, display: Display) -> list[Failed]:
     """Run the jobs that are not done; a failed one stops no other. Writes `rows.csv`.
 
+    Why a job failed stands in `failed.txt` in its folder, until it is done.
+
     Raises:
         InputError: A job's folder holds another recipe.
+        WorkError: Somebody asked to stop.
     """
     for job in jobs:
         _check_folder(job, out)
@@ -44,11 +48,22 @@ def run_suite(jobs: Sequence[Job], out: Path, display: Display) -> list[Failed]:
         display.note(f"[{number}/{len(jobs)}] {job.folder}")
         try:
             _run_job(job, out, display)
-        except (InputError, WorkError, OSError) as error:
-            display.warn(f"{job.folder} failed: {error}")
+        except InterruptedWorkError as stop:
+            raise WorkError(f"{job.folder}: {stop}. The same command goes on from there") from None
+        except Exception as error:  # noqa: BLE001 - whatever a method raises, the others go on
+            display.warn(f"{job.folder} failed: {_reason(error)}")
+            write_text(out / job.folder / REASON, f"{_reason(error)}\n")
             failed.append(Failed(job, error))
         collect_rows(jobs, out)
     return failed
+
+
+def state(job: Job, out: Path) -> str:
+    """Say how far a job has come: "done", "to do", or why it failed."""
+    if (out / job.folder / "scores.csv").exists():
+        return "done"
+    reason = out / job.folder / REASON
+    return f"failed: {reason.read_text(encoding='utf-8').strip()}" if reason.exists() else "to do"
 
 
 def collect_rows(jobs: Sequence[Job], out: Path) -> pd.DataFrame:
@@ -67,6 +82,8 @@ def _run_job(job: Job, out: Path, display: Display) -> None:
         return
     started = perf_counter()
     split = split_of_job(job)
+    if not split.test:
+        raise InputError("the cohort has no case to test on; write `folds`, or split: test")
     train_stages(job.recipe, split, Workplace(folder, display, shelf=out / SHELF), resume=True)
     trained = perf_counter()
     scoring = evaluate(load_run(folder), split.test)
@@ -75,7 +92,13 @@ def _run_job(job: Job, out: Path, display: Display) -> None:
         folder / "times.json",
         {"train_s": trained - started, "test_s": perf_counter() - trained, "cases": len(rows)},
     )
+    (folder / REASON).unlink(missing_ok=True)
     write_rows(folder / "scores.csv", rows)  # last: its presence means done
+
+
+def _reason(error: Exception) -> str:
+    expected = isinstance(error, InputError | WorkError | OSError)
+    return str(error) if expected else f"{type(error).__name__}: {error}"
 
 
 def split_of_job(job: Job) -> Split:

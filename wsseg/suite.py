@@ -1,5 +1,6 @@
 """A benchmark suite: recipes × settings × seeds × folds, checked whole before it runs."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -10,10 +11,12 @@ import yaml
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from wsseg.component import Component, KeyProblemError
-from wsseg.errors import InputError, known_words
+from wsseg.errors import InputError, known_words, nearest
 from wsseg.plugins import registry
 from wsseg.recipe import Recipe, check_recipe, explain, recipe_settings
 from wsseg.settings import Settings, assignment, read_settings
+
+NAME = re.compile(r"\w[\w.-]*")  # of a method: a folder, and a word in tables
 
 
 class Compare(Component):
@@ -41,19 +44,29 @@ class Suite(Component):
     @classmethod
     def _named(cls, values: Any) -> Any:
         """Name the recipes of a list by their last part."""
-        if isinstance(values, Mapping) and isinstance(values.get("recipes"), list):
-            named = {str(each).rpartition("/")[2]: each for each in values["recipes"]}
-            return {**values, "recipes": named}
-        return values
+        if not (isinstance(values, Mapping) and isinstance(values.get("recipes"), list)):
+            return values
+        named: dict[str, Any] = {}
+        for each in values["recipes"]:
+            name = Path(str(each)).name.removesuffix(".yaml").removesuffix(".yml")
+            if name in named:
+                raise KeyProblemError(
+                    ("recipes",),
+                    f"{named[name]!r} and {each!r} would both be {name!r}; write {{name: recipe}}",
+                )
+            named[name] = each
+        return {**values, "recipes": named}
 
     @model_validator(mode="after")
-    def _known_baseline(self) -> Self:
-        if self.compare is not None and self.compare.baseline not in self.recipes:
-            raise KeyProblemError(
-                ("compare", "baseline"),
-                f"no method is called {self.compare.baseline!r}; "
-                + known_words(self.compare.baseline, self.recipes),
-            )
+    def _usable(self) -> Self:
+        for name in self.recipes:
+            if not NAME.fullmatch(name):
+                raise KeyProblemError(
+                    ("recipes", name), "cannot name a folder; use letters, digits, '-', '_', '.'"
+                )
+        for key, values in (("set", self.set), ("matrix", self.matrix)):
+            if "seed" in values:
+                raise KeyProblemError((key, "seed"), "a suite's seeds are written as seeds: [0, 1]")
         return self
 
 
@@ -90,22 +103,36 @@ def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
     """Return every run of a suite, whose recipes' files are `beside` it; every recipe is checked.
 
     Raises:
-        InputError: A recipe is wrong with its settings, or a key fits none of the recipes.
+        InputError: A recipe is wrong with its settings, a key fits none of the recipes, or two
+            runs, or the baseline, cannot be told by their names.
     """
-    used: set[str] = set()
+    keys: set[str] = set()
     jobs: list[Job] = []
     for name, source in suite.recipes.items():
         settings = recipe_settings(source, beside=beside)
-        fixed = {k: v for k, v in suite.set.items() if _has(settings, k)}
-        varied = {k: v for k, v in suite.matrix.items() if _has(settings, k)}
-        used |= fixed.keys() | varied.keys()
+        own = set(_keys(registry().describe(check_recipe(settings))))
+        keys |= own
+        fixed = {k: v for k, v in suite.set.items() if k in own}
+        varied = {k: v for k, v in suite.matrix.items() if k in own}
         for chosen in product(*varied.values()):
             cell = dict(zip(varied, chosen, strict=True))
             method = name + "".join(f" {_short(k, varied)}={_word(v)}" for k, v in cell.items())
             jobs += _jobs(method, settings, fixed | cell, suite)
-    if unused := sorted({*suite.set, *suite.matrix} - used):
-        raise InputError(f"no recipe of the suite has the key {unused[0]!r}")
+    for key in (*suite.set, *suite.matrix):
+        if key not in keys:
+            raise InputError(f"suite: no recipe has the key {key!r}{nearest(key, keys)}")
+    _check_names(jobs, suite.compare)
     return jobs
+
+
+def _check_names(jobs: Sequence[Job], compare: Compare | None) -> None:
+    folders = [job.folder for job in jobs]
+    if twice := next((each for each in folders if folders.count(each) > 1), None):
+        raise InputError(f"suite: two runs would lie in {twice}; each needs its own name and seed")
+    methods = {job.method for job in jobs}
+    if compare is not None and compare.baseline not in methods:
+        words = known_words(compare.baseline, methods)
+        raise InputError(f"suite: compare.baseline: no method is {compare.baseline!r}; {words}")
 
 
 def _jobs(
@@ -120,14 +147,12 @@ def _jobs(
             yield Job(method, recipe, fold, suite.folds)
 
 
-def _has(settings: Settings, key: str) -> bool:
-    """Whether a recipe has a key, written or by default."""
-    values: Any = registry().describe(check_recipe(settings))
-    for word in key.split("."):
-        if not isinstance(values, Mapping) or word not in values:
-            return False
-        values = values[word]
-    return True
+def _keys(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """List every key of a recipe, "a.b.c", written or by default."""
+    for word, value in values.items():
+        yield above + word
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{above}{word}.")
 
 
 def _short(key: str, keys: Sequence[str] | Mapping[str, Any]) -> str:

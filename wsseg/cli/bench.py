@@ -25,7 +25,7 @@ def run(
 
     Example: wsseg bench run benchmarks/phantom/suite.yaml --out runs/demo
     """
-    from wsseg.bench import run_suite
+    from wsseg.bench import run_suite, state
     from wsseg.display import Display
     from wsseg.errors import WorkError
     from wsseg.lock import locked
@@ -36,8 +36,7 @@ def run(
     jobs = plan(loaded, suite.parent)
     if dry_run:
         for job in jobs:
-            done = (out / job.folder / "scores.csv").exists()
-            typer.echo(f"{job.folder}  {'done' if done else 'to do'}")
+            typer.echo(f"{job.folder}  {state(job, out)}")
         return
     with locked(out):
         failed = run_suite(jobs, out, display)
@@ -61,6 +60,10 @@ def _show(suite: "Suite", jobs: "Sequence[Job]", source: Path, out: Path) -> Non
         return
     rows = collect_rows(done, out)
     runs = [Shown(job.method, out / job.folder, split_of_job(job).test) for job in done]
-    page = report_suite(out, source.resolve().parent.name, rows, runs, suite.compare)
+    compared = suite.compare
+    if compared is not None and compared.baseline not in {job.method for job in done}:
+        typer.echo(f"not compared: {compared.baseline} is not done", err=True)
+        compared = None
+    page = report_suite(out, source.resolve().parent.name, rows, runs, compared)
     open_console().print(terminal_table(summary(rows)))
     typer.echo(f"rows: {out / 'rows.csv'}\nreport: {page}")
