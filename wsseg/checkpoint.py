@@ -16,6 +16,8 @@ from wsseg.errors import InputError
 from wsseg.files import fingerprint, sha256, write_json, written_whole
 from wsseg.network import Network, new_network
 from wsseg.plugins import UnknownComponentError, registry
+from wsseg.recipe import explain
+from wsseg.settings import Settings
 from wsseg.stages import AnyStage, Learning, Stage
 
 WEIGHTS = "weights.safetensors"
@@ -43,14 +45,15 @@ def save_stage(
     record: dict[str, Any],
 ) -> None:
     """Write a finished stage; `stage.json` comes last, so that its presence means finished."""
-    if weights:
-        with written_whole(folder / WEIGHTS) as temporary:
-            save_file({key: w.contiguous() for key, w in weights.items()}, temporary)
     described = {
         "name": name,
         "stage": registry().describe(stage),
         "input": registry().describe(input),
     }
+    if weights:
+        with written_whole(folder / WEIGHTS) as temporary:
+            save_file({key: w.contiguous() for key, w in weights.items()}, temporary)
+        described["weights_sha256"] = sha256(folder / WEIGHTS)
     write_json(folder / RECORD, described | record)
 
 
@@ -68,14 +71,20 @@ def load_stage(folder: Path) -> Trained:
         input = Input.model_validate(record["input"])
         name, history = str(record["name"]), tuple(record.get("history", ()))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, UnknownComponentError | ValidationError):
+        if isinstance(error, UnknownComponentError):
             raise InputError(f"{folder / RECORD}: {error}") from None
+        if isinstance(error, ValidationError):
+            reason = explain(error, Settings()).partition("\n")[0]
+            raise InputError(f"{folder / RECORD}: {reason}; train the stage again") from None
         raise InputError(f"{folder / RECORD}: missing or damaged; train the stage again") from None
     shaping: list[Any] = [record["stage"], record["input"]]
     network = None
     if isinstance(stage, Learning):
         network = _load_network(folder / WEIGHTS, stage, input)
-        shaping.append(sha256(folder / WEIGHTS))
+        digest = sha256(folder / WEIGHTS)
+        if digest != record.get("weights_sha256", digest):
+            raise InputError(f"{folder / WEIGHTS}: is not what {RECORD} says; copy or train again")
+        shaping.append(digest)
     return Trained(name, stage, input, network, history, fingerprint(shaping))
 
 
