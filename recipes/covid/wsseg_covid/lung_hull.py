@@ -82,6 +82,18 @@ def closed_along_z(mask: Mask, gap_slices: int) -> Mask:
     return np.asarray(mask | closed[gap_slices:-gap_slices])
 
 
+def closed_along_wall(lungs: Mask, body: Mask, planes: Planes, gap_slices: int) -> Mask:
+    """Fill what has lung above and below it and opens towards the chest wall, if at all."""
+    gaps = closed_along_z(lungs, gap_slices) & ~lungs
+    result = lungs.copy()
+    for z in np.flatnonzero(gaps.any(axis=(1, 2))):
+        labels, count = numbered(gaps[z])
+        edge = np.where(ndimage.binary_dilation(~(lungs[z] | gaps[z])), labels, 0)
+        bays = _bays(labels, edge, count, None, body[z], planes, wall_mm=0)
+        result[z] |= (bays | _closed_off(edge, count))[labels]
+    return result
+
+
 def convex_hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the convex hull of a slice's mask."""
     hull = np.zeros(mask.shape, np.uint8)
@@ -125,10 +137,15 @@ def _holes(
     """Say of each piece whether it is a hole, and not so large that it is the liver's dome."""
     radius_mm, pieces = np.zeros(count + 1), labels > 0
     np.maximum.at(radius_mm, labels[pieces], _depth_mm(pieces, planes)[pieces])
-    accepted = radius_mm <= hole_mm
-    accepted[np.unique(edge)] = False
-    accepted[0] = False
-    return np.asarray(accepted)
+    return np.asarray((radius_mm <= hole_mm) & _closed_off(edge, count))
+
+
+def _closed_off(edge: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
+    """Say of each piece whether it has nothing at the edge."""
+    closed_off = np.ones(count + 1, np.bool_)
+    closed_off[edge] = False
+    closed_off[0] = False
+    return closed_off
 
 
 def _nearer(first: Mask, second: Mask, sampling: Spacing) -> Mask:

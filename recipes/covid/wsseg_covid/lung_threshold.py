@@ -10,7 +10,13 @@ from wsseg.data.case import Case
 from wsseg.data.regions import Region
 from wsseg.data.volume import Volume
 from wsseg_covid.lung_air import from_walled_air_mm, outside_air
-from wsseg_covid.lung_hull import bridged, closed_along_z, parted, with_consolidation
+from wsseg_covid.lung_hull import (
+    bridged,
+    closed_along_wall,
+    closed_along_z,
+    parted,
+    with_consolidation,
+)
 from wsseg_covid.planes import Mask, Planes, coarse, dilated, eroded, fine, numbered, opened
 
 AIRWAY_WALL_MM = 4.0  # with what is blurred: not lung
@@ -44,7 +50,8 @@ class LungThreshold(Region):
     wall_mm: PositiveFloat = 12  # how far from the hull of both lungs a bay may open
     bridge_mm: PositiveFloat = 15  # half of a gap that is closed along the chest wall
     rim_mm: PositiveFloat = 20  # as deep below the hull of both lungs
-    gap_mm: PositiveFloat = 12  # filled along z between lung above and lung below
+    gap_mm: PositiveFloat = 12  # half of what is filled along z between lung above and lung below
+    wall_gap_mm: PositiveFloat = 20  # the same where it opens towards the chest wall
 
     def __call__(self, case: Case, volume: Volume) -> Mask:  # noqa: ARG002 - the image is enough
         """Find both lungs, (Z, H, W)."""
@@ -77,7 +84,8 @@ class LungThreshold(Region):
             lungs |= with_consolidation(
                 side, outline, air & ~aerated, body, planes, self.largest_hole_mm, self.wall_mm
             )
-        return closed_along_z(lungs, int(self.gap_mm / planes.spacing_mm[0]))
+        lungs = closed_along_z(lungs, int(self.gap_mm / planes.spacing_mm[0]))
+        return closed_along_wall(lungs, body, planes, int(self.wall_gap_mm / planes.spacing_mm[0]))
 
     def _on_voxels(
         self, voxels: NDArray[Any], planes: Planes, air: Mask, lungs: Mask, not_lung: Mask
