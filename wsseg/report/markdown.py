@@ -1,0 +1,41 @@
+"""The result as a Markdown table, for the README of a suite."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from wsseg.report.numbers import interval, number
+
+HEADS = ("method", "n", "Dice, mean of cases", "Dice, pooled", "TPR", "FPR", "HD95, mm")
+
+
+def markdown_table(summary: pd.DataFrame, prefix: str = "") -> str:
+    """Return each method's results with their 95 % intervals.
+
+    `prefix` is a class's name and a dot, or nothing for the target; n counts the cases and seeds
+    whose Dice is defined.
+    """
+    rows = [_cells(row, prefix) for _, row in summary.iterrows()]
+    rule = ["---", *["---:"] * (len(HEADS) - 1)]
+    return "\n".join(_line(cells) for cells in (HEADS, rule, *rows))
+
+
+def _cells(row: "pd.Series[float]", prefix: str) -> list[str]:
+    return [
+        str(row["method"]),
+        str(int(row[f"{prefix}dice_n"])),
+        _estimate(row, f"{prefix}dice"),
+        _estimate(row, f"{prefix}dice_pooled"),
+        number(row[f"{prefix}tpr"]),
+        number(row[f"{prefix}fpr"]),
+        number(row[f"{prefix}hd95_mm"], 1),
+    ]
+
+
+def _estimate(row: "pd.Series[float]", name: str) -> str:
+    within = interval(row[f"{name}_low"], row[f"{name}_high"], 2)
+    return number(row[name]) + (f" ({within})" if within else "")
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
