@@ -42,6 +42,7 @@ def test_a_component_is_built_by_the_name_recipes_use() -> None:
         "use": "hu-sigmoid",
         "midpoint_hu": -34.0,
         "width_hu": 220.0,
+        "bias": 0.5,
     }
 
 

@@ -110,3 +110,8 @@ def test_constants_that_make_no_sense_are_refused() -> None:
         Constant(probability=1.5)
     with pytest.raises(ValidationError, match="finite"):
         Threshold(hu=math.nan)
+
+
+def test_without_bias_the_sigmoid_says_no_below_its_midpoint() -> None:
+    prior = HuSigmoid(midpoint_hu=-300, width_hu=100, bias=0)
+    assert phi_of(prior, -300, -200, -400) == pytest.approx([0.5, 0.7310586, 0.2689414])

@@ -19,14 +19,16 @@ HU_PER_UNIT = 110.0
 
 @final
 class HuSigmoid(Prior):
-    """phi = min(1, sigmoid((x - midpoint_hu) / width_hu) + 1/2), x in HU (Wu 2020, eq. 13).
+    """phi = min(1, sigmoid((x - midpoint_hu) / width_hu) + bias), x in HU (Wu 2020, eq. 13).
 
-    Above the midpoint a pixel is positive for sure; far below, the prior has no opinion. The
+    With the paper's bias of 1/2, a pixel above the midpoint is positive for sure, and one far below
+    gets no opinion. Without bias, phi is below 1/2 under the midpoint: the prior can say no. The
     paper's best: -34 HU and 220 HU; midpoints of 21, -34, -89 and -144 HU are its Fig. 3.
     """
 
     midpoint_hu: FiniteFloat = -34.0
     width_hu: PositiveFloat = 220.0
+    bias: Annotated[float, Field(ge=0, le=0.5)] = 0.5
 
     @classmethod
     def from_paper(cls, b2: float = 9.0, k2: float = 0.5) -> Self:
@@ -39,7 +41,7 @@ class HuSigmoid(Prior):
     def __call__(self, batch: Batch) -> Probability:
         """Judge each pixel by its own HU value."""
         steps = (batch.middle.float() - self.midpoint_hu) / self.width_hu
-        return _for_each_class((steps.sigmoid() + 0.5).clamp(max=1), batch)
+        return _for_each_class((steps.sigmoid() + self.bias).clamp(max=1), batch)
 
 
 @final
