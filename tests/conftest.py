@@ -46,6 +46,15 @@ scores:
   share: {{use: share, of: consolidation, within: infection}}
 """
 
+LEARNT = (  # enough to learn the discs and their cores well, in seconds
+    "input.thick={thinner_than_mm: 4, to_mm: 5}",
+    "stages.infection.epochs=12",
+    "stages.infection.optimizer.lr={start: 1.0e-2, end: 1.0e-4}",
+    "stages.consolidation.epochs=12",
+    "stages.consolidation.optimizer.lr={start: 1.0e-2, end: 1.0e-4}",
+    "stages.consolidation.prior={use: threshold, hu: -250}",
+)
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -137,9 +146,10 @@ def toy_recipe(toy_text: str, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(wsseg: Wsseg, toy_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the toy recipe. Tests read it; what they change, they copy first."""
+    """A finished run that has learnt the discs. Tests read it; what they change, they copy."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "toy.yaml").write_text(toy_text)
-    ended = wsseg("train", folder / "toy.yaml", "--out", folder / "run")
+    changes = [word for each in LEARNT for word in ("--set", each)]
+    ended = wsseg("train", folder / "toy.yaml", "--out", folder / "run", *changes)
     assert ended.code == 0, ended.err
     return folder / "run"

@@ -1,7 +1,6 @@
 """The command line as a person meets it: help, exit codes, plain words, and nothing wrapped."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -30,14 +29,6 @@ COMMANDS = [
     f"{group} {name}".strip() for group, names in GROUPS.items() for name in names
     if name not in GROUPS
 ]  # fmt: skip
-
-
-def script(*words: object, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in a process of its own."""
-    command = [sys.executable, "-m", "wsseg", *map(str, words)]
-    return subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | more, timeout=60, check=False
-    )
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -145,13 +136,18 @@ def test_debug_lets_the_traceback_through(wsseg: "Wsseg") -> None:
         wsseg("recipe", "check", "none.yaml", "--debug")
 
 
-def test_output_to_no_terminal_is_not_wrapped(trained: Path, tmp_path: Path) -> None:
-    """Also where a narrow terminal is said to be near. A real process: nothing is caught early."""
-    shutil.copytree(trained, tmp_path / "run")
-    shown = script("score", tmp_path / "run", COLUMNS="40")
-    assert shown.returncode == 0, shown.stderr
-    (line,) = [line for line in shown.stdout.splitlines() if line.lstrip().startswith("run ")]
-    assert len(line) > 60
+def test_output_to_no_terminal_is_not_wrapped(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a narrow terminal is said to be near."""
+    monkeypatch.setenv("COLUMNS", "40")
+    copy = shutil.copytree(trained, tmp_path / ("a-long-name-" * 8))
+    shown = wsseg("score", copy)
+    assert shown.code == 0
+    (line,) = [line for line in shown.out.splitlines() if line.lstrip().startswith("a-long-name-")]
+    assert len(line) > 120
+    reported = wsseg("report", copy)
+    assert reported.err == f"report: {copy / 'report.html'}\n"
 
 
 def test_a_reader_that_has_gone_is_no_error() -> None:

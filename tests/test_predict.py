@@ -1,0 +1,218 @@
+"""`wsseg predict`: masks in the scan's own geometry, and numbers that can be counted."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel import orientations
+from numpy.typing import NDArray
+
+from wsseg.data.nifti import open_nifti
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+
+def scan(
+    path: Path, axes: str = "RAS", shape: tuple[int, int, int] = (40, 36, 5), z_mm: float = 5
+) -> nib.Nifti1Image:
+    """A bright disc left of the middle, with a bright core, in a file whose axes run to `axes`."""
+    x, y = np.ogrid[: shape[0], : shape[1]]
+    side = min(shape[:2]) / 36
+    distance = np.hypot(x - 16 * side, y - 17 * side)[..., None] / side + np.zeros(shape[2])
+    array = np.where(distance < 5, 0, np.where(distance < 11, -500, -900)).astype(np.int16)
+    affine = np.diag([-2.0, -2.0, z_mm, 1.0])  # LPS
+    affine[:3, 3] = 31.7, 12.3, -401.1
+    image = nib.Nifti1Image(array, affine)
+    have = orientations.io_orientation(affine)
+    turn = orientations.ornt_transform(have, orientations.axcodes2ornt(axes))
+    nib.save(image.as_reoriented(turn), path)
+    return open_nifti(path)
+
+
+def predicted(wsseg: "Wsseg", run: Path, out: Path, *scans: Path) -> Path:
+    ended = wsseg("predict", run, *scans, "--out", out)
+    assert ended.code == 0, ended.err
+    return out
+
+
+def table(folder: Path) -> dict[str, dict[str, str]]:
+    with (folder / "scores.csv").open(newline="") as file:
+        return {row["case"]: row for row in csv.DictReader(file)}
+
+
+def voxels(path: Path) -> NDArray[Any]:
+    return np.asarray(open_nifti(path).dataobj)
+
+
+def canonical(path: Path) -> NDArray[Any]:
+    return np.asarray(nib.as_closest_canonical(open_nifti(path)).dataobj)
+
+
+def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "z_mm"),
+    [
+        ("RAS", (40, 36, 5), 5),
+        ("LPS", (40, 36, 5), 5),
+        ("PIR", (40, 36, 5), 5),
+        ("ASL", (40, 36, 5), 5),
+        ("LPS", (40, 36, 17), 1.25),
+        ("RAI", (71, 53, 3), 8),
+    ],
+)
+def test_the_mask_lies_on_the_voxels_of_its_scan(
+    wsseg: "Wsseg",
+    trained: Path,
+    tmp_path: Path,
+    axes: str,
+    shape: tuple[int, int, int],
+    z_mm: float,
+) -> None:
+    image = scan(tmp_path / "a scan.nii.gz", axes, shape, z_mm)
+    path = predicted(wsseg, trained, tmp_path / "out", tmp_path / "a scan.nii.gz") / "a scan.nii.gz"
+    mask = open_nifti(path)
+    assert mask.shape == image.shape
+    assert np.array_equal(mask.affine, image.affine)
+    assert mask.header.get_zooms() == image.header.get_zooms()
+    assert nib.aff2axcodes(mask.affine) == tuple(axes)
+    assert mask.get_data_dtype() == np.uint8
+    found, truth = voxels(path), np.asarray(image.dataobj)
+    assert set(np.unique(found)) == {0, 1, 2}
+    assert dice(found > 0, truth > -700) > 0.9
+    assert dice(found == 2, truth > -250) > 0.8
+
+
+def test_every_orientation_of_a_scan_gets_the_same_mask(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for axes in ("RAS", "LPS", "PIR"):
+        scan(tmp_path / "in" / f"{axes}.nii.gz", axes)
+    out = predicted(wsseg, trained, tmp_path / "out", tmp_path / "in")
+    ras = canonical(out / "RAS.nii.gz")
+    assert (ras == 2).any()
+    for axes in ("LPS", "PIR"):
+        assert np.array_equal(canonical(out / f"{axes}.nii.gz"), ras)
+
+
+def test_an_affine_that_only_a_quaternion_tells_is_kept(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    """Rotated by 10 degrees, written as scanners do: a qform and no sform."""
+    image = scan(tmp_path / "other.nii.gz")
+    angle = np.deg2rad(10)
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    tilted = nib.Nifti1Image(np.asarray(image.dataobj), None)
+    tilted.set_qform(turn @ image.affine, code="scanner")
+    nib.save(tilted, tmp_path / "tilted.nii.gz")
+    read = open_nifti(tmp_path / "tilted.nii.gz")
+    out = predicted(wsseg, trained, tmp_path / "out", tmp_path / "tilted.nii.gz")
+    assert np.array_equal(open_nifti(out / "tilted.nii.gz").affine, read.affine)
+
+
+def test_scores_and_volumes_can_be_counted(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+    """Voxels of 2 x 2 x 2.5 mm are 0.01 ml. Classes are nested: 2 lies inside 1."""
+    scan(tmp_path / "thin.nii.gz", "LPS", (40, 36, 9), 2.5)
+    out = predicted(wsseg, trained, tmp_path / "out", tmp_path / "thin.nii.gz")
+    found, row = voxels(out / "thin.nii.gz"), table(out)["thin"]
+    consolidation, infection = (found == 2).sum(), (found > 0).sum()
+    assert set(row) == {"case", "share", "infection_ml", "consolidation_ml"}
+    assert float(row["consolidation_ml"]) == pytest.approx(0.01 * consolidation)
+    assert float(row["infection_ml"]) == pytest.approx(0.01 * infection)
+    assert float(row["share"]) == pytest.approx(consolidation / infection)
+
+
+def test_a_folder_is_all_scans_in_it(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("b.nii.gz", "a.nii", "c.nii.gz"):
+        scan(folder / name)
+    (folder / "notes.txt").write_text("not a scan")
+    out = predicted(wsseg, trained, tmp_path / "out", folder)
+    assert {path.name for path in out.iterdir()} == {
+        "a.nii.gz", "b.nii.gz", "c.nii.gz", "scores.csv"
+    }  # fmt: skip
+    assert list(table(out)) == ["a", "b", "c"]
+
+
+def test_the_same_scan_gets_the_same_mask_again(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    scan(tmp_path / "scan.nii.gz")
+    first = predicted(wsseg, trained, tmp_path / "first", tmp_path / "scan.nii.gz")
+    again = predicted(wsseg, trained, tmp_path / "again", tmp_path / "scan.nii.gz")
+    for name in ("scan.nii.gz", "scores.csv"):
+        assert (first / name).read_bytes() == (again / name).read_bytes()
+
+
+def test_a_bad_header_stops_all_before_the_first(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    scan(tmp_path / "a.nii.gz")
+    (tmp_path / "b.nii.gz").write_bytes(b"")
+    ended = wsseg("predict", trained, tmp_path / "a.nii.gz", tmp_path / "b.nii.gz",
+                  "--out", tmp_path / "out")  # fmt: skip
+    assert ended.code == 2
+    assert ended.error.startswith("case b: ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_scan_leaves_the_others_their_masks(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a", "c"):
+        scan(folder / f"{name}.nii.gz")
+    nib.save(nib.Nifti1Image(np.full((8, 8, 4), np.nan, np.float32), np.eye(4)), folder / "b.nii")
+    ended = wsseg("predict", trained, folder, "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert ended.error.startswith("1 of 3 scans have no mask; case b: ")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "a.nii.gz", "c.nii.gz", "scores.csv"
+    }  # fmt: skip
+    assert list(table(tmp_path / "out")) == ["a", "c"]
+
+
+def test_a_scan_is_not_overwritten_by_its_mask(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    scan(tmp_path / "scan.nii.gz")
+    before = (tmp_path / "scan.nii.gz").read_bytes()
+    ended = wsseg("predict", trained, tmp_path, "--out", tmp_path)
+    assert ended.code == 2
+    assert "would be written over it" in ended.error
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]
+    assert (tmp_path / "scan.nii.gz").read_bytes() == before
+
+
+def test_two_scans_of_one_name_are_refused(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+    scan(tmp_path / "scan.nii.gz")
+    scan(tmp_path / "scan.nii")
+    ended = wsseg("predict", trained, tmp_path, "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert "would both be called scan" in ended.error
+
+
+def test_a_folder_without_scans_is_named(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    ended = wsseg("predict", trained, tmp_path / "in", "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert "has no scan in it" in ended.error
+
+
+def test_masks_need_a_folder(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+    scan(tmp_path / "scan.nii.gz")
+    (tmp_path / "taken").write_text("")
+    for out in ("taken", "taken/masks"):
+        ended = wsseg("predict", trained, tmp_path / "scan.nii.gz", "--out", tmp_path / out)
+        assert ended.code == 2
+        assert "name a folder" in ended.error
