@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/.ready
+PARTS  := $(patsubst %/pyproject.toml,%,$(wildcard recipes/*/pyproject.toml plugins/*/pyproject.toml))
 
 .PHONY: demo test test-all lint clean
 
@@ -24,8 +25,8 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Made anew only when a pyproject.toml changed: a second call installs nothing.
-$(READY): pyproject.toml recipes/covid/pyproject.toml
+$(READY): pyproject.toml $(PARTS:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wsseg needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --progress-bar off --quiet --disable-pip-version-check -e ".[dev]" -e recipes/covid
+	$(BIN)/python -m pip install --progress-bar off --quiet --disable-pip-version-check -e ".[dev]" $(PARTS:%=-e %)
 	@touch $@

@@ -40,10 +40,18 @@ def test_exclusive_classes_share_one_with_the_background() -> None:
     assert each(f) == pytest.approx([2 / 8, 5 / 8])
 
 
+def test_the_background_has_what_the_classes_leave() -> None:
+    each_alone = Independent().background(classes(0, math.log(3), -math.inf))
+    assert each(each_alone) == pytest.approx([0.5, 0.25, 1])
+    together = Exclusive().background(classes(math.log(2), math.log(5)))
+    assert each(together) == pytest.approx([1 / 8])
+
+
 def test_an_exclusive_class_alone_is_an_independent_one() -> None:
     log_odds = torch.linspace(-60, 60, 101).reshape(1, 1, 1, -1)
     one, other = Exclusive(), Independent()
     torch.testing.assert_close(one.probability(log_odds), other.probability(log_odds))
+    torch.testing.assert_close(one.background(log_odds), other.background(log_odds))
     assert torch.equal(one.decide(log_odds), other.decide(log_odds))
     assert torch.equal(one.margin(log_odds), other.margin(log_odds))
 

@@ -20,6 +20,10 @@ class Labels(Component):
         """Return each class's probability, (B, K, H, W) in [0, 1]."""
 
     @abstractmethod
+    def background(self, log_odds: Tensor) -> Tensor:
+        """Return the probability of what each class is against, (B, K or 1, H, W) in [0, 1]."""
+
+    @abstractmethod
     def decide(self, log_odds: Tensor) -> Tensor:
         """Return the likeliest labelling, (B, K, H, W) bool."""
 
@@ -39,6 +43,10 @@ class Independent(Labels):
         """Return f_k = 1 / (1 + exp(-a_k))."""
         return log_odds.sigmoid()
 
+    def background(self, log_odds: Tensor) -> Tensor:
+        """Return 1 - f_k: a class is against its own absence."""
+        return (-log_odds).sigmoid()
+
     def decide(self, log_odds: Tensor) -> Tensor:
         """Return a_k > 0; a tie goes to the background."""
         return log_odds > 0
@@ -55,6 +63,10 @@ class Exclusive(Labels):
     def probability(self, log_odds: Tensor) -> Tensor:
         """Return f_k = exp(a_k) / (1 + sum_j exp(a_j))."""
         return _with_background(log_odds).softmax(dim=1)[:, 1:]
+
+    def background(self, log_odds: Tensor) -> Tensor:
+        """Return 1 / (1 + sum_j exp(a_j)), the same for all classes."""
+        return _with_background(log_odds).softmax(dim=1)[:, :1]
 
     def decide(self, log_odds: Tensor) -> Tensor:
         """Return the largest a_k if it is above 0; a tie goes to what is named first."""

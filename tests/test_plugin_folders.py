@@ -1,0 +1,87 @@
+"""The plugins in this repository: installed whole, explained, and used by recipes that work."""
+
+import json
+import re
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+import wsseg
+from wsseg.cli import app
+from wsseg.display import Display
+from wsseg.plugins import registry
+
+FOLDER = Path(__file__).resolve().parents[1] / "plugins"
+PLUGINS = sorted(path.parent for path in FOLDER.glob("*/pyproject.toml"))
+
+
+def names(plugins: list[Path]) -> list[str]:
+    return [plugin.name for plugin in plugins]
+
+
+def read_me(plugin: Path) -> str:
+    return (plugin / "README.md").read_text(encoding="utf-8")
+
+
+def offered(plugin: Path) -> set[str]:
+    """The names of the parts that a plugin offers."""
+    version = metadata.version(plugin.name)
+    of = f"{plugin.name} {version}"
+    return {offer.name for offer in registry().offers.values() if offer.distribution == of}
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=names(PLUGINS))
+def test_a_plugin_says_what_it_is(plugin: Path) -> None:
+    project = tomllib.loads((plugin / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["name"] == plugin.name
+    assert project["license"] == "Apache-2.0"
+    assert project["dependencies"] == ["wsseg>=0.1,<0.2"]
+    assert list(project["entry-points"]) == ["wsseg"]
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=names(PLUGINS))
+def test_every_part_of_a_plugin_is_explained(plugin: Path) -> None:
+    text = read_me(plugin)
+    assert "**When to use.**" in text
+    assert offered(plugin)
+    assert {name for name in offered(plugin) if f"`{name}`" in text} == offered(plugin)
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=names(PLUGINS))
+def test_a_plugins_own_example_is_a_recipe_that_uses_all_its_parts(
+    plugin: Path, tmp_path: Path
+) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", read_me(plugin), re.DOTALL)
+    recipe = tmp_path / "example.yaml"
+    recipe.write_text(example, encoding="utf-8")
+    result = CliRunner().invoke(app, ["recipe", "check", str(recipe)])
+    assert result.exit_code == 0, result.output
+    assert set(re.findall(r"use: ([\w-]+)", example)) >= offered(plugin)
+
+
+def test_parts_of_several_plugins_train_together(toy_recipe: Path, tmp_path: Path) -> None:
+    """`fit` reaches the inner prior, and what it learnt is in stage.json and used again."""
+    spatial = "{use: spatial, border: -1, inside: 0, depth_px: 2}"
+    prior = f"{{use: product, priors: [{{use: mixture}}, {spatial}]}}"
+    estep = (
+        "{use: smoothed, inner: {use: soft}, spatial_weight: 1, spatial_sd_px: 1, "
+        "bilateral_weight: 1, bilateral_sd_px: 1, bilateral_sd_intensity: 100, radius_px: 1}"
+    )
+    stage = "stages.consolidation"
+    recipe = wsseg.load_recipe(
+        toy_recipe, [f"{stage}.prior={prior}", f"{stage}.estep={estep}", f"{stage}.region=null"]
+    )
+    run = tmp_path / "run"
+    wsseg.train(recipe, run, display=Display(Console(quiet=True)))
+    record = json.loads((run / "stages/consolidation/stage.json").read_text(encoding="utf-8"))
+    mixture, place = record["stage"]["prior"]["priors"]
+    assert len(mixture["log_odds"]) == 1
+    assert len(mixture["log_odds"][0]) == len(mixture["levels"]) > 1
+    assert place["use"] == "spatial"
+    levels, log_odds = mixture["levels"], mixture["log_odds"][0]
+    bright = max(range(len(levels)), key=log_odds.__getitem__)
+    assert levels[bright] > -300  # the toy's core is at 0 HU, what is around it at -500 and -900
