@@ -20,7 +20,7 @@ Pixels = Annotated[float, Field(ge=0.1)]  # a spread below is none: the next pix
 class Smoothed(EStep):
     """`inner`, given log-odds on which neighbours agree: mean field in a conditional random field.
 
-    The field of Krähenbühl & Koltun 2011 (eq. 2 to 4, Potts), which rewards two pixels i, j of
+    The field of Krähenbühl & Koltun 2011 (Potts, two kernels), which rewards two pixels i, j of
     one label by
 
         k_ij = spatial_weight / S exp(-|p_i - p_j|^2 / 2 spatial_sd_px^2)

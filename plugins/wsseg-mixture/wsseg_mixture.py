@@ -30,10 +30,10 @@ class Mixture(Prior):
         p1 = (1 - s) p0 + s p_lesion,    1 - s = min over x of p1(x) / p0(x),
 
     the largest share of background that leaves no negative lesion (Blanchard, Lee & Scott 2010,
-    "Semi-supervised novelty detection", section 5). Densities are Gaussian kernel estimates; the
-    width is 0.9 min(sd, IQR / 1.34) n^(-1/5) (Silverman 1986, eq. 3.31), where n counts cases,
-    on the side that has fewer, as pixels of one case are no independent draws. For the same
-    reason one tag in n + 1 is taken to be wrong: with n1 cases with the class and n0 without,
+    "Semi-supervised novelty detection"). Densities are Gaussian kernel estimates; their
+    width is 0.9 min(sd, IQR / 1.34) n^(-1/5) (Silverman 1986, eq. 3.31), where n counts cases, on
+    the side that has fewer, as pixels of one case are no independent draws. For the same reason
+    one tag in n + 1 is taken to be wrong: with n1 cases that have the class and n0 that have not,
 
         phi / (1 - phi) = (n1 p_lesion + p0) / (n1 + 1) * (n0 + 1) / (n0 p0 + p_lesion),
 
