@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     The suffix is kept, since writers choose a format by it. Flushed to disk before the renaming.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}.{path.name}")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -38,6 +39,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp's folders are for their owner alone
         try:
             temporary.rename(path)
         except OSError:
@@ -82,3 +84,10 @@ def cache_folder() -> Path:
     if named := os.environ.get("WSSEG_CACHE"):
         return Path(named).expanduser().resolve()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "wsseg"
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

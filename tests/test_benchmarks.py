@@ -1,0 +1,41 @@
+"""What the READMEs claim is what the committed rows say."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from wsseg.suite import load_suite, plan
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("readmes", BENCHMARKS / "write_readmes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_table_of_a_readme_is_made_from_its_rows(script: ModuleType) -> None:
+    tables = 0
+    for path in script.READMES:
+        text = path.read_text(encoding="utf-8")
+        assert script.written(text) == text, f"{path}: run benchmarks/write_readmes.py"
+        tables += len(script.PLACE.findall(text))
+    assert tables >= 4
+
+
+@pytest.mark.parametrize(
+    "path", sorted(BENCHMARKS.glob("*/suite.yaml")), ids=lambda p: p.parent.name
+)
+def test_a_suite_that_ships_is_valid_and_its_rows_are_of_its_methods(path: Path) -> None:
+    from wsseg.score import read_rows
+
+    jobs = plan(load_suite(path), path.parent)
+    rows = read_rows(path.with_name("rows.csv"))
+    assert set(rows["method"]) == {job.method for job in jobs}
