@@ -1,9 +1,8 @@
 """Trains a recipe's stages, one after the other, into a folder that can be used anywhere."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-from joblib import Parallel, delayed
 
 from wsseg.checkpoint import Trained, load_stage, save_stage
 from wsseg.data.case import Case
@@ -91,9 +90,8 @@ def prepare_all(cases: Sequence[Case], recipe: Recipe, display: Display) -> list
             prepare_mask(prepared, name)
         return prepared
 
-    parallel = Parallel(n_jobs=PREPARING, prefer="threads", return_as="generator")
-    done = parallel(delayed(one)(case) for case in cases)
-    return list(display.each("preparing scans", done, len(cases)))
+    with ThreadPoolExecutor(PREPARING) as pool:  # an error lets those at work finish their files
+        return list(display.each("preparing scans", pool.map(one, cases), len(cases)))
 
 
 def _check_new(recipe: Recipe, out: Path, *, resume: bool) -> None:

@@ -1,0 +1,450 @@
+"""Whatever is wrong with what was given: one clear error, exit code 2, and nothing half-written."""
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from tests.conftest import Ended, Wsseg
+
+SHAPE = (12, 10, 4)
+FINE = np.diag([2.0, 2.0, 5.0, 1.0])
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache of the test's own, in which no half-written file may be left."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("WSSEG_CACHE", str(folder))
+    yield folder
+    assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
+
+
+@pytest.fixture
+def hospital(toy_cohort: Path, tmp_path: Path) -> Path:
+    """A copy of the toy hospital, to be spoilt; returns its table."""
+    return Path(shutil.copytree(toy_cohort.parent, tmp_path / "toy")) / toy_cohort.name
+
+
+@pytest.fixture
+def recipe(hospital: Path, toy_cohort: Path, toy_text: str, tmp_path: Path) -> Path:
+    """The toy recipe over that copy."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(toy_text.replace(str(toy_cohort), str(hospital)))
+    return path
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run, to be spoilt."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def save(path: Path, array: NDArray[Any], affine: NDArray[np.float64] = FINE) -> None:
+    nib.save(nib.Nifti1Image(array, affine), path)
+
+
+def noise(low: float = -1000, high: float = 100, shape: tuple[int, ...] = SHAPE) -> NDArray[Any]:
+    return np.random.default_rng(0).integers(int(low), int(high), shape).astype(np.int16)
+
+
+def refused(ended: "Ended", *words: str) -> None:
+    assert ended.code == 2, ended.err
+    for word in words:
+        assert word in ended.error, ended.error
+
+
+# Scans, one by one, as `wsseg predict` gets them.
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def truncated(path: Path) -> None:
+    save(path, noise(shape=(64, 64, 16)))
+    path.write_bytes(path.read_bytes()[:20_000])
+
+
+def not_gzip(path: Path) -> None:
+    path.write_bytes(b"<html>404 not found</html>" * 40)
+
+
+def text_in_gzip(path: Path) -> None:
+    path.write_bytes(gzip.compress(b"case,image\n" * 100))
+
+
+def four_d(path: Path) -> None:
+    save(path, noise(shape=(*SHAPE, 3)))
+
+
+def two_d(path: Path) -> None:
+    save(path, noise(shape=SHAPE[:2]))
+
+
+def with_nan(path: Path) -> None:
+    array = noise().astype(np.float32)
+    array[3, 3, 3] = np.nan
+    save(path, array)
+
+
+def with_infinity(path: Path) -> None:
+    array = noise().astype(np.float32)
+    array[3, 3, 3] = -np.inf
+    save(path, array)
+
+
+def complex_voxels(path: Path) -> None:
+    save(path, noise().astype(np.complex64))
+
+
+def singular(path: Path) -> None:
+    affine = np.diag([2.0, 2.0, 5.0, 1.0])
+    affine[:3, 1] = affine[:3, 0]
+    save(path, noise(), affine)
+
+
+def half_a_metre_apart(path: Path) -> None:
+    save(path, noise(), np.diag([2.0, 2.0, 500.0, 1.0]))
+
+
+def immense(path: Path) -> None:
+    """10^12 voxels says the header, and a few bytes follow."""
+    header = nib.Nifti1Header()
+    header.set_data_shape((10_000, 10_000, 10_000))
+    header.set_data_dtype(np.int16)
+    header.set_sform(FINE, code="scanner")
+    path.write_bytes(gzip.compress(header.binaryblock + bytes(4 + 1000)))
+
+
+SCANS: dict[Callable[[Path], None], tuple[str, str]] = {
+    empty: ("x.nii.gz", "is empty"),
+    truncated: ("x.nii.gz", "cut short"),
+    not_gzip: ("x.nii.gz", "cannot be read as NIfTI"),
+    text_in_gzip: ("x.nii.gz", "cannot be read as NIfTI"),
+    four_d: ("x.nii.gz", "is 4-D (12 × 10 × 4 × 3)"),
+    two_d: ("x.nii.gz", "is 2-D"),
+    with_nan: ("x.nii.gz", "NaN or infinite voxels"),
+    with_infinity: ("x.nii", "NaN or infinite voxels"),
+    complex_voxels: ("x.nii.gz", "one number a voxel"),
+    singular: ("x.nii.gz", "singular"),
+    half_a_metre_apart: ("x.nii", "mm; possible"),
+    immense: ("x.nii.gz", "10000 × 10000 × 10000 voxels"),
+}
+
+
+@pytest.mark.parametrize("write", SCANS, ids=lambda write: write.__name__)
+def test_a_bad_scan_is_named_and_leaves_nothing(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    name, words = SCANS[write]
+    write(tmp_path / name)
+    ended = wsseg("predict", trained, tmp_path / name, "--out", tmp_path / "out")
+    refused(ended, "case x: ", name, words)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["none.nii.gz", "scan.dcm"])
+def test_a_file_that_is_no_scan_is_named(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "scan.dcm").write_bytes(b"DICM")
+    refused(wsseg("predict", trained, tmp_path / name, "--out", tmp_path / "out"), name)
+    assert not (tmp_path / "out").exists()
+
+
+# A cohort of which one file is bad: training refuses before it begins.
+
+
+@pytest.mark.parametrize("write", SCANS, ids=lambda write: write.__name__)
+def test_a_bad_scan_of_a_cohort_is_refused_before_training(
+    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    name, words = SCANS[write]
+    write(hospital.parent / name)
+    hospital.write_text(hospital.read_text().replace("3-image.nii.gz", name))
+    ended = wsseg("train", recipe, "--out", tmp_path / "out")
+    refused(ended, "case case-3: ", name, words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_scan_is_named_with_its_line(
+    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path
+) -> None:
+    (hospital.parent / "3-image.nii.gz").unlink()
+    ended = wsseg("train", recipe, "--out", tmp_path / "out")
+    refused(ended, "cohort.csv, line 5: case case-3, image: there is no file")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "looks"),
+    [(0, 256, "8-bit"), (0, 3000, "rescale intercept"), (-1, 2, "normalised")],
+)
+def test_what_is_not_in_hu_is_refused_where_hu_is_expected(
+    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path, low: int, high: int, looks: str
+) -> None:
+    save(hospital.parent / "3-image.nii.gz", noise(low, high, (40, 36, 5)))
+    words = ("train", recipe, "--out", tmp_path / "out")
+    refused(wsseg(*words, "--set", "input.unit=HU"), "case case-3: ", "not in HU", looks)
+    assert not (tmp_path / "out").exists()
+
+
+def mask() -> NDArray[np.uint8]:
+    return np.ones((40, 36, 5), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("array", "affine", "words"),
+    [
+        (mask()[1:], FINE, "its shape is (39, 36, 5), its image's (40, 36, 5)"),
+        (mask(), FINE + np.outer([3, 0, 0, 0], [0, 0, 0, 1]), "affines differ"),
+        (mask(), np.diag([2.0, 2.0, 4.0, 1.0]), "affines differ"),
+        (mask() * 3, FINE, "unknown labels 3"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_refused_before_training(
+    wsseg: "Wsseg",
+    hospital: Path,
+    recipe: Path,
+    tmp_path: Path,
+    array: NDArray[np.uint8],
+    affine: NDArray[np.float64],
+    words: str,
+) -> None:
+    save(hospital.parent / "3-infection.nii.gz", array, affine)
+    ended = wsseg("train", recipe, "--out", tmp_path / "out")
+    refused(ended, "case case-3: ", "3-infection.nii.gz", words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_mask_of_a_later_stage_is_refused_before_the_first(
+    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path
+) -> None:
+    save(hospital.parent / "3-consolidation.nii.gz", mask() * 3)
+    later = "stages.consolidation={learn: masks, classes: [consolidation], start: infection, "
+    later += "loss: {use: batch-dice}, epochs: 1, optimizer: {lr: 0.1}}"
+    ended = wsseg("train", recipe, "--out", tmp_path / "out", "--set", later)
+    refused(ended, "case case-3: ", "3-consolidation.nii.gz")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_mask_of_a_test_case_is_named_when_it_is_scored(
+    wsseg: "Wsseg", hospital: Path, toy_cohort: Path, run: Path
+) -> None:
+    own = (run / "recipe.yaml").read_text()
+    (run / "recipe.yaml").write_text(own.replace(str(toy_cohort), str(hospital)))
+    save(hospital.parent / "7-consolidation.nii.gz", mask() * 3)
+    refused(wsseg("score", run), "case case-7: ", "7-consolidation.nii.gz", "unknown labels 3")
+    assert not (run / "scores.csv").exists()
+
+
+def test_an_empty_column_of_tags_is_refused_before_training(
+    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path
+) -> None:
+    lines = hospital.read_text().splitlines()
+    rows = [line.rpartition(",")[0] + "," for line in lines[1:]]
+    hospital.write_text("\n".join([lines[0], *rows]))
+    ended = wsseg("train", recipe, "--out", tmp_path / "out")
+    refused(ended, "stage consolidation: none of 6 training cases has tag.consolidation")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_table_without_the_masks_is_refused_before_training(
+    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path
+) -> None:
+    hospital.write_text(hospital.read_text().replace("mask.infection", "mask.lesion"))
+    ended = wsseg("train", recipe, "--out", tmp_path / "out")
+    refused(ended, "stage infection: none of 6 training cases has mask.infection")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mended_cohort_trains_by_the_same_command(
+    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path
+) -> None:
+    words = ("train", recipe, "--out", tmp_path / "out", "--set", "stages.infection.epochs=1")
+    image = hospital.parent / "3-image.nii.gz"
+    image.rename(tmp_path / "kept")
+    assert wsseg(*words).code == 2
+    (tmp_path / "kept").rename(image)
+    assert wsseg(*words).code == 0
+
+
+# Recipes.
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("input.sise=3", "--set input.sise=3: input.sise: unknown key; possible: "),
+        ("stages.consolidation.prior={use: hu-sigmoit}", "Did you mean 'hu-sigmoid'?"),
+        ("stages.consolidation.estep=[1, 2]", "names no EStep"),
+        ("stages.infection.epochs=few", "stages.infection.epochs: "),
+        ("stages.consolidation.region=lung", "nothing is called 'lung'"),
+        ("cohort.path=none.csv", "none.csv: there is no such file"),
+        ("cohort={use: teble}", "Did you mean 'table'?"),
+        ("nothing", "write it as a.b.c=VALUE"),
+        ("seed=[", "not valid YAML"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_told_by_its_key(
+    wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, change: str, words: str
+) -> None:
+    ended = wsseg("train", toy_recipe, "--out", tmp_path / "out", "--set", change)
+    refused(ended, words)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is missing"),
+        ("- a\n", "holds list"),
+        ("a: [1\n", "own.yaml:2: not valid YAML"),
+        ("extends: covid/phi3\n", "own.yaml:1: extends: no recipe is called 'covid/phi3'"),
+        ("extends: own.yaml\n", "extends itself"),
+        ("cohort: !!python/object:os.system {}\n", "without tags"),
+    ],
+)
+def test_a_mistake_in_a_recipe_file_is_told_by_file_and_line(
+    wsseg: "Wsseg", tmp_path: Path, text: str, words: str
+) -> None:
+    (tmp_path / "own.yaml").write_text(text)
+    refused(wsseg("train", tmp_path / "own.yaml", "--out", tmp_path / "out"), words)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("source", ["none.yaml", "covid/none", "toy"])
+def test_a_recipe_that_is_none_is_named(wsseg: "Wsseg", tmp_path: Path, source: str) -> None:
+    refused(wsseg("train", source, "--out", tmp_path / "out"), source)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_needs_a_folder(wsseg: "Wsseg", toy_recipe: Path) -> None:
+    for out in (toy_recipe, toy_recipe / "below"):
+        refused(wsseg("train", toy_recipe, "--out", out), "name a folder")
+
+
+# Runs.
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 64
+    path.write_bytes(bytes(data))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def changed(path: Path) -> None:
+    record = json.loads(path.read_text())
+    record["stage"] = record["stage"] | {"epoch": 3, "loss": {"use": "dise"}}
+    path.write_text(json.dumps(record))
+
+
+def other_width(path: Path) -> None:
+    record = json.loads(path.read_text())
+    record["stage"]["backbone"]["width"] = 8
+    path.write_text(json.dumps(record))
+
+
+WEIGHTS, RECORD = "stages/infection/weights.safetensors", "stages/infection/stage.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "words"),
+    [
+        (WEIGHTS, cut, "damaged"),
+        (WEIGHTS, flip_a_bit, "is not what stage.json says"),
+        (WEIGHTS, empty, "damaged"),
+        (WEIGHTS, Path.unlink, "missing"),
+        (RECORD, cut, "damaged"),
+        (RECORD, changed, "train the stage again"),
+        (RECORD, other_width, "does not fit the backbone"),
+        (RECORD, lambda path: path.write_text("[]"), "damaged"),
+        (RECORD, lambda path: path.write_bytes(b"\xff\xfe"), "damaged"),
+        (RECORD, Path.unlink, "is not finished"),
+        ("recipe.yaml", Path.unlink, "holds no run"),
+        ("recipe.yaml", empty, "is missing"),
+    ],
+)
+def test_a_damaged_run_is_told_by_its_file(
+    wsseg: "Wsseg",
+    run: Path,
+    toy_cohort: Path,
+    tmp_path: Path,
+    name: str,
+    spoil: Callable[[Path], object],
+    words: str,
+) -> None:
+    spoil(run / name)
+    scan = toy_cohort.parent / "6-image.nii.gz"
+    refused(wsseg("predict", run, scan, "--out", tmp_path / "out"), words)
+    assert not (tmp_path / "out").exists()
+    refused(wsseg("score", run), words)
+    assert not (run / "scores.csv").exists()
+
+
+@pytest.mark.parametrize("command", ["score", "report"])
+def test_a_folder_that_is_no_run_is_named(wsseg: "Wsseg", tmp_path: Path, command: str) -> None:
+    refused(wsseg(command, tmp_path / "none"), "none: holds no run")
+    assert not (tmp_path / "none").exists()
+
+
+def test_scores_that_are_no_table_are_named(wsseg: "Wsseg", run: Path) -> None:
+    (run / "scores.csv").write_text("case,dice\nx,high\n")
+    refused(wsseg("report", run), "scores.csv", "'high' is not a finite number")
+    assert not (run / "report.html").exists()
+
+
+# Suites.
+
+
+def test_a_mistake_in_a_third_recipe_is_told_before_the_first_job(
+    wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.yaml").write_text(f"extends: {toy_recipe.name}\ninput:\n  sizes: 3\n")
+    (tmp_path / "suite.yaml").write_text(
+        f"recipes: {{a: {toy_recipe.name}, b: {toy_recipe.name}, c: bad.yaml}}\n"
+    )
+    ended = wsseg("bench", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out")
+    refused(ended, "bad.yaml:3: input.sizes: unknown key", "Did you mean 'size'?")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("recipes: [toy.yaml]\nsets: {}\n", "suite.yaml:2: sets: unknown key"),
+        ("recipes: {}\n", "recipes: "),
+        ("seeds: [0]\n", "recipes: is missing"),
+        ("recipes: [none.yaml]\n", "none.yaml: cannot be read"),
+        ("recipes: [toy.yaml, other/toy.yaml]\n", "would both be 'toy'"),
+        ("recipes: {../up: toy.yaml}\n", "cannot name a folder"),
+        ("recipes: [toy.yaml]\nset: {seed: 1}\n", "seeds: [0, 1]"),
+        ("recipes: [toy.yaml]\nset: {input.sise: 1}\n", "Did you mean 'input.size'?"),
+        ("recipes: [toy.yaml]\nmatrix: {input.size: []}\n", "matrix.input.size: "),
+        ("recipes: [toy.yaml]\nseeds: [0, 0]\n", "two runs would lie in toy/seed-0"),
+        ("recipes: [toy.yaml]\nfolds: 1\n", "folds: "),
+        ("recipes: [toy.yaml]\ncompare: {baseline: tay}\n", "Did you mean 'toy'?"),
+        ("recipes: [toy.yaml]\nset: {input.size: big}\n", "input.size: "),
+    ],
+)
+def test_a_mistake_in_a_suite_is_told_by_its_key(
+    wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, text: str, words: str
+) -> None:
+    assert toy_recipe.name == "toy.yaml"
+    (tmp_path / "suite.yaml").write_text(text)
+    ended = wsseg("bench", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out")
+    refused(ended, words)
+    assert not (tmp_path / "out").exists()
