@@ -105,3 +105,12 @@ def test_the_public_names_can_be_imported() -> None:
         assert getattr(wsseg, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         wsseg.nonsense  # noqa: B018
+
+
+def test_a_recipe_names_the_distributions_of_its_parts() -> None:
+    found = Registry()
+    found.add("a", "dist-a 1.0", plugin(wsseg_esteps={"hard": HardEM}))
+    found.add("b", "dist-b 2.0", plugin(wsseg_priors={"half": Half}))
+    described = {"estep": {"use": "hard"}, "parts": [{"use": "half"}], "lr": 1}
+    assert found.distributions(described) == {"dist-a 1.0", "dist-b 2.0"}
+    assert found.distributions({"estep": {"use": "hard"}}) == {"dist-a 1.0"}

@@ -28,6 +28,11 @@ def weights(run: Path, stage: str = "consolidation") -> dict[str, torch.Tensor]:
     return load_file(run / "stages" / stage / "weights.safetensors")
 
 
+def epochs(run: Path) -> list[tuple[str, int]]:
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [(r["stage"], r["epoch"]) for r in records if r["event"] == "epoch"]
+
+
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
@@ -93,6 +98,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     train_stages(recipe, split_of(recipe), place, resume=True)
     assert same(weights(run, "infection"), weights(place.out, "infection"))
     assert same(weights(run), weights(place.out))
+    assert epochs(place.out) == epochs(run)  # each once, in their order
 
 
 def test_a_signal_saves_and_says_how_to_go_on(toy_recipe: Path, run: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class StepDone:
     steps: int
     loss: float
     target_share: float  # of the batch's support
-    slices: int
+    slices_per_s: float  # of the epoch so far
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,16 @@ class Fit:
         rest = Schedule(self._epochs, self._stage.batch_size, start=self.progress.step)
         started, seen = perf_counter(), 0
         for loaded, labels in loader(self._slices, rest, workers):
-            done = self._step(to_device(loaded, self._fabric.device), labels)
-            seen += done.slices
-            yield done
-            if done.step % self._per_epoch == 0:
+            loss, share = self._step(to_device(loaded, self._fabric.device), labels)
+            seen += len(loaded.tags)
+            rate = seen / (perf_counter() - started)
+            yield StepDone(self.progress.step, self.steps, loss, share, rate)
+            if self.progress.step % self._per_epoch == 0:
                 yield self._end_epoch(perf_counter() - started, seen)
                 started, seen = perf_counter(), 0
 
-    def _step(self, batch: Batch, labels: Probability | None) -> StepDone:
+    def _step(self, batch: Batch, labels: Probability | None) -> tuple[float, float]:
+        """Take one optimiser step; return the loss and the share of the support that is target."""
         stage, progress = self._stage, self.progress
         for group in self._optimizer.param_groups:
             group["lr"] = stage.optimizer.lr_at(progress.step / self._per_epoch, stage.epochs)
@@ -141,9 +143,7 @@ class Fit:
         progress.step += 1
         progress.losses.append(loss.item())
         progress.shares.append(float(y.sum() / batch.support.sum().clamp(min=1)))
-        return StepDone(
-            progress.step, self.steps, progress.losses[-1], progress.shares[-1], len(batch.tags)
-        )
+        return progress.losses[-1], progress.shares[-1]
 
     def _end_epoch(self, seconds: float, seen: int) -> EpochDone:
         progress, stage = self.progress, self._stage

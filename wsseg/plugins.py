@@ -123,6 +123,16 @@ class Registry:
         use = names.get(id(type(component)))
         return fields if use is None else {"use": use, **fields}
 
+    def distributions(self, described: Any) -> set[str]:
+        """Return who offers the parts that `describe` named, with their versions."""
+        if isinstance(described, list):
+            return {name for each in described for name in self.distributions(each)}
+        if not isinstance(described, Mapping):
+            return set()
+        used = described.get("use")
+        own = {o.distribution for (_, name), o in self.offers.items() if name == used}
+        return own.union(*(self.distributions(each) for each in described.values()))
+
     def _plain(self, value: object) -> Any:
         if isinstance(value, Component):
             return self.describe(value)

@@ -1,10 +1,13 @@
 """Trains one stage into its folder, unless the same work was done before."""
 
+import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from wsseg.checkpoint import fingerprint_of, save_stage
 from wsseg.data.prepare import Prepared
@@ -12,8 +15,8 @@ from wsseg.data.slices import Scan, Slices, all_slices, collate
 from wsseg.display import Display
 from wsseg.errors import InterruptedWorkError
 from wsseg.evidence import Batch
-from wsseg.files import append_line, fingerprint, folder_written_whole
-from wsseg.fit import EpochDone, Fit
+from wsseg.files import append_line, fingerprint, folder_written_whole, write_text
+from wsseg.fit import EpochDone, Fit, StepDone
 from wsseg.interrupt import heard
 from wsseg.network import new_network, take_weights
 from wsseg.plugins import registry
@@ -22,6 +25,7 @@ from wsseg.resume import load_state, save_state
 from wsseg.scans import Regions, describe_scans, scans_to_learn
 from wsseg.stages import EmStage, Learning
 
+LOG = "log.jsonl"
 WORKERS = 1  # loader processes: moving a slice takes a tenth of the time of training on it
 FIT_BATCH = 16
 
@@ -85,6 +89,7 @@ def _train(
     fit = _new_fit(name, stage, recipe, scans, regions, place.display)
     if state := load_state(folder, key):
         fit.restore(*state)
+        _forget_after(place.out / LOG, name, len(fit.progress.history))
         place.display.note(f"  going on after step {fit.progress.step}")
     _drive(fit, name, folder, place, key)
     record = {"fingerprint": key, "history": fit.progress.history}
@@ -118,7 +123,7 @@ def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str) -> Non
                 _log_epoch(event, name, place)
                 save_state(folder, *fit.state(), key)
                 continue
-            advance(1, f"loss {event.loss:.3f}  targets {100 * event.target_share:.0f} %")
+            advance(1, _words(event, fit.progress.history))
             if place.save_every and event.step % place.save_every == 0:
                 save_state(folder, *fit.state(), key)
             if interrupt.asked:
@@ -128,14 +133,34 @@ def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str) -> Non
                 )
 
 
+def _words(step: StepDone, history: Sequence[Mapping[str, Any]]) -> str:
+    """Say how a step went, for the bar."""
+    text = f"loss {step.loss:.3f}  targets {100 * step.target_share:.0f} %"
+    if history and "flip_rate" in history[-1]:
+        text += f"  flipped {100 * history[-1]['flip_rate']:.1f} %"
+    return f"{text}  {step.slices_per_s:.0f} slices/s"
+
+
 def _log_epoch(event: EpochDone, name: str, place: Workplace) -> None:
-    log = place.out / "log.jsonl"
+    log = place.out / LOG
     place.display.epoch(event.record)
     append_line(log, {"event": "epoch"} | event.record)
     if event.warning is not None:
         place.display.warn(event.warning)
         epoch = event.record["epoch"]
         append_line(log, {"event": "warning", "stage": name, "epoch": epoch, "text": event.warning})
+
+
+def _forget_after(log: Path, stage: str, epochs: int) -> None:
+    """Drop what the log has of a stage's epochs that were lost, and a line cut by a crash."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    kept = []
+    for line in lines:
+        with suppress(ValueError):
+            record = json.loads(line)
+            if record["stage"] != stage or record["epoch"] <= epochs:
+                kept.append(line + "\n")
+    write_text(log, "".join(kept))
 
 
 def _started(stage: Learning, regions: Regions) -> Learning:
@@ -159,8 +184,9 @@ def _fingerprint(stage: Learning, recipe: Recipe, scans: Sequence[Scan], regions
         for scan in scans
     ]
     start = regions.trained[stage.start].key if stage.start else None
-    versions = [metadata.version(package) for package in ("wsseg", "torch", "albumentations")]
     described = registry().describe(stage) | {"region": None, "region_in_training": None}
+    versions = [metadata.version(package) for package in ("wsseg", "torch", "albumentations")]
+    versions += sorted(registry().distributions(described))
     precision = regions.fabric._precision.precision  # noqa: SLF001 - has no public name
     return fingerprint(
         [
