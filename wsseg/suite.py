@@ -163,4 +163,4 @@ def _short(key: str, keys: Sequence[str] | Mapping[str, Any]) -> str:
 
 def _word(value: Any) -> str:
     text = yaml.safe_dump(value, default_flow_style=True).partition("\n")[0]
-    return "".join(c if c.isalnum() or c in "-+.,_" else "_" for c in text)
+    return re.sub(r"[^\w.,+-]+", "_", text).strip("_")

@@ -1,0 +1,340 @@
+"""Suites: every job once, what they share once, whatever stops them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from wsseg import bench, stage_training
+from wsseg.fit import Fit
+from wsseg.score import read_rows
+from wsseg.suite import load_suite, plan
+
+if TYPE_CHECKING:
+    from tests.conftest import Ended, Wsseg
+
+THRESHOLD = """\
+extends: em.yaml
+stages:
+  consolidation:
+    learn: nothing
+    classes: [consolidation]
+    region: infection
+    prior: {use: threshold, hu: -250}
+"""
+METHODS = "recipes: {threshold: threshold.yaml, em: em.yaml}\n"
+
+
+@pytest.fixture(scope="module")
+def folder(toy_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two recipes that share their first stage, and suites of them."""
+    folder = tmp_path_factory.mktemp("suites")
+    (folder / "em.yaml").write_text(toy_text)
+    (folder / "threshold.yaml").write_text(THRESHOLD)
+    (folder / "plain.yaml").write_text(METHODS)
+    (folder / "folds.yaml").write_text(METHODS + "folds: 2\ncompare: {baseline: threshold}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(wsseg: "Wsseg", folder: Path) -> Path:
+    """A suite's folder, finished without interruption."""
+    return finished(wsseg, folder / "plain.yaml", folder / "plain")
+
+
+@pytest.fixture(scope="module")
+def folds(wsseg: "Wsseg", folder: Path) -> Path:
+    """The same with two folds."""
+    return finished(wsseg, folder / "folds.yaml", folder / "folds")
+
+
+def ran(wsseg: "Wsseg", suite: Path, out: Path, *more: str) -> "Ended":
+    return wsseg("bench", "run", suite, "--out", out, *more)
+
+
+def finished(wsseg: "Wsseg", suite: Path, out: Path) -> Path:
+    ended = ran(wsseg, suite, out)
+    assert ended.code == 0, ended.err
+    return out
+
+
+def suite_of(folder: Path, text: str) -> Path:
+    path = folder / "own.yaml"
+    path.write_text(text)
+    return path
+
+
+def stages_trained(out: Path) -> Counter[str]:
+    """How often each stage was begun, by all logs of a suite."""
+    records = [
+        json.loads(line) for log in out.rglob("log.jsonl") for line in log.read_text().splitlines()
+    ]
+    return Counter(r["stage"] for r in records if r["event"] == "epoch" and r["epoch"] == 1)
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in folder.rglob("*")}
+
+
+def test_rows_say_method_seed_fold_and_case(folds: Path) -> None:
+    header = (folds / "rows.csv").read_text().partition("\n")[0].split(",")
+    assert header[:4] == ["method", "seed", "fold", "case"]
+    assert {"dice", "infection.dice", "share", "tag.consolidation"} <= set(header)
+    rows = read_rows(folds / "rows.csv")
+    assert len(rows) == 2 * 8
+    for _, own in rows.groupby("method"):
+        assert sorted(own["case"]) == [f"case-{i}" for i in range(8)]
+        assert set(own["fold"]) == {"0", "1"}
+
+
+def test_a_job_is_a_run_of_its_own(wsseg: "Wsseg", folds: Path, tmp_path: Path) -> None:
+    """A fold's run is scored on the cases it was kept from, not on the cohort's own split."""
+    run = Path(shutil.copytree(folds / "em/seed-0/fold-1", tmp_path / "moved"))
+    assert {path.name for path in run.iterdir()} >= {"recipe.yaml", "manifest.json", "stages"}
+    before = read_rows(run / "scores.csv")
+    assert wsseg("score", run).code == 0
+    again = read_rows(run / "scores.csv")
+    columns = ["case", "infection.dice", "infection.volume_ml"]
+    pd.testing.assert_frame_equal(again[columns], before[columns])
+
+
+def test_a_shared_stage_is_trained_once_a_fold(plain: Path, folds: Path) -> None:
+    assert stages_trained(plain) == {"infection": 1, "consolidation": 1}
+    assert stages_trained(folds) == {"infection": 2, "consolidation": 2}
+    assert len(list((folds / "stages").iterdir())) == 4
+
+
+def test_methods_with_a_shared_stage_agree_on_it(plain: Path) -> None:
+    rows = read_rows(plain / "rows.csv").set_index("case")
+    by_method = [own["infection.dice"] for _, own in rows.groupby("method")]
+    pd.testing.assert_series_equal(by_method[0], by_method[1])
+
+
+def test_a_second_call_only_shows_the_table_again(
+    wsseg: "Wsseg", folder: Path, folds: Path
+) -> None:
+    before, rows = files(folds), (folds / "rows.csv").read_bytes()
+    ended = ran(wsseg, folder / "folds.yaml", folds)
+    assert ended.code == 0
+    assert "threshold" in ended.out
+    assert ended.out.endswith(f"rows: {folds / 'rows.csv'}\nreport: {folds / 'report.html'}\n")
+    assert ended.err.count("done already") == 4
+    after = files(folds)
+    rewritten = {name for name in after if after[name] != before.get(name)}
+    assert rewritten <= {"rows.csv", "report.html"}
+    assert before.keys() == after.keys()
+    assert (folds / "rows.csv").read_bytes() == rows
+
+
+def test_a_dry_run_only_tells(wsseg: "Wsseg", folder: Path, plain: Path, tmp_path: Path) -> None:
+    ended = ran(wsseg, folder / "plain.yaml", tmp_path / "out", "--dry-run")
+    assert ended.code == 0
+    assert ended.out == "threshold/seed-0  to do\nem/seed-0  to do\n"
+    assert not (tmp_path / "out").exists()
+    done = ran(wsseg, folder / "plain.yaml", plain, "--dry-run")
+    assert done.out == "threshold/seed-0  done\nem/seed-0  done\n"
+
+
+def test_one_process_at_a_time_and_a_killed_one_is_no_loss(
+    wsseg: "Wsseg", folder: Path, plain: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = ["bench", "run", str(folder / "plain.yaml"), "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wsseg", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    log, deadline = out / "threshold/seed-0/log.jsonl", time.monotonic() + 60
+    while not log.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGSTOP)
+    refused = wsseg(*words)
+    process.kill()
+    output, _ = process.communicate(timeout=60)
+    assert log.exists(), output
+    assert refused.code == 2
+    assert f"process {process.pid} on" in refused.error
+    assert not (out / "rows.csv").exists()
+
+    assert wsseg(*words).code == 0
+    assert (out / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
+    assert not (out / ".lock").exists()
+    assert not list(out.rglob("last"))
+
+
+def test_who_asks_to_stop_stops_the_suite_not_one_job(
+    wsseg: "Wsseg",
+    folder: Path,
+    plain: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    step, out = Fit._step, tmp_path / "out"
+
+    def asked(self: Fit, *args: object) -> object:
+        if self.progress.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, *args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fit, "_step", asked)
+        ended = ran(wsseg, folder / "plain.yaml", out)
+    assert ended.code == 1
+    assert ended.error.startswith("threshold/seed-0: interrupted in stage infection after step 4")
+    assert ended.error.endswith("The same command goes on from there")
+    assert not (out / "em").exists()
+    finished(wsseg, folder / "plain.yaml", out)
+    assert (out / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
+
+
+def test_a_stage_finished_just_before_a_crash_is_shared_all_the_same(
+    wsseg: "Wsseg", folder: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage_training, "_copy", crash)
+        assert ran(wsseg, folder / "plain.yaml", tmp_path).code == 130
+    finished(wsseg, folder / "plain.yaml", tmp_path)
+    assert stages_trained(tmp_path) == stages_trained(plain)
+    assert (tmp_path / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
+
+
+def test_a_failing_job_is_recorded_and_the_others_go_on(
+    wsseg: "Wsseg", folder: Path, plain: Path, tmp_path: Path
+) -> None:
+    """Here it is the baseline that fails, and the report does without the comparison."""
+    (folder / "explodes.yaml").write_text(
+        "extends: em.yaml\nstages: {consolidation: {optimizer: {lr: 1.0e+30}}}\n"
+    )
+    suite = suite_of(
+        folder,
+        "recipes: {explodes: explodes.yaml, em: em.yaml}\ncompare: {baseline: explodes}\n",
+    )
+    ended = ran(wsseg, suite, tmp_path)
+    assert ended.code == 1
+    assert ended.error == "1 of 2 jobs failed; the same command tries them again"
+    reason = (tmp_path / "explodes/seed-0/failed.txt").read_text()
+    assert reason.startswith("stage consolidation: the loss is no longer a number")
+    assert "explodes/seed-0 failed: stage consolidation: the loss" in ended.err
+    rows = read_rows(tmp_path / "rows.csv")
+    expected = read_rows(plain / "rows.csv").query("method == 'em'").reset_index(drop=True)
+    pd.testing.assert_frame_equal(rows, expected)
+    assert (tmp_path / "report.html").exists()
+    dry = ran(wsseg, suite, tmp_path, "--dry-run")
+    assert "explodes/seed-0  failed: stage consolidation" in dry.out
+
+
+def test_a_failed_job_is_tried_again_and_forgotten_when_it_is_done(
+    wsseg: "Wsseg", folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = suite_of(folder, "recipes: [threshold.yaml]\n")
+
+    def broken(*_: object) -> None:
+        raise ValueError("a plugin's mistake")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench, "evaluate", broken)
+        assert ran(wsseg, suite, tmp_path).code == 1
+    reason = tmp_path / "threshold/seed-0/failed.txt"
+    assert reason.read_text() == "ValueError: a plugin's mistake\n"
+    assert not (tmp_path / "rows.csv").exists()
+    finished(wsseg, suite, tmp_path)
+    assert not reason.exists()
+    assert (tmp_path / "rows.csv").exists()
+
+
+def test_a_suite_without_test_cases_fails_before_it_trains(
+    wsseg: "Wsseg", folder: Path, toy_cohort: Path, tmp_path: Path
+) -> None:
+    lines = [line.replace(",test,", ",train,") for line in toy_cohort.read_text().splitlines()]
+    table = toy_cohort.with_name("all-train.csv")
+    table.write_text("\n".join(lines))
+    suite = suite_of(folder, f"recipes: [em.yaml]\nset: {{cohort.path: {table}}}\n")
+    ended = ran(wsseg, suite, tmp_path)
+    assert ended.code == 1
+    assert "no case to test on" in ended.err
+    assert not (tmp_path / "em/seed-0/stages").exists()
+
+
+def test_other_settings_do_not_go_into_a_folder_that_is_used(
+    wsseg: "Wsseg", folder: Path, plain: Path
+) -> None:
+    before = files(plain)
+    ended = ran(wsseg, suite_of(folder, METHODS + "set: {input.size: 48}\n"), plain)
+    assert ended.code == 2
+    assert "was run with other settings" in ended.error
+    assert files(plain) == before
+
+
+def test_matrix_goes_through_every_combination_where_a_recipe_has_the_key(folder: Path) -> None:
+    suite = suite_of(
+        folder,
+        METHODS + "set: {stages.infection.epochs: 7, stages.consolidation.epochs: 9}\n"
+        "matrix:\n"
+        "  input.size: [32, 48]\n"
+        "  stages.consolidation.prior.midpoint_hu: [-34, -144.5]\n"
+        "seeds: [0, 1]\n",
+    )
+    jobs = plan(load_suite(suite), folder)
+    assert [job.folder.as_posix() for job in jobs if job.recipe.seed == 0] == [
+        "threshold,size=32/seed-0",
+        "threshold,size=48/seed-0",
+        "em,size=32,midpoint_hu=-34/seed-0",
+        "em,size=32,midpoint_hu=-144.5/seed-0",
+        "em,size=48,midpoint_hu=-34/seed-0",
+        "em,size=48,midpoint_hu=-144.5/seed-0",
+    ]
+    assert len(jobs) == 12
+    last = jobs[-1]
+    assert last.method == "em size=48 midpoint_hu=-144.5"
+    assert (last.recipe.seed, last.recipe.input.size) == (1, 48)
+    stages = {name: stage.model_dump() for name, stage in last.recipe.stages.items()}
+    assert stages["infection"]["epochs"] == 7
+    assert stages["consolidation"]["epochs"] == 9
+    assert "epochs" not in jobs[0].recipe.stages["consolidation"].model_dump()
+
+
+def test_keys_of_one_last_word_are_told_apart(folder: Path) -> None:
+    suite = suite_of(
+        folder,
+        "recipes: [em.yaml]\n"
+        "matrix: {stages.infection.epochs: [1], stages.consolidation.epochs: [2]}\n",
+    )
+    (job,) = plan(load_suite(suite), folder)
+    assert job.method == "em stages.infection.epochs=1 stages.consolidation.epochs=2"
+
+
+def test_a_matrix_may_swap_whole_parts(folder: Path) -> None:
+    suite = suite_of(
+        folder,
+        "recipes: [em.yaml]\n"
+        "matrix: {stages.consolidation.estep: [{use: soft}, {use: adapt, share: 0.2}]}\n",
+    )
+    jobs = plan(load_suite(suite), folder)
+    assert [job.folder.as_posix() for job in jobs] == [
+        "em,estep=use_soft/seed-0",
+        "em,estep=share_0.2,_use_adapt/seed-0",
+    ]
+
+
+def test_a_baseline_is_named_with_its_settings(wsseg: "Wsseg", folder: Path) -> None:
+    text = "recipes: [em.yaml]\nmatrix: {input.size: [32, 48]}\ncompare: {baseline: 'em size=32'}\n"
+    assert ran(wsseg, suite_of(folder, text), folder / "no", "--dry-run").code == 0
+    ended = ran(wsseg, suite_of(folder, text.replace(" size=32'", "'")), folder / "no")
+    assert ended.code == 2
+    assert "possible: em size=32, em size=48" in ended.error
+
+
+def test_a_list_of_recipes_is_named_by_last_parts(folder: Path) -> None:
+    suite = load_suite(suite_of(folder, "recipes: [em.yaml, covid/phi2]\n"))
+    assert suite.recipes == {"em": "em.yaml", "phi2": "covid/phi2"}
