@@ -14,7 +14,7 @@ from wsseg.stages import EmStage
 PROBE_SLICES = 32
 COLLAPSED = 0.001  # of the support is on: the network will learn nothing but the background
 FULL = 0.97  # of the support is on: the tag alone decides, the pixels say nothing
-PATIENCE = 0.25  # of the epochs, in which targets may still find their place
+PATIENCE = 0.4  # of the epochs, in which targets may still find their place
 
 
 class Probe:

@@ -1,5 +1,6 @@
 """Phantoms as files: NIfTI with masks, and the table that a cohort of real scans has too."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from wsseg_covid.phantom.scanner import SCANNERS
 VERSION = 2  # of what is drawn; another one makes new files
 THICK_MM, THIN_MM = 5.0, (1.5, 2.0, 2.5)
 MOST_PROCESSES = 8  # some 300 MB each
+log = logging.getLogger("wsseg")
 
 
 @final
@@ -41,6 +43,7 @@ class LungPhantom(Synthetic):
         key = fingerprint([VERSION, self.seed, self.count, self.size, self.slices])
         folder = cache_folder() / "phantom" / key
         if not folder.is_dir():
+            log.info("drawing %d phantom cases into the cache, once", self.count)
             write_cohort(self, folder)
         return Table(path=folder / "cohort.csv").cases()
 
