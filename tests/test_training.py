@@ -17,7 +17,9 @@ import wsseg
 from wsseg.display import Display
 from wsseg.errors import InputError, WorkError
 from wsseg.fit import Fit
-from wsseg.recipe import Recipe
+from wsseg.plugins import registry
+from wsseg.recipe import Recipe, check_recipe
+from wsseg.settings import Settings
 from wsseg.stage_training import Workplace
 from wsseg.training import split_of, train_stages
 
@@ -212,3 +214,18 @@ def test_a_run_can_be_copied_and_used(run: Path, toy_cohort: Path, tmp_path: Pat
         assert result.scores["infection_ml"] > 0
     finally:
         copied.rename(run)
+
+
+def test_a_prior_that_learns_is_fitted_also_where_nothing_else_is_trained(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    """The mixture prior alone: its constants come from the tags, and no mask is read for it."""
+    stage = {"learn": "nothing", "classes": ["consolidation"], "region": "infection"}
+    settings = {"stages": {"consolidation": stage | {"prior": {"use": "mixture"}}}}
+    whole = Settings(registry().describe(recipe)).merged(Settings(settings))
+    run = wsseg.train(check_recipe(whole), tmp_path / "run", display=QUIET)
+    fitted = json.loads((run.folder / "stages/consolidation/stage.json").read_text())
+    assert len(fitted["stage"]["prior"]["levels"]) > 1
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    assert {f["use"] for f in manifest["files"] if f["stage"] == "consolidation"} == {"image"}
+    assert manifest["tags"]["consolidation"]["case-1"] == {"consolidation": False}

@@ -10,7 +10,7 @@ from wsseg.data.case import Case
 from wsseg.data.split import Split
 from wsseg.files import sha256
 from wsseg.recipe import Recipe
-from wsseg.stages import EmStage, Learning, MasksStage
+from wsseg.stages import MasksStage
 
 PACKAGES = ("wsseg", "torch", "lightning-fabric", "albumentations", "numpy", "scipy", "nibabel")
 
@@ -42,7 +42,7 @@ def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> 
         "tags": {
             name: {case.name: _tags(case, stage.classes) for case in split.train}
             for name, stage in recipe.stages.items()
-            if isinstance(stage, EmStage)
+            if learnt[name] and not isinstance(stage, MasksStage)
         },
         "files": files,
     }
@@ -50,8 +50,6 @@ def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> 
 
 def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, Path]]:
     stage = recipe.stages[stage_name]
-    if not isinstance(stage, Learning):
-        return
     yield "image", case.image
     for name in {recipe.input.mask, stage.region_in_training or stage.region}:
         if name in recipe.regions:

@@ -91,7 +91,7 @@ def check_labels(stages: Mapping[str, Stage], cases: Sequence[Prepared]) -> None
 
 
 def scans_to_learn(
-    name: str, stage: Learning, cases: Sequence[Prepared], regions: Regions
+    name: str, stage: Stage, cases: Sequence[Prepared], regions: Regions
 ) -> list[Scan]:
     """Return the cases that `stage` can learn from, as it sees them.
 
@@ -122,7 +122,7 @@ def describe_scans(stage: Learning, scans: Sequence[Scan], cases: int) -> str:
     return text + (f"; {left_out} cases left out: nothing known or no region" if left_out else "")
 
 
-def _known(stage: Learning, prepared: Prepared) -> NDArray[np.bool_]:
+def _known(stage: Stage, prepared: Prepared) -> NDArray[np.bool_]:
     """Return for each slice, (Z,), whether all that `stage` learns from is known of it."""
     case = prepared.case
     if isinstance(stage, MasksStage):
@@ -130,11 +130,11 @@ def _known(stage: Learning, prepared: Prepared) -> NDArray[np.bool_]:
     return np.array([None not in tags for tags in _tags(stage, prepared)])
 
 
-def _tags(stage: Learning, prepared: Prepared) -> list[list[bool | None]]:
+def _tags(stage: Stage, prepared: Prepared) -> list[list[bool | None]]:
     return [[prepared.case.tag(name, z) for name in stage.classes] for z in prepared.slice_of]
 
 
-def _scan(stage: Learning, prepared: Prepared, regions: Regions, known: NDArray[np.bool_]) -> Scan:
+def _scan(stage: Stage, prepared: Prepared, regions: Regions, known: NDArray[np.bool_]) -> Scan:
     region = regions.find(stage.region_in_training or stage.region, prepared)
     labels, tags = [], np.array(_tags(stage, prepared), np.bool_)
     if isinstance(stage, MasksStage):

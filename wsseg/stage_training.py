@@ -17,13 +17,14 @@ from wsseg.errors import InterruptedWorkError
 from wsseg.evidence import Batch
 from wsseg.files import append_line, fingerprint, folder_written_whole, write_text
 from wsseg.fit import EpochDone, Fit, StepDone
+from wsseg.interfaces import Prior
 from wsseg.interrupt import heard
 from wsseg.network import new_network, take_weights
 from wsseg.plugins import registry
 from wsseg.recipe import Recipe
 from wsseg.resume import load_state, save_state
 from wsseg.scans import Regions, describe_scans, scans_to_learn
-from wsseg.stages import EmStage, Learning
+from wsseg.stages import EmStage, Learning, PriorStage
 
 LOG = "log.jsonl"
 WORKERS = 1  # loader processes: moving a slice takes a tenth of the time of training on it
@@ -74,6 +75,28 @@ def train_stage(
     return [scan.name for scan in scans]
 
 
+def fit_stage(
+    name: str,
+    stage: PriorStage,
+    recipe: Recipe,
+    cases: Sequence[Prepared],
+    regions: Regions,
+    place: Workplace,
+) -> list[str]:
+    """Save a stage that trains nothing; return the names of the cases its prior was fitted to.
+
+    Raises:
+        InputError: The prior needs tags, and no case has them.
+    """
+    scans: list[Scan] = []
+    if type(stage.prior).fit is not Prior.fit:
+        scans = scans_to_learn(name, stage, cases, regions)
+        prior = stage.prior.fit(_plain_batches(scans, recipe))
+        stage = stage.model_copy(update={"prior": prior})
+    save_stage(place.out / "stages" / name, name, stage, recipe.input, {}, {"history": []})
+    return [scan.name for scan in scans]
+
+
 def _train(
     name: str,
     stage: Learning,
@@ -85,7 +108,8 @@ def _train(
 ) -> None:
     folder = place.out / "stages" / name
     if isinstance(stage, EmStage):
-        stage = stage.model_copy(update={"prior": stage.prior.fit(_plain_batches(scans, recipe))})
+        prior = stage.prior.fit(_plain_batches(scans, recipe))
+        stage = stage.model_copy(update={"prior": prior})
     fit = _new_fit(name, stage, recipe, scans, regions, place.display)
     if state := load_state(folder, key):
         fit.restore(*state)

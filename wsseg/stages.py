@@ -47,6 +47,7 @@ class Stage(Component):
     classes: Annotated[list[str], Field(min_length=1)]
     labels: Literal["independent", "exclusive"] = "independent"
     region: str | None = None  # a name under `regions`, or an earlier stage; null: everywhere
+    region_in_training: str | None = None  # null: `region`
 
     @property
     def relation(self) -> Labels:
@@ -59,7 +60,6 @@ class Learning(Stage):
 
     backbone: Backbone | None = None  # null: that of `start`
     start: str | None = None  # an earlier stage, whose weights it begins with
-    region_in_training: str | None = None  # null: `region`
     loss: PixelLoss
     epochs: PositiveInt
     batch_size: PositiveInt = 16
@@ -91,7 +91,10 @@ class EmStage(Learning):
 
 
 class PriorStage(Stage):
-    """Learns nothing: predicts φ > 1/2 in the region. A prior's own baseline."""
+    """Trains nothing: predicts φ > 1/2 in the region. A prior's own baseline.
+
+    A prior that is fitted is fitted to the tags, as before EM.
+    """
 
     learn: Literal["nothing"]
     prior: Prior

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from wsseg.checkpoint import Trained, load_stage, save_stage
+from wsseg.checkpoint import Trained, load_stage
 from wsseg.data.case import Case
 from wsseg.data.prepare import Prepared, prepare, prepare_mask
 from wsseg.data.split import Split, by_column
@@ -17,8 +17,8 @@ from wsseg.manifest import manifest
 from wsseg.predict import Run, load_run
 from wsseg.recipe import Recipe, recipe_text
 from wsseg.scans import Regions, check_labels
-from wsseg.stage_training import Workplace, train_stage
-from wsseg.stages import Learning, MasksStage
+from wsseg.stage_training import Workplace, fit_stage, train_stage
+from wsseg.stages import MasksStage, PriorStage
 
 PREPARING = 2  # scans at a time
 
@@ -51,12 +51,11 @@ def train_stages(recipe: Recipe, split: Split, place: Workplace, *, resume: bool
         learnt: dict[str, Sequence[str]] = {}
         for name, stage in recipe.stages.items():
             regions = Regions(recipe.regions, done, recipe.input, open_fabric(recipe.precision))
-            folder = place.out / "stages" / name
-            if isinstance(stage, Learning):
-                learnt[name] = train_stage(name, stage, recipe, cases, regions, place)
+            if isinstance(stage, PriorStage):
+                learnt[name] = fit_stage(name, stage, recipe, cases, regions, place)
             else:
-                save_stage(folder, name, stage, recipe.input, {}, {"history": []})
-            done[name] = load_stage(folder)
+                learnt[name] = train_stage(name, stage, recipe, cases, regions, place)
+            done[name] = load_stage(place.out / "stages" / name)
         write_json(place.out / "manifest.json", manifest(recipe, split, learnt))
 
 
