@@ -1,6 +1,5 @@
 """The command line. Importing it is quick: what a command needs it imports when it runs."""
 
-import os
 import sys
 
 import typer
@@ -37,13 +36,7 @@ def main() -> None:
         app()
     except InputError as error:
         _end(str(error), 2)
-    except WorkError as error:
-        _end(str(error), 1)
-    except KeyboardInterrupt:
-        _end("interrupted", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone
-    except OSError as error:
+    except (WorkError, OSError) as error:
         _end(str(error), 1)
     except Exception as error:  # noqa: BLE001 - a person should never be shown a traceback
         kind = type(error).__name__
