@@ -74,6 +74,12 @@ class Ended:
         assert len(error.splitlines()) <= 3, error
         return error.strip()
 
+    def refused(self, *words: str) -> None:
+        """Fail unless the input was refused by one error that has all of `words` in it."""
+        assert self.code == 2, self.err
+        for word in words:
+            assert word in self.error, self.error
+
 
 class Wsseg(Protocol):
     """The command `wsseg`, in this process: what it would do, seconds faster."""
