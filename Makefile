@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/.ready
+PIP    := $(BIN)/python -m pip install --progress-bar off --quiet --disable-pip-version-check
 PARTS  := $(patsubst %/pyproject.toml,%,$(wildcard recipes/*/pyproject.toml plugins/*/pyproject.toml))
 
 .PHONY: demo test test-all lint clean
@@ -28,5 +29,6 @@ clean:
 $(READY): pyproject.toml $(PARTS:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wsseg needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --progress-bar off --quiet --disable-pip-version-check -e ".[dev]" $(PARTS:%=-e %)
+	$(PIP) hatchling editables
+	$(PIP) --no-build-isolation -e ".[dev]" $(PARTS:%=-e %)
 	@touch $@
