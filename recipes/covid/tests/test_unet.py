@@ -150,6 +150,6 @@ def test_a_unet_learns_to_see_a_square(unet: Backbone) -> None:
 
 
 def test_backbones_are_made_by_the_names_of_recipes() -> None:
-    made = make(Backbone, "additive-unet", width=16)  # type: ignore[type-abstract]
+    made = make(Backbone, "additive-unet", width=16)
     assert made == AdditiveUNet(width=16, slope=0.2)
-    assert make(Backbone, "concat-unet") == ConcatUNet(width=32)  # type: ignore[type-abstract]
+    assert make(Backbone, "concat-unet") == ConcatUNet(width=32)
