@@ -1,5 +1,6 @@
 """The command line. Importing it is quick: what a command needs it imports when it runs."""
 
+import logging
 import sys
 
 import typer
@@ -28,6 +29,8 @@ app.add_typer(data.app, name="data")
 
 def main() -> None:
     """Run a command. Exit codes: 0 done, 1 the work failed, 2 bad usage or bad input."""
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    logging.getLogger("wsseg").setLevel(logging.INFO)
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
     if debug:
