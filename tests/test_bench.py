@@ -130,9 +130,18 @@ def test_a_second_call_only_shows_the_table_again(
     assert ended.err.count("done already") == 4
     after = files(folds)
     rewritten = {name for name in after if after[name] != before.get(name)}
-    assert rewritten <= {"rows.csv", "report.html"}
+    assert rewritten <= {"rows.csv", "report.html", "suite.yaml"}
     assert before.keys() == after.keys()
     assert (folds / "rows.csv").read_bytes() == rows
+
+
+def test_table_and_page_can_be_made_again_from_the_rows(wsseg: "Wsseg", folds: Path) -> None:
+    page = (folds / "report.html").read_bytes()
+    (folds / "report.html").unlink()
+    ended = wsseg("bench", "report", folds)
+    assert ended.code == 0
+    assert "threshold" in ended.out
+    assert (folds / "report.html").read_bytes() == page
 
 
 def test_a_dry_run_only_tells(wsseg: "Wsseg", folder: Path, plain: Path, tmp_path: Path) -> None:

@@ -82,8 +82,13 @@ class Job:
     @property
     def folder(self) -> Path:
         """Where it is kept, below the suite's folder."""
-        path = Path(self.method.replace(" ", ","), f"seed-{self.recipe.seed}")
-        return path if self.fold is None else path / f"fold-{self.fold}"
+        return run_folder(self.method, self.recipe.seed, self.fold)
+
+
+def run_folder(method: str, seed: int, fold: int | None) -> Path:
+    """Return where a run of a suite is kept, below the suite's folder."""
+    path = Path(method.replace(" ", ","), f"seed-{seed}")
+    return path if fold is None else path / f"fold-{fold}"
 
 
 def load_suite(path: Path) -> Suite:

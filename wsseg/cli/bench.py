@@ -1,14 +1,11 @@
 """wsseg bench run, report."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wsseg.suite import Job, Suite
+SUITE = "suite.yaml"  # in a suite's folder: what was run
 
 app = typer.Typer(help="Run benchmark suites.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -28,42 +25,56 @@ def run(
     from wsseg.bench import run_suite, state
     from wsseg.display import Display
     from wsseg.errors import WorkError
+    from wsseg.files import write_text
     from wsseg.lock import locked
     from wsseg.suite import load_suite, plan
 
-    display = Display()
-    loaded = load_suite(suite)
-    jobs = plan(loaded, suite.parent)
+    jobs = plan(load_suite(suite), suite.parent)
     if dry_run:
         for job in jobs:
             typer.echo(f"{job.folder}  {state(job, out)}")
         return
     with locked(out):
-        failed = run_suite(jobs, out, display)
-        _show(loaded, jobs, suite, out)
+        failed = run_suite(jobs, out, Display())
+        if len(failed) < len(jobs):
+            write_text(out / SUITE, suite.read_text(encoding="utf-8"))
+            _show(out)
     if failed:
         raise WorkError(
             f"{len(failed)} of {len(jobs)} jobs failed; the same command tries them again"
         )
 
 
-def _show(suite: "Suite", jobs: "Sequence[Job]", source: Path, out: Path) -> None:
-    """Print the table and write the report of what is done."""
-    from wsseg.bench import collect_rows, split_of_job
-    from wsseg.display import open_console
-    from wsseg.pages import Shown, report_suite
-    from wsseg.report.terminal import terminal_table
-    from wsseg.stats import summary
+@app.command()
+def report(
+    out: Annotated[Path, typer.Argument(help="A folder that `wsseg bench run` wrote.")],
+) -> None:
+    """Make a suite's table and page again from its rows.
 
-    done = [job for job in jobs if (out / job.folder / "scores.csv").exists()]
-    if not done:
-        return
-    rows = collect_rows(done, out)
-    runs = [Shown(job.method, out / job.folder, split_of_job(job).test) for job in done]
-    compared = suite.compare
-    if compared is not None and compared.baseline not in {job.method for job in done}:
+    Example: wsseg bench report runs/demo
+    """
+    _show(out)
+
+
+def _show(out: Path) -> None:
+    """Print the table and write the report of what is done."""
+    from wsseg.display import open_console
+    from wsseg.evaluate import held_out
+    from wsseg.pages import Shown, report_suite
+    from wsseg.predict import load_run
+    from wsseg.report.terminal import terminal_table
+    from wsseg.score import read_rows
+    from wsseg.stats import summary
+    from wsseg.suite import load_suite, run_folder
+
+    rows = read_rows(out / "rows.csv")
+    done = rows[["method", "seed", "fold"]].drop_duplicates().itertuples(index=False)
+    folders = [(m, out / run_folder(m, s, int(f) if f else None)) for m, s, f in done]
+    runs = [Shown(method, folder, held_out(load_run(folder))) for method, folder in folders]
+    compared = load_suite(out / SUITE).compare
+    if compared is not None and compared.baseline not in {shown.method for shown in runs}:
         typer.echo(f"not compared: {compared.baseline} is not done", err=True)
         compared = None
-    page = report_suite(out, source.resolve().parent.name, rows, runs, compared)
+    page = report_suite(out, out.resolve().name, rows, runs, compared)
     open_console().print(terminal_table(summary(rows)))
     typer.echo(f"rows: {out / 'rows.csv'}\nreport: {page}")
