@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "": ("train", "predict", "score", "report", "bench", "recipe", "plugins", "data"),
-    "bench": ("run",),
+    "bench": ("run", "report"),
     "recipe": ("list", "show", "check"),
     "plugins": ("list",),
     "data": ("prepare", "phantom"),
