@@ -10,7 +10,7 @@ from wsseg.data.slices import Draw, Scan, Slices, collate, open_map, to_device
 from wsseg.evidence import Batch
 from wsseg.stages import PriorStage
 
-BATCH_SLICES = 8  # more are no faster on a CPU, and hold more memory
+BATCH_SLICES = 8  # bounds the memory that a prediction holds
 
 
 @torch.inference_mode()

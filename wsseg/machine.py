@@ -12,8 +12,7 @@ Precision = Literal["auto", "bfloat16", "float32"]
 def open_fabric(precision: Precision) -> Fabric:
     """Choose the device (a GPU where there is one) and the precision.
 
-    `auto` is bfloat16 autocast where the device computes in it, which is 3 to 4 times as fast as
-    float32 on a CPU that has it; else float32.
+    `auto` is bfloat16 autocast where the device computes in it, else float32.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells every opening
     fast = precision == "bfloat16" or (precision == "auto" and _computes_bfloat16())

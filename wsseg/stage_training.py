@@ -27,7 +27,7 @@ from wsseg.scans import Regions, describe_scans, scans_to_learn
 from wsseg.stages import EmStage, Learning, PriorStage
 
 LOG = "log.jsonl"
-WORKERS = 1  # loader processes: moving a slice takes a tenth of the time of training on it
+WORKERS = 1  # loader processes: moving a slice is little work against training on it
 FIT_BATCH = 16
 
 
