@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from wsseg.data import nifti
+from wsseg.data import compact
 from wsseg.data.nifti import open_nifti, read_array, write_nifti
 from wsseg.errors import InputError
 
@@ -153,9 +153,9 @@ def test_more_voxels_than_memory_holds_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = scan(tmp_path / "a.nii.gz")
-    monkeypatch.setattr(nifti, "_memory_bytes", lambda: 8000 * (2 + 8) - 1)
+    monkeypatch.setattr(compact, "memory_bytes", lambda: 8000 * (2 + 8) - 1)
     refused(path, "GiB of memory")
-    monkeypatch.setattr(nifti, "_memory_bytes", lambda: 8000 * (2 + 8))
+    monkeypatch.setattr(compact, "memory_bytes", lambda: 8000 * (2 + 8))
     read(path)
 
 

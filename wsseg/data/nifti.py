@@ -2,7 +2,6 @@
 
 import gzip
 import math
-import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from wsseg.data.compact import check_memory, scaled, stacked
 from wsseg.errors import InputError
 from wsseg.files import written_whole
 
@@ -24,7 +24,6 @@ CHUNK = 2**20
 GZIP_RATIO = 1100  # deflate cannot shrink data further than 1032 times
 SINGULAR = 1e-3  # volume of the cell that three unit axes span
 DIMENSIONS = 3
-INT16 = np.iinfo(np.int16)
 
 
 def open_nifti(path: Path) -> nib.Nifti1Image:
@@ -35,7 +34,7 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(f"{path}: is {type(image).__name__}, not NIfTI (.nii, .nii.gz)")
     _check_kind(path, image)
-    _check_affine(path, image.affine)
+    check_affine(path, image.affine)
     return image
 
 
@@ -56,7 +55,9 @@ def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> 
             raw, slope, inter = proxy.get_unscaled().reshape(shape), proxy.slope, proxy.inter
         else:
             raw, slope, inter = proxy[:, :, frame : frame + 1].reshape((*shape[:2], 1)), 1.0, 0.0
-        return _compact(path, np.asarray(raw), slope, inter)
+        values = np.asarray(raw)
+        slices = (scaled(path, values[..., z], slope, inter) for z in range(values.shape[2]))
+        return stacked(slices, values.shape)
 
 
 def write_nifti(
@@ -110,7 +111,8 @@ def _check_kind(path: Path, image: nib.Nifti1Image) -> None:
         raise InputError(f"{path}: its voxels are {dtype}; one number a voxel is needed")
 
 
-def _check_affine(path: Path, affine: NDArray[np.float64]) -> None:
+def check_affine(path: Path, affine: NDArray[np.float64]) -> None:
+    """Raise `InputError` unless an affine to millimetres can be a scan's."""
     axes = affine[:3, :3]
     if not np.isfinite(affine).all():
         raise InputError(f"{path}: its affine has NaN or infinite entries")
@@ -130,12 +132,7 @@ def _check_size(path: Path, image: nib.Nifti1Image, frames: int) -> None:
     if promised > held * (GZIP_RATIO if path.suffix.lower() == ".gz" else 1):
         size = " × ".join(map(str, image.shape))
         raise InputError(f"{path}: is cut short: {held} bytes cannot hold {size} voxels")
-    needed, memory = math.prod(image.shape[:2]) * frames * (item + 8), _memory_bytes()
-    if needed > memory:
-        raise InputError(
-            f"{path}: reading it takes {needed / 2**30:.0f} GiB of memory; "
-            f"this machine has {memory / 2**30:.0f}"
-        )
+    check_memory(path, math.prod(image.shape[:2]) * frames * (item + 8))
 
 
 def _promised_bytes(image: nib.Nifti1Image) -> int:
@@ -152,32 +149,3 @@ def _check_sum(path: Path, promised: int, mtime_ns: int) -> None:  # noqa: ARG00
         for _ in range(promised // CHUNK + 2):
             if not file.read(CHUNK):
                 break
-
-
-def _memory_bytes() -> float:
-    if not hasattr(os, "sysconf"):  # Windows does not say without a library
-        return math.inf
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _compact(path: Path, raw: NDArray[Any], slope: float, inter: float) -> NDArray[Any]:
-    """Scale slice by slice, so that no copy in double precision is ever whole."""
-    voxels: NDArray[Any] = np.empty(raw.shape, np.int16, order="F")
-    for index in range(raw.shape[2]):
-        values = _scaled(path, raw[..., index], slope, inter)
-        if voxels.dtype == np.int16 and not _is_int16(values):
-            voxels = voxels.astype(np.float32)
-        voxels[..., index] = values
-    return voxels
-
-
-def _scaled(path: Path, raw: NDArray[Any], slope: float, inter: float) -> NDArray[Any]:
-    values = raw if (slope, inter) == (1, 0) else raw * slope + inter
-    if values.dtype.kind == "f" and not (np.abs(values) < np.finfo(np.float32).max).all():
-        raise InputError(f"{path}: has NaN or infinite voxels. Replace them before.")
-    return values
-
-
-def _is_int16(values: NDArray[Any]) -> bool:
-    fits = values.min() >= INT16.min and values.max() <= INT16.max
-    return bool(fits and (values.dtype.kind != "f" or (values == np.rint(values)).all()))
