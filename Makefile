@@ -5,7 +5,7 @@ READY  := .venv/.ready
 PIP    := $(BIN)/python -m pip install --progress-bar off --quiet --disable-pip-version-check
 PARTS  := $(patsubst %/pyproject.toml,%,$(wildcard recipes/*/pyproject.toml plugins/*/pyproject.toml))
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all speed lint clean
 
 demo: $(READY)
 	$(BIN)/wsseg bench run benchmarks/phantom/suite.yaml --out runs/demo
@@ -15,6 +15,9 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/pytest
+
+speed: $(READY)
+	$(BIN)/python -m benchmarks.speed
 
 lint: $(READY)
 	$(BIN)/ruff check .

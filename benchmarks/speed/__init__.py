@@ -1,0 +1,1 @@
+"""How fast wsseg is, next to the machine's limits and to what a user would otherwise run."""

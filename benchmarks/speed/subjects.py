@@ -1,0 +1,19 @@
+"""All that is measured, in the page's order."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from benchmarks.speed.limits import Limits
+from benchmarks.speed.timing import Row
+
+
+class Subject(Protocol):
+    """One thing that is measured: its fields are its sizes, its docstring its part of the page."""
+
+    def measure(self) -> Iterator[Row]:
+        """Yield rows as they are known."""
+
+
+SUBJECTS: Mapping[str, Subject] = {
+    "limits": Limits(),
+}
