@@ -68,7 +68,13 @@ def append_line(path: Path, value: Any) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal digest of a file's bytes."""
+    """Return the hexadecimal digest of a file's bytes; of a folder, of all its files' digests.
+
+    What a folder's files are called does not matter.
+    """
+    if path.is_dir():
+        digests = sorted(sha256(file) for file in path.iterdir() if file.is_file())
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

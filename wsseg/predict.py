@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from wsseg.checkpoint import Trained, load_stage
 from wsseg.data.case import Case
 from wsseg.data.prepare import Prepared, own_grid, prepare
+from wsseg.data.series import is_series
 from wsseg.data.slices import open_map
 from wsseg.data.volume import Volume, read_case_grid, write_mask
 from wsseg.errors import InputError
@@ -103,8 +104,8 @@ def load_run(folder: str | Path) -> Run:
 
 
 def case_of(path: Path) -> Case:
-    """Return a scan file as a case of its own, named after the file."""
-    name = path.name
+    """Return a scan as a case of its own, named after its file or folder."""
+    name = path.resolve().name if path.is_dir() else path.name
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
     return Case(name=name, patient=name, image=path)
@@ -134,21 +135,14 @@ def mask_path(folder: Path, case: Case) -> Path:
 
 
 def cases_of(paths: list[Path]) -> list[Case]:
-    """Return the scans that paths name: files, and all NIfTI files of folders.
+    """Return the scans that paths name: NIfTI files, folders of DICOM slices, folders of these.
 
     Raises:
         InputError: A folder has no scan, or two scans have one name.
     """
     cases: dict[str, Case] = {}
     for path in paths:
-        files = (
-            sorted(f for f in path.iterdir() if f.name.endswith(SUFFIXES))
-            if path.is_dir()
-            else [path]
-        )
-        if not files:
-            raise InputError(f"{path}: has no scan in it; a scan's name ends in .nii.gz or .nii")
-        for case in map(case_of, files):
+        for case in map(case_of, _scans_at(path)):
             if case.name in cases:
                 raise InputError(
                     f"{case.image} and {cases[case.name].image} would both be called {case.name}; "
@@ -156,3 +150,14 @@ def cases_of(paths: list[Path]) -> list[Case]:
                 )
             cases[case.name] = case
     return list(cases.values())
+
+
+def _scans_at(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    inside = sorted(p for p in path.iterdir() if p.name.endswith(SUFFIXES) or is_series(p))
+    if not inside and not is_series(path):
+        raise InputError(
+            f"{path}: has no scan in it; a scan is a file .nii.gz or .nii, or a folder with DICOM"
+        )
+    return inside or [path]

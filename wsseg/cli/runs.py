@@ -45,7 +45,9 @@ def train(
 
 def predict(
     run: Run,
-    scans: Annotated[list[Path], typer.Argument(help="NIfTI files, or folders of them.")],
+    scans: Annotated[
+        list[Path], typer.Argument(help="NIfTI files, DICOM folders, or folders of them.")
+    ],
     out: Annotated[Path, typer.Option(help="Where masks and scores.csv are written.")],
 ) -> None:
     """Segment scans: masks on their own grids, and a table of scores.

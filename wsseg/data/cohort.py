@@ -43,10 +43,11 @@ class Synthetic(Cohort):
 class Table(Cohort):
     """The rows of a CSV file: case, patient, site, split, image, mask.<name>, tag.<class>.
 
-    Only case and image must be there; a row without a patient is a patient of its own. Paths are
-    relative to the file. An empty tag is unknown, 0 absent, 1 present; an empty mask cell is
-    unlabelled. Beside it slices.csv, if there is one, has tags of single slices, counted from 0 as
-    in the image file: case, slice, tag.<class>.
+    Only case and image must be there; a row without a patient is a patient of its own. An image
+    is a NIfTI file or a folder of DICOM slices. Paths are relative to the table's file. An empty
+    tag is unknown, 0 absent, 1 present; an empty mask cell is unlabelled. Beside it slices.csv, if
+    there is one, has tags of single slices, counted from 0 as in the image file (of DICOM, along
+    the normal of its plane): case, slice, tag.<class>.
     """
 
     path: Path
@@ -96,7 +97,7 @@ def _safe_name(row: Row) -> str:
 def _file(row: Row, column: str) -> Path:
     cell = row.get(column)
     path = row.path.parent / cell
-    if not cell or not path.is_file():
+    if not cell or not (path.is_file() or (column == "image" and path.is_dir())):
         what = f"there is no file {path}" if cell else "is empty"
         raise InputError(
             f"{row.place}: case {row.get('case')}, {column}: {what}. "

@@ -191,16 +191,17 @@ def _mapped(path: Path) -> Map:
 
 
 def _digest(path: Path) -> str:
-    """Return a file's SHA-256; computed once while the file stays as it is."""
+    """Return the SHA-256 of a file or folder; computed once while it stays as it is."""
     try:
-        state = path.stat()
-        return _digest_of_state(path, state.st_size, state.st_mtime_ns)
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        states = [file.stat() for file in files]
+        return _digest_of_state(path, tuple((s.st_size, s.st_mtime_ns) for s in states))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 @lru_cache(maxsize=4096)
-def _digest_of_state(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001 - the state
+def _digest_of_state(path: Path, state: tuple[tuple[int, int], ...]) -> str:  # noqa: ARG001
     return sha256(path)
 
 

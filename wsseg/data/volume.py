@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from wsseg.data.case import Case
 from wsseg.data.nifti import open_nifti, read_array, write_nifti
+from wsseg.data.series import Series, open_series, read_series
 from wsseg.errors import InputError, known_words
 
 CANONICAL = orientations.axcodes2ornt("SPL")  # what the axes of (Z, H, W) run towards
@@ -112,20 +113,30 @@ class Volume:
 
 
 def read_grid(path: Path, frame: int | None = None, axes: str = "") -> Grid:
-    """Read where a NIfTI file's voxels lie, from its header alone."""
+    """Read where a scan's voxels lie, from its headers alone."""
+    if path.is_dir():
+        return _series_grid(open_series(path), axes)
     return _grid(open_nifti(path), frame, axes)
 
 
 def read_volume(path: Path, frame: int | None = None, axes: str = "") -> Volume:
-    """Read a NIfTI file; of one that stacks unrelated slices, `frame` picks one.
+    """Read a NIfTI file, or a folder of DICOM slices.
 
-    Raises `InputError`, naming the file, for whatever is not one finite number a voxel in 3-D
-    at a known place.
+    Of a file that stacks unrelated slices, `frame` picks one. Raises `InputError`, naming the
+    file, for whatever is not one finite number a voxel in 3-D at a known place.
     """
+    if path.is_dir():
+        series = open_series(path)
+        grid = _series_grid(series, axes)
+        return Volume(grid.to_canonical(read_series(series)), grid)
     image = open_nifti(path)
     array = read_array(path, image, frame)
     grid = _grid(image, frame, axes)
     return Volume(grid.to_canonical(array), grid)
+
+
+def _series_grid(series: Series, axes: str) -> Grid:
+    return Grid(series.shape, series.affine, axes)
 
 
 def _grid(image: nib.Nifti1Image, frame: int | None, axes: str) -> Grid:
