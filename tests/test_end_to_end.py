@@ -77,6 +77,17 @@ def test_rows_agree_with_the_masks_that_were_written(
         assert row["share"] == pytest.approx((found == 2).sum() / (found > 0).sum())
 
 
+def test_rows_tell_what_the_prior_says_alone_and_with_the_network(rows: Rows) -> None:
+    row = rows["case-6"]
+    assert row["prior_dice"] > 0.8  # the threshold of -250 HU, of a core of 0 HU
+    certain = {name.removeprefix("both_") for name in row if name.startswith("both_")}
+    assert certain == {"dice", "tp_voxels", "fp_voxels", "fn_voxels"}
+    for name in certain:  # a prior of 0 and 1 lets no network change its mind
+        assert row[f"both_{name}"] == row[f"prior_{name}"]
+    true = row["tp_voxels"] + row["fn_voxels"]
+    assert row["prior_tp_voxels"] + row["prior_fn_voxels"] == true
+
+
 class Links(HTMLParser):
     """Everything that a page would fetch, and the tables it shows."""
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wsseg.boundary import DilatedFallOut
 from wsseg.errors import InputError
 from wsseg.metrics import Dice, Mask, Rates, Share
 from wsseg.score import read_rows, score_case, write_rows
@@ -206,3 +207,21 @@ def test_rows_are_a_data_frame_of_numbers(tmp_path: Path) -> None:
     frame = read_rows(tmp_path / "rows.csv")
     assert isinstance(frame, pd.DataFrame)
     assert all(frame[name].dtype == float for name in ("dice", "hd95_mm", "tag.consolidation"))
+
+
+def test_a_metric_of_the_annotated_region_sees_the_annotation() -> None:
+    def negatives(true: Mapping[str, Mask]) -> float | None:
+        row = score_case(
+            PREDICTED,
+            true,
+            (1, 1, 1),
+            classes=CLASSES,
+            within=WITHIN,
+            metrics={"dilation": DilatedFallOut(steps=0)},
+            scores={},
+        )
+        return row.get("negative_dilated_0_voxels")
+
+    consolidation = {"consolidation": line("#.........")}
+    assert negatives(consolidation | {"infection": line("######....")}) == 5
+    assert negatives(consolidation) is None  # what was infected is not known

@@ -1,5 +1,6 @@
 """The parts that ship with wsseg, offered through the same hooks as anybody's."""
 
+from wsseg.boundary import DilatedFallOut, ErrorPlaces
 from wsseg.data.cohort import Cohort, Table
 from wsseg.data.regions import Everything, FileRegion, Nonzero, Region
 from wsseg.esteps import AdaptEM, HardEM, Scheduled, SoftEM
@@ -42,5 +43,7 @@ def wsseg_metrics() -> dict[str, type[Metric] | type[Score]]:
         "rates": Rates,
         "hd95": SurfaceDistance,
         "volume": VolumeError,
+        "dilated-fall-out": DilatedFallOut,
+        "error-places": ErrorPlaces,
         "share": Share,
     }

@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from wsseg.beliefs import beliefs
 from wsseg.data.case import Case
 from wsseg.data.volume import read_case_mask
 from wsseg.errors import InputError
+from wsseg.metrics import Dice
 from wsseg.predict import Run
 from wsseg.score import score_case
 
@@ -33,7 +35,11 @@ def held_out(run: Run) -> list[Case]:
 
 
 def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
-    """Write each case's predicted mask into the run's `predictions/` and yield its row."""
+    """Write each case's predicted mask into the run's `predictions/` and yield its row.
+
+    Where the target was learnt by EM, `prior_dice` and `both_dice`, with their counts, are of the
+    prior alone and of prior and network together, as if the case had the tag.
+    """
     recipe = run.recipe
     within = {name: stage.region for stage in recipe.stages.values() for name in stage.classes}
     for case in cases:
@@ -53,5 +59,9 @@ def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
             metrics=recipe.metrics,
             scores=recipe.scores,
         )
+        if (target := recipe.classes[-1]) in true:
+            for source, mask in beliefs(run, case).items():
+                counts = Dice()(mask, true[target], prediction.mask.spacing_mm, mask)
+                measured |= {f"{source}_{column}": value for column, value in counts.items()}
         tags = {f"tag.{name}": case.tags.get(name) for name in recipe.classes}
         yield {"case": case.name, "patient": case.patient, "site": case.site} | tags | measured

@@ -6,7 +6,7 @@ defined (NaN); where exactly one is, Dice is 0 and HD95 is not defined. Such cas
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, TypeAlias, final
+from typing import Annotated, ClassVar, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,18 @@ MM3_PER_ML = 1000.0
 
 
 class Metric(Component):
-    """Compares one class of a prediction with the truth; its keys become a row's columns."""
+    """Compares one class of a prediction with the truth; its keys become a row's columns.
+
+    `region` is where the stage predicted; with `in_annotated_region`, the annotation of that place.
+    """
+
+    in_annotated_region: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(
         self, prediction: Mask, truth: Mask, spacing_mm: Spacing, region: Mask
     ) -> dict[str, float]:
-        """Measure; `region` is where the stage predicted. NaN is "not defined for this case"."""
+        """Measure inside or beside `region`. NaN is "not defined for this case"."""
 
 
 class Score(Component):
@@ -143,8 +148,8 @@ class Share(Score):
     NaN if `within` is empty.
     """
 
-    of: str
-    within: str
+    of: str = Field(examples=["lesion"])
+    within: str = Field(examples=["organ"])
 
     @property
     @override

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, FiniteFloat, NonNegativeInt, ValidationError, model_validator
 
+from wsseg.boundary import DilatedFallOut, ErrorPlaces
 from wsseg.component import Component, KeyProblemError
 from wsseg.data.cohort import Cohort
 from wsseg.data.input import Input
@@ -22,6 +23,8 @@ METRICS: dict[str, Metric] = {
     "rates": Rates(),
     "hd95": SurfaceDistance(),
     "volume": VolumeError(),
+    "dilation": DilatedFallOut(),
+    "places": ErrorPlaces(),
 }
 MOST_PROBLEMS = 5  # shown of one recipe; mending these may mend the rest
 

@@ -29,7 +29,8 @@ def score_case(
     """Return the numbers of a case's row.
 
     `predicted` holds the masks of classes and of named regions, `true` of what is annotated;
-    `within` names the region that a class was predicted in (None: the whole image). The target, the
+    `within` names the region that a class was predicted in (None: the whole image); a metric of
+    the annotated region has no columns where that is a class without annotation. The target, the
     last of `classes`, has the metrics' columns, another class has `<class>.<column>`, one that is
     not annotated has none. A score is `<name>` from the prediction, and `<name>_true` from the
     annotation where it has every class needed; a region without annotation counts as predicted.
@@ -38,19 +39,20 @@ def score_case(
         InputError: masks differ in shape, or a score needs one that was not predicted.
     """
     _check_shapes(predicted, true)
+    regions = {name: mask for name, mask in predicted.items() if name not in classes}
+    labelled = {**regions, **true}
     row: dict[str, float] = {}
     for name in classes:
         if name not in true:
             continue
-        place = within[name]
-        region = np.ones_like(true[name]) if place is None else predicted[place]
         prefix = "" if name == classes[-1] else f"{name}."
         for metric in metrics.values():
-            measured = metric(predicted[name], true[name], spacing_mm, region)
-            row |= {f"{prefix}{column}": value for column, value in measured.items()}
-    regions = {name: mask for name, mask in predicted.items() if name not in classes}
+            region = _region(labelled if metric.in_annotated_region else predicted, within[name])
+            if region is not None:
+                measured = metric(predicted[name], true[name], spacing_mm, region)
+                row |= {f"{prefix}{column}": value for column, value in measured.items()}
     for name, score in scores.items():
-        row |= _score(name, score, predicted, {**regions, **true})
+        row |= _score(name, score, predicted, labelled)
     return row
 
 
@@ -103,6 +105,11 @@ def _check_shapes(predicted: Mapping[str, Mask], true: Mapping[str, Mask]) -> No
     if len(set(shapes.values())) > 1:
         found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
         raise InputError(f"masks of one case have different shapes: {found}")
+
+
+def _region(masks: Mapping[str, Mask], place: str | None) -> Mask | None:
+    """Return the mask of a place, the whole image where none is named; None: it is not known."""
+    return np.ones_like(next(iter(masks.values()))) if place is None else masks.get(place)
 
 
 def _score(
