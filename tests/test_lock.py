@@ -3,12 +3,31 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from wsseg import lock
 from wsseg.errors import InputError
 from wsseg.lock import locked
+
+DEAD = json.dumps({"host": socket.gethostname(), "process": 2**22 + 1})
+HOLD_ONCE = """\
+import sys
+from pathlib import Path
+from wsseg.errors import InputError
+from wsseg.lock import locked
+for line in sys.stdin:
+    try:
+        with locked(Path(line.strip())):
+            print("held", flush=True)
+            sys.stdin.readline()
+    except InputError:
+        print("refused", flush=True)
+        sys.stdin.readline()
+"""
 
 
 def test_a_second_holder_is_refused_and_the_first_is_named(tmp_path: Path) -> None:
@@ -23,9 +42,7 @@ def test_a_second_holder_is_refused_and_the_first_is_named(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "text", ["", json.dumps({"host": socket.gethostname(), "process": 2**22 + 1})]
-)
+@pytest.mark.parametrize("text", ["", DEAD])
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path, text: str) -> None:
     (tmp_path / ".lock").write_text(text)
     with locked(tmp_path):
@@ -36,3 +53,44 @@ def test_the_lock_of_another_host_is_respected(tmp_path: Path) -> None:
     (tmp_path / ".lock").write_text(json.dumps({"host": "elsewhere", "process": 1}))
     with pytest.raises(InputError, match="process 1 on elsewhere"), locked(tmp_path):
         pytest.fail("held")
+
+
+def test_a_lock_taken_over_in_the_meantime_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other is as fast as can be: it takes over just after we saw that the holder is dead."""
+    path = tmp_path / ".lock"
+    path.write_text(DEAD)
+    drop = lock._drop_dead
+    other = json.dumps({"host": socket.gethostname(), "process": os.getppid()})
+
+    def other_first(path: Path) -> None:
+        path.unlink()
+        path.write_text(other)
+        drop(path)
+
+    monkeypatch.setattr(lock, "_drop_dead", other_first)
+    with pytest.raises(InputError, match=f"process {os.getppid()} on"), locked(tmp_path):
+        pytest.fail("two held it")
+    assert path.read_text() == other
+
+
+def test_of_many_that_take_over_a_dead_lock_at_once_one_has_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD_ONCE]
+    pipe = subprocess.PIPE
+    rivals = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(4)]
+    for turn in range(50):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        (folder / ".lock").write_text(DEAD)
+        said = []
+        for word in (str(folder), "go on"):
+            for rival in rivals:
+                assert rival.stdin is not None
+                rival.stdin.write(f"{word}\n")
+                rival.stdin.flush()
+            if word != "go on":
+                said = [rival.stdout.readline().strip() for rival in rivals if rival.stdout]
+        assert sorted(said) == ["held", "refused", "refused", "refused"]
+    for rival in rivals:
+        rival.communicate(timeout=20)

@@ -1,5 +1,6 @@
 """One process at a time in an output folder."""
 
+import fcntl
 import json
 import os
 import socket
@@ -27,12 +28,12 @@ def locked(folder: Path) -> Iterator[None]:
     path = folder / ".lock"
     while not _take(path):
         host, process = _holder(path)
-        if host != socket.gethostname() or _alive(process):
+        if _works(host, process):
             raise InputError(
                 f"{folder}: process {process} on {host} works there. Wait for it, choose another "
                 f"folder, or delete {path} if that process is gone"
             )
-        path.unlink(missing_ok=True)
+        _drop_dead(path)
     try:
         yield
     finally:
@@ -42,10 +43,25 @@ def locked(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
+def this_process() -> tuple[str, int]:
+    """Return the host and the number of this process, by which a lock names who holds it."""
+    return socket.gethostname(), os.getpid()
+
+
+def holds(folder: Path, holder: tuple[str, int]) -> bool:
+    """Say whether a process has `folder` locked, and lives, as far as this host can see.
+
+    What works for another process in its folder asks this, and stops when it is not so.
+    """
+    host, process = holder
+    return _holder(folder / ".lock") == holder and (host != socket.gethostname() or _alive(process))
+
+
 def _take(path: Path) -> bool:
     """Create the lock with its text in one step: a link to a finished file either is or is not."""
-    mine = path.with_name(f".lock.{os.getpid()}")
-    mine.write_text(json.dumps({"host": socket.gethostname(), "process": os.getpid()}))
+    host, process = this_process()
+    mine = path.with_name(f".lock.{process}")
+    mine.write_text(json.dumps({"host": host, "process": process}))
     try:
         path.hardlink_to(mine)
     except FileExistsError:
@@ -53,6 +69,23 @@ def _take(path: Path) -> bool:
     finally:
         mine.unlink()
     return True
+
+
+def _drop_dead(path: Path) -> None:
+    """Remove a dead process's lock, and never that of one which took it over in the meantime.
+
+    Who removes holds the file itself locked and looks again. A newer lock is another file.
+    """
+    with suppress(FileNotFoundError), path.open() as file:
+        with suppress(OSError):  # some network folders have no such locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        same = os.fstat(file.fileno()).st_ino == path.stat().st_ino
+        if same and not _works(*_holder(path)):
+            path.unlink()
+
+
+def _works(host: str, process: int) -> bool:
+    return host != socket.gethostname() or _alive(process)
 
 
 def _holder(path: Path) -> tuple[str, int]:
