@@ -1,16 +1,20 @@
-"""wsseg data phantom, prepare."""
+"""wsseg data phantom, prepare, and what has a file of its own beside this."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wsseg.cli.data_fetch import fetch
+from wsseg.cli.data_template import template
 from wsseg.cli.runs import Changes
 
 if TYPE_CHECKING:
     from wsseg.data.cohort import Synthetic
 
 app = typer.Typer(help="Make and prepare data.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(template)
+app.command()(fetch)
 
 
 @app.command()

@@ -23,6 +23,7 @@ class Case:
     tags: Mapping[str, bool | None] = field(default_factory=dict)  # by class
     slice_tags: Mapping[int, Mapping[str, bool | None]] = field(default_factory=dict)
     frame: int | None = None  # of a file that stacks unrelated slices, the one that is this case
+    window: tuple[float, float] | None = None  # of an 8-bit picture: what 0 and 255 stand for
     axes: str = ""  # what the files' axes run towards ("LPS"), where their affine cannot be trusted
 
     def tag(self, name: str, slice_index: int) -> bool | None:

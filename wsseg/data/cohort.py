@@ -4,11 +4,12 @@ from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeAlias, final
+from typing import ClassVar, TypeAlias, final
 
 from wsseg.component import Component
 from wsseg.data.case import Case
 from wsseg.data.sheet import Row, read_sheet
+from wsseg.data.source import Source
 from wsseg.errors import InputError, known_words
 
 SPLITS = ("train", "test", "")
@@ -37,6 +38,14 @@ class Synthetic(Cohort):
         `progress` gets each case's name when it is done. Raises `InputError` if the folder is in
         use.
         """
+
+
+class Published(Cohort):
+    """A public data set in its publisher's own layout; `wsseg data fetch` downloads it."""
+
+    source: ClassVar[Source]
+
+    root: Path
 
 
 @final

@@ -23,6 +23,7 @@ BINARY: tuple[set[int], ...] = ({0, 1}, {0, 255})
 BEYOND_THE_SCANNER_HU = -1100  # files put less than air outside the field of view
 HIGHEST_MINIMUM_HU = -50  # air is -1000 and fat -100: some voxel of a CT is below this
 LEAST_RANGE_HU = 100
+WHITE = 255  # of an 8-bit picture
 EIGHT_BIT = 300  # the highest value of an 8-bit picture, with what resampling adds to 255
 SAME_PLACE_VOXELS = 0.1  # how far a mask may lie from its image: rounding in the header
 
@@ -178,9 +179,10 @@ def read_case_grid(case: Case) -> Grid:
 
 
 def read_case(case: Case) -> Volume:
-    """Read a case's image."""
+    """Read a case's image, in the scanner's unit where it is an 8-bit picture of known window."""
     with naming(case):
-        return read_volume(case.image, case.frame, case.axes)
+        volume = read_volume(case.image, case.frame, case.axes)
+        return volume if case.window is None else _windowed(case.image, volume, case.window)
 
 
 def read_case_mask(case: Case, name: str, like: Grid) -> NDArray[np.bool_]:
@@ -190,6 +192,18 @@ def read_case_mask(case: Case, name: str, like: Grid) -> NDArray[np.bool_]:
         if name not in case.masks:
             raise InputError(f"has no mask {name!r}; {known_words(name, case.masks)}")
         return read_mask(case.masks[name], like, values, case.frame, known)
+
+
+def _windowed(path: Path, volume: Volume, window: tuple[float, float]) -> Volume:
+    lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
+    if lowest < WHITE - EIGHT_BIT or not LEAST_RANGE_HU < highest <= EIGHT_BIT:
+        raise InputError(
+            f"{path}: its values go from {lowest:g} to {highest:g}; as published it is an 8-bit "
+            "picture, 0 to 255. Take the publisher's own file."
+        )
+    low, high = window
+    unit = low + np.clip(volume.voxels, 0, WHITE, dtype=np.float32) * ((high - low) / WHITE)
+    return Volume(unit, volume.grid)
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from wsseg import Backbone, Cohort, Prior, Region, hookimpl
+from wsseg_covid.covid20 import Covid20
 from wsseg_covid.lung_threshold import LungThreshold
 from wsseg_covid.medseg import MedSeg9, MedSeg100
+from wsseg_covid.mosmed import MosMed
 from wsseg_covid.phantom.cohort import LungPhantom
 from wsseg_covid.priors import Constant, HuSigmoid, Threshold
 from wsseg_covid.unet import AdditiveUNet, ConcatUNet
@@ -33,7 +35,13 @@ def wsseg_regions() -> dict[str, type[Region]]:
 @hookimpl
 def wsseg_cohorts() -> dict[str, type[Cohort]]:
     """Offer the phantom and the public scans."""
-    return {"lung-phantom": LungPhantom, "medseg-9": MedSeg9, "medseg-100": MedSeg100}
+    return {
+        "lung-phantom": LungPhantom,
+        "medseg-9": MedSeg9,
+        "medseg-100": MedSeg100,
+        "covid-20": Covid20,
+        "mosmed": MosMed,
+    }
 
 
 @hookimpl

@@ -4,14 +4,15 @@ https://medicalsegmentation.com/covid19
 """
 
 from pathlib import Path
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from wsseg.data.case import Case
-from wsseg.data.cohort import Cohort
+from wsseg.data.cohort import Published
+from wsseg.data.source import Source, SourceFile
 from wsseg.data.volume import read_grid, read_volume
 from wsseg.errors import InputError
 
@@ -19,10 +20,24 @@ LABELS = (0, 1, 2, 3)  # background, ground-glass, consolidation, pleural effusi
 MASK_VALUES = {"infection": (1, 2), "consolidation": (2,)}
 MASK_LABELS = dict.fromkeys(MASK_VALUES, LABELS)
 AXES = "LPS"  # of the stacked arrays: column, row, slice of an upright picture
+FILES = "https://ndownloader.figshare.com/files"
+LICENCE = (
+    "CC0 1.0. The re-split of data set 1 by Inf-Net's authors is asked to be used for "
+    "non-commercial purposes only."
+)
+
+
+def _published(data_set: int, article: str, files: tuple[SourceFile, ...]) -> Source:
+    return Source(
+        page=f"https://doi.org/10.6084/m9.figshare.{article}",
+        licence=LICENCE,
+        citation=f"MedSeg, H. B. Jenssen, T. Sakinis: MedSeg Covid Dataset {data_set}. figshare.",
+        files=files,
+    )
 
 
 @final
-class MedSeg100(Cohort):
+class MedSeg100(Published):
     """Data set 1: axial slices of many patients, stacked in `tr_im.nii.gz` and `tr_mask.nii.gz`.
 
     A slice is a case, tagged with the classes that its mask has any pixel of. The data set does
@@ -33,18 +48,29 @@ class MedSeg100(Cohort):
     of 1 mm, as it has them, are a guess too, since the pictures were cropped and scaled.
     """
 
-    root: Path
+    source: ClassVar = _published(
+        1,
+        "13521488",
+        (
+            SourceFile("tr_im.nii.gz", f"{FILES}/25953977", "md5:54f82e3a9ac01bf6cc2300ca53d820ae"),
+            SourceFile(
+                "tr_mask.nii.gz", f"{FILES}/25953980", "md5:d11996de45d06d332658115d8b3cf6fc"
+            ),
+        ),
+    )
+
     neighbours: PositiveInt = 10
 
     def cases(self) -> list[Case]:
         """List the slices in the order of the file; reads the masks, for the tags."""
-        image, mask = _file(self.root / "tr_im.nii.gz", 1), _file(self.root / "tr_mask.nii.gz", 1)
+        image = self.source.find(self.root / "tr_im.nii.gz")
+        mask = self.source.find(self.root / "tr_mask.nii.gz")
         labels = read_volume(mask, axes=AXES).voxels
         slices = read_grid(image, axes=AXES).canonical_shape[0]
         if len(labels) != slices:
             raise InputError(
                 f"{mask}: has {len(labels)} slices, {image.name} has {slices}. "
-                f"Take both from the same version. {_source(1)}"
+                f"Take both from the same version: {self.source.page}"
             )
         return [self._case(index, image, mask, plane) for index, plane in enumerate(labels)]
 
@@ -64,35 +90,34 @@ class MedSeg100(Cohort):
 
 
 @final
-class MedSeg9(Cohort):
+class MedSeg9(Published):
     """Data set 2: nine scans, `rp_im/1.nii.gz` to `9.nii.gz`, masks in `rp_msk`, `rp_lung_msk`."""
 
-    root: Path
+    source: ClassVar = _published(
+        2,
+        "13521509",
+        (
+            SourceFile("rp_im.zip", f"{FILES}/25954007"),
+            SourceFile("rp_lung_msk.zip", f"{FILES}/25954010"),
+            SourceFile("rp_msk.zip", f"{FILES}/25954013"),  # inferred from its neighbours
+        ),
+    )
 
     def cases(self) -> list[Case]:
         """List the nine scans."""
         return [self._case(f"{number}.nii.gz") for number in range(1, 10)]
 
     def _case(self, file: str) -> Case:
-        labels, lung = _file(self.root / "rp_msk" / file, 2), self.root / "rp_lung_msk" / file
+        name = f"medseg-{file.removesuffix('.nii.gz')}"
+        image, labels, lung = (
+            self.source.find(self.root / folder / file)
+            for folder in ("rp_im", "rp_msk", "rp_lung_msk")
+        )
         return Case(
-            name=f"medseg-{file.removesuffix('.nii.gz')}",
-            patient=f"medseg-{file.removesuffix('.nii.gz')}",
-            image=_file(self.root / "rp_im" / file, 2),
-            masks={**dict.fromkeys(MASK_VALUES, labels), "lung": _file(lung, 2)},
+            name=name,
+            patient=name,
+            image=image,
+            masks={**dict.fromkeys(MASK_VALUES, labels), "lung": lung},
             mask_values={**MASK_VALUES, "lung": (1, 2)},
             mask_labels={**MASK_LABELS, "lung": (0, 1, 2)},
         )
-
-
-def _file(path: Path, data_set: int) -> Path:
-    if not path.is_file():
-        raise InputError(
-            f"{path}: there is no such file of MedSeg's data set {data_set}. {_source(data_set)}"
-        )
-    return path
-
-
-def _source(data_set: int) -> str:
-    article = {1: "13521488", 2: "13521509"}[data_set]
-    return f"It is at https://doi.org/10.6084/m9.figshare.{article}"

@@ -1,0 +1,239 @@
+"""The public data sets in their official layouts, built from the phantom and read back."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from wsseg.cli import app
+from wsseg.data.cohort import Published
+from wsseg.data.input import Input
+from wsseg.data.nifti import write_nifti
+from wsseg.data.prepare import prepare
+from wsseg.data.source import SourceFile
+from wsseg.data.volume import Grid, read_case, read_case_mask
+from wsseg.errors import InputError
+from wsseg.testing import check_cohort
+from wsseg_covid.covid20 import CORONACASES, RADIOPAEDIA, Covid20
+from wsseg_covid.medseg import MedSeg9, MedSeg100
+from wsseg_covid.mosmed import MosMed
+from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
+from wsseg_covid.phantom.scanner import SCANNERS
+
+SIZE, SLICES = 64, 12
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Phantom:
+    protocol = Protocol(SCANNERS[0], SIZE, SLICES, 15.0)
+    return phantom(np.random.default_rng(0), protocol, consolidation=True)
+
+
+def labels(drawn: Phantom) -> np.ndarray:
+    return drawn.infection.astype(np.uint8) + drawn.consolidation
+
+
+def grid(drawn: Phantom, signs: tuple[int, int]) -> Grid:
+    """Patients lie on their backs: x runs to the right (1) or left, y to the front (1) or back."""
+    z_mm, row_mm, column_mm = drawn.spacing_mm
+    affine = np.diag([signs[0] * column_mm, signs[1] * row_mm, z_mm, 1.0])
+    return Grid((SIZE, SIZE, SLICES), affine)
+
+
+def save(path: Path, voxels: np.ndarray, lies: Grid) -> None:
+    write_nifti(path, lies.to_file(voxels), lies.affine)
+
+
+def medseg9(root: Path, drawn: Phantom) -> None:
+    for number in range(1, 10):
+        lies, file = grid(drawn, (-1, 1) if number % 2 else (-1, -1)), f"{number}.nii.gz"
+        save(root / "rp_im" / file, drawn.image, lies)
+        save(root / "rp_msk" / file, labels(drawn), lies)
+        save(root / "rp_lung_msk" / file, drawn.lung.astype(np.uint8), lies)
+
+
+def medseg100(root: Path, drawn: Phantom) -> None:
+    """Stacked as columns, rows, slices of upright pictures, with the identity for an affine."""
+    for name, voxels in (("tr_im", drawn.image), ("tr_mask", labels(drawn))):
+        write_nifti(root / f"{name}.nii.gz", voxels.transpose(2, 1, 0).copy(), np.eye(4))
+
+
+def covid20(root: Path, drawn: Phantom) -> None:
+    picture = np.rint((np.clip(drawn.image, -1250.0, 250) + 1250) * 255 / 1500).astype(np.int16)
+    left = np.arange(SIZE) >= SIZE // 2  # of the patient: on the right of the picture
+    sides = np.where(drawn.lung, np.where(left, 1, 2), 0).astype(np.uint8)
+    for name in (*CORONACASES, *RADIOPAEDIA):
+        lies, file = grid(drawn, (1, 1) if name in CORONACASES else (-1, -1)), f"{name}.nii.gz"
+        image = picture if name in RADIOPAEDIA else drawn.image
+        save(root / "COVID-19-CT-Seg_20cases" / file, image, lies)
+        save(root / "Lung_Mask" / file, sides, lies)
+        save(root / "Infection_Mask" / file, drawn.infection.astype(np.uint8), lies)
+
+
+def mosmed(root: Path, drawn: Phantom) -> None:
+    lies = grid(drawn, (-1, -1))
+    for number, grade in ((1, 0), (255, 1), (300, 2), (400, 3), (1110, 4)):
+        name = f"study_{number:04d}"
+        save(root / "studies" / f"CT-{grade}" / f"{name}.nii.gz", drawn.image, lies)
+    mask = drawn.infection.astype(np.uint8)
+    save(root / "masks" / "study_0255_mask.nii.gz", mask, lies)
+
+
+def test_medseg_9_is_the_phantom_again(tmp_path: Path, drawn: Phantom) -> None:
+    medseg9(tmp_path, drawn)
+    cohort = MedSeg9(root=tmp_path)
+    check_cohort(cohort)
+    for case in cohort.cases():
+        volume = read_case(case)
+        assert np.array_equal(volume.voxels, drawn.image)
+        for name in ("infection", "consolidation", "lung"):
+            found = read_case_mask(case, name, volume.grid)
+            assert np.array_equal(found, getattr(drawn, name)), name
+
+
+def test_medseg_100_is_the_phantom_slice_by_slice(tmp_path: Path, drawn: Phantom) -> None:
+    medseg100(tmp_path, drawn)
+    cohort = MedSeg100(root=tmp_path, neighbours=4)
+    check_cohort(cohort)
+    cases = cohort.cases()
+    assert len(cases) == SLICES
+    for z, case in enumerate(cases):
+        volume = read_case(case)
+        assert np.array_equal(volume.voxels[0], drawn.image[z])
+        truth = {name: getattr(drawn, name)[z] for name in ("infection", "consolidation")}
+        assert case.tags == {name: bool(mask.any()) for name, mask in truth.items()}
+        for name, mask in truth.items():
+            assert np.array_equal(read_case_mask(case, name, volume.grid)[0], mask)
+
+
+def test_covid_20_is_the_phantom_again_in_hu(tmp_path: Path, drawn: Phantom) -> None:
+    covid20(tmp_path, drawn)
+    cohort = Covid20(root=tmp_path)
+    check_cohort(cohort)
+    cases = cohort.cases()
+    assert len(cases) == 20
+    for case in cases:
+        volume = read_case(case)
+        if case.name in CORONACASES:
+            assert np.array_equal(volume.voxels, drawn.image)
+        else:  # steps of 1500 / 255 HU, and nothing beyond the window
+            apart = volume.voxels - np.clip(drawn.image, -1250, 250)
+            assert np.abs(apart).max() <= 1500 / 255 / 2 + 0.01
+        for name in ("infection", "lung"):
+            found = read_case_mask(case, name, volume.grid)
+            assert np.array_equal(found, getattr(drawn, name)), (case.name, name)
+        prepare(case, Input(size=32, slices=1, unit="HU"))  # both kinds pass for HU
+
+
+def test_covid_20s_scans_of_one_patient_are_told(tmp_path: Path, drawn: Phantom) -> None:
+    covid20(tmp_path, drawn)
+    patients = [case.patient for case in Covid20(root=tmp_path).cases()]
+    assert len(set(patients)) == 18
+    assert patients.count("radiopaedia_10") == patients.count("radiopaedia_29") == 2
+
+
+def test_a_radiopaedia_scan_in_hu_is_not_windowed_twice(tmp_path: Path, drawn: Phantom) -> None:
+    covid20(tmp_path, drawn)
+    path = tmp_path / "COVID-19-CT-Seg_20cases" / "radiopaedia_4_85506_1.nii.gz"
+    save(path, drawn.image, grid(drawn, (-1, -1)))
+    with pytest.raises(InputError, match=r"case radiopaedia_4_85506_1: .*8-bit picture"):
+        read_case(Covid20(root=tmp_path).cases()[10])
+
+
+def test_a_picture_that_nobody_knows_the_window_of_is_refused(
+    tmp_path: Path, drawn: Phantom
+) -> None:
+    covid20(tmp_path, drawn)
+    case = replace(Covid20(root=tmp_path).cases()[10], window=None)
+    with pytest.raises(InputError, match=r"not in HU: .*8-bit picture"):
+        prepare(case, Input(size=32, slices=1, unit="HU"))
+
+
+def test_mosmeds_folders_are_tags(tmp_path: Path, drawn: Phantom) -> None:
+    mosmed(tmp_path, drawn)
+    cohort = MosMed(root=tmp_path)
+    check_cohort(cohort)
+    cases = cohort.cases()
+    assert [case.name for case in cases] == [
+        "study_0001", "study_0255", "study_0300", "study_0400", "study_1110"
+    ]  # fmt: skip
+    assert [sum(bool(tag) for tag in case.tags.values()) for case in cases] == [0, 1, 2, 3, 4]
+    assert cases[2].tags == {
+        "infection": True,
+        "over-25-percent": True,
+        "over-50-percent": False,
+        "over-75-percent": False,
+    }
+    assert [list(case.masks) for case in cases] == [[], ["infection"], [], [], []]
+    volume = read_case(cases[1])
+    assert np.array_equal(volume.voxels, drawn.image)
+    assert np.array_equal(read_case_mask(cases[1], "infection", volume.grid), drawn.infection)
+
+
+def test_missing_files_are_named_with_their_source(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"coronacases_001.nii.gz: there is no .*\n?.*3757476"):
+        Covid20(root=tmp_path).cases()
+    with pytest.raises(InputError, match=r"studies: has no CT-0 to CT-4"):
+        MosMed(root=tmp_path).cases()
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "cohort", "count"),
+    [
+        ("medseg-9", medseg9, MedSeg9, 9),
+        ("medseg-100", medseg100, MedSeg100, SLICES),
+        ("covid-20", covid20, Covid20, 20),
+    ],
+)
+def test_official_files_at_hand_become_a_cohort(
+    tmp_path: Path,
+    drawn: Phantom,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    make: Callable[[Path, Phantom], None],
+    cohort: type[Published],
+    count: int,
+) -> None:
+    made, here = tmp_path / "made", tmp_path / "here"
+    make(made, drawn)
+    here.mkdir()
+    files = []
+    for file in cohort.source.files:
+        path = here / file.name
+        if path.suffix == ".zip":
+            with ZipFile(path, "w") as archive:
+                for scan in sorted((made / path.stem).iterdir()):
+                    archive.write(scan, f"{path.stem}/{scan.name}" if "rp" in name else scan.name)
+        else:
+            (made / file.name).rename(path)
+        digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        files.append(SourceFile(file.name, file.url, f"md5:{digest}"))
+    monkeypatch.setattr(cohort, "source", replace(cohort.source, files=tuple(files)))
+    done = CliRunner().invoke(
+        app, ["data", "fetch", name, "--out", str(tmp_path / "out"), "--from", str(here)]
+    )
+    assert done.exit_code == 0, done.output
+    assert f"{count} cases" in done.output
+    assert "licence: " in done.output
+    assert "cite: " in done.output
+    assert len(cohort(root=tmp_path / "out").cases()) == count
+
+
+@pytest.mark.parametrize("cohort", [MedSeg9, MedSeg100, Covid20])
+def test_a_source_is_complete(cohort: type[Published]) -> None:
+    source = cohort.source
+    assert source.page.startswith("https://doi.org/10.")
+    assert source.licence
+    assert source.citation
+    assert all(file.url.startswith("https://") for file in source.files)
+    assert len({file.url for file in source.files}) == len(source.files)

@@ -1,0 +1,47 @@
+"""wsseg data fetch."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from wsseg.data.cohort import Published
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="Which public data set, such as medseg-9.")],
+    out: Annotated[Path, typer.Option(help="The folder that it is put into.")],
+    at_hand: Annotated[
+        Path | None, typer.Option("--from", help="A folder with files of it that are at hand.")
+    ] = None,
+) -> None:
+    """Download a public data set, check it and unpack it; called again, go on.
+
+    Example: wsseg data fetch medseg-9 --out data/medseg-9
+    """
+    from wsseg.data.cohort import Cohort
+    from wsseg.data.fetch import RECORD, fetch
+    from wsseg.display import Display
+    from wsseg.plugins import registry
+
+    display, source = Display(), _published(name).source
+    display.note(f"licence: {source.licence}\ncite: {source.citation}\nsource: {source.page}")
+    fetch(source, out, at_hand, display.bar)
+    cases = registry().make(Cohort, name, root=out).cases()
+    display.note(
+        f"{len(cases)} cases: {out}, checksums in {RECORD}\n"
+        f"in a recipe: cohort: {{use: {name}, root: {out}}}"
+    )
+
+
+def _published(name: str) -> "type[Published]":
+    from wsseg.data.cohort import Cohort, Published
+    from wsseg.errors import InputError, known_words
+    from wsseg.plugins import registry
+
+    known = {n: registry().find(Cohort, n) for n in registry().names(Cohort)}
+    published = {n: cohort for n, cohort in known.items() if issubclass(cohort, Published)}
+    if name not in published:
+        raise InputError(f"{name}: is no data set to fetch; {known_words(name, published)}")
+    return published[name]
