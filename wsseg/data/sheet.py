@@ -34,7 +34,10 @@ class Row:
 
 
 def read_sheet(path: Path, columns: Collection[str], needed: Collection[str]) -> list[Row]:
-    """Read the rows below the header; "tag.*" among `columns` allows every tag.<name>."""
+    """Read the rows below the header.
+
+    "tag.*" among `columns` allows every tag.<name>, "*" any column.
+    """
     header, *lines = _lines(path) or [(1, [])]
     names = _header(path, header[1], columns, needed)
     for line, cells in lines:
@@ -69,7 +72,7 @@ def _header(
         raise InputError(
             f"{path}: its columns are separated by {other.pop()!r}. Put commas between them."
         )
-    for name in names:
+    for name in () if "*" in columns else names:
         prefix, dot, rest = name.partition(".")
         if name not in columns and not (f"{prefix}.*" in columns and dot and rest):
             raise InputError(f"{path}: unknown column {name!r}; {known_words(name, columns)}")
