@@ -47,6 +47,28 @@ def test_the_background_has_what_the_classes_leave() -> None:
     assert each(together) == pytest.approx([1 / 8])
 
 
+def test_an_independent_class_is_against_the_background_alone() -> None:
+    assert each(Independent().logit(classes(3, -math.inf))) == [3, -math.inf]
+
+
+def test_an_exclusive_class_is_against_the_background_and_all_others() -> None:
+    logits = Exclusive().logit(classes(math.log(2), math.log(5)))  # f = 2/8 and 5/8
+    assert each(logits) == pytest.approx([math.log(2 / 6), math.log(5 / 3)])
+
+
+@given(PIXELS)
+def test_logits_of_exclusive_classes_are_exact_where_probabilities_are_not(
+    pixels: list[list[float]],
+) -> None:
+    found = Exclusive().logit(row(pixels))
+    for i, pixel in enumerate(pixels):
+        for k in range(3):
+            others = [0.0, *(a for j, a in enumerate(pixel) if j != k)]
+            top = max(others)
+            rest = top + math.log(sum(math.exp(a - top) for a in others))
+            assert found[0, k, 0, i].item() == pytest.approx(pixel[k] - rest, rel=1e-5, abs=1e-4)
+
+
 def test_an_exclusive_class_alone_is_an_independent_one() -> None:
     log_odds = torch.linspace(-60, 60, 101).reshape(1, 1, 1, -1)
     one, other = Exclusive(), Independent()
@@ -54,6 +76,7 @@ def test_an_exclusive_class_alone_is_an_independent_one() -> None:
     torch.testing.assert_close(one.background(log_odds), other.background(log_odds))
     assert torch.equal(one.decide(log_odds), other.decide(log_odds))
     assert torch.equal(one.margin(log_odds), other.margin(log_odds))
+    assert torch.equal(one.logit(log_odds), other.logit(log_odds))
 
 
 def test_of_exclusive_classes_the_likeliest_is_decided_for() -> None:

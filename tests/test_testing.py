@@ -12,8 +12,9 @@ from wsseg import testing
 from wsseg.component import Component
 from wsseg.esteps import HardEM, Scheduled, SoftEM
 from wsseg.evidence import Batch, Evidence
-from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior
+from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.losses import SmoothDice
+from wsseg.tag_losses import MeanLogits
 
 CALLS = count()  # for parts that remember
 
@@ -203,6 +204,37 @@ def test_check_loss_catches(measure: Loss, words: str) -> None:
     fails(testing.check_loss, Broken(), words)
 
 
+TAG_LOSSES: list[tuple[Loss, str]] = [
+    (lambda a, t, r: MeanLogits()(a, t, r) * torch.ones(2), "not a scalar"),
+    (lambda a, t, r: a.where(r, 0).mean() + 0 * t.sum(), "bfloat16, not float32"),
+    (lambda a, t, r: a.float().where(r, 0).exp().sum() - t.sum(), "the loss is inf"),
+    (lambda a, t, r: MeanLogits()(a, t, r) + 0.1 * a.float().mean(), "outside the region"),
+    (lambda a, t, r: MeanLogits()(a, ~t, r), "the more pixels are as tagged"),
+    (lambda a, t, r: MeanLogits()(a, t, r) + a.detach()[:, :, 0, 0].sum().float(), "region count"),
+    (lambda a, t, r: MeanLogits()(a, t, r) * next(CALLS), "changes from call to call"),
+]
+
+
+@pytest.mark.parametrize(("measure", "words"), TAG_LOSSES)
+def test_check_tag_loss_catches(measure: Loss, words: str) -> None:
+    class Broken(TagLoss):
+        def __call__(self, logits: Tensor, tags: Tensor, region: Tensor) -> Tensor:
+            return measure(logits, tags, region)
+
+    fails(testing.check_tag_loss, Broken(), words)
+
+
+def test_check_tag_loss_catches_a_map_of_numbers() -> None:
+    class Broken(TagLoss):
+        def __call__(self, logits: Tensor, tags: Tensor, region: Tensor) -> Tensor:
+            return MeanLogits()(logits, tags, region)
+
+        def possible(self, logits: Tensor, region: Tensor) -> Tensor:
+            return logits.where(region, 0)
+
+    fails(testing.check_tag_loss, Broken(), "not a mask")
+
+
 def test_every_other_device_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an accelerator here, the CPU plays it; "meta" plays a part that stays behind."""
 
@@ -215,6 +247,7 @@ def test_every_other_device_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     testing.check_backbone(ConvBackbone())
     testing.check_estep(HardEM())
     testing.check_loss(SmoothDice())
+    testing.check_tag_loss(MeanLogits())
     monkeypatch.setattr(testing, "_devices", lambda: [torch.device("meta")])
     fails(testing.check_prior, AtHome(), "given tensors on meta, it returns cpu")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wsseg.errors import InputError, WorkError
     from wsseg.evidence import Batch, Evidence, Logits, Mask, Probability
     from wsseg.hookspecs import hookimpl
-    from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior
+    from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
     from wsseg.metrics import Metric, Score
     from wsseg.plugins import make
     from wsseg.predict import Prediction, Run, load_run
@@ -41,6 +41,7 @@ HOME = {
     "Region": "data.regions",
     "Run": "predict",
     "Score": "metrics",
+    "TagLoss": "interfaces",
     "Volume": "data.volume",
     "WorkError": "errors",
     "hookimpl": "hookspecs",
@@ -68,6 +69,7 @@ __all__ = [
     "Region",
     "Run",
     "Score",
+    "TagLoss",
     "Volume",
     "WorkError",
     "hookimpl",

@@ -5,10 +5,11 @@ from wsseg.data.cohort import Cohort, Table
 from wsseg.data.regions import Everything, FileRegion, Nonzero, Region
 from wsseg.esteps import AdaptEM, HardEM, Scheduled, SoftEM
 from wsseg.hookspecs import hookimpl
-from wsseg.interfaces import Backbone, EStep, PixelLoss
+from wsseg.interfaces import Backbone, EStep, PixelLoss, TagLoss
 from wsseg.losses import BatchDice, SmoothDice
 from wsseg.metrics import Dice, Metric, Rates, Score, Share, SurfaceDistance, VolumeError
 from wsseg.smp_backbone import Smp
+from wsseg.tag_losses import LogSumExp, MeanLogits, NoisyOr
 
 
 @hookimpl
@@ -22,8 +23,14 @@ def wsseg_backbones() -> dict[str, type[Backbone]]:
 
 
 @hookimpl
-def wsseg_losses() -> dict[str, type[PixelLoss]]:
-    return {"smooth-dice": SmoothDice, "batch-dice": BatchDice}
+def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
+    return {
+        "smooth-dice": SmoothDice,
+        "batch-dice": BatchDice,
+        "noisy-or": NoisyOr,
+        "log-sum-exp": LogSumExp,
+        "mean-logits": MeanLogits,
+    }
 
 
 @hookimpl

@@ -17,6 +17,11 @@ from rich.progress import (
 T = TypeVar("T")
 
 
+SHARES = {  # of a region: what a stage's log has, the most telling first, and a word for it
+    "probe_share": "targets",
+    "target_share": "targets",
+    "found_share": "found",
+}
 WIDE = 200  # columns, where no terminal says how many there are: nothing is wrapped or cut
 
 
@@ -68,9 +73,10 @@ class Display:
     def epoch(self, record: dict[str, Any]) -> None:
         """Print what became of an epoch."""
         width = len(str(record["epochs"]))
+        share = next(each for each in SHARES if each in record)
         text = (
             f"  epoch {record['epoch']:{width}}/{record['epochs']}  loss {record['loss']:.4f}  "
-            f"targets {100 * record.get('probe_share', record['target_share']):5.1f} %"
+            f"{SHARES[share]} {100 * record[share]:5.1f} %"
         )
         if "flip_rate" in record:
             text += f"  flipped {100 * record['flip_rate']:5.1f} %"

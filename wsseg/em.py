@@ -1,12 +1,12 @@
 """Expectation-maximisation with a network: guess the labels, then learn the guess."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wsseg.evidence import Batch, Evidence, Logits, Probability
 from wsseg.interfaces import EStep, Prior
 from wsseg.labels import Labels
-from wsseg.stages import EmStage, Learning
+from wsseg.stages import EmStage, Learning, TagsStage
 
 
 @torch.no_grad()
@@ -23,16 +23,19 @@ def e_step(
 
 def targets(
     stage: Learning, network: nn.Module, batch: Batch, labels: Probability | None, progress: float
-) -> Probability:
-    """Return what the M-step trains on: the true masks or, in a weak stage, the E-step's guess.
+) -> Tensor:
+    """Return what the M-step trains on: the true masks, the E-step's guess or the tags themselves.
 
-    Where the network is asked it is in evaluation mode, so that y depends on no batch-mate.
+    Masks are (B, K, H, W), tags (B, K). Where the network is asked it is in evaluation mode, so
+    that y depends on no batch-mate.
     """
     if isinstance(stage, EmStage):
         network.eval()
         with torch.no_grad():
             logits = network(batch.image)
         return e_step(stage.prior, stage.estep, stage.relation, batch, logits, progress)
+    if isinstance(stage, TagsStage):
+        return batch.tags
     if labels is None:
         raise ValueError("a supervised stage needs labels")
     return labels.to(batch.image.device, non_blocking=True)

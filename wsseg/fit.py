@@ -30,7 +30,8 @@ class StepDone:
     step: int  # of all the stage's steps, from 1
     steps: int
     loss: float
-    target_share: float  # of the batch's support
+    share: float  # of the batch's support: `Learning.marked`
+    watched: str  # its name
     slices_per_s: float  # of the epoch so far
 
 
@@ -121,20 +122,20 @@ class Fit:
             loss, share = self._step(to_device(loaded, self._fabric.device), labels)
             seen += len(loaded.tags)
             rate = seen / (perf_counter() - started)
-            yield StepDone(self.progress.step, self.steps, loss, share, rate)
+            yield StepDone(self.progress.step, self.steps, loss, share, self._stage.watched, rate)
             if self.progress.step % self._per_epoch == 0:
                 yield self._end_epoch(perf_counter() - started, seen)
                 started, seen = perf_counter(), 0
 
     def _step(self, batch: Batch, labels: Probability | None) -> tuple[float, float]:
-        """Take one optimiser step; return the loss and the share of the support that is target."""
+        """Take one optimiser step; return the loss and the share of the support that is marked."""
         stage, progress = self._stage, self.progress
         for group in self._optimizer.param_groups:
             group["lr"] = stage.optimizer.lr_at(progress.step / self._per_epoch, stage.epochs)
         y = targets(stage, self._network, batch, labels, progress.step / self.steps)
         self._network.train()
-        logits = self._network(batch.image)
-        loss = stage.loss(stage.relation.probability(logits.float()), y, batch.region)
+        logits = self._network(batch.image).float()
+        loss = stage.objective(logits, y, batch)
         if not torch.isfinite(loss):
             raise WorkError(self._not_finite(batch))
         self._fabric.backward(loss)
@@ -142,7 +143,8 @@ class Fit:
         self._optimizer.zero_grad()
         progress.step += 1
         progress.losses.append(loss.item())
-        progress.shares.append(float(y.sum() / batch.support.sum().clamp(min=1)))
+        marked = stage.marked(logits.detach(), y, batch)
+        progress.shares.append(float(marked.sum() / batch.support.sum().clamp(min=1)))
         return progress.losses[-1], progress.shares[-1]
 
     def _end_epoch(self, seconds: float, seen: int) -> EpochDone:
@@ -150,12 +152,12 @@ class Fit:
         epoch = progress.step // self._per_epoch
         record: dict[str, Any] = {
             "stage": self._name,
-            "learn": "masks" if self.probe is None else "em",
+            "learn": stage.learn,
             "epoch": epoch,
             "epochs": stage.epochs,
             "step": progress.step,
             "loss": sum(progress.losses) / len(progress.losses),
-            "target_share": sum(progress.shares) / len(progress.shares),
+            stage.watched: sum(progress.shares) / len(progress.shares),
             "lr": stage.optimizer.lr_at(epoch, stage.epochs),
             "slices_per_s": seen / seconds,
             "seconds": seconds,

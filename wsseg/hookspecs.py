@@ -6,7 +6,7 @@ from pluggy import HookimplMarker, HookspecMarker
 
 from wsseg.data.cohort import Cohort
 from wsseg.data.regions import Region
-from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior
+from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.metrics import Metric, Score
 
 API_VERSION = 1  # raised when a hook or an interface changes in a way that breaks plugins
@@ -31,8 +31,8 @@ def wsseg_backbones() -> dict[str, type[Backbone]]:
 
 
 @hookspec
-def wsseg_losses() -> dict[str, type[PixelLoss]]:
-    """Offer losses."""
+def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
+    """Offer losses, of pixels and of tags."""
 
 
 @hookspec

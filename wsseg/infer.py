@@ -23,7 +23,7 @@ def alone(trained: Trained, batch: Batch, fabric: Fabric) -> torch.Tensor:
     if trained.network is None:
         assert isinstance(trained.stage, PriorStage), "only a prior decides without a network"  # noqa: S101
         return trained.stage.relation.decide(trained.stage.prior(batch).logit())
-    return trained.stage.relation.decide(logits_of(trained, batch, fabric))
+    return trained.stage.decide(logits_of(trained, batch, fabric), batch.region)
 
 
 @torch.inference_mode()

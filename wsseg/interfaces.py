@@ -4,10 +4,11 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from wsseg.component import Component
-from wsseg.evidence import Batch, Evidence, Probability
+from wsseg.evidence import Batch, Evidence, Logits, Mask, Probability
 
 
 class Prior(Component):
@@ -52,3 +53,22 @@ class PixelLoss(Component):
     @abstractmethod
     def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:
         """Return a scalar; only pixels of `region`, (B, 1, H, W) bool, count."""
+
+
+class TagLoss(Component):
+    """What a stage without any pixel's label minimises: how far bags of pixels are from their tags.
+
+    A bag is the region of a slice; its tags are the slice's own, or its case's.
+    """
+
+    @abstractmethod
+    def __call__(self, logits: Logits, tags: Tensor, region: Tensor) -> Tensor:
+        """Return a scalar; only pixels of `region`, (B, 1, H, W) bool, count.
+
+        Given are each class's own logits, log f / (1 - f): the probabilities of tens of thousands
+        of pixels can be multiplied in logarithms alone. `tags` are (B, K) bool.
+        """
+
+    def possible(self, logits: Logits, region: Tensor) -> Mask:  # noqa: ARG002 - for those that ask
+        """Return where what was learnt leaves a class possible; by default, everywhere."""
+        return torch.ones_like(logits, dtype=torch.bool)

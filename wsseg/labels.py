@@ -20,6 +20,10 @@ class Labels(Component):
         """Return each class's probability, (B, K, H, W) in [0, 1]."""
 
     @abstractmethod
+    def logit(self, log_odds: Tensor) -> Tensor:
+        """Return log f_k / (1 - f_k): each class against all else, exact for any f."""
+
+    @abstractmethod
     def background(self, log_odds: Tensor) -> Tensor:
         """Return the probability of what each class is against, (B, K or 1, H, W) in [0, 1]."""
 
@@ -43,6 +47,10 @@ class Independent(Labels):
         """Return f_k = 1 / (1 + exp(-a_k))."""
         return log_odds.sigmoid()
 
+    def logit(self, log_odds: Tensor) -> Tensor:
+        """Return a_k."""
+        return log_odds
+
     def background(self, log_odds: Tensor) -> Tensor:
         """Return 1 - f_k: a class is against its own absence."""
         return (-log_odds).sigmoid()
@@ -63,6 +71,13 @@ class Exclusive(Labels):
     def probability(self, log_odds: Tensor) -> Tensor:
         """Return f_k = exp(a_k) / (1 + sum_j exp(a_j))."""
         return _with_background(log_odds).softmax(dim=1)[:, 1:]
+
+    def logit(self, log_odds: Tensor) -> Tensor:
+        """Return a_k - log(1 + sum_(j != k) exp(a_j))."""
+        own = torch.eye(log_odds.shape[1] + 1, dtype=torch.bool, device=log_odds.device)[1:]
+        all_of_each = _with_background(log_odds)[:, None]  # (B, 1, K + 1, H, W)
+        others = all_of_each.masked_fill(own[:, :, None, None], -torch.inf)
+        return log_odds - others.logsumexp(dim=2)
 
     def background(self, log_odds: Tensor) -> Tensor:
         """Return 1 / (1 + sum_j exp(a_j)), the same for all classes."""

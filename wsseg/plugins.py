@@ -15,7 +15,7 @@ from wsseg.component import Component
 from wsseg.data.cohort import Cohort
 from wsseg.data.regions import Region
 from wsseg.errors import InputError, known_words
-from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior
+from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.metrics import Metric, Score
 
 C = TypeVar("C", bound=Component)
@@ -25,7 +25,7 @@ HOOKS: dict[str, tuple[Kind, ...]] = {
     "wsseg_priors": (Prior,),
     "wsseg_esteps": (EStep,),
     "wsseg_backbones": (Backbone,),
-    "wsseg_losses": (PixelLoss,),
+    "wsseg_losses": (PixelLoss, TagLoss),
     "wsseg_regions": (Region,),
     "wsseg_cohorts": (Cohort,),
     "wsseg_metrics": (Metric, Score),

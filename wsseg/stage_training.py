@@ -12,7 +12,7 @@ from typing import Any
 from wsseg.checkpoint import fingerprint_of, save_stage
 from wsseg.data.prepare import Prepared
 from wsseg.data.slices import Scan, Slices, all_slices, collate
-from wsseg.display import Display
+from wsseg.display import SHARES, Display
 from wsseg.errors import InterruptedWorkError
 from wsseg.evidence import Batch
 from wsseg.files import append_line, fingerprint, folder_written_whole, write_text
@@ -159,7 +159,7 @@ def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str) -> Non
 
 def _words(step: StepDone, history: Sequence[Mapping[str, Any]]) -> str:
     """Say how a step went, for the bar."""
-    text = f"loss {step.loss:.3f}  targets {100 * step.target_share:.0f} %"
+    text = f"loss {step.loss:.3f}  {SHARES[step.watched]} {100 * step.share:.0f} %"
     if history and "flip_rate" in history[-1]:
         text += f"  flipped {100 * history[-1]['flip_rate']:.1f} %"
     return f"{text}  {step.slices_per_s:.0f} slices/s"

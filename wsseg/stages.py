@@ -1,13 +1,16 @@
 """The stages of a recipe: what each learns, from which labels, and how."""
 
+from abc import abstractmethod
 from math import cos, pi
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from torch import Tensor
 
 from wsseg.component import Component, KeyProblemError
 from wsseg.data.augment import Augment
-from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior
+from wsseg.evidence import Batch, Logits, Mask
+from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.labels import Exclusive, Independent, Labels
 
 LABELS: dict[str, Labels] = {"independent": Independent(), "exclusive": Exclusive()}
@@ -44,6 +47,7 @@ class Optimizer(Component):
 class Stage(Component):
     """What a stage predicts, and where."""
 
+    learn: str  # from what: each kind of stage has its word
     classes: Annotated[list[str], Field(min_length=1)]
     labels: Literal["independent", "exclusive"] = "independent"
     region: str | None = None  # a name under `regions`, or an earlier stage; null: everywhere
@@ -54,13 +58,18 @@ class Stage(Component):
         """How the classes relate."""
         return LABELS[self.labels]
 
+    def decide(self, logits: Logits, region: Tensor) -> Mask:  # noqa: ARG002 - not all look at it
+        """Return what a pixel is said to be, (B, K, H, W) bool; outside `region` it counts not."""
+        return self.relation.decide(logits)
+
 
 class Learning(Stage):
     """A stage that trains a network."""
 
+    watched: ClassVar[str] = "target_share"  # what the log calls the share of `marked`
     backbone: Backbone | None = None  # null: that of `start`
     start: str | None = None  # an earlier stage, whose weights it begins with
-    loss: PixelLoss
+    loss: PixelLoss | TagLoss
     epochs: PositiveInt
     batch_size: PositiveInt = 16
     optimizer: Optimizer
@@ -75,19 +84,62 @@ class Learning(Stage):
             )
         return self
 
+    @abstractmethod
+    def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
+        """Return the scalar that a step lessens; `y` is what the stage's `em.targets` are."""
 
-class MasksStage(Learning):
+    @abstractmethod
+    def marked(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
+        """Return (B, K, H, W), within the support: what to watch the share of."""
+
+
+class PixelStage(Learning):
+    """A stage that has a target for every pixel."""
+
+    loss: PixelLoss
+
+    def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
+        """Compare the network's probabilities with the targets."""
+        return self.loss(self.relation.probability(logits), y, batch.region)
+
+    def marked(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
+        """Return the targets."""
+        return y
+
+
+class MasksStage(PixelStage):
     """Supervised: every pixel of the region is labelled."""
 
     learn: Literal["masks"]
 
 
-class EmStage(Learning):
+class EmStage(PixelStage):
     """Weakly supervised: only a case's, or a slice's, tag is known."""
 
     learn: Literal["em"]
     prior: Prior
     estep: EStep
+
+
+class TagsStage(Learning):
+    """Weakly supervised, without EM: pixels are pooled, and the pool is to have the tag."""
+
+    learn: Literal["tags"]
+    loss: TagLoss
+    watched: ClassVar[str] = "found_share"
+
+    def decide(self, logits: Logits, region: Tensor) -> Mask:
+        """Return what is likeliest, of what the loss leaves possible."""
+        possible = self.loss.possible(self.relation.logit(logits), region)
+        return self.relation.decide(logits) & possible
+
+    def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
+        """Compare the pools with the tags."""
+        return self.loss(self.relation.logit(logits), y, batch.region)
+
+    def marked(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
+        """Return what the network finds."""
+        return self.decide(logits, batch.region) & batch.support
 
 
 class PriorStage(Stage):
@@ -100,4 +152,4 @@ class PriorStage(Stage):
     prior: Prior
 
 
-AnyStage = Annotated[MasksStage | EmStage | PriorStage, Field(discriminator="learn")]
+AnyStage = Annotated[MasksStage | EmStage | TagsStage | PriorStage, Field(discriminator="learn")]

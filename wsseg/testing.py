@@ -25,7 +25,7 @@ from wsseg.data.cohort import NOT_IN_A_NAME, Cohort
 from wsseg.data.regions import Region
 from wsseg.data.volume import Volume
 from wsseg.evidence import Batch, Probability
-from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior
+from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.labels import Exclusive, Independent
 from wsseg.metrics import Metric, Score
 from wsseg.plugins import registry
@@ -93,12 +93,25 @@ def check_loss(loss: PixelLoss, classes: int = 2) -> None:
     between = loss(0.5 * torch.ones_like(y), y, batch.region)
     assert right < between < wrong, "the nearer f is to y, the smaller the loss must be"
     elsewhere = y.where(batch.region, 1 - y)
-    for f, target in ((elsewhere, y), (y, elsewhere)):
-        same = torch.equal(loss(f, target, batch.region), right)
-        assert same, "pixels outside the region count"
-    for device in _devices():
-        moved = loss(y.to(device), y.to(device), batch.region.to(device))
-        assert moved.device.type == device.type, f"the loss on {device} is on {moved.device}"
+    same = [loss(elsewhere, y, batch.region), loss(y, elsewhere, batch.region)]
+    assert same == [right, right], "pixels outside the region count"
+    _check_written_and_read(loss)
+
+
+def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
+    """Fail unless `loss` keeps the contract of `TagLoss`, also where logits are far from 0."""
+    batch = specimens.batch(classes, 1, torch.float32)
+    for dtype, scale in product(DTYPES, (0, 1, 1000)):
+        logits = (scale * specimens.noise(*batch.support.shape)).to(dtype)
+        _check_gradient(loss, logits, batch.tags, batch.region)
+        possible = loss.possible(logits, batch.region)
+        shaped = possible.shape == logits.shape and possible.dtype == torch.bool
+        assert shaped, f"what is possible is {tuple(possible.shape)}, {possible.dtype}, not a mask"
+    as_tagged = batch.support * 18.0 - 9
+    right, between, wrong = (loss(s * as_tagged, batch.tags, batch.region) for s in (1, 0, -1))
+    assert right < between < wrong, "the more pixels are as tagged, the smaller the loss must be"
+    elsewhere = loss(as_tagged.where(batch.region, 9), batch.tags, batch.region)
+    assert torch.equal(elsewhere, right), "pixels outside the region count"
     _check_written_and_read(loss)
 
 
@@ -245,7 +258,7 @@ def _check_learning(net: nn.Module, image: Tensor) -> None:
     assert any(gradient.any() for gradient in gradients), "no gradient reaches the weights"
 
 
-def _check_gradient(loss: PixelLoss, f: Tensor, y: Tensor, region: Tensor) -> None:
+def _check_gradient(loss: PixelLoss | TagLoss, f: Tensor, y: Tensor, region: Tensor) -> None:
     f = f.clone().requires_grad_()
     value = loss(f, y, region)
     assert value.shape == (), f"the loss is {tuple(value.shape)}, not a scalar"
@@ -256,6 +269,9 @@ def _check_gradient(loss: PixelLoss, f: Tensor, y: Tensor, region: Tensor) -> No
     assert gradient.isfinite().all(), "the gradient is not finite everywhere"
     outside = ~region.expand_as(gradient)
     assert not gradient[outside].any(), "there is a gradient outside the region"
+    for device in _devices():
+        moved = loss(f.to(device), y.to(device), region.to(device))
+        assert moved.device.type == device.type, f"the loss on {device} is on {moved.device}"
 
 
 def _check_number(name: str, value: object) -> None:

@@ -62,6 +62,12 @@ def test_a_stage_without_em_shows_its_loss_only() -> None:
     assert titles == ["infection", "consolidation", "consolidation", "consolidation"]
 
 
+def test_a_stage_that_learns_from_tags_shows_what_it_finds() -> None:
+    figure = training({"mil": epochs("tumour", "tags", [1, 0.5], found_share=0.2)}, ["mil"])
+    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_visible()]
+    assert labels == ["loss", "found / region"]
+
+
 def test_panels_that_are_not_needed_are_not_there() -> None:
     figure = training({"phi2": epochs("infection", "masks", [1, 0.5])}, ["phi2"])
     assert sum(axes.get_visible() for axes in figure.axes) == 1

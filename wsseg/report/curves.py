@@ -17,7 +17,9 @@ QUANTITIES = {
     "loss": "loss",
     "target_share": "targets / region",
     "flip_rate": "flipped targets / region",
+    "found_share": "found / region",
 }
+WATCHED = {"em": ("target_share", "flip_rate"), "tags": ("found_share",)}
 
 
 def by_stage(curves: Mapping[str, Records]) -> dict[str, dict[str, Records]]:
@@ -30,7 +32,7 @@ def by_stage(curves: Mapping[str, Records]) -> dict[str, dict[str, Records]]:
 
 
 def training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
-    """Draw each stage's loss, and where a method learns by EM its targets' share and flips.
+    """Draw each stage's loss, and what its kind of learning is watched by: `WATCHED`.
 
     `order` gives the methods' colours. A triangle marks an epoch with a warning.
     """
@@ -54,8 +56,9 @@ def training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
 
 
 def _quantities(found: Mapping[str, Records]) -> list[str]:
-    em = any(record.get("learn") == "em" for records in found.values() for record in records)
-    return list(QUANTITIES) if em else ["loss"]
+    kinds = {str(record.get("learn")) for records in found.values() for record in records}
+    watched = {quantity for kind in kinds for quantity in WATCHED.get(kind, ())}
+    return [quantity for quantity in QUANTITIES if quantity in {"loss", *watched}]
 
 
 def _panel(
