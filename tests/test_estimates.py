@@ -4,9 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 
-from wsseg.estimates import Bootstrap, correlation, holm, ratio, separation, signed_rank
+from wsseg.estimates import (
+    Bootstrap,
+    correlation,
+    holm,
+    rate_exponent,
+    ratio,
+    separation,
+    share_of_way,
+    signed_rank,
+)
 
 FEW = Bootstrap(draws=500)
 
@@ -144,3 +153,58 @@ def test_too_few_or_constant_values_have_no_correlation(x: list[float], y: list[
     assert math.isnan(r)
     assert math.isnan(p)
     assert n == len(x)
+
+
+def test_half_of_the_way_from_baseline_to_ceiling() -> None:
+    one = np.ones(3)
+    found = share_of_way(([0.5, 0.6, 0.7], one), ([0.4] * 3, one), ([0.8] * 3, one), "abc", FEW)
+    assert found.value == pytest.approx(0.5)  # 0.6 of 0.4 to 0.8
+    assert found.low == pytest.approx(0.25)  # a alone, drawn three times
+    assert found.high == pytest.approx(0.75)
+
+
+def test_the_share_of_the_way_is_that_of_a_loop_over_patients() -> None:
+    patients = ["a", "a", "b", "c", "d", "e"]
+    generator = np.random.default_rng(0)
+    parts = [(generator.uniform(k, k + 2, 6), generator.uniform(4, 5, 6)) for k in (2.0, 0.0, 4.0)]
+    found = share_of_way(*parts, patients, Bootstrap(draws=20_000))
+    drawn = []
+    for _ in range(5_000):
+        chosen = generator.choice(["a", "b", "c", "d", "e"], 5)
+        rows = [i for p in chosen for i, q in enumerate(patients) if p == q]
+        m, b, c = (sum(n[i] for i in rows) / sum(d[i] for i in rows) for n, d in parts)
+        drawn.append((m - b) / (c - b))
+    assert found.low == pytest.approx(np.quantile(drawn, 0.025), abs=0.02)
+    assert found.high == pytest.approx(np.quantile(drawn, 0.975), abs=0.02)
+
+
+@pytest.mark.filterwarnings("error")
+def test_there_is_no_way_to_a_ceiling_below_the_baseline() -> None:
+    one = np.ones(3)
+    found = share_of_way(([0.5] * 3, one), ([0.4] * 3, one), ([0.3] * 3, one), "abc", FEW)
+    assert math.isnan(found.value)
+    assert math.isnan(found.low)
+
+
+def test_a_ceiling_that_is_often_no_higher_leaves_the_share_without_bounds() -> None:
+    one = np.ones(2)
+    found = share_of_way(([0.5] * 2, one), ([0.4] * 2, one), ([0.3, 0.6], one), "ab", FEW)
+    assert found.value == pytest.approx(2)  # of 0.4 to 0.45
+    assert math.isnan(found.low)  # one draw in four has a ceiling of 0.3
+
+
+@given(st.floats(0.05, 0.95))
+@settings(max_examples=25, deadline=None)
+def test_the_exponent_of_rates_on_a_curve_is_found(gamma: float) -> None:
+    fpr = np.array([0.01, 0.05, 0.2, 0.6])
+    assert rate_exponent(fpr, fpr**gamma) == pytest.approx(gamma, abs=1e-4)
+
+
+def test_the_exponent_of_rates_agrees_with_scipys_fit_of_a_curve() -> None:
+    fpr, tpr = np.array([0.008, 0.067, 0.006]), np.array([0.555, 0.624, 0.421])  # Wu 2020
+    (gamma,), _ = optimize.curve_fit(lambda x, g: x**g, fpr, tpr, p0=[0.2])
+    assert rate_exponent([*fpr, math.nan], [*tpr, 0.5]) == pytest.approx(gamma, abs=1e-4)
+
+
+def test_no_rates_have_no_exponent() -> None:
+    assert math.isnan(rate_exponent([], []))

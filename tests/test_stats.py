@@ -7,7 +7,7 @@ from scipy import stats
 
 from wsseg.errors import InputError
 from wsseg.estimates import Bootstrap
-from wsseg.stats import compare, per_case, summary, tagged_scores
+from wsseg.stats import compare, covered, per_case, summary, tagged_scores
 
 FEW = Bootstrap(draws=200)
 
@@ -184,3 +184,31 @@ def test_one_method_alone_has_nothing_to_compare() -> None:
 def test_an_unknown_metric_or_baseline_is_named(metric: str, baseline: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         compare(methods(base=[0.1], other=[0.2]), metric, baseline, FEW)
+
+
+def test_the_share_of_the_way_is_of_cases_that_all_three_have() -> None:
+    rows = methods(
+        base=[0.2, 0.4, 0.1], em=[0.5, 0.6, math.nan], top=[0.8, 0.8, 0.9], other=[0.2, 0.4, 0.1]
+    )
+    found = covered(rows, "base", "top", FEW)
+    assert list(found["method"]) == ["em", "other"]
+    em = of(found, "em")
+    assert em["n"] == 2
+    assert em["mean"] == pytest.approx((0.55 - 0.3) / (0.8 - 0.3))
+    assert of(found, "other")["mean"] == 0
+
+
+def test_the_pooled_share_of_the_way_counts_voxels() -> None:
+    rows = methods(base=[0.2, 0.4], em=[0.5, 0.6], top=[0.8, 0.8])
+    counts = {"base": (1, 4), "em": (2, 4), "top": (4, 4)}  # tp and predicted + true, of a case
+    rows["tp_voxels"] = [counts[m][0] for m in rows["method"]]
+    rows["fp_voxels"] = [0.0] * len(rows)
+    rows["fn_voxels"] = [2 * counts[m][1] - 2 * counts[m][0] for m in rows["method"]]
+    dice = {m: 2 * tp / (2 * tp + 2 * size - 2 * tp) for m, (tp, size) in counts.items()}
+    share = (dice["em"] - dice["base"]) / (dice["top"] - dice["base"])
+    assert of(covered(rows, "base", "top", FEW), "em")["pooled"] == pytest.approx(share)
+
+
+def test_an_unknown_ceiling_is_named() -> None:
+    with pytest.raises(InputError, match="Did you mean 'top'"):
+        covered(methods(base=[0.1], top=[0.2]), "base", "tip", FEW)

@@ -5,11 +5,14 @@ What cannot be computed (too few values, constant values) is NaN.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import optimize, stats
+
+Part: TypeAlias = tuple[ArrayLike, ArrayLike]  # numerators and denominators of a ratio
 
 LEAST_PAIRS = 3  # below, a correlation is certain whatever the numbers are
 CONSTANT = 1e-12  # relative range below which values differ by rounding only
@@ -45,22 +48,49 @@ def ratio(
     With a denominator of ones it is a mean; with voxel counts it is a pooled measure. Pairs with a
     NaN are left out. The interval needs two patients.
     """
-    frame = pd.DataFrame({"n": np.asarray(numerator, float), "d": np.asarray(denominator, float)})
-    sums = frame.dropna().groupby(pd.Series(list(patients), dtype=object)).sum().to_numpy()
-    clusters = len(sums)
-    total, whole = sums.sum(axis=0)
+    sums = _sums([(numerator, denominator)], patients)
+    (total, whole) = sums.sum(axis=0)
     value = float(total / whole) if whole > 0 else np.nan
-    if clusters < 2:  # noqa: PLR2004 - one patient says nothing of others
+    if len(sums) < 2:  # noqa: PLR2004 - one patient says nothing of others
         return Estimate(value, np.nan, np.nan)
-    generator = np.random.default_rng(bootstrap.seed)
-    weights = generator.multinomial(clusters, np.full(clusters, 1 / clusters), bootstrap.draws)
-    drawn = weights @ sums
+    drawn = _drawn(sums, bootstrap)
     drawn = drawn[drawn[:, 1] > 0]
-    if not len(drawn):
+    return _estimate(value, drawn[:, 0] / drawn[:, 1], bootstrap)
+
+
+def share_of_way(
+    method: Part, baseline: Part, ceiling: Part, patients: Iterable[str], bootstrap: Bootstrap
+) -> Estimate:
+    """Estimate (m - b) / (c - b) with an interval over patients; each is a ratio as in `ratio`.
+
+    0 is the baseline and 1 the ceiling. Undefined where the ceiling is not above the baseline, and
+    without an interval where that is so in more draws than the interval leaves out: the share then
+    has no bounds.
+    """
+    sums = _sums([method, baseline, ceiling], patients)
+    value = float(_way(sums.sum(axis=0, keepdims=True))[0])
+    if len(sums) < 2 or np.isnan(value):  # noqa: PLR2004 - see `ratio`
         return Estimate(value, np.nan, np.nan)
-    outside = (1 - bootstrap.level) / 2
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [outside, 1 - outside])
-    return Estimate(value, float(low), float(high))
+    drawn = _way(_drawn(sums, bootstrap))
+    if np.isnan(drawn).mean() > 1 - bootstrap.level:
+        return Estimate(value, np.nan, np.nan)
+    return _estimate(value, drawn[~np.isnan(drawn)], bootstrap)
+
+
+def rate_exponent(fpr: ArrayLike, tpr: ArrayLike) -> float:
+    """Return gamma of the curve TPR = FPR^gamma nearest to points (Wu 2020, Fig. 4).
+
+    Least squares in TPR, gamma in [0, 1]: 0 is perfect, 1 is chance.
+    """
+    points = np.stack([np.asarray(fpr, float), np.asarray(tpr, float)])
+    x, y = points[:, ~np.isnan(points).any(axis=0)]
+    if not x.size:
+        return np.nan
+
+    def error(gamma: float) -> float:
+        return float(((x**gamma - y) ** 2).sum())
+
+    return float(optimize.minimize_scalar(error, bounds=(0, 1), options={"xatol": 1e-7}).x)
 
 
 def correlation(x: ArrayLike, y: ArrayLike) -> tuple[float, float, int]:
@@ -109,3 +139,39 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _defined(values: ArrayLike) -> NDArray[np.float64]:
     array: NDArray[np.float64] = np.asarray(values, float)
     return array[~np.isnan(array)]
+
+
+def _sums(parts: Sequence[Part], patients: Iterable[str]) -> NDArray[np.float64]:
+    """Sum numerators and denominators by patient, (patients, 2 x parts); NaN leaves a case out."""
+    columns = [np.asarray(column, float) for part in parts for column in part]
+    whole = pd.DataFrame(dict(enumerate(columns))).dropna()
+    sums: NDArray[np.float64] = (
+        whole.groupby(pd.Series(list(patients), dtype=object)).sum().to_numpy()
+    )
+    return sums
+
+
+def _drawn(sums: NDArray[np.float64], bootstrap: Bootstrap) -> NDArray[np.float64]:
+    """Sum as many patients as there are, drawn with replacement, (draws, columns)."""
+    patients = len(sums)
+    generator = np.random.default_rng(bootstrap.seed)
+    weights = generator.multinomial(patients, np.full(patients, 1 / patients), bootstrap.draws)
+    drawn: NDArray[np.float64] = weights @ sums
+    return drawn
+
+
+def _way(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (m - b) / (c - b) of summed parts, (draws, 6); NaN where c is not above b."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        method, baseline, ceiling = (sums[:, 0::2] / sums[:, 1::2]).T
+    way = np.where(ceiling > baseline, ceiling - baseline, np.nan)
+    share: NDArray[np.float64] = (method - baseline) / way
+    return share
+
+
+def _estimate(value: float, drawn: NDArray[np.float64], bootstrap: Bootstrap) -> Estimate:
+    if not drawn.size:
+        return Estimate(value, np.nan, np.nan)
+    outside = (1 - bootstrap.level) / 2
+    low, high = np.quantile(drawn, [outside, 1 - outside])
+    return Estimate(value, float(low), float(high))

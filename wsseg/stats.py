@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 
 from wsseg.errors import InputError, known_words
-from wsseg.estimates import Bootstrap, correlation, holm, ratio, separation, signed_rank
+from wsseg.estimates import (
+    Bootstrap,
+    correlation,
+    holm,
+    ratio,
+    separation,
+    share_of_way,
+    signed_rank,
+)
 from wsseg.score import IDENTITY
 
 DECIMALS = 12  # of differences: equal values must stay equal after averaging
@@ -19,6 +27,10 @@ COUNTED = (
 COMPARISON = (
     *("method", "baseline", "metric", "n", "difference", "difference_low", "difference_high"),
     *("p", "p_holm", "effect"),
+)
+COVERED = (
+    *("method", "baseline", "ceiling", "n", "mean", "mean_low", "mean_high"),
+    *("pooled", "pooled_low", "pooled_high"),
 )
 
 
@@ -73,6 +85,33 @@ def compare(
     for row, corrected in zip(table, holm([row["p"] for row in table]), strict=True):
         row["p_holm"] = corrected
     return pd.DataFrame(table, columns=[*COMPARISON])
+
+
+def covered(
+    rows: pd.DataFrame, baseline: str, ceiling: str, bootstrap: Bootstrap | None = None
+) -> pd.DataFrame:
+    """Return a row per other method: the share of the way from baseline to ceiling it covers.
+
+    (m - b) / (c - b) of the mean Dice (`mean`) and of the pooled Dice (`pooled`), with intervals
+    over patients, from the `n` cases of all three; for the mean, those where each has a Dice.
+
+    Raises:
+        InputError: there is no such method.
+    """
+    methods = list(dict.fromkeys(rows["method"]))
+    for name in (baseline, ceiling):
+        if name not in methods:
+            raise InputError(f"no method is called {name!r}; {known_words(name, methods)}")
+    ends = [per_case(rows[rows["method"] == name]) for name in (baseline, ceiling)]
+    others = [name for name in methods if name not in (baseline, ceiling)]
+    return pd.DataFrame(
+        [
+            {"method": name, "baseline": baseline, "ceiling": ceiling}
+            | _covered(per_case(rows[rows["method"] == name]), *ends, bootstrap or Bootstrap())
+            for name in others
+        ],
+        columns=[*COVERED],
+    )
 
 
 def per_case(rows: pd.DataFrame) -> pd.DataFrame:
@@ -171,6 +210,26 @@ def _paired(
     estimate = ratio(difference, np.ones(len(difference)), patients, bootstrap)
     p, effect = signed_rank(difference)
     return {"n": len(difference), **estimate.columns("difference"), "p": p, "effect": effect}
+
+
+def _covered(
+    method: pd.DataFrame, baseline: pd.DataFrame, ceiling: pd.DataFrame, bootstrap: Bootstrap
+) -> dict[str, float]:
+    common = method.index.intersection(baseline.index).intersection(ceiling.index)
+    cases = [each.loc[common] for each in (method, baseline, ceiling)]
+    dice = [_column(each, "dice") for each in cases]
+    means = [(each, np.ones(len(common))) for each in dice]
+    counts = [{name: _column(each, name) for name in COUNTED} for each in cases]
+    pooled = [
+        (2 * n["tp_voxels"], 2 * n["tp_voxels"] + n["fp_voxels"] + n["fn_voxels"]) for n in counts
+    ]
+    patients = cases[0]["patient"]
+    defined = pd.concat(dice, axis=1).notna().all(axis=1)
+    return {
+        "n": int(defined.sum()),
+        **share_of_way(*means, patients, bootstrap).columns("mean"),
+        **share_of_way(*pooled, patients, bootstrap).columns("pooled"),
+    }
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series:
