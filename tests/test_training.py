@@ -178,20 +178,24 @@ def test_a_prior_that_never_says_no_is_warned_of(recipe: Recipe, tmp_path: Path)
     assert "the targets fill the region" in text
 
 
-def test_a_prior_that_always_says_no_is_warned_of(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_stage_whose_targets_are_all_empty_is_stopped(recipe: Recipe, tmp_path: Path) -> None:
     stage = recipe.stages["consolidation"]
     changed = stage.model_copy(update={"prior": wsseg.make(wsseg.Prior, "threshold", hu=3000)})
     other = recipe.model_copy(update={"stages": {**recipe.stages, "consolidation": changed}})
-    wsseg.train(other, tmp_path / "run", display=QUIET)
-    assert "collapsed to nothing" in (tmp_path / "run" / "log.jsonl").read_text()
+    with pytest.raises(WorkError, match=r"stage consolidation, .*targets of all .* are empty"):
+        wsseg.train(other, tmp_path / "run", display=QUIET)
+    assert (tmp_path / "run/stages/infection/stage.json").exists()
 
 
-def test_an_exploding_loss_names_stage_epoch_and_cases(recipe: Recipe, tmp_path: Path) -> None:
+def test_exploding_weights_are_named_with_stage_step_and_cases(
+    recipe: Recipe, tmp_path: Path
+) -> None:
     stage = recipe.stages["infection"]
     optimizer = stage.optimizer.model_copy(update={"lr": 1e30})  # type: ignore[union-attr]
     changed = stage.model_copy(update={"optimizer": optimizer})
     other = recipe.model_copy(update={"stages": {"infection": changed}, "scores": {}})
-    with pytest.raises(WorkError, match=r"stage infection: the loss .* epoch 1 \(cases case-"):
+    expected = r"stage infection, step 1 \(epoch 1\): the weights exploded.* cases case-"
+    with pytest.raises(WorkError, match=expected):
         wsseg.train(other, tmp_path / "run", display=QUIET)
 
 

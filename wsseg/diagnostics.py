@@ -1,6 +1,7 @@
-"""Watches the targets of EM, which can collapse or explode without a sign in the loss."""
+"""Watches what a fit does: its numbers, and the targets of EM, whose collapse no loss shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import torch
@@ -9,12 +10,49 @@ from torch import Tensor, nn
 from wsseg.data.input import Input
 from wsseg.data.slices import Scan, Slices, all_slices, collate, to_device
 from wsseg.em import targets
+from wsseg.errors import InputError
 from wsseg.stages import EmStage
 
 PROBE_SLICES = 32
+PLANES = 3  # of them, to be looked at
 COLLAPSED = 0.001  # of the support is on: the network will learn nothing but the background
 FULL = 0.97  # of the support is on: the tag alone decides, the pixels say nothing
 PATIENCE = 0.4  # of the epochs, in which targets may still find their place
+EXPLODED = 1e4  # times the norm of the weights that a stage began with
+MOST_CASES = 5  # named in a message
+
+
+def check_positives(stage: str, classes: Sequence[str], scans: Sequence[Scan]) -> None:
+    """Raise `InputError` where no slice is said to have any class: nothing is to be learnt."""
+    if not any(scan.tags[list(scan.slices)].any() for scan in scans):
+        slices = sum(len(scan.slices) for scan in scans)
+        raise InputError(
+            f"stage {stage}: none of {slices} training slices has {' or '.join(classes)} "
+            f"({named(scan.name for scan in scans)}).\n"
+            "A network would only learn to find nothing; add cases that have it"
+        )
+
+
+def unsound(loss: float, gradient: float, weights: float, began: float) -> str | None:
+    """Say which number of a step is none, or absurd; nothing where all are sound.
+
+    `gradient` and `weights` are Euclidean norms over all parameters, `began` that of the weights
+    at the stage's start.
+    """
+    if not isfinite(loss):
+        return f"the loss is {loss}"
+    if not isfinite(gradient):
+        return f"the loss is {loss:.3g}, but its gradient's norm is {gradient}"
+    if not weights <= EXPLODED * began:
+        return f"the weights exploded: their norm, once {began:.3g}, is {weights:.3g}"
+    return None
+
+
+def named(cases: Iterable[str]) -> str:
+    """Return "cases a, b and 3 more", each once."""
+    names = sorted(set(cases))
+    more = f" and {len(names) - MOST_CASES} more" if len(names) > MOST_CASES else ""
+    return f"case{'s' if len(names) > 1 else ''} {', '.join(names[:MOST_CASES])}{more}"
 
 
 class Probe:
@@ -39,17 +77,35 @@ class Probe:
         """
         if not self._batches:
             return {}
-        ys, support = [], 0.0
-        for loaded in self._batches:
-            batch = to_device(loaded, device)
-            ys.append(targets(self._stage, network, batch, None, progress).round().byte().cpu())
-            support += float(batch.support.sum())
-        y = torch.cat(ys)
+        y = self._guess(network, device, progress)
+        support = sum(float(batch.support.sum()) for batch in self._batches)
         shares = {"probe_share": float(y.sum()) / max(support, 1.0)}
         if self.last is not None:
             shares["flip_rate"] = float((y != self.last).sum()) / max(support, 1.0)
         self.last = y
         return shares
+
+    def planes(self, network: nn.Module, device: torch.device) -> dict[str, Tensor]:
+        """Return `image`, `region` and the newest `targets` of some slices, for `target_planes`.
+
+        Those with most region, each of another case. Before the first look, they are guessed.
+        """
+        if not self._batches:
+            return {}
+        y = self._guess(network, device, 0.0) if self.last is None else self.last
+        image = torch.cat([batch.middle[:, 0] for batch in self._batches])
+        region = torch.cat([batch.region[:, 0] for batch in self._batches])
+        names = [name for batch in self._batches for name in batch.case]
+        largest = region.sum(dim=(1, 2)).argsort(descending=True, stable=True).tolist()
+        of_case = {names[place]: place for place in reversed(largest)}  # the largest of each
+        chosen = [place for place in largest if of_case[names[place]] == place][:PLANES]
+        return {"image": image[chosen], "region": region[chosen], "targets": y[chosen]}
+
+    def _guess(self, network: nn.Module, device: torch.device, progress: float) -> Tensor:
+        """Return the targets of all slices, (B, K, H, W) uint8."""
+        batches = (to_device(batch, device) for batch in self._batches)
+        ys = [targets(self._stage, network, batch, None, progress) for batch in batches]
+        return torch.cat([y.round().byte().cpu() for y in ys])
 
 
 def warning_about(history: Sequence[Mapping[str, Any]]) -> str | None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from wsseg.evidence import Batch, Evidence, Logits, Probability
+from wsseg.evidence import Batch, Evidence, Logits, Probability, exact
 from wsseg.interfaces import EStep, Prior
 from wsseg.labels import Labels
 from wsseg.stages import EmStage, Learning, TagsStage
@@ -18,7 +18,7 @@ def e_step(
     The caller runs the network, in the mode and precision that its stage asks for. `progress` of
     the stage runs from 0 to 1.
     """
-    return estep(Evidence(batch, logits.detach().float(), prior(batch), labels, progress))
+    return estep(Evidence(batch, exact(logits.detach()), prior(batch), labels, progress))
 
 
 def targets(

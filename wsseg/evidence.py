@@ -18,6 +18,11 @@ Mask: TypeAlias = Tensor  # (B, K, H, W) bool
 CERTAIN = 1000.0  # the log-odds of a phi of 1: finite, so that sums are, yet beyond any other's
 
 
+def exact(x: Tensor) -> Tensor:
+    """Return x in float32 at least: over an image, a bfloat16 sum stops growing at 256."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 @dataclass(frozen=True)
 class Batch:
     """What is known before any learning. There are no pixel labels in it."""
@@ -26,6 +31,12 @@ class Batch:
     region: Tensor  # (B, 1, H, W) bool, where lesions can be
     tags: Tensor  # (B, K) bool, which classes the case is said to have
     case: tuple[str, ...] = ()  # B names, for messages
+
+    def pin_memory(self) -> "Batch":
+        """Return the batch in memory that a GPU reads by itself; a loader asks for it."""
+        return Batch(
+            self.image.pin_memory(), self.region.pin_memory(), self.tags.pin_memory(), self.case
+        )
 
     @property
     def middle(self) -> Tensor:

@@ -8,19 +8,22 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import SGD, Adam, AdamW
 
 from wsseg.data.input import Input
-from wsseg.data.slices import Scan, Schedule, Slices, epoch_draws, loader, to_device
-from wsseg.diagnostics import Probe, warning_about
+from wsseg.data.slices import Draw, Scan, Slices, batches_of, epoch_draws, loader, to_device
+from wsseg.diagnostics import Probe, named, unsound, warning_about
 from wsseg.em import targets
 from wsseg.errors import WorkError
-from wsseg.evidence import Batch, Probability
+from wsseg.evidence import Batch, Logits, Probability, exact
 from wsseg.network import Network
-from wsseg.stages import EmStage, Learning, Optimizer
+from wsseg.processes import part, whole
+from wsseg.stages import EmStage, Learning, Optimizer, PixelStage
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class StepDone:
     share: float  # of the batch's support: `Learning.marked`
     watched: str  # its name
     slices_per_s: float  # of the epoch so far
+    warning: str | None
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,18 @@ class Fit:
         self.progress = Progress()
         self.probe = Probe(stage, scans, input) if isinstance(stage, EmStage) else None
         self._name, self._stage, self._fabric = name, stage, fabric
-        self._plain = network.to(memory_format=torch.channels_last)
+        self._plain = _synchronised(network, fabric).to(memory_format=torch.channels_last)
+        self._began = float(self._norm())
         self._network, self._optimizer = fabric.setup(
-            self._plain, _new_optimizer(stage.optimizer, network)
+            self._plain, _new_optimizer(stage.optimizer, self._plain)
         )
         self._slices = Slices(scans, input, stage.augment, seed)
-        self._epochs = [
-            epoch_draws(scans, stage.sampling, seed, epoch) for epoch in range(stage.epochs)
-        ]
-        self.steps = len(Schedule(self._epochs, stage.batch_size))
+        epochs = [epoch_draws(scans, stage.sampling, seed, epoch) for epoch in range(stage.epochs)]
+        self._batches = batches_of(epochs, stage.batch_size)
+        self.steps = len(self._batches)
         self._per_epoch = self.steps // stage.epochs
+        self._names = [scan.name for scan in scans]
+        self._warned = False
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -114,38 +120,65 @@ class Fit:
             self.probe.last = parts["probe"].get("last")
         self.progress = Progress(**plain)
 
+    def planes(self) -> dict[str, Tensor]:
+        """Return a few slices with their newest targets; nothing where the stage does not guess."""
+        if self.probe is None:
+            return {}
+        return self.probe.planes(self._network, self._fabric.device)
+
     def run(self, workers: int) -> Iterator[StepDone | EpochDone]:
-        """Train from where the progress stands to the stage's end."""
-        rest = Schedule(self._epochs, self._stage.batch_size, start=self.progress.step)
+        """Train from where the progress stands to the stage's end.
+
+        Raises:
+            WorkError: A number is none or absurd, or there was nothing to learn from.
+        """
+        fabric, progress = self._fabric, self.progress
+        rest = self._batches[progress.step :]
+        parts = [part(draws, fabric.global_rank, fabric.world_size) for draws in rest]
         started, seen = perf_counter(), 0
-        for loaded, labels in loader(self._slices, rest, workers):
-            loss, share = self._step(to_device(loaded, self._fabric.device), labels)
-            seen += len(loaded.tags)
+        for draws, (loaded, labels) in zip(rest, loader(self._slices, parts, workers), strict=True):
+            loss, share, warning = self._step(draws, to_device(loaded, fabric.device), labels)
+            seen += len(draws)
             rate = seen / (perf_counter() - started)
-            yield StepDone(self.progress.step, self.steps, loss, share, self._stage.watched, rate)
-            if self.progress.step % self._per_epoch == 0:
+            watched = self._stage.watched
+            yield StepDone(progress.step, self.steps, loss, share, watched, rate, warning)
+            if progress.step % self._per_epoch == 0:
                 yield self._end_epoch(perf_counter() - started, seen)
                 started, seen = perf_counter(), 0
 
-    def _step(self, batch: Batch, labels: Probability | None) -> tuple[float, float]:
-        """Take one optimiser step; return the loss and the share of the support that is marked."""
+    def _step(
+        self, draws: Sequence[Draw], batch: Batch, labels: Probability | None
+    ) -> tuple[float, float, str | None]:
+        """Take one optimiser step; return its loss, the share that is marked, and a warning.
+
+        The `batch` is this process's part of `draws`.
+        """
         stage, progress = self._stage, self.progress
         for group in self._optimizer.param_groups:
             group["lr"] = stage.optimizer.lr_at(progress.step / self._per_epoch, stage.epochs)
         y = targets(stage, self._network, batch, labels, progress.step / self.steps)
         self._network.train()
-        logits = self._network(batch.image).float()
+        logits = exact(self._network(batch.image))
+        logits, y, batch = self._whole(len(draws), logits, y, batch)
         loss = stage.objective(logits, y, batch)
-        if not torch.isfinite(loss):
-            raise WorkError(self._not_finite(batch))
         self._fabric.backward(loss)
+        gradient = get_total_norm(p.grad for p in self._plain.parameters() if p.grad is not None)
         self._optimizer.step()
         self._optimizer.zero_grad()
         progress.step += 1
-        progress.losses.append(loss.item())
-        marked = stage.marked(logits.detach(), y, batch)
-        progress.shares.append(float(marked.sum() / batch.support.sum().clamp(min=1)))
-        return progress.losses[-1], progress.shares[-1]
+        share = stage.marked(logits.detach(), y, batch).sum() / batch.support.sum().clamp(min=1)
+        numbers = torch.stack([loss.detach(), gradient, self._norm(), share])
+        inside = batch.region.flatten(1).any(1)
+        loss_, gradient_, norm, share_, *some = torch.cat([numbers, inside]).tolist()  # one wait
+        if problem := unsound(loss_, gradient_, norm, self._began):
+            raise WorkError(self._unsound(problem, draws))
+        progress.losses.append(loss_)
+        progress.shares.append(share_)
+        return (
+            loss_,
+            share_,
+            self._outside([d for d, any_ in zip(draws, some, strict=True) if not any_]),
+        )
 
     def _end_epoch(self, seconds: float, seen: int) -> EpochDone:
         progress, stage = self.progress, self._stage
@@ -162,22 +195,72 @@ class Fit:
             "slices_per_s": seen / seconds,
             "seconds": seconds,
         }
+        if isinstance(stage, PixelStage) and not any(progress.shares):
+            raise WorkError(self._nothing(seen))
         if self.probe is not None:
             record |= self.probe.look(self._network, self._fabric.device, epoch / stage.epochs)
         progress.history.append(record)
         progress.losses, progress.shares = [], []
         return EpochDone(record, warning_about(progress.history))
 
-    def _not_finite(self, batch: Batch) -> str:
-        epoch = self.progress.step // self._per_epoch + 1
+    def _whole(
+        self, number: int, logits: Logits, y: Tensor, batch: Batch
+    ) -> tuple[Logits, Tensor, Batch]:
+        """Join the processes' parts of a batch; without its images, at which nobody looks now."""
+        if self._fabric.world_size == 1:
+            return logits, y, batch
+        logits, y, region, tags = (
+            whole(self._fabric, each, number) for each in (logits, y, batch.region, batch.tags)
+        )
+        return logits, y, Batch(region.new_empty(number, 0, *region.shape[2:]), region, tags)
+
+    def _norm(self) -> Tensor:
+        return get_total_norm(p.detach() for p in self._plain.parameters())
+
+    def _at(self) -> str:
+        epoch = -(-self.progress.step // self._per_epoch)
+        return f"stage {self._name}, step {self.progress.step} (epoch {epoch})"
+
+    def _unsound(self, problem: str, draws: Sequence[Draw]) -> str:
+        """Blame the cases whose images have values that are no numbers; where none has, all."""
+        bad = [draw for draw in draws if not np.isfinite(self._slices[draw].image).all()]
         return (
-            f"stage {self._name}: the loss is no longer a number in epoch {epoch} "
-            f"(cases {', '.join(sorted(set(batch.case)))}).\n"
-            "The last saved state is kept. Lower the learning rate, or check these cases."
+            f"{self._at()}: {problem}; {self._cases(bad or draws)}.\n"
+            "What was saved last is kept, and is sound. Lower the learning rate, or look at these "
+            "images"
         )
 
+    def _nothing(self, slices: int) -> str:
+        return (
+            f"{self._at()}: the targets of all {slices} slices of the epoch are empty "
+            f"({named(self._names)}): a network would only learn to find nothing.\n"
+            "What was saved last is kept. Is the region empty, or the prior too strict?"
+        )
 
-def _new_optimizer(settings: Optimizer, network: Network) -> Adam | AdamW | SGD:
+    def _outside(self, draws: Sequence[Draw]) -> str | None:
+        """Say, once, that nothing is left of some slices' region."""
+        if not draws or self._warned:
+            return None
+        self._warned = True
+        return (
+            f"{self._at()}: nothing is left of the region in {len(draws)} slices of "
+            f"{self._cases(draws)}: moved out of the image, or smaller than a pixel. Nothing is "
+            "learnt from them"
+        )
+
+    def _cases(self, draws: Sequence[Draw]) -> str:
+        return named(self._names[draw.scan] for draw in draws)
+
+
+def _synchronised(network: Network, fabric: Fabric) -> nn.Module:
+    """Let batch norm see the whole batch where several GPUs share it; torch has that for no CPU."""
+    if fabric.world_size > 1 and fabric.device.type == "cuda":
+        synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return synchronised
+    return network
+
+
+def _new_optimizer(settings: Optimizer, network: nn.Module) -> Adam | AdamW | SGD:
     rate, decay = settings.lr_at(0, 1), settings.weight_decay
     if settings.use == "sgd":
         return SGD(network.parameters(), lr=rate, weight_decay=decay, momentum=0.9)

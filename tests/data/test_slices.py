@@ -12,9 +12,9 @@ from wsseg.data.input import Input
 from wsseg.data.slices import (
     Draw,
     Scan,
-    Schedule,
     Slices,
     all_slices,
+    batches_of,
     collate,
     epoch_draws,
     loader,
@@ -125,12 +125,11 @@ def test_a_balanced_epoch_has_as_many_slices_with_as_without() -> None:
     assert len(set(draws)) == len(draws)  # a repeated slice is moved anew
 
 
-def test_a_schedule_can_start_anywhere() -> None:
+def test_no_batch_reaches_into_the_next_epoch() -> None:
     epochs = [[Draw(0, z, e) for z in range(5)] for e in range(2)]
-    whole = list(Schedule(epochs, 2))
-    assert [len(batch) for batch in whole] == [2, 2, 1, 2, 2, 1]
-    assert list(Schedule(epochs, 2, start=4)) == whole[4:]
-    assert len(Schedule(epochs, 2, start=4)) == 2
+    batches = batches_of(epochs, 2)
+    assert [len(batch) for batch in batches] == [2, 2, 1, 2, 2, 1]
+    assert [draw for batch in batches for draw in batch] == epochs[0] + epochs[1]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -138,7 +137,7 @@ def test_workers_do_not_change_what_is_loaded(tmp_path: Path, workers: int) -> N
     known = scan()
     np.save(tmp_path / "image.npy", open_map(known.image))
     filed = Scan("a", tmp_path / "image.npy", None, known.region, known.tags, known.slices)
-    batches = Schedule([epoch_draws([filed], "uniform", 0, 0)], 3)
+    batches = batches_of([epoch_draws([filed], "uniform", 0, 0)], 3)
     loaded = list(loader(Slices([filed], INPUT, ALL_MOVES), batches, workers))
     again = [collate([Slices([known], INPUT, ALL_MOVES)[d] for d in batch]) for batch in batches]
     for (batch, _), (other, _) in zip(loaded, again, strict=True):

@@ -1,6 +1,6 @@
 """Batches of slices, gathered from the prepared memory maps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from wsseg.data.augment import Augment, move
 from wsseg.data.input import Input
@@ -80,21 +80,13 @@ class Slices(Dataset[Sample]):
         return Sample(image, moved[:, :, :1] > 0, scan.tags[draw.z], scan.name, y)
 
 
-class Schedule(Sampler[list[Draw]]):
-    """The batches of a stage, epoch after epoch, from step `start` on."""
-
-    def __init__(self, epochs: Sequence[Sequence[Draw]], batch_size: int, start: int = 0) -> None:
-        self._epochs = epochs
-        self._batch_size = batch_size
-        self._start = start
-
-    def __iter__(self) -> Iterator[list[Draw]]:
-        size = self._batch_size
-        batches = (list(e[i : i + size]) for e in self._epochs for i in range(0, len(e), size))
-        return (batch for step, batch in enumerate(batches) if step >= self._start)
-
-    def __len__(self) -> int:
-        return sum(-(-len(epoch) // self._batch_size) for epoch in self._epochs) - self._start
+def batches_of(epochs: Sequence[Sequence[Draw]], batch_size: int) -> list[list[Draw]]:
+    """Cut each epoch into batches, of which its last may be smaller; return those of all."""
+    return [
+        list(epoch[start : start + batch_size])
+        for epoch in epochs
+        for start in range(0, len(epoch), batch_size)
+    ]
 
 
 def all_slices(scans: Sequence[Scan]) -> list[Draw]:
@@ -122,7 +114,7 @@ def epoch_draws(
     return [slices[i]._replace(epoch=epoch) for i in order]
 
 
-def loader(slices: Slices, batches: Sampler[list[Draw]], workers: int) -> DataLoader[Any]:
+def loader(slices: Slices, batches: Iterable[list[Draw]], workers: int) -> DataLoader[Any]:
     """Return a loader of (Batch, y or None) over `batches`."""
     return DataLoader(
         slices,
