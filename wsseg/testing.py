@@ -150,7 +150,7 @@ def check_cohort(cohort: Cohort) -> None:
             f"patient {case.patient!r} is in two splits"
         )
         for path in (case.image, *case.masks.values()):
-            assert path.is_file(), f"case {case.name!r}: there is no file {path}"
+            assert path.exists(), f"case {case.name!r}: there is no file {path}"
         for tags in (case.tags, *case.slice_tags.values()):
             assert all(tag in (True, False, None) for tag in tags.values()), (
                 f"case {case.name!r}: a tag is True, False or None, not one of {dict(tags)}"

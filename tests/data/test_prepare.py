@@ -203,7 +203,7 @@ def test_an_empty_region_is_a_warning_that_names_the_case(
         caplog.clear()
         with caplog.at_level(logging.WARNING, "wsseg"):
             assert not prepare_region(prepared, Nonzero()).any()
-        assert "case p1: its region is empty: Nonzero found nothing" in caplog.text
+        assert "case p1: its region is empty: nothing was found (Nonzero)" in caplog.text
 
 
 def test_a_missing_mask_is_named_with_its_case(tmp_path: Path) -> None:

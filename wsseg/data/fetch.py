@@ -41,7 +41,7 @@ def fetch(source: Source, out: Path, at_hand: Path | None, bar: Bar) -> None:
         final = out / file.name.removesuffix(".zip")
         if final.exists() and file.name in record and (final.is_dir() or _matches(final, known)):
             continue
-        path = here.get(file.name) or _downloaded(file, out, known, bar)
+        path = here.get(file.name) or download(file, out, known, bar)
         _check(path, known)
         record[file.name] = {
             "from": str(path) if file.name in here else file.url,
@@ -82,23 +82,29 @@ def _read_record(out: Path) -> dict[str, Any]:
     return files if isinstance(files, dict) else {}
 
 
-def _downloaded(file: SourceFile, out: Path, known: str, bar: Bar) -> Path:
+def download(file: SourceFile, folder: Path, checksum: str, bar: Bar) -> Path:
+    """Download a file into `folder`, going on where an interrupted attempt stopped.
+
+    Raises:
+        WorkError: The host cannot be reached, or what comes has another checksum.
+    """
     import pooch
     import requests
 
     # pooch tells the checksum of what has none, to be pasted into code: it is in the record.
     pooch.get_logger().setLevel(logging.WARNING)
-    resumed = Resumed(out / f".{file.name}.part", bar)
+    resumed = Resumed(folder / f".{file.name}.part", bar)
     try:
-        return Path(pooch.retrieve(file.url, known or None, file.name, out, downloader=resumed))
+        path = pooch.retrieve(file.url, checksum or None, file.name, folder, downloader=resumed)
+        return Path(path)
     except requests.exceptions.RequestException as error:
         raise WorkError(
             f"{file.url}: cannot be downloaded ({type(error).__name__}: {error}).\n"
-            "The same command goes on from there; --from DIR takes files that are at hand."
+            "The same command goes on from there"
         ) from error
     except ValueError as error:
         raise WorkError(
-            f"{file.url}: its checksum is another than {known}: it was damaged on the way, or "
+            f"{file.url}: its checksum is another than {checksum}: it was damaged on the way, or "
             "replaced. The same command tries again"
         ) from error
 

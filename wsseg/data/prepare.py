@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wsseg.data.case import Case
 from wsseg.data.input import Input
+from wsseg.data.plausible import doubt
 from wsseg.data.regions import Region
 from wsseg.data.resample import (
     applicable,
@@ -98,7 +99,7 @@ def prepare(case: Case, settings: Input) -> Prepared:
             row_mm * height / settings.size,
             column_mm * width / settings.size,
         ),
-        key=fingerprint([VERSION, digest, case.frame, case.axes, shaping]),
+        key=fingerprint([VERSION, digest, case.frame, case.axes, case.window, shaping]),
         image_sha256=digest,
     )
     _cached(prepared.image_path, prepared.shape, lambda: _image(prepared, settings))
@@ -108,7 +109,7 @@ def prepare(case: Case, settings: Input) -> Prepared:
 def prepare_region(prepared: Prepared, region: Region) -> Map:
     """Find a region and bring it to the network's grid, (Z, size, size) uint8 of 0 and 1.
 
-    Logs a warning that names the case where the region is empty.
+    Logs a warning that names the case where the region is empty, or not what it is meant to be.
     """
     case, kind = prepared.case, type(region)
     files = [_digest(path) for path in region.files(case)]
@@ -119,8 +120,9 @@ def prepare_region(prepared: Prepared, region: Region) -> Map:
         prepared.shape,
         lambda: _on_network_grid(prepared, region(case, read_case(case))),
     )
-    if not mask.any():
-        log.warning("case %s: its region is empty: %s found nothing", case.name, kind.__name__)
+    spacing_mm = None if case.axes else prepared.spacing_mm
+    if words := doubt(mask, prepared.image, spacing_mm, region.plausible):
+        log.warning("case %s: its region %s (%s)", case.name, words, kind.__name__)
     return mask
 
 

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from wsseg.component import Component
 from wsseg.data.case import Case
+from wsseg.data.plausible import Plausible
 from wsseg.data.volume import Volume, read_case_mask
 
 
@@ -17,6 +18,7 @@ class Region(Component):
     """Finds the part of a scan that a stage works in."""
 
     version: ClassVar[int] = 1  # of what it computes: a new number makes cached masks unknown
+    plausible: ClassVar[Plausible | None] = None  # what it cannot be: a warning names the case
 
     @abstractmethod
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:

@@ -1,12 +1,13 @@
 """The lungs of a CT by an HU threshold and morphology, with the consolidation at their walls."""
 
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat
 
 from wsseg.data.case import Case
+from wsseg.data.plausible import Plausible
 from wsseg.data.regions import Region
 from wsseg.data.volume import Volume
 from wsseg_covid.lung_air import from_walled_air_mm, outside_air
@@ -23,6 +24,8 @@ AIRWAY_WALL_MM = 4.0  # with what is blurred: not lung
 NEAR_AIRWAY_MM = 15.0  # branches and scraps of the bowel's air are in this distance
 BRANCH_MM = 2.5  # radius of what is no branch any more
 MOST_NEAR_AIRWAY = 0.5  # of a piece of lung
+LUNGS = Plausible(litres=(0.8, 10), whole_mm=250, largest_cm2=550, median=(-950, -300))
+"""Of adults: wider than any healthy or ill lung, narrower than one with the air around a body."""
 
 
 @final
@@ -41,6 +44,8 @@ class LungThreshold(Region):
     the lung, is not found, and a consolidation that reaches from the chest wall to the heart only
     in part.
     """
+
+    plausible: ClassVar = LUNGS
 
     threshold_hu: float = -320  # from aerated and ground-glass lung to tissue
     pure_air_hu: float = -935  # from air to lung, which is some -860 on average

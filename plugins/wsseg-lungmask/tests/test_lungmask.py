@@ -1,0 +1,181 @@
+"""lungmask's own code around a stand-in for its weights: a U-net that calls dark pixels lung.
+
+Its 31 million weights are 0 but for a path that hands each pixel from the first block straight to
+the last, so that what it must find is known voxel by voxel.
+"""
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import wsseg_lungmask
+from wsseg import Case, InputError, Volume, WorkError, make
+from wsseg.data.input import Input
+from wsseg.data.nifti import write_nifti
+from wsseg.data.prepare import prepare, prepare_region
+from wsseg.data.regions import Region
+from wsseg.data.volume import Grid
+from wsseg.testing import check_region
+from wsseg_lungmask import LungMask
+
+DARK = (-500 + 1024) / 1624  # of what is handed to the network
+CASE = Case("a", "a", Path("a.nii.gz"))
+
+
+def dark_is_lung() -> dict[str, torch.Tensor]:
+    with warnings.catch_warnings():
+        from lungmask.resunet import UNet
+
+    net = UNet(n_classes=3, padding=True, depth=5, up_mode="upsample", batch_norm=True)
+    state = {name: torch.zeros_like(weight) for name, weight in net.state_dict().items()}
+    for name, value in net.state_dict().items():  # batch norms that change nothing
+        if name.endswith(("running_var", "num_batches_tracked")) or "block.2" in name:
+            state[name] = value
+        if "block.5" in name or "batchnorm" in name:
+            state[name] = value
+    for block, channel in (("down_path.0", 0), ("up_path.3.conv_block", 64)):
+        state[f"{block}.block.0.weight"][0, channel, 1, 1] = 1
+        state[f"{block}.block.3.weight"][0, 0, 1, 1] = 1
+    state["last.weight"][1, 0], state["last.bias"][1] = -100, 100 * DARK
+    state["last.bias"][2] = -1
+    return state
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    torch.save(dark_is_lung(), folder / "unet.pth")
+    save_file(dark_is_lung(), folder / "unet.safetensors")
+    return folder
+
+
+def chest(side: int = 96) -> Volume:
+    """A body of 20 HU that fills the slice, with one lung of -850 HU, off the middle."""
+    voxels = np.full((2, side, side), 20, np.int16)
+    voxels[:, 20:60, 30:80] = -850
+    return Volume(voxels, Grid((side, side, 2), np.diag([-3.0, -3.0, 5.0, 1.0])))
+
+
+def test_the_lung_lies_on_its_voxels_and_nothing_is_said(
+    weights: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = list(warnings.filters)
+    mask = LungMask(weights=weights / "unet.safetensors")(CASE, chest())
+    lung = chest().voxels < -500
+    assert mask.shape == lung.shape
+    assert (mask & lung).sum() > 0.95 * (mask | lung).sum()  # from 96 to 256 pixels and back
+    assert capfd.readouterr().out == ""
+    assert warnings.filters == before
+
+
+@pytest.mark.slow
+def test_it_is_what_lungmask_itself_finds(weights: Path) -> None:
+    with warnings.catch_warnings():
+        from lungmask import LMInferer
+
+    inferer = LMInferer(modelpath=str(weights / "unet.pth"), force_cpu=True, tqdm_disable=True)
+    noise = np.random.default_rng(0).normal(0, 150, (2, 96, 96))
+    volume = Volume((chest().voxels + noise).astype(np.int16), chest().grid)
+    theirs = inferer.apply(volume.voxels) > 0
+    assert theirs.any()
+    assert np.array_equal(LungMask(weights=weights / "unet.pth")(CASE, volume), theirs)
+
+
+@pytest.mark.slow
+def test_it_keeps_the_contract(weights: Path) -> None:
+    check_region(LungMask(weights=weights / "unet.safetensors"))
+
+
+def test_it_goes_by_its_name(weights: Path) -> None:
+    region = make(Region, "lungmask", weights=weights / "unet.pth")
+    assert region.files(CASE) == (weights / "unet.pth",)
+    with pytest.raises(ValueError, match="R231"):
+        make(Region, "lungmask", model="R232")
+
+
+class Hostile:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.target,)
+
+
+def test_a_hostile_file_is_refused_and_not_run(tmp_path: Path) -> None:
+    torch.save({"last.weight": Hostile(tmp_path / "ran")}, tmp_path / "evil.pth")
+    with pytest.raises(InputError, match=r"evil.pth: is damaged, or holds more than tensors"):
+        LungMask(weights=tmp_path / "evil.pth")(CASE, chest())
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "there is no such file"),
+        (b"", "is damaged"),
+        (b"<html>", "is damaged"),
+        ([1, 2], "no named tensors"),
+        ({"a": torch.zeros(1)}, "no weights of lungmask's"),
+        ({"last.weight": torch.zeros(3)}, "weights of another network"),
+    ],
+)
+def test_what_are_no_weights_is_named(tmp_path: Path, content: object, said: str) -> None:
+    path = tmp_path / "w.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(InputError, match=f"w.pth: .*{said}"):
+        LungMask(weights=path)(CASE, chest())
+
+
+def test_its_own_weights_are_checked_by_the_digest_in_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path))
+    came = tmp_path / "came.pth"
+
+    def download(*_: object) -> Path:
+        came.write_bytes(b"something else")
+        return came
+
+    monkeypatch.setattr(wsseg_lungmask, "download", download)
+    with pytest.raises(InputError, match="was damaged on the way"):
+        LungMask()(CASE, chest())
+    assert not came.exists()
+
+
+def test_without_a_network_the_way_out_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path))
+
+    def download(file: object, *_: object) -> Path:
+        raise WorkError(f"{file}: cannot be downloaded")
+
+    monkeypatch.setattr(wsseg_lungmask, "download", download)
+    with pytest.raises(InputError, match=r"unet_r231-d5d2fc3d.pth(.|\n)*weights: FILE"):
+        LungMask()(CASE, chest())
+
+
+def test_a_leak_is_named_with_its_case(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All of a slice of 50 x 50 cm is dark: 2 500 cm2 are no lung."""
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
+    image = np.full((50, 50, 2), -850, np.int16)
+    image[0] = 40
+    write_nifti(tmp_path / "a.nii.gz", image, np.diag([10.0, 10, 5, 1]))
+    case = Case("leaky", "p", tmp_path / "a.nii.gz")
+    prepared = prepare(case, Input(size=32, slices=1, thick=None))
+    with caplog.at_level(logging.WARNING, "wsseg"):
+        prepare_region(prepared, LungMask(weights=weights / "unet.pth"))
+    assert "case leaky: its region has " in caplog.text
+    assert "cm² in slice 0, over 550: it leaks (LungMask)" in caplog.text

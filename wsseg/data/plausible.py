@@ -1,0 +1,68 @@
+"""Whether a region can be the organ that it is meant to be: nothing found, or a leak."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MM3_PER_LITRE, MM2_PER_CM2 = 1e6, 100.0
+ENOUGH = 10**6  # voxels that a median is taken of
+
+
+@dataclass(frozen=True)
+class Plausible:
+    """What holds for an organ whoever the patient is."""
+
+    litres: tuple[float, float]
+    whole_mm: float  # a scan of this length has all of the organ, a shorter one perhaps a part
+    largest_cm2: float  # in any axial slice
+    median: tuple[float, float]  # of the voxels inside, in the scanner's unit
+
+
+def doubt(
+    mask: NDArray[Any],
+    image: NDArray[Any],
+    spacing_mm: tuple[float, float, float] | None,
+    plausible: Plausible | None,
+) -> str:
+    """Say in words why `mask`, (Z, H, W), is not the organ; "" where nothing speaks against it.
+
+    Sizes are judged where `spacing_mm` is known, the median where `image` is as the scanner gave
+    it, int16; a standardized one is not.
+    """
+    if not mask.any():
+        return "is empty: nothing was found"
+    if plausible is None:
+        return ""
+    sizes = "" if spacing_mm is None else _doubt_size(mask, spacing_mm, plausible)
+    return sizes or (_doubt_median(mask, image, plausible) if image.dtype == np.int16 else "")
+
+
+def _doubt_size(
+    mask: NDArray[Any], spacing_mm: tuple[float, float, float], plausible: Plausible
+) -> str:
+    z_mm, row_mm, column_mm = spacing_mm
+    pixels = np.count_nonzero(mask, axis=(1, 2))
+    litres = float(pixels.sum()) * z_mm * row_mm * column_mm / MM3_PER_LITRE
+    largest_cm2 = float(pixels.max()) * row_mm * column_mm / MM2_PER_CM2
+    least, most = plausible.litres
+    if litres > most:
+        return f"has {litres:.1f} litres, over {most:g}: it leaks, or the spacing is wrong"
+    if largest_cm2 > plausible.largest_cm2:
+        where = int(pixels.argmax())
+        return (
+            f"has {largest_cm2:.0f} cm² in slice {where}, over {plausible.largest_cm2:g}: it leaks"
+        )
+    if litres < least and len(mask) * z_mm >= plausible.whole_mm:
+        return f"has {litres:.2f} litres, under {least:g}: most of it was not found"
+    return ""
+
+
+def _doubt_median(mask: NDArray[Any], image: NDArray[Any], plausible: Plausible) -> str:
+    step = max(1, int(np.count_nonzero(mask)) // ENOUGH)
+    inside = np.concatenate([image[z][mask[z] > 0][::step] for z in range(len(mask))])
+    median, (low, high) = float(np.median(inside)), plausible.median
+    if low <= median <= high:
+        return ""
+    return f"has a median value of {median:.0f}, not {low:g} to {high:g}: it leaks, or is elsewhere"
