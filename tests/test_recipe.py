@@ -86,6 +86,19 @@ def test_no_weak_stage_may_work_inside_its_own_true_mask(toy_recipe: Path) -> No
         assert "must not see" in text
 
 
+@pytest.mark.parametrize("key", ["input.mask", "input.standardize"])
+def test_no_input_shows_a_weak_stage_its_own_true_mask(toy_recipe: Path, key: str) -> None:
+    mask = "regions.cheat={use: file, mask: consolidation}"
+    text = problem(toy_recipe, mask, f"{key}=cheat")
+    assert key in text
+    assert "must not see" in text
+
+
+def test_the_region_to_standardize_by_has_a_name(toy_recipe: Path) -> None:
+    text = problem(toy_recipe, "input.unit=any", "input.standardize=brain")
+    assert "input.standardize: nothing is called 'brain'" in text
+
+
 @pytest.mark.usefixtures("toy_recipe")
 def test_recipes_extend_one_another_in_levels(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("extends: toy.yaml\nseed: 1\nprecision: float32\n")
@@ -114,7 +127,8 @@ def test_every_installed_recipe_is_valid() -> None:
     names = [n for n in registry().names(Path) if n not in ("covid/base", "covid/demo")]
     assert {"covid/threshold", "covid/phi1", "covid/phi2", "covid/supervised"} < set(names)
     for name in names:
-        assert load_recipe(name).classes[-1] == "consolidation"
+        target = "tumour" if name.startswith("glioma/") else "consolidation"
+        assert load_recipe(name).classes[-1] == target
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ def beliefs(run: Run, case: Case) -> dict[str, Mask]:
     name, stage = list(run.recipe.stages.items())[-1]
     if not isinstance(stage, EmStage):
         return {}
-    prepared, trained = prepare(case, run.recipe.input, run.recipe.regions), run.regions.trained[name]
+    prepared = prepare(case, run.recipe.input, run.recipe.regions)
+    trained = run.regions.trained[name]
     scan = run.regions.scan(trained.stage, prepared)
     rules: dict[str, Rule] = {"prior": _by_prior, "both": _by_both}
     return {

@@ -2,7 +2,7 @@
 
 from wsseg.boundary import DilatedFallOut, ErrorPlaces
 from wsseg.data.cohort import Cohort, Table
-from wsseg.data.regions import Everything, FileRegion, Nonzero, Region
+from wsseg.data.regions import Everything, FileRegion, Foreground, Nonzero, Region
 from wsseg.esteps import AdaptEM, HardEM, Scheduled, SoftEM
 from wsseg.hookspecs import hookimpl
 from wsseg.interfaces import Backbone, EStep, PixelLoss, TagLoss
@@ -35,7 +35,12 @@ def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
 
 @hookimpl
 def wsseg_regions() -> dict[str, type[Region]]:
-    return {"file": FileRegion, "everything": Everything, "nonzero": Nonzero}
+    return {
+        "file": FileRegion,
+        "everything": Everything,
+        "nonzero": Nonzero,
+        "foreground": Foreground,
+    }
 
 
 @hookimpl

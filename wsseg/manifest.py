@@ -51,7 +51,8 @@ def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> 
 def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, Path]]:
     stage = recipe.stages[stage_name]
     yield "image", case.image
-    for name in {recipe.input.mask, stage.region_in_training or stage.region}:
+    seen = {recipe.input.mask, recipe.input.standardize}
+    for name in seen | {stage.region_in_training or stage.region}:
         if name in recipe.regions:
             yield from (("region", path) for path in recipe.regions[name].files(case))
     if isinstance(stage, MasksStage):

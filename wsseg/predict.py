@@ -53,7 +53,7 @@ class Run:
             InputError: It is not a scan that can be read, or a region needs a file it has not got.
         """
         case = scan if isinstance(scan, Case) else case_of(Path(scan))
-        prepared = prepare(case, self.recipe.input)
+        prepared = prepare(case, self.recipe.input, self.recipe.regions)
         masks = self._masks(prepared)
         labels = np.zeros(prepared.grid.canonical_shape, np.uint8)
         for value, name in enumerate(self.recipe.classes, 1):

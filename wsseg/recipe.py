@@ -16,7 +16,7 @@ from wsseg.errors import InputError, known_words
 from wsseg.metrics import Dice, Metric, Rates, Score, SurfaceDistance, VolumeError
 from wsseg.plugins import UnknownComponentError, registry
 from wsseg.settings import Key, Settings, parse_assignment, read_settings
-from wsseg.stages import AnyStage, Learning, MasksStage
+from wsseg.stages import AnyStage, Learning, MasksStage, Stage
 
 METRICS: dict[str, Metric] = {
     "dice": Dice(),
@@ -50,8 +50,11 @@ class Recipe(Component):
 
     @model_validator(mode="after")
     def _names_meet(self) -> Self:
-        if self.input.mask is not None:
-            self._known(("input", "mask"), self.input.mask, list(self.regions))
+        for key in ("mask", "standardize"):
+            if (region := getattr(self.input, key)) is not None:
+                self._known(("input", key), region, list(self.regions))
+                for stage in self.stages.values():
+                    self._hidden(("input", key), stage, region)
         for i, (name, stage) in enumerate(self.stages.items()):
             earlier = list(self.stages)[:i]
             if name in self.regions:
@@ -59,7 +62,7 @@ class Recipe(Component):
             for key in ("region", "region_in_training"):
                 if (region := getattr(stage, key, None)) is not None:
                     self._known(("stages", name, key), region, [*self.regions, *earlier])
-                    self._hidden(("stages", name, key), region)
+                    self._hidden(("stages", name, key), stage, region)
             if isinstance(stage, Learning) and stage.start is not None:
                 learnt = [each for each in earlier if isinstance(self.stages[each], Learning)]
                 self._known(("stages", name, "start"), stage.start, learnt)
@@ -75,9 +78,9 @@ class Recipe(Component):
         if name not in known:
             raise KeyProblemError(key, f"nothing is called {name!r}; {known_words(name, known)}")
 
-    def _hidden(self, key: tuple[str, ...], name: str) -> None:
+    def _hidden(self, key: tuple[str, ...], stage: Stage, name: str) -> None:
         """The label firewall: no weak stage works inside a mask of its own classes."""
-        stage, region = self.stages[key[1]], self.regions.get(name)
+        region = self.regions.get(name)
         if (
             isinstance(region, FileRegion)
             and region.mask in stage.classes
@@ -85,7 +88,7 @@ class Recipe(Component):
         ):
             raise KeyProblemError(
                 key,
-                f"{name!r} is the true mask of {region.mask!r}, which this stage must not see",
+                f"{name!r} is the true mask of {region.mask!r}, which a weak stage must not see",
             )
 
 

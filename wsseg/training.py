@@ -82,7 +82,7 @@ def prepare_all(cases: Sequence[Case], recipe: Recipe, display: Display) -> list
         labels |= set(stage.classes) if isinstance(stage, MasksStage) else set()
 
     def one(case: Case) -> Prepared:
-        prepared = prepare(case, recipe.input)
+        prepared = prepare(case, recipe.input, recipe.regions)
         for name in used & set(recipe.regions):
             regions.find(name, prepared)
         for name in labels & set(case.masks):

@@ -87,6 +87,62 @@ def test_float_images_stay_float_unless_they_are_hu(tmp_path: Path) -> None:
     assert np.abs(in_hu - array[::-1, ::-1].T).max() <= 0.5
 
 
+def test_standardized_voxels_have_mean_0_and_sd_1_inside_the_region(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 200, (32, 32, 10)).astype(np.int16)
+    case = scan(tmp_path, array)
+    inside = np.zeros((32, 32, 10), np.uint8)
+    inside[8:24, 4:20] = 1
+    nib.save(nib.Nifti1Image(inside, np.diag([1, 1, 2, 1.0])), tmp_path / "ball.nii.gz")
+    settings = AS_IT_IS.model_copy(update={"standardize": "b"})
+    regions = {"a": Everything(), "b": FileRegion(mask="ball")}
+    prepared = prepare(case, settings, regions)
+    values = prepared.image[prepare_region(prepared, regions["b"]) > 0]
+    assert prepared.image.dtype == np.float32
+    assert (values.mean(), values.std()) == pytest.approx((0, 1), abs=1e-5)
+    raw = np.asarray(prepare(case, AS_IT_IS).image, np.float32)
+    within = array[inside > 0]
+    assert np.allclose(prepared.image, (raw - within.mean()) / within.std(), atol=1e-5)
+
+
+def test_another_scale_of_the_scanner_gives_the_same_standardized_voxels(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).normal(size=(16, 16, 4)).astype(np.float32)
+    settings = Input(size=16, thick=None, standardize="all")
+    images = []
+    for gain, offset in ((1, 0), (50, 7)):
+        case = scan(tmp_path, array * gain + offset)
+        images.append(np.array(prepare(case, settings, {"all": Everything()}).image))
+    assert np.allclose(*images, atol=1e-4)
+
+
+def test_another_region_to_standardize_by_makes_another_entry(tmp_path: Path) -> None:
+    case = scan(tmp_path)
+    settings = AS_IT_IS.model_copy(update={"standardize": "a"})
+    keys = {
+        prepare(case, AS_IT_IS).key,
+        prepare(case, settings, {"a": Everything()}).key,
+        prepare(case, settings, {"a": Nonzero()}).key,
+    }
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize(("array", "what"), [(np.zeros((8, 8, 4)), "none"), (None, "all alike")])
+def test_a_case_without_contrast_in_the_region_is_named(
+    tmp_path: Path, array: NDArray[Any] | None, what: str
+) -> None:
+    region: Region = Nonzero() if array is not None else FileRegion(mask="ball")
+    with pytest.raises(InputError, match=f"^case p1: cannot be standardized: .* are {what}"):
+        prepare(
+            scan(tmp_path, None if array is None else array.astype(np.int16)),
+            AS_IT_IS.model_copy(update={"standardize": "a"}),
+            {"a": region},
+        )
+
+
+def test_what_is_standardized_is_not_hu() -> None:
+    with pytest.raises(ValueError, match="standardize would take HU away"):
+        Input(unit="HU", standardize="lung")
+
+
 def test_what_is_not_ct_is_refused_where_hu_is_expected(tmp_path: Path) -> None:
     case = scan(tmp_path, (ball() * 255).astype(np.uint8))
     assert prepare(case, AS_IT_IS).image.max() == 255

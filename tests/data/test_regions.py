@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from wsseg.data.case import Case
-from wsseg.data.regions import Everything, FileRegion, Nonzero
+from wsseg.data.regions import Everything, FileRegion, Foreground, Nonzero
 from wsseg.data.volume import Grid, Volume
 from wsseg.errors import InputError
 
@@ -32,6 +32,39 @@ def test_nonzero_is_the_head_with_its_ventricles_and_without_the_background() ->
     expected = np.zeros((2, 7, 7), bool)
     expected[0, 1:6, 1:6] = True
     assert np.array_equal(mask, expected)
+
+
+def test_foreground_is_brighter_than_the_mean_with_what_it_encloses() -> None:
+    voxels = np.full((2, 7, 7), 3)  # air is not 0 on MRI; the mean is below 40
+    voxels[0, 1:6, 1:6] = 90
+    voxels[0, 2:5, 2:5] = 20  # a dark brain in a bright scalp
+    expected = np.zeros((2, 7, 7), bool)
+    expected[0, 1:6, 1:6] = True
+    assert np.array_equal(Foreground()(CASE, volume(voxels)), expected)
+
+
+def test_foreground_further_inward_leaves_the_scalp_out_slice_by_slice_in_mm() -> None:
+    voxels = np.zeros((3, 9, 9))
+    voxels[1, 1:8, 1:8] = 90
+    grid = Grid((9, 9, 3), np.diag([-2.0, -2.0, 1.0, 1.0]))  # the outermost voxel is 2 mm inside
+    inside = Foreground(inward_mm=2)(CASE, Volume(voxels, grid))
+    assert inside[1].sum() == 5 * 5
+    assert not inside[[0, 2]].any()
+    assert Foreground(inward_mm=1.9)(CASE, Volume(voxels, grid))[1].sum() == 7 * 7
+
+
+def test_the_images_own_edge_is_no_border_of_the_foreground() -> None:
+    voxels = np.zeros((2, 6, 6))
+    voxels[0] = 90  # fills the view
+    voxels[1, :, :3] = 90
+    inside = Foreground(inward_mm=1)(CASE, volume(voxels))
+    assert inside[0].all()
+    assert inside[1, :, :2].all()
+    assert not inside[1, :, 2:].any()
+
+
+def test_of_an_image_without_contrast_nothing_is_foreground() -> None:
+    assert not Foreground()(CASE, volume(np.full((2, 3, 3), 7))).any()
 
 
 def test_a_file_region_is_the_cases_mask(tmp_path: Path) -> None:

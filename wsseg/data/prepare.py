@@ -1,10 +1,11 @@
 """Scans on the network's grid, made once and shared by runs and processes as memory maps."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,13 +24,22 @@ from wsseg.data.resample import (
     resized,
     slice_positions,
 )
-from wsseg.data.volume import Grid, check_hu, naming, read_case, read_case_grid, read_case_mask
+from wsseg.data.volume import (
+    Grid,
+    Volume,
+    check_hu,
+    naming,
+    read_case,
+    read_case_grid,
+    read_case_mask,
+)
 from wsseg.errors import InputError
 from wsseg.files import cache_folder, fingerprint, sha256, written_whole
 
 VERSION = 1  # of what this file computes: a new number makes old cache entries unknown
 HALF = 0.5  # of a voxel's extent must be mask, for it to be one
 INT16 = np.iinfo(np.int16)
+NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
 Map: TypeAlias = "np.memmap[Any, np.dtype[Any]]"  # its file is at .filename
 log = logging.getLogger("wsseg")
 
@@ -63,7 +73,7 @@ class Prepared:
 
     @property
     def image(self) -> Map:
-        """Voxels as read, neither masked nor normalised, (Z, size, size): int16 or float32."""
+        """Voxels, neither masked nor scaled, (Z, size, size): int16 or float32."""
         return _mapped(self.image_path)
 
     @property
@@ -80,12 +90,17 @@ class Prepared:
         return np.rint(self.positions).clip(0, last).astype(np.intp)
 
 
-def prepare(case: Case, settings: Input) -> Prepared:
-    """Bring a case's image to the network's grid; from the cache where it was done before."""
+def prepare(case: Case, settings: Input, regions: Mapping[str, Region] = NO_REGIONS) -> Prepared:
+    """Bring a case's image to the network's grid; from the cache where it was done before.
+
+    `regions` has, by name, the one that `settings` may standardize by.
+    """
     grid = read_case_grid(case)
     _check_slice_tags(case, grid)
     digest = _digest(case.image)
-    shaping = settings.model_dump(mode="json", include={"size", "thick", "unit"})
+    shaping: list[Any] = [settings.model_dump(mode="json", include={"size", "thick", "unit"})]
+    inside = None if settings.standardize is None else regions[settings.standardize]
+    shaping += [] if inside is None else _named(inside, case)
     (z, height, width), (z_mm, row_mm, column_mm) = grid.canonical_shape, grid.spacing_mm
     thick = applicable(settings.thick, z, z_mm)
     positions = slice_positions(z, z_mm, thick)
@@ -102,7 +117,7 @@ def prepare(case: Case, settings: Input) -> Prepared:
         key=fingerprint([VERSION, digest, case.frame, case.axes, case.window, shaping]),
         image_sha256=digest,
     )
-    _cached(prepared.image_path, prepared.shape, lambda: _image(prepared, settings))
+    _cached(prepared.image_path, prepared.shape, lambda: _image(prepared, settings, inside))
     return prepared
 
 
@@ -111,18 +126,15 @@ def prepare_region(prepared: Prepared, region: Region) -> Map:
 
     Logs a warning that names the case where the region is empty, or not what it is meant to be.
     """
-    case, kind = prepared.case, type(region)
-    files = [_digest(path) for path in region.files(case)]
-    named = [kind.__module__, kind.__qualname__, region.version]
-    what = [*named, region.model_dump(mode="json"), files]
+    case = prepared.case
     mask = _cached(
-        prepared.folder / f"region-{fingerprint(what)}.npy",
+        prepared.folder / f"region-{fingerprint(_named(region, case))}.npy",
         prepared.shape,
         lambda: _on_network_grid(prepared, region(case, read_case(case))),
     )
     spacing_mm = None if case.axes else prepared.spacing_mm
     if words := doubt(mask, prepared.image, spacing_mm, region.plausible):
-        log.warning("case %s: its region %s (%s)", case.name, words, kind.__name__)
+        log.warning("case %s: its region %s (%s)", case.name, words, type(region).__name__)
     return mask
 
 
@@ -153,7 +165,19 @@ def own_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return own
 
 
-def _image(prepared: Prepared, settings: Input) -> NDArray[Any]:
+def _named(region: Region, case: Case) -> list[Any]:
+    """Return all that shapes what `region` finds in a case, but for the image."""
+    kind, files = type(region), [_digest(path) for path in region.files(case)]
+    return [
+        kind.__module__,
+        kind.__qualname__,
+        region.version,
+        region.model_dump(mode="json"),
+        files,
+    ]
+
+
+def _image(prepared: Prepared, settings: Input, inside: Region | None) -> NDArray[Any]:
     volume = read_case(prepared.case)
     if settings.unit == "HU":
         with naming(prepared.case):
@@ -164,9 +188,24 @@ def _image(prepared: Prepared, settings: Input) -> NDArray[Any]:
     weights = prepared_weights(np.array(prepared.positions), count, z_mm, thick)
     small = (resized(image.astype(np.float32), size) for image in volume.voxels)
     voxels = mixed_slices(small, weights, size)
+    if inside is not None:
+        mean, sd = _moments(prepared.case, volume, inside)
+        return (voxels - mean) / sd
     if volume.voxels.dtype == np.int16 or settings.unit == "HU":
         return np.rint(voxels).clip(INT16.min, INT16.max).astype(np.int16)
     return voxels
+
+
+def _moments(case: Case, volume: Volume, region: Region) -> tuple[np.float32, np.float32]:
+    """Return mean and standard deviation of the voxels inside, which z-scores are made of."""
+    values = volume.voxels[region(case, volume)].astype(np.float64)
+    if not values.size or values.min() == values.max():
+        what = "all alike" if values.size else "none"
+        raise InputError(
+            f"case {case.name}: cannot be standardized: voxels inside the region are {what}.\n"
+            "Leave the case out, or find the region otherwise."
+        )
+    return np.float32(values.mean()), np.float32(values.std())
 
 
 def _on_network_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeFloat
 from scipy import ndimage
 
 from wsseg.component import Component
@@ -60,3 +61,27 @@ class Nonzero(Region):
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
         """Return the mask, its holes filled slice by slice."""
         return np.stack([ndimage.binary_fill_holes(image != 0) for image in volume.voxels])
+
+
+@final
+class Foreground(Region):
+    """What is brighter than the scan's mean, with what it encloses in a slice: the head in MRI.
+
+    The mean as the threshold between air and tissue is that of Nyúl, Udupa & Zhang 2000. Only
+    voxels further than `inward_mm` from the border in their slice stay: with the thickness of
+    scalp and skull, roughly the brain. The image's own edge is no border.
+    """
+
+    inward_mm: NonNegativeFloat = 0
+
+    def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
+        """Return the mask."""
+        bright = volume.voxels > volume.voxels.mean(dtype=np.float64)
+        return np.stack([self._deep(image, volume.spacing_mm[1:]) for image in bright])
+
+    def _deep(self, bright: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> NDArray[np.bool_]:
+        filled = ndimage.binary_fill_holes(bright)
+        if self.inward_mm == 0 or filled.all():  # without a border, no distance to it
+            return np.asarray(filled)
+        distance_mm = ndimage.distance_transform_edt(filled, sampling=spacing_mm)
+        return np.asarray(distance_mm > self.inward_mm)

@@ -1,0 +1,98 @@
+"""FLAIR of lower-grade glioma (TCGA-LGG; masks by Buda et al. 2019, CC BY-NC-SA 4.0)."""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from wsseg.data.case import Case
+from wsseg.data.cohort import Cohort, Table
+from wsseg.data.nifti import write_nifti
+from wsseg.data.volume import Grid
+from wsseg.errors import InputError
+from wsseg.files import cache_folder, fingerprint, folder_written_whole, sha256, write_text
+
+VERSION = 1  # of the files that are written; another one makes new ones
+ARRAYS = {"flair": 3, "mask": 3, "patient": 1, "slice": 1}  # and how many axes each has
+AFFINE = np.diag([-1.875, -1.875, 5.0, 1.0])  # guesses: a view of 240 mm, slices of 5 mm
+
+Stack: TypeAlias = Mapping[str, NDArray[Any]]
+
+
+@final
+class LggFlair(Cohort):
+    """Slices of many patients in one .npz: `flair`, `mask` (N, H, W), `patient`, `slice` (N).
+
+    A patient is a case. Its slices are put in order and written once, as NIfTI, into the cache
+    folder; rows run from front to back, columns from the patient's right to left. The file says
+    nothing of millimetres: 1.875 x 1.875 x 5 are guesses.
+
+    **A slice's tag `tumour` is whether its mask has any pixel**: it is read from the mask, as no
+    radiologist's word for each slice is there. Beyond that the mask `tumour` is for supervised
+    stages and for scores. `site` is the hospital's code in the patient's name.
+    """
+
+    path: Path = Field(examples=["lgg_flair_80.npz"])
+
+    def cases(self) -> list[Case]:
+        """List the patients; the first time, their files are written."""
+        if not self.path.is_file():
+            raise InputError(
+                f"{self.path}: there is no such file. The slices are those of "
+                "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
+            )
+        folder = cache_folder() / "lgg-flair" / fingerprint([VERSION, sha256(self.path)])
+        if not folder.is_dir():
+            _write(_read(self.path), folder)
+        return Table(path=folder / "cohort.csv").cases()
+
+
+def _read(path: Path) -> Stack:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            stack = {name: file[name] for name in ARRAYS if name in file}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read as .npz ({error})") from error
+    if missing := [name for name in ARRAYS if name not in stack]:
+        raise InputError(f"{path}: has no array {missing[0]!r}; needed: {', '.join(ARRAYS)}")
+    shapes = {name: array.shape for name, array in stack.items()}
+    fits = all(len(shapes[name]) == axes for name, axes in ARRAYS.items())
+    if not fits or shapes["flair"] != shapes["mask"] or len({s[0] for s in shapes.values()}) > 1:
+        raise InputError(
+            f"{path}: its arrays do not fit: {shapes}; needed: flair and mask (N, H, W), "
+            "patient and slice (N)"
+        )
+    return stack
+
+
+def _write(stack: Stack, folder: Path) -> None:
+    """Write two NIfTI files a patient, `cohort.csv` and `slices.csv`, all or nothing."""
+    rows, tags = [], []
+    with folder_written_whole(folder) as temporary:
+        for patient in np.unique(stack["patient"]):
+            own = np.flatnonzero(stack["patient"] == patient)
+            own = own[np.argsort(stack["slice"][own], kind="stable")]
+            mask = (stack["mask"][own] > 0).astype(np.uint8)
+            files = {"image": f"{patient}-flair.nii.gz", "mask.tumour": f"{patient}-tumour.nii.gz"}
+            grid = Grid((mask.shape[2], mask.shape[1], mask.shape[0]), AFFINE)
+            image = stack["flair"][own].astype(np.int16)
+            write_nifti(temporary / files["image"], grid.to_file(image), AFFINE)
+            write_nifti(temporary / files["mask.tumour"], grid.to_file(mask), AFFINE)
+            rows.append({"case": patient, "patient": patient, "site": _site(patient)} | files)
+            tags += [
+                {"case": patient, "slice": z, "tag.tumour": int(plane.any())}
+                for z, plane in enumerate(mask)
+            ]
+        write_text(temporary / "slices.csv", pd.DataFrame(tags).to_csv(index=False))
+        write_text(temporary / "cohort.csv", pd.DataFrame(rows).to_csv(index=False))
+
+
+def _site(patient: str) -> str:
+    """Return the second word of TCGA_CS_4942_19970222, the code of the tissue's source."""
+    words = patient.split("_")
+    return words[1] if len(words) > 1 else ""
