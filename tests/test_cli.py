@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 GROUPS = {
     "": ("train", "predict", "score", "report", "bench", "recipe", "plugins", "data"),
     "bench": ("run", "report"),
-    "recipe": ("list", "show", "check"),
-    "plugins": ("list",),
+    "recipe": ("list", "show", "check", "schema"),
+    "plugins": ("list", "check"),
     "data": ("prepare", "phantom"),
 }
 COMMANDS = [
@@ -196,7 +196,7 @@ def test_plugins_list_names_every_part_and_its_distribution(wsseg: "Wsseg") -> N
     parts = {line.split()[0]: line.split() for line in ended.out.splitlines()}
     assert parts["hard"][1:3] == ["EStep", "wsseg"]
     assert parts["hu-sigmoid"][1:3] == ["Prior", "wsseg-covid"]
-    assert parts["covid/phi2"][1] == "Recipe"
+    assert parts["covid/phi2"][1] == "recipe"
     assert all(len(line.split()) > 4 for line in ended.out.splitlines())
 
 

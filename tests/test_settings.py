@@ -17,6 +17,12 @@ def test_every_key_knows_its_line() -> None:
     assert settings.place(("b", "nothing", "there")) == "a.yaml:2"
 
 
+def test_a_map_that_no_file_holds_as_such_has_the_place_of_what_is_in_it() -> None:
+    merged = parse("a: 1").merged(parse_assignment("b.c=2"))
+    assert merged.place(("b",)) == "--set b.c=2"
+    assert merged.place(("b", "c", "d")) == "--set b.c=2"
+
+
 def test_maps_merge_and_lists_and_scalars_replace() -> None:
     merged = parse("m: {x: 1, y: [1, 2]}\nn: 3").merged(parse("m: {y: [9]}\nn: 4"))
     assert merged.values == {"m": {"x": 1, "y": [9]}, "n": 4}

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from wsseg.data.input import Input
 from wsseg.errors import InputError
+from wsseg.explain import explain
 from wsseg.files import fingerprint, sha256, write_json, written_whole
 from wsseg.network import Network, new_network
 from wsseg.plugins import UnknownComponentError, registry
-from wsseg.recipe import explain
 from wsseg.settings import Settings
 from wsseg.stages import AnyStage, Learning, Stage
 

@@ -21,7 +21,7 @@ class InterruptedWorkError(WorkError):
 
 def known_words(word: str, known: Iterable[str]) -> str:
     """Return "possible: a, b. Did you mean 'a'?" for an error about `word`."""
-    words = sorted(known)
+    words = sorted(set(known))
     return f"possible: {', '.join(words) or 'none'}{nearest(word, words)}"
 
 

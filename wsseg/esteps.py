@@ -45,7 +45,7 @@ class AdaptEM(EStep):
     takes its share first, and keeps it; where shares add up to over 1, the last has less.
     """
 
-    share: Share
+    share: Share = Field(examples=[0.2])
     most: Share = 1
 
     @model_validator(mode="after")
@@ -72,9 +72,9 @@ class AdaptEM(EStep):
 class Scheduled(EStep):
     """`first` until the share `at` of the stage's steps is done, `then` from there on."""
 
-    first: EStep
-    then: EStep
-    at: Share
+    first: EStep = Field(examples=[{"use": "soft"}])
+    then: EStep = Field(examples=[{"use": "hard"}])
+    at: Share = Field(examples=[0.5])
 
     def __call__(self, evidence: Evidence) -> Probability:
         """Return what the E-step of the hour returns."""

@@ -105,12 +105,11 @@ class Registry:
         """Return the class (for recipes: the path) that goes by `name`."""
         if offer := self.offers.get((kind, name)):
             return offer.part
-        noun = "recipe" if kind is Path else kind.__name__
-        lines = [f"no {noun} is called {name!r}; {known_words(name, self.names(kind))}"]
+        lines = [f"no {kind_name(kind)} is called {name!r}; {known_words(name, self.names(kind))}"]
         lines += [f"plugin not loaded: {failure}" for failure in self.failures]
         raise UnknownComponentError("\n  ".join(lines))
 
-    def make(self, kind: type[C], use: str, **parameters: object) -> C:
+    def make(self, kind: type[C], /, use: str, **parameters: object) -> C:
         """Build what a recipe writes as {use: hard, ...}."""
         part = cast("type[C]", self.find(kind, str(use)))
         return part.model_validate(parameters, context=self)
@@ -147,7 +146,7 @@ class Registry:
 def registry() -> Registry:
     """Load every installed plugin once; one that fails does not take the others down."""
     found = Registry()
-    found.add("wsseg", "wsseg", builtin)
+    found.add("wsseg", f"wsseg {metadata.version('wsseg')}", builtin)
     for entry_point in metadata.entry_points(group="wsseg"):
         plugin = f"{entry_point.name} = {entry_point.value}"
         distribution = (
@@ -160,7 +159,12 @@ def registry() -> Registry:
     return found
 
 
-def make(kind: type[C], use: str, **parameters: object) -> C:
+def kind_name(kind: Kind) -> str:
+    """Return what a person calls a kind of part."""
+    return "recipe" if kind is Path else kind.__name__
+
+
+def make(kind: type[C], /, use: str, **parameters: object) -> C:
     """Build a component by the name that recipes use, from all that is installed."""
     return registry().make(kind, use, **parameters)
 

@@ -13,6 +13,7 @@ from wsseg.data.cohort import Cohort
 from wsseg.data.input import Input
 from wsseg.data.regions import FileRegion, Region
 from wsseg.errors import InputError, known_words
+from wsseg.explain import explain
 from wsseg.metrics import Dice, Metric, Rates, Score, SurfaceDistance, VolumeError
 from wsseg.plugins import UnknownComponentError, registry
 from wsseg.settings import Key, Settings, parse_assignment, read_settings
@@ -26,7 +27,6 @@ METRICS: dict[str, Metric] = {
     "dilation": DilatedFallOut(),
     "places": ErrorPlaces(),
 }
-MOST_PROBLEMS = 5  # shown of one recipe; mending these may mend the rest
 
 
 class Recipe(Component):
@@ -66,12 +66,18 @@ class Recipe(Component):
             if isinstance(stage, Learning) and stage.start is not None:
                 learnt = [each for each in earlier if isinstance(self.stages[each], Learning)]
                 self._known(("stages", name, "start"), stage.start, learnt)
-        for name, score in self.scores.items():
-            for needed in score.needs:
-                self._known(("scores", name), needed, [*self.classes, *self.regions, *self.stages])
         repeated = {each for each in self.classes if self.classes.count(each) > 1}
         if repeated:
             raise KeyProblemError(("stages",), f"more than one stage has class {min(repeated)!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _scores_have_masks(self) -> Self:
+        known = [*self.classes, *self.regions, *self.stages]
+        for name, score in self.scores.items():
+            for needed in score.needs:
+                key = [each for each, value in score if value == needed]
+                self._known(("scores", name, *key[:1]), needed, known)
         return self
 
     def _known(self, key: tuple[str, ...], name: str, known: Sequence[str]) -> None:
@@ -166,52 +172,33 @@ def _extended(path: Path, below: tuple[Path, ...]) -> Settings:
     if here in below:
         circle = " → ".join(each.name for each in (*below[below.index(here) :], here))
         raise InputError(f"{path}: extends itself: {circle}")
-    own = read_settings(path)
-    extends = own.values.pop("extends", None) or []
+    return _on_parents(read_settings(path), path, (*below, here))
+
+
+def inline_settings(own: Settings, path: Path) -> Settings:
+    """Return settings that stand inside the file `path`, with all that they extend below them."""
+    return _on_parents(own, path, ())
+
+
+def _on_parents(own: Settings, path: Path, below: tuple[Path, ...]) -> Settings:
     settings = Settings()
-    for parent in [extends] if isinstance(extends, str) else extends:
-        try:
-            found = _find(str(parent), path.parent)
-        except InputError as error:
-            raise InputError(f"{own.place(('extends',))}: extends: {error}") from None
-        settings = settings.merged(_extended(found, (*below, here)))
-    return settings.merged(own)
+    for parent in _parents(path, own):
+        settings = settings.merged(_extended(parent, below))
+    values = {key: value for key, value in own.values.items() if key != "extends"}
+    return settings.merged(Settings(values, own.places))
 
 
-def explain(error: ValidationError, settings: Settings) -> str:
-    """Say in the file's own terms what is wrong with `settings`, a line a problem."""
-    problems = error.errors(include_url=False)
-    lines = [_explain(problem, settings) for problem in problems[:MOST_PROBLEMS]]
-    more = len(problems) - MOST_PROBLEMS
-    return "\n".join(lines + ([f"and {more} more problems"] if more > 0 else []))
+def parents(path: Path) -> list[Path]:
+    """List the files that a recipe's file extends, as it names them."""
+    return _parents(path, read_settings(path))
 
 
-def _explain(problem: Mapping[str, Any], settings: Settings) -> str:
-    error = problem.get("ctx", {}).get("error")
-    extra = error.keys if isinstance(error, KeyProblemError) else ()
-    key = _written(problem["loc"], settings.values) + extra
-    if problem["type"] == "missing":
-        key, text = (*key, problem["loc"][-1]), "is missing"
-    elif error is not None:
-        text = str(error)
-    else:
-        text = f"{problem['msg'].lower()}, not {problem['input']!r}"
-    name, place = ".".join(str(part) for part in key), settings.place(key)
-    return (
-        f"{place + ': ' if place else ''}{name}: {text}" if name else f"{place or 'recipe'}: {text}"
-    )
-
-
-def _written(loc: Key, values: Any) -> Key:
-    """Drop the parts of pydantic's location that nobody wrote: union members and tags."""
-    key: Key = ()
-    for part in loc:
-        known = values if isinstance(values, dict) else dict(enumerate(_items(values)))
-        if part in known:
-            values = known[part]
-            key = (*key, part)
-    return key
-
-
-def _items(values: Any) -> list[Any]:
-    return values if isinstance(values, list) else []
+def _parents(path: Path, own: Settings) -> list[Path]:
+    extends, place = own.values.get("extends") or [], own.place(("extends",))
+    names = [extends] if isinstance(extends, str) else extends
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise InputError(f"{place}: extends: {extends!r} is no recipe's name, file or list of them")
+    try:
+        return [_find(name, path.parent) for name in names]
+    except InputError as error:
+        raise InputError(f"{place}: extends: {error}") from None

@@ -25,10 +25,24 @@ class Settings:
     places: dict[Key, str] = field(default_factory=dict)
 
     def place(self, key: Key) -> str:
-        """Return where `key`, or the nearest thing above it, was written."""
-        while key and key not in self.places:
-            key = key[:-1]
-        return self.places.get(key, "")
+        """Return where `key` was written, or something in it, or the nearest thing above it."""
+        for length in range(len(key), -1, -1):
+            above = key[:length]
+            if found := self.places.get(above) or self._place_in(above):
+                return found
+        return ""
+
+    def _place_in(self, key: Key) -> str:
+        return next((self.places[each] for each in self.places if each[: len(key)] == key), "")
+
+    def part(self, key: Key) -> "Settings":
+        """Return the map that stands at `key`, as settings of its own."""
+        values: Any = self.values
+        for word in key:
+            values = values[word]
+        size = len(key)
+        places = {k[size:]: place for k, place in self.places.items() if k[:size] == key}
+        return Settings(values, places)
 
     def merged(self, child: "Settings") -> "Settings":
         """Return these settings overlaid by `child`.

@@ -12,7 +12,10 @@ from wsseg.evidence import CERTAIN
 
 ALMOST = 1 - 2**-24  # the float32 below 1: only a certain prior may round to certainty
 
-Priors = Annotated[tuple[Prior, ...], Field(min_length=1)]
+Priors = Annotated[
+    tuple[Prior, ...],
+    Field(min_length=1, examples=[[{"use": "constant"}, {"use": "hu-sigmoid"}]]),
+]
 
 
 @final
@@ -44,7 +47,7 @@ class Blend(Prior):
     """
 
     priors: Priors
-    weights: tuple[PositiveFloat, ...]  # one a prior; only their ratios matter
+    weights: tuple[PositiveFloat, ...] = Field(examples=[[2, 1]])  # one a prior; only ratios matter
 
     @model_validator(mode="after")
     def _one_weight_a_prior(self) -> Self:

@@ -39,13 +39,13 @@ class Smoothed(EStep):
     like those beyond the image. Weights of 0 leave `inner` exactly as it is.
     """
 
-    inner: EStep
-    spatial_weight: NonNegativeFloat  # log-odds
-    spatial_sd_px: Pixels
-    bilateral_weight: NonNegativeFloat  # log-odds
-    bilateral_sd_px: Pixels
-    bilateral_sd_intensity: PositiveFloat  # in the image's unit: HU for CT
-    radius_px: PositiveInt
+    inner: EStep = Field(examples=[{"use": "hard"}])
+    spatial_weight: NonNegativeFloat = Field(examples=[1])  # log-odds
+    spatial_sd_px: Pixels = Field(examples=[1])
+    bilateral_weight: NonNegativeFloat = Field(examples=[2])  # log-odds
+    bilateral_sd_px: Pixels = Field(examples=[3])
+    bilateral_sd_intensity: PositiveFloat = Field(examples=[100])  # in the image's unit: HU for CT
+    radius_px: PositiveInt = Field(examples=[3])
     iterations: PositiveInt = 5  # as CRF-as-RNN trains (Zheng et al. 2015)
 
     def __call__(self, evidence: Evidence) -> Probability:

@@ -6,7 +6,7 @@ from math import ceil
 from typing import final
 
 import torch
-from pydantic import FiniteFloat, PositiveFloat
+from pydantic import Field, FiniteFloat, PositiveFloat
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,9 +23,9 @@ class Spatial(Prior):
     `depth_px`. The image's own edge is no border. Every class gets the same phi.
     """
 
-    border: FiniteFloat  # log-odds on the region's outermost pixels; 0 is "no opinion"
-    inside: FiniteFloat  # log-odds `depth_px` further in, and from there on
-    depth_px: PositiveFloat
+    border: FiniteFloat = Field(examples=[-1])  # log-odds on the outermost pixels; 0: no opinion
+    inside: FiniteFloat = Field(examples=[0])  # log-odds `depth_px` further in, and from there on
+    depth_px: PositiveFloat = Field(examples=[3])
 
     def __call__(self, batch: Batch) -> Probability:
         """Judge each pixel by its place."""

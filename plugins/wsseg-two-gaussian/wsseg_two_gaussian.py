@@ -2,7 +2,7 @@
 
 from typing import final
 
-from pydantic import FiniteFloat, PositiveFloat
+from pydantic import Field, FiniteFloat, PositiveFloat
 from torch.distributions import Normal
 
 from wsseg import Batch, Logits, Prior, Probability, hookimpl
@@ -17,10 +17,10 @@ class TwoGaussian(Prior):
     gets the same phi.
     """
 
-    tissue_hu: FiniteFloat
-    tissue_sd: PositiveFloat
-    lesion_hu: FiniteFloat
-    lesion_sd: PositiveFloat
+    tissue_hu: FiniteFloat = Field(examples=[-600])
+    tissue_sd: PositiveFloat = Field(examples=[200])
+    lesion_hu: FiniteFloat = Field(examples=[-100])
+    lesion_sd: PositiveFloat = Field(examples=[200])
 
     def __call__(self, batch: Batch) -> Probability:
         """Judge each pixel by its own HU value."""

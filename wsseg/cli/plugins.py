@@ -1,4 +1,6 @@
-"""wsseg plugins list."""
+"""wsseg plugins list, check."""
+
+from typing import Annotated
 
 import typer
 
@@ -16,14 +18,13 @@ def list_plugins() -> None:
 
     Example: wsseg plugins list
     """
-    from wsseg.plugins import registry
+    from wsseg.plugins import kind_name, registry
 
     found = registry()
     rows = [
-        (offer.name, "Recipe" if offer.kind.__name__ == "Path" else offer.kind.__name__,
-         offer.distribution, offer.summary)
+        (offer.name, kind_name(offer.kind), offer.distribution, offer.summary)
         for offer in found.offers.values()
-    ]  # fmt: skip
+    ]
     rows.sort(key=lambda row: (row[1], row[0]))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     for *cells, summary in rows:
@@ -31,3 +32,44 @@ def list_plugins() -> None:
         typer.echo(f"{line}  {summary}")
     for failure in found.failures:
         typer.echo(f"not loaded: {failure.distribution}: {failure}", err=True)
+
+
+@app.command()
+def check(
+    distribution: Annotated[
+        str | None, typer.Argument(help="Whose parts; without, all that are installed.")
+    ] = None,
+) -> None:
+    """Run the conformance kit (wsseg.testing) on installed parts.
+
+    A part is built from its fields' examples, Field(examples=[...]), and their defaults.
+
+    Example: wsseg plugins check wsseg-covid
+    """
+    from wsseg.conformance import Finding, findings
+    from wsseg.errors import WorkError
+    from wsseg.plugins import registry
+
+    found: list[Finding] = []
+    for each in findings(registry(), distribution):
+        found.append(each)
+        typer.echo(f"{each.kind:9}  {each.name:24}  {each.verdict}")
+        typer.echo(_why(each.error), nl=False)
+    failed = sum(each.error is not None for each in found)
+    built = sum(not each.lacks for each in found)
+    if failed:
+        raise WorkError(f"{failed} of {len(found)} parts failed")
+    typer.echo(f"{built} of {len(found)} parts were built and keep their contracts")
+
+
+def _why(error: Exception | None) -> str:
+    """Return the failure with its traceback, indented; of a wrong recipe, what is wrong."""
+    from textwrap import indent
+    from traceback import format_exception
+
+    from wsseg.errors import InputError
+
+    if error is None:
+        return ""
+    text = f"{error}\n" if isinstance(error, InputError) else "".join(format_exception(error))
+    return indent(text, "    ")

@@ -1,4 +1,4 @@
-"""wsseg recipe list, show, check."""
+"""wsseg recipe list, show, check, schema."""
 
 from typing import Annotated
 
@@ -48,3 +48,21 @@ def check(source: Source, changes: Changes = None) -> None:
 
     recipe = load_recipe(source, changes or [])
     typer.echo(f"{source}: fine; stages: {', '.join(recipe.stages)}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of recipes, with all that is installed, for an editor.
+
+    A recipe that begins with this line is completed and checked as it is typed:
+
+    # yaml-language-server: $schema=recipe.schema.json
+
+    Example: wsseg recipe schema > recipe.schema.json
+    """
+    import json
+
+    from wsseg.plugins import registry
+    from wsseg.schema import recipe_schema
+
+    typer.echo(json.dumps(recipe_schema(registry()), indent=2, ensure_ascii=False))

@@ -9,7 +9,7 @@ the skip joins, in the bottom and in the activation.
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from typing import Annotated, TypeAlias, final
+from typing import Annotated, ClassVar, TypeAlias, final
 
 import torch
 from pydantic import Field, PositiveInt
@@ -33,7 +33,8 @@ class AdditiveUNet(Backbone):
     The paper is silent about `slope`; its authors' file has 0.2.
     """
 
-    width: PositiveInt = 32
+    local: ClassVar[bool] = True
+    width: PositiveInt = Field(default=32, examples=[4])
     slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
     def build(self, slices: int, classes: int) -> nn.Module:
@@ -55,7 +56,8 @@ class ConcatUNet(Backbone):
     There, the second convolution of the last level has weights but no use; here it is absent.
     """
 
-    width: PositiveInt = 32
+    local: ClassVar[bool] = True
+    width: PositiveInt = Field(default=32, examples=[4])
 
     def build(self, slices: int, classes: int) -> nn.Module:
         """Return a new module with He's random weights."""

@@ -20,7 +20,7 @@ from wsseg.files import cache_folder, fingerprint, folder_written_whole, write_t
 from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
 from wsseg_covid.phantom.scanner import SCANNERS
 
-VERSION = 2  # of what is drawn; another one makes new files
+VERSION = 3  # of what is drawn; another one makes new files
 THICK_MM, THIN_MM = 5.0, (1.5, 2.0, 2.5)
 MOST_PROCESSES = 8  # some 300 MB each
 log = logging.getLogger("wsseg")
@@ -33,10 +33,10 @@ class LungPhantom(Synthetic):
     About two thirds are for training. Half of the cases have consolidation, in each split.
     """
 
-    count: PositiveInt = Field(default=24, alias="cases")
+    count: PositiveInt = Field(default=24, alias="cases", examples=[4])
     seed: NonNegativeInt = 0
-    size: int = Field(default=256, ge=16)  # pixels, both ways
-    slices: int = Field(default=40, ge=2)
+    size: int = Field(default=256, ge=16, examples=[64])  # pixels, both ways
+    slices: int = Field(default=40, ge=2, examples=[12])
 
     def cases(self) -> list[Case]:
         """List the cases; the first time, this takes about a second for each."""
@@ -137,10 +137,11 @@ def write_case(cohort: LungPhantom, index: int, folder: Path) -> dict[str, str]:
         "lung": drawn.lung,
         "infection": drawn.infection,
         "consolidation": drawn.consolidation,
+        "ground-glass": drawn.infection & ~drawn.consolidation,
     }
     for name, mask in masks.items():
         row[f"mask.{name}"] = f"{plan.name}/{name}.nii.gz"
         write_nifti(folder / row[f"mask.{name}"], grid.to_file(mask.astype(np.uint8)), grid.affine)
-    for name in ("infection", "consolidation"):
+    for name in ("infection", "consolidation", "ground-glass"):
         row[f"tag.{name}"] = str(int(masks[name].any()))
     return row
