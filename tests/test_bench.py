@@ -16,8 +16,9 @@ import pytest
 
 from wsseg import bench, stage_training
 from wsseg.fit import Fit
+from wsseg.plugins import registry
 from wsseg.score import read_rows
-from wsseg.suite import load_suite, plan
+from wsseg.suite import load_suite, plan, suite_text
 
 if TYPE_CHECKING:
     from tests.conftest import Ended, Wsseg
@@ -127,7 +128,7 @@ def test_a_second_call_only_shows_the_table_again(
     assert ended.code == 0
     assert "threshold" in ended.out
     assert ended.out.endswith(f"rows: {folds / 'rows.csv'}\nreport: {folds / 'report.html'}\n")
-    assert ended.err.count("done already") == 4
+    assert ended.err == "4 of 4 jobs are done already\n"
     after = files(folds)
     rewritten = {name for name in after if after[name] != before.get(name)}
     assert rewritten <= {"rows.csv", "report.html", "suite.yaml"}
@@ -147,10 +148,13 @@ def test_table_and_page_can_be_made_again_from_the_rows(wsseg: "Wsseg", folds: P
 def test_a_dry_run_only_tells(wsseg: "Wsseg", folder: Path, plain: Path, tmp_path: Path) -> None:
     ended = ran(wsseg, folder / "plain.yaml", tmp_path / "out", "--dry-run")
     assert ended.code == 0
-    assert ended.out == "threshold/seed-0  to do\nem/seed-0  to do\n"
+    assert ended.out.endswith("  threshold/seed-0  to do\n  em/seed-0         to do\n")
     assert not (tmp_path / "out").exists()
     done = ran(wsseg, folder / "plain.yaml", plain, "--dry-run")
-    assert done.out == "threshold/seed-0  done\nem/seed-0  done\n"
+    assert done.out == (
+        "2 jobs = 2 methods × 1 seed; 2 done, 0 to do\n"
+        "  threshold/seed-0  done\n  em/seed-0         done\n"
+    )
 
 
 def test_one_process_at_a_time_and_a_killed_one_is_no_loss(
@@ -208,11 +212,11 @@ def test_a_stage_finished_just_before_a_crash_is_shared_all_the_same(
     wsseg: "Wsseg", folder: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(*_: Path) -> None:
-        raise KeyboardInterrupt
+        raise SystemExit(9)
 
     with monkeypatch.context() as patch:
         patch.setattr(stage_training, "_copy", crash)
-        assert ran(wsseg, folder / "plain.yaml", tmp_path).code == 130
+        assert ran(wsseg, folder / "plain.yaml", tmp_path).code == 9
     finished(wsseg, folder / "plain.yaml", tmp_path)
     assert stages_trained(tmp_path) == stages_trained(plain)
     assert (tmp_path / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
@@ -235,12 +239,32 @@ def test_a_failing_job_is_recorded_and_the_others_go_on(
     reason = (tmp_path / "explodes/seed-0/failed.txt").read_text()
     assert reason.startswith("stage consolidation: the loss is no longer a number")
     assert "explodes/seed-0 failed: stage consolidation: the loss" in ended.err
+    assert len(reason.splitlines()) <= 3
     rows = read_rows(tmp_path / "rows.csv")
     expected = read_rows(plain / "rows.csv").query("method == 'em'").reset_index(drop=True)
     pd.testing.assert_frame_equal(rows, expected)
     assert (tmp_path / "report.html").exists()
     dry = ran(wsseg, suite, tmp_path, "--dry-run")
     assert "explodes/seed-0  failed: stage consolidation" in dry.out
+
+
+def test_who_shares_a_stage_that_fails_fails_with_it_and_is_told_where(
+    wsseg: "Wsseg", folder: Path, tmp_path: Path
+) -> None:
+    """The stage is tried once, not once for each of the jobs."""
+    suite = suite_of(
+        folder, METHODS + "set: {stages.infection.optimizer.lr: 1.0e+30}\nseeds: [0, 1]\n"
+    )
+    ended = ran(wsseg, suite, tmp_path)
+    assert ended.code == 1
+    assert ended.error == "4 of 4 jobs failed; the same command tries them again"
+    for seed in (0, 1):
+        for method in ("threshold", "em"):
+            reason = (tmp_path / method / f"seed-{seed}/failed.txt").read_text()
+            assert reason.startswith(
+                f"stage infection, trained in threshold/seed-{seed}: stage infection: the loss"
+            )
+    assert ended.err.count("the loss is no longer a number") == 2
 
 
 def test_a_failed_job_is_tried_again_and_forgotten_when_it_is_done(
@@ -255,7 +279,7 @@ def test_a_failed_job_is_tried_again_and_forgotten_when_it_is_done(
         patch.setattr(bench, "evaluate", broken)
         assert ran(wsseg, suite, tmp_path).code == 1
     reason = tmp_path / "threshold/seed-0/failed.txt"
-    assert reason.read_text() == "ValueError: a plugin's mistake\n"
+    assert reason.read_text().startswith("ValueError: a plugin's mistake (test_bench.py:")
     assert not (tmp_path / "rows.csv").exists()
     finished(wsseg, suite, tmp_path)
     assert not reason.exists()
@@ -270,9 +294,8 @@ def test_a_suite_without_test_cases_fails_before_it_trains(
     table.write_text("\n".join(lines))
     suite = suite_of(folder, f"recipes: [em.yaml]\nset: {{cohort.path: {table}}}\n")
     ended = ran(wsseg, suite, tmp_path)
-    assert ended.code == 1
-    assert "no case to test on" in ended.err
-    assert not (tmp_path / "em/seed-0/stages").exists()
+    ended.refused("em/seed-0", "no case to test on")
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_settings_do_not_go_into_a_folder_that_is_used(
@@ -347,3 +370,76 @@ def test_a_baseline_is_named_with_its_settings(wsseg: "Wsseg", folder: Path) -> 
 def test_a_list_of_recipes_is_named_by_last_parts(folder: Path) -> None:
     suite = load_suite(suite_of(folder, "recipes: [em.yaml, covid/phi2]\n"))
     assert suite.recipes == {"em": "em.yaml", "phi2": "covid/phi2"}
+
+
+INLINE = """\
+recipes:
+  em: em.yaml
+  soft:
+    extends: em.yaml
+    stages: {consolidation: {estep: {use: soft}, epochs: 5}}
+"""
+
+
+def test_a_recipe_may_be_written_in_place_on_top_of_another(folder: Path) -> None:
+    em, soft = plan(load_suite(suite_of(folder, INLINE)), folder)
+    described = [registry().describe(job.recipe)["stages"]["consolidation"] for job in (em, soft)]
+    assert [each["estep"]["use"] for each in described] == ["hard", "soft"]
+    assert [each["epochs"] for each in described] == [2, 5]
+    assert (
+        registry().describe(em.recipe)["stages"]["infection"]
+        == (registry().describe(soft.recipe)["stages"]["infection"])
+    )
+
+
+def test_a_mistake_in_a_recipe_written_in_place_is_told_by_its_line(
+    wsseg: "Wsseg", folder: Path, tmp_path: Path
+) -> None:
+    wrong = INLINE.replace("epochs: 5", "epoch: 5")
+    ended = ran(wsseg, suite_of(folder, wrong), tmp_path / "out")
+    ended.refused("own.yaml:5", "stages.consolidation.epoch: unknown key", "epochs")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mistake_in_any_cell_is_told_before_the_first_job(
+    wsseg: "Wsseg", folder: Path, tmp_path: Path
+) -> None:
+    text = METHODS + "matrix: {stages.consolidation.epochs: [2, -1]}\n"
+    ended = ran(wsseg, suite_of(folder, text), tmp_path / "out")
+    ended.refused("suite: stages.consolidation.epochs", "-1")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_key_that_no_recipe_has_is_refused_with_the_nearest(
+    wsseg: "Wsseg", folder: Path, tmp_path: Path
+) -> None:
+    for part in ("set: {stages.infection.epoch: 1}", "matrix: {stages.infection.epoch: [1]}"):
+        ended = ran(wsseg, suite_of(folder, f"{METHODS}{part}\n"), tmp_path / "out")
+        ended.refused("no recipe has the key", "'stages.infection.epochs'")
+
+
+def test_a_matrix_may_vary_what_set_has_put_in(folder: Path) -> None:
+    text = (
+        "recipes: [em.yaml]\n"
+        "set: {stages.consolidation.estep: {use: adapt, share: 0.1}}\n"
+        "matrix: {stages.consolidation.estep.share: [0.2, 0.3]}\n"
+    )
+    jobs = plan(load_suite(suite_of(folder, text)), folder)
+    assert [job.method for job in jobs] == ["em share=0.2", "em share=0.3"]
+
+
+def test_a_suites_metrics_replace_those_of_its_recipes(folder: Path) -> None:
+    text = METHODS + "metrics: {overlap: {use: dice}}\n"
+    for job in plan(load_suite(suite_of(folder, text)), folder):
+        assert list(job.recipe.metrics) == ["overlap"]
+    for job in plan(load_suite(suite_of(folder, METHODS)), folder):
+        assert "hd95" in job.recipe.metrics
+
+
+def test_a_suite_may_extend_another(folder: Path) -> None:
+    suite = load_suite(suite_of(folder, "extends: folds.yaml\nseeds: [0, 1, 2]\n"))
+    assert suite.folds == 2
+    assert suite.seeds == (0, 1, 2)
+    again = folder / "again.yaml"
+    again.write_text(suite_text(suite))
+    assert load_suite(again) == suite

@@ -256,6 +256,49 @@ def test_adapt_em_against_a_loop(seed: int, shares: tuple[float, float]) -> None
     assert {tuple(place) for place in y.nonzero().tolist()} == expected
 
 
+def naive_exclusive_adapt(
+    evidence: Evidence, share: float, most: float
+) -> set[tuple[int, int, int, int]]:
+    """Exclusive classes: in their order, each claims the pixels where it is furthest ahead."""
+    found = set()
+    classes = range(evidence.logits.shape[1])
+    for b in range(evidence.logits.shape[0]):
+        pixels = [(r, c) for i, r, c in places(evidence) if i == b]
+        a = {p: evidence.log_odds[(b, slice(None), *p)].tolist() for p in pixels}
+
+        def lead(p: tuple[int, int], k: int) -> float:
+            return a[p][k] - max(0, *(each for j, each in enumerate(a[p]) if j != k))  # noqa: B023
+
+        support = [[p for p in pixels if evidence.batch.support[(b, k, *p)]] for k in classes]
+        for k in classes:
+            least = math.ceil(share * len(support[k]))
+            free = sorted(support[k], key=lambda p: -lead(p, k))
+            for p in free[:least]:
+                a[p][k] = 1e30  # more than any log-odds
+        for k in classes:
+            least = math.ceil(share * len(support[k]))
+            limit = max(least, math.floor(most * len(support[k])))
+            won = [p for p in support[k] if [0, *a[p]].index(max(0, *a[p])) == k + 1]  # first named
+            found |= {(b, k, *p) for p in sorted(won, key=lambda p: -lead(p, k))[:limit]}
+    return found
+
+
+@given(st.integers(0, 2**31), st.sampled_from([(0.0, 1.0), (0.2, 1.0), (0.3, 0.5), (0.0, 0.25)]))
+@settings(max_examples=50, deadline=None)
+def test_adapt_em_of_exclusive_classes_against_a_loop(
+    seed: int, shares: tuple[float, float]
+) -> None:
+    dice = torch.Generator().manual_seed(seed)
+    region = torch.rand(2, 1, 3, 4, generator=dice) < 0.7
+    tags = torch.rand(2, 3, generator=dice) < 0.8
+    logits = 3 * torch.randn(2, 3, 3, 4, generator=dice)
+    phi = torch.rand(2, 3, 3, 4, generator=dice)
+    evidence = Evidence(Batch(torch.zeros(2, 1, 3, 4), region, tags), logits, phi, Exclusive())
+    y = AdaptEM(share=shares[0], most=shares[1])(evidence)
+    expected = naive_exclusive_adapt(evidence, *shares)
+    assert {tuple(place) for place in y.nonzero().tolist()} == expected
+
+
 def test_adapt_em_turns_on_the_pixels_least_behind() -> None:
     evidence = one_row([[-1.0, -3.0, -2.0, -9.0]], [[0.5] * 4])
     assert rows(AdaptEM(share=0.5)(evidence)) == [[1, 0, 1, 0]]

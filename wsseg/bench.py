@@ -1,27 +1,40 @@
-"""Runs a suite: each job once, shared stages once, rows as they come."""
+"""Runs a suite: shared stages once and in waves, then each job, and rows as they come."""
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
-
-import pandas as pd
+from typing import TypeVar
 
 from wsseg.data.split import Split, by_fold
-from wsseg.display import Display
+from wsseg.display import Display, Quiet
 from wsseg.errors import InputError, InterruptedWorkError, WorkError
 from wsseg.evaluate import evaluate
-from wsseg.files import write_json, write_text
+from wsseg.files import fingerprint, write_json, write_text
+from wsseg.lock import holds, locked, this_process
+from wsseg.manifest import manifest
+from wsseg.pace import remember
+from wsseg.plugins import registry
 from wsseg.predict import load_run
-from wsseg.recipe import recipe_text
-from wsseg.score import read_rows, write_rows
+from wsseg.score import write_rows
+from wsseg.sharing import Training
 from wsseg.stage_training import Workplace
 from wsseg.suite import Job
-from wsseg.training import split_of, train_stages
+from wsseg.suite_folder import (
+    REASON,
+    SHELF,
+    check_folder,
+    collect_rows,
+    is_done,
+    shared_trainings,
+)
+from wsseg.training import learn, split_of
+from wsseg.workers import ThisProcess, WorkerDiedError, Workers
 
-SHELF = "stages"  # below the suite's folder: trained once, used by many
-REASON = "failed.txt"  # in a job's folder: why it came to nothing
+T = TypeVar("T", Training, Job)
+
+AGAIN = "The same command goes on from there"
 
 
 @dataclass(frozen=True)
@@ -29,76 +42,187 @@ class Failed:
     """A job that came to nothing, and why."""
 
     job: Job
-    error: Exception
+    reason: str
 
 
-def run_suite(jobs: Sequence[Job], out: Path, display: Display) -> list[Failed]:
+@dataclass(frozen=True)
+class Ended:
+    """How a piece of work went."""
+
+    seconds: float
+    warnings: tuple[str, ...] = ()
+    reason: str | None = None  # why it came to nothing
+    interrupted: bool = False
+
+
+def run_suite(jobs: Sequence[Job], out: Path, workers: Workers, display: Display) -> list[Failed]:
     """Run the jobs that are not done; a failed one stops no other. Writes `rows.csv`.
 
     Why a job failed stands in `failed.txt` in its folder, until it is done.
 
     Raises:
-        InputError: A job's folder holds another recipe.
+        InputError: A job's folder holds another recipe, a cohort is wrong, or `out` is in use.
         WorkError: Somebody asked to stop.
     """
     for job in jobs:
-        _check_folder(job, out)
-    failed = []
-    for number, job in enumerate(jobs, 1):
-        display.note(f"[{number}/{len(jobs)}] {job.folder}")
+        check_folder(job, out)
+    todo = [job for job in jobs if not is_done(job, out)]
+    _check_cases(todo)
+    if len(todo) < len(jobs):
+        display.note(f"{len(jobs) - len(todo)} of {len(jobs)} jobs are done already")
+    with locked(out):
         try:
-            _run_job(job, out, display)
+            return _run(jobs, todo, out, workers, display)
+        except KeyboardInterrupt:
+            raise WorkError(f"{out}: interrupted. {AGAIN}") from None
+        finally:
+            collect_rows(jobs, out)
+
+
+def _run(
+    jobs: Sequence[Job], todo: Sequence[Job], out: Path, workers: Workers, display: Display
+) -> list[Failed]:
+    shared = shared_trainings(todo, out)
+    progress = _Progress(out, display, number=len(shared) + len(todo))
+    desk = Desk(
+        out.resolve(), this_process(), display if isinstance(workers, ThisProcess) else None
+    )
+    failed: dict[Path, Failed] = {}
+
+    def fail(job: Job, reason: str) -> None:
+        write_text(out / job.folder / REASON, f"{reason}\n")
+        failed[job.folder] = Failed(job, reason)
+
+    for depth in sorted({training.depth for training in shared}):
+        wave = [t for t in shared if t.depth == depth and t.jobs[0].folder not in failed]
+        for training, ended in progress.through(workers, desk.train, wave):
+            for job in training.jobs if ended.reason is not None else ():
+                fail(job, f"stage {training.stage}, trained in {training.folder}: {ended.reason}")
+    for job, ended in progress.through(
+        workers, desk.run, [job for job in todo if job.folder not in failed]
+    ):
+        if ended.reason is not None:
+            fail(job, ended.reason)
+        else:
+            (out / job.folder / REASON).unlink(missing_ok=True)
+            collect_rows(jobs, out)
+    return [failed[job.folder] for job in todo if job.folder in failed]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a worker works on a suite, and for which process."""
+
+    out: Path
+    holder: tuple[str, int]  # of the folder's lock; without it nobody waits for what is done here
+    display: Display | None  # None: another process shows how things go
+
+    def train(self, training: Training) -> Ended:
+        """Train a shared stage in the folder of the first job that needs it."""
+
+        def work(display: Display) -> None:
+            job = training.jobs[0]
+            display.note(f"{training.folder}: {training.stage}, for {len(training.jobs)} jobs")
+            learn(job.recipe, split_of_job(job), self._place(job, display), training.needed)
+            remember(job, self.out / job.folder)
+
+        return self._done(work)
+
+    def run(self, job: Job) -> Ended:
+        """Train what is not trained yet of a job, and score it."""
+
+        def work(display: Display) -> None:
+            display.note(f"{job.folder}")
+            run_job(job, self._place(job, display))
+            remember(job, self.out / job.folder)
+
+        return self._done(work)
+
+    def _place(self, job: Job, display: Display) -> Workplace:
+        return Workplace(
+            self.out / job.folder,
+            display,
+            shelf=self.out / SHELF,
+            loaders=int(self.display is not None),  # a worker has its cores, and begins no process
+            wanted=lambda: holds(self.out, self.holder),
+        )
+
+    def _done(self, work: Callable[[Display], None]) -> Ended:
+        """Do it; whatever a method raises, the others go on."""
+        display, started = self.display or Quiet(), perf_counter()
+        reason, interrupted = None, False
+        try:
+            work(display)
         except InterruptedWorkError as stop:
-            raise WorkError(f"{job.folder}: {stop}. The same command goes on from there") from None
-        except Exception as error:  # noqa: BLE001 - whatever a method raises, the others go on
-            display.warn(f"{job.folder} failed: {_reason(error)}")
-            write_text(out / job.folder / REASON, f"{_reason(error)}\n")
-            failed.append(Failed(job, error))
-        collect_rows(jobs, out)
-    return failed
+            reason, interrupted = str(stop), True
+        except Exception as error:  # noqa: BLE001 - see above
+            reason = _reason(error)
+        warnings = tuple(display.warnings) if isinstance(display, Quiet) else ()
+        return Ended(perf_counter() - started, warnings, reason, interrupted)
 
 
-def state(job: Job, out: Path) -> str:
-    """Say how far a job has come: "done", "to do", or why it failed."""
-    if (out / job.folder / "scores.csv").exists():
-        return "done"
-    reason = out / job.folder / REASON
-    return f"failed: {reason.read_text(encoding='utf-8').strip()}" if reason.exists() else "to do"
+class _Progress:
+    """Counts and shows what ended, of all that a suite has to do."""
+
+    def __init__(self, out: Path, display: Display, number: int) -> None:
+        self._out, self._display, self._number, self._ended = out, display, number, 0
+
+    def through(
+        self, workers: Workers, work: Callable[[T], Ended], things: Sequence[T]
+    ) -> Iterator[tuple[T, Ended]]:
+        """Do `work` with each of `things`, show how it ended, and yield that.
+
+        Raises:
+            WorkError: Somebody asked to stop.
+        """
+        for thing, came in workers.each(work, things):
+            self._ended += 1
+            ended = Ended(0, reason=str(came)) if isinstance(came, WorkerDiedError) else came
+            if ended.interrupted:
+                raise WorkError(f"{thing.folder}: {ended.reason}. {AGAIN}")
+            self._show(thing, ended)
+            yield thing, ended
+
+    def _show(self, thing: Training | Job, ended: Ended) -> None:
+        for warning in ended.warnings:
+            self._display.warn(f"{thing.folder}: {warning}")
+        about = f"{thing.folder}"
+        if isinstance(thing, Training):
+            about += f": {thing.stage}, for {len(thing.jobs)} jobs"
+        line = f"[{self._ended}/{self._number}] {about}"
+        if ended.reason is None:
+            self._display.note(f"{line}  ({ended.seconds:.0f} s)")
+        else:
+            self._display.warn(f"{line} failed: {ended.reason}")
 
 
-def collect_rows(jobs: Sequence[Job], out: Path) -> pd.DataFrame:
-    """Join the rows of the jobs that are done into `rows.csv`, and return them."""
-    rows = [row for job in jobs for row in _rows_of(job, out)]
-    if not rows:
-        return pd.DataFrame()
-    write_rows(out / "rows.csv", rows)
-    return read_rows(out / "rows.csv")
-
-
-def _run_job(job: Job, out: Path, display: Display) -> None:
-    folder = out / job.folder
-    if (folder / "scores.csv").exists():
-        display.note("  done already")
-        return
+def run_job(job: Job, place: Workplace) -> None:
+    """Train and score one run."""
     started = perf_counter()
-    split = split_of_job(job)
-    if not split.test:
-        raise InputError("the cohort has no case to test on; write `folds`, or split: test")
-    train_stages(job.recipe, split, Workplace(folder, display, shelf=out / SHELF), resume=True)
+    split, folder = split_of_job(job), place.out
+    learnt = learn(job.recipe, split, place, job.recipe.stages)
+    write_json(folder / "manifest.json", manifest(job.recipe, split, learnt))
     trained = perf_counter()
     scoring = evaluate(load_run(folder), split.test)
-    rows = list(display.each("scoring", scoring, len(split.test)))
+    rows = list(place.display.each("scoring", scoring, len(split.test)))
     write_json(
         folder / "times.json",
         {"train_s": trained - started, "test_s": perf_counter() - trained, "cases": len(rows)},
     )
-    (folder / REASON).unlink(missing_ok=True)
     write_rows(folder / "scores.csv", rows)  # last: its presence means done
 
 
-def _reason(error: Exception) -> str:
-    expected = isinstance(error, InputError | WorkError | OSError)
-    return str(error) if expected else f"{type(error).__name__}: {error}"
+def _check_cases(jobs: Sequence[Job]) -> None:
+    """Read every cohort's table once, and split it, before anything is trained."""
+    seen: set[str] = set()
+    for job in jobs:
+        described = registry().describe(job.recipe)
+        cohorts = fingerprint([described["cohort"], described["test"], job.fold])
+        if cohorts not in seen and not split_of_job(job).test:
+            raise InputError(
+                f"{job.folder}: the cohort has no case to test on; write `folds`, or split: test"
+            )
+        seen.add(cohorts)
 
 
 def split_of_job(job: Job) -> Split:
@@ -108,21 +232,9 @@ def split_of_job(job: Job) -> Split:
     return by_fold(job.recipe.cohort.cases(), job.fold, job.folds)
 
 
-def _rows_of(job: Job, out: Path) -> list[dict[str, Any]]:
-    path = out / job.folder / "scores.csv"
-    if not path.exists():
-        return []
-    fold = "" if job.fold is None else str(job.fold)
-    names = {"method": job.method, "seed": job.recipe.seed, "fold": fold}
-    return [
-        {str(k): v for k, v in row.items()} | names for row in read_rows(path).to_dict("records")
-    ]
-
-
-def _check_folder(job: Job, out: Path) -> None:
-    path = out / job.folder / "recipe.yaml"
-    if path.exists() and path.read_text(encoding="utf-8") != recipe_text(job.recipe):
-        raise InputError(
-            f"{path.parent}: was run with other settings than the suite has now; choose another "
-            "--out, or delete that folder"
-        )
+def _reason(error: Exception) -> str:
+    """Say in a line or two what went wrong; for a bug, also where."""
+    if isinstance(error, InputError | WorkError | OSError):
+        return str(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"

@@ -5,11 +5,17 @@ from wsseg.data.cohort import Cohort, Table
 from wsseg.data.regions import Everything, FileRegion, Foreground, Nonzero, Region
 from wsseg.esteps import AdaptEM, HardEM, Scheduled, SoftEM
 from wsseg.hookspecs import hookimpl
-from wsseg.interfaces import Backbone, EStep, PixelLoss, TagLoss
+from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.losses import BatchDice, SmoothDice
 from wsseg.metrics import Dice, Metric, Rates, Score, Share, SurfaceDistance, VolumeError
+from wsseg.per_class import PerClass
 from wsseg.smp_backbone import Smp
 from wsseg.tag_losses import LogSumExp, MeanLogits, NoisyOr
+
+
+@hookimpl
+def wsseg_priors() -> dict[str, type[Prior]]:
+    return {"per-class": PerClass}
 
 
 @hookimpl

@@ -83,6 +83,18 @@ class Display:
         self.note(text + f"  {record['slices_per_s']:.0f} slices/s")
 
 
+class Quiet(Display):
+    """Shows nothing, and keeps what should not be missed for somebody who does."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(quiet=True))
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Keep a line."""
+        self.warnings.append(text)
+
+
 class Advance:
     """Moves a bar."""
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -25,9 +25,9 @@ from wsseg.recipe import Recipe
 from wsseg.resume import load_state, save_state
 from wsseg.scans import Regions, describe_scans, scans_to_learn
 from wsseg.stages import EmStage, Learning, PriorStage
+from wsseg.target_planes import keep_planes, moments
 
 LOG = "log.jsonl"
-WORKERS = 1  # loader processes: moving a slice is little work against training on it
 FIT_BATCH = 16
 
 
@@ -39,6 +39,8 @@ class Workplace:
     display: Display
     save_every: int | None = None  # steps; the state is saved at the end of each epoch anyhow
     shelf: Path | None = None  # finished stages that several runs share, by fingerprint
+    loaders: int = 1  # processes: moving a slice is little work against training on it
+    wanted: Callable[[], bool] = lambda: True  # asked each step: whether to go on
 
 
 def train_stage(
@@ -58,7 +60,7 @@ def train_stage(
     scans = scans_to_learn(name, stage, cases, regions)
     if stage.backbone is None:
         stage = stage.model_copy(update={"backbone": _started(stage, regions).backbone})
-    key = _fingerprint(stage, recipe, scans, regions)
+    key = _fingerprint(name, stage, recipe, scans, regions)
     folder = place.out / "stages" / name
     about = describe_scans(stage, scans, len(cases))
     if fingerprint_of(folder) == key:
@@ -141,15 +143,21 @@ def _new_fit(
 
 def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str) -> None:
     """Run a fit to its end: show it, log it, save its state, and stop when asked to."""
+    if fit.progress.step == 0:
+        keep_planes(folder, 0, fit.planes())
     with heard() as interrupt, place.display.bar(name, fit.steps, fit.progress.step) as advance:
-        for event in fit.run(WORKERS):
+        for event in fit.run(place.loaders):
             if isinstance(event, EpochDone):
                 _log_epoch(event, name, place)
+                if event.record["epoch"] in moments(event.record["epochs"]):
+                    keep_planes(folder, event.record["epoch"], fit.planes())
                 save_state(folder, *fit.state(), key)
                 continue
             advance(1, _words(event, fit.progress.history))
             if place.save_every and event.step % place.save_every == 0:
                 save_state(folder, *fit.state(), key)
+            if not place.wanted():
+                raise InterruptedWorkError(f"nobody waits for stage {name} any more")
             if interrupt.asked:
                 save_state(folder, *fit.state(), key)
                 raise InterruptedWorkError(
@@ -193,10 +201,13 @@ def _started(stage: Learning, regions: Regions) -> Learning:
     return earlier
 
 
-def _fingerprint(stage: Learning, recipe: Recipe, scans: Sequence[Scan], regions: Regions) -> str:
+def _fingerprint(
+    name: str, stage: Learning, recipe: Recipe, scans: Sequence[Scan], regions: Regions
+) -> str:
     """Digest all that determines the stage's result: no device, no path outside the cache.
 
-    Maps are kept under names that say what made them, so that their names stand for the data.
+    Maps are kept under names that say what made them, so that their names stand for the data. The
+    stage's name is a part of its seed. `sharing.stage_keys` tells without any data what will agree.
     """
     data = [
         [
@@ -214,6 +225,7 @@ def _fingerprint(stage: Learning, recipe: Recipe, scans: Sequence[Scan], regions
     precision = regions.fabric._precision.precision  # noqa: SLF001 - has no public name
     return fingerprint(
         [
+            name,
             described,
             registry().describe(recipe.input),
             recipe.seed,

@@ -4,7 +4,15 @@ from abc import abstractmethod
 from math import cos, pi
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    model_validator,
+)
 from torch import Tensor
 
 from wsseg.component import Component, KeyProblemError
@@ -12,6 +20,7 @@ from wsseg.data.augment import Augment
 from wsseg.evidence import Batch, Logits, Mask
 from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.labels import Exclusive, Independent, Labels
+from wsseg.per_class import PerClass
 
 LABELS: dict[str, Labels] = {"independent": Independent(), "exclusive": Exclusive()}
 
@@ -113,11 +122,22 @@ class MasksStage(PixelStage):
     learn: Literal["masks"]
 
 
+def _one_a_class(prior: Prior, known: ValidationInfo) -> Prior:
+    if isinstance(prior, PerClass) and "classes" in known.data:
+        problem = prior.mismatch(len(known.data["classes"]))
+        if problem is not None:
+            raise KeyProblemError(("priors",), problem)
+    return prior
+
+
+StagePrior = Annotated[Prior, AfterValidator(_one_a_class)]
+
+
 class EmStage(PixelStage):
     """Weakly supervised: only a case's, or a slice's, tag is known."""
 
     learn: Literal["em"]
-    prior: Prior
+    prior: StagePrior
     estep: EStep
 
 
@@ -149,7 +169,7 @@ class PriorStage(Stage):
     """
 
     learn: Literal["nothing"]
-    prior: Prior
+    prior: StagePrior
 
 
 AnyStage = Annotated[MasksStage | EmStage | TagsStage | PriorStage, Field(discriminator="learn")]

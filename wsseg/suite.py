@@ -10,35 +10,34 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
+from wsseg.comparison import ChosenFrom, Compare, Published
 from wsseg.component import Component, KeyProblemError
 from wsseg.errors import InputError, known_words, nearest
+from wsseg.explain import explain
+from wsseg.metrics import Metric
 from wsseg.plugins import registry
-from wsseg.recipe import Recipe, check_recipe, explain, recipe_settings
+from wsseg.recipe import Recipe, check_recipe, inline_settings, recipe_settings
 from wsseg.settings import Settings, assignment, read_settings
 
 NAME = re.compile(r"\w[\w.-]*")  # of a method: a folder, and a word in tables
 
 
-class Compare(Component):
-    """Which methods are compared: each with the baseline, by a column of the rows."""
-
-    baseline: str
-    metric: str = "dice"
-
-
 class Suite(Component):
     """What a suite's file says.
 
-    `set` holds for all recipes, `matrix` is gone through in every combination; both count where a
-    recipe has the key.
+    A recipe is named, or written in place, on top of what it `extends`. `set` holds for all
+    recipes, `matrix` is gone through in every combination; both count where a recipe has the key.
     """
 
-    recipes: Annotated[dict[str, str], Field(min_length=1)]  # method: recipe
+    recipes: Annotated[dict[str, str | Settings], Field(min_length=1)]  # method: recipe
     set: dict[str, Any] = Field(default_factory=dict)
     matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
     folds: Annotated[int, Field(ge=2)] | None = None  # by patient; null: the cohort's own split
+    metrics: Annotated[dict[str, Metric], Field(min_length=1)] | None = None  # null: the recipes'
     compare: Compare | None = None
+    settings_from: dict[str, ChosenFrom] = Field(default_factory=dict)  # recipe: what chose them
+    published: Published | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -46,9 +45,13 @@ class Suite(Component):
         """Name the recipes of a list by their last part."""
         if not (isinstance(values, Mapping) and isinstance(values.get("recipes"), list)):
             return values
+        if inline := [each for each in values["recipes"] if not isinstance(each, str)]:
+            raise KeyProblemError(
+                ("recipes",), f"{inline[0]!r} has no name; write {{name: {{extends: recipe, ...}}}}"
+            )
         named: dict[str, Any] = {}
         for each in values["recipes"]:
-            name = Path(str(each)).name.removesuffix(".yaml").removesuffix(".yml")
+            name = Path(each).name.removesuffix(".yaml").removesuffix(".yml")
             if name in named:
                 raise KeyProblemError(
                     ("recipes",),
@@ -92,16 +95,28 @@ def run_folder(method: str, seed: int, fold: int | None) -> Path:
 
 
 def load_suite(path: Path) -> Suite:
-    """Read a suite's file.
+    """Read a suite's file, and below it the one that it extends.
 
     Raises:
         InputError: By file, line and key, what is wrong.
     """
-    settings = read_settings(path)
+    settings = inline_settings(read_settings(path), path)
+    values = dict(settings.values)
+    if isinstance(recipes := values.get("recipes"), dict):
+        values["recipes"] = {
+            name: settings.part(("recipes", name)) if isinstance(each, dict) else each
+            for name, each in recipes.items()
+        }
     try:
-        return Suite.model_validate(settings.values, context=registry())
+        return Suite.model_validate(values, context=registry())
     except ValidationError as error:
         raise InputError(explain(error, settings)) from None
+
+
+def suite_text(suite: Suite) -> str:
+    """Return a suite as YAML, with all that its file extends."""
+    recipes = {k: v.values if isinstance(v, Settings) else v for k, v in suite.recipes.items()}
+    return yaml.safe_dump(registry().describe(suite) | {"recipes": recipes}, sort_keys=False)
 
 
 def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
@@ -114,42 +129,62 @@ def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
     keys: set[str] = set()
     jobs: list[Job] = []
     for name, source in suite.recipes.items():
-        settings = recipe_settings(source, beside=beside)
-        own = set(_keys(registry().describe(check_recipe(settings))))
-        keys |= own
-        fixed = {k: v for k, v in suite.set.items() if k in own}
-        varied = {k: v for k, v in suite.matrix.items() if k in own}
+        settings = (
+            inline_settings(source, beside / name)
+            if isinstance(source, Settings)
+            else recipe_settings(source, beside=beside)
+        )
+        own = _keys_of(settings)
+        settings = _with(settings, {k: v for k, v in suite.set.items() if k in own})
+        if suite.metrics is not None:
+            metrics = {word: registry().describe(each) for word, each in suite.metrics.items()}
+            settings = Settings({**settings.values, "metrics": metrics}, settings.places)
+        new = _keys_of(settings)
+        keys |= own | new
+        varied = {k: v for k, v in suite.matrix.items() if k in new}
         for chosen in product(*varied.values()):
             cell = dict(zip(varied, chosen, strict=True))
             method = name + "".join(f" {_short(k, varied)}={_word(v)}" for k, v in cell.items())
-            jobs += _jobs(method, settings, fixed | cell, suite)
+            jobs += _jobs(method, _with(settings, cell), suite)
     for key in (*suite.set, *suite.matrix):
         if key not in keys:
             raise InputError(f"suite: no recipe has the key {key!r}{nearest(key, keys)}")
-    _check_names(jobs, suite.compare)
+    _check_names(jobs, suite)
     return jobs
 
 
-def _check_names(jobs: Sequence[Job], compare: Compare | None) -> None:
+def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
     folders = [job.folder for job in jobs]
     if twice := next((each for each in folders if folders.count(each) > 1), None):
         raise InputError(f"suite: two runs would lie in {twice}; each needs its own name and seed")
-    methods = {job.method for job in jobs}
-    if compare is not None and compare.baseline not in methods:
-        words = known_words(compare.baseline, methods)
-        raise InputError(f"suite: compare.baseline: no method is {compare.baseline!r}; {words}")
+    methods, compare = {job.method for job in jobs}, suite.compare
+    named = [("compare.baseline", compare.baseline, methods)] if compare else []
+    if compare and compare.ceiling is not None:
+        named.append(("compare.ceiling", compare.ceiling, methods))
+    named += [("settings_from", name, set(suite.recipes)) for name in suite.settings_from]
+    if suite.published is not None:
+        named += [("published.methods", name, methods) for name in suite.published.methods]
+    for key, name, known in named:
+        if name not in known:
+            words = known_words(name, known)
+            raise InputError(f"suite: {key}: no method is {name!r}; {words}")
 
 
-def _jobs(
-    method: str, settings: Settings, values: Mapping[str, Any], suite: Suite
-) -> Iterator[Job]:
+def _jobs(method: str, settings: Settings, suite: Suite) -> Iterator[Job]:
     for seed in suite.seeds:
-        changed = settings
-        for key, value in {**values, "seed": seed}.items():
-            changed = changed.merged(assignment(key.split("."), value, f"suite: {key}"))
-        recipe = check_recipe(changed)
+        recipe = check_recipe(_with(settings, {"seed": seed}))
         for fold in range(suite.folds) if suite.folds else [None]:
             yield Job(method, recipe, fold, suite.folds)
+
+
+def _with(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    for key, value in values.items():
+        settings = settings.merged(assignment(key.split("."), value, f"suite: {key}"))
+    return settings
+
+
+def _keys_of(settings: Settings) -> set[str]:
+    return set(_keys(registry().describe(check_recipe(settings))))
 
 
 def _keys(values: Mapping[str, Any], above: str = "") -> Iterator[str]:

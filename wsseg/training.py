@@ -1,6 +1,6 @@
 """Trains a recipe's stages, one after the other, into a folder that can be used anywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,19 +44,36 @@ def train_stages(recipe: Recipe, split: Split, place: Workplace, *, resume: bool
     """
     with locked(place.out):
         _check_new(recipe, place.out, resume=resume)
-        cases = prepare_all(split.train, recipe, place.display)
-        check_labels(recipe.stages, cases)
-        write_text(place.out / "recipe.yaml", recipe_text(recipe))
-        done: dict[str, Trained] = {}
-        learnt: dict[str, Sequence[str]] = {}
-        for name, stage in recipe.stages.items():
-            regions = Regions(recipe.regions, done, recipe.input, open_fabric(recipe.precision))
-            if isinstance(stage, PriorStage):
-                learnt[name] = fit_stage(name, stage, recipe, cases, regions, place)
-            else:
-                learnt[name] = train_stage(name, stage, recipe, cases, regions, place)
-            done[name] = load_stage(place.out / "stages" / name)
+        learnt = learn(recipe, split, place, recipe.stages)
         write_json(place.out / "manifest.json", manifest(recipe, split, learnt))
+
+
+def learn(
+    recipe: Recipe, split: Split, place: Workplace, names: Collection[str]
+) -> dict[str, Sequence[str]]:
+    """Train the named stages, and say which cases each learnt from; what they need is among them.
+
+    The folder is for the caller to lock.
+
+    Raises:
+        InputError: The recipe does not fit its cases.
+        WorkError: Training failed or was interrupted.
+    """
+    cases = prepare_all(split.train, recipe, place.display)
+    check_labels(recipe.stages, cases)
+    write_text(place.out / "recipe.yaml", recipe_text(recipe))
+    done: dict[str, Trained] = {}
+    learnt: dict[str, Sequence[str]] = {}
+    for name, stage in recipe.stages.items():
+        if name not in names:
+            continue
+        regions = Regions(recipe.regions, done, recipe.input, open_fabric(recipe.precision))
+        if isinstance(stage, PriorStage):
+            learnt[name] = fit_stage(name, stage, recipe, cases, regions, place)
+        else:
+            learnt[name] = train_stage(name, stage, recipe, cases, regions, place)
+        done[name] = load_stage(place.out / "stages" / name)
+    return learnt
 
 
 def split_of(recipe: Recipe) -> Split:

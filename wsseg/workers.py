@@ -1,11 +1,13 @@
 """Who does the work: this process, several of this machine, or the workers of a Dask cluster."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, final
 
 import joblib
@@ -118,7 +120,7 @@ class Cluster(Workers):
         """See `Workers.each`. The scheduler gives what a dead worker had to another, thrice."""
         from distributed import KilledWorker, as_completed
 
-        do = partial(_with_threads, work, self.threads)
+        do = partial(_there, Path.cwd(), work, self.threads)
         futures = {self.client.submit(do, thing, pure=False): thing for thing in things}
         try:
             for future in as_completed(futures):
@@ -133,6 +135,15 @@ class Cluster(Workers):
                     ) from None
         finally:
             self.client.cancel(list(futures))
+
+
+def threads_each(jobs: int) -> int:
+    """Return how many threads of torch each of `jobs` on this machine has if nobody says."""
+    if jobs == 1 or "OMP_NUM_THREADS" in os.environ:  # joblib too leaves that as it is
+        import torch
+
+        return torch.get_num_threads()
+    return max(1, joblib.cpu_count() // jobs)
 
 
 @contextmanager
@@ -175,6 +186,12 @@ def _connected(scheduler: str) -> Iterator[Any]:
         raise InputError(f"--scheduler {scheduler}: no Dask scheduler answers ({reason})") from None
     with client:
         yield client
+
+
+def _there(folder: Path, work: Callable[[T], R], threads: int | None, thing: T) -> R:
+    """Work in the folder that relative paths are relative to; the file system is shared."""
+    os.chdir(folder)
+    return _with_threads(work, threads, thing)
 
 
 def _with_threads(work: Callable[[T], R], threads: int | None, thing: T) -> R:

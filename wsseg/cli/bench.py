@@ -1,9 +1,15 @@
 """wsseg bench run, report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wsseg.comparison import Compare
+    from wsseg.suite import Job
 
 SUITE = "suite.yaml"  # in a suite's folder: what was run
 
@@ -14,34 +20,48 @@ app = typer.Typer(help="Run benchmark suites.", no_args_is_help=True, rich_marku
 def run(
     suite: Annotated[Path, typer.Argument(help="A suite's YAML file.")],
     out: Annotated[Path, typer.Option(help="The suite's folder; what is done there is kept.")],
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="How many at a time; 1 by default.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of each job; by default they share the cores.")
+    ] = None,
+    backend: Annotated[
+        Literal["loky", "dask"], typer.Option(help="Processes here, or a Dask cluster's workers.")
+    ] = "loky",
+    scheduler: Annotated[
+        str | None, typer.Option(help="A Dask scheduler's address, for --backend dask.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be done.")
     ] = False,
 ) -> None:
     """Train and score every method, seed and fold of a suite.
 
+    The same command again does what is left of it, and what failed.
+
     Example: wsseg bench run benchmarks/phantom/suite.yaml --out runs/demo
     """
-    from wsseg.bench import run_suite, state
+    from wsseg.bench import run_suite
     from wsseg.display import Display
     from wsseg.errors import WorkError
     from wsseg.files import write_text
-    from wsseg.lock import locked
-    from wsseg.suite import load_suite, plan
+    from wsseg.suite import load_suite, plan, suite_text
+    from wsseg.workers import open_workers
 
-    jobs = plan(load_suite(suite), suite.parent)
+    loaded = load_suite(suite)
+    planned = plan(loaded, suite.parent)
     if dry_run:
-        for job in jobs:
-            typer.echo(f"{job.folder}  {state(job, out)}")
+        _tell(planned, out, jobs, threads, backend)
         return
-    with locked(out):
-        failed = run_suite(jobs, out, Display())
-        if len(failed) < len(jobs):
-            write_text(out / SUITE, suite.read_text(encoding="utf-8"))
-            _show(out)
+    with open_workers(backend, jobs, scheduler, threads) as workers:
+        failed = run_suite(planned, out, workers, Display())
+    if len(failed) < len(planned):
+        write_text(out / SUITE, suite_text(loaded))
+        _show(out)
     if failed:
         raise WorkError(
-            f"{len(failed)} of {len(jobs)} jobs failed; the same command tries them again"
+            f"{len(failed)} of {len(planned)} jobs failed; the same command tries them again"
         )
 
 
@@ -56,25 +76,55 @@ def report(
     _show(out)
 
 
+def _tell(
+    planned: "Sequence[Job]", out: Path, jobs: int | None, threads: int | None, backend: str
+) -> None:
+    from wsseg.dry_run import Clock, plan_lines
+    from wsseg.pace import machine, paces
+    from wsseg.workers import threads_each
+
+    known = paces(machine(threads or threads_each(jobs or 1))) if backend == "loky" else {}
+    for line in plan_lines(planned, out, Clock(jobs or 1, known)):
+        typer.echo(line)
+
+
 def _show(out: Path) -> None:
-    """Print the table and write the report of what is done."""
+    """Print the tables and write the report of what is done."""
+    from wsseg.comparison import MARK, MARKED, label, labelled
     from wsseg.display import open_console
     from wsseg.evaluate import held_out
-    from wsseg.pages import Shown, report_suite
+    from wsseg.pages import Held, Shown, report_suite
     from wsseg.predict import load_run
-    from wsseg.report.terminal import terminal_table
+    from wsseg.report.terminal import covered_table, terminal_table
     from wsseg.score import read_rows
-    from wsseg.stats import summary
+    from wsseg.stats import covered, summary
     from wsseg.suite import load_suite, run_folder
 
     rows = read_rows(out / "rows.csv")
     done = rows[["method", "seed", "fold"]].drop_duplicates().itertuples(index=False)
     folders = [(m, out / run_folder(m, s, int(f) if f else None)) for m, s, f in done]
     runs = [Shown(method, folder, held_out(load_run(folder))) for method, folder in folders]
-    compared = load_suite(out / SUITE).compare
-    if compared is not None and compared.baseline not in {shown.method for shown in runs}:
-        typer.echo(f"not compared: {compared.baseline} is not done", err=True)
-        compared = None
-    page = report_suite(out, out.resolve().name, rows, runs, compared)
-    open_console().print(terminal_table(summary(rows)))
+    suite = load_suite(out / SUITE)
+    compared = _done(suite.compare, {shown.method for shown in runs})
+    held = Held(compared, suite.settings_from, suite.published)
+    page = report_suite(out, out.resolve().name, rows, runs, held)
+    console, named = open_console(), labelled(rows, suite.settings_from)
+    console.print(terminal_table(summary(named)))
+    if compared is not None and compared.ceiling is not None:
+        ends = (label(each, suite.settings_from) for each in (compared.baseline, compared.ceiling))
+        if len(way := covered(named, *ends)):
+            console.print(covered_table(way))
+    if named["method"].str.endswith(MARK).any():
+        typer.echo(MARKED)
     typer.echo(f"rows: {out / 'rows.csv'}\nreport: {page}")
+
+
+def _done(compare: "Compare | None", done: set[str]) -> "Compare | None":
+    """Return what can be compared, and say what cannot."""
+    if compare is not None and compare.baseline not in done:
+        typer.echo(f"not compared: {compare.baseline} is not done", err=True)
+        return None
+    if compare is not None and compare.ceiling not in (None, *done):
+        typer.echo(f"no share of the way: {compare.ceiling} is not done", err=True)
+        return compare.model_copy(update={"ceiling": None})
+    return compare

@@ -38,6 +38,7 @@ def slices(folder: Path) -> MedSeg100:
 def test_a_tag_is_the_presence_of_a_class_in_the_slice(tmp_path: Path) -> None:
     tags = [case.tags for case in slices(tmp_path).cases()]
     assert [tag["infection"] for tag in tags] == [False, True, True, False]
+    assert [tag["ground-glass"] for tag in tags] == [False, True, False, False]
     assert [tag["consolidation"] for tag in tags] == [False, False, True, False]
 
 
@@ -90,7 +91,7 @@ def test_nine_scans_with_three_masks_each(tmp_path: Path) -> None:
     assert len({case.patient for case in cases}) == 9
     grid = read_case(cases[0]).grid
     counts = {name: int(read_case_mask(cases[0], name, grid).sum()) for name in cases[0].masks}
-    assert counts == {"infection": 2, "consolidation": 1, "lung": 3}
+    assert counts == {"infection": 2, "ground-glass": 1, "consolidation": 1, "lung": 3}
 
 
 @needs_sample

@@ -35,9 +35,18 @@ def test_each_split_has_cases_with_and_without_consolidation(cases: list[Case]) 
 
 def test_tags_say_what_the_masks_show(cases: list[Case]) -> None:
     for case in cases:
-        for name in ("infection", "consolidation"):
+        for name in ("infection", "consolidation", "ground-glass"):
             mask = read_case_mask(case, name, read_case_grid(case))
             assert case.tags[name] == mask.any(), (case.name, name)
+
+
+def test_infection_is_ground_glass_or_consolidation(cases: list[Case]) -> None:
+    names = ("infection", "consolidation", "ground-glass")
+    infection, dense, glass = (
+        read_case_mask(cases[0], name, read_case_grid(cases[0])) for name in names
+    )
+    assert np.array_equal(infection, dense | glass)
+    assert not (dense & glass).any()
 
 
 def test_files_hold_what_was_drawn_in_either_orientation(cases: list[Case]) -> None:

@@ -66,6 +66,13 @@ def test_from_the_midpoint_up_hu_sigmoid_is_certain_and_below_it_leans_to_the_cl
     assert below == sorted(below)
 
 
+def test_a_width_below_0_mirrors_hu_sigmoid_at_its_midpoint() -> None:
+    rising = HuSigmoid(midpoint_hu=-200, width_hu=220)
+    falling = HuSigmoid(midpoint_hu=-200, width_hu=-220)
+    assert phi_of(falling, -900, -200, 50) == pytest.approx(phi_of(rising, 500, -200, -450))
+    check_prior(falling)
+
+
 def test_constant_is_equation_12() -> None:
     assert phi_of(Constant(probability=0.7), -900, 0, 50) == pytest.approx([0.7] * 3)
     assert phi_of(Constant(), -900) == [1]  # the paper's best b1
@@ -104,7 +111,7 @@ def test_priors_are_made_by_the_names_of_recipes() -> None:
 
 
 def test_constants_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ValidationError, match="greater than 0"):
+    with pytest.raises(ValidationError, match="must not be 0"):
         HuSigmoid(width_hu=0)
     with pytest.raises(ValidationError, match="less than or equal to 1"):
         Constant(probability=1.5)

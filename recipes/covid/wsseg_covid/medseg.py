@@ -17,7 +17,7 @@ from wsseg.data.volume import read_grid, read_volume
 from wsseg.errors import InputError
 
 LABELS = (0, 1, 2, 3)  # background, ground-glass, consolidation, pleural effusion
-MASK_VALUES = {"infection": (1, 2), "consolidation": (2,)}
+MASK_VALUES = {"infection": (1, 2), "ground-glass": (1,), "consolidation": (2,)}
 MASK_LABELS = dict.fromkeys(MASK_VALUES, LABELS)
 AXES = "LPS"  # of the stacked arrays: column, row, slice of an upright picture
 FILES = "https://ndownloader.figshare.com/files"

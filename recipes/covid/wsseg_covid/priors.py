@@ -7,7 +7,7 @@ no prediction leaves. Every class gets the same phi.
 from typing import Annotated, Self, final
 
 import torch
-from pydantic import Field, FiniteFloat, PositiveFloat
+from pydantic import AfterValidator, Field, FiniteFloat
 from torch import Tensor
 
 from wsseg.evidence import Batch, Probability
@@ -17,6 +17,12 @@ AIR_HU = -1024.0  # normalised as x = (HU + 1024) / 110: Wu 2020, section III-A
 HU_PER_UNIT = 110.0
 
 
+def _not_0(width_hu: float) -> float:
+    if width_hu == 0:
+        raise ValueError("must not be 0; a step is the prior 'threshold'")
+    return width_hu
+
+
 @final
 class HuSigmoid(Prior):
     """phi = min(1, sigmoid((x - midpoint_hu) / width_hu) + bias), x in HU (Wu 2020, eq. 13).
@@ -24,10 +30,12 @@ class HuSigmoid(Prior):
     With the paper's bias of 1/2, a pixel above the midpoint is positive for sure, and one far below
     gets no opinion. Without bias, phi is below 1/2 under the midpoint: the prior can say no. The
     paper's best: -34 HU and 220 HU; midpoints of 21, -34, -89 and -144 HU are its Fig. 3.
+
+    A width below 0 is the mirror image, for a class that is darker than the rest.
     """
 
     midpoint_hu: FiniteFloat = -34.0
-    width_hu: PositiveFloat = 220.0
+    width_hu: Annotated[FiniteFloat, AfterValidator(_not_0)] = 220.0
     bias: Annotated[float, Field(ge=0, le=0.5)] = 0.5
 
     @classmethod
