@@ -208,3 +208,8 @@ def test_the_exponent_of_rates_agrees_with_scipys_fit_of_a_curve() -> None:
 
 def test_no_rates_have_no_exponent() -> None:
     assert math.isnan(rate_exponent([], []))
+
+
+def test_where_all_curves_meet_nothing_tells_them_apart() -> None:
+    assert math.isnan(rate_exponent([1.0, 0.999], [1.0, 1.0]))
+    assert rate_exponent([1.0, 0.25], [1.0, 0.5]) == pytest.approx(0.5, abs=1e-4)

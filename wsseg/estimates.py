@@ -15,6 +15,7 @@ from scipy import optimize, stats
 Part: TypeAlias = tuple[ArrayLike, ArrayLike]  # numerators and denominators of a ratio
 
 LEAST_PAIRS = 3  # below, a correlation is certain whatever the numbers are
+MEETING = 0.01  # from an FPR of 1: there, perfect and chance differ by less
 CONSTANT = 1e-12  # relative range below which values differ by rounding only
 
 
@@ -80,11 +81,12 @@ def share_of_way(
 def rate_exponent(fpr: ArrayLike, tpr: ArrayLike) -> float:
     """Return gamma of the curve TPR = FPR^gamma nearest to points (Wu 2020, Fig. 4).
 
-    Least squares in TPR, gamma in [0, 1]: 0 is perfect, 1 is chance.
+    Least squares in TPR, gamma in [0, 1]: 0 is perfect, 1 is chance. All curves meet at (1, 1), so
+    that points there alone have no exponent.
     """
     points = np.stack([np.asarray(fpr, float), np.asarray(tpr, float)])
     x, y = points[:, ~np.isnan(points).any(axis=0)]
-    if not x.size:
+    if not (x < 1 - MEETING).any():
         return np.nan
 
     def error(gamma: float) -> float:

@@ -1,24 +1,27 @@
 """The reports of a run and of a suite: gathers from their folders what a page shows."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from wsseg.comparison import ChosenFrom, Compare, Published, label, labelled
 from wsseg.data.case import Case
 from wsseg.data.volume import read_case, read_case_mask
 from wsseg.errors import InputError
 from wsseg.predict import Run, load_run
+from wsseg.provenance import failures, labels_seen, versions
 from wsseg.recipe import recipe_text
 from wsseg.report.log import read_log
 from wsseg.report.overlay import Overlay, telling_cases, telling_slice
 from wsseg.report.page import Page, write_page
+from wsseg.report.pictures import leading
+from wsseg.report.targets import TargetPlanes
 from wsseg.score import read_rows
 from wsseg.stats import summary
-from wsseg.suite import Compare
+from wsseg.target_planes import read_planes
 
 REPORT = "report.html"
 
@@ -32,6 +35,15 @@ class Shown:
     test: Sequence[Case]
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a suite's results are held against, and what chose its methods' settings."""
+
+    compare: Compare | None = None
+    settings_from: Mapping[str, ChosenFrom] = field(default_factory=dict)
+    published: Published | None = None
+
+
 def report_run(folder: Path, test: Sequence[Case]) -> Path:
     """Write a run's report from its scores.
 
@@ -42,34 +54,71 @@ def report_run(folder: Path, test: Sequence[Case]) -> Path:
         raise InputError(f"{folder}: has no scores.csv; make it with: wsseg score {folder}")
     rows = read_rows(folder / "scores.csv")
     name = folder.resolve().name
-    return _write(folder, name, rows, [Shown(name, folder, test)], None)
+    return _write(folder, name, rows, [Shown(name, folder, test)], Held())
 
 
 def report_suite(
-    out: Path, title: str, rows: pd.DataFrame, runs: Sequence[Shown], compare: Compare | None
+    out: Path, title: str, rows: pd.DataFrame, runs: Sequence[Shown], held: Held
 ) -> Path:
     """Write a suite's report from its rows; pictures come from `runs`."""
-    return _write(out, title, rows, runs, compare)
+    return _write(out, title, rows, runs, held)
 
 
-def _write(
-    out: Path, title: str, rows: pd.DataFrame, runs: Sequence[Shown], compare: Compare | None
-) -> Path:
+def _write(out: Path, title: str, rows: pd.DataFrame, runs: Sequence[Shown], held: Held) -> Path:
     firsts = {shown.method: shown for shown in reversed(runs)}  # of several seeds or folds
     ordered = [firsts[method] for method in dict.fromkeys(shown.method for shown in runs)]
+    names = {shown.method: label(shown.method, held.settings_from) for shown in ordered}
+    shown_first = set(leading(summary(rows)))
+    main = [shown for shown in ordered if shown.method in shown_first]
+    compare = held.compare
     page = Page(
         title=title,
-        rows=rows,
-        curves={shown.method: _curves(shown.folder) for shown in ordered},
-        overlays=list(_overlays(rows, runs)),
-        provenance={"Made from": _provenance(ordered[0].folder)}
-        | {f"Recipe {shown.method}": _recipe(shown.folder) for shown in ordered},
+        rows=labelled(rows, held.settings_from),
+        curves={names[shown.method]: _curves(shown.folder) for shown in ordered},
+        overlays=list(
+            _overlays(rows, [shown for shown in runs if shown.method in shown_first], names)
+        ),
+        provenance={"Made from": versions(ordered[0].folder)}
+        | {f"Recipe {names[shown.method]}": _recipe(shown.folder) for shown in ordered},
         target=load_run(ordered[0].folder).recipe.classes[-1],
-        baseline=compare.baseline if compare else None,
+        baseline=names[compare.baseline] if compare else None,
         metric=compare.metric if compare else "dice",
+        ceiling=names[compare.ceiling] if compare and compare.ceiling else None,
+        published=_named(held.published, names),
+        labels=[
+            row | {"Method": names[shown.method]}
+            for shown in ordered
+            for row in labels_seen(shown.method, shown.folder, held.settings_from)
+        ],
+        targets=[planes for shown in main for planes in _targets(shown, names[shown.method])],
+        failures=failures(out),
     )
     write_page(out / REPORT, page)
     return out / REPORT
+
+
+def _named(published: Published | None, names: Mapping[str, str]) -> Published | None:
+    """Return what was published by the names that tables show."""
+    if published is None:
+        return None
+    methods = {names[m]: values for m, values in published.methods.items() if m in names}
+    return published.model_copy(update={"methods": methods})
+
+
+def _targets(shown: Shown, name: str) -> Iterator[TargetPlanes]:
+    """Show what each EM stage of a run was trained on, if that was kept."""
+    recipe = load_run(shown.folder).recipe
+    for stage_name, stage in recipe.stages.items():
+        seen, by_epoch = read_planes(shown.folder / "stages" / stage_name)
+        if seen:
+            yield TargetPlanes(
+                caption=f"{name}, stage {stage_name}",
+                target=stage.classes[-1],
+                image=seen["image"].numpy(),
+                region=seen["region"].numpy() > 0,
+                by_epoch={epoch: planes[:, -1].numpy() > 0 for epoch, planes in by_epoch.items()},
+                window=recipe.window,
+            )
 
 
 def _curves(folder: Path) -> list[Mapping[str, Any]]:
@@ -82,8 +131,10 @@ def _curves(folder: Path) -> list[Mapping[str, Any]]:
     return records
 
 
-def _overlays(rows: pd.DataFrame, runs: Sequence[Shown]) -> Iterator[Overlay]:
-    """Show the best, the median and the worst case of the best method, by every method."""
+def _overlays(
+    rows: pd.DataFrame, runs: Sequence[Shown], names: Mapping[str, str]
+) -> Iterator[Overlay]:
+    """Show the best, the median and the worst cases of the best method, by every method."""
     found = summary(rows).dropna(subset="dice")
     if found.empty:
         return
@@ -94,10 +145,11 @@ def _overlays(rows: pd.DataFrame, runs: Sequence[Shown]) -> Iterator[Overlay]:
             case = next((case for case in shown.test if case.name == name), None)
             if case is not None and shown.method not in seen:
                 seen.add(shown.method)
-                yield _overlay(load_run(shown.folder), case, f"{shown.method}: {name}, {word}")
+                group = f"{name}, {word} of {names[best]}"
+                yield _overlay(load_run(shown.folder), case, names[shown.method], group)
 
 
-def _overlay(run: Run, case: Case, caption: str) -> Overlay:
+def _overlay(run: Run, case: Case, method: str, group: str) -> Overlay:
     prediction = run.predict(case)
     image, classes = read_case(case).voxels, run.recipe.classes
     true = {
@@ -108,26 +160,12 @@ def _overlay(run: Run, case: Case, caption: str) -> Overlay:
     target = classes[-1]
     z = telling_slice(prediction.masks[target], true.get(target))
     return Overlay(
-        caption=f"{caption}, slice {z + 1} of {len(image)}",
+        caption=f"{method}, slice {z + 1} of {len(image)}",
         image=image[z],
         predicted={name: prediction.masks[name][z] for name in classes},
         true={name: mask[z] for name, mask in true.items()},
+        group=group,
         window=run.recipe.window,
-    )
-
-
-def _provenance(folder: Path) -> dict[str, Any]:
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    uses: dict[str, set[str]] = {}
-    for file in manifest["files"]:
-        uses.setdefault(f"stage {file['stage']} read", set()).add(file["use"])
-    return (
-        {name: str(version) for name, version in manifest["versions"].items()}
-        | {name: ", ".join(sorted(kinds)) for name, kinds in uses.items()}
-        | {
-            "trained on": f"{len(manifest['train'])} cases",
-            "tested on": f"{len(manifest['test'])} cases, no patient in common",
-        }
     )
 
 

@@ -5,6 +5,35 @@ import pandas as pd
 import pytest
 
 
+def places(fp: int, fn: int) -> dict[str, float]:
+    """Half of the errors at the border; of the false positives one step leaves half."""
+    return {
+        "fp_dilated_0_voxels": fp,
+        "negative_dilated_0_voxels": 100.0,
+        "fp_dilated_1_voxels": fp / 2,
+        "negative_dilated_1_voxels": 80.0,
+        "fp_border_voxels": fp / 2,
+        "fp_thin_voxels": fp / 5,
+        "fn_border_voxels": fn / 2,
+    }
+
+
+def prior(tp: int, fp: int, fn: int) -> dict[str, float]:
+    """The prior alone has twice the false positives; with the network, as many."""
+    size = tp + fp + fn
+    counts = {"prior": (tp, 2 * fp, fn), "both": (tp, fp, fn)}
+    return {
+        f"{source}_{name}": value
+        for source, (t, p, n) in counts.items()
+        for name, value in {
+            "dice": 2 * t / (2 * t + p + n) if size else np.nan,
+            "tp_voxels": t,
+            "fp_voxels": p,
+            "fn_voxels": n,
+        }.items()
+    }
+
+
 @pytest.fixture(scope="session")
 def suite() -> Callable[..., pd.DataFrame]:
     """Make the rows of a suite: some cases without the target, some masks empty."""
@@ -43,6 +72,8 @@ def suite() -> Callable[..., pd.DataFrame]:
                             "severity": case / 10,
                             "severity_true": case / 9,
                             "consolidation_score": tp / 1000,
+                            **places(fp, fn),
+                            **(prior(tp, fp, fn) if method.startswith("phi2") else {}),
                         }
                     )
         return pd.DataFrame(rows)

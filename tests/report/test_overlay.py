@@ -69,12 +69,19 @@ def rows(*dice: float) -> pd.DataFrame:
     )
 
 
-def test_best_median_and_worst_case() -> None:
-    found = telling_cases(rows(0.2, np.nan, 0.9, 0.5, 0.4, 0.1), "a")
-    assert found == {"best": "c2", "median": "c4", "worst": "c5"}
+def test_best_median_and_worst_cases() -> None:
+    found = telling_cases(rows(0.2, np.nan, 0.9, 0.5, 0.4, 0.1, 0.45), "a")
+    assert found == {
+        "best": "c2",
+        "median": "c6",
+        "third worst": "c4",
+        "second worst": "c0",
+        "worst": "c5",
+    }
 
 
 def test_no_case_is_shown_twice() -> None:
+    assert telling_cases(rows(0.2, 0.9, 0.5), "a") == {"best": "c1", "median": "c2", "worst": "c0"}
     assert telling_cases(rows(0.2, 0.9), "a") == {"best": "c1", "worst": "c0"}
     assert telling_cases(rows(0.2), "a") == {"best": "c0"}
     assert telling_cases(rows(np.nan), "a") == {}

@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from wsseg.comparison import Published, labelled
 from wsseg.errors import InputError
 from wsseg.report.overlay import Overlay
 from wsseg.report.page import Page, html, sentence, write_page
-from wsseg.stats import compare, summary
+from wsseg.report.targets import TargetPlanes
+from wsseg.stats import compare, covered, summary
 
 Suite = Callable[..., pd.DataFrame]
 
@@ -32,6 +34,16 @@ EPOCHS = [
     for k in (1, 2, 3)
 ]
 OVERLAY = Overlay("best case", np.zeros((16, 16)), {"consolidation": np.eye(16, dtype=bool)})
+
+PLANES = np.zeros((1, 12, 16), bool)
+TARGETS = TargetPlanes(
+    "phi2, stage two",
+    "consolidation",
+    np.zeros((1, 12, 16)),
+    ~PLANES,
+    {0: PLANES, 3: ~PLANES},
+    (0, 1),
+)
 
 
 class Elements(HTMLParser):
@@ -66,6 +78,15 @@ def full(rows: pd.DataFrame) -> Page:
         provenance={"Seed": "0", "Versions": {"wsseg": "0.1.0"}, "Recipe": "a: 1\nb: 2"},
         target="consolidation",
         baseline="threshold",
+        ceiling="supervised" if "supervised" in set(rows["method"]) else None,
+        published=Published(
+            source="A paper",
+            methods={"phi2": {"dice_pooled": 0.628, "tpr": 0.555, "fpr": 0.008, "severity_r": 0.8}},
+            notes={"dilation": "it falls"},
+        ),
+        labels=[{"Method": "phi2", "Stage": "consolidation", "Tags": "of consolidation"}],
+        targets=[TARGETS],
+        failures={"phi1/seed-0": "out of memory"},
     )
 
 
@@ -80,11 +101,15 @@ def test_a_page_has_every_section_and_closes_what_it_opens(text: str) -> None:
     assert sections == [
         "results",
         "comparisons",
+        "settings",
+        "errors",
         "overlays",
         "scores",
         "training",
         "cases",
         "empty",
+        "labels",
+        "failures",
         "provenance",
     ]
     assert page.open == []
@@ -137,7 +162,7 @@ def test_untrusted_text_stays_text(suite: Suite) -> None:
 
 def test_every_row_can_be_sorted_by_its_value(text: str, suite: Suite) -> None:
     rows = suite()
-    table = text.split('<table class="sortable">')[1].split("</table>", maxsplit=1)[0]
+    table = text.split('<table class="sortable">')[2].split("</table>", maxsplit=1)[0]
     page = Elements(table)
     assert len(page.of("tr")) == len(rows) + 1
     assert len(page.of("button")) == len(page.of("tr")[:1]) * table.split("<tbody>")[0].count(
@@ -178,11 +203,48 @@ def test_no_rows_are_an_input_error() -> None:
 def test_the_sentence_ranks_methods_and_names_what_differs(suite: Suite) -> None:
     rows = suite(cases=24)
     page = Page("A suite", rows, target="consolidation")
-    text = sentence(page, summary(rows), compare(rows, "dice", "threshold"))
+    nothing = covered(rows, "threshold", "phi2")
+    text = sentence(page, summary(rows), compare(rows, "dice", "threshold"), nothing)
     assert re.match(
         r"Mean Dice of consolidation over 23 cases: phi2 0\.\d\d, threshold 0\.\d\d", text
     )
     assert "Compared with threshold by dice, phi2 differed significantly" in text
+
+
+def test_the_sentence_tells_the_share_of_the_way(suite: Suite) -> None:
+    rows = suite(methods=("threshold", "phi2", "supervised"), cases=24)
+    way = covered(rows, "threshold", "supervised")
+    page = Page("A suite", rows, target="consolidation")
+    text = sentence(page, summary(rows), compare(rows, "dice", "threshold"), way)
+    share = f"{100 * way['mean'].iloc[0]:.0f} %"
+    assert f"Of the way from threshold to supervised in mean Dice, phi2 covers {share}" in text
+
+
+def test_the_share_of_the_way_is_a_table(suite: Suite) -> None:
+    text = html(full(suite(methods=("threshold", "phi2", "supervised"))))
+    assert "Share of the way from threshold to supervised" in text
+
+
+def test_the_best_method_is_ranked_first(text: str) -> None:
+    results = text.split('<table class="sortable">')[1].split("</table>", maxsplit=1)[0]
+    assert results.index(">phi2<") < results.index(">threshold<")
+
+
+def test_what_was_published_stands_beside_the_figures(text: str) -> None:
+    assert "published 0.628" in text
+    assert "Published (A paper): phi2 severity r 0.8." in text
+    assert "Published (A paper): it falls." in text
+
+
+def test_settings_chosen_on_test_masks_are_marked_in_every_table(suite: Suite) -> None:
+    rows = labelled(suite(), {"phi2": "test masks"})
+    page = html(Page("Marked", rows, target="consolidation", baseline="threshold"))
+    tables = re.findall(r"<table.*?</table>", page, flags=re.DOTALL)
+    naming = [table for table in tables if "phi2" in table]
+    assert len(naming) >= 4
+    assert all("phi2 †" in table for table in naming)
+    assert "settings chosen on the masks of test cases" in page
+    assert "settings chosen on the masks" not in html(Page("Plain", suite()))
 
 
 def test_the_same_rows_make_the_same_page(text: str, suite: Suite) -> None:

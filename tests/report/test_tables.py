@@ -4,7 +4,7 @@ from io import StringIO
 import pandas as pd
 from rich.console import Console
 
-from wsseg.report import tables
+from wsseg.report import compared, tables
 from wsseg.report.terminal import terminal_table
 from wsseg.stats import compare, summary
 
@@ -47,7 +47,7 @@ def test_scores_have_a_line_each_and_dashes_where_there_is_no_tag(suite: Suite) 
 
 
 def test_comparisons_leave_out_the_baseline(suite: Suite) -> None:
-    table = tables.comparisons(compare(suite(), "dice", "threshold"))
+    table = compared.comparisons(compare(suite(), "dice", "threshold"))
     assert [row[0].text for row in table.rows] == ["phi2"]
 
 

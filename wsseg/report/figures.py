@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from wsseg.comparison import Published
 from wsseg.estimates import correlation, separation
 from wsseg.report.numbers import number, p_equals
 from wsseg.report.style import INK, MUTED, WIDTH_IN, colour, drawing, quiet
@@ -27,9 +28,17 @@ JITTER = 0.16  # of the points of a box, to each side
 MEAN: dict[str, Any] = {"marker": "D", "markersize": 6, "color": INK}
 POOLED: dict[str, Any] = {"marker": "x", "markersize": 6.5, "mew": 1.8, "color": INK}
 
+STAR: dict[str, Any] = {"marker": "*", "markersize": 12, "color": "none", "mec": INK}
 
-def dice_by_method(rows: pd.DataFrame, summary: pd.DataFrame, target: str) -> Figure:
-    """Draw each case's Dice, a box, the mean with its interval, and the pooled Dice, by method."""
+
+def dice_by_method(
+    rows: pd.DataFrame, summary: pd.DataFrame, target: str, published: Published | None = None
+) -> Figure:
+    """Draw each case's Dice, a box, the mean with its interval, and the pooled Dice, by method.
+
+    A star is the pooled Dice that was published.
+    """
+    stars = published.methods if published else {}
     methods = summary.to_dict("records")
     with drawing():
         figure = Figure(figsize=(WIDTH_IN, 1.1 + 0.5 * len(methods)))
@@ -41,6 +50,8 @@ def dice_by_method(rows: pd.DataFrame, summary: pd.DataFrame, target: str) -> Fi
             axes.plot(ends, [place, place], color=INK, linewidth=2.2, solid_capstyle="butt")
             axes.plot(method["dice"], place, **MEAN)
             axes.plot(method["dice_pooled"], place, **POOLED)
+            if (star := stars.get(str(method["method"]), {}).get("dice_pooled")) is not None:
+                axes.plot(star, place, **STAR)
         names = [f"{method['method']}  (n = {method['dice_n']:.0f})" for method in methods]
         axes.set_yticks(range(len(names)), names, color=INK)
         axes.set(xlim=(-0.01, 1.01), ylim=(len(names) - 0.5, -0.5))
@@ -50,7 +61,9 @@ def dice_by_method(rows: pd.DataFrame, summary: pd.DataFrame, target: str) -> Fi
             Line2D([], [], linewidth=2.2, label="mean, 95 % interval over patients", **MEAN),
             Line2D([], [], linestyle="none", label="pooled over all voxels", **POOLED),
         ]
-        figure.legend(handles=key, loc="outside upper right", ncols=2)
+        if any("dice_pooled" in values for values in stars.values()):
+            key.append(Line2D([], [], linestyle="none", label="pooled, published", **STAR))
+        figure.legend(handles=key, loc="outside upper right", ncols=3)
     return figure
 
 

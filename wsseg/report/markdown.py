@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from wsseg.report.numbers import interval, number
+from wsseg.report.numbers import interval, number, percent, percent_interval
 
 HEADS = ("method", "n", "Dice, mean of cases", "Dice, pooled", "TPR", "FPR", "HD95, mm")
 
@@ -18,6 +18,31 @@ def markdown_table(summary: pd.DataFrame, prefix: str = "") -> str:
     rows = [_cells(row, prefix) for _, row in summary.iterrows()]
     rule = ["---", *["---:"] * (len(HEADS) - 1)]
     return "\n".join(_line(cells) for cells in (HEADS, rule, *rows))
+
+
+def markdown_covered(covered: pd.DataFrame) -> str:
+    """Return the share of the way from baseline to ceiling that each method covers."""
+    ends = covered.iloc[0]
+    heads = [
+        f"of the way from {ends['baseline']} to {ends['ceiling']}",
+        "n",
+        "mean Dice",
+        "pooled Dice",
+    ]
+    rows = [
+        [
+            str(row["method"]),
+            str(int(row["n"])),
+            *(_share(row, name) for name in ("mean", "pooled")),
+        ]
+        for _, row in covered.iterrows()
+    ]
+    return "\n".join(_line(cells) for cells in (heads, ["---", "---:", "---:", "---:"], *rows))
+
+
+def _share(row: "pd.Series[float]", name: str) -> str:
+    within = percent_interval(row[f"{name}_low"], row[f"{name}_high"])
+    return percent(row[name]) + (f" ({within})" if within else "")
 
 
 def _cells(row: "pd.Series[float]", prefix: str) -> list[str]:

@@ -30,3 +30,13 @@ def p_equals(p: float) -> str:
     """Write "p = 0.012" or "p < 0.001"."""
     text = p_value(p)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def percent(share: float) -> str:
+    """Write a share as per cent."""
+    return UNDEFINED if math.isnan(share) else f"{number(100 * share, 0)} %"
+
+
+def percent_interval(low: float, high: float) -> str:
+    """Write an interval of shares as per cent, or nothing where there is none."""
+    return f"{interval(100 * low, 100 * high, 0)} %" if not math.isnan(low) else ""

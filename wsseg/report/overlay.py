@@ -33,6 +33,7 @@ class Overlay:
     image: NDArray[Any]  # (H, W)
     predicted: Mapping[str, Plane]
     true: Mapping[str, Plane] = field(default_factory=dict)  # empty: not annotated
+    group: str = ""  # the heading that it stands below
     window: tuple[float, float] | None = None  # black and white; None: 1st and 99th percentile
 
 
@@ -65,19 +66,22 @@ def telling_slice(predicted: Mask, true: Mask | None = None) -> int:
 
 
 def telling_cases(rows: pd.DataFrame, method: str) -> dict[str, str]:
-    """Return the best, the median and the worst case of a method by the target's Dice.
+    """Return the best, the median and the three worst cases of a method by the target's Dice.
 
     Cases where it is not defined are left out, and no case is named twice.
     """
     cases = per_case(rows[rows["method"] == method])
     dice = cases["dice"].dropna() if "dice" in cases else pd.Series(dtype=float)
     ranked = [str(case) for case in dice.sort_values(ascending=False, kind="stable").index]
-    places = {"best": 0, "worst": len(ranked) - 1, "median": (len(ranked) - 1) // 2}
+    last = len(ranked) - 1
+    places = {"best": 0, "worst": last, "median": last // 2}
+    places |= {"second worst": last - 1, "third worst": last - 2}
     chosen: dict[str, str] = {}
     for name, place in places.items():
-        if ranked and ranked[place] not in chosen.values():
+        if 0 <= place < len(ranked) and ranked[place] not in chosen.values():
             chosen[name] = ranked[place]
-    return {name: chosen[name] for name in ("best", "median", "worst") if name in chosen}
+    order = ("best", "median", "third worst", "second worst", "worst")
+    return {name: chosen[name] for name in order if name in chosen}
 
 
 def _panel(

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
+from wsseg.comparison import MARK, MARKED, Published
 from wsseg.errors import InputError
 from wsseg.files import write_text
+from wsseg.report import compared as against
 from wsseg.report import tables
 from wsseg.report.log import Records, warnings
-from wsseg.report.numbers import interval, number
-from wsseg.stats import COMPARISON, compare, summary
+from wsseg.report.numbers import interval, number, percent, percent_interval
+from wsseg.stats import COMPARISON, COVERED, compare, covered, summary
 
 if TYPE_CHECKING:
     from wsseg.report.overlay import Overlay
+    from wsseg.report.targets import TargetPlanes
 
 SIGNIFICANT = 0.05
 MOST_METHODS, NAMED = 6, 3  # that a sentence can name with a number, and without
@@ -37,6 +40,11 @@ class Page:
     target: str = "the target"  # the class that the plain columns are of
     baseline: str | None = None  # the method that others are compared with; None: the first
     metric: str = "dice"  # what they are compared by; nothing is, where rows lack it
+    ceiling: str | None = None  # the method that ends the way from the baseline
+    published: Published | None = None
+    labels: Sequence[Mapping[str, str]] = ()  # which each stage of a method saw, by head
+    targets: Sequence["TargetPlanes"] = ()
+    failures: Mapping[str, str] = field(default_factory=dict)  # of jobs, by folder: why
 
 
 def write_page(path: Path, page: Page) -> None:
@@ -53,33 +61,46 @@ def html(page: Page) -> str:
     script = (resources.files("wsseg.report") / "page.js").read_text(encoding="utf-8")
     found = summary(page.rows)
     methods = [str(method) for method in found["method"]]
-    compared = _compared(page, methods)
+    compared, way = _compared(page, methods), _covered(page)
+    published = page.published
     return _template().render(
         page=page,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        sentence=sentence(page, found, compared),
-        results=tables.results(found),
+        sentence=sentence(page, found, compared, way),
+        marked=MARKED if any(MARK in method for method in methods) else "",
+        results=tables.results(ranked(found)),
+        published=against.published(found, published.methods if published else {}),
         others={name: tables.results(found, f"{name}.") for name in tables.other_classes(found)},
-        compared=tables.comparisons(compared),
+        compared=against.comparisons(compared),
+        covered=against.covered(way),
+        labels=against.labels_seen(page.labels),
         empty=tables.empty_masks(found, page.target),
         cases=tables.cases(page.rows),
         left_out=max(0, len(page.rows) - tables.SHOWN_ROWS),
-        overlap=pictures.overlap(page.rows, found, page.target),
+        overlap=pictures.overlap(page.rows, found, page.target, published),
+        settings=pictures.of_settings(page.rows, found, page.target, published),
+        errors=pictures.of_errors(page.rows, found, page.target, published),
         overlays=pictures.of_cases(page.overlays),
         score_table=tables.scores(found),
-        scores=pictures.of_scores(page.rows),
-        training=pictures.of_training(page.curves, methods),
+        scores=pictures.of_scores(page.rows, found, published),
+        training=pictures.of_training(page.curves, pictures.leading(found)),
+        targets=pictures.of_targets(page.targets),
         warnings=warnings(page.curves),
     )
 
 
-def sentence(page: Page, found: pd.DataFrame, compared: pd.DataFrame) -> str:
+def ranked(found: pd.DataFrame) -> pd.DataFrame:
+    """Return a summary with the method of highest mean Dice first."""
+    return found.sort_values("dice", ascending=False, kind="stable")
+
+
+def sentence(page: Page, found: pd.DataFrame, compared: pd.DataFrame, way: pd.DataFrame) -> str:
     """Say in a sentence what came out."""
-    ranked = found.dropna(subset="dice").sort_values("dice", ascending=False, kind="stable")
-    if ranked.empty:
+    best_first = ranked(found.dropna(subset="dice"))
+    if best_first.empty:
         return f"No annotation of {page.target} to compare with: there are scores only."
-    fewest, most = ranked["dice_n"].min(), ranked["dice_n"].max()
+    fewest, most = best_first["dice_n"].min(), best_first["dice_n"].max()
     cases = (
         "1 case"
         if most == 1
@@ -87,25 +108,39 @@ def sentence(page: Page, found: pd.DataFrame, compared: pd.DataFrame) -> str:
         if fewest == most
         else f"{fewest} to {most} cases"
     )
-    shown = ranked.head(MOST_METHODS)
+    shown = best_first.head(MOST_METHODS)
     means = [
         f"{m} {number(dice, 2)}" for m, dice in zip(shown["method"], shown["dice"], strict=True)
     ]
-    more = f" and {len(ranked) - len(shown)} more" if len(ranked) > len(shown) else ""
+    more = f" and {len(best_first) - len(shown)} more" if len(best_first) > len(shown) else ""
     text = f"Mean Dice of {page.target} over {cases}: {', '.join(means)}{more}"
     if len(found) == 1:
-        only = ranked.iloc[0]
+        only = best_first.iloc[0]
         within = interval(only["dice_low"], only["dice_high"], 2)
         pooled = number(only["dice_pooled"], 2)
         return f"{text}{f' (95 % interval {within})' if within else ''}; pooled {pooled}."
     if compared["p_holm"].isna().all():
-        return f"{text}."
+        return f"{text}.{_of_the_way(way)}"
     apart = compared.loc[compared["p_holm"] < SIGNIFICANT, "method"].tolist()
     named = " and ".join(apart) or "no method"
     which = named if len(apart) <= NAMED else f"{len(apart)} of {len(compared)} methods"
     return (
         f"{text}. Compared with {compared['baseline'].iloc[0]} by {page.metric}, {which} differed "
         f"significantly (paired Wilcoxon test, Holm-corrected, p < {SIGNIFICANT})."
+        f"{_of_the_way(way)}"
+    )
+
+
+def _of_the_way(way: pd.DataFrame) -> str:
+    """Say how far the best method comes on the way from the baseline to the ceiling."""
+    known = way.dropna(subset="mean")
+    if known.empty:
+        return ""
+    best = known.loc[known["mean"].astype(float).idxmax()]
+    within = percent_interval(best["mean_low"], best["mean_high"])
+    return (
+        f" Of the way from {best['baseline']} to {best['ceiling']} in mean Dice, {best['method']} "
+        f"covers {percent(best['mean'])}{f' (95 % interval {within})' if within else ''}."
     )
 
 
@@ -113,6 +148,12 @@ def _compared(page: Page, methods: Sequence[str]) -> pd.DataFrame:
     if page.metric not in page.rows:  # nothing was annotated
         return pd.DataFrame(columns=[*COMPARISON])
     return compare(page.rows, page.metric, page.baseline or methods[0])
+
+
+def _covered(page: Page) -> pd.DataFrame:
+    if page.ceiling is None or page.baseline is None or "dice" not in page.rows:
+        return pd.DataFrame(columns=[*COVERED])
+    return covered(page.rows, page.baseline, page.ceiling)
 
 
 def _template() -> jinja2.Template:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH_IN = 10.0  # of the page's text: 960 pixels
+LEGEND_LETTERS = 130  # in a line of that width, with 6 for each sample
 INK, MUTED, RULE = "#1b2430", "#5b6672", "#d9dee4"
 ON_DARK = {INK: "#e8ebef", MUTED: "#9aa5b1", RULE: "#39424d"}
 
@@ -73,6 +74,17 @@ def quiet(axes: Axes, *, grid: str) -> None:
     axes.grid(visible=False)
     axes.grid(visible=True, axis=grid)  # type: ignore[arg-type]
     axes.tick_params(length=0)
+
+
+def row_of_legends(figure: Figure, axes: Axes) -> None:
+    """Name the lines of `axes` above the figure, as many side by side as there is room for."""
+    lines, names = axes.get_legend_handles_labels()
+    if names:
+        letters = figure.get_figwidth() / WIDTH_IN * LEGEND_LETTERS
+        columns = max(1, int(letters / (max(map(len, names)) + 6)))
+        figure.legend(lines, names, loc="outside upper left", ncols=columns)
+        rows = -(-len(names) // columns)
+        figure.set_figheight(figure.get_figheight() + 0.2 * (rows - 1))
 
 
 def svg(figure: Figure) -> str:

@@ -50,6 +50,8 @@ class Measure:
 
 MEASURES = (
     Measure("dice", "Dice, mean", "mean over cases", better=1),
+    Measure("dice_sd_cases", "SD, cases", "of the mean Dice: between cases, seeds averaged"),
+    Measure("dice_sd_seeds", "SD, seeds", "of the mean Dice: between seeds, cases averaged"),
     Measure("dice_pooled", "Dice, pooled", "over the voxels of all cases together", better=1),
     Measure("tpr", "TPR", "sensitivity inside the region of the stage, pooled", better=1),
     Measure("fpr", "FPR", "false positive rate inside the region of the stage, pooled", better=-1),
@@ -73,6 +75,16 @@ SCORE_MEASURES = (
 )
 
 
+def text_cell(text: str) -> Cell:
+    """Return a cell of words."""
+    return Cell(text, value=text)
+
+
+def number_cell(value: float, digits: int = 3, below: str = "") -> Cell:
+    """Return a cell of a number, with what stands small below it."""
+    return Cell(number(value, digits), below, value)
+
+
 def results(summary: pd.DataFrame, prefix: str = "") -> Table:
     """Return how each method compares with the truth; `prefix` is a class's name and a dot."""
     seeds = (summary["seeds"] > 1).any()
@@ -93,7 +105,9 @@ def scores(summary: pd.DataFrame) -> Table:
     rows: list[list[Cell]] = []
     for name in names:
         columns = [_column(summary, measure, f"{name}_") for measure in SCORE_MEASURES]
-        lines = [[_text(name.replace("_", " ")), *cells] for cells in zip(*columns, strict=True)]
+        lines = [
+            [text_cell(name.replace("_", " ")), *cells] for cells in zip(*columns, strict=True)
+        ]
         rows += _named(summary, lines)
     heads = [("Method", ""), ("Score", ""), *((m.head, m.meaning) for m in SCORE_MEASURES)]
     return Table(heads, rows, names=2)
@@ -102,35 +116,6 @@ def scores(summary: pd.DataFrame) -> Table:
 def other_classes(summary: pd.DataFrame) -> list[str]:
     """Return the classes beside the target that were compared with the truth."""
     return [name.removesuffix(".dice") for name in map(str, summary) if name.endswith(".dice")]
-
-
-def comparisons(compared: pd.DataFrame) -> Table:
-    """Return the paired tests against the baseline."""
-    heads = [
-        ("Method", ""),
-        ("Difference", "mean over cases of method − baseline, 95 % interval over patients"),
-        ("Effect", "matched-pairs rank-biserial correlation, from −1 to 1"),
-        ("p", "Wilcoxon signed-rank, two-sided"),
-        ("p, Holm", "corrected for all tests of this table"),
-        ("Pairs", "cases of both methods"),
-    ]
-    rows: list[Row] = compared.to_dict("records")
-    return Table(
-        heads,
-        [
-            [
-                _text(row["method"]),
-                _number(
-                    row["difference"], below=interval(row["difference_low"], row["difference_high"])
-                ),
-                _number(row["effect"], 2),
-                Cell(p_value(row["p"]), value=row["p"]),
-                Cell(p_value(row["p_holm"]), value=row["p_holm"]),
-                _number(row["n"], 0),
-            ]
-            for row in rows
-        ],
-    )
 
 
 def empty_masks(summary: pd.DataFrame, target: str) -> Table:
@@ -143,11 +128,11 @@ def empty_masks(summary: pd.DataFrame, target: str) -> Table:
     classes = {"": target} | {f"{name}.": name for name in other_classes(summary)}
     rows = [
         [
-            _text(row["method"]),
-            _text(name),
-            *(_number(row[f"{prefix}{key}"], 0) for key in columns),
-            _number(row[f"{prefix}dice_n"], 0),
-            _number(row[f"{prefix}hd95_n"], 0),
+            text_cell(row["method"]),
+            text_cell(name),
+            *(number_cell(row[f"{prefix}{key}"], 0) for key in columns),
+            number_cell(row[f"{prefix}dice_n"], 0),
+            number_cell(row[f"{prefix}hd95_n"], 0),
         ]
         for row in summary.to_dict("records")
         for prefix, name in classes.items()
@@ -169,7 +154,7 @@ def cases(rows: pd.DataFrame) -> Table:
         [(name.replace("_", " ").replace(".", " "), "") for name in [*names, *numbers]],
         [
             [
-                *(_text(str(row[name])) for name in names),
+                *(text_cell(str(row[name])) for name in names),
                 *(_plain(name, row[name]) for name in numbers),
             ]
             for row in records
@@ -183,13 +168,13 @@ def _named(summary: pd.DataFrame, lines: list[list[Cell]]) -> list[list[Cell]]:
     names = summary["method"].tolist()
     if len(lines) > 1 and all(line == lines[0] for line in lines):
         names, lines = ["all methods, the same"], lines[:1]
-    return [[_text(name), *line] for name, line in zip(names, lines, strict=True)]
+    return [[text_cell(name), *line] for name, line in zip(names, lines, strict=True)]
 
 
 def _column(summary: pd.DataFrame, measure: Measure, prefix: str) -> list[Cell]:
     key = f"{prefix}{measure.key}"
     if key not in summary:
-        return [_text(UNDEFINED)] * len(summary)
+        return [text_cell(UNDEFINED)] * len(summary)
     best = _best(summary[key], measure.better)
     return [_measured(row, measure, prefix, best) for row in summary.to_dict("records")]
 
@@ -226,15 +211,7 @@ def _worth_showing(name: str) -> bool:
     return "." not in name or name.startswith("tag.") or name.endswith(".dice")
 
 
-def _text(text: str) -> Cell:
-    return Cell(text, value=text)
-
-
-def _number(value: float, digits: int = 3, below: str = "") -> Cell:
-    return Cell(number(value, digits), below, value)
-
-
 def _plain(name: str, value: float) -> Cell:
     if name.startswith("tag."):
-        return _number(value, 0)
-    return _number(value, 1 if name.endswith(("_mm", "_ml")) else 3)
+        return number_cell(value, 0)
+    return number_cell(value, 1 if name.endswith(("_mm", "_ml")) else 3)

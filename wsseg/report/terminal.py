@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from wsseg.report.numbers import interval, number, p_value
+from wsseg.report.numbers import interval, number, p_value, percent, percent_interval
 
 
 def terminal_table(summary: pd.DataFrame) -> Table:
@@ -32,6 +32,24 @@ def terminal_table(summary: pd.DataFrame) -> Table:
         test = [p_value(row[p])] if p is not None else []
         table.add_row(*(Text(cell) for cell in [*_measured(row), *score, *test]))
     return table
+
+
+def covered_table(covered: pd.DataFrame) -> Table:
+    """Return the share of the way from baseline to ceiling that each method covers."""
+    baseline, ceiling = covered["baseline"].iloc[0], covered["ceiling"].iloc[0]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column(Text(f"of the way from {baseline} to {ceiling}"), overflow="fold")
+    for head in ("mean Dice [95 %]", "pooled Dice [95 %]", "n"):
+        table.add_column(Text(head), justify="right")
+    for row in covered.to_dict("records"):
+        shares = [_share(row, name) for name in ("mean", "pooled")]
+        table.add_row(*(Text(cell) for cell in (str(row["method"]), *shares, str(row["n"]))))
+    return table
+
+
+def _share(row: Mapping[Hashable, Any], name: str) -> str:
+    within = percent_interval(row[f"{name}_low"], row[f"{name}_high"])
+    return percent(row[name]) + (f" [{within}]" if within else "")
 
 
 def _measured(row: Mapping[Hashable, Any]) -> list[str]:
