@@ -1,17 +1,21 @@
 """What a finished stage sees in a scan: its masks on the network's grid."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
+from torch import nn
 
 from wsseg.checkpoint import Trained
+from wsseg.cropped import Cropped, box_around
 from wsseg.data.slices import Draw, Scan, Slices, collate, open_map, to_device
-from wsseg.evidence import Batch, Logits
-from wsseg.stages import PriorStage
+from wsseg.evidence import Batch, Logits, exact
+from wsseg.folded import folded
+from wsseg.stages import Learning, PriorStage
 
 Rule: TypeAlias = Callable[[Trained, Batch, Fabric], torch.Tensor]  # decides (B, K, H, W) bool
 
@@ -46,8 +50,28 @@ def stage_masks(
 
 
 def logits_of(trained: Trained, batch: Batch, fabric: Fabric) -> Logits:
-    """Run a stage's network, which it must have."""
-    assert trained.network is not None, "only a learning stage has logits"  # noqa: S101
+    """Run a stage's network, which it must have; where the images are empty, logits may be 0."""
+    stage, network = trained.stage, trained.network
+    assert network is not None, "only a learning stage has logits"  # noqa: S101
+    assert isinstance(stage, Learning), "what has a network has learnt"  # noqa: S101
     with fabric.autocast():
-        logits: Logits = trained.network.to(fabric.device)(batch.image)
-    return logits.float()
+        if stage.backbone is None or not stage.backbone.local:
+            return exact(_whole(network, fabric)(batch.image))
+        fill, shape = trained.input.fill, batch.image.shape[1:]
+        cropped = _cropped(network, fabric, tuple(shape), fill)
+        seen = (batch.image != fill).any(dim=1) | batch.region[:, 0]
+        return exact(cropped(batch.image, box_around(seen.any(dim=0), cropped.multiple)))
+
+
+@lru_cache(maxsize=8)  # the stages of a run or two; networks are told by identity
+def _whole(network: nn.Module, fabric: Fabric) -> nn.Module:
+    return folded(network).to(fabric.device, memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=8)
+def _cropped(network: nn.Module, fabric: Fabric, shape: tuple[int, ...], fill: float) -> Cropped:
+    nothing = torch.full((1, *shape), fill, device=fabric.device)
+    return Cropped(
+        folded(network).to(fabric.device, memory_format=torch.channels_last),
+        nothing.contiguous(memory_format=torch.channels_last),
+    )

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,10 @@ class EStep(Component):
 
 class Backbone(Component):
     """The blueprint of a network. The module it builds is all that ever learns."""
+
+    local: ClassVar[bool] = False
+    """Whether a logit depends only on pixels near it, through convolutions that pad by numbers:
+    on no mean, norm or attention over the image. Then prediction leaves out where it is empty."""
 
     @abstractmethod
     def build(self, slices: int, classes: int) -> nn.Module:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -160,7 +161,8 @@ def own_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     for index, weights in enumerate(own_weights(np.array(prepared.positions), z)):
         used = np.flatnonzero(weights)
         if mask[used].any():
-            mixed = np.tensordot(weights[used], mask[used], axes=1).astype(np.float32)
+            shares = weights[used].astype(np.float32)
+            mixed = np.tensordot(shares, mask[used].astype(np.float32), axes=1)
             own[index] = resized(mixed, (height, width)) >= HALF
     return own
 
@@ -223,6 +225,8 @@ def _cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]
     if known is None or known.shape != shape:
         with written_whole(path) as temporary:
             np.save(temporary, make(), allow_pickle=False)
+    with suppress(OSError):  # a cache that others share may be for reading only
+        path.parent.touch()  # used now, as `wsseg data cache` tells
     return _mapped(path)
 
 

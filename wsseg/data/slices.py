@@ -171,13 +171,19 @@ def _memory_map(path: Path) -> NDArray[Any]:
 
 
 def _window(scan: Scan, z: int, input: Input) -> NDArray[np.float32]:
-    """Return the slices around z as (H, W, S), the edge slices repeated where they run out."""
+    """Return the slices around z as (H, W, S), the edge slices repeated where they run out.
+
+    Each goes from its map straight to its place in the window; no other copy is made.
+    """
     image = open_map(scan.image)
     around = np.clip(np.arange(z - input.slices // 2, z + input.slices // 2 + 1), 0, len(image) - 1)
-    window = image[around].astype(np.float32)
-    if scan.inside is not None:
-        window[open_map(scan.inside)[around] == 0] = input.fill
-    return np.ascontiguousarray(np.moveaxis(window, 0, -1))
+    window = np.empty((*image.shape[1:], input.slices), np.float32)
+    for place, index in enumerate(around):
+        plane = image[index]
+        if scan.inside is not None:
+            plane = np.where(open_map(scan.inside)[index], plane, np.float32(input.fill))
+        window[..., place] = plane
+    return window
 
 
 def _plane(source: Map | None, z: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
