@@ -1,6 +1,7 @@
 """The stages of a recipe: what each learns, from which labels, and how."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from math import cos, pi
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -134,11 +135,18 @@ StagePrior = Annotated[Prior, AfterValidator(_one_a_class)]
 
 
 class EmStage(PixelStage):
-    """Weakly supervised: only a case's, or a slice's, tag is known."""
+    """Weakly supervised: only a case's, or a slice's, tag is known.
+
+    `belief` is where the E-step has its logits from. `training`: from the M-step's own forward
+    pass, with its batch's statistics, so that EM costs no pass more than supervision.
+    `evaluation`: from a pass of its own with running statistics (the code of Wu 2020), so that a
+    slice's targets depend on no batch-mate. Without batch norm they are the same.
+    """
 
     learn: Literal["em"]
     prior: StagePrior
     estep: EStep
+    belief: Literal["training", "evaluation"] = "training"
 
 
 class TagsStage(Learning):
@@ -170,6 +178,15 @@ class PriorStage(Stage):
 
     learn: Literal["nothing"]
     prior: StagePrior
+
+
+def upstream(stages: Mapping[str, Stage], name: str) -> list[str]:
+    """Name the stages that `name` builds on: it starts from them or works in their predictions."""
+    stage = stages[name]
+    named = (getattr(stage, "start", None), stage.region, stage.region_in_training)
+    direct = {each for each in named if each is not None and each in stages}
+    needed = direct.union(*(upstream(stages, each) for each in direct))
+    return [each for each in stages if each in needed]
 
 
 AnyStage = Annotated[MasksStage | EmStage | TagsStage | PriorStage, Field(discriminator="learn")]
