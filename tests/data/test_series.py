@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -57,7 +58,7 @@ def header(index: int, series: str) -> pydicom.Dataset:
     return tags
 
 
-def save(path: Path, tags: pydicom.Dataset, syntax: str = ExplicitVRLittleEndian) -> None:
+def save(path: Path, tags: pydicom.Dataset, syntax: UID = ExplicitVRLittleEndian) -> None:
     path.parent.mkdir(exist_ok=True)
     tags.file_meta = pydicom.dataset.FileMetaDataset()
     tags.file_meta.TransferSyntaxUID = syntax
@@ -283,7 +284,7 @@ def test_a_compression_without_a_decoder_is_named(
 
 
 def test_a_deflated_file_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
-    save(tmp_path / "s" / "a.dcm", header(1, "1.2"), dicom.DEFLATED)
+    save(tmp_path / "s" / "a.dcm", header(1, "1.2"), UID(dicom.DEFLATED))
     refused(tmp_path / "s", "is deflated DICOM")
 
 
@@ -335,12 +336,13 @@ def test_without_pydicom_the_extra_is_named(
 def test_only_tags_of_pixels_and_place_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: list[Any] = []
+    read: list[pydicom.Dataset] = []
     original = pydicom.dcmread
 
     def watched(*words: Any, **options: Any) -> pydicom.Dataset:
-        read.append(original(*words, **options))
-        return read[-1]
+        tags = original(*words, **options)
+        read.append(tags)
+        return tags
 
     monkeypatch.setattr(pydicom, "dcmread", watched)
     read_volume(series(tmp_path / "s"))

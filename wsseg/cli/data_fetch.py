@@ -41,7 +41,9 @@ def _published(name: str) -> "type[Published]":
     from wsseg.plugins import registry
 
     known = {n: registry().find(Cohort, n) for n in registry().names(Cohort)}
-    published = {n: cohort for n, cohort in known.items() if issubclass(cohort, Published)}
+    published: dict[str, type[Published]] = {
+        n: cohort for n, cohort in known.items() if issubclass(cohort, Published)
+    }
     if name not in published:
         raise InputError(f"{name}: is no data set to fetch; {known_words(name, published)}")
     return published[name]

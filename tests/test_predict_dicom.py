@@ -1,0 +1,105 @@
+"""A folder of DICOM slices through the real command line: as a scan, and as a row of a cohort."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from wsseg.data.volume import read_volume
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+SECRETS = ("MUSTERMANN", "19700101", "ID-4711")
+UP = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS to RAS
+
+
+def as_dicom(nifti: Path, folder: Path) -> Path:
+    """Write a scan as axial slices with a patient's tags, in HU + 1024, in no order."""
+    volume = read_volume(nifti)
+    z_mm, row_mm, column_mm = volume.spacing_mm
+    canonical = volume.grid.affine.copy()
+    corner = UP @ canonical @ [*(n - 1 for n in volume.grid.shape[:2]), 0, 1]  # right, front, feet
+    series = generate_uid()
+    folder.mkdir(parents=True)
+    for z, plane in enumerate(volume.voxels):
+        tags = pydicom.Dataset()
+        tags.PatientName, tags.PatientBirthDate, tags.PatientID = "MUSTERMANN^E", *SECRETS[1:]
+        tags.SOPClassUID, tags.SOPInstanceUID = CTImageStorage, generate_uid()
+        tags.SeriesInstanceUID = series
+        tags.Rows, tags.Columns = plane.shape
+        tags.SamplesPerPixel, tags.PhotometricInterpretation = 1, "MONOCHROME2"
+        tags.BitsAllocated = tags.BitsStored = 16
+        tags.HighBit, tags.PixelRepresentation = 15, 0
+        tags.PixelSpacing = [row_mm, column_mm]
+        tags.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        tags.ImagePositionPatient = [*corner[:2], corner[2] + z * z_mm]
+        tags.RescaleSlope, tags.RescaleIntercept = 1, -1200
+        tags.PixelData = (plane + 1200).astype(np.uint16).tobytes()
+        tags.file_meta = pydicom.dataset.FileMetaDataset()
+        tags.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        pydicom.dcmwrite(folder / f"{(7 * z) % 5}.dcm", tags, enforce_file_format=True)
+    return folder
+
+
+@pytest.fixture
+def folder(toy_cohort: Path, tmp_path: Path) -> Path:
+    return as_dicom(toy_cohort.parent / "6-image.nii.gz", tmp_path / "scans" / "scan-6")
+
+
+def test_the_mask_of_a_series_is_that_of_the_same_scan_as_nifti(
+    wsseg: "Wsseg", trained: Path, toy_cohort: Path, folder: Path, tmp_path: Path
+) -> None:
+    nifti, out = toy_cohort.parent / "6-image.nii.gz", tmp_path / "out"
+    ended = wsseg("predict", trained, folder.parent, nifti, "--out", out)
+    assert ended.code == 0, ended.err
+    series, file = read_volume(out / "scan-6.nii.gz"), read_volume(out / "6-image.nii.gz")
+    assert file.voxels.any()
+    assert np.array_equal(series.voxels, file.voxels)
+    assert np.array_equal(series.grid.affine, read_volume(folder).grid.affine)
+    right_front_feet = [0, 0, 0, 1], [39, 35, 0, 1]  # of the series (LPS) and of the file (RAS)
+    places = [
+        read_volume(out / name).grid.affine @ voxel
+        for name, voxel in zip(("scan-6.nii.gz", "6-image.nii.gz"), right_front_feet, strict=True)
+    ]
+    assert np.allclose(*places)
+
+
+def test_no_patient_is_named_anywhere(
+    wsseg: "Wsseg", trained: Path, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    ended = wsseg("predict", trained, folder, "--out", out)
+    texts = [ended.out, ended.err, *(path.name for path in out.rglob("*"))]
+    texts += [path.read_bytes().decode("latin-1") for path in out.rglob("*") if path.is_file()]
+    assert not [text for text in texts for secret in SECRETS if secret in text]
+
+
+def test_a_series_with_a_gap_is_refused(
+    wsseg: "Wsseg", trained: Path, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "4.dcm").unlink()  # the third of five
+    ended = wsseg("predict", trained, folder, "--out", tmp_path / "out")
+    ended.refused("case scan-6: ", "are 10 mm apart")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cohort_of_series_trains(
+    wsseg: "Wsseg", toy_cohort: Path, toy_text: str, tmp_path: Path
+) -> None:
+    rows = toy_cohort.read_text().splitlines()
+    for number in range(8):
+        as_dicom(toy_cohort.parent / f"{number}-image.nii.gz", tmp_path / "s" / str(number))
+    lines = [row.replace("mask.infection,mask.consolidation,", "") for row in rows[:1]]
+    for number, row in enumerate(rows[1:]):
+        case, patient, split, *_, tag = row.split(",")
+        lines.append(f"{case},{patient},{split},s/{number},{tag}")
+    (tmp_path / "cohort.csv").write_text("\n".join(lines) + "\n")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(toy_text.replace(str(toy_cohort), str(tmp_path / "cohort.csv")))
+    ended = wsseg("data", "prepare", recipe)
+    assert ended.code == 0, ended.err
+    assert "8 scans prepared" in ended.out
