@@ -9,7 +9,6 @@ import torch
 import yaml
 from pydantic import TypeAdapter
 from safetensors.torch import load_file
-from torch import nn
 
 from wsseg.em import targets
 from wsseg.errors import InputError
@@ -57,7 +56,7 @@ def batch(logits: torch.Tensor, *tags: bool) -> Batch:
 def test_a_tags_stage_is_taught_by_the_tags_themselves() -> None:
     logits = torch.zeros(1, 1, 2, 2)
     for tag in (True, False):
-        y = targets(tags_stage("mean-logits"), nn.Identity(), batch(logits, tag), None, 0.5)
+        y = targets(tags_stage("mean-logits"), batch(logits, tag), None, logits, 0.5)
         assert y.tolist() == [[tag]]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wsseg.data.input import Input
 from wsseg.data.slices import Scan, Slices, all_slices, collate, to_device
-from wsseg.em import targets
+from wsseg.em import evaluated, targets
 from wsseg.errors import InputError
 from wsseg.stages import EmStage
 
@@ -104,7 +104,10 @@ class Probe:
     def _guess(self, network: nn.Module, device: torch.device, progress: float) -> Tensor:
         """Return the targets of all slices, (B, K, H, W) uint8."""
         batches = (to_device(batch, device) for batch in self._batches)
-        ys = [targets(self._stage, network, batch, None, progress) for batch in batches]
+        ys = [
+            targets(self._stage, batch, None, evaluated(network, batch), progress)
+            for batch in batches
+        ]
         return torch.cat([y.round().byte().cpu() for y in ys])
 
 

@@ -21,18 +21,33 @@ def e_step(
     return estep(Evidence(batch, exact(logits.detach()), prior(batch), labels, progress))
 
 
+def forward(stage: Learning, network: nn.Module, batch: Batch) -> tuple[Logits, Logits]:
+    """Run the network for a step; return what the M-step learns with, and what the E-step believes.
+
+    Both are the same, but where an EM stage wants its belief from evaluation.
+    """
+    asks = isinstance(stage, EmStage) and stage.belief == "evaluation"
+    believed = evaluated(network, batch) if asks else None
+    network.train()
+    logits = exact(network(batch.image))
+    return logits, logits.detach() if believed is None else believed
+
+
+@torch.no_grad()
+def evaluated(network: nn.Module, batch: Batch) -> Logits:
+    """Run the network in evaluation mode: what it says of an image depends on no batch-mate."""
+    network.eval()
+    return exact(network(batch.image))
+
+
 def targets(
-    stage: Learning, network: nn.Module, batch: Batch, labels: Probability | None, progress: float
+    stage: Learning, batch: Batch, labels: Probability | None, logits: Logits, progress: float
 ) -> Tensor:
     """Return what the M-step trains on: the true masks, the E-step's guess or the tags themselves.
 
-    Masks are (B, K, H, W), tags (B, K). Where the network is asked it is in evaluation mode, so
-    that y depends on no batch-mate.
+    Masks are (B, K, H, W), tags (B, K). The E-step guesses from `logits`, the network's belief.
     """
     if isinstance(stage, EmStage):
-        network.eval()
-        with torch.no_grad():
-            logits = network(batch.image)
         return e_step(stage.prior, stage.estep, stage.relation, batch, logits, progress)
     if isinstance(stage, TagsStage):
         return batch.tags

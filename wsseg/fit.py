@@ -18,9 +18,9 @@ from torch.optim import SGD, Adam, AdamW
 from wsseg.data.input import Input
 from wsseg.data.slices import Draw, Scan, Slices, batches_of, epoch_draws, loader, to_device
 from wsseg.diagnostics import Probe, named, unsound, warning_about
-from wsseg.em import targets
+from wsseg.em import forward, targets
 from wsseg.errors import WorkError
-from wsseg.evidence import Batch, Logits, Probability, exact
+from wsseg.evidence import Batch, Logits, Probability
 from wsseg.network import Network
 from wsseg.processes import part, whole
 from wsseg.stages import EmStage, Learning, Optimizer, PixelStage
@@ -156,9 +156,8 @@ class Fit:
         stage, progress = self._stage, self.progress
         for group in self._optimizer.param_groups:
             group["lr"] = stage.optimizer.lr_at(progress.step / self._per_epoch, stage.epochs)
-        y = targets(stage, self._network, batch, labels, progress.step / self.steps)
-        self._network.train()
-        logits = exact(self._network(batch.image))
+        logits, belief = forward(stage, self._network, batch)
+        y = targets(stage, batch, labels, belief, progress.step / self.steps)
         logits, y, batch = self._whole(len(draws), logits, y, batch)
         loss = stage.objective(logits, y, batch)
         self._fabric.backward(loss)

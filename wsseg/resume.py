@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wsseg.errors import InputError
+from wsseg.errors import InputError, WorkError
 from wsseg.files import written_whole
 
 STATE = "last/state.safetensors"
@@ -17,10 +17,22 @@ STATE = "last/state.safetensors"
 def save_state(
     folder: Path, tensors: dict[str, Tensor], plain: dict[str, Any], fingerprint: str
 ) -> None:
-    """Write what a stage, whose data and settings have `fingerprint`, needs to go on."""
+    """Write what a stage, whose data and settings have `fingerprint`, needs to go on.
+
+    Raises:
+        WorkError: It cannot be written; the state before is kept.
+    """
     about = {"plain": json.dumps(plain), "fingerprint": fingerprint}
-    with written_whole(folder / STATE) as temporary:
-        save_file({name: t.contiguous() for name, t in tensors.items()}, temporary, about)
+    path = folder / STATE
+    try:
+        with written_whole(path) as temporary:
+            save_file({name: t.contiguous() for name, t in tensors.items()}, temporary, about)
+    except (SafetensorError, OSError) as error:
+        kept = "the state saved before is kept" if path.exists() else "nothing was saved before"
+        raise WorkError(
+            f"{path}: cannot be written ({error}); {kept}.\n"
+            "Make room or give leave to write there; the same command with --resume goes on"
+        ) from None
 
 
 def load_state(folder: Path, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

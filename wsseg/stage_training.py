@@ -12,6 +12,7 @@ from typing import Any
 from wsseg.checkpoint import fingerprint_of, save_stage
 from wsseg.data.prepare import Prepared
 from wsseg.data.slices import Scan, Slices, all_slices, collate
+from wsseg.diagnostics import check_positives
 from wsseg.display import SHARES, Display
 from wsseg.errors import InterruptedWorkError
 from wsseg.evidence import Batch
@@ -19,6 +20,7 @@ from wsseg.files import append_line, fingerprint, folder_written_whole, write_te
 from wsseg.fit import EpochDone, Fit, StepDone
 from wsseg.interfaces import Prior
 from wsseg.interrupt import heard
+from wsseg.machine import keep_memory
 from wsseg.network import new_network, take_weights
 from wsseg.plugins import registry
 from wsseg.recipe import Recipe
@@ -58,6 +60,7 @@ def train_stage(
         WorkError: Training failed or was interrupted; the last state is saved.
     """
     scans = scans_to_learn(name, stage, cases, regions)
+    check_positives(name, stage.classes, scans)
     if stage.backbone is None:
         stage = stage.model_copy(update={"backbone": _started(stage, regions).backbone})
     key = _fingerprint(name, stage, recipe, scans, regions)
@@ -108,6 +111,7 @@ def _train(
     place: Workplace,
     key: str,
 ) -> None:
+    keep_memory()
     folder = place.out / "stages" / name
     if isinstance(stage, EmStage):
         prior = stage.prior.fit(_plain_batches(scans, recipe))
@@ -154,6 +158,8 @@ def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str) -> Non
                 save_state(folder, *fit.state(), key)
                 continue
             advance(1, _words(event, fit.progress.history))
+            if event.warning is not None:
+                _log_warning(event.warning, name, len(fit.progress.history) + 1, place)
             if place.save_every and event.step % place.save_every == 0:
                 save_state(folder, *fit.state(), key)
             if not place.wanted():
@@ -174,13 +180,15 @@ def _words(step: StepDone, history: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _log_epoch(event: EpochDone, name: str, place: Workplace) -> None:
-    log = place.out / LOG
     place.display.epoch(event.record)
-    append_line(log, {"event": "epoch"} | event.record)
+    append_line(place.out / LOG, {"event": "epoch"} | event.record)
     if event.warning is not None:
-        place.display.warn(event.warning)
-        epoch = event.record["epoch"]
-        append_line(log, {"event": "warning", "stage": name, "epoch": epoch, "text": event.warning})
+        _log_warning(event.warning, name, event.record["epoch"], place)
+
+
+def _log_warning(text: str, name: str, epoch: int, place: Workplace) -> None:
+    place.display.warn(text)
+    append_line(place.out / LOG, {"event": "warning", "stage": name, "epoch": epoch, "text": text})
 
 
 def _forget_after(log: Path, stage: str, epochs: int) -> None:
