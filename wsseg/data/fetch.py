@@ -98,8 +98,9 @@ def download(file: SourceFile, folder: Path, checksum: str, bar: Bar) -> Path:
         path = pooch.retrieve(file.url, checksum or None, file.name, folder, downloader=resumed)
         return Path(path)
     except requests.exceptions.RequestException as error:
+        kind, said = type(error).__name__, error.response is not None
         raise WorkError(
-            f"{file.url}: cannot be downloaded ({type(error).__name__}: {error}).\n"
+            f"{file.url}: cannot be downloaded ({f'{kind}: {error}' if said else kind}).\n"
             "The same command goes on from there"
         ) from error
     except ValueError as error:
