@@ -111,7 +111,8 @@ def test_another_scale_of_the_scanner_gives_the_same_standardized_voxels(tmp_pat
     for gain, offset in ((1, 0), (50, 7)):
         case = scan(tmp_path, array * gain + offset)
         images.append(np.array(prepare(case, settings, {"all": Everything()}).image))
-    assert np.allclose(*images, atol=1e-4)
+    first, second = images
+    assert np.allclose(first, second, atol=1e-4)
 
 
 def test_another_region_to_standardize_by_makes_another_entry(tmp_path: Path) -> None:

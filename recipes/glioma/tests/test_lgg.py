@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def arrays() -> dict[str, NDArray[np.generic]]:
+def arrays() -> dict[str, NDArray[Any]]:
     """Two patients with three slices of 4 x 5 pixels, shuffled; a pixel is 10 z + its number."""
     number = np.array([2, 0, 1, 1, 0, 2], np.int16)
     pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
@@ -33,8 +34,9 @@ def arrays() -> dict[str, NDArray[np.generic]]:
     }
 
 
-def cohort(folder: Path, **changes: NDArray[np.generic]) -> LggFlair:
-    np.savez(folder / "lgg.npz", **(arrays() | changes))
+def cohort(folder: Path, **changes: NDArray[Any]) -> LggFlair:
+    whole: dict[str, Any] = arrays() | changes
+    np.savez(folder / "lgg.npz", **whole)
     return LggFlair(path=folder / "lgg.npz")
 
 
