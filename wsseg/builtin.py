@@ -2,6 +2,7 @@
 
 from wsseg.boundary import DilatedFallOut, ErrorPlaces
 from wsseg.data.cohort import Cohort, Table
+from wsseg.data.few_masks import FewMasks
 from wsseg.data.regions import Everything, FileRegion, Foreground, Nonzero, Region
 from wsseg.esteps import AdaptEM, HardEM, Scheduled, SoftEM
 from wsseg.hookspecs import hookimpl
@@ -51,7 +52,7 @@ def wsseg_regions() -> dict[str, type[Region]]:
 
 @hookimpl
 def wsseg_cohorts() -> dict[str, type[Cohort]]:
-    return {"table": Table}
+    return {"table": Table, "few-masks": FewMasks}
 
 
 @hookimpl

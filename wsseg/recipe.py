@@ -46,7 +46,8 @@ class Recipe(Component):
     @property
     def classes(self) -> list[str]:
         """All classes, in the stages' order: class k is k + 1 in a predicted mask."""
-        return [name for stage in self.stages.values() for name in stage.classes]
+        named = [name for stage in self.stages.values() for name in stage.classes]
+        return list(dict.fromkeys(named))
 
     @model_validator(mode="after")
     def _names_meet(self) -> Self:
@@ -66,9 +67,21 @@ class Recipe(Component):
             if isinstance(stage, Learning) and stage.start is not None:
                 learnt = [each for each in earlier if isinstance(self.stages[each], Learning)]
                 self._known(("stages", name, "start"), stage.start, learnt)
-        repeated = {each for each in self.classes if self.classes.count(each) > 1}
-        if repeated:
-            raise KeyProblemError(("stages",), f"more than one stage has class {min(repeated)!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _each_class_is_of_one_stage(self) -> Self:
+        """A stage may take classes over from the one that it starts from, such as to refine it."""
+        owner: dict[str, str] = {}
+        for name, stage in self.stages.items():
+            for each in stage.classes:
+                if each in owner and getattr(stage, "start", None) != owner[each]:
+                    raise KeyProblemError(
+                        ("stages", name, "classes"),
+                        f"more than one stage has class {each!r}; to take it over from stage "
+                        f"{owner[each]!r}, start from that",
+                    )
+                owner[each] = name
         return self
 
     @model_validator(mode="after")
