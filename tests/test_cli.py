@@ -19,11 +19,23 @@ if TYPE_CHECKING:
     from tests.conftest import Wsseg
 
 GROUPS = {
-    "": ("train", "predict", "score", "report", "bench", "recipe", "plugins", "data"),
+    "": (
+        "train",
+        "predict",
+        "score",
+        "report",
+        "new",
+        "bench",
+        "recipe",
+        "plugins",
+        "data",
+        "manifest",
+    ),
     "bench": ("run", "report"),
     "recipe": ("list", "show", "check", "schema"),
     "plugins": ("list", "check"),
-    "data": ("prepare", "phantom"),
+    "data": ("template", "fetch", "tags-from-reports", "cache", "prepare", "phantom"),
+    "manifest": ("verify",),
 }
 COMMANDS = [
     f"{group} {name}".strip() for group, names in GROUPS.items() for name in names

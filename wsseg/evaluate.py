@@ -1,6 +1,5 @@
 """Predicts a run's test cases and compares them with what is annotated: a row a case."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from wsseg.beliefs import beliefs
 from wsseg.data.case import Case
 from wsseg.data.volume import read_case_mask
 from wsseg.errors import InputError
+from wsseg.manifest import read_manifest
 from wsseg.metrics import Dice
 from wsseg.predict import Run
 from wsseg.score import score_case
@@ -19,17 +19,13 @@ def held_out(run: Run) -> list[Case]:
     Raises:
         InputError: There is none, or its cohort has it no longer.
     """
-    path = run.folder / "manifest.json"
-    try:
-        names = list(json.loads(path.read_text(encoding="utf-8"))["test"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: missing or damaged; the run was not copied whole") from None
+    names = read_manifest(run.folder)["test"]
     if not names:
         raise InputError(f"{run.folder}: was trained without test cases; nothing to compare with")
     found = {case.name: case for case in (run.recipe.test or run.recipe.cohort).cases()}
     if gone := [name for name in names if name not in found]:
         raise InputError(
-            f"{path}: test case {gone[0]} ({len(gone)} such) is in the cohort no longer"
+            f"{run.folder}: test case {gone[0]} ({len(gone)} such) is in the cohort no longer"
         )
     return [found[name] for name in names]
 

@@ -1,5 +1,6 @@
 """Which files a run read, and as what: the label firewall, on paper."""
 
+import json
 import platform
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -8,6 +9,7 @@ from typing import Any
 
 from wsseg.data.case import Case
 from wsseg.data.split import Split
+from wsseg.errors import InputError
 from wsseg.files import sha256
 from wsseg.recipe import Recipe
 from wsseg.stages import MasksStage
@@ -46,6 +48,22 @@ def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> 
         },
         "files": files,
     }
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run's folder.
+
+    Raises:
+        InputError: There is none, or it is damaged.
+    """
+    path = folder / "manifest.json"
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if all(isinstance(found[key], list) for key in ("train", "test", "files")):
+            return found
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise InputError(f"{path}: missing or damaged; the run was not copied whole")
 
 
 def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, Path]]:

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from wsseg.cli import bench, data, plugins, recipes, runs
+from wsseg.cli import bench, data, manifest, new, plugins, recipes, runs
 from wsseg.errors import InputError, WorkError
 
 app = typer.Typer(
@@ -21,10 +21,12 @@ app.command()(runs.train)
 app.command()(runs.predict)
 app.command()(runs.score)
 app.command()(runs.report)
+app.command()(new.new)
 app.add_typer(bench.app, name="bench")
 app.add_typer(recipes.app, name="recipe")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(data.app, name="data")
+app.add_typer(manifest.app, name="manifest")
 
 
 def main() -> None:

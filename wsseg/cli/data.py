@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wsseg.cli.data_cache import cache
 from wsseg.cli.data_fetch import fetch
 from wsseg.cli.data_reports import tags_from_reports
 from wsseg.cli.data_template import template
@@ -17,6 +18,7 @@ app = typer.Typer(help="Make and prepare data.", no_args_is_help=True, rich_mark
 app.command()(template)
 app.command()(fetch)
 app.command()(tags_from_reports)
+app.command()(cache)
 
 
 @app.command()
@@ -24,7 +26,7 @@ def prepare(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or file.")],
     changes: Changes = None,
 ) -> None:
-    """Bring a recipe's scans to its network's grid ahead of training.
+    """Bring scans to the network's grid ahead of training.
 
     Example: wsseg data prepare covid/demo-phi2
     """
@@ -47,7 +49,7 @@ def phantom(
         str | None, typer.Option(help="Which cohort, where several can be made.")
     ] = None,
 ) -> None:
-    """Write made-up scans whose masks are known, and their table.
+    """Write made-up scans whose masks are known.
 
     Example: wsseg data phantom --out phantoms --cases 8
     """

@@ -16,7 +16,7 @@ def fetch(
         Path | None, typer.Option("--from", help="A folder with files of it that are at hand.")
     ] = None,
 ) -> None:
-    """Download a public data set, check it and unpack it; called again, go on.
+    """Download a public data set; again, to go on with it.
 
     Example: wsseg data fetch medseg-9 --out data/medseg-9
     """

@@ -22,7 +22,9 @@ def tags_from_reports(
         Unmentioned, typer.Option(help="The tag where no report mentions a class.")
     ] = Unmentioned.UNKNOWN,
 ) -> None:
-    """Make patients' tags from what their reports say, each with its sentence, to be checked.
+    """Make patients' tags from their reports.
+
+    Each tag comes with the sentence that says so, to be checked by a person.
 
     No names and no text of a report are printed. Where the table has tag.NAME columns, filled in
     by a person, the command prints how often it agrees with them.

@@ -9,7 +9,7 @@ import typer
 def template(
     out: Annotated[Path, typer.Option(help="The folder for cohort.csv and slices.csv.")],
 ) -> None:
-    """Write tables to describe your own scans in, with a guide to their columns.
+    """Write tables to describe your own scans in.
 
     Example: wsseg data template --out mine
     """

@@ -52,7 +52,7 @@ def check(source: Source, changes: Changes = None) -> None:
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of recipes, with all that is installed, for an editor.
+    """Print the JSON Schema of recipes, for an editor.
 
     A recipe that begins with this line is completed and checked as it is typed:
 

@@ -1,0 +1,32 @@
+"""wsseg manifest verify."""
+
+import typer
+
+from wsseg.cli.runs import Run
+
+app = typer.Typer(help="What a run read.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def manifest() -> None:
+    """Keep `verify` a command of its own, though it is the only one."""
+
+
+@app.command()
+def verify(run: Run) -> None:
+    """Check that the files a run read are unchanged.
+
+    Example: wsseg manifest verify runs/phi2
+    """
+    from wsseg.errors import WorkError
+    from wsseg.manifest import read_manifest
+    from wsseg.verification import changed_files
+
+    files = read_manifest(run)["files"]
+    changed = changed_files(files)
+    for each in changed:
+        typer.echo(f"{each.what}: {each.path} (case {each.case}; {', '.join(each.uses)})")
+    number = len({each["path"] for each in files})
+    if changed:
+        raise WorkError(f"{run}: {len(changed)} of {number} files are not what the run read")
+    typer.echo(f"{run}: all {number} files are what the run read")
