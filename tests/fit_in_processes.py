@@ -1,0 +1,74 @@
+"""Fits a small network for 20 steps in N processes: fit_in_processes.py N LOSS OUT."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+from torch import nn
+
+import wsseg
+from wsseg.data.augment import Augment
+from wsseg.data.input import Input
+from wsseg.data.slices import Scan
+from wsseg.fit import Fit, StepDone
+from wsseg.interfaces import PixelLoss
+from wsseg.network import Network
+from wsseg.stages import MasksStage, Optimizer
+
+INPUT = Input(slices=3, size=16)
+
+
+class FrozenNorm(nn.BatchNorm2d):
+    """Normalises by its running statistics, also while it learns."""
+
+    def train(self, mode: bool = True) -> "FrozenNorm":  # noqa: ARG002
+        return super().train(False)
+
+
+def scan(number: int) -> Scan:
+    noise = np.random.default_rng(number)
+    image = noise.normal(size=(5, 16, 16)).astype(np.float32)
+    mask = (image > 0.5).astype(np.uint8)
+    tags = np.full((5, 1), number % 2 == 0)
+    return Scan(f"case-{number}", image, None, None, tags, tuple(range(5)), (mask,))
+
+
+def save(fit: Fit, path: Path) -> None:
+    save_file({name: weight.contiguous() for name, weight in fit.weights.items()}, path)
+
+
+def main() -> None:
+    processes, loss, out = int(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+    torch.set_default_dtype(torch.float64)
+    strategy = "ddp" if processes > 1 else "auto"
+    fabric = Fabric(accelerator="cpu", strategy=strategy, devices=processes, precision="64-true")
+    fabric.launch()
+    torch.manual_seed(0)
+    body = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), FrozenNorm(8), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1)
+    )
+    stage = MasksStage(
+        learn="masks",
+        classes=["lesion"],
+        start="before",
+        loss=wsseg.make(PixelLoss, loss),
+        epochs=5,
+        batch_size=7,  # of 25 slices in balanced order: 4 batches an epoch, the last one smaller
+        optimizer=Optimizer(use="sgd", lr=0.1),
+        augment=Augment(flip=("left-right",)),
+        sampling="balanced",
+    )
+    scans = [scan(number) for number in range(5)]
+    fit = Fit("masks", stage, Network(body, INPUT), scans, INPUT, seed=3, fabric=fabric)
+    if fabric.is_global_zero:
+        save(fit, out.with_suffix(".start.safetensors"))
+    steps = [event for event in fit.run(0) if isinstance(event, StepDone)]
+    assert len(steps) >= 20, len(steps)
+    if fabric.is_global_zero:
+        save(fit, out)
+
+
+main()
