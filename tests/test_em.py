@@ -29,7 +29,7 @@ def stage(belief: str) -> EmStage:
         start="before",
         prior=wsseg.make(wsseg.Prior, "hu-sigmoid", midpoint_hu=0, width_hu=2),
         estep=SoftEM(),
-        belief=belief,  # type: ignore[arg-type]
+        belief=belief,
         loss=BatchDice(),
         epochs=2,
         batch_size=2,
