@@ -167,7 +167,8 @@ def test_the_share_of_the_way_is_that_of_a_loop_over_patients() -> None:
     patients = ["a", "a", "b", "c", "d", "e"]
     generator = np.random.default_rng(0)
     parts = [(generator.uniform(k, k + 2, 6), generator.uniform(4, 5, 6)) for k in (2.0, 0.0, 4.0)]
-    found = share_of_way(*parts, patients, Bootstrap(draws=20_000))
+    method, baseline, ceiling = parts
+    found = share_of_way(method, baseline, ceiling, patients, Bootstrap(draws=20_000))
     drawn = []
     for _ in range(5_000):
         chosen = generator.choice(["a", "b", "c", "d", "e"], 5)

@@ -1,11 +1,11 @@
 """What runs were made from, as a page tells it: versions, labels read, and what failed."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from wsseg.comparison import ChosenFrom, recipe_name
+from wsseg.manifest import read_manifest
 from wsseg.recipe import load_recipe
 
 FAILED = "failed.txt"  # in a job's folder: why it came to nothing
@@ -15,7 +15,7 @@ NOTHING = "nothing"
 
 def versions(folder: Path) -> dict[str, str]:
     """Return the versions of what a run was made with, and on how many cases."""
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     return {name: str(version) for name, version in manifest["versions"].items()} | {
         "trained on": f"{len(manifest['train'])} cases",
         "tested on": TEST.format(len(manifest["test"])),
@@ -26,7 +26,7 @@ def labels_seen(
     method: str, folder: Path, settings_from: Mapping[str, ChosenFrom]
 ) -> Iterator[dict[str, str]]:
     """Tell for each stage of a run which labels of training cases it read, by head."""
-    manifest, recipe = _manifest(folder), load_recipe(folder / "recipe.yaml")
+    manifest, recipe = read_manifest(folder), load_recipe(folder / "recipe.yaml")
     for name, stage in recipe.stages.items():
         masked = {
             f["case"] for f in manifest["files"] if f["stage"] == name and f["use"] == "label"
@@ -51,11 +51,6 @@ def failures(out: Path) -> dict[str, str]:
         str(path.parent.relative_to(out)): path.read_text(encoding="utf-8").strip()
         for path in sorted(out.glob(f"**/{FAILED}"))
     }
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    return found
 
 
 def _tags(by_case: Mapping[str, Any], classes: list[str]) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from wsseg.errors import InputError, known_words
 from wsseg.estimates import (
     Bootstrap,
+    Part,
     correlation,
     holm,
     ratio,
@@ -102,12 +103,12 @@ def covered(
     for name in (baseline, ceiling):
         if name not in methods:
             raise InputError(f"no method is called {name!r}; {known_words(name, methods)}")
-    ends = [per_case(rows[rows["method"] == name]) for name in (baseline, ceiling)]
+    low, high = (per_case(rows[rows["method"] == name]) for name in (baseline, ceiling))
     others = [name for name in methods if name not in (baseline, ceiling)]
     return pd.DataFrame(
         [
             {"method": name, "baseline": baseline, "ceiling": ceiling}
-            | _covered(per_case(rows[rows["method"] == name]), *ends, bootstrap or Bootstrap())
+            | _covered(per_case(rows[rows["method"] == name]), low, high, bootstrap or Bootstrap())
             for name in others
         ],
         columns=[*COVERED],
@@ -216,20 +217,25 @@ def _covered(
     method: pd.DataFrame, baseline: pd.DataFrame, ceiling: pd.DataFrame, bootstrap: Bootstrap
 ) -> dict[str, float]:
     common = method.index.intersection(baseline.index).intersection(ceiling.index)
-    cases = [each.loc[common] for each in (method, baseline, ceiling)]
-    dice = [_column(each, "dice") for each in cases]
-    means = [(each, np.ones(len(common))) for each in dice]
-    counts = [{name: _column(each, name) for name in COUNTED} for each in cases]
-    pooled = [
-        (2 * n["tp_voxels"], 2 * n["tp_voxels"] + n["fp_voxels"] + n["fn_voxels"]) for n in counts
-    ]
-    patients = cases[0]["patient"]
-    defined = pd.concat(dice, axis=1).notna().all(axis=1)
+    m, b, c = (each.loc[common] for each in (method, baseline, ceiling))
+    patients = m["patient"]
+    dice = pd.DataFrame({k: _column(each, "dice") for k, each in enumerate((m, b, c))})
     return {
-        "n": int(defined.sum()),
-        **share_of_way(*means, patients, bootstrap).columns("mean"),
-        **share_of_way(*pooled, patients, bootstrap).columns("pooled"),
+        "n": len(dice.dropna()),
+        **share_of_way(_mean(m), _mean(b), _mean(c), patients, bootstrap).columns("mean"),
+        **share_of_way(_voxels(m), _voxels(b), _voxels(c), patients, bootstrap).columns("pooled"),
     }
+
+
+def _mean(cases: pd.DataFrame) -> Part:
+    """Return the parts of the mean Dice."""
+    return _column(cases, "dice"), np.ones(len(cases))
+
+
+def _voxels(cases: pd.DataFrame) -> Part:
+    """Return the parts of the pooled Dice."""
+    twice = 2 * _column(cases, "tp_voxels")
+    return twice, twice + _column(cases, "fp_voxels") + _column(cases, "fn_voxels")
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series:

@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+from matplotlib.patches import Patch, Rectangle
 
 from wsseg.report.places import places, where_errors_lie
 
@@ -14,6 +15,11 @@ ROWS = pd.DataFrame(
         "fn_border_voxels": [20.0, 5.0, 0.0],
     }
 )
+
+
+def width(bar: Patch) -> float:
+    assert isinstance(bar, Rectangle)
+    return bar.get_width()
 
 
 def test_errors_are_in_per_cent_of_the_true_voxels() -> None:
@@ -35,6 +41,6 @@ def test_rows_without_places_have_no_such_figure() -> None:
 
 def test_bars_of_a_side_add_up_to_its_errors() -> None:
     missed, false = where_errors_lie(places(ROWS), "consolidation").axes
-    assert sum(bar.get_width() for bar in missed.patches) == 50
-    assert sum(bar.get_width() for bar in false.patches) == 20
+    assert sum(width(bar) for bar in missed.patches) == 50
+    assert sum(width(bar) for bar in false.patches) == 20
     assert missed.xaxis_inverted()

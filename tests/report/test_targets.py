@@ -29,4 +29,6 @@ def test_slices_stand_below_each_other_and_epochs_side_by_side() -> None:
         shares
         == ["100 % of the region"] * 2 + ["50 % of the region"] * 2 + ["0 % of the region"] * 2
     )
-    assert panels[0].images[0].get_array().shape == (22, 22)  # the region and a margin of 6
+    first = panels[0].images[0].get_array()
+    assert first is not None
+    assert first.shape == (22, 22)  # the region and a margin of 6

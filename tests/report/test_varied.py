@@ -1,5 +1,6 @@
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -48,8 +49,11 @@ def test_dice_is_drawn_over_the_setting(suite: Suite) -> None:
     assert [text.get_text() for text in mean.get_xticklabels()] == ["−144", "−34", "21"]
     drawn = {line.get_label(): line for line in pooled.lines}
     of = table.set_index("method")["dice_pooled"]
-    assert list(drawn["phi2 width_hu=110"].get_ydata()) == [of[SWEEP[2]], of[SWEEP[1]]]
-    assert list(drawn["threshold"].get_ydata()) == [of["threshold"]] * 2
+    assert np.asarray(drawn["phi2 width_hu=110"].get_ydata()).tolist() == [
+        of[SWEEP[2]],
+        of[SWEEP[1]],
+    ]
+    assert np.asarray(drawn["threshold"].get_ydata()).tolist() == [of["threshold"]] * 2
 
 
 def test_numbers_of_masks_stand_at_equal_ratios(suite: Suite) -> None:
@@ -63,7 +67,9 @@ def test_prior_network_and_both_are_pooled_over_all_voxels(suite: Suite) -> None
     rows = suite(methods=("threshold", "phi2"))
     (axes,) = sources(rows, "consolidation").axes
     drawn = {
-        line.get_label(): line.get_xdata()[0] for line in axes.lines if line.get_marker() != ""
+        line.get_label(): float(np.asarray(line.get_xdata())[0])
+        for line in axes.lines
+        if line.get_marker() != ""
     }
     phi2 = rows[rows["method"] == "phi2"]
     tp, fp, fn = (phi2[f"{name}_voxels"].sum() for name in ("tp", "fp", "fn"))

@@ -111,8 +111,10 @@ def _show(out: Path) -> None:
     console, named = open_console(), labelled(rows, suite.settings_from)
     console.print(terminal_table(summary(named)))
     if compared is not None and compared.ceiling is not None:
-        ends = (label(each, suite.settings_from) for each in (compared.baseline, compared.ceiling))
-        if len(way := covered(named, *ends)):
+        baseline, ceiling = (
+            label(each, suite.settings_from) for each in (compared.baseline, compared.ceiling)
+        )
+        if len(way := covered(named, baseline, ceiling)):
             console.print(covered_table(way))
     if named["method"].str.endswith(MARK).any():
         typer.echo(MARKED)

@@ -10,9 +10,9 @@ from matplotlib.ticker import MaxNLocator
 
 from wsseg.report.figures import PANELS
 from wsseg.report.log import Records
-from wsseg.report.style import INK, WIDTH_IN, colour, dash, drawing, quiet
+from wsseg.report.style import INK, LEGEND_LETTERS, WIDTH_IN, colour, dash, drawing, quiet
 
-LEGEND_LETTERS = 130  # in a line, with 6 for each sample
+HALF = 0.5  # of the region is target: a warning above is of an explosion, below of a collapse
 QUANTITIES = {
     "loss": "loss",
     "target_share": "targets / region",
@@ -34,7 +34,8 @@ def by_stage(curves: Mapping[str, Records]) -> dict[str, dict[str, Records]]:
 def training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
     """Draw each stage's loss, and what its kind of learning is watched by: `WATCHED`.
 
-    `order` gives the methods' colours. A triangle marks an epoch with a warning.
+    `order` gives the methods' colours. A triangle marks an epoch with a warning: upright where
+    targets fill the region, upside down where they have collapsed.
     """
     stages = by_stage(curves)
     places = {name: place for place, name in enumerate(dict.fromkeys([*order, *curves]))}
@@ -73,8 +74,10 @@ def _panel(
         shade, line = colour(places[name]), dash(places[name])
         axes.plot(*zip(*points, strict=True), color=shade, ls=line, label=name)
         marked = {r.get("epoch") for r in found[name] if r.get("event") == "warning"}
+        share = {r.get("epoch"): r["probe_share"] for r in found[name] if "probe_share" in r}
         for alarm in (point for point in points if point[0] in marked):
-            axes.plot(*alarm, "^", color=shade, markersize=7, mec=INK, clip_on=False, zorder=3)
+            kind = "^" if share.get(alarm[0], 1.0) > HALF else "v"
+            axes.plot(*alarm, kind, color=shade, markersize=7, mec=INK, clip_on=False, zorder=3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylim(bottom=0)
     quiet(axes, grid="y")

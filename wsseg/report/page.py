@@ -136,7 +136,7 @@ def _of_the_way(way: pd.DataFrame) -> str:
     known = way.dropna(subset="mean")
     if known.empty:
         return ""
-    best = known.loc[known["mean"].astype(float).idxmax()]
+    best = known.sort_values("mean").iloc[-1]
     within = percent_interval(best["mean_low"], best["mean_high"])
     return (
         f" Of the way from {best['baseline']} to {best['ceiling']} in mean Dice, {best['method']} "

@@ -111,11 +111,11 @@ def of_errors(
         caption += "border vanish after few dilations; those that stay lie elsewhere."
         caption += _beside(published, "dilation")
         shown.append(_chart(by_dilation(found), "false positive rate by dilation", caption))
-    if len(found := places(few)):
+    if len(lie := places(few)):
         caption = f"Errors in % of the true voxels, {n}. Border: near the true border (3 mm unless "
         caption += "the recipe says otherwise). Thin: away from it, where what is predicted is "
         caption += "narrow (6 mm), as vessels and fissures are; masks cannot tell these apart."
-        shown.append(_chart(where_errors_lie(found, target), "where errors lie", caption))
+        shown.append(_chart(where_errors_lie(lie, target), "where errors lie", caption))
     return shown
 
 
@@ -155,7 +155,10 @@ def of_training(records: Mapping[str, Records], methods: Sequence[str]) -> list[
     stages = ", ".join(curves.by_stage(records))
     caption = "Targets / region: the part of the tagged slices' region that the E-step takes for "
     caption += "foreground. Flipped: the part whose target changed since the epoch before, on a "
-    caption += "fixed set of slices. A triangle marks a warning."
+    caption += (
+        "fixed set of slices. A triangle marks a warning: upright, targets fill the region; upside "
+    )
+    caption += "down, they have collapsed."
     alt = f"training curves of the stages {stages}"
     return [_chart(curves.training(records, methods), alt, caption)]
 

@@ -57,7 +57,7 @@ def over_setting(summary: pd.DataFrame, found: Varied, target: str) -> Figure:
             for place, (name, points) in enumerate(found.lines.items()):
                 _line(axes, by_method.loc[list(points.values())], column, list(points), place, name)
             for place, method in enumerate(found.fixed, len(found.lines)):
-                level = float(by_method.loc[method, column])  # type: ignore[arg-type]
+                level = by_method[column].to_dict()[method]
                 axes.axhline(level, color=colour(place), ls="--", lw=1.3, label=method)
             axes.set(xlabel=found.key, ylabel=f"Dice of {target}, {word}")
             _scale(axes, found)
