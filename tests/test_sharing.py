@@ -89,6 +89,16 @@ def test_what_shapes_a_stage_shapes_all_that_builds_on_it(folder: Path, change: 
     assert before["consolidation"] != after["consolidation"]
 
 
+def test_masks_that_a_stage_does_not_read_are_nothing_to_it(folder: Path) -> None:
+    """Who hides outlines of the consolidation trains the same infection, and the same EM."""
+    text = (folder / "em.yaml").read_text()
+    cohort = text.partition("cohort: ")[2].partition("\n")[0]
+    few = f"set: {{cohort: {{use: few-masks, of: [NAME], masks: 1, cohort: {cohort}}}}}"
+    assert keys(folder, few.replace("NAME", "consolidation")) == keys(folder, "")
+    hidden = keys(folder, few.replace("NAME", "infection"))
+    assert hidden["infection"] != keys(folder, "")["infection"]
+
+
 def test_folds_share_nothing(folder: Path) -> None:
     jobs = jobs_of(folder, "recipes: [em.yaml]\nfolds: 2\n")
     assert len({stage_keys(job)["infection"] for job in jobs}) == 2

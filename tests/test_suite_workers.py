@@ -21,7 +21,7 @@ recipes:
   soft: {extends: em.yaml, stages: {consolidation: {estep: {use: soft}}}}
   adapt: {extends: em.yaml, stages: {consolidation: {estep: {use: adapt, share: 0.2}}}}
 """
-LONG = "set: {stages.infection.epochs: 12, stages.consolidation.epochs: 12}\nseeds: [0, 1]\n"
+LONG = "set: {stages.consolidation.epochs: 12}\n"
 PATIENCE_S = 180
 
 

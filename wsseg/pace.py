@@ -12,6 +12,7 @@ from wsseg.errors import InputError
 from wsseg.files import append_line, cache_folder, fingerprint
 from wsseg.plugins import registry
 from wsseg.report.log import read_log
+from wsseg.sharing import cohort_of
 from wsseg.stages import Learning
 from wsseg.suite import Job
 
@@ -32,7 +33,7 @@ def epoch_kind(job: Job, name: str) -> str:
     learning = describe(stage)
     shaping = [learning[key] for key in ("learn", "classes", "batch_size", "sampling", "augment")]
     backbone = _backbone(job, stage)
-    data = [describe(recipe.cohort), job.folds, describe(recipe.input), recipe.precision]
+    data = [describe(cohort_of(job, stage)), job.folds, describe(recipe.input), recipe.precision]
     return fingerprint(["epoch", shaping, backbone, data])
 
 

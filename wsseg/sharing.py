@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsseg.data.cohort import Cohort
+from wsseg.data.regions import FileRegion
 from wsseg.files import fingerprint
 from wsseg.plugins import registry
-from wsseg.stages import Learning, Stage, upstream
+from wsseg.stages import Learning, MasksStage, Stage, upstream
 from wsseg.suite import Job
 
 
@@ -52,15 +54,25 @@ def stage_keys(job: Job) -> dict[str, str]:
     """
     keys: dict[str, str] = {}
     for name, stage in job.recipe.stages.items():
-        keys[name] = fingerprint([name, *_common(job), _own(stage), _places(job, stage, keys)])
+        keys[name] = fingerprint(
+            [name, *_common(job, stage), _own(stage), _places(job, stage, keys)]
+        )
     return keys
 
 
-def _common(job: Job) -> list[object]:
+def cohort_of(job: Job, stage: Stage) -> Cohort:
+    """Return the cohort as a stage sees it, which reads some of the masks."""
+    regions = job.recipe.regions.values()
+    masks = {region.mask for region in regions if isinstance(region, FileRegion)}
+    masks |= set(stage.classes) if isinstance(stage, MasksStage) else set()
+    return job.recipe.cohort.seen_through(masks)
+
+
+def _common(job: Job, stage: Stage) -> list[object]:
     recipe, describe = job.recipe, registry().describe
     seen = [name for name in (recipe.input.mask, recipe.input.standardize) if name is not None]
     return [
-        describe(recipe.cohort),
+        describe(cohort_of(job, stage)),
         [job.fold, job.folds],
         describe(recipe.input),
         [describe(recipe.regions[name]) for name in seen],

@@ -1,12 +1,14 @@
 """Who does the work: this process, several of this machine, or the workers of a Dask cluster."""
 
 import os
+import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, final
 
@@ -18,6 +20,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 ANSWER_S = 10  # within which a scheduler that is there answers
+LOOK_S = 1  # between two looks at whether a worker's parent lives
 Backend: TypeAlias = Literal["loky", "dask"]
 
 
@@ -123,7 +126,7 @@ class Cluster(Workers):
         do = partial(_there, Path.cwd(), work, self.threads)
         futures = {self.client.submit(do, thing, pure=False): thing for thing in things}
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=self.client.loop):
                 try:
                     yield futures[future], future.result()
                 except KilledWorker:
@@ -203,4 +206,18 @@ def _with_threads(work: Callable[[T], R], threads: int | None, thing: T) -> R:
 
 
 def _numbered(work: Callable[[T], R], threads: int | None, index: int, thing: T) -> tuple[int, R]:
+    _end_with_parent()
     return index, _with_threads(work, threads, thing)
+
+
+@cache
+def _end_with_parent() -> None:
+    """See to it that this process, a worker, does not go on when who began it was killed."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

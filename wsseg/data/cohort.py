@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar, TypeAlias, final
 
@@ -26,6 +26,10 @@ class Cohort(Component):
     @abstractmethod
     def cases(self) -> list[Case]:
         """List the cases, in an order that does not change; images are not read."""
+
+    def seen_through(self, masks: Collection[str]) -> "Cohort":  # noqa: ARG002 - for others
+        """Return a cohort that is the same to one who looks at these masks alone: or itself."""
+        return self
 
 
 class Synthetic(Cohort):

@@ -1,6 +1,6 @@
 """A cohort as it would be if fewer of its cases had been outlined."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Annotated, final
 
@@ -24,6 +24,10 @@ class FewMasks(Cohort):
     def cases(self) -> list[Case]:
         """List the cohort's cases, in its order."""
         return list(self._outlined())
+
+    def seen_through(self, masks: Collection[str]) -> Cohort:
+        """Return the other cohort, to one who looks at none of the hidden masks."""
+        return self if set(self.of) & set(masks) else self.cohort.seen_through(masks)
 
     def _outlined(self) -> Iterator[Case]:
         left = self.masks
