@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
-from wsseg.processes import any_of, in_all_or_none, part, whole
+from wsseg.processes import part, whole
 
 ALONE = Fabric(accelerator="cpu", devices=1)
 FIT = Path(__file__).with_name("fit_in_processes.py")
@@ -32,10 +32,6 @@ def test_the_parts_of_a_batch_are_the_batch_and_equally_long(number: int, proces
 def test_one_process_is_left_alone() -> None:
     rows = torch.rand(3, 2)
     assert whole(ALONE, rows, 3) is rows
-    assert any_of(ALONE, True)
-    assert not any_of(ALONE, False)
-    with pytest.raises(KeyError), in_all_or_none(ALONE):
-        raise KeyError
 
 
 @pytest.mark.slow

@@ -9,34 +9,19 @@ from typing import Literal
 import torch
 from lightning_fabric import Fabric
 
-from wsseg.errors import InputError
-
 Precision = Literal["auto", "bfloat16", "float32"]
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
-def open_fabric(precision: Precision, devices: int = 1, nodes: int = 1) -> Fabric:
-    """Choose the devices (GPUs where there are some, else processes of the CPU) and the precision.
+def open_fabric(precision: Precision) -> Fabric:
+    """Choose the device (a GPU where there is one) and the precision.
 
-    `devices` are those of each of `nodes` machines. `auto` is bfloat16 autocast where the device
-    computes in it, else float32.
-
-    Raises:
-        InputError: The machine has fewer GPUs than asked for.
+    `auto` is bfloat16 autocast where the device computes in it, else float32.
     """
-    gpus = torch.cuda.device_count()
-    if 0 < gpus < devices:
-        raise InputError(f"{devices} devices asked for, but this machine has {gpus} GPU(s)")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells every opening
     fast = precision == "bfloat16" or (precision == "auto" and _computes_bfloat16())
-    return Fabric(
-        accelerator="auto",
-        strategy="ddp" if devices * nodes > 1 else "auto",
-        devices=devices,
-        num_nodes=nodes,
-        precision="bf16-mixed" if fast else "32-true",
-    )
+    return Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
 
 
 def keep_memory() -> None:
