@@ -63,7 +63,11 @@ def test_folding_by_hand() -> None:
     network[0].weight.data.fill_(3)
     for tensor, value in zip(network[1].state_dict().values(), (6, 5, 1, 4), strict=False):
         tensor.fill_(value)
-    (convolution, _) = folded(network)
+    ready = folded(network)
+    assert isinstance(ready, nn.Sequential)
+    convolution = ready[0]
+    assert isinstance(convolution, nn.Conv2d)
+    assert convolution.bias is not None
     assert convolution.weight.item() == 9
     assert convolution.bias.item() == 2
 

@@ -138,7 +138,7 @@ def test_a_folder_is_all_scans_in_it(wsseg: "Wsseg", trained: Path, tmp_path: Pa
     (folder / "notes.txt").write_text("not a scan")
     out = predicted(wsseg, trained, tmp_path / "out", folder)
     assert {path.name for path in out.iterdir()} == {
-        "a.nii.gz", "b.nii.gz", "c.nii.gz", "scores.csv"
+        "a.nii.gz", "b.nii.gz", "c.nii.gz", "predicted.jsonl", "scores.csv"
     }  # fmt: skip
     assert list(table(out)) == ["a", "b", "c"]
 
@@ -177,7 +177,7 @@ def test_a_bad_scan_leaves_the_others_their_masks(
     assert ended.code == 2
     assert ended.error.startswith("1 of 3 scans have no mask; case b: ")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "a.nii.gz", "c.nii.gz", "scores.csv"
+        "a.nii.gz", "c.nii.gz", "predicted.jsonl", "scores.csv"
     }  # fmt: skip
     assert list(table(tmp_path / "out")) == ["a", "c"]
 

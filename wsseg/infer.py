@@ -12,7 +12,7 @@ from torch import nn
 
 from wsseg.checkpoint import Trained
 from wsseg.cropped import Cropped, box_around
-from wsseg.data.slices import Draw, Scan, Slices, collate, open_map, to_device
+from wsseg.data.slices import Draw, Scan, Slices, collate, in_memory, read_map, to_device
 from wsseg.evidence import Batch, Logits, exact
 from wsseg.folded import folded
 from wsseg.stages import Learning, PriorStage
@@ -38,9 +38,9 @@ def stage_masks(
 
     Only `scan.slices` are looked at.
     """
+    scan = in_memory(scan)
     slices = Slices([scan], trained.input)
-    shape = open_map(scan.image).shape
-    masks = np.zeros((len(trained.stage.classes), *shape), np.bool_)
+    masks = np.zeros((len(trained.stage.classes), *read_map(scan.image).shape), np.bool_)
     for start in range(0, len(scan.slices), BATCH_SLICES):
         chosen = scan.slices[start : start + BATCH_SLICES]
         batch = to_device(collate([slices[Draw(0, z)] for z in chosen])[0], fabric.device)
@@ -65,13 +65,11 @@ def logits_of(trained: Trained, batch: Batch, fabric: Fabric) -> Logits:
 
 @lru_cache(maxsize=8)  # the stages of a run or two; networks are told by identity
 def _whole(network: nn.Module, fabric: Fabric) -> nn.Module:
-    return folded(network).to(fabric.device, memory_format=torch.channels_last)
+    return folded(network).to(memory_format=torch.channels_last).to(fabric.device)
 
 
 @lru_cache(maxsize=8)
 def _cropped(network: nn.Module, fabric: Fabric, shape: tuple[int, ...], fill: float) -> Cropped:
     nothing = torch.full((1, *shape), fill, device=fabric.device)
-    return Cropped(
-        folded(network).to(fabric.device, memory_format=torch.channels_last),
-        nothing.contiguous(memory_format=torch.channels_last),
-    )
+    ready = folded(network).to(memory_format=torch.channels_last).to(fabric.device)
+    return Cropped(ready, nothing.contiguous(memory_format=torch.channels_last))

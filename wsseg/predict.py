@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from wsseg.checkpoint import Trained, load_stage
 from wsseg.data.case import Case
+from wsseg.data.cohort import Table
 from wsseg.data.prepare import Prepared, own_grid, prepare
 from wsseg.data.series import is_series
-from wsseg.data.slices import open_map
+from wsseg.data.slices import read_map
 from wsseg.data.volume import Volume, read_case_grid, write_mask
 from wsseg.errors import InputError
 from wsseg.machine import open_fabric
@@ -53,22 +54,39 @@ class Run:
             InputError: It is not a scan that can be read, or a region needs a file it has not got.
         """
         case = scan if isinstance(scan, Case) else case_of(Path(scan))
+        prepared = self.prepare(case)
+        self.infer(prepared)
+        return self.finish(prepared)
+
+    def prepare(self, case: Case) -> Prepared:
+        """Bring a case to the network's grid and find its regions, into the cache: no network."""
         prepared = prepare(case, self.recipe.input, self.recipe.regions)
+        for name in self.recipe.regions:
+            self.regions.find(name, prepared)
+        return prepared
+
+    def infer(self, prepared: Prepared) -> None:
+        """Run the networks of all stages on a prepared case, into the cache."""
+        for name in self.recipe.stages:
+            self.regions.predict(name, prepared)
+
+    def finish(self, prepared: Prepared) -> Prediction:
+        """Bring what the cache has of a case to the scan's own grid, and score it."""
         masks = self._masks(prepared)
         labels = np.zeros(prepared.grid.canonical_shape, np.uint8)
         for value, name in enumerate(self.recipe.classes, 1):
             labels[masks[name]] = value
         mask = Volume(labels, prepared.grid)
-        return Prediction(case, mask, masks, self._scores(masks, mask))
+        return Prediction(prepared.case, mask, masks, self._scores(masks, mask))
 
     def _masks(self, prepared: Prepared) -> dict[str, Mask]:
         masks: dict[str, Mask] = {}
         for name in self.recipe.regions:
             found = self.regions.find(name, prepared)
             assert found is not None, "a named region has a map"  # noqa: S101
-            masks[name] = own_grid(prepared, open_map(found) > 0)
+            masks[name] = own_grid(prepared, read_map(found) > 0)
         for name, stage in self.recipe.stages.items():
-            planes: NDArray[np.uint8] = open_map(self.regions.predict(name, prepared))
+            planes: NDArray[np.uint8] = read_map(self.regions.predict(name, prepared))
             own = {c: own_grid(prepared, planes[k] > 0) for k, c in enumerate(stage.classes)}
             masks |= own | ({} if name in own else {name: np.any(list(own.values()), axis=0)})
         return masks
@@ -135,14 +153,16 @@ def mask_path(folder: Path, case: Case) -> Path:
 
 
 def cases_of(paths: list[Path]) -> list[Case]:
-    """Return the scans that paths name: NIfTI files, folders of DICOM slices, folders of these.
+    """Return the scans that paths name: NIfTI files, DICOM folders, folders of these, and tables.
+
+    A table is a cohort's, cohort.csv.
 
     Raises:
         InputError: A folder has no scan, or two scans have one name.
     """
     cases: dict[str, Case] = {}
     for path in paths:
-        for case in map(case_of, _scans_at(path)):
+        for case in _cases_at(path):
             if case.name in cases:
                 raise InputError(
                     f"{case.image} and {cases[case.name].image} would both be called {case.name}; "
@@ -152,12 +172,14 @@ def cases_of(paths: list[Path]) -> list[Case]:
     return list(cases.values())
 
 
-def _scans_at(path: Path) -> list[Path]:
+def _cases_at(path: Path) -> list[Case]:
+    if path.suffix.lower() == ".csv":
+        return Table(path=path).cases()
     if not path.is_dir():
-        return [path]
+        return [case_of(path)]
     inside = sorted(p for p in path.iterdir() if p.name.endswith(SUFFIXES) or is_series(p))
     if not inside and not is_series(path):
         raise InputError(
             f"{path}: has no scan in it; a scan is a file .nii.gz or .nii, or a folder with DICOM"
         )
-    return inside or [path]
+    return list(map(case_of, inside or [path]))

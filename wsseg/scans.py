@@ -13,7 +13,7 @@ from wsseg.checkpoint import Trained
 from wsseg.data.input import Input
 from wsseg.data.prepare import Prepared, prepare_mask, prepare_region
 from wsseg.data.regions import Region
-from wsseg.data.slices import Scan, open_map
+from wsseg.data.slices import Scan, read_map
 from wsseg.errors import InputError
 from wsseg.files import fingerprint, written_whole
 from wsseg.infer import stage_masks
@@ -156,7 +156,7 @@ def _slices_in(region: Path | None, number: int, input: Input) -> tuple[int, ...
     inner = range(margin, number - margin)
     if region is None:
         return tuple(inner)
-    some = np.logical_or.reduce(open_map(region), axis=(1, 2))
+    some = np.logical_or.reduce(read_map(region), axis=(1, 2))
     return tuple(z for z in inner if some[z])
 
 

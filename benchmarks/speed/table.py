@@ -122,10 +122,10 @@ def _measured(each: Line) -> str:
 
 
 def _parsed(row: Mapping[str, str]) -> Line:
-    bounds = [float(row[name]) if row[name] else None for name in ("least", "most")]
+    least, most = (float(row[name]) if row[name] else None for name in ("least", "most"))
     return Line(
         row["subject"], row["name"], float(row["value"]), float(row["low"]), float(row["high"]),
-        int(row["repeats"]), row["unit"], *bounds, row["machine"], row["versions"],
+        int(row["repeats"]), row["unit"], least, most, row["machine"], row["versions"],
     )  # fmt: skip
 
 

@@ -1,14 +1,25 @@
 """wsseg train, predict, score, report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from wsseg.display import Display
 
 Run = Annotated[Path, typer.Argument(help="A folder that `wsseg train` wrote.")]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a value: a.b.c=VALUE, in YAML. May be repeated."),
+]
+
+Jobs = Annotated[int | None, typer.Option(min=1, help="How many at a time; 1 by default.")]
+Backend = Annotated[
+    Literal["loky", "dask"], typer.Option(help="Processes here, or a Dask cluster's workers.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="A Dask scheduler's address, for --backend dask.")
 ]
 
 
@@ -46,41 +57,52 @@ def train(
 def predict(
     run: Run,
     scans: Annotated[
-        list[Path], typer.Argument(help="NIfTI files, DICOM folders, or folders of them.")
+        list[Path],
+        typer.Argument(help="NIfTI files, DICOM folders, folders of them, or a cohort.csv."),
     ],
     out: Annotated[Path, typer.Option(help="Where masks and scores.csv are written.")],
+    jobs: Jobs = None,
+    backend: Backend = "loky",
+    scheduler: Scheduler = None,
 ) -> None:
     """Segment scans: masks on their own grids, and a table of scores.
+
+    The same command again takes over the masks that are there and makes the rest.
 
     Example: wsseg predict runs/phi2 scan.nii.gz --out masks
     """
     from wsseg.display import Display
-    from wsseg.errors import InputError
+    from wsseg.lock import locked
     from wsseg.predict import cases_of, check_scans, load_run
+    from wsseg.predictions import predict_all
     from wsseg.score import write_rows
+    from wsseg.workers import open_workers
 
-    display = Display()
-    cases = cases_of(scans)
+    display, cases = Display(), cases_of(scans)
     check_scans(cases, out)
     loaded = load_run(run)
-    rows, failed = [], []
-    for case in display.each("predicting", cases, len(cases)):
-        try:
-            prediction = loaded.predict(case)
-        except InputError as error:
-            failed.append(error)
-            continue
-        prediction.save(out)
-        rows.append({"case": case.name, **prediction.scores})
-    if rows:
-        write_rows(out / "scores.csv", rows)
-        values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
-        display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
+    with locked(out), open_workers(backend, jobs, scheduler) as workers:
+        work = predict_all(loaded, cases, out, workers)
+        came = {case.name: row for case, row in display.each("predicting", work, len(cases))}
+        ordered = [came[case.name] for case in cases]
+        rows = [row for row in ordered if not isinstance(row, Exception)]
+        if rows:
+            write_rows(out / "scores.csv", rows)
+            values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
+            display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
+        _tell([error for error in ordered if isinstance(error, Exception)], len(cases), display)
+
+
+def _tell(failed: "list[Exception]", scans: int, display: "Display") -> None:
+    """Say why some scans have no mask; the first reason ends the command."""
+    from wsseg.errors import InputError, WorkError
+
     for other in failed[1:]:
         display.warn(str(other))
     if failed:
-        others = f"{len(failed)} of {len(cases)} scans have no mask; " if len(cases) > 1 else ""
-        raise InputError(f"{others}{failed[0]}")
+        others = f"{len(failed)} of {scans} scans have no mask; " if scans > 1 else ""
+        kind = InputError if isinstance(failed[0], InputError) else WorkError
+        raise kind(f"{others}{failed[0]}")
 
 
 def score(run: Run) -> None:

@@ -98,7 +98,7 @@ def prepare(case: Case, settings: Input, regions: Mapping[str, Region] = NO_REGI
     """
     grid = read_case_grid(case)
     _check_slice_tags(case, grid)
-    digest = _digest(case.image)
+    digest = file_digest(case.image)
     shaping: list[Any] = [settings.model_dump(mode="json", include={"size", "thick", "unit"})]
     inside = None if settings.standardize is None else regions[settings.standardize]
     shaping += [] if inside is None else _named(inside, case)
@@ -142,7 +142,7 @@ def prepare_region(prepared: Prepared, region: Region) -> Map:
 def prepare_mask(prepared: Prepared, name: str) -> Map:
     """Bring a case's mask `name` to the network's grid, (Z, size, size) uint8 of 0 and 1."""
     case = prepared.case
-    digest = _digest(case.masks[name]) if name in case.masks else ""
+    digest = file_digest(case.masks[name]) if name in case.masks else ""
     what = [digest, case.mask_values.get(name), case.mask_labels.get(name)]
     return _cached(
         prepared.folder / f"mask-{fingerprint(what)}.npy",
@@ -169,7 +169,7 @@ def own_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _named(region: Region, case: Case) -> list[Any]:
     """Return all that shapes what `region` finds in a case, but for the image."""
-    kind, files = type(region), [_digest(path) for path in region.files(case)]
+    kind, files = type(region), [file_digest(path) for path in region.files(case)]
     return [
         kind.__module__,
         kind.__qualname__,
@@ -235,7 +235,7 @@ def _mapped(path: Path) -> Map:
     return array
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file or folder; computed once while it stays as it is."""
     try:
         files = sorted(path.iterdir()) if path.is_dir() else [path]

@@ -1,7 +1,7 @@
 """Batches of slices, gathered from the prepared memory maps."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -162,6 +162,22 @@ def _stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
 def open_map(source: Map) -> NDArray[Any]:
     """Return a map's array; a file is mapped into memory, not read."""
     return _memory_map(source) if isinstance(source, Path) else source
+
+
+def read_map(source: Map) -> NDArray[Any]:
+    """Return a map's array; of a file the whole, for who goes through it once."""
+    return np.load(source, allow_pickle=False) if isinstance(source, Path) else source
+
+
+def in_memory(scan: Scan) -> Scan:
+    """Return a scan whose maps are read: a file that stays mapped would count as memory in use."""
+    return replace(
+        scan,
+        image=read_map(scan.image),
+        inside=None if scan.inside is None else read_map(scan.inside),
+        region=None if scan.region is None else read_map(scan.region),
+        labels=tuple(map(read_map, scan.labels)),
+    )
 
 
 @lru_cache(maxsize=1024)

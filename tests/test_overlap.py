@@ -1,0 +1,62 @@
+"""Neighbours overlap in time, and no more of them than three are held."""
+
+import threading
+from collections import Counter
+
+import pytest
+
+from wsseg.overlap import overlapped
+
+WAIT_S = 20
+
+
+def test_each_thing_goes_through_all_steps_in_order() -> None:
+    steps = (lambda x: x + 1, lambda x: x * 10, lambda x: -x)
+    assert list(overlapped(range(5), *steps)) == [-10, -20, -30, -40, -50]
+    assert not list(overlapped([], *steps))
+
+
+def test_the_next_is_read_and_the_last_written_while_one_is_worked_on() -> None:
+    """Each of the three steps waits for the two others at its neighbours: alone, none would end."""
+    middle = threading.Barrier(3, timeout=WAIT_S)
+
+    def meet(which: int, thing: int) -> int:
+        if thing == which:
+            middle.wait()
+        return thing
+
+    steps = [lambda thing, n=n: meet(n, thing) for n in (3, 2, 1)]
+    assert list(overlapped(range(5), *steps)) == list(range(5))
+
+
+def test_never_more_than_three_are_held() -> None:
+    held, most = Counter[int](), 0
+    lock = threading.Lock()
+
+    def before(thing: int) -> int:
+        nonlocal most
+        with lock:
+            held[thing] += 1
+            most = max(most, held.total())
+        return thing
+
+    def after(thing: int) -> int:
+        with lock:
+            held[thing] -= 1
+        return thing
+
+    list(overlapped(range(50), before, lambda thing: thing, after))
+    assert 1 <= most <= 3 + 1  # one may be read while the last result waits to be fetched
+
+
+@pytest.mark.parametrize("step", range(3))
+def test_what_a_step_raises_ends_all(step: int) -> None:
+    def fail(thing: int) -> int:
+        if thing == 2:
+            raise OSError("disk full")
+        return thing
+
+    steps = [fail if n == step else lambda thing: thing for n in range(3)]
+    done: list[int] = []
+    with pytest.raises(OSError, match="disk full"):
+        done.extend(overlapped(range(5), *steps))

@@ -1,0 +1,32 @@
+"""Three steps for each of many things, of which neighbours overlap in time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+R = TypeVar("R")
+
+
+def overlapped(
+    things: Sequence[T], before: Callable[[T], A], work: Callable[[A], B], after: Callable[[B], R]
+) -> Iterator[R]:
+    """Yield after(work(before(thing))) for each of `things`, in order.
+
+    While this thread works, one other does what comes before of the next thing and one what comes
+    after of the last: never of more, so that as much memory is held for many as for three.
+    """
+    with ThreadPoolExecutor(1) as readers, ThreadPoolExecutor(1) as writers:
+        coming = [readers.submit(before, thing) for thing in things[:1]]
+        going: list[Future[R]] = []
+        for index in range(len(things)):
+            begun = coming.pop().result()
+            coming += [readers.submit(before, thing) for thing in things[index + 1 : index + 2]]
+            done = work(begun)
+            if going:
+                yield going.pop().result()
+            going.append(writers.submit(after, done))
+        if going:
+            yield going.pop().result()
