@@ -37,5 +37,7 @@ def test_a_suite_that_ships_is_valid_and_its_rows_are_of_its_methods(path: Path)
     from wsseg.score import read_rows
 
     jobs = plan(load_suite(path), path.parent)
+    if not path.with_name("rows.csv").exists():
+        pytest.skip("has no committed rows yet")
     rows = read_rows(path.with_name("rows.csv"))
     assert set(rows["method"]) == {job.method for job in jobs}
