@@ -187,8 +187,8 @@ def cluster(folder: Path) -> Iterator[tuple[str, list["subprocess.Popen[str]"]]]
     here = ("--host", "127.0.0.1", "--no-dashboard")
     with begun("distributed.cli.dask_scheduler", *here, "--port", 0, "--scheduler-file", file):
         until(file.exists, "no scheduler")
-        one = ("distributed.cli.dask_worker", "--scheduler-file", file, *here[2:], "--no-nanny")
-        one = (*one, "--nthreads", 1, "--local-directory", folder / "dask")
+        about = ("--scheduler-file", file, "--local-directory", folder / "dask", *here[2:])
+        one = ("distributed.cli.dask_worker", *about, "--no-nanny", "--nthreads", 1)
         with begun(*one) as first, begun(*one) as second:
             import json
 
@@ -202,9 +202,8 @@ def test_a_dask_cluster_that_loses_a_worker_in_mid_job_gives_the_same_rows(
     pytest.importorskip("distributed", reason="needs the extra dask")
     out = tmp_path / "out"
     with cluster(tmp_path) as (address, workers):
-        words = ("bench", "run", folder / "long.yaml", "--out", out)
-        words = (*words, "--backend", "dask", "--scheduler", address, "--threads", 1)
-        with begun("wsseg", *words) as process:
+        how = ("--backend", "dask", "--scheduler", address, "--threads", 1)
+        with begun("wsseg", "bench", "run", folder / "long.yaml", "--out", out, *how) as process:
             until(lambda: len(second_stages(out)) == 2, "two second stages", process)
             workers[0].kill()
             output, _ = process.communicate(timeout=PATIENCE_S)

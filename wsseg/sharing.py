@@ -88,12 +88,12 @@ def _own(stage: Stage) -> dict[str, object]:
 
 def _places(job: Job, stage: Stage, keys: Mapping[str, str]) -> list[object]:
     """Return the keys of the stage that it starts from and of its regions, seen and predicted."""
-    regions = job.recipe.regions
-    names = (getattr(stage, "start", None), stage.region_in_training or stage.region, stage.region)
-    return [
-        keys[name] if name in keys else registry().describe(regions[name]) if name else None
-        for name in names
-    ]
+    start = stage.start if isinstance(stage, Learning) else None
+    names = (start, stage.region_in_training or stage.region, stage.region)
+    found = dict(keys) | {
+        name: registry().describe(region) for name, region in job.recipe.regions.items()
+    }
+    return [found[name] if name is not None else None for name in names]
 
 
 def _depth(job: Job, name: str) -> int:

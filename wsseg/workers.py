@@ -146,7 +146,7 @@ def threads_each(jobs: int) -> int:
         import torch
 
         return torch.get_num_threads()
-    return max(1, joblib.cpu_count() // jobs)
+    return max(1, int(joblib.cpu_count()) // jobs)
 
 
 @contextmanager
