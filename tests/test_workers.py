@@ -1,7 +1,11 @@
 """Workers: the same results whoever works, and what becomes of it when one is killed."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +77,31 @@ def test_what_kills_its_worker_is_told_from_what_ran_beside_it() -> None:
     ended = dict(Processes(2).each(die_always, range(5)))
     assert isinstance(ended.pop(1), WorkerDiedError)
     assert ended == {0: 0, 2: 2, 3: 3, 4: 4}
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
+def test_workers_end_with_who_began_them(tmp_path: Path) -> None:
+    """Also those that have nothing to do."""
+    text = (
+        "import os, signal, sys, time; from wsseg.workers import Processes; "
+        "sys.path.append(sys.argv[1]); from idle import pid; "
+        "print([found for _, found in Processes(2).each(pid, range(1))], flush=True); "
+        "time.sleep(60)"
+    )
+    (tmp_path / "idle.py").write_text("import os\ndef pid(_): return os.getpid()\n")
+    command = [sys.executable, "-c", text, str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path[1:]])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        [worker] = json.loads(process.stdout.readline())
+        task = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        children = [int(word) for word in task.read_text().split()]
+        process.kill()
+    assert worker in children
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar, final
 
@@ -97,7 +97,12 @@ class Processes(Workers):
                 begun.append(index)
                 yield joblib.delayed(_numbered)(work, self.threads, index, thing)
 
-        with joblib.parallel_config("loky", inner_max_num_threads=self.threads):
+        with joblib.parallel_config(
+            "loky",
+            inner_max_num_threads=self.threads,
+            initializer=_end_with,
+            initargs=(os.getpid(),),
+        ):
             yield from joblib.Parallel(
                 max(2, self.number),  # joblib does the work of one process in this one
                 pre_dispatch=self.number,
@@ -206,14 +211,11 @@ def _with_threads(work: Callable[[T], R], threads: int | None, thing: T) -> R:
 
 
 def _numbered(work: Callable[[T], R], threads: int | None, index: int, thing: T) -> tuple[int, R]:
-    _end_with_parent()
     return index, _with_threads(work, threads, thing)
 
 
-@cache
-def _end_with_parent() -> None:
-    """See to it that this process, a worker, does not go on when who began it was killed."""
-    parent = os.getppid()
+def _end_with(parent: int) -> None:
+    """See to it that this process, a worker, does not outlive who began it, who may be killed."""
 
     def watch() -> None:
         while os.getppid() == parent:
