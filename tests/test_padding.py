@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from wsseg.errors import InputError
 from wsseg.padding import Padded
 
 
@@ -27,3 +28,10 @@ def test_sides_are_rounded_up_for_the_network_alone(
     assert net.image.shape == (2, 3, *seen)
     assert torch.equal(net.image[..., : size[0], : size[1]], image)
     assert net.image.sum() == pytest.approx(image.sum().item(), rel=1e-5)  # the rest is 0
+
+
+def test_images_that_are_too_large_are_refused_with_the_size_that_is_not() -> None:
+    net = Padded(Seen(), 224, largest=224)
+    assert net(torch.zeros(1, 1, 224, 1)).shape == (1, 1, 224, 1)
+    with pytest.raises(InputError, match=r"at most 224 x 224 pixels; these are 225 x 9.*\n.*size"):
+        net(torch.zeros(1, 1, 225, 9))

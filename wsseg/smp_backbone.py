@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Self, final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wsseg.errors import InputError, known_words
 from wsseg.interfaces import Backbone
@@ -13,6 +13,7 @@ from wsseg.padding import Padded
 
 TIMM = "tu-"  # how segmentation-models-pytorch marks an encoder of timm
 MULTIPLES = (32, 64, 128)  # what a network may want the sides of an image to be multiples of
+FIXED = (224, 256, 384, 448, 512)  # or what attention may have been laid out for, and nothing else
 
 
 @final
@@ -21,7 +22,8 @@ class Smp(Backbone):
 
     Encoders of timm are written tu-NAME. `weights` names what the encoder was trained on before:
     imagenet and the like, for timm the tag, such as a1_in1k; null starts it at random. Sides that
-    the network cannot take are padded with 0 inside, in most to a multiple of 32.
+    the network cannot take are padded with 0 inside, in most to a multiple of 32. Some
+    transformers take images of one size: smaller ones are padded to it, larger ones refused.
     """
 
     architecture: str = "unet"
@@ -37,15 +39,16 @@ class Smp(Backbone):
         self._check_names()
         try:
             net = self._create(slices, classes, pretrained=False)
-            multiple = _multiple(net, slices)
+            multiple, largest = _sides(net, slices)
         except Exception as error:
             raise InputError(
                 f"architecture {self.architecture!r} cannot be built with encoder "
-                f"{self.encoder!r}: {_line(error)}\n  Take another; resnet18 goes with most."
+                f"{self.encoder!r}: {_line(error)}\n  Take another; resnet18 goes with most, a "
+                "plain vision transformer with dpt."
             ) from error
         if self.weights is not None:
             net = self._pretrained(slices, classes)
-        return Padded(net.train(), multiple)
+        return Padded(net.train(), multiple, largest)
 
     def untrained(self) -> Self:
         """Return the same network, to be built at random."""
@@ -101,21 +104,22 @@ class Smp(Backbone):
         return [name.partition(".")[2] for name in names]
 
 
-def _multiple(net: nn.Module, slices: int) -> int:
-    """Return the least side that `net` can take, of which it takes every multiple."""
+def _sides(net: nn.Module, slices: int) -> tuple[int, int | None]:
+    """Return what sides must be multiples of, and the longest side if there is one."""
     net.eval()
-    for multiple in MULTIPLES[:-1]:
-        with suppress(RuntimeError, ValueError, AssertionError):
-            return _try(net, slices, multiple)
-    return _try(net, slices, MULTIPLES[-1])
+    for side in (*MULTIPLES, *FIXED):
+        if _takes(net, slices, side, side):
+            fixed = side in FIXED and not _takes(net, slices, side, 2 * side)
+            return side, side if fixed else None
+    raise ValueError(f"takes no square of {', '.join(map(str, (*MULTIPLES, *FIXED)))} pixels")
 
 
 @torch.no_grad()
-def _try(net: nn.Module, slices: int, side: int) -> int:
-    logits = net(torch.zeros(1, slices, side, side))
-    if logits.shape[-2:] != (side, side):
-        raise ValueError(f"logits of {side} x {side} pixels are {tuple(logits.shape[-2:])}")
-    return side
+def _takes(net: nn.Module, slices: int, height: int, width: int) -> bool:
+    with suppress(RuntimeError, ValueError, AssertionError):
+        logits: Tensor = net(torch.zeros(1, slices, height, width))
+        return logits.shape[-2:] == (height, width)
+    return False
 
 
 def _line(error: Exception) -> str:
