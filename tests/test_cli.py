@@ -111,7 +111,7 @@ def test_from_files_to_report_and_masks(
     predicted = wsseg("predict", run, toy_cohort.parent / "7-image.nii.gz", "--out", masks)
     assert predicted.code == 0
     assert "1 infection, 2 consolidation" in predicted.err
-    assert {path.name for path in masks.iterdir()} == {"7-image.nii.gz", "scores.csv"}
+    assert {path.name for path in masks.iterdir()} == {"7-image.nii.gz", "predicted.jsonl", "scores.csv"}
     assert open_nifti(masks / "7-image.nii.gz").shape == (40, 36, 5)
 
 

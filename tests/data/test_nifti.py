@@ -81,6 +81,22 @@ def test_a_damaged_gz(tmp_path: Path) -> None:
     refused(path, "cut short or damaged|cannot be read")
 
 
+@pytest.mark.parametrize("between", [b"", b"\0" * 700], ids=["joined", "padded"])
+def test_a_gz_of_several_parts_is_read_whole(tmp_path: Path, between: bytes) -> None:
+    """As block-wise compressors write, whose parts follow upon each other; some pad with zeros."""
+    data = scan(tmp_path / "a.nii").read_bytes()
+    parts = [gzip.compress(data[:5000]), gzip.compress(data[5000:]), b""]
+    (tmp_path / "b.nii.gz").write_bytes(between.join(parts))
+    one, other = (read_array(p, open_nifti(p)) for p in (tmp_path / "a.nii", tmp_path / "b.nii.gz"))
+    assert np.array_equal(one, other)
+
+
+def test_what_follows_the_voxels_is_checked_but_not_kept(tmp_path: Path) -> None:
+    data = scan(tmp_path / "a.nii").read_bytes()
+    (tmp_path / "b.nii.gz").write_bytes(gzip.compress(data + b"notes" * 1000))
+    read(tmp_path / "b.nii.gz")
+
+
 @pytest.mark.parametrize(
     ("shape", "said"),
     [((5, 5), "2-D"), ((5, 5, 5, 2), r"4-D \(5 × 5 × 5 × 2\)"), ((5, 5, 5, 1, 3), "5-D")],

@@ -1,6 +1,5 @@
 """NIfTI files, opened with suspicion: whatever is wrong is one clear error that names the file."""
 
-import gzip
 import math
 import zlib
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from wsseg.files import written_whole
 
 SPACING_MM = (0.01, 100.0)  # between neighbouring voxels: anything else is a wrong header
 CHUNK = 2**20
+GZIP = 31  # zlib's number for data with gzip's header and check sum
 GZIP_RATIO = 1100  # deflate cannot shrink data further than 1032 times
 SINGULAR = 1e-3  # volume of the cell that three unit axes span
 DIMENSIONS = 3
@@ -49,13 +49,14 @@ def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> 
     _check_size(path, image, frames=shape[2] if frame is None else 1)
     proxy: Any = image.dataobj
     with _named_errors(path):
-        if path.suffix.lower() == ".gz":
-            _check_sum(path, _promised_bytes(image), path.stat().st_mtime_ns)
         if frame is None:
-            raw, slope, inter = proxy.get_unscaled().reshape(shape), proxy.slope, proxy.inter
+            values, slope, inter = _unscaled(path, image), proxy.slope, proxy.inter
         else:
-            raw, slope, inter = proxy[:, :, frame : frame + 1].reshape((*shape[:2], 1)), 1.0, 0.0
-        values = np.asarray(raw)
+            _check_sum(path, _promised_bytes(image), path.stat().st_mtime_ns)
+            values = np.asarray(proxy[:, :, frame : frame + 1]).reshape((*shape[:2], 1))
+            slope, inter = 1.0, 0.0
+        if values.dtype == np.int16 and (slope, inter) == (1, 0):
+            return values
         slices = (scaled(path, values[..., z], slope, inter) for z in range(values.shape[2]))
         return stacked(slices, values.shape)
 
@@ -129,7 +130,7 @@ def _check_size(path: Path, image: nib.Nifti1Image, frames: int) -> None:
     """Refuse a header that promises more than the file or the memory holds."""
     item = image.get_data_dtype().itemsize
     promised, held = _promised_bytes(image), path.stat().st_size
-    if promised > held * (GZIP_RATIO if path.suffix.lower() == ".gz" else 1):
+    if promised > held * (GZIP_RATIO if _compressed(path) else 1):
         size = " × ".join(map(str, image.shape))
         raise InputError(f"{path}: is cut short: {held} bytes cannot hold {size} voxels")
     check_memory(path, math.prod(image.shape[:2]) * frames * (item + 8))
@@ -139,13 +140,51 @@ def _promised_bytes(image: nib.Nifti1Image) -> int:
     return math.prod(image.shape) * int(image.get_data_dtype().itemsize)
 
 
+def _unscaled(path: Path, image: nib.Nifti1Image) -> NDArray[Any]:
+    """Return the numbers as they stand in the file, (X, Y, Z)."""
+    proxy: Any = image.dataobj
+    shape = image.shape[:3]
+    if not _compressed(path):
+        return np.asarray(proxy.get_unscaled()).reshape(shape)
+    count, dtype = math.prod(shape), proxy.dtype
+    data, held = bytearray(proxy.offset + count * dtype.itemsize), 0
+    for piece in _inflated(path, len(data)):
+        used = piece[: len(data) - held]
+        data[held : held + len(used)] = used
+        held += len(used)
+    if held < len(data):
+        raise EOFError(f"{held} bytes in it, {len(data)} promised")
+    return np.frombuffer(data, dtype, count, proxy.offset).reshape(shape, order="F")
+
+
 @lru_cache(maxsize=1024)
 def _check_sum(path: Path, promised: int, mtime_ns: int) -> None:  # noqa: ARG001 - the state
-    """Read to the end of a compressed file, where its check sum is; once while it stays as it is.
+    """Read a compressed file, at whose end its check sum is; once while it stays as it is."""
+    if _compressed(path):
+        for _ in _inflated(path, promised):
+            pass
+
+
+def _inflated(path: Path, promised: int) -> Iterator[bytes]:
+    """Yield what a compressed file holds, whole: at its end stands its check sum.
 
     nibabel stops at the last voxel and so misses damage. A stream that never ends is left alone.
+    In large pieces, which is twice as fast as the standard library's file.
     """
-    with gzip.open(path) as file:
-        for _ in range(promised // CHUNK + 2):
-            if not file.read(CHUNK):
-                break
+    left, rest, member = promised + CHUNK, b"", None
+    with path.open("rb") as file:
+        while left > 0 and (piece := rest or file.read(CHUNK)):
+            if member is None:  # a file may be several, one after the other, and padded
+                piece, rest = piece.lstrip(b"\0"), b""
+                member = zlib.decompressobj(wbits=GZIP) if piece else None
+            if member is not None:
+                inflated = member.decompress(piece)
+                left, rest = left - len(inflated), member.unused_data
+                member = None if member.eof else member
+                yield inflated
+    if left > 0 and member is not None:
+        raise EOFError("it ends before its check sum")
+
+
+def _compressed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"

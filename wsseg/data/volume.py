@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -220,10 +220,13 @@ def check_hu(volume: Volume, name: str) -> None:
 
     A normalised image, an 8-bit picture and a CT without its intercept are told apart.
     """
-    seen = volume.voxels[volume.voxels >= BEYOND_THE_SCANNER_HU]
-    lowest, highest = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
-    if lowest < HIGHEST_MINIMUM_HU and highest - lowest > LEAST_RANGE_HU:
-        return
+    seen = (image[image >= BEYOND_THE_SCANNER_HU] for image in volume.voxels)
+    spans = ((float(values.min()), float(values.max())) for values in seen if values.size)
+    lowest, highest = next(spans, (0.0, 0.0))
+    for low, high in chain([(lowest, highest)], spans):
+        lowest, highest = min(low, lowest), max(high, highest)
+        if lowest < HIGHEST_MINIMUM_HU and highest - lowest > LEAST_RANGE_HU:
+            return  # mostly after a few slices
     if highest - lowest <= LEAST_RANGE_HU:
         looks = "a normalised or nearly constant image. Give the scan as it came from the scanner"
     elif highest <= EIGHT_BIT:
