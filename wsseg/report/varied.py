@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -49,7 +50,7 @@ def over_setting(summary: pd.DataFrame, found: Varied, target: str) -> Figure:
     by_method = summary.set_index("method")
     with drawing():
         figure = Figure(figsize=(WIDTH_IN, 3.6))
-        left, right = figure.subplots(1, 2, sharex=True)
+        left, right = figure.subplots(1, 2, sharex=True, sharey=True)
         for axes, column, word in (
             (left, "dice", "mean of cases"),
             (right, "dice_pooled", "pooled"),
@@ -61,8 +62,9 @@ def over_setting(summary: pd.DataFrame, found: Varied, target: str) -> Figure:
                 axes.axhline(level, color=colour(place), ls="--", lw=1.3, label=method)
             axes.set(xlabel=found.key, ylabel=f"Dice of {target}, {word}")
             _scale(axes, found)
-            axes.set_ylim(0, 1.05 * float(summary[[column, f"{column}_high"]].max(axis=None)))
             quiet(axes, grid="y")
+        shown = [f"{name}{end}" for name in ("dice", "dice_pooled") for end in ("", "_high")]
+        left.set_ylim(0, 1.05 * float(np.nanmax(summary[shown].to_numpy(float))))
         row_of_legends(figure, left)
     return figure
 
