@@ -1,6 +1,7 @@
 """Finds installed plugins, and says plainly which of them could not be used."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -86,15 +87,12 @@ class Registry:
             raise PluginError(
                 f"made for plugin API {version}; this wsseg has {hookspecs.API_VERSION}"
             )
-        manager = pluggy.PluginManager("wsseg")
-        manager.add_hookspecs(hookspecs)
-        manager.register(module, name=plugin)
-        manager.check_pending()
         taken = dict(self.offers)
-        for hook, kinds in HOOKS.items():
-            for offered in getattr(manager.hook, hook)():
-                for offer in _offers(offered, kinds, plugin, distribution):
-                    _add(taken, offer)
+        with _registered(module, plugin) as hooks:
+            for hook, kinds in HOOKS.items():
+                for offered in getattr(hooks, hook)():
+                    for offer in _offers(offered, kinds, plugin, distribution):
+                        _add(taken, offer)
         self.offers = taken
 
     def names(self, kind: Kind) -> list[str]:
@@ -149,9 +147,8 @@ def registry() -> Registry:
     found.add("wsseg", f"wsseg {metadata.version('wsseg')}", builtin)
     for entry_point in metadata.entry_points(group="wsseg"):
         plugin = f"{entry_point.name} = {entry_point.value}"
-        distribution = (
-            f"{entry_point.dist.name} {entry_point.dist.version}" if entry_point.dist else "?"
-        )
+        about = entry_point.dist.metadata if entry_point.dist else {"Name": "?", "Version": ""}
+        distribution = f"{about['Name']} {about['Version']}".strip()
         try:
             found.add(plugin, distribution, entry_point.load())
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
@@ -167,6 +164,26 @@ def kind_name(kind: Kind) -> str:
 def make(kind: type[C], /, use: str, **parameters: object) -> C:
     """Build a component by the name that recipes use, from all that is installed."""
     return registry().make(kind, use, **parameters)
+
+
+@cache
+def _manager() -> pluggy.PluginManager:
+    """Return what knows the hooks; made once, since that takes longer than to ask a plugin."""
+    manager = pluggy.PluginManager("wsseg")
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+@contextmanager
+def _registered(module: ModuleType, plugin: str) -> Iterator[pluggy.HookRelay]:
+    """Yield the hooks with one plugin behind them; raise if it has a hook that there is not."""
+    manager = _manager()
+    manager.register(module, name=plugin)
+    try:
+        manager.check_pending()
+        yield manager.hook
+    finally:
+        manager.unregister(module)
 
 
 def _offers(
