@@ -237,8 +237,8 @@ def test_a_failing_job_is_recorded_and_the_others_go_on(
     assert ended.code == 1
     assert ended.error == "1 of 2 jobs failed; the same command tries them again"
     reason = (tmp_path / "explodes/seed-0/failed.txt").read_text()
-    assert reason.startswith("stage consolidation: the loss is no longer a number")
-    assert "explodes/seed-0 failed: stage consolidation: the loss" in ended.err
+    assert reason.startswith("stage consolidation, step 1 (epoch 1): the weights exploded")
+    assert "explodes/seed-0 failed: stage consolidation, step 1 (epoch 1): the weights" in ended.err
     assert len(reason.splitlines()) <= 3
     rows = read_rows(tmp_path / "rows.csv")
     expected = read_rows(plain / "rows.csv").query("method == 'em'").reset_index(drop=True)
@@ -262,9 +262,9 @@ def test_who_shares_a_stage_that_fails_fails_with_it_and_is_told_where(
         for method in ("threshold", "em"):
             reason = (tmp_path / method / f"seed-{seed}/failed.txt").read_text()
             assert reason.startswith(
-                f"stage infection, trained in threshold/seed-{seed}: stage infection: the loss"
+                f"stage infection, trained in threshold/seed-{seed}: stage infection, step 1"
             )
-    assert ended.err.count("the loss is no longer a number") == 2
+    assert ended.err.count("the weights exploded") == 2
 
 
 def test_a_failed_job_is_tried_again_and_forgotten_when_it_is_done(

@@ -117,5 +117,5 @@ def test_the_page_shows_the_table_and_the_cases(scored: Path, rows: Rows) -> Non
     assert "table" in page.tags
     assert {"img", "svg"} & set(page.tags)
     assert f"{rows['case-6']['dice']:.3f}" in text
-    for words in ("run: case-6", "trained on", "6 cases", "threshold", "hu: -250"):
+    for words in ("case-6, best of run", "trained on", "6 cases", "threshold", "hu: -250"):
         assert words in text, words

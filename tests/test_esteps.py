@@ -264,10 +264,13 @@ def naive_exclusive_adapt(
     classes = range(evidence.logits.shape[1])
     for b in range(evidence.logits.shape[0]):
         pixels = [(r, c) for i, r, c in places(evidence) if i == b]
-        a = {p: evidence.log_odds[(b, slice(None), *p)].tolist() for p in pixels}
+        a: dict[tuple[int, int], list[float]] = {
+            p: evidence.log_odds[(b, slice(None), *p)].tolist() for p in pixels
+        }
 
         def lead(p: tuple[int, int], k: int) -> float:
-            return a[p][k] - max(0, *(each for j, each in enumerate(a[p]) if j != k))  # noqa: B023
+            others = [each for j, each in enumerate(a[p]) if j != k]  # noqa: B023
+            return float(a[p][k] - max(0, *others))  # noqa: B023
 
         support = [[p for p in pixels if evidence.batch.support[(b, k, *p)]] for k in classes]
         for k in classes:

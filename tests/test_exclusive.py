@@ -8,6 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from wsseg.data.nifti import open_nifti
+
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
 
@@ -52,7 +54,7 @@ def opacities(toy_cohort: Path) -> Path:
     rows = list(csv.DictReader(toy_cohort.open(newline="")))
     for row in rows:
         files = [toy_cohort.parent / row[f"mask.{name}"] for name in ("infection", "consolidation")]
-        disc, core = (nib.load(file) for file in files)
+        disc, core = (open_nifti(file) for file in files)
         ring = np.asanyarray(disc.dataobj) - np.asanyarray(core.dataobj)
         row["mask.ring"] = row["image"].replace("image", "ring")
         row["tag.ring"] = "1"
@@ -86,7 +88,7 @@ def test_a_voxel_is_predicted_to_be_of_one_class(
 ) -> None:
     run = trained(wsseg, opacities, tmp_path, ESTEPS[0], epochs=2)
     for row in scores(run):
-        voxels = np.asanyarray(nib.load(run / f"predictions/{row['case']}.nii.gz").dataobj)
+        voxels = np.asanyarray(open_nifti(run / f"predictions/{row['case']}.nii.gz").dataobj)
         assert set(np.unique(voxels)) <= {0, 1, 2}
 
 

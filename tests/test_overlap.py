@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from wsseg.overlap import overlapped
+from wsseg.overlap import THREADS, in_threads, overlapped
 
 WAIT_S = 20
 
@@ -60,3 +60,22 @@ def test_what_a_step_raises_ends_all(step: int) -> None:
     done: list[int] = []
     with pytest.raises(OSError, match="disk full"):
         done.extend(overlapped(range(5), *steps))
+
+
+def test_threads_share_the_work_and_keep_the_order() -> None:
+    """The first of two waits for the second: one thread alone would wait for ever."""
+    both = threading.Barrier(2, timeout=WAIT_S)
+
+    def meet(thing: int) -> int:
+        if thing < 2:
+            both.wait()
+        return -thing
+
+    assert list(in_threads(meet, range(5))) == [0, -1, -2, -3, -4]
+
+
+def test_threads_are_given_only_some_at_a_time() -> None:
+    things = iter(range(1000))
+    done = in_threads(lambda thing: thing, things)
+    assert next(done) == 0
+    assert next(things) <= 2 * THREADS + 1

@@ -65,7 +65,7 @@ def test_the_mask_of_a_series_is_that_of_the_same_scan_as_nifti(
         read_volume(out / name).grid.affine @ voxel
         for name, voxel in zip(("scan-6.nii.gz", "6-image.nii.gz"), right_front_feet, strict=True)
     ]
-    assert np.allclose(*places)
+    assert np.allclose(places[0], places[1])
 
 
 def test_no_patient_is_named_anywhere(

@@ -65,8 +65,10 @@ def test_show_gives_each_value_its_place(toy_recipe: Path) -> None:
         ("cohort={use: table, learn: x}", "cohort.learn: unknown key; possible: .*path"),
         (
             "stages.consolidation={learn: nothing, classes: [infection], prior: {use: threshold}}",
-            "more than one stage has class 'infection'; to take it over from stage 'infection', "
-            "start from that",
+            (
+                "more than one stage has class 'infection'; to take it over from stage "
+                "'infection', start from that"
+            ),
         ),
         ("stages.infection.backbone=null", "backbone: name a backbone"),
         ("color=red", "color: unknown key"),

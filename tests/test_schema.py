@@ -91,7 +91,7 @@ def test_any_misspelt_key_is_refused(schema: Draft202012Validator, name: str) ->
     [
         "stages: {a: {prior: {use: hu-sigmoit}}}",
         "stages: {a: {prior: {use: hu-sigmoid, tissue_hu: 3}}}",  # two-gaussian's
-        "stages: {a: {prior: {use: hu-sigmoid, width_hu: -3}}}",
+        "stages: {a: {prior: {use: two-gaussian, tissue_sd: -3}}}",
         "stages: {a: {estep: {use: scheduled, first: {use: herd}}}}",
         "stages: {a: {estep: {use: constant}}}",
         "stages: {a: {learn: magic}}",

@@ -56,9 +56,10 @@ def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_folder_holds_what_the_design_says(run: Path) -> None:
     for name in ("recipe.yaml", "manifest.json", "log.jsonl"):
         assert (run / name).is_file()
-    for stage in ("infection", "consolidation"):
+    kept = {"infection": set[str](), "consolidation": {"targets.safetensors"}}
+    for stage, more in kept.items():
         files = {path.name for path in (run / "stages" / stage).iterdir()}
-        assert files == {"weights.safetensors", "stage.json"}
+        assert files == {"weights.safetensors", "stage.json"} | more
     assert not (run / ".lock").exists()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -43,7 +43,8 @@ def findings(found: Registry, distribution: str | None = None) -> Iterator[Findi
     Raises:
         InputError: No plugin is from `distribution`.
     """
-    known = {_project(each.distribution) for each in [*found.offers.values(), *found.failures]}
+    offered = {_project(offer.distribution) for offer in found.offers.values()}
+    known = offered | {_project(failure.distribution) for failure in found.failures}
     wanted = known if distribution is None else {_project(distribution)}
     if not wanted <= known:
         raise InputError(
@@ -86,7 +87,9 @@ def example(part: type[Component]) -> dict[str, Any]:
 
 def _check_component(offer: Offer, found: Registry) -> None:
     try:
-        checks()[offer.kind](found.make(offer.kind, offer.name, **example(offer.part)))
+        checks()[offer.kind](
+            found.make(cast("type[Component]", offer.kind), offer.name, **example(offer.part))
+        )
     except (InputError, ValidationError) as error:
         raise NotBuiltError(" ".join(str(error).split())) from None
 

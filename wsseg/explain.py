@@ -32,7 +32,8 @@ def _explain(problem: Mapping[str, Any], values: Any) -> tuple[Key, str]:
     key, error = _written(problem["loc"], values), context.get("error")
     if error is not None:
         return key + _further(error), str(error)
-    further, text = (), problem["msg"].lower()
+    further: Sequence[str] = ()
+    text = problem["msg"].lower()
     match problem["type"]:
         case "missing":
             further, text = problem["loc"][-1:], "is missing"

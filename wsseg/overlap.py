@@ -1,6 +1,7 @@
-"""Three steps for each of many things, of which neighbours overlap in time."""
+"""Work on many things of which neighbours overlap in time, while few of them are held."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -8,6 +9,20 @@ T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 R = TypeVar("R")
+
+THREADS = 2  # what they run lets go of Python's lock: arrays, zlib, OpenCV
+
+
+def in_threads(work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
+    """Yield work(thing) for each of `things`, in order, and have only some in hand at a time."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        begun: deque[Future[R]] = deque()
+        for thing in things:
+            begun.append(pool.submit(work, thing))
+            if len(begun) > 2 * THREADS:
+                yield begun.popleft().result()
+        while begun:
+            yield begun.popleft().result()
 
 
 def overlapped(

@@ -33,7 +33,7 @@ def recipe_schema(found: Registry) -> Schema:
     for kind in kinds:
         parts = [_named(o, definitions[names[o.part]]) for o in offers if o.kind is kind]
         about = definitions[names[kind]].get("description", "")
-        definitions[names[kind]] = {"description": about, "anyOf": parts or [False]}
+        definitions[names[kind]] = {"description": about, "anyOf": parts or [{"not": {}}]}
     recipe = definitions.pop(names[Recipe])
     own = {"extends": _extends(found.names(Path))}
     return {

@@ -36,8 +36,9 @@ from wsseg.data.volume import (
 )
 from wsseg.errors import InputError
 from wsseg.files import cache_folder, fingerprint, sha256, written_whole
+from wsseg.overlap import in_threads
 
-VERSION = 1  # of what this file computes: a new number makes old cache entries unknown
+VERSION = 2  # of what this file computes: a new number makes old cache entries unknown
 HALF = 0.5  # of a voxel's extent must be mask, for it to be one
 INT16 = np.iinfo(np.int16)
 NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
@@ -188,7 +189,7 @@ def _image(prepared: Prepared, settings: Input, inside: Region | None) -> NDArra
     count, z_mm = len(volume.voxels), volume.spacing_mm[0]
     thick = applicable(settings.thick, count, z_mm)
     weights = prepared_weights(np.array(prepared.positions), count, z_mm, thick)
-    small = (resized(image.astype(np.float32), size) for image in volume.voxels)
+    small = in_threads(lambda image: resized(image.astype(np.float32), size), volume.voxels)
     voxels = mixed_slices(small, weights, size)
     if inside is not None:
         mean, sd = _moments(prepared.case, volume, inside)

@@ -111,6 +111,7 @@ def test_medseg_100_is_the_phantom_slice_by_slice(tmp_path: Path, drawn: Phantom
         volume = read_case(case)
         assert np.array_equal(volume.voxels[0], drawn.image[z])
         truth = {name: getattr(drawn, name)[z] for name in ("infection", "consolidation")}
+        truth["ground-glass"] = truth["infection"] & ~truth["consolidation"]
         assert case.tags == {name: bool(mask.any()) for name, mask in truth.items()}
         for name, mask in truth.items():
             assert np.array_equal(read_case_mask(case, name, volume.grid)[0], mask)
