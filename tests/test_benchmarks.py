@@ -26,6 +26,8 @@ def test_every_table_of_a_readme_is_made_from_its_rows(script: ModuleType) -> No
     for path in script.READMES:
         text = path.read_text(encoding="utf-8")
         assert script.written(text) == text, f"{path}: run benchmarks/write_readmes.py"
+        for figure, _ in script.figure_files(text):
+            assert figure.exists(), f"{path}: run benchmarks/write_readmes.py"
         tables += len(script.PLACE.findall(text))
     assert tables >= 4
 
