@@ -12,6 +12,7 @@ from wsseg.data.case import Case
 from wsseg.data.prepare import Prepared, file_digest
 from wsseg.errors import InputError
 from wsseg.files import append_line, fingerprint
+from wsseg.in_use import let_go
 from wsseg.overlap import overlapped
 from wsseg.plugins import registry
 from wsseg.predict import Run, load_run, mask_path
@@ -99,6 +100,7 @@ class _Folder:
         prediction = run.finish(prepared)
         prediction.save(self.path)
         row = {"case": prepared.case.name, **prediction.scores}
+        let_go(prepared.folder)
         return _Made(self.key(run, prepared.case), row)
 
     def keep(self, made: _Made) -> None:

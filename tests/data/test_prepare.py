@@ -300,7 +300,7 @@ def test_a_scan_that_cannot_be_prepared_leaves_no_half_entry(tmp_path: Path, cac
     array[7, 7, 7] = np.nan
     with pytest.raises(InputError, match=r"case p1: .*NaN"):
         prepare(scan(tmp_path, array), AS_IT_IS)
-    assert [path for path in cache.rglob("*") if path.is_file()] == []
+    assert [path for path in cache.glob("prepared/**/*") if path.is_file()] == []
 
 
 def _prepared_sum(case: Case) -> float:
@@ -312,4 +312,4 @@ def test_processes_may_prepare_the_same_scan_at_once(tmp_path: Path, cache: Path
     with multiprocessing.get_context("fork").Pool(3) as pool:
         sums = pool.map(_prepared_sum, [case] * 6)
     assert len(set(sums)) == 1
-    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["image.npy"]
+    assert [path.name for path in cache.glob("prepared/**/*") if path.is_file()] == ["image.npy"]

@@ -4,8 +4,6 @@ from typing import Annotated
 
 import typer
 
-GB = 10**9
-
 
 def cache(
     keep_gb: Annotated[
@@ -15,17 +13,25 @@ def cache(
 ) -> None:
     """Show what prepared data takes, or free it.
 
+    Preparing scans keeps it below $WSSEG_CACHE_GB (50 by default) by itself. What a running
+    process uses is never deleted.
+
     Example: wsseg data cache --keep-gb 20
     """
-    from wsseg.cache import entries, prune
+    from wsseg.cache import GB, LIMIT, entries, limit_bytes, prune, sweep
     from wsseg.files import cache_folder
 
-    found = entries()
-    gone = prune(found, int(keep_gb * GB)) if keep_gb is not None else []
+    found, gone = entries(), []
+    if keep_gb is not None:
+        sweep()
+        gone = prune(found, keep_gb * GB)
     for kind in sorted({entry.kind for entry in found}):
         sizes = [entry.bytes for entry in found if entry.kind == kind and entry not in gone]
         typer.echo(f"{kind:12}  {len(sizes):6}  {sum(sizes) / GB:8.2f} GB")
-    typer.echo(f"in {cache_folder()}")
+    typer.echo(f"in {cache_folder()}, at most {limit_bytes() / GB:g} GB ({LIMIT})")
     if gone:
         freed = sum(entry.bytes for entry in gone) / GB
         typer.echo(f"deleted {len(gone)}, {freed:.2f} GB; a run that needs them makes them again")
+    left = sum(entry.bytes for entry in found) - sum(entry.bytes for entry in gone)
+    if keep_gb is not None and left > keep_gb * GB:
+        typer.echo(f"{left / GB:.2f} GB are left: running processes use them")

@@ -1,7 +1,7 @@
 """Who was scanned, which files there are, and what is known without a pixel label."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -24,7 +24,12 @@ class Case:
     slice_tags: Mapping[int, Mapping[str, bool | None]] = field(default_factory=dict)
     frame: int | None = None  # of a file that stacks unrelated slices, the one that is this case
     window: tuple[float, float] | None = None  # of an 8-bit picture: what 0 and 255 stand for
+    masks_on_grid: bool = False  # voxel by voxel on the image, whatever the masks' affine says
     axes: str = ""  # what the files' axes run towards ("LPS"), where their affine cannot be trusted
+
+    def without_masks(self, names: Collection[str]) -> "Case":
+        """Return the case as one sees it who must not see these masks."""
+        return replace(self, masks={k: path for k, path in self.masks.items() if k not in names})
 
     def tag(self, name: str, slice_index: int) -> bool | None:
         """Return what is known of class `name` in a slice, counted as in the file (from 0).

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from wsseg.cache import Bound
 from wsseg.data.case import Case
 from wsseg.data.input import Input
 from wsseg.data.plausible import doubt
@@ -36,6 +37,7 @@ from wsseg.data.volume import (
 )
 from wsseg.errors import InputError
 from wsseg.files import cache_folder, fingerprint, sha256, written_whole
+from wsseg.in_use import use
 from wsseg.overlap import in_threads
 
 VERSION = 2  # of what this file computes: a new number makes old cache entries unknown
@@ -44,6 +46,7 @@ INT16 = np.iinfo(np.int16)
 NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
 Map: TypeAlias = "np.memmap[Any, np.dtype[Any]]"  # its file is at .filename
 log = logging.getLogger("wsseg")
+_bound = Bound()
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,8 @@ class Prepared:
 def prepare(case: Case, settings: Input, regions: Mapping[str, Region] = NO_REGIONS) -> Prepared:
     """Bring a case's image to the network's grid; from the cache where it was done before.
 
-    `regions` has, by name, the one that `settings` may standardize by.
+    `regions` has, by name, the one that `settings` may standardize by. What is kept of the case
+    stays until this process lets it go or ends.
     """
     grid = read_case_grid(case)
     _check_slice_tags(case, grid)
@@ -119,6 +123,8 @@ def prepare(case: Case, settings: Input, regions: Mapping[str, Region] = NO_REGI
         key=fingerprint([VERSION, digest, case.frame, case.axes, case.window, shaping]),
         image_sha256=digest,
     )
+    for path in (case.image, prepared.folder):
+        use(path)
     _cached(prepared.image_path, prepared.shape, lambda: _image(prepared, settings, inside))
     return prepared
 
@@ -144,7 +150,8 @@ def prepare_mask(prepared: Prepared, name: str) -> Map:
     """Bring a case's mask `name` to the network's grid, (Z, size, size) uint8 of 0 and 1."""
     case = prepared.case
     digest = file_digest(case.masks[name]) if name in case.masks else ""
-    what = [digest, case.mask_values.get(name), case.mask_labels.get(name)]
+    what: list[Any] = [digest, case.mask_values.get(name), case.mask_labels.get(name)]
+    what += ["on grid"] if case.masks_on_grid else []
     return _cached(
         prepared.folder / f"mask-{fingerprint(what)}.npy",
         prepared.shape,
@@ -171,6 +178,7 @@ def own_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _named(region: Region, case: Case) -> list[Any]:
     """Return all that shapes what `region` finds in a case, but for the image."""
     kind, files = type(region), [file_digest(path) for path in region.files(case)]
+    files += ["on grid"] if files and case.masks_on_grid else []
     return [
         kind.__module__,
         kind.__qualname__,
@@ -226,6 +234,7 @@ def _cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]
     if known is None or known.shape != shape:
         with written_whole(path) as temporary:
             np.save(temporary, make(), allow_pickle=False)
+        _bound.grown(path.stat().st_size)
     with suppress(OSError):  # a cache that others share may be for reading only
         path.parent.touch()  # used now, as `wsseg data cache` tells
     return _mapped(path)

@@ -161,10 +161,26 @@ def read_mask(
     Without `values` it is a mask of 0 and 1 (or 255). `known` are all labels the file may hold;
     with `values` and without `known`, others are other structures and not asked about.
     """
-    labels = read_volume(path, frame, like.axes)
-    _check_place(path, labels.grid, like)
-    _check_labels(path, labels.voxels, values, known)
-    return labels.voxels != 0 if values is None else np.isin(labels.voxels, values)
+    return _mask(path, read_volume(path, frame, like.axes), like, values, known)
+
+
+def _mask(
+    path: Path,
+    labels: Volume,
+    like: Grid,
+    values: tuple[int, ...] | None,
+    known: Collection[int] | None,
+) -> NDArray[np.bool_]:
+    held = {float(label) for label in np.unique(labels.voxels)}
+    problem = misplaced(labels.grid, like) or strange_labels(held, values, known)
+    if problem:
+        raise InputError(f"{path}: {problem}")
+    return where(labels.voxels, values)
+
+
+def where(labels: NDArray[Any], values: tuple[int, ...] | None) -> NDArray[np.bool_]:
+    """Return where labels are of `values`; without, where they are not 0."""
+    return labels != 0 if values is None else np.isin(labels, values)
 
 
 def write_mask(path: Path, voxels: NDArray[np.uint8], grid: Grid) -> None:
@@ -188,10 +204,20 @@ def read_case(case: Case) -> Volume:
 def read_case_mask(case: Case, name: str, like: Grid) -> NDArray[np.bool_]:
     """Read a case's mask `name`, (Z, H, W), on the grid of its image."""
     values, known = case.mask_values.get(name), case.mask_labels.get(name)
+    labels = read_case_labels(case, name, like)
+    with naming(case):
+        return _mask(case.masks[name], labels, like, values, known)
+
+
+def read_case_labels(case: Case, name: str, like: Grid) -> Volume:
+    """Read the labels that a case's mask `name` is made of, wherever they lie."""
     with naming(case):
         if name not in case.masks:
             raise InputError(f"has no mask {name!r}; {known_words(name, case.masks)}")
-        return read_mask(case.masks[name], like, values, case.frame, known)
+        labels = read_volume(case.masks[name], case.frame, like.axes)
+    if not case.masks_on_grid or labels.grid.shape != like.shape:
+        return labels
+    return Volume(like.to_canonical(labels.grid.to_file(labels.voxels)), like)
 
 
 def _windowed(path: Path, volume: Volume, window: tuple[float, float]) -> Volume:
@@ -216,59 +242,62 @@ def naming(case: Case) -> Iterator[None]:
 
 
 def check_hu(volume: Volume, name: str) -> None:
-    """Raise `InputError` unless the voxels of `name` can be Hounsfield units.
-
-    A normalised image, an 8-bit picture and a CT without its intercept are told apart.
-    """
+    """Raise `InputError` unless the voxels of `name` can be Hounsfield units."""
     seen = (image[image >= BEYOND_THE_SCANNER_HU] for image in volume.voxels)
     spans = ((float(values.min()), float(values.max())) for values in seen if values.size)
     lowest, highest = next(spans, (0.0, 0.0))
     for low, high in chain([(lowest, highest)], spans):
         lowest, highest = min(low, lowest), max(high, highest)
-        if lowest < HIGHEST_MINIMUM_HU and highest - lowest > LEAST_RANGE_HU:
+        if not not_hu(lowest, highest):
             return  # mostly after a few slices
+    raise InputError(f"{name}: {not_hu(lowest, highest)}")
+
+
+def not_hu(lowest: float, highest: float) -> str:
+    """Say why values in this range, of what the scanner saw, are not Hounsfield units; or "".
+
+    A normalised image, an 8-bit picture and a CT without its intercept are told apart.
+    """
+    if lowest < HIGHEST_MINIMUM_HU and highest - lowest > LEAST_RANGE_HU:
+        return ""
     if highest - lowest <= LEAST_RANGE_HU:
         looks = "a normalised or nearly constant image. Give the scan as it came from the scanner"
     elif highest <= EIGHT_BIT:
         looks = "an 8-bit picture. Give the scan itself, or HU computed from the picture's window"
     else:
         looks = "CT without its rescale intercept. Add it, most often -1024, to every voxel"
-    raise InputError(
-        f"{name}: is not in HU: its values go from {lowest:g} to {highest:g}, like {looks}."
-    )
+    return f"is not in HU: its values go from {lowest:g} to {highest:g}, like {looks}."
 
 
-def _check_place(path: Path, mask: Grid, image: Grid) -> None:
+def misplaced(mask: Grid, image: Grid) -> str:
+    """Say why a mask is not on its image's grid; "" where it is, but for rounding."""
     if mask.canonical_shape != image.canonical_shape:
-        raise InputError(
-            f"{path}: its shape is {mask.shape}, its image's {image.shape}. "
+        return (
+            f"its shape is {mask.shape}, its image's {image.shape}. "
             "Resample the mask to the image's grid (nearest neighbour)."
         )
     shift = mask.shift_mm(image)
     if shift > SAME_PLACE_VOXELS * min(image.spacing_mm):
-        raise InputError(
-            f"{path}: lies up to {shift:.3g} mm from its image: their affines differ. "
+        return (
+            f"lies up to {shift:.3g} mm from its image: their affines differ. "
             "Resample the mask to the image's grid, or give both the same affine."
         )
+    return ""
 
 
-def _check_labels(
-    path: Path,
-    voxels: NDArray[Any],
-    values: tuple[int, ...] | None,
-    known: Collection[int] | None,
-) -> None:
-    held = {float(label) for label in np.unique(voxels)}
+def strange_labels(
+    held: Collection[float], values: tuple[int, ...] | None, known: Collection[int] | None
+) -> str:
+    """Say which labels of a file are not expected, and which are; "" where all are."""
     if known is not None:
-        if strange := held - set(known):
-            raise InputError(
-                f"{path}: has {_listed(strange)}; possible: {', '.join(map(str, sorted(known)))}"
-            )
-    elif values is None and not any(held <= binary for binary in BINARY):
-        raise InputError(
-            f"{path}: has {_listed(held - {0, 1})}; a mask has 0 and 1 (or 0 and 255). "
+        if strange := set(held) - set(known):
+            return f"has {_listed(strange)}; possible: {', '.join(map(str, sorted(known)))}"
+    elif values is None and not any(set(held) <= binary for binary in BINARY):
+        return (
+            f"has {_listed(set(held) - {0, 1})}; a mask has 0 and 1 (or 0 and 255). "
             "Or say which labels count, with the cohort's mask_values."
         )
+    return ""
 
 
 def _listed(labels: Collection[float]) -> str:

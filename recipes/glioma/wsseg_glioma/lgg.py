@@ -16,6 +16,7 @@ from wsseg.data.nifti import write_nifti
 from wsseg.data.volume import Grid
 from wsseg.errors import InputError
 from wsseg.files import cache_folder, fingerprint, folder_written_whole, sha256, write_text
+from wsseg.in_use import use
 
 VERSION = 1  # of the files that are written; another one makes new ones
 ARRAYS = {"flair": 3, "mask": 3, "patient": 1, "slice": 1}  # and how many axes each has
@@ -47,6 +48,7 @@ class LggFlair(Cohort):
                 "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
             )
         folder = cache_folder() / "lgg-flair" / fingerprint([VERSION, sha256(self.path)])
+        use(folder)
         if not folder.is_dir():
             _write(_read(self.path), folder)
         return Table(path=folder / "cohort.csv").cases()

@@ -17,6 +17,7 @@ from wsseg.data.nifti import write_nifti
 from wsseg.data.volume import Grid
 from wsseg.errors import InputError
 from wsseg.files import cache_folder, fingerprint, folder_written_whole, write_text
+from wsseg.in_use import use
 from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
 from wsseg_covid.phantom.scanner import SCANNERS
 
@@ -42,6 +43,7 @@ class LungPhantom(Synthetic):
         """List the cases; the first time, this takes about a second for each."""
         key = fingerprint([VERSION, self.seed, self.count, self.size, self.slices])
         folder = cache_folder() / "phantom" / key
+        use(folder)
         if not folder.is_dir():
             log.info("drawing %d phantom cases into the cache, once", self.count)
             write_cohort(self, folder)
