@@ -1,4 +1,4 @@
-"""Random moves of a slice and all that lies on it: a thin, seeded adapter to albumentations."""
+"""Random changes of a slice: moves of all that lies on it, by albumentations, and of its values."""
 
 import os
 from functools import cache
@@ -6,21 +6,31 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat
+from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from wsseg.component import Component
 
+NOISY = 0.5  # share of the draws that get noise
+
 
 class Augment(Component):
-    """Random moves of image, region and targets together, drawn anew for each slice and epoch.
+    """Random changes of a slice, drawn anew for each slice and epoch.
 
-    What comes in from outside the image is the input's `fill`.
+    Image, region and targets move together; what comes in from outside the image is the input's
+    `fill`. Then the image's values change, but for those that are `fill`:
+
+        x' = mean + (1 + g) (x - mean) + s + n,    g, s uniform, n normal
+
+    A scanner's calibration, kernel and noise are so imitated. Priors see what the network sees.
     """
 
     rotate_deg: Annotated[float, Field(ge=0, le=180)] = 0  # up to, both ways
     translate: Annotated[float, Field(ge=0, lt=1)] = 0  # of the side, both ways
     zoom: tuple[PositiveFloat, PositiveFloat] = (1, 1)
     flip: tuple[Literal["left-right", "front-back"], ...] = ()  # each in half of the draws
+    gain: Annotated[float, Field(ge=0, lt=1)] = 0  # g: up to, both ways
+    shift: NonNegativeFloat = 0  # s: up to, both ways, in the image's unit
+    noise: NonNegativeFloat = 0  # n: standard deviation up to, in half of the draws
 
 
 def move(
@@ -39,7 +49,23 @@ def move(
     compose = _compose(augment, fill)
     compose.set_random_seed(seed)
     moved = compose(image=image, mask=planes)
-    return moved["image"], moved["mask"].reshape(planes.shape)
+    return _varied(augment, fill, seed, moved["image"]), moved["mask"].reshape(planes.shape)
+
+
+def _varied(
+    augment: Augment, fill: float, seed: int, image: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the image with its values changed, all slices of the window by the same numbers."""
+    seen = image != np.float32(fill)
+    if not (augment.gain or augment.shift or augment.noise) or not seen.any():
+        return image
+    random = np.random.default_rng(seed)
+    gain, shift = random.uniform(-1, 1, 2) * (augment.gain, augment.shift)
+    changed = image + np.float32(gain) * (image - image.mean(where=seen)) + np.float32(shift)
+    if random.uniform() < NOISY:
+        sd = np.float32(random.uniform(0, augment.noise))
+        changed += sd * random.standard_normal(image.shape, np.float32)
+    return np.where(seen, changed, image)
 
 
 @cache
