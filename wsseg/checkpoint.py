@@ -1,6 +1,5 @@
 """What a stage leaves behind: weights.safetensors and stage.json, enough to use it anywhere."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,17 +7,18 @@ from typing import Any
 import safetensors
 import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from wsseg.data.input import Input
 from wsseg.errors import InputError
 from wsseg.explain import explain
-from wsseg.files import fingerprint, sha256, write_json, written_whole
+from wsseg.files import fingerprint, read_json, sha256, write_json
 from wsseg.network import Network, new_network
 from wsseg.plugins import UnknownComponentError, registry
 from wsseg.settings import Settings
 from wsseg.stages import AnyStage, Learning, Stage
+from wsseg.tensor_files import write_tensors
 
 WEIGHTS = "weights.safetensors"
 RECORD = "stage.json"
@@ -51,8 +51,7 @@ def save_stage(
         "input": registry().describe(input),
     }
     if weights:
-        with written_whole(folder / WEIGHTS) as temporary:
-            save_file({key: w.contiguous() for key, w in weights.items()}, temporary)
+        write_tensors(folder / WEIGHTS, weights)
         described["weights_sha256"] = sha256(folder / WEIGHTS)
     write_json(folder / RECORD, described | record)
 
@@ -64,7 +63,7 @@ def load_stage(folder: Path) -> Trained:
         InputError: A file is missing or damaged, or a part it needs is not installed.
     """
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = read_json(folder / RECORD)
         stage: Stage = TypeAdapter[Any](AnyStage).validate_python(
             record["stage"], context=registry()
         )
@@ -91,7 +90,7 @@ def load_stage(folder: Path) -> Trained:
 def fingerprint_of(folder: Path) -> str | None:
     """Return the fingerprint of the finished stage in `folder`; None where there is none."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = read_json(folder / RECORD)
         return str(record["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

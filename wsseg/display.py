@@ -14,6 +14,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from wsseg.errors import printable
+
 T = TypeVar("T")
 
 
@@ -39,11 +41,11 @@ class Display:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        self.console.print(escape(text), highlight=False)
+        self.console.print(escape(printable(text)), highlight=False)
 
     def warn(self, text: str) -> None:
         """Print a line that should not be missed."""
-        self.console.print(f"[yellow]warning:[/yellow] {escape(text)}", highlight=False)
+        self.console.print(f"[yellow]warning:[/yellow] {escape(printable(text))}", highlight=False)
 
     def each(self, text: str, things: Iterable[T], number: int) -> Iterator[T]:
         """Go through things with a bar."""
@@ -67,7 +69,9 @@ class Display:
             disable=not self.console.is_terminal,
         )
         with progress:
-            task = progress.add_task(escape(text), total=number, completed=done, about="")
+            task = progress.add_task(
+                escape(printable(text)), total=number, completed=done, about=""
+            )
             yield Advance(progress, task)
 
     def epoch(self, record: dict[str, Any]) -> None:
@@ -103,4 +107,4 @@ class Advance:
 
     def __call__(self, steps: int, about: str) -> None:
         """Move by `steps` and say something `about` the last one."""
-        self._progress.update(self._task, advance=steps, about=escape(about))
+        self._progress.update(self._task, advance=steps, about=escape(printable(about)))

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+HALF = 500  # letters of a line that is too long for a message, at its start and at its end
+
 
 class InputError(Exception):
     """What was given cannot be used (exit code 2).
@@ -15,8 +17,29 @@ class WorkError(Exception):
     """What was given was fine, but the work failed (exit code 1)."""
 
 
+class UnwritableError(WorkError, OSError):
+    """A file could not be written: the disk is full, the folder is for reading only."""
+
+
 class InterruptedWorkError(WorkError):
     """Somebody asked to stop; what was done is saved."""
+
+
+def printable(text: str) -> str:
+    """Return `text` with escapes for what would steer a terminal; lines and tabs stay.
+
+    File names, cells of tables and keys are strangers' words, and end up in messages.
+    """
+    letters = (c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+    return "".join(letters)
+
+
+def shortened(text: str) -> str:
+    """Return `text` with the middle of each line cut out where that is longer than a message's."""
+    return "\n".join(
+        line if len(line) <= 2 * HALF else f"{line[:HALF]} … {line[-HALF:]}"
+        for line in text.split("\n")
+    )
 
 
 def known_words(word: str, known: Iterable[str]) -> str:

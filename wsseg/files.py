@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -11,20 +12,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wsseg.errors import UnwritableError
+
+TEMPORARY = re.compile(r"\.\d+-\d+\..+")  # what `_temporary_name` returns
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its name when the block ends well.
 
     The suffix is kept, since writers choose a format by it. Flushed to disk before the renaming.
+
+    Raises:
+        UnwritableError: The disk is full, or the folder is not for writing. What was there stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{threading.get_ident()}.{path.name}")
+    with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(_temporary_name(path))
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with _named(path):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -36,7 +46,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     Where another process was faster, its folder stays and ours is dropped.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f"{_temporary_name(path)}.", dir=path.parent))
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())  # mkdtemp's folders are for their owner alone
@@ -47,6 +57,15 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what killed writers left below a folder that nobody else writes to."""
+    for path in [each for each in folder.rglob(".*") if TEMPORARY.fullmatch(each.name)]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -60,10 +79,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON file; raise `ValueError` also where it is nested deeper than Python can go."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
 def append_line(path: Path, value: Any) -> None:
     """Append `value` to a file of JSON lines; a reader ignores a last line cut short by a crash."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
+    with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _named(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
@@ -90,6 +118,22 @@ def cache_folder() -> Path:
     if named := os.environ.get("WSSEG_CACHE"):
         return Path(named).expanduser().resolve()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "wsseg"
+
+
+def _temporary_name(path: Path) -> str:
+    return f".{os.getpid()}-{threading.get_ident()}.{path.name}"
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the file that cannot be written: what the system says mostly does not."""
+    try:
+        yield
+    except UnwritableError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise UnwritableError(f"{path}: cannot be written ({reason})") from error
 
 
 def _umask() -> int:

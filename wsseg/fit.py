@@ -111,9 +111,10 @@ class Fit:
             parts[part][rest] = value
         self._plain.load_state_dict(parts["network"])
         state: dict[int, dict[str, Tensor]] = {}
+        weights = list(self._plain.parameters())
         for name, value in parts["optimizer"].items():
             index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = value
+            state.setdefault(int(index), {})[key] = _laid_out_as(weights[int(index)], value)
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": state, "param_groups": groups})
         if self.probe is not None:
@@ -257,6 +258,16 @@ def _synchronised(network: Network, fabric: Fabric) -> nn.Module:
         synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return synchronised
     return network
+
+
+def _laid_out_as(weight: Tensor, value: Tensor) -> Tensor:
+    """Return `value` in the memory order of its weight: fused optimisers go through both at once.
+
+    A file has every tensor in the order of its axes.
+    """
+    if value.shape != weight.shape:  # a count of steps
+        return value
+    return torch.empty_like(weight, dtype=value.dtype, device=value.device).copy_(value)
 
 
 def _new_optimizer(settings: Optimizer, network: nn.Module) -> Adam | AdamW | SGD:

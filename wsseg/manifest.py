@@ -1,6 +1,5 @@
 """Which files a run read, and as what: the label firewall, on paper."""
 
-import json
 import platform
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -10,11 +9,12 @@ from typing import Any
 from wsseg.data.case import Case
 from wsseg.data.split import Split
 from wsseg.errors import InputError
-from wsseg.files import sha256
+from wsseg.files import read_json, sha256
 from wsseg.recipe import Recipe
 from wsseg.stages import MasksStage
 
 PACKAGES = ("wsseg", "torch", "lightning-fabric", "albumentations", "numpy", "scipy", "nibabel")
+FILE_KEYS = ("stage", "case", "use", "path", "sha256")  # of a file's entry
 
 
 def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> dict[str, Any]:
@@ -58,8 +58,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / "manifest.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if all(isinstance(found[key], list) for key in ("train", "test", "files")):
+        found: dict[str, Any] = read_json(path)
+        listed = all(isinstance(found[key], list) for key in ("train", "test", "files"))
+        texts = [each[key] for each in found["files"] for key in FILE_KEYS]
+        if listed and all(isinstance(text, str) for text in texts):
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass

@@ -53,6 +53,10 @@ def report_run(folder: Path, test: Sequence[Case]) -> Path:
     if not (folder / "scores.csv").exists():
         raise InputError(f"{folder}: has no scores.csv; make it with: wsseg score {folder}")
     rows = read_rows(folder / "scores.csv")
+    if rows.empty:
+        raise InputError(
+            f"{folder / 'scores.csv'}: has no rows; make it again: wsseg score {folder}"
+        )
     name = folder.resolve().name
     return _write(folder, name, rows, [Shown(name, folder, test)], Held())
 

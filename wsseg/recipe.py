@@ -1,5 +1,6 @@
 """Recipes: all that determines a run but the files, validated whole before any file is read."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +20,8 @@ from wsseg.plugins import UnknownComponentError, registry
 from wsseg.settings import Key, Settings, parse_assignment, read_settings
 from wsseg.stages import AnyStage, Learning, MasksStage, Stage
 
+NAME = re.compile(r"\w[\w.-]{,99}")  # of a stage, of a method: a folder, and a word in tables
+NO_FOLDER = "cannot name a folder; use up to 100 letters, digits, '-', '_', '.', the first no '.'"
 METRICS: dict[str, Metric] = {
     "dice": Dice(),
     "rates": Rates(),
@@ -58,6 +61,8 @@ class Recipe(Component):
                     self._hidden(("input", key), stage, region)
         for i, (name, stage) in enumerate(self.stages.items()):
             earlier = list(self.stages)[:i]
+            if not NAME.fullmatch(name):
+                raise KeyProblemError(("stages", name), NO_FOLDER)
             if name in self.regions:
                 raise KeyProblemError(("stages", name), "is the name of a region too")
             for key in ("region", "region_in_training"):

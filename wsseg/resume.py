@@ -1,15 +1,17 @@
 """The state of a stage half-way: one file, renamed into place, so there is always a whole one."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from wsseg.errors import InputError, WorkError
-from wsseg.files import written_whole
+from wsseg.errors import InputError, UnwritableError, WorkError
+from wsseg.tensor_files import write_tensors
 
 STATE = "last/state.safetensors"
 
@@ -22,15 +24,15 @@ def save_state(
     Raises:
         WorkError: It cannot be written; the state before is kept.
     """
-    about = {"plain": json.dumps(plain), "fingerprint": fingerprint}
+    text = json.dumps(plain)
+    about = {"plain": text, "fingerprint": fingerprint, "digest": _digest(tensors, text)}
     path = folder / STATE
     try:
-        with written_whole(path) as temporary:
-            save_file({name: t.contiguous() for name, t in tensors.items()}, temporary, about)
-    except (SafetensorError, OSError) as error:
+        write_tensors(path, tensors, about)
+    except UnwritableError as error:
         kept = "the state saved before is kept" if path.exists() else "nothing was saved before"
         raise WorkError(
-            f"{path}: cannot be written ({error}); {kept}.\n"
+            f"{error}; {kept}.\n"
             "Make room or give leave to write there; the same command with --resume goes on"
         ) from None
 
@@ -48,6 +50,8 @@ def load_state(folder: Path, fingerprint: str) -> tuple[dict[str, Tensor], dict[
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if about["digest"] != _digest(tensors, about["plain"]):
+            raise ValueError("its numbers are not those that were saved")
         plain: dict[str, Any] = json.loads(about["plain"])
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise InputError(
@@ -59,3 +63,13 @@ def load_state(folder: Path, fingerprint: str) -> tuple[dict[str, Tensor], dict[
             "was begun with, or choose another --out"
         )
     return tensors, plain
+
+
+def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+    """Digest what a state holds: a bit that flips in weights is still a number."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        numbers = tensors[name].cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(name.encode())
+        digest.update(memoryview(numbers.numpy()))
+    return digest.hexdigest()

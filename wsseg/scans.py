@@ -1,7 +1,7 @@
 """From prepared cases to what one stage sees of them: region, tags and, if it may, labels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,12 +95,14 @@ def scans_to_learn(
 ) -> list[Scan]:
     """Return the cases that `stage` can learn from, as it sees them.
 
-    A supervised stage needs the masks of its classes; a weak one needs tags, and gets no mask.
-    Cases and slices where those are unknown are left out.
+    A supervised stage needs the masks of its classes; a weak one needs tags, and gets no mask: nor
+    do the regions that it works in. Cases and slices where those are unknown are left out.
 
     Raises:
         InputError: None is left.
     """
+    if not isinstance(stage, MasksStage):
+        cases = [replace(each, case=each.case.without_masks(stage.classes)) for each in cases]
     known = [(case, slices) for case in cases if (slices := _known(stage, case)).any()]
     scans = [scan for case, slices in known if (scan := _scan(stage, case, regions, slices)).slices]
     if not scans:

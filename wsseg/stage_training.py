@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wsseg.checkpoint import fingerprint_of, save_stage
+from wsseg.data.input import Input
 from wsseg.data.prepare import Prepared
 from wsseg.data.slices import Scan, Slices, all_slices, collate
 from wsseg.diagnostics import check_positives
@@ -96,7 +97,7 @@ def fit_stage(
     scans: list[Scan] = []
     if type(stage.prior).fit is not Prior.fit:
         scans = scans_to_learn(name, stage, cases, regions)
-        prior = stage.prior.fit(_plain_batches(scans, recipe))
+        prior = stage.prior.fit(_plain_batches(scans, recipe.input))
         stage = stage.model_copy(update={"prior": prior})
     save_stage(place.out / "stages" / name, name, stage, recipe.input, {}, {"history": []})
     return [scan.name for scan in scans]
@@ -114,13 +115,13 @@ def _train(
     keep_memory()
     folder = place.out / "stages" / name
     if isinstance(stage, EmStage):
-        prior = stage.prior.fit(_plain_batches(scans, recipe))
+        prior = stage.prior.fit(_plain_batches(scans, recipe.input))
         stage = stage.model_copy(update={"prior": prior})
     fit = _new_fit(name, stage, recipe, scans, regions, place.display)
     if state := load_state(folder, key):
         fit.restore(*state)
-        _forget_after(place.out / LOG, name, len(fit.progress.history))
         place.display.note(f"  going on after step {fit.progress.step}")
+    _forget_after(place.out / LOG, name, len(fit.progress.history))
     _drive(fit, name, folder, place, key)
     record = {"fingerprint": key, "history": fit.progress.history}
     save_stage(folder, name, stage, recipe.input, fit.weights, record)
@@ -193,10 +194,12 @@ def _log_warning(text: str, name: str, epoch: int, place: Workplace) -> None:
 
 def _forget_after(log: Path, stage: str, epochs: int) -> None:
     """Drop what the log has of a stage's epochs that were lost, and a line cut by a crash."""
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    if not log.exists():
+        return
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     kept = []
     for line in lines:
-        with suppress(ValueError):
+        with suppress(ValueError, KeyError, TypeError):
             record = json.loads(line)
             if record["stage"] != stage or record["epoch"] <= epochs:
                 kept.append(line + "\n")
@@ -249,8 +252,9 @@ def _content_name(path: object) -> str:
     return f"{path.parent.name}/{path.name}" if isinstance(path, Path) else ""
 
 
-def _plain_batches(scans: Sequence[Scan], recipe: Recipe) -> Iterator[Batch]:
-    slices, draws = Slices(scans, recipe.input), all_slices(scans)
+def _plain_batches(scans: Sequence[Scan], input: Input) -> Iterator[Batch]:
+    """Yield the slices as they are; of the recipe only what a prior may see: it names the table."""
+    slices, draws = Slices(scans, input), all_slices(scans)
     for start in range(0, len(draws), FIT_BATCH):
         yield collate([slices[draw] for draw in draws[start : start + FIT_BATCH]])[0]
 

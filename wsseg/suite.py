@@ -12,14 +12,14 @@ from pydantic import Field, NonNegativeInt, ValidationError, model_validator
 
 from wsseg.comparison import ChosenFrom, Compare, Published
 from wsseg.component import Component, KeyProblemError
-from wsseg.errors import InputError, known_words, nearest
+from wsseg.errors import InputError, known_words, nearest, shortened
 from wsseg.explain import explain
 from wsseg.metrics import Metric
 from wsseg.plugins import registry
-from wsseg.recipe import Recipe, check_recipe, inline_settings, recipe_settings
+from wsseg.recipe import NAME, NO_FOLDER, Recipe, check_recipe, inline_settings, recipe_settings
 from wsseg.settings import Settings, assignment, read_settings
 
-NAME = re.compile(r"\w[\w.-]*")  # of a method: a folder, and a word in tables
+LONGEST_METHOD = 200  # letters with its settings: a file system's names have up to 255 bytes
 
 
 class Suite(Component):
@@ -64,9 +64,7 @@ class Suite(Component):
     def _usable(self) -> Self:
         for name in self.recipes:
             if not NAME.fullmatch(name):
-                raise KeyProblemError(
-                    ("recipes", name), "cannot name a folder; use letters, digits, '-', '_', '.'"
-                )
+                raise KeyProblemError(("recipes", name), NO_FOLDER)
         for key, values in (("set", self.set), ("matrix", self.matrix)):
             if "seed" in values:
                 raise KeyProblemError((key, "seed"), "a suite's seeds are written as seeds: [0, 1]")
@@ -157,6 +155,8 @@ def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
     folders = [job.folder for job in jobs]
     if twice := next((each for each in folders if folders.count(each) > 1), None):
         raise InputError(f"suite: two runs would lie in {twice}; each needs its own name and seed")
+    if long := next((each for each in folders if len(str(each.parts[0])) > LONGEST_METHOD), None):
+        raise InputError(f"suite: {shortened(long.parts[0])!r} is too long a name for a folder")
     methods, compare = {job.method for job in jobs}, suite.compare
     named = [("compare.baseline", compare.baseline, methods)] if compare else []
     if compare and compare.ceiling is not None:

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from wsseg.checkpoint import read_weights
-from wsseg.files import written_whole
+from wsseg.tensor_files import write_tensors
 
 FILE = "targets.safetensors"  # beside a stage's weights
 
@@ -33,8 +32,7 @@ def keep_planes(folder: Path, epoch: int, planes: Mapping[str, Tensor]) -> None:
         "region": planes["region"].to(torch.uint8),
         f"epoch-{epoch}": planes["targets"].to(torch.uint8),
     }
-    with written_whole(path) as temporary:
-        save_file({name: each.contiguous() for name, each in (before | now).items()}, temporary)
+    write_tensors(path, before | now)
 
 
 def read_planes(folder: Path) -> tuple[dict[str, Tensor], dict[int, Tensor]]:

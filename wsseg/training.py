@@ -10,7 +10,7 @@ from wsseg.data.prepare import Prepared, prepare, prepare_mask
 from wsseg.data.split import Split, by_column
 from wsseg.display import Display
 from wsseg.errors import InputError
-from wsseg.files import write_json, write_text
+from wsseg.files import remove_leftovers, write_json, write_text
 from wsseg.lock import locked
 from wsseg.machine import open_fabric
 from wsseg.manifest import manifest
@@ -44,6 +44,7 @@ def train_stages(recipe: Recipe, split: Split, place: Workplace, *, resume: bool
     """
     with locked(place.out):
         _check_new(recipe, place.out, resume=resume)
+        remove_leftovers(place.out)
         learnt = learn(recipe, split, place, recipe.stages)
         write_json(place.out / "manifest.json", manifest(recipe, split, learnt))
 

@@ -161,7 +161,10 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
         ([("patient", "report")], "columns patient (or case), report"),
         ([("patient", "report"), ("", "x")], "line 2: its patient is empty"),
         ([("patient", "report"), ("=Erika", "x")], "line 2: its patient is empty, or begins as"),
-        ([("patient", "report", "tag.consolidation"), ("a", "x", "yes")], "a given tag is 'yes'"),
+        (
+            [("patient", "report", "tag.consolidation"), ("a", "x", "yes")],
+            "tag.consolidation is 'yes'",
+        ),
     ],
 )
 def test_a_wrong_table_is_refused_without_a_name(

@@ -6,7 +6,7 @@ import sys
 import typer
 
 from wsseg.cli import bench, data, manifest, new, plugins, recipes, runs
-from wsseg.errors import InputError, WorkError
+from wsseg.errors import InputError, WorkError, printable, shortened
 
 app = typer.Typer(
     name="wsseg",
@@ -31,7 +31,9 @@ app.add_typer(manifest.app, name="manifest")
 
 def main() -> None:
     """Run a command. Exit codes: 0 done, 1 the work failed, 2 bad usage or bad input."""
-    logging.basicConfig(format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Printable("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("wsseg").setLevel(logging.INFO)
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
@@ -48,6 +50,14 @@ def main() -> None:
         _end(f"{kind}: {error}\nThis is a bug in wsseg or a plugin; --debug shows where.", 1)
 
 
+class _Printable(logging.Formatter):
+    """Writes records without what would steer a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's line."""
+        return printable(super().format(record))
+
+
 def _end(text: str, code: int) -> None:
-    sys.stderr.write(f"error: {text}\n")
+    sys.stderr.write(f"error: {shortened(printable(text))}\n")
     sys.exit(code)

@@ -18,14 +18,15 @@ def verify(run: Run) -> None:
 
     Example: wsseg manifest verify runs/phi2
     """
-    from wsseg.errors import WorkError
+    from wsseg.errors import WorkError, printable
     from wsseg.manifest import read_manifest
     from wsseg.verification import changed_files
 
     files = read_manifest(run)["files"]
     changed = changed_files(files)
     for each in changed:
-        typer.echo(f"{each.what}: {each.path} (case {each.case}; {', '.join(each.uses)})")
+        about = f"case {each.case}; {', '.join(each.uses)}"
+        typer.echo(printable(f"{each.what}: {each.path} ({about})"))
     number = len({each["path"] for each in files})
     if changed:
         raise WorkError(f"{run}: {len(changed)} of {number} files are not what the run read")

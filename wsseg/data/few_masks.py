@@ -1,7 +1,6 @@
 """A cohort as it would be if fewer of its cases had been outlined."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from typing import Annotated, final
 
 from pydantic import Field, NonNegativeInt
@@ -39,5 +38,4 @@ class FewMasks(Cohort):
                 left -= 1
                 yield case
             else:
-                kept = {name: path for name, path in case.masks.items() if name not in hidden}
-                yield replace(case, masks=kept)
+                yield case.without_masks(hidden)

@@ -20,6 +20,7 @@ from wsseg.files import written_whole
 
 SPACING_MM = (0.01, 100.0)  # between neighbouring voxels: anything else is a wrong header
 CHUNK = 2**20
+MOST_INFLATED = 2**26  # bytes at a time: a piece of a bomb becomes a thousand times as large
 GZIP = 31  # zlib's number for data with gzip's header and check sum
 GZIP_RATIO = 1100  # deflate cannot shrink data further than 1032 times
 SINGULAR = 1e-3  # volume of the cell that three unit axes span
@@ -59,6 +60,13 @@ def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> 
             return values
         slices = (scaled(path, values[..., z], slope, inter) for z in range(values.shape[2]))
         return stacked(slices, values.shape)
+
+
+def has_affine(image: nib.Nifti1Image) -> bool:
+    """Say whether a header tells how voxels lie: by an affine of its own, not the identity."""
+    header: Any = image.header
+    told = bool(header["sform_code"] > 0 or header["qform_code"] > 0)
+    return told and not np.array_equal(image.affine[:3, :3], np.eye(3))
 
 
 def write_nifti(
@@ -178,8 +186,8 @@ def _inflated(path: Path, promised: int) -> Iterator[bytes]:
                 piece, rest = piece.lstrip(b"\0"), b""
                 member = zlib.decompressobj(wbits=GZIP) if piece else None
             if member is not None:
-                inflated = member.decompress(piece)
-                left, rest = left - len(inflated), member.unused_data
+                inflated = member.decompress(piece, MOST_INFLATED)
+                left, rest = left - len(inflated), member.unconsumed_tail or member.unused_data
                 member = None if member.eof else member
                 yield inflated
     if left > 0 and member is not None:

@@ -63,6 +63,10 @@ def read_reports(path: Path) -> Reports:
         name = _name(row, key)
         texts[name] = (*texts.get(name, ()), row.get("report"))
         for tag, cell in row.family("tag").items():
+            if cell not in MEANINGS:
+                raise InputError(
+                    f"{row.place}: tag.{tag} is {cell!r}; possible: 1, 0, nothing (unknown)"
+                )
             given.setdefault(tag, {})[name] = cell
     return Reports(key, texts, given)
 
@@ -107,10 +111,7 @@ def agreement(
     """Count patients by (tag that a person gave, tag found)."""
     counts = {(a, b): 0 for a in MEANINGS for b in MEANINGS}
     for patient, verdict in verdicts.items():
-        pair = given[patient], tag_of(verdict, unmentioned)
-        if pair not in counts:
-            raise InputError(f"a given tag is {pair[0]!r}; possible: 1, 0, nothing (unknown)")
-        counts[pair] += 1
+        counts[given[patient], tag_of(verdict, unmentioned)] += 1
     return counts
 
 

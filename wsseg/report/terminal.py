@@ -8,6 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from wsseg.errors import printable
 from wsseg.report.numbers import interval, number, p_value, percent, percent_interval
 
 
@@ -30,7 +31,7 @@ def terminal_table(summary: pd.DataFrame) -> Table:
     for row in summary.to_dict("records"):
         score = [number(row[r], 2)] if r is not None else []
         test = [p_value(row[p])] if p is not None else []
-        table.add_row(*(Text(cell) for cell in [*_measured(row), *score, *test]))
+        table.add_row(*(Text(printable(cell)) for cell in [*_measured(row), *score, *test]))
     return table
 
 
@@ -43,7 +44,9 @@ def covered_table(covered: pd.DataFrame) -> Table:
         table.add_column(Text(head), justify="right")
     for row in covered.to_dict("records"):
         shares = [_share(row, name) for name in ("mean", "pooled")]
-        table.add_row(*(Text(cell) for cell in (str(row["method"]), *shares, str(row["n"]))))
+        table.add_row(
+            *(Text(printable(cell)) for cell in (str(row["method"]), *shares, str(row["n"])))
+        )
     return table
 
 

@@ -1,0 +1,74 @@
+"""Every kind of file that wsseg reads: which one is damaged, how, and the command that reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmarks.reliability.mutations import BYTES, TEXT, Change, inside_gzip, of_header
+
+NIFTI_HEADER = 352  # bytes
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of input. Paths are in the folder of `sound`."""
+
+    file: str
+    changes: tuple[Change, ...]
+    words: tuple[str, ...]
+    writes: tuple[str, ...] = ()  # paths that the command may change or make, besides its cache
+
+
+PREDICT_OUT = ("--out", "out")
+KINDS: Mapping[str, Kind] = {
+    "recipe": Kind("recipe.yaml", TEXT, ("recipe", "check", "recipe.yaml")),
+    "suite": Kind(
+        "suite.yaml", TEXT, ("bench", "run", "suite.yaml", *PREDICT_OUT, "--dry-run"), ("out",)
+    ),
+    "cohort.csv": Kind("cohort.csv", TEXT, ("data", "prepare", "recipe.yaml")),
+    "slices.csv": Kind("slices.csv", TEXT, ("data", "prepare", "recipe.yaml")),
+    "reports": Kind(
+        "reports.csv",
+        TEXT,
+        ("data", "tags-from-reports", "reports.csv", "--out", "out.csv"),
+        ("out.csv",),
+    ),
+    "NIfTI, header": Kind(
+        "scan.nii",
+        of_header(NIFTI_HEADER),
+        ("predict", "run", "scan.nii", *PREDICT_OUT),
+        ("out",),
+    ),
+    "NIfTI, compressed": Kind(
+        "scan.nii.gz", BYTES, ("predict", "run", "scan.nii.gz", *PREDICT_OUT), ("out",)
+    ),
+    "NIfTI, voxels": Kind(
+        "scan.nii.gz", inside_gzip(BYTES), ("predict", "run", "scan.nii.gz", *PREDICT_OUT), ("out",)
+    ),
+    "NIfTI, mask": Kind(
+        "0-mask.nii.gz",
+        inside_gzip((*BYTES, *of_header(NIFTI_HEADER))),
+        ("data", "prepare", "recipe.yaml"),
+    ),
+    "DICOM": Kind("series/1.dcm", BYTES, ("predict", "run", "series", *PREDICT_OUT), ("out",)),
+    "weights": Kind(
+        "run/stages/consolidation/weights.safetensors",
+        (*BYTES, *of_header(2000)),
+        ("predict", "run", "scan.nii", *PREDICT_OUT),
+        ("out",),
+    ),
+    "stage.json": Kind(
+        "run/stages/infection/stage.json",
+        TEXT,
+        ("predict", "run", "scan.nii", *PREDICT_OUT),
+        ("out",),
+    ),
+    "saved state": Kind(
+        "half/stages/infection/last/state.safetensors",
+        (*BYTES, *of_header(2000)),
+        ("train", "recipe.yaml", "--out", "half", "--resume"),
+        ("half",),
+    ),
+    "rows": Kind("run/scores.csv", TEXT, ("report", "run"), ("run/report.html",)),
+    "log": Kind("run/log.jsonl", TEXT, ("report", "run"), ("run/report.html",)),
+    "manifest": Kind("run/manifest.json", TEXT, ("manifest", "verify", "run")),
+}
