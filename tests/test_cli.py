@@ -34,7 +34,7 @@ GROUPS = {
     "bench": ("run", "report"),
     "recipe": ("list", "show", "check", "schema"),
     "plugins": ("list", "check"),
-    "data": ("template", "fetch", "tags-from-reports", "cache", "prepare", "phantom"),
+    "data": ("template", "check", "fetch", "tags-from-reports", "cache", "prepare", "phantom"),
     "manifest": ("verify",),
 }
 COMMANDS = [

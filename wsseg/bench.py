@@ -1,12 +1,14 @@
 """Runs a suite: shared stages once and in waves, then each job, and rows as they come."""
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
+from wsseg.checking import accepting_split, look, settle
+from wsseg.data.findings import Finding
 from wsseg.data.split import Split, by_fold
 from wsseg.display import Display, Quiet
 from wsseg.errors import InputError, InterruptedWorkError, WorkError
@@ -55,10 +57,17 @@ class Ended:
     interrupted: bool = False
 
 
-def run_suite(jobs: Sequence[Job], out: Path, workers: Workers, display: Display) -> list[Failed]:
+def run_suite(
+    jobs: Sequence[Job],
+    out: Path,
+    workers: Workers,
+    display: Display,
+    accept: Collection[str] = (),
+) -> list[Failed]:
     """Run the jobs that are not done; a failed one stops no other. Writes `rows.csv`.
 
-    Why a job failed stands in `failed.txt` in its folder, until it is done.
+    Their scans are checked before, once; `accept` names findings to go on with. Why a job failed
+    stands in `failed.txt` in its folder, until it is done.
 
     Raises:
         InputError: A job's folder holds another recipe, a cohort is wrong, or `out` is in use.
@@ -67,12 +76,12 @@ def run_suite(jobs: Sequence[Job], out: Path, workers: Workers, display: Display
     for job in jobs:
         check_folder(job, out)
     todo = [job for job in jobs if not is_done(job, out)]
-    _check_cases(todo)
+    _check_cases(todo, accept, display)
     if len(todo) < len(jobs):
         display.note(f"{len(jobs) - len(todo)} of {len(jobs)} jobs are done already")
     with locked(out):
         try:
-            return _run(jobs, todo, out, workers, display)
+            return _run(jobs, todo, out, workers, display, tuple(accept))
         except KeyboardInterrupt:
             raise WorkError(f"{out}: interrupted. {AGAIN}") from None
         finally:
@@ -80,12 +89,20 @@ def run_suite(jobs: Sequence[Job], out: Path, workers: Workers, display: Display
 
 
 def _run(
-    jobs: Sequence[Job], todo: Sequence[Job], out: Path, workers: Workers, display: Display
+    jobs: Sequence[Job],
+    todo: Sequence[Job],
+    out: Path,
+    workers: Workers,
+    display: Display,
+    accept: tuple[str, ...],
 ) -> list[Failed]:
     shared = shared_trainings(todo, out)
     progress = _Progress(out, display, number=len(shared) + len(todo))
     desk = Desk(
-        out.resolve(), this_process(), display if isinstance(workers, ThisProcess) else None
+        out.resolve(),
+        this_process(),
+        display if isinstance(workers, ThisProcess) else None,
+        accept,
     )
     failed: dict[Path, Failed] = {}
 
@@ -116,6 +133,7 @@ class Desk:
     out: Path
     holder: tuple[str, int]  # of the folder's lock; without it nobody waits for what is done here
     display: Display | None  # None: another process shows how things go
+    accept: tuple[str, ...] = ()  # what was found in the data and is gone on with
 
     def train(self, training: Training) -> Ended:
         """Train a shared stage in the folder of the first job that needs it."""
@@ -123,7 +141,8 @@ class Desk:
         def work(display: Display) -> None:
             job = training.jobs[0]
             display.note(f"{training.folder}: {training.stage}, for {len(training.jobs)} jobs")
-            learn(job.recipe, split_of_job(job), self._place(job, display), training.needed)
+            split = split_of_job(job, self.accept)
+            learn(job.recipe, split, self._place(job, display), training.needed)
             remember(job, self.out / job.folder)
 
         return self._done(work)
@@ -133,7 +152,7 @@ class Desk:
 
         def work(display: Display) -> None:
             display.note(f"{job.folder}")
-            run_job(job, self._place(job, display))
+            run_job(job, self._place(job, display), self.accept)
             remember(job, self.out / job.folder)
 
         return self._done(work)
@@ -196,12 +215,13 @@ class _Progress:
             self._display.warn(f"{line} failed: {ended.reason}")
 
 
-def run_job(job: Job, place: Workplace) -> None:
+def run_job(job: Job, place: Workplace, accept: Collection[str] = ()) -> None:
     """Train and score one run."""
     started = perf_counter()
-    split, folder = split_of_job(job), place.out
+    split, folder = split_of_job(job, accept), place.out
     learnt = learn(job.recipe, split, place, job.recipe.stages)
-    write_json(folder / "manifest.json", manifest(job.recipe, split, learnt))
+    about = manifest(job.recipe, split, learnt) | {"accepted": sorted(accept)}
+    write_json(folder / "manifest.json", about)
     trained = perf_counter()
     scoring = evaluate(load_run(folder), split.test)
     rows = list(place.display.each("scoring", scoring, len(split.test)))
@@ -212,24 +232,37 @@ def run_job(job: Job, place: Workplace) -> None:
     write_rows(folder / "scores.csv", rows)  # last: its presence means done
 
 
-def _check_cases(jobs: Sequence[Job]) -> None:
-    """Read every cohort's table once, and split it, before anything is trained."""
-    seen: set[str] = set()
+def _check_cases(jobs: Sequence[Job], accept: Collection[str], display: Display) -> None:
+    """Read every cohort's table once, split it, and look at its files, before anything is trained.
+
+    What was measured of a file is kept, so that a second recipe looks at no file again.
+    """
+    split_of_cohort: dict[str, Split] = {}
+    looked: set[str] = set()
+    found: list[Finding] = []
     for job in jobs:
-        described = registry().describe(job.recipe)
-        cohorts = fingerprint([described["cohort"], described["test"], job.fold])
-        if cohorts not in seen and not split_of_job(job).test:
+        about = registry().describe(job.recipe)
+        cohorts = fingerprint([about["cohort"], about["test"], job.fold])
+        if cohorts not in split_of_cohort:
+            split_of_cohort[cohorts] = split_of_job(job, accept)
+        split = split_of_cohort[cohorts]
+        if not split.test:
             raise InputError(
                 f"{job.folder}: the cohort has no case to test on; write `folds`, or split: test"
             )
-        seen.add(cohorts)
+        wanted = fingerprint([about["cohort"], about["test"], about["input"], about["stages"]])
+        if wanted not in looked:
+            looked.add(wanted)
+            found += look(job.recipe, split, accept, display)
+    settle(list(dict.fromkeys(found)), display)
 
 
-def split_of_job(job: Job) -> Split:
-    """Return who a job trains on and is tested on."""
+def split_of_job(job: Job, accept: Collection[str] = ()) -> Split:
+    """Return who a job trains on and is tested on, as they are read where `accept` is accepted."""
     if job.fold is None or job.folds is None:
-        return split_of(job.recipe)
-    return by_fold(job.recipe.cohort.cases(), job.fold, job.folds)
+        return accepting_split(split_of(job.recipe), accept)
+    split = by_fold(job.recipe.cohort.cases(), job.fold, job.folds)
+    return accepting_split(split, accept)
 
 
 def _reason(error: Exception) -> str:

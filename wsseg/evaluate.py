@@ -5,6 +5,7 @@ from typing import Any
 
 from wsseg.beliefs import beliefs
 from wsseg.data.case import Case
+from wsseg.data.findings import accepting
 from wsseg.data.volume import read_case_mask
 from wsseg.errors import InputError
 from wsseg.manifest import read_manifest
@@ -19,7 +20,8 @@ def held_out(run: Run) -> list[Case]:
     Raises:
         InputError: There is none, or its cohort has it no longer.
     """
-    names = read_manifest(run.folder)["test"]
+    about = read_manifest(run.folder)
+    names = about["test"]
     if not names:
         raise InputError(f"{run.folder}: was trained without test cases; nothing to compare with")
     found = {case.name: case for case in (run.recipe.test or run.recipe.cohort).cases()}
@@ -27,7 +29,7 @@ def held_out(run: Run) -> list[Case]:
         raise InputError(
             f"{run.folder}: test case {gone[0]} ({len(gone)} such) is in the cohort no longer"
         )
-    return [found[name] for name in names]
+    return [accepting(found[name], about.get("accepted", ())) for name in names]
 
 
 def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from wsseg.checking import checked
 from wsseg.checkpoint import Trained, load_stage
 from wsseg.data.case import Case
 from wsseg.data.prepare import Prepared, prepare, prepare_mask
@@ -23,20 +24,35 @@ from wsseg.stages import MasksStage, PriorStage
 PREPARING = 2  # scans at a time
 
 
-def train(recipe: Recipe, out: str | Path, *, display: Display | None = None) -> Run:
+def train(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    display: Display | None = None,
+    accept: Collection[str] = (),
+) -> Run:
     """Train `recipe` on its cohort into the new folder `out`, and open the run.
+
+    The cohort is checked before; `accept` names findings to go on with.
 
     Raises:
         InputError: The recipe does not fit its cohort, or `out` holds a run already.
         WorkError: Training failed or was interrupted.
     """
     place = Workplace(Path(out), display or Display())
-    train_stages(recipe, split_of(recipe), place, resume=False)
+    train_stages(recipe, split_of(recipe), place, resume=False, accept=accept)
     return load_run(out)
 
 
-def train_stages(recipe: Recipe, split: Split, place: Workplace, *, resume: bool) -> None:
-    """Train every stage of `recipe` on `split.train` into `place.out`.
+def train_stages(
+    recipe: Recipe,
+    split: Split,
+    place: Workplace,
+    *,
+    resume: bool,
+    accept: Collection[str] = (),
+) -> None:
+    """Check the cases of `split` and train every stage of `recipe` on some, into `place.out`.
 
     Raises:
         InputError: The recipe does not fit its cases, or the folder is in use or holds another run.
@@ -45,8 +61,10 @@ def train_stages(recipe: Recipe, split: Split, place: Workplace, *, resume: bool
     with locked(place.out):
         _check_new(recipe, place.out, resume=resume)
         remove_leftovers(place.out)
+        split = checked(recipe, split, accept, place.display)
         learnt = learn(recipe, split, place, recipe.stages)
-        write_json(place.out / "manifest.json", manifest(recipe, split, learnt))
+        about = manifest(recipe, split, learnt) | {"accepted": sorted(accept)}
+        write_json(place.out / "manifest.json", about)
 
 
 def learn(
@@ -60,7 +78,8 @@ def learn(
         InputError: The recipe does not fit its cases.
         WorkError: Training failed or was interrupted.
     """
-    cases = prepare_all(split.train, recipe, place.display)
+    seen = [case.without_masks(recipe.hidden) for case in split.train]
+    cases = prepare_all(seen, recipe, place.display)
     check_labels(recipe.stages, cases)
     write_text(place.out / "recipe.yaml", recipe_text(recipe))
     done: dict[str, Trained] = {}

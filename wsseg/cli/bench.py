@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from wsseg.cli.runs import Accept
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -35,6 +37,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be done.")
     ] = False,
+    accept: Accept = None,
 ) -> None:
     """Train and score every method, seed and fold of a suite.
 
@@ -55,7 +58,7 @@ def run(
         _tell(planned, out, jobs, threads, backend)
         return
     with open_workers(backend, jobs, scheduler, threads) as workers:
-        failed = run_suite(planned, out, workers, Display())
+        failed = run_suite(planned, out, workers, Display(), accept or [])
     if len(failed) < len(planned):
         write_text(out / SUITE, suite_text(loaded))
         _show(out)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wsseg.cli.data_cache import cache
+from wsseg.cli.data_check import check
 from wsseg.cli.data_fetch import fetch
 from wsseg.cli.data_reports import tags_from_reports
 from wsseg.cli.data_template import template
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Make and prepare data.", no_args_is_help=True, rich_markup_mode=None)
 app.command()(template)
+app.command()(check)
 app.command()(fetch)
 app.command()(tags_from_reports)
 app.command()(cache)

@@ -13,6 +13,10 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a value: a.b.c=VALUE, in YAML. May be repeated."),
 ]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(help="Go on with this finding of `wsseg data check`. May be repeated."),
+]
 
 Jobs = Annotated[int | None, typer.Option(min=1, help="How many at a time; 1 by default.")]
 Backend = Annotated[
@@ -33,8 +37,11 @@ def train(
     save_every: Annotated[
         int | None, typer.Option(min=1, help="Save every so many steps, not only each epoch.")
     ] = None,
+    accept: Accept = None,
 ) -> None:
     """Train all stages of a recipe.
+
+    Before, its scans are checked as by `wsseg data check`.
 
     Example: wsseg train covid/demo-phi2 --out runs/phi2 --set seed=1
     """
@@ -48,7 +55,7 @@ def train(
     loaded = load_recipe(recipe, changes or [])
     place = Workplace(out, display, save_every)
     try:
-        train_stages(loaded, split_of(loaded), place, resume=resume)
+        train_stages(loaded, split_of(loaded), place, resume=resume, accept=accept or [])
     except InterruptedWorkError as stop:
         raise WorkError(f"{stop}. The same command with --resume goes on from there") from None
     display.note(f"trained: {out}\nnext: wsseg score {out}, or wsseg predict {out} SCAN --out DIR")

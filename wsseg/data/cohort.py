@@ -1,8 +1,8 @@
 """Where cases come from."""
 
 from abc import abstractmethod
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, TypeAlias, final
 
@@ -69,16 +69,35 @@ class Table(Cohort):
 
     def cases(self) -> list[Case]:
         """List the cases in the order of their rows; raise `InputError` for any wrong cell."""
+        cases, problems = self.read()
+        if problems:
+            raise problems[0]
+        _check_unique(self.path, cases)
+        return cases
+
+    def read(self) -> tuple[list[Case], list[InputError]]:
+        """Return the cases of all rows that are fine, and what is wrong with the others.
+
+        Raises:
+            InputError: The file is no table of cases.
+        """
         columns = ("case", "patient", "site", "split", "image", "mask.*", "tag.*")
         rows = read_sheet(self.path, columns, needed=("case", "image"))
         if not rows:
             raise InputError(f"{self.path}: has no rows. A case is a row below the header.")
-        slice_tags = _slice_tags(
-            self.path.with_name("slices.csv"), [row.get("case") for row in rows]
-        )
-        cases = [self._case(row, slice_tags) for row in rows]
-        _check_unique(self.path, cases)
-        return cases
+        cases, problems = list[Case](), list[InputError]()
+        slice_tags: Mapping[str, Mapping[int, Tags]] = {}
+        try:
+            path = self.path.with_name("slices.csv")
+            slice_tags = _slice_tags(path, [row.get("case") for row in rows])
+        except InputError as error:
+            problems.append(error)
+        for row in rows:
+            try:
+                cases.append(self._case(row, slice_tags))
+            except InputError as error:
+                problems.append(error)
+        return cases, problems
 
     def _case(self, row: Row, slice_tags: Mapping[str, Mapping[int, Tags]]) -> Case:
         name = _safe_name(row)
@@ -155,17 +174,27 @@ def _slice_tags(path: Path, cases: list[str]) -> dict[str, dict[int, Tags]]:
     return dict(tags)
 
 
-def _check_unique(path: Path, cases: Iterable[Case]) -> None:
-    """A case has one row, and a patient is in one split."""
-    names: set[str] = set()
-    split_of: dict[str, str] = {}
+def split_of_patients(cases: Iterable[Case]) -> dict[str, set[str]]:
+    """Return the splits that each patient's scans are in: one, if all is well."""
+    splits: dict[str, set[str]] = defaultdict(set)
     for case in cases:
-        if case.name in names:
-            raise InputError(f"{path}: case {case.name} is there twice. A case has one row.")
-        names.add(case.name)
-        if split_of.setdefault(case.patient, case.split) != case.split:
-            both = sorted({split_of[case.patient] or "none", case.split or "none"})
+        splits[case.patient].add(case.split)
+    return dict(splits)
+
+
+def _check_unique(path: Path, cases: Sequence[Case]) -> None:
+    """A case has one row, and a patient is in one split."""
+    if twice := names_twice(cases):
+        raise InputError(f"{path}: case {twice[0]} is there twice. A case has one row.")
+    for patient, splits in split_of_patients(cases).items():
+        if len(splits) > 1:
             raise InputError(
-                f"{path}: patient {case.patient} is in the splits {' and '.join(both)}. "
+                f"{path}: patient {patient} is in the splits "
+                f"{' and '.join(sorted(split or 'none' for split in splits))}. "
                 "All scans of a patient belong in one."
             )
+
+
+def names_twice(cases: Iterable[Case]) -> list[str]:
+    """Return the names that more than one case has."""
+    return [name for name, times in Counter(case.name for case in cases).items() if times > 1]

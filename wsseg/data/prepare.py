@@ -102,7 +102,8 @@ def prepare(case: Case, settings: Input, regions: Mapping[str, Region] = NO_REGI
     stays until this process lets it go or ends.
     """
     grid = read_case_grid(case)
-    _check_slice_tags(case, grid)
+    if stray := stray_slice(case, grid.canonical_shape[0]):
+        raise InputError(f"case {case.name}: {stray}")
     digest = file_digest(case.image)
     shaping: list[Any] = [settings.model_dump(mode="json", include={"size", "thick", "unit"})]
     inside = None if settings.standardize is None else regions[settings.standardize]
@@ -260,10 +261,11 @@ def _digest_of_state(path: Path, state: tuple[tuple[int, int], ...]) -> str:  # 
     return sha256(path)
 
 
-def _check_slice_tags(case: Case, grid: Grid) -> None:
-    slices = grid.canonical_shape[0]
+def stray_slice(case: Case, slices: int) -> str:
+    """Say which slice has a tag, but is none of the image's `slices`; "" where all are."""
     if case.slice_tags and case.frame is None and max(case.slice_tags) >= slices:
-        raise InputError(
-            f"case {case.name}: slice {max(case.slice_tags)} has a tag, but {case.image} has "
-            f"{slices} slices. They count from 0."
+        return (
+            f"slice {max(case.slice_tags)} has a tag, but {case.image} has {slices} slices. "
+            "They count from 0."
         )
+    return ""

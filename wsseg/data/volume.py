@@ -276,10 +276,11 @@ def misplaced(mask: Grid, image: Grid) -> str:
             f"its shape is {mask.shape}, its image's {image.shape}. "
             "Resample the mask to the image's grid (nearest neighbour)."
         )
-    shift = mask.shift_mm(image)
-    if shift > SAME_PLACE_VOXELS * min(image.spacing_mm):
+    shift_mm, tolerance_mm = mask.shift_mm(image), SAME_PLACE_VOXELS * min(image.spacing_mm)
+    if shift_mm > tolerance_mm:
         return (
-            f"lies up to {shift:.3g} mm from its image: their affines differ. "
+            f"lies up to {shift_mm:.3g} mm from its image (more than the {tolerance_mm:.2g} mm of "
+            "rounding): their affines differ. "
             "Resample the mask to the image's grid, or give both the same affine."
         )
     return ""
