@@ -5,7 +5,7 @@ READY  := .venv/.ready
 PIP    := $(BIN)/python -m pip install --progress-bar off --quiet --disable-pip-version-check
 PARTS  := $(patsubst %/pyproject.toml,%,$(wildcard recipes/*/pyproject.toml plugins/*/pyproject.toml))
 
-.PHONY: demo test test-all speed lint clean
+.PHONY: demo test test-all speed reliability lint clean
 
 demo: $(READY)
 	$(BIN)/wsseg bench run benchmarks/phantom/suite.yaml --out runs/demo
@@ -18,6 +18,9 @@ test-all: $(READY)
 
 speed: $(READY)
 	$(BIN)/python -m benchmarks.speed
+
+reliability: $(READY)
+	$(BIN)/python -m benchmarks.reliability
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -52,6 +52,14 @@ class Recipe(Component):
         named = [name for stage in self.stages.values() for name in stage.classes]
         return list(dict.fromkeys(named))
 
+    @property
+    def hidden(self) -> set[str]:
+        """The classes whose masks no training looks at: learnt weakly, and no region's file."""
+        strong = [stage for stage in self.stages.values() if isinstance(stage, MasksStage)]
+        seen = {name for stage in strong for name in stage.classes}
+        seen |= {each.mask for each in self.regions.values() if isinstance(each, FileRegion)}
+        return set(self.classes) - seen
+
     @model_validator(mode="after")
     def _names_meet(self) -> Self:
         for key in ("mask", "standardize"):

@@ -71,5 +71,5 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
     for name in sorted(tensors):
         numbers = tensors[name].cpu().contiguous().flatten().view(torch.uint8)
         digest.update(name.encode())
-        digest.update(memoryview(numbers.numpy()))
+        digest.update(numbers.numpy().data)
     return digest.hexdigest()

@@ -130,7 +130,10 @@ class _Reader:
             return self._read_map(node, key)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(each, (*key, i)) for i, each in enumerate(node.value)]
-        return self._loader.construct_object(node, deep=True)
+        try:
+            return self._loader.construct_object(node, deep=True)
+        except ValueError as error:  # a date without such a day, a number too long
+            raise InputError(f"{place}: {node.value[:40]!r}: {error}") from None
 
     def _read_map(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
         values: dict[str, Any] = {}

@@ -42,7 +42,7 @@ def tried(kind: str, number: int, sound: Path, work: Path) -> Tried:
         subject.words, work, memory_bytes=MEMORY_BYTES, environment=own_cache(work)
     ).run(MOST_SECONDS)
     outcome = judged(ended)
-    if outcome in WELL and (left := _litter(before, tree(work), subject.writes, outcome)):
+    if outcome in WELL and (left := litter(before, tree(work), subject.writes, outcome)):
         outcome = "half-written"
         return Tried(kind, number, outcome, f"left: {', '.join(left)}\n{ended.said}")
     return Tried(kind, number, outcome, ended.said)
@@ -74,7 +74,7 @@ def judged(ended: Ended) -> Outcome:
     return "clear error" if clear and ended.code == REFUSED else "traceback"
 
 
-def _litter(
+def litter(
     before: Mapping[str, bytes], after: Mapping[str, bytes], writes: Sequence[str], outcome: Outcome
 ) -> list[str]:
     """Name what should not be there: a file half-written or elsewhere, or one that was changed."""

@@ -8,11 +8,14 @@ from pathlib import Path
 from random import Random
 from time import perf_counter
 
+import yaml
+
 from benchmarks.reliability.commands import Command, kill, words
 from benchmarks.reliability.sound import RECIPE, own_cache, write_cohort
 
 MOST_SECONDS = 300.0
 TRAIN = ("train", "recipe.yaml", "--out", "run", "--save-every", "2")
+STAGES = tuple(yaml.safe_load(RECIPE)["stages"])
 HALVINGS = 20  # of the moment, where a run was done before it
 
 
@@ -40,7 +43,7 @@ class Killed:
 
 def uninterrupted(folder: Path) -> Uninterrupted:
     """Train a tiny recipe of two stages in the new folder `folder`."""
-    _write(folder)
+    write_training(folder)
     started = perf_counter()
     ended = _train(folder).run(MOST_SECONDS)
     if ended.code != 0:
@@ -53,7 +56,7 @@ def killed(number: int, whole: Uninterrupted, folder: Path) -> Killed:
     """Train the same in the new folder `folder`, kill it at a moment drawn by `number`, go on."""
     moment = Random(f"kill {number}").uniform(0, whole.seconds)  # noqa: S311
     for _ in range(HALVINGS):
-        _write(folder)
+        write_training(folder)
         process = _train(folder).start()
         process.join(moment)
         alive = process.is_alive()
@@ -64,7 +67,7 @@ def killed(number: int, whole: Uninterrupted, folder: Path) -> Killed:
         moment /= 2
     had = _had(folder)
     ended = _train(folder, "--resume").run(MOST_SECONDS)
-    return Killed(number, moment, had, ended.said if ended.code else _difference(folder, whole))
+    return Killed(number, moment, had, ended.said if ended.code else difference(folder, whole))
 
 
 def kills(number: int, work: Path) -> Iterator[Killed]:
@@ -78,7 +81,8 @@ def kills(number: int, work: Path) -> Iterator[Killed]:
         yield result
 
 
-def _write(folder: Path) -> None:
+def write_training(folder: Path) -> None:
+    """Write the cohort and the recipe of the runs that are killed into a new folder."""
     write_cohort(folder)
     (folder / "recipe.yaml").write_text(RECIPE)
 
@@ -91,13 +95,16 @@ def _had(folder: Path) -> str:
     """Say how far a killed run had come."""
     run = folder / "run"
     if not (run / "recipe.yaml").exists():
-        return "preparing"
-    stages = sorted(path.name for path in run.glob("stages/*"))
-    finished = sum((run / "stages" / name / "stage.json").exists() for name in stages)
-    return f"{finished} stages done, {len(_epochs(folder))} epochs logged"
+        return "while scans were prepared"
+    if (run / "manifest.json").exists():
+        return "after all was done"
+    stages = STAGES[: sum((run / "stages" / name / "stage.json").exists() for name in STAGES) + 1]
+    saved = (run / "stages" / stages[-1] / "last" / "state.safetensors").exists()
+    return f"in stage {len(stages)}, {'after' if saved else 'before'} its first checkpoint"
 
 
-def _difference(folder: Path, whole: Uninterrupted) -> str:
+def difference(folder: Path, whole: Uninterrupted) -> str:
+    """Say how what a run left differs from what it leaves undisturbed; "" where it does not."""
     weights, epochs = _weights(folder), _epochs(folder)
     if other := [name for name in whole.weights if weights.get(name) != whole.weights[name]]:
         return f"other weights of {' and '.join(other)}"

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from types import ModuleType
@@ -73,7 +74,7 @@ def wsseg_regions() -> dict[str, type[Region]]:
 def _lungmask(module: str) -> ModuleType:
     """Import a part of lungmask, which would switch off every user warning and talk."""
     with warnings.catch_warnings():
-        found = __import__(f"lungmask.{module}", fromlist=[module])
+        found = import_module(f"lungmask.{module}")
     logging.getLogger("lungmask").setLevel(logging.WARNING)
     return found
 

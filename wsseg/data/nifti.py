@@ -20,7 +20,7 @@ from wsseg.files import written_whole
 
 SPACING_MM = (0.01, 100.0)  # between neighbouring voxels: anything else is a wrong header
 CHUNK = 2**20
-MOST_INFLATED = 2**26  # bytes at a time: a piece of a bomb becomes a thousand times as large
+MOST_INFLATED = 2**24  # bytes at a time: a piece of a bomb becomes a thousand times as large
 GZIP = 31  # zlib's number for data with gzip's header and check sum
 GZIP_RATIO = 1100  # deflate cannot shrink data further than 1032 times
 SINGULAR = 1e-3  # volume of the cell that three unit axes span

@@ -1,0 +1,372 @@
+"""What strangers wrote runs no code, writes nowhere else, steers no terminal, takes no memory."""
+
+import ast
+import gzip
+import io
+import json
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+
+from benchmarks.reliability.commands import Command, words
+from benchmarks.reliability.fuzz import judged
+from benchmarks.reliability.sound import own_cache
+from wsseg.data.nifti import open_nifti, read_array
+from wsseg.display import open_console
+from wsseg.errors import printable, shortened
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHIPPED = sorted(
+    path
+    for folder in ("wsseg", "recipes", "plugins", "benchmarks")
+    for path in (REPOSITORY / folder).rglob("*.py")
+    if "tests" not in path.parts
+)
+MODULES = {"pickle", "cPickle", "dill", "shelve", "marshal", "joblib", "cloudpickle"}
+CALLS = {
+    "eval", "exec", "compile", "__import__",
+    "torch.load", "yaml.load", "yaml.unsafe_load", "yaml.full_load",
+    "yaml.load_all", "pd.read_pickle", "os.system", "os.popen",
+}  # fmt: skip
+JOBLIB = "workers.py"  # sends our own jobs to our own processes; loads nothing from a file
+
+
+def offences(text: str, name: str = "") -> list[str]:
+    """Name what could run code that a file holds."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        imported += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        found += [each for each in imported if each.partition(".")[0] in MODULES]
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            keywords = {key.arg: ast.unparse(key.value) for key in node.keywords}
+            loads = called in ("np.load", "numpy.load")
+            # how others publish weights: torch then takes tensors alone, and runs nothing
+            tensors_alone = called == "torch.load" and keywords.get("weights_only") == "True"
+            found += [called] if called in CALLS and not tensors_alone else []
+            found += [called] if loads and keywords.get("allow_pickle") != "False" else []
+            found += [called] if keywords.get("shell") == "True" else []
+    return [each for each in found if not (each == "joblib" and name == JOBLIB)]
+
+
+def test_nothing_that_ships_could_run_what_a_file_holds() -> None:
+    assert len(SHIPPED) > 150
+    for path in SHIPPED:
+        assert offences(path.read_text(encoding="utf-8"), path.name) == [], path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import pickle", "from joblib import load", "import torch\ntorch.load(p)", "eval(x)",
+        "yaml.load(t, Loader=yaml.Loader)", "np.load(p)", "np.load(p, allow_pickle=True)",
+        "subprocess.run(x, shell=True)", "exec(x)",
+    ],
+)  # fmt: skip
+def test_the_search_would_find_it(text: str) -> None:
+    assert offences(text)
+
+
+class Bomb:
+    """Unpickled, it leaves a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def as_pickle(mark: Path) -> bytes:
+    return pickle.dumps(Bomb(mark))
+
+
+def as_object_array(mark: Path) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.array([Bomb(mark)], object), allow_pickle=True)
+    return file.getvalue()
+
+
+def as_yaml(mark: Path) -> bytes:
+    return f"cohort: !!python/object/apply:pathlib.Path.touch [[{mark}]]\n".encode()
+
+
+FILES = (
+    "run/recipe.yaml",
+    "run/stages/infection/stage.json",
+    "run/stages/infection/weights.safetensors",
+    "run/scores.csv",
+    "run/manifest.json",
+    "run/log.jsonl",
+    "scan.nii.gz",
+    "cohort.csv",
+)
+
+
+@pytest.mark.parametrize("hostile", [as_pickle, as_object_array, as_yaml])
+@pytest.mark.parametrize("name", FILES)
+def test_a_hostile_file_in_place_of_any_other_runs_nothing(
+    wsseg: "Wsseg",
+    trained: Path,
+    toy_cohort: Path,
+    tmp_path: Path,
+    name: str,
+    hostile: Callable[[Path], bytes],
+) -> None:
+    import shutil
+
+    mark, scan = tmp_path / "mark", tmp_path / "scan.nii.gz"
+    shutil.copytree(trained, tmp_path / "run")
+    (tmp_path / "run/scores.csv").write_text("case\na\n")
+    shutil.copy(toy_cohort.parent / "6-image.nii.gz", scan)
+    (tmp_path / name).write_bytes(hostile(mark))
+    given = tmp_path / "cohort.csv" if name == "cohort.csv" else scan
+    ended = [wsseg("predict", tmp_path / "run", given, "--out", tmp_path / "out")]
+    ended += [
+        wsseg(*command, tmp_path / "run") for command in (("manifest", "verify"), ("report",))
+    ]
+    assert all(each.code in (0, 2) for each in ended)
+    # what a kill may leave at the end of a log is passed over
+    assert any(each.code == 2 for each in ended) or name == "run/log.jsonl"
+    assert not any("bug" in each.err for each in ended)
+    assert not mark.exists()
+
+
+def test_a_bomb_would_go_off_if_it_were_unpickled(tmp_path: Path) -> None:
+    pickle.loads(as_pickle(tmp_path / "mark"))  # noqa: S301
+    assert (tmp_path / "mark").exists()
+
+
+def test_a_prepared_map_of_objects_is_made_again_and_not_unpickled(
+    wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
+    assert wsseg("data", "prepare", toy_recipe).code == 0
+    maps = sorted((tmp_path / "cache").rglob("image.npy"))
+    before = [path.read_bytes() for path in maps]
+    for path in maps:
+        path.write_bytes(as_object_array(tmp_path / "mark"))
+    assert wsseg("data", "prepare", toy_recipe).code == 0
+    assert [path.read_bytes() for path in maps] == before
+    assert not (tmp_path / "mark").exists()
+
+
+# Writing elsewhere.
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/escaped", "..", "a/b", ".hidden", "x" * 300])
+def test_a_stage_cannot_be_named_out_of_its_run(
+    wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, name: str
+) -> None:
+    text = toy_recipe.read_text().replace("  consolidation:\n", f'  "{name}":\n')
+    toy_recipe.write_text(text)
+    wsseg("train", toy_recipe, "--out", tmp_path / "out/run").refused("cannot name a folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["toy.yaml"]
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/escaped", "..", "a\\b", ".x", "a\x1bb"])
+def test_a_case_cannot_be_named_out_of_its_folder(
+    wsseg: "Wsseg", trained: Path, toy_cohort: Path, tmp_path: Path, name: str
+) -> None:
+    scan = toy_cohort.parent / "6-image.nii.gz"
+    (tmp_path / "cohort.csv").write_text(f"case,image\n{name},{scan}\n")
+    ended = wsseg("predict", trained, tmp_path / "cohort.csv", "--out", tmp_path / "out/masks")
+    ended.refused("cannot name a file")
+    assert [path.name for path in tmp_path.iterdir()] == ["cohort.csv"]
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/escaped", "..", ".x"])
+def test_a_method_cannot_be_named_out_of_its_suite(
+    wsseg: "Wsseg", toy_text: str, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "toy.yaml").write_text(toy_text)
+    (tmp_path / "suite.yaml").write_text(f'recipes: {{"{name}": toy.yaml}}\n')
+    ended = wsseg("bench", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out/suite")
+    ended.refused("cannot name a folder")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["suite.yaml", "toy.yaml"]
+
+
+def test_a_value_of_a_matrix_cannot_lead_out_of_the_suite(toy_recipe: Path) -> None:
+    from wsseg.suite import load_suite, plan
+
+    suite = toy_recipe.with_name("suite.yaml")
+    suite.write_text(
+        "recipes: {a: toy.yaml}\nmatrix: {cohort.path: [../../x.csv, /tmp/../y.csv]}\n"
+    )
+    for job in plan(load_suite(suite), suite.parent):
+        assert len(job.folder.parts) == 2
+        assert ".." not in job.folder.parts
+
+
+def test_a_link_in_place_of_a_mask_is_replaced_and_not_followed(
+    wsseg: "Wsseg", trained: Path, toy_cohort: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "out/6-image.nii.gz").symlink_to(tmp_path / "precious")
+    scan = toy_cohort.parent / "6-image.nii.gz"
+    wsseg("predict", trained, scan, "--out", tmp_path / "out")
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+# Memory.
+
+
+def limited(folder: Path, *parts: object) -> str:
+    """Run a command with a GiB of memory; return what it said when it refused its input."""
+    command = Command(words(*parts), folder, memory_bytes=2**30, environment=own_cache(folder))
+    ended = command.run(60)
+    assert judged(ended) == "clear error", ended
+    return ended.said
+
+
+def test_a_gzip_bomb_is_not_inflated(tmp_path: Path) -> None:
+    """Zeros of 4 GiB in 4 MiB, behind the header of a small scan: read past its end for the sum."""
+    scan = nib.Nifti1Image(np.zeros((20, 20, 20), np.int16), np.eye(4))
+    path = tmp_path / "bomb.nii.gz"
+    with path.open("wb") as file:
+        file.write(gzip.compress(scan.to_bytes()))
+        file.writelines([gzip.compress(bytes(2**26))] * 64)
+    import tracemalloc
+
+    tracemalloc.start()
+    read_array(path, open_nifti(path))
+    assert tracemalloc.get_traced_memory()[1] < 2**28
+    tracemalloc.stop()
+
+
+def test_one_member_of_a_gzip_bomb_is_inflated_in_pieces(tmp_path: Path) -> None:
+    shape = (512, 512, 700)  # 350 MiB of zeros in 350 KiB
+    header = nib.Nifti1Image(np.zeros((1, 1, 1), np.int16), np.eye(4)).header
+    header.set_data_shape(shape)
+    header.set_data_offset(352)
+    path = tmp_path / "bomb.nii.gz"
+    path.write_bytes(gzip.compress(header.binaryblock + bytes(4 + 2 * int(np.prod(shape)) + 2**28)))
+    import tracemalloc
+
+    tracemalloc.start()
+    array = read_array(path, open_nifti(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert array.shape == shape
+    assert peak < array.nbytes + 2**27 + 2**24
+
+
+def huge_header(path: Path) -> None:
+    """Claim a header of 2^60 bytes."""
+    path.write_bytes(struct.pack("<Q", 2**60) + b"{}")
+
+
+def huge_tensor(path: Path) -> None:
+    """Claim a tensor of 10^12 numbers, with the bytes of none."""
+    about = {"w": {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 4 * 10**12]}}
+    text = json.dumps(about).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text)
+
+
+def wrong_shape(path: Path) -> None:
+    """Have a weight of another shape."""
+    weights = load_file(path)
+    name = next(iter(weights))
+    save_file({**weights, name: weights[name].flatten()}, path)
+
+
+@pytest.mark.parametrize("spoil", [huge_header, huge_tensor, wrong_shape])
+def test_weights_that_claim_too_much_are_refused(
+    trained: Path, toy_cohort: Path, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    import shutil
+
+    shutil.copytree(trained, tmp_path / "run")
+    spoil(tmp_path / "run/stages/infection/weights.safetensors")
+    scan = toy_cohort.parent / "6-image.nii.gz"
+    said = limited(tmp_path, "predict", "run", scan, "--out", "out")
+    assert "weights.safetensors" in said
+
+
+def test_json_that_is_nested_too_deeply_is_damaged(
+    trained: Path, toy_cohort: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(trained, tmp_path / "run")
+    (tmp_path / "run/stages/infection/stage.json").write_text("[" * 200_000)
+    scan = toy_cohort.parent / "6-image.nii.gz"
+    assert "stage.json: missing or damaged" in limited(
+        tmp_path, "predict", "run", scan, "--out", "out"
+    )
+
+
+LAUGHS = "\n".join(
+    ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+)
+
+
+@pytest.mark.parametrize("text", [LAUGHS, "a: " + "[" * 5000, "x" * 2_000_000, "a: &a [*a]"])
+def test_yaml_that_blows_up_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bomb.yaml").write_text(text)
+    assert "bomb.yaml" in limited(tmp_path, "recipe", "check", "bomb.yaml")
+
+
+# Terminals and pages.
+
+
+def test_what_steers_a_terminal_is_escaped() -> None:
+    assert printable("a\x1b[31mb\x07\x9b\u202ec") == "a\\x1b[31mb\\x07\\x9b\\u202ec"
+    assert printable("Müller, φ\n\t2") == "Müller, φ\n\t2"
+    assert len(shortened("x" * 100_000 + "\ny")) < 1100
+    assert shortened("short\nlines") == "short\nlines"
+
+
+def test_a_name_that_would_steer_a_terminal_is_shown_and_not_obeyed(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    scan = tmp_path / "\x1b[2J[red]x.nii.gz"
+    scan.write_bytes(b"")
+    ended = wsseg("predict", trained, scan, "--out", tmp_path / "out")
+    assert "\x1b" not in ended.err + ended.out
+    ended.refused("\\x1b[2J[red]x.nii.gz: is empty")
+
+
+def test_a_note_and_a_bar_take_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    from wsseg.display import Display
+
+    display = Display(open_console())
+    display.note("[red]x[/red] \x1b[31m")
+    display.warn("[/]")
+    with display.bar("[/red]", 2) as advance:
+        advance(1, "[/]")
+    said = capsys.readouterr().out
+    assert "[red]x[/red] \\x1b[31m" in said
+    assert "[/]" in said
+    assert "\x1b" not in said
+
+
+def test_names_in_a_page_are_text(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+    """Of a method, a patient, a case and a warning."""
+    import shutil
+
+    evil = "<script>alert(1)</script>"
+    shutil.copytree(trained, tmp_path / "run")
+    (tmp_path / "run/scores.csv").write_text(
+        f"method,case,patient,site,dice\n{evil},{evil},{evil},{evil},0.5\n$\\frac$,b,c,,0.4\n"
+    )
+    warned = {"event": "warning", "stage": evil, "epoch": 1, "text": evil}
+    (tmp_path / "run/log.jsonl").write_text(json.dumps(warned) + "\n")
+    ended = wsseg("report", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    text = (tmp_path / "run/report.html").read_text()
+    assert evil not in text
+    assert "&lt;script&gt;alert(1)" in text
