@@ -15,7 +15,6 @@ from benchmarks.reliability.sound import own_cache
 MOST_SECONDS = 60.0  # on a busy machine; the commands take a second
 MEMORY_BYTES = 3 * 2**30  # more than any sound input takes, less than a bomb does
 MOST_LINES, MOST_LETTERS = 7, 4000  # of an error: a recipe may have several mistakes
-REFUSED = 2
 
 Outcome: TypeAlias = Literal["success", "clear error", "traceback", "hang", "half-written"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -41,7 +40,7 @@ def tried(kind: str, number: int, sound: Path, work: Path) -> Tried:
     ended = Command(
         subject.words, work, memory_bytes=MEMORY_BYTES, environment=own_cache(work)
     ).run(MOST_SECONDS)
-    outcome = judged(ended)
+    outcome = judged(ended, subject.codes)
     if outcome in WELL and (left := litter(before, tree(work), subject.writes, outcome)):
         outcome = "half-written"
         return Tried(kind, number, outcome, f"left: {', '.join(left)}\n{ended.said}")
@@ -61,7 +60,7 @@ def fuzz(
             yield result
 
 
-def judged(ended: Ended) -> Outcome:
+def judged(ended: Ended, codes: tuple[int, ...] = (2,)) -> Outcome:
     """Say how a command ended, by its exit code and its words."""
     if ended.code is None:
         return "hang"
@@ -71,7 +70,7 @@ def judged(ended: Ended) -> Outcome:
     brief = len(error.splitlines()) <= MOST_LINES and len(error) <= MOST_LETTERS
     readable = all(letter.isprintable() or letter in "\n\t" for letter in ended.said)
     clear = found and brief and readable and "Traceback" not in before + error
-    return "clear error" if clear and ended.code == REFUSED else "traceback"
+    return "clear error" if clear and ended.code in codes else "traceback"
 
 
 def litter(

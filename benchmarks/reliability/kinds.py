@@ -16,6 +16,7 @@ class Kind:
     changes: tuple[Change, ...]
     words: tuple[str, ...]
     writes: tuple[str, ...] = ()  # paths that the command may change or make, besides its cache
+    codes: tuple[int, ...] = (2,)  # with which it may end when it says what is wrong
 
 
 PREDICT_OUT = ("--out", "out")
@@ -70,5 +71,5 @@ KINDS: Mapping[str, Kind] = {
     ),
     "rows": Kind("run/scores.csv", TEXT, ("report", "run"), ("run/report.html",)),
     "log": Kind("run/log.jsonl", TEXT, ("report", "run"), ("run/report.html",)),
-    "manifest": Kind("run/manifest.json", TEXT, ("manifest", "verify", "run")),
+    "manifest": Kind("run/manifest.json", TEXT, ("manifest", "verify", "run"), codes=(1, 2)),
 }

@@ -31,7 +31,8 @@ A sound file is damaged in one to three ways drawn by a seed: bits flipped, byte
 overwritten, the end missing, other numbers in a header, other words in a text (paths that lead
 elsewhere, tags of YAML that would run code, numbers beyond any limit, HTML, escapes of a terminal).
 Its command runs in a process of its own with {memory_gib} GiB of memory. It may succeed, where the
-damage leaves sense, or end with exit code 2 and one short error. A traceback, any other end, a
+damage leaves sense, or end with exit code 2 and one short error (`manifest verify` with 1, where
+files are not those of the manifest). A traceback, any other end, a
 hang, and a file that is half-written, changed or outside the output folder are failures.
 
 {inputs}
