@@ -47,7 +47,7 @@ COMMANDS = [
 def test_a_group_lists_its_commands_uncut(wsseg: "Wsseg", group: str) -> None:
     ended = wsseg(*group.split(), "--help")
     assert ended.code == 0
-    assert "..." not in ended.out.partition("Commands:")[2]
+    assert "..." not in ended.out.partition("Commands:")[2]  # a line that was cut ends so
     listed = [line.split()[0] for line in ended.out.partition("Commands:\n")[2].splitlines()
               if line.startswith("  ")]  # fmt: skip
     assert set(GROUPS[group]) <= set(listed)

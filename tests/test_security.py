@@ -38,7 +38,8 @@ CALLS = {
     "torch.load", "yaml.load", "yaml.unsafe_load", "yaml.full_load",
     "yaml.load_all", "pd.read_pickle", "os.system", "os.popen",
 }  # fmt: skip
-JOBLIB = "workers.py"  # sends our own jobs to our own processes; loads nothing from a file
+# they send our own jobs to our own processes, and load nothing from a file
+JOBLIB = {"wsseg/workers.py", "recipes/covid/wsseg_covid/phantom/cohort.py"}
 
 
 def offences(text: str, name: str = "") -> list[str]:
@@ -57,13 +58,13 @@ def offences(text: str, name: str = "") -> list[str]:
             found += [called] if called in CALLS and not tensors_alone else []
             found += [called] if loads and keywords.get("allow_pickle") != "False" else []
             found += [called] if keywords.get("shell") == "True" else []
-    return [each for each in found if not (each == "joblib" and name == JOBLIB)]
+    return [each for each in found if not (each == "joblib" and name in JOBLIB)]
 
 
 def test_nothing_that_ships_could_run_what_a_file_holds() -> None:
     assert len(SHIPPED) > 150
     for path in SHIPPED:
-        assert offences(path.read_text(encoding="utf-8"), path.name) == [], path
+        assert offences(path.read_text(encoding="utf-8"), path.relative_to(REPOSITORY).as_posix()) == []
 
 
 @pytest.mark.parametrize(
@@ -224,8 +225,8 @@ def test_a_link_in_place_of_a_mask_is_replaced_and_not_followed(
 
 
 def limited(folder: Path, *parts: object) -> str:
-    """Run a command with a GiB of memory; return what it said when it refused its input."""
-    command = Command(words(*parts), folder, memory_bytes=2**30, environment=own_cache(folder))
+    """Run a command with 4 GiB of memory; return what it said when it refused its input."""
+    command = Command(words(*parts), folder, memory_bytes=2**32, environment=own_cache(folder))
     ended = command.run(60)
     assert judged(ended) == "clear error", ended
     return ended.said

@@ -46,7 +46,7 @@ class Command:
 
     words: tuple[str, ...]
     folder: Path
-    memory_bytes: int = UNLIMITED  # that it may ask for
+    memory_bytes: int = UNLIMITED  # that it may ask for besides what it has at its start
     file_bytes: int = UNLIMITED  # that one file may have, as if the disk were full then
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -90,7 +90,8 @@ def _run(command: Command) -> None:
         os.dup2(file.fileno(), sys.stderr.fileno())
     os.chdir(command.folder)
     os.environ.update(command.environment)
-    _limit(resource.RLIMIT_DATA, command.memory_bytes)
+    if command.memory_bytes != UNLIMITED:
+        _limit(resource.RLIMIT_DATA, command.memory_bytes + _data_bytes())
     _limit(resource.RLIMIT_FSIZE, command.file_bytes)
     sys.argv = ["wsseg", *command.words]
     set_start_method("fork", force=True)  # of its loaders; else they import all once more
@@ -104,6 +105,13 @@ def _run(command: Command) -> None:
 
 def _limit(what: int, most: int) -> None:
     resource.setrlimit(what, (most, resource.getrlimit(what)[1]))
+
+
+def _data_bytes() -> int:
+    """Return the private memory of this process: libraries take more of it where cores are many."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    data = next(line for line in lines if line.startswith("VmData:"))
+    return 2**10 * int(data.split()[1])
 
 
 def words(*parts: object) -> tuple[str, ...]:

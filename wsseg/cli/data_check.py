@@ -31,7 +31,7 @@ def check(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
 ) -> None:
-    """Find what is wrong with a cohort before anything is trained.
+    """Find all that is wrong with a cohort.
 
     Each file is read once; what was measured is kept in the cache. Ends with 1 where there is an
     error. A recipe's cohort is checked for what that recipe wants of it.
