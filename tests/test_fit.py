@@ -106,6 +106,23 @@ def test_a_stage_goes_on_to_the_bit_with_every_optimiser(
         assert torch.equal(weight, later.weights[name]), name
 
 
+def test_no_epoch_is_lost_after_whichever_step_the_state_is_taken(tmp_path: Path) -> None:
+    def told(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        timed = ("seconds", "slices_per_s")
+        return [{k: v for k, v in record.items() if k not in timed} for record in history]
+
+    whole = fit(EM)
+    list(whole.run(0))
+    for number in range(1, whole.steps + 1):
+        half = fit(EM)
+        list(islice(steps(half.run(0)), number))
+        save_state(tmp_path, *half.state(), "key")
+        later = fit(EM)
+        later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
+        list(later.run(0))
+        assert told(later.progress.history) == told(whole.progress.history), number
+
+
 def test_what_an_optimiser_knows_comes_back_in_the_order_of_its_weights(tmp_path: Path) -> None:
     """A file has tensors in the order of their axes, weights are channels-last.
 

@@ -32,6 +32,7 @@ class StepDone:
 
     step: int  # of all the stage's steps, from 1
     steps: int
+    epoch: int
     loss: float
     share: float  # of the batch's support: `Learning.marked`
     watched: str  # its name
@@ -130,6 +131,8 @@ class Fit:
     def run(self, workers: int) -> Iterator[StepDone | EpochDone]:
         """Train from where the progress stands to the stage's end.
 
+        An epoch's end comes before its last step is told: after a step, no state lacks an epoch.
+
         Raises:
             WorkError: A number is none or absurd, or there was nothing to learn from.
         """
@@ -142,10 +145,11 @@ class Fit:
             seen += len(draws)
             rate = seen / (perf_counter() - started)
             watched = self._stage.watched
-            yield StepDone(progress.step, self.steps, loss, share, watched, rate, warning)
+            epoch = -(-progress.step // self._per_epoch)
             if progress.step % self._per_epoch == 0:
                 yield self._end_epoch(perf_counter() - started, seen)
                 started, seen = perf_counter(), 0
+            yield StepDone(progress.step, self.steps, epoch, loss, share, watched, rate, warning)
 
     def _step(
         self, draws: Sequence[Draw], batch: Batch, labels: Probability | None

@@ -160,7 +160,7 @@ def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str) -> Non
                 continue
             advance(1, _words(event, fit.progress.history))
             if event.warning is not None:
-                _log_warning(event.warning, name, len(fit.progress.history) + 1, place)
+                _log_warning(event.warning, name, event.epoch, place)
             if place.save_every and event.step % place.save_every == 0:
                 save_state(folder, *fit.state(), key)
             if not place.wanted():
