@@ -64,7 +64,10 @@ def offences(text: str, name: str = "") -> list[str]:
 def test_nothing_that_ships_could_run_what_a_file_holds() -> None:
     assert len(SHIPPED) > 150
     for path in SHIPPED:
-        assert offences(path.read_text(encoding="utf-8"), path.relative_to(REPOSITORY).as_posix()) == []
+        assert (
+            offences(path.read_text(encoding="utf-8"), path.relative_to(REPOSITORY).as_posix())
+            == []
+        )
 
 
 @pytest.mark.parametrize(
