@@ -1,9 +1,11 @@
 """`make speed`: the page is what the rows say, and every subject runs."""
 
+import math
 from pathlib import Path
 
 import pytest
 
+from benchmarks.speed.cases import Cases
 from benchmarks.speed.limits import Limits
 from benchmarks.speed.subjects import SUBJECTS, Subject
 from benchmarks.speed.table import Line, line, page, read_lines, replaced, write_lines
@@ -12,6 +14,7 @@ from benchmarks.speed.timing import Row, by_turns, peak_mib, ratios
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "speed"
 TINY: dict[str, Subject] = {
     "limits": Limits(n=8, mib=1, repeats=2),
+    "cases": Cases(numbers=(2, 3, 4), size=32, slices=8, scan=(64, 40), paper="covid/demo-phi2"),
 }
 
 
@@ -26,12 +29,18 @@ def test_every_subject_has_committed_rows() -> None:
     assert {each.subject for each in read_lines(FOLDER / "rows.csv")} == set(SUBJECTS)
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+SLOW = {"cases"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in SUBJECTS],
+)
 def test_a_subject_runs(name: str) -> None:
     rows = list(TINY[name].measure())
     assert rows
     assert len({row.name for row in rows}) == len(rows)
-    assert all(value >= 0 for row in rows for value in row.values)
+    assert all(math.isfinite(value) for row in rows for value in row.values)
 
 
 def test_ways_are_run_by_turns_after_one_that_does_not_count() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from benchmarks.speed.cases import Cases
 from benchmarks.speed.limits import Limits
 from benchmarks.speed.timing import Row
 
@@ -16,4 +17,5 @@ class Subject(Protocol):
 
 SUBJECTS: Mapping[str, Subject] = {
     "limits": Limits(),
+    "cases": Cases(),
 }
