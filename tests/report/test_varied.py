@@ -84,3 +84,13 @@ def test_prior_sensitivity_has_a_panel_for_each_other_setting(suite: Suite) -> N
     assert found is not None
     panels = sources_over_setting(rows, found, "consolidation").axes
     assert [axes.get_title(loc="left") for axes in panels] == list(found.lines)
+
+
+def test_panels_of_prior_sensitivity_cut_no_line_off(suite: Suite) -> None:
+    rows, found = suite(methods=SWEEP), varied(SWEEP)
+    assert found is not None
+    rows.loc[rows["method"].isin(SWEEP[3:]), ["fp_voxels", "fn_voxels"]] = 0  # the last panel
+    panels = sources_over_setting(rows, found, "consolidation").axes
+    tops = [np.nanmax(np.asarray(line.get_ydata())) for axes in panels for line in axes.lines]
+    assert max(tops) == 1
+    assert all(axes.get_ylim()[1] >= max(tops) for axes in panels)

@@ -85,8 +85,7 @@ def sources_over_setting(rows: pd.DataFrame, found: Varied, target: str) -> Figu
             axes.set(title=name, xlabel=found.key)
             _scale(axes, found)
             quiet(axes, grid="y")
-        drawn = [axes.dataLim.y1 for axes in grid.flat[: len(lines)]]
-        grid[0, 0].set_ylim(0, 1.05 * max(drawn))
+        grid[0, 0].set_ylim(0, 1.01)
         for axes in grid.flat[len(lines) :]:
             axes.set_visible(False)
         for axes in grid[:, 0]:
