@@ -5,14 +5,25 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed.limits import Limits
+from benchmarks.speed.peers import Peers
+from benchmarks.speed.phantom_run import Sizes
+from benchmarks.speed.prediction import Predicting
+from benchmarks.speed.prepare import Preparation
+from benchmarks.speed.startup import Startup
 from benchmarks.speed.subjects import SUBJECTS, Subject
 from benchmarks.speed.table import Line, line, page, read_lines, replaced, write_lines
 from benchmarks.speed.timing import Row, by_turns, peak_mib, ratios
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "speed"
+SMALL = Sizes(size=64, slices=8, width=2, epochs=1)
 TINY: dict[str, Subject] = {
     "limits": Limits(n=8, mib=1, repeats=2),
+    "predict": Predicting(SMALL, n=64, repeats=1),
+    "peers": Peers(SMALL, repeats=1),
+    "prepare": Preparation(size=64, slices=12, repeats=1),
+    "startup": Startup(repeats=1),
 }
+MANY_PROCESSES = ("predict", "startup")  # each of which imports torch
 
 
 def test_the_page_is_made_from_the_committed_rows() -> None:
@@ -26,7 +37,13 @@ def test_every_subject_has_committed_rows() -> None:
     assert {each.subject for each in read_lines(FOLDER / "rows.csv")} == set(SUBJECTS)
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in MANY_PROCESSES else name
+        for name in SUBJECTS
+    ],
+)
 def test_a_subject_runs(name: str) -> None:
     rows = list(TINY[name].measure())
     assert rows

@@ -4,6 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from benchmarks.speed.limits import Limits
+from benchmarks.speed.peers import Peers
+from benchmarks.speed.prediction import Predicting
+from benchmarks.speed.prepare import Preparation
+from benchmarks.speed.startup import Startup
 from benchmarks.speed.timing import Row
 
 
@@ -16,4 +20,8 @@ class Subject(Protocol):
 
 SUBJECTS: Mapping[str, Subject] = {
     "limits": Limits(),
+    "predict": Predicting(),
+    "peers": Peers(),
+    "prepare": Preparation(),
+    "startup": Startup(),
 }
