@@ -62,9 +62,8 @@ def test_windows_of_a_pixelwise_network_join_to_its_whole_output() -> None:
 
 
 def test_a_peers_network_ends_as_wide_as_ours() -> None:
-    (head,) = (
-        m for m in smp_unet(4, 7).get_submodule("segmentation_head") if isinstance(m, nn.Conv2d)
-    )
+    head = smp_unet(4, 7).get_submodule("segmentation_head.0")
+    assert isinstance(head, nn.Conv2d)
     assert head.in_channels == 4
 
 

@@ -1,6 +1,6 @@
 """From a scan's file to its mask's file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -77,7 +77,7 @@ class Predicting:
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
             plain(run).network(batch.image)
         with torch.inference_mode():
-            ways = {
+            ways: dict[str, Callable[[], object]] = {
                 "network": lambda: logits_of(trained, batch, run.regions.fabric),
                 "product": product,
             }
