@@ -5,6 +5,10 @@ from typing import Protocol
 
 from benchmarks.speed.cases import Cases
 from benchmarks.speed.limits import Limits
+from benchmarks.speed.peers import Peers
+from benchmarks.speed.prediction import Predicting
+from benchmarks.speed.prepare import Preparation
+from benchmarks.speed.startup import Startup
 from benchmarks.speed.timing import Row
 
 
@@ -17,5 +21,9 @@ class Subject(Protocol):
 
 SUBJECTS: Mapping[str, Subject] = {
     "limits": Limits(),
+    "predict": Predicting(),
+    "peers": Peers(),
+    "prepare": Preparation(),
+    "startup": Startup(),
     "cases": Cases(),
 }

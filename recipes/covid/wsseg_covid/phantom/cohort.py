@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-import joblib
 import numpy as np
-import pandas as pd
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from wsseg.data.case import Case
@@ -109,6 +107,9 @@ def write_cohort(
 
     `progress` gets each case's name when it is done. Raises `InputError` if the folder is in use.
     """
+    import joblib  # here: a recipe that is only checked draws nothing
+    import pandas as pd
+
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder}: is there already. Name a folder that is new or empty.")
     processes = min(cohort.count, joblib.cpu_count(), MOST_PROCESSES)
