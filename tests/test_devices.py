@@ -79,6 +79,7 @@ def test_another_number_of_devices_than_was_begun_is_refused() -> None:
         group_here(SLURM | {"SLURM_NTASKS_PER_NODE": "8"})
 
 
+@pytest.mark.slow
 def test_two_processes_train_a_run_of_which_the_leader_alone_speaks(
     toy_recipe: Path, tmp_path: Path
 ) -> None:

@@ -42,8 +42,9 @@ def launch(processes: int) -> int:
         for process in begun:
             process.kill()
             process.wait()
-    if codes[0] >= 0 and None not in codes:
-        return int(codes[0])
+    first = codes[0]
+    if first is not None and first >= 0 and None not in codes:
+        return first
     raise WorkError(_lost(codes))
 
 

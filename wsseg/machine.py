@@ -9,8 +9,9 @@ from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
 
 from wsseg.errors import InputError
 from wsseg.group import ALONE, Group
@@ -31,7 +32,7 @@ def open_fabric(precision: Precision, group: Group = ALONE) -> Fabric:
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells every opening
     fast = precision == "bfloat16" or (precision == "auto" and _computes_bfloat16())
-    computing = "bf16-mixed" if fast else "32-true"
+    computing: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if fast else "32-true"
     if group.processes == 1:
         return Fabric(accelerator="auto", devices=1, precision=computing)
     if 0 < torch.cuda.device_count() < group.devices:

@@ -68,7 +68,7 @@ def _described(group: Group, error: Exception) -> str:
 def _first(mine: str) -> str:
     """Leave word of an error; return the first that anyone left."""
     with suppress(distributed.DistError, KeyError):  # the store goes with the leader
-        store = distributed.TCPStore(
+        store = distributed.TCPStore(  # type: ignore[attr-defined] # public, but not for mypy
             os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False
         )
         return bytes(store.compare_set(CAUSE, "", mine)).decode()
