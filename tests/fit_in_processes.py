@@ -1,4 +1,7 @@
-"""Fits a small network for 20 steps in N processes: fit_in_processes.py N LOSS OUT."""
+"""Fits a small network for 20 steps in N processes: fit_in_processes.py N LOSS OUT [FROM].
+
+One process saves its state after `HALF_WAY` steps beside OUT; FROM is such a state to go on from.
+"""
 
 import sys
 from pathlib import Path
@@ -16,8 +19,10 @@ from wsseg.data.slices import Scan
 from wsseg.fit import Fit, StepDone
 from wsseg.interfaces import PixelLoss
 from wsseg.network import Network
+from wsseg.resume import load_state, save_state
 from wsseg.stages import MasksStage, Optimizer
 
+HALF_WAY = 7  # in the middle of an epoch
 INPUT = Input(slices=3, size=16)
 
 
@@ -65,8 +70,12 @@ def main() -> None:
     fit = Fit("masks", stage, Network(body, INPUT), scans, INPUT, seed=3, fabric=fabric)
     if fabric.is_global_zero:
         save(fit, out.with_suffix(".start.safetensors"))
-    steps = [event for event in fit.run(0) if isinstance(event, StepDone)]
-    assert len(steps) >= 20, len(steps)
+    if state := load_state(Path(sys.argv[4]), "key") if len(sys.argv) > 4 else None:
+        fit.restore(*state)
+    for event in fit.run(0):
+        if processes == 1 and isinstance(event, StepDone) and event.step == HALF_WAY:
+            save_state(out.with_suffix(""), *fit.state(), "key")
+    assert fit.progress.step >= 20, fit.progress.step
     if fabric.is_global_zero:
         save(fit, out)
 

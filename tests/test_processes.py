@@ -50,11 +50,22 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, loss: str) -> None:
         torch.testing.assert_close(found[name], weight, rtol=0, atol=1e-8)
 
 
-def run(processes: int, loss: str, out: Path) -> None:
+@pytest.mark.slow
+def test_two_processes_go_on_from_the_state_of_one(tmp_path: Path) -> None:
+    """Weights, momentum and the place in the epoch: the end is that of one process throughout."""
+    alone, together = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    run(1, "batch-dice", alone)
+    run(2, "batch-dice", together, alone.with_suffix(""))
+    found = load_file(together)
+    for name, weight in load_file(alone).items():
+        torch.testing.assert_close(found[name], weight, rtol=0, atol=1e-8)
+
+
+def run(processes: int, loss: str, out: Path, *state: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     environment |= {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(FIT), str(processes), loss, str(out)]
+    command = [sys.executable, str(FIT), str(processes), loss, str(out), *map(str, state)]
     subprocess.run(command, env=environment, check=True, timeout=300, capture_output=True)

@@ -126,7 +126,8 @@ class Fit:
         """Return a few slices with their newest targets; nothing where the stage does not guess."""
         if self.probe is None:
             return {}
-        return self.probe.planes(self._network, self._fabric.device)
+        with self._fabric.autocast():  # not by way of DDP: only one of several processes may ask
+            return self.probe.planes(self._plain, self._fabric.device)
 
     def run(self, workers: int) -> Iterator[StepDone | EpochDone]:
         """Train from where the progress stands to the stage's end.

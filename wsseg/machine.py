@@ -4,24 +4,53 @@ import ctypes
 import logging
 import os
 from contextlib import suppress
+from datetime import timedelta
 from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
+
+from wsseg.errors import InputError
+from wsseg.group import ALONE, Group
 
 Precision = Literal["auto", "bfloat16", "float32"]
 
+PATIENCE = timedelta(days=7)  # while the leader prepares scans, the others wait for it
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
-def open_fabric(precision: Precision) -> Fabric:
-    """Choose the device (a GPU where there is one) and the precision.
+def open_fabric(precision: Precision, group: Group = ALONE) -> Fabric:
+    """Choose the device (a GPU where there is one) and the precision; join the `group`, if any.
 
     `auto` is bfloat16 autocast where the device computes in it, else float32.
+
+    Raises:
+        InputError: The group wants more GPUs than this machine has.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells every opening
     fast = precision == "bfloat16" or (precision == "auto" and _computes_bfloat16())
-    return Fabric(accelerator="auto", devices=1, precision="bf16-mixed" if fast else "32-true")
+    computing: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if fast else "32-true"
+    if group.processes == 1:
+        return Fabric(accelerator="auto", devices=1, precision=computing)
+    if 0 < torch.cuda.device_count() < group.devices:
+        raise InputError(
+            f"{group.devices} devices are wanted, and {torch.cuda.device_count()} GPUs are here; "
+            "give --devices as many, or hide them by CUDA_VISIBLE_DEVICES= to compute on the CPU"
+        )
+    torchrun = "LOCAL_WORLD_SIZE" in os.environ  # or `launch`, which says the same
+    fabric = Fabric(
+        accelerator="auto",
+        devices=group.devices,
+        num_nodes=group.nodes,
+        strategy=DDPStrategy(timeout=PATIENCE),
+        plugins=[TorchElasticEnvironment() if torchrun else SLURMEnvironment(auto_requeue=False)],
+        precision=computing,
+    )
+    fabric.launch()
+    return fabric
 
 
 def keep_memory() -> None:

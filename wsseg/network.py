@@ -43,3 +43,9 @@ def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]
     }
     network.load_state_dict(own | fitting)
     return [name for name in own if name not in fitting]
+
+
+def depends_on_batch_mates(network: nn.Module) -> bool:
+    """Say whether, while it learns, what a network says of an image depends on the whole batch."""
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return any(isinstance(module, kinds) for module in network.modules())

@@ -3,9 +3,10 @@
 With one process, nothing here does anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
@@ -33,3 +34,21 @@ def whole(fabric: Fabric, rows: Tensor, number: int) -> Tensor:
     parts = fabric.all_gather(rows, sync_grads=rows.requires_grad)  # (processes, rows, ...)
     assert isinstance(parts, Tensor), "of a tensor comes a tensor"  # noqa: S101
     return parts.transpose(0, 1).flatten(0, 1)[:number]
+
+
+def led(fabric: Fabric, work: Callable[[], T]) -> T:
+    """Let the leader do some work first; the others then find what it wrote."""
+    if not fabric.is_global_zero:
+        fabric.barrier()
+    result = work()
+    if fabric.is_global_zero:
+        fabric.barrier()
+    return result
+
+
+def anyone(fabric: Fabric, *, here: bool) -> bool:
+    """Say whether it is so in any of the processes. All ask at the same place."""
+    if fabric.world_size == 1:
+        return here
+    most = fabric.all_reduce(torch.tensor(float(here), device=fabric.device), reduce_op="max")
+    return bool(most)

@@ -9,21 +9,25 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from lightning_fabric import Fabric
+
 from wsseg.checkpoint import fingerprint_of, save_stage
 from wsseg.data.input import Input
 from wsseg.data.prepare import Prepared
 from wsseg.data.slices import Scan, Slices, all_slices, collate
 from wsseg.diagnostics import check_positives
 from wsseg.display import SHARES, Display
-from wsseg.errors import InterruptedWorkError
+from wsseg.errors import InterruptedWorkError, WorkError
 from wsseg.evidence import Batch
 from wsseg.files import append_line, fingerprint, folder_written_whole, write_text
 from wsseg.fit import EpochDone, Fit, StepDone
+from wsseg.group import ALONE, Group
 from wsseg.interfaces import Prior
 from wsseg.interrupt import heard
 from wsseg.machine import keep_memory
-from wsseg.network import new_network, take_weights
+from wsseg.network import Network, depends_on_batch_mates, new_network, take_weights
 from wsseg.plugins import registry
+from wsseg.processes import anyone, led
 from wsseg.recipe import Recipe
 from wsseg.resume import load_state, save_state
 from wsseg.scans import Regions, describe_scans, scans_to_learn
@@ -44,6 +48,7 @@ class Workplace:
     shelf: Path | None = None  # finished stages that several runs share, by fingerprint
     loaders: int = 1  # processes: moving a slice is little work against training on it
     wanted: Callable[[], bool] = lambda: True  # asked each step: whether to go on
+    group: Group = ALONE  # that trains as one; its leader alone shows, logs and saves
 
 
 def train_stage(
@@ -60,14 +65,15 @@ def train_stage(
         InputError: The cases have nothing that the stage could learn from.
         WorkError: Training failed or was interrupted; the last state is saved.
     """
-    scans = scans_to_learn(name, stage, cases, regions)
+    fabric = regions.fabric
+    scans = led(fabric, lambda: scans_to_learn(name, stage, cases, regions))
     check_positives(name, stage.classes, scans)
     if stage.backbone is None:
         stage = stage.model_copy(update={"backbone": _started(stage, regions).backbone})
     key = _fingerprint(name, stage, recipe, scans, regions)
     folder = place.out / "stages" / name
     about = describe_scans(stage, scans, len(cases))
-    if fingerprint_of(folder) == key:
+    if fabric.broadcast(fingerprint_of(folder) == key):
         place.display.note(f"stage {name}: done already")
     elif place.shelf is not None and fingerprint_of(place.shelf / key) == key:
         place.display.note(f"stage {name}: shared with an earlier run")
@@ -75,6 +81,7 @@ def train_stage(
     else:
         place.display.note(f"stage {name}: {about}")
         _train(name, stage, recipe, scans, regions, place, key)
+    fabric.barrier()  # now all can open what the leader saved
     shutil.rmtree(folder / "last", ignore_errors=True)
     if place.shelf is not None and fingerprint_of(place.shelf / key) != key:
         _copy(folder, place.shelf / key)
@@ -96,10 +103,12 @@ def fit_stage(
     """
     scans: list[Scan] = []
     if type(stage.prior).fit is not Prior.fit:
-        scans = scans_to_learn(name, stage, cases, regions)
+        scans = led(regions.fabric, lambda: scans_to_learn(name, stage, cases, regions))
         prior = stage.prior.fit(_plain_batches(scans, recipe.input))
         stage = stage.model_copy(update={"prior": prior})
-    save_stage(place.out / "stages" / name, name, stage, recipe.input, {}, {"history": []})
+    if place.group.leads:
+        save_stage(place.out / "stages" / name, name, stage, recipe.input, {}, {"history": []})
+    regions.fabric.barrier()  # now all can open it
     return [scan.name for scan in scans]
 
 
@@ -121,8 +130,12 @@ def _train(
     if state := load_state(folder, key):
         fit.restore(*state)
         place.display.note(f"  going on after step {fit.progress.step}")
+    _check_alike(fit.progress.step, folder, regions.fabric)
+    if not place.group.leads:
+        _follow(fit, name, place, regions.fabric)
+        return
     _forget_after(place.out / LOG, name, len(fit.progress.history))
-    _drive(fit, name, folder, place, key)
+    _drive(fit, name, folder, place, key, regions.fabric)
     record = {"fingerprint": key, "history": fit.progress.history}
     save_stage(folder, name, stage, recipe.input, fit.weights, record)
 
@@ -143,10 +156,12 @@ def _new_fit(
         assert learnt is not None, "the recipe allows to start from learning stages only"  # noqa: S101
         new = take_weights(network, learnt.state_dict())
         display.note(f"  starts from {stage.start}" + (f"; new: {', '.join(new)}" if new else ""))
+    if said := _batch_norm_differs(network, regions.fabric):
+        display.note(said)
     return Fit(name, stage, network, scans, recipe.input, seed, regions.fabric)
 
 
-def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str) -> None:
+def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str, fabric: Fabric) -> None:
     """Run a fit to its end: show it, log it, save its state, and stop when asked to."""
     if fit.progress.step == 0:
         keep_planes(folder, 0, fit.planes())
@@ -165,11 +180,43 @@ def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str) -> Non
                 save_state(folder, *fit.state(), key)
             if not place.wanted():
                 raise InterruptedWorkError(f"nobody waits for stage {name} any more")
-            if interrupt.asked:
+            if anyone(fabric, here=interrupt.asked):
                 save_state(folder, *fit.state(), key)
-                raise InterruptedWorkError(
-                    f"interrupted in stage {name} after step {event.step} of {event.steps}; saved"
-                )
+                fabric.barrier()
+                raise InterruptedWorkError(_interrupted(name, event))
+
+
+def _follow(fit: Fit, name: str, place: Workplace, fabric: Fabric) -> None:
+    """Take the steps that the leader takes in `_drive`, and stop where it stops."""
+    with heard() as interrupt:
+        for event in fit.run(place.loaders):
+            if isinstance(event, StepDone) and anyone(fabric, here=interrupt.asked):
+                fabric.barrier()  # the leader has saved
+                raise InterruptedWorkError(_interrupted(name, event))
+
+
+def _interrupted(name: str, event: StepDone) -> str:
+    return f"interrupted in stage {name} after step {event.step} of {event.steps}; saved"
+
+
+def _check_alike(step: int, folder: Path, fabric: Fabric) -> None:
+    """Raise `WorkError` where processes would go on from different steps."""
+    if anyone(fabric, here=fabric.broadcast(step) != step):
+        raise WorkError(
+            f"{folder}: not all processes see the same state in it; --out must be on a file system "
+            "that all machines share"
+        )
+
+
+def _batch_norm_differs(network: Network, fabric: Fabric) -> str | None:
+    """Say where several processes learn something else than one; torch has no remedy on a CPU."""
+    alike = fabric.world_size == 1 or fabric.device.type == "cuda"
+    if alike or not depends_on_batch_mates(network):
+        return None
+    return (
+        f"  batch norm: each of {fabric.world_size} processes normalises by its own part of a "
+        "batch, as torch cannot join these on CPUs: weights differ from one process's"
+    )
 
 
 def _words(step: StepDone, history: Sequence[Mapping[str, Any]]) -> str:

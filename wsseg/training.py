@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from wsseg.checking import checked
+from wsseg.checking import accepting_split, checked
 from wsseg.checkpoint import Trained, load_stage
 from wsseg.data.case import Case
 from wsseg.data.prepare import Prepared, prepare, prepare_mask
@@ -16,6 +16,7 @@ from wsseg.lock import locked
 from wsseg.machine import open_fabric
 from wsseg.manifest import manifest
 from wsseg.predict import Run, load_run
+from wsseg.processes import led
 from wsseg.recipe import Recipe, recipe_text
 from wsseg.scans import Regions, check_labels
 from wsseg.stage_training import Workplace, fit_stage, train_stage
@@ -54,10 +55,15 @@ def train_stages(
 ) -> None:
     """Check the cases of `split` and train every stage of `recipe` on some, into `place.out`.
 
+    Of a group of processes the leader locks, checks and writes; all train.
+
     Raises:
         InputError: The recipe does not fit its cases, or the folder is in use or holds another run.
         WorkError: Training failed or was interrupted.
     """
+    if not place.group.leads:
+        learn(recipe, accepting_split(split, accept), place, recipe.stages)
+        return
     with locked(place.out):
         _check_new(recipe, place.out, resume=resume)
         remove_leftovers(place.out)
@@ -79,15 +85,17 @@ def learn(
         WorkError: Training failed or was interrupted.
     """
     seen = [case.without_masks(recipe.hidden) for case in split.train]
-    cases = prepare_all(seen, recipe, place.display)
+    fabric = open_fabric(recipe.precision, place.group)
+    cases = led(fabric, lambda: prepare_all(seen, recipe, place.display))
     check_labels(recipe.stages, cases)
-    write_text(place.out / "recipe.yaml", recipe_text(recipe))
+    if place.group.leads:
+        write_text(place.out / "recipe.yaml", recipe_text(recipe))
     done: dict[str, Trained] = {}
     learnt: dict[str, Sequence[str]] = {}
     for name, stage in recipe.stages.items():
         if name not in names:
             continue
-        regions = Regions(recipe.regions, done, recipe.input, open_fabric(recipe.precision))
+        regions = Regions(recipe.regions, done, recipe.input, fabric)
         if isinstance(stage, PriorStage):
             learnt[name] = fit_stage(name, stage, recipe, cases, regions, place)
         else:

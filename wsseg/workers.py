@@ -1,8 +1,6 @@
 """Who does the work: this process, several of this machine, or the workers of a Dask cluster."""
 
 import os
-import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -15,12 +13,12 @@ from typing import Any, Literal, TypeAlias, TypeVar, final
 import joblib
 
 from wsseg.errors import InputError
+from wsseg.launch import end_with
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 ANSWER_S = 10  # within which a scheduler that is there answers
-LOOK_S = 1  # between two looks at whether a worker's parent lives
 Backend: TypeAlias = Literal["loky", "dask"]
 
 
@@ -100,7 +98,7 @@ class Processes(Workers):
         with joblib.parallel_config(
             "loky",
             inner_max_num_threads=self.threads,
-            initializer=_end_with,
+            initializer=end_with,
             initargs=(os.getpid(),),
         ):
             yield from joblib.Parallel(
@@ -212,14 +210,3 @@ def _with_threads(work: Callable[[T], R], threads: int | None, thing: T) -> R:
 
 def _numbered(work: Callable[[T], R], threads: int | None, index: int, thing: T) -> tuple[int, R]:
     return index, _with_threads(work, threads, thing)
-
-
-def _end_with(parent: int) -> None:
-    """See to it that this process, a worker, does not outlive who began it, who may be killed."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(LOOK_S)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -37,25 +37,39 @@ def train(
     save_every: Annotated[
         int | None, typer.Option(min=1, help="Save every so many steps, not only each epoch.")
     ] = None,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="GPUs, or processes on a CPU, to train on; 1.")
+    ] = None,
     accept: Accept = None,
 ) -> None:
     """Train all stages of a recipe.
 
-    Before, its scans are checked as by `wsseg data check`.
+    Before, its scans are checked as by `wsseg data check`. Under torchrun or Slurm's srun, the
+    processes that they begin train together.
 
     Example: wsseg train covid/demo-phi2 --out runs/phi2 --set seed=1
     """
-    from wsseg.display import Display
+    from wsseg.group import group_for, group_here
+    from wsseg.launch import launch
+
+    here = group_here()
+    group = group_for(devices, here)
+    if here is None and group.processes > 1:
+        raise typer.Exit(launch(group.processes))
+
+    from wsseg.display import Display, Quiet
     from wsseg.errors import InterruptedWorkError, WorkError
     from wsseg.recipe import load_recipe
     from wsseg.stage_training import Workplace
+    from wsseg.together import together
     from wsseg.training import split_of, train_stages
 
-    display = Display()
-    loaded = load_recipe(recipe, changes or [])
-    place = Workplace(out, display, save_every)
+    display = Display() if group.leads else Quiet()
+    place = Workplace(out, display, save_every, group=group)
     try:
-        train_stages(loaded, split_of(loaded), place, resume=resume, accept=accept or [])
+        with together(group):
+            loaded = load_recipe(recipe, changes or [])
+            train_stages(loaded, split_of(loaded), place, resume=resume, accept=accept or [])
     except InterruptedWorkError as stop:
         raise WorkError(f"{stop}. The same command with --resume goes on from there") from None
     display.note(f"trained: {out}\nnext: wsseg score {out}, or wsseg predict {out} SCAN --out DIR")

@@ -1,0 +1,204 @@
+"""`wsseg train --devices`: several processes of the real command train as one, and end as one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from wsseg.errors import InputError
+from wsseg.group import Group, group_for, group_here
+
+RUN = [sys.executable, "-m", "wsseg"]
+ON_CPU = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+SHORT = ("--set", "stages.infection.epochs=1", "--set", "stages.consolidation.epochs=1")
+LIMIT_S = 120
+
+TORCHRUN = {"RANK": "5", "LOCAL_RANK": "1", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}
+SLURM = {
+    "SLURM_STEP_NUM_TASKS": "8",
+    "SLURM_STEP_NUM_NODES": "2",
+    "SLURM_NTASKS_PER_NODE": "4",
+    "SLURM_PROCID": "5",
+}
+
+
+def begin(*words: object) -> "subprocess.Popen[str]":
+    command = [*RUN, *map(str, words)]
+    return subprocess.Popen(
+        command, env=ON_CPU, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def run(*words: object) -> tuple[int, str]:
+    with begin(*words) as process:
+        _, said = process.communicate(timeout=LIMIT_S)
+    return process.returncode, said
+
+
+def epochs(out: Path) -> list[tuple[str, int]]:
+    records = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [(r["stage"], r["epoch"]) for r in records if r["event"] == "epoch"]
+
+
+def processes_of(parent: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + LIMIT_S
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("environment", [TORCHRUN, SLURM])
+def test_a_process_learns_its_place_from_torchrun_and_from_slurm(
+    environment: dict[str, str],
+) -> None:
+    assert group_here(environment) == Group(devices=4, nodes=2, rank=5)
+
+
+def test_a_process_that_nobody_began_is_alone() -> None:
+    assert group_here({}) is None
+    assert group_here({"SLURM_NTASKS": "8"}) is None  # a batch script, without srun
+    assert group_for(None, None) == Group(1)
+    assert group_for(3, None) == Group(3)
+
+
+def test_another_number_of_devices_than_was_begun_is_refused() -> None:
+    with pytest.raises(InputError, match="--devices 3, but 4 processes"):
+        group_for(3, group_here(TORCHRUN))
+    with pytest.raises(InputError, match="--ntasks-per-node"):
+        group_here(SLURM | {"SLURM_NTASKS_PER_NODE": "8"})
+
+
+@pytest.mark.slow
+def test_two_processes_train_a_run_of_which_the_leader_alone_speaks(
+    toy_recipe: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    code, said = run("train", toy_recipe, "--out", out, *SHORT, "--devices", 2)
+    assert code == 0, said
+    assert said.count("trained: ") == 1
+    assert "each of 2 processes normalises by its own part" in said
+    assert epochs(out) == [("infection", 1), ("consolidation", 1)]
+    assert (out / "manifest.json").exists()
+    assert not (out / ".lock").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_where_one_was_stopped(toy_recipe: Path, tmp_path: Path) -> None:
+    """One device until the first epoch's end, then two; the log has each epoch once."""
+    out = tmp_path / "run"
+    words = ("train", toy_recipe, "--out", out, *SHORT, "--set", "stages.infection.epochs=3")
+    with begin(*words) as alone:
+        wait_for(out / "log.jsonl")
+        alone.send_signal(signal.SIGTERM)
+        _, said = alone.communicate(timeout=LIMIT_S)
+    assert (alone.returncode, "--resume" in said) == (1, True), said
+    code, said = run(*words, "--resume", "--devices", 2)
+    assert code == 0, said
+    assert said.count("going on after step") == 1  # only the leader speaks
+    assert epochs(out) == [*(("infection", n) for n in (1, 2, 3)), ("consolidation", 1)]
+    assert (out / "stages/consolidation/weights.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_torchrun_trains_the_same_weights_as_devices(toy_recipe: Path, tmp_path: Path) -> None:
+    words = ["-m", "wsseg", "train", str(toy_recipe), *SHORT, "--out"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    there, here = tmp_path / "there", tmp_path / "here"
+    command = [*torchrun, "--nproc-per-node", "2", *words, str(there)]
+    done = subprocess.run(
+        command, env=ON_CPU, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("trained: ") == 1
+    code, said = run(*words[2:], here, "--devices", 2)
+    assert code == 0, said
+    for stage in ("infection", "consolidation"):
+        found, expected = (
+            load_file(out / "stages" / stage / "weights.safetensors") for out in (there, here)
+        )
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.slow
+def test_an_error_of_all_is_told_once(toy_recipe: Path, tmp_path: Path) -> None:
+    code, said = run("train", toy_recipe, "--out", tmp_path / "run", "--devices", 2, "--set", "x=1")
+    assert code == 2
+    assert said.count("error: ") == 1
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_all_and_saves(
+    toy_recipe: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    words = ("train", toy_recipe, "--out", out, "--devices", 2)
+    with begin(*words, "--set", "stages.infection.epochs=500") as process:
+        wait_for(out / "log.jsonl")
+        process.send_signal(number)
+        _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 1
+    assert said.count("error: interrupted in stage infection after step") == 1, said
+    assert said.count("error: ") == 1
+    assert (out / "stages/infection/last/state.safetensors").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_process_ends_all_with_one_error(
+    toy_recipe: Path, tmp_path: Path, rank: int
+) -> None:
+    out = tmp_path / "run"
+    words = ("train", toy_recipe, "--out", out, "--devices", 2)
+    with begin(*words, "--set", "stages.infection.epochs=500") as process:
+        wait_for(out / "log.jsonl")
+        pair = processes_of(process.pid)
+        os.kill(pair[rank], signal.SIGKILL)
+        _, said = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 1
+    assert said.count("error: ") == 1, said
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pair)
+
+
+@pytest.mark.slow
+def test_processes_end_with_who_began_them(toy_recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ("train", toy_recipe, "--out", out, "--devices", 2)
+    with begin(*words, "--set", "stages.infection.epochs=500") as process:
+        wait_for(out / "log.jsonl")
+        pair = processes_of(process.pid)
+        process.kill()
+    deadline = time.monotonic() + LIMIT_S
+    while any(Path(f"/proc/{pid}").exists() for pid in pair):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_belief_of_its_own_pass_trains_in_two_processes(toy_recipe: Path, tmp_path: Path) -> None:
+    changes = (*SHORT, "--set", "stages.consolidation.belief=evaluation")
+    code, said = run("train", toy_recipe, "--out", tmp_path / "run", "--devices", 2, *changes)
+    assert code == 0, said
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU, and there is none")
+def test_all_gpus_train_a_run(toy_recipe: Path, tmp_path: Path) -> None:
+    words = ["train", str(toy_recipe), "--out", str(tmp_path / "run"), *SHORT]
+    command = [*RUN, *words, "--devices", str(torch.cuda.device_count())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "normalises by its own part" not in done.stderr
