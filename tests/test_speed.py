@@ -4,14 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.speed.compiled import Compiled
+from benchmarks.speed.em import Em
 from benchmarks.speed.limits import Limits
+from benchmarks.speed.paper import Sizes
 from benchmarks.speed.subjects import SUBJECTS, Subject
 from benchmarks.speed.table import Line, line, page, read_lines, replaced, write_lines
 from benchmarks.speed.timing import Row, by_turns, peak_mib, ratios
+from benchmarks.speed.train import Train
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "speed"
+SMALL = Sizes(slices=3, pixels=16, width=2, batch=2)
+SLOW = {"compiled"}
 TINY: dict[str, Subject] = {
     "limits": Limits(n=8, mib=1, repeats=2),
+    "train": Train(SMALL, n=8, repeats=2),
+    "em": Em(SMALL, repeats=2),
+    "compiled": Compiled(SMALL, repeats=2),
 }
 
 
@@ -26,7 +35,10 @@ def test_every_subject_has_committed_rows() -> None:
     assert {each.subject for each in read_lines(FOLDER / "rows.csv")} == set(SUBJECTS)
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SUBJECTS],
+)
 def test_a_subject_runs(name: str) -> None:
     rows = list(TINY[name].measure())
     assert rows

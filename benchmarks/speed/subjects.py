@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from benchmarks.speed.compiled import Compiled
+from benchmarks.speed.em import Em
 from benchmarks.speed.limits import Limits
 from benchmarks.speed.timing import Row
+from benchmarks.speed.train import Train
 
 
 class Subject(Protocol):
@@ -16,4 +19,7 @@ class Subject(Protocol):
 
 SUBJECTS: Mapping[str, Subject] = {
     "limits": Limits(),
+    "train": Train(),
+    "em": Em(),
+    "compiled": Compiled(),
 }
