@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.plain import FILL_HU, HIGHEST_HU, SCALE_HU
-from wsseg.data.augment import Augment
+from wsseg.data.augment import Augment, move
 from wsseg.data.input import Input
 from wsseg.data.slices import Scan
 from wsseg.fit import Fit, Progress, StepDone
@@ -119,9 +119,15 @@ def scans(folder: Path, *, labels: bool) -> Iterator[Scan]:
         )
 
 
+def warm_augmentation() -> None:
+    """Import what loaders need before they fork; else each turn's would, not each stage's."""
+    move(AUGMENT, 0, 0, np.zeros((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.uint8))
+
+
 @cache
 def fit(learn: str, sizes: Sizes, folder: Path) -> Fit:
     """Return a stage being fitted, the same one for every call in a process."""
+    warm_augmentation()
     own = list(scans(folder, labels=learn == "masks"))
     return Fit(
         learn, _stage(learn, sizes), network(sizes), own, sizes.input, 0, open_fabric("bfloat16")

@@ -1,10 +1,8 @@
 """A training step, beside plain PyTorch and the machine's limit."""
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,10 +19,11 @@ from benchmarks.speed.paper import (
     flop_a_slice,
     scans,
     take_steps,
+    warm_augmentation,
     write_scans,
 )
 from benchmarks.speed.plain import PlainStep, PlainUNet
-from benchmarks.speed.timing import REPEATS, Row, by_turns, rates, ratios
+from benchmarks.speed.timing import REPEATS, Row, by_turns, new_process, rates, ratios
 from wsseg.data.slices import Slices, batches_of, epoch_draws, loader
 from wsseg.machine import keep_memory
 
@@ -56,7 +55,7 @@ class Train:
         yield Row("training, wsseg / plain PyTorch", gain, "×", least=3)
         work = rates(slices * flop_a_slice(self.sizes) / GIGA, seconds["wsseg"])
         limit = rates(product.flop / GIGA, seconds["limit"])
-        yield Row("training, wsseg", work, "GFLOP/s")
+        yield Row("training, wsseg, products and sums", work, "GFLOP/s")
         share = tuple(100 * each for each in ratios(work, limit))
         yield Row("training, share of the matrix product's rate", share, "%", least=75)
         yield Row("training, share of a step that waits for its batch", waits, "%", most=5)
@@ -65,7 +64,7 @@ class Train:
         self, product: MatrixProduct
     ) -> tuple[dict[str, tuple[float, ...]], tuple[float, ...]]:
         waits: list[float] = []
-        with TemporaryDirectory() as name, _process() as ours, _process() as theirs:
+        with TemporaryDirectory() as name, new_process() as ours, new_process() as theirs:
             folder = Path(name)
             write_scans(folder, self.sizes, self.steps + 1)
             seconds = by_turns(
@@ -83,10 +82,6 @@ class Train:
         return seconds, tuple(waits[1:])
 
 
-def _process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-
-
 def _wsseg(sizes: Sizes, folder: Path, steps: int) -> float:
     """Take steps; return the percentage of the last one that waited for its batch."""
     keep_memory()  # as `wsseg train`
@@ -96,11 +91,13 @@ def _wsseg(sizes: Sizes, folder: Path, steps: int) -> float:
 
 @cache
 def _plain_step(sizes: Sizes) -> PlainStep:
+    warm_augmentation()
     return PlainStep(PlainUNet(sizes.slices, 1, sizes.width), RATE)
 
 
 def _plain(sizes: Sizes, folder: Path, steps: int) -> None:
+    step = _plain_step(sizes)
     own = list(scans(folder, labels=True))
     draws = batches_of([epoch_draws(own, "uniform", 0, 0)], sizes.batch)[:steps]
     for batch, labels in loader(Slices(own, sizes.input, AUGMENT), draws, LOADERS):
-        _plain_step(sizes)(batch.image, batch.region, labels)
+        step(batch.image, batch.region, labels)
