@@ -5,28 +5,35 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.speed import paper, phantom_run
 from benchmarks.speed.cases import Cases
+from benchmarks.speed.compiled import Compiled
+from benchmarks.speed.em import Em
 from benchmarks.speed.limits import Limits
 from benchmarks.speed.peers import Peers
-from benchmarks.speed.phantom_run import Sizes
 from benchmarks.speed.prediction import Predicting
 from benchmarks.speed.prepare import Preparation
 from benchmarks.speed.startup import Startup
 from benchmarks.speed.subjects import SUBJECTS, Subject
 from benchmarks.speed.table import Line, line, page, read_lines, replaced, write_lines
 from benchmarks.speed.timing import Row, by_turns, peak_mib, ratios
+from benchmarks.speed.train import Train
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "speed"
-SMALL = Sizes(size=64, slices=8, width=2, epochs=1)
+SMALL_RUN = phantom_run.Sizes(size=64, slices=8, width=2, epochs=1)
+SMALL_STEP = paper.Sizes(slices=3, pixels=16, width=2, batch=2)
+SLOW = {"predict", "startup", "cases", "compiled"}  # many processes, or a compiler
 TINY: dict[str, Subject] = {
     "limits": Limits(n=8, mib=1, repeats=2),
-    "predict": Predicting(SMALL, n=64, repeats=1),
-    "peers": Peers(SMALL, repeats=1),
+    "train": Train(SMALL_STEP, n=8, repeats=2),
+    "em": Em(SMALL_STEP, repeats=2),
+    "compiled": Compiled(SMALL_STEP, repeats=2),
+    "predict": Predicting(SMALL_RUN, n=64, repeats=1),
+    "peers": Peers(SMALL_RUN, repeats=1),
     "prepare": Preparation(size=64, slices=12, repeats=1),
     "startup": Startup(repeats=1),
     "cases": Cases(numbers=(2, 3, 4), size=32, slices=8, scan=(64, 40), paper="covid/demo-phi2"),
 }
-MANY_PROCESSES = ("predict", "startup", "cases")  # each of which imports torch
 
 
 def test_the_page_is_made_from_the_committed_rows() -> None:
@@ -42,10 +49,7 @@ def test_every_subject_has_committed_rows() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name in MANY_PROCESSES else name
-        for name in SUBJECTS
-    ],
+    [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SUBJECTS],
 )
 def test_a_subject_runs(name: str) -> None:
     rows = list(TINY[name].measure())

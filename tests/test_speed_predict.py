@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.peers import slide, smp_unet
 from benchmarks.speed.phantom_run import Sizes, opened, trained_run, uncropped
-from benchmarks.speed.plain import plain, windows_of
+from benchmarks.speed.plain_prediction import plain, windows_of
 from benchmarks.speed.prediction import dice, predict_file
 from benchmarks.speed.prepare import by_authors, by_wsseg, difference_hu
 from benchmarks.speed.scan_file import write_scan

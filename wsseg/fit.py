@@ -37,6 +37,8 @@ class StepDone:
     share: float  # of the batch's support: `Learning.marked`
     watched: str  # its name
     slices_per_s: float  # of the epoch so far
+    seconds: float  # of this step
+    waited_s: float  # of them, for the batch to be loaded
     warning: str | None
 
 
@@ -141,8 +143,13 @@ class Fit:
         rest = self._batches[progress.step :]
         parts = [part(draws, fabric.global_rank, fabric.world_size) for draws in rest]
         started, seen = perf_counter(), 0
-        for draws, (loaded, labels) in zip(rest, loader(self._slices, parts, workers), strict=True):
+        batches = iter(loader(self._slices, parts, workers))
+        for draws in rest:
+            asked = perf_counter()
+            loaded, labels = next(batches)
+            waited = perf_counter() - asked
             loss, share, warning = self._step(draws, to_device(loaded, fabric.device), labels)
+            seconds = perf_counter() - asked
             seen += len(draws)
             rate = seen / (perf_counter() - started)
             watched = self._stage.watched
@@ -150,7 +157,10 @@ class Fit:
             if progress.step % self._per_epoch == 0:
                 yield self._end_epoch(perf_counter() - started, seen)
                 started, seen = perf_counter(), 0
-            yield StepDone(progress.step, self.steps, epoch, loss, share, watched, rate, warning)
+            yield StepDone(
+                progress.step, self.steps, epoch, loss, share, watched, rate, seconds, waited,
+                warning,
+            )  # fmt: skip
 
     def _step(
         self, draws: Sequence[Draw], batch: Batch, labels: Probability | None

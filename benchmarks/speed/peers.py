@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.phantom_run import STAGE, Sizes, opened, trained_run, uncropped
-from benchmarks.speed.plain import BATCH_SLICES, plain
+from benchmarks.speed.plain_prediction import BATCH_SLICES, plain
 from benchmarks.speed.prediction import batch_of
 from benchmarks.speed.timing import REPEATS, Row, by_turns, ratios
 from wsseg.infer import logits_of

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.limits import MatrixProduct
 from benchmarks.speed.phantom_run import STAGE, Sizes, opened, trained_run, uncropped
-from benchmarks.speed.plain import BATCH_SLICES, Plain, plain, windows_of
+from benchmarks.speed.plain_prediction import BATCH_SLICES, Plain, plain, windows_of
 from benchmarks.speed.timing import REPEATS, Row, by_turns, peak_mib, rates, ratios
 from wsseg.data.case import Case
 from wsseg.evidence import Batch

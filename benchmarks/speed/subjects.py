@@ -4,12 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from benchmarks.speed.cases import Cases
+from benchmarks.speed.compiled import Compiled
+from benchmarks.speed.em import Em
 from benchmarks.speed.limits import Limits
 from benchmarks.speed.peers import Peers
 from benchmarks.speed.prediction import Predicting
 from benchmarks.speed.prepare import Preparation
 from benchmarks.speed.startup import Startup
 from benchmarks.speed.timing import Row
+from benchmarks.speed.train import Train
 
 
 class Subject(Protocol):
@@ -21,6 +24,9 @@ class Subject(Protocol):
 
 SUBJECTS: Mapping[str, Subject] = {
     "limits": Limits(),
+    "train": Train(),
+    "em": Em(),
+    "compiled": Compiled(),
     "predict": Predicting(),
     "peers": Peers(),
     "prepare": Preparation(),

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, get_start_method, set_start_method
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -65,8 +65,15 @@ def rates(amount: float, seconds: Sequence[float]) -> tuple[float, ...]:
 
 def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run `function` in a process of its own; it, its arguments and its result are pickled."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with new_process() as pool:
         return pool.submit(function, *args, **kwargs).result()
+
+
+def new_process() -> ProcessPoolExecutor:
+    """Return a process that starts empty, but starts its own, such as loaders, as this one does."""
+    return ProcessPoolExecutor(
+        1, get_context("spawn"), initializer=set_start_method, initargs=(get_start_method(), True)
+    )
 
 
 def peak_mib(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> float:

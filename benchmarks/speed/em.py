@@ -1,0 +1,43 @@
+"""What guessing the labels costs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.speed.paper import LEARN, PAPER, Sizes, fit, take_steps, write_scans
+from benchmarks.speed.timing import REPEATS, Row, by_turns, in_new_process, rates, ratios
+from wsseg.machine import keep_memory
+
+
+@dataclass(frozen=True)
+class Em:
+    """A step of EM beside a step on masks: the same network, batches and augmentation.
+
+    By default the E-step believes the logits of the M-step's own forward pass. With `belief:
+    evaluation` it has a pass of its own, a third of a step on masks, and no bound is asked of it.
+    """
+
+    sizes: Sizes = PAPER
+    steps: int = 2
+    repeats: int = REPEATS
+
+    def measure(self) -> Iterator[Row]:
+        """Yield the rates and their ratios to the step on masks."""
+        seconds = in_new_process(_seconds, self)
+        for name, each in seconds.items():
+            yield Row(f"learn: {name}", rates(self.steps * self.sizes.batch, each), "slices/s")
+        for name, most in (("em", 1.1), ("em, belief: evaluation", None)):
+            cost = ratios(seconds[name], seconds["masks"])
+            yield Row(f"a step of learn: {name} / learn: masks", cost, "×", most=most)
+
+
+def _seconds(em: Em) -> dict[str, tuple[float, ...]]:
+    keep_memory()  # as `wsseg train`
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_scans(folder, em.sizes, em.steps + 1)
+        fits = {learn: fit(learn, em.sizes, folder) for learn in LEARN}
+        ways = {learn: partial(take_steps, each, em.steps) for learn, each in fits.items()}
+        return by_turns(ways, em.repeats)
