@@ -15,7 +15,7 @@ from benchmarks.speed.train import Train
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "speed"
 SMALL = Sizes(slices=3, pixels=16, width=2, batch=2)
-SLOW = {"compiled"}
+SLOW = {"train", "compiled"}  # two processes that import torch; a compiler
 TINY: dict[str, Subject] = {
     "limits": Limits(n=8, mib=1, repeats=2),
     "train": Train(SMALL, n=8, repeats=2),
