@@ -137,6 +137,17 @@ def test_a_killed_command_goes_on_where_it_was(
     assert contents(out) == contents(whole)
 
 
+def test_what_a_killed_command_left_half_written_goes(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".123-456.b.nii.gz").write_bytes(b"half")
+    (out / ".mine").write_text("stays")
+    assert wsseg("predict", trained, scans, "--out", out).code == 0
+    assert {path.name for path in out.glob(".*")} == {".mine"}
+
+
 def test_a_table_of_cases_can_be_predicted(
     wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path
 ) -> None:

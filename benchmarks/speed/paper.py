@@ -107,7 +107,7 @@ def scans(folder: Path, *, labels: bool) -> Iterator[Scan]:
     """Yield what `write_scans` wrote, as memory maps; EM may see no labels."""
     for number in range(CASES):
         region = folder / f"region-{number}.npy"
-        deep = len(np.load(region, mmap_mode="r"))
+        deep = len(np.load(region, mmap_mode="r", allow_pickle=False))
         yield Scan(
             name=f"case-{number}",
             image=folder / f"image-{number}.npy",

@@ -93,6 +93,7 @@ def predict(
     Example: wsseg predict runs/phi2 scan.nii.gz --out masks
     """
     from wsseg.display import Display
+    from wsseg.files import remove_leftovers
     from wsseg.lock import locked
     from wsseg.predict import cases_of, check_scans, load_run
     from wsseg.predictions import predict_all
@@ -103,6 +104,7 @@ def predict(
     check_scans(cases, out)
     loaded = load_run(run)
     with locked(out), open_workers(backend, jobs, scheduler) as workers:
+        remove_leftovers(out)
         work = predict_all(loaded, cases, out, workers)
         came = {case.name: row for case, row in display.each("predicting", work, len(cases))}
         ordered = [came[case.name] for case in cases]
