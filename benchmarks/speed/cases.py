@@ -25,7 +25,7 @@ stages:
 
 @dataclass(frozen=True)
 class Cases:
-    """Phantom cases of 96 × 96 × 20 voxels: `wsseg train covid/demo-phi2` and `wsseg predict`.
+    """Phantom cases of 64 × 64 × 10 voxels: `wsseg train covid/demo-phi2` and `wsseg predict`.
 
     An epoch a stage; two thirds of the cases are trained on, all predicted. Then a scan of
     512 × 512 × 600 voxels by the paper's network at 256 × 256. The cache is empty before each.
@@ -34,8 +34,8 @@ class Cases:
     """
 
     numbers: tuple[int, ...] = (5, 20, 100, 400)
-    size: int = 96
-    slices: int = 20
+    size: int = 64
+    slices: int = 10
     scan: tuple[int, int] = (512, 600)
     paper: str = "covid/phi2"
 
