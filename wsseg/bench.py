@@ -31,7 +31,7 @@ from wsseg.suite_folder import (
     is_done,
     shared_trainings,
 )
-from wsseg.training import learn, split_of
+from wsseg.training import apart, learn, split_of
 from wsseg.workers import ThisProcess, WorkerDiedError, Workers
 
 T = TypeVar("T", Training, Job)
@@ -242,7 +242,8 @@ def _check_cases(jobs: Sequence[Job], accept: Collection[str], display: Display)
     found: list[Finding] = []
     for job in jobs:
         about = registry().describe(job.recipe)
-        cohorts = fingerprint([about["cohort"], about["test"], job.fold])
+        own = [stage["cohort"] for stage in about["stages"].values()]
+        cohorts = fingerprint([about["cohort"], about["test"], own, job.fold])
         if cohorts not in split_of_cohort:
             split_of_cohort[cohorts] = split_of_job(job, accept)
         split = split_of_cohort[cohorts]
@@ -261,8 +262,8 @@ def split_of_job(job: Job, accept: Collection[str] = ()) -> Split:
     """Return who a job trains on and is tested on, as they are read where `accept` is accepted."""
     if job.fold is None or job.folds is None:
         return accepting_split(split_of(job.recipe), accept)
-    split = by_fold(job.recipe.cohort.cases(), job.fold, job.folds)
-    return accepting_split(split, accept)
+    own = by_fold(job.recipe.cohort.cases(), job.fold, job.folds)
+    return accepting_split(Split(own.train, own.test, apart(job.recipe)), accept)
 
 
 def _reason(error: Exception) -> str:

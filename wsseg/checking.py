@@ -1,30 +1,30 @@
 """Checks the cohorts of a recipe: for `wsseg data check`, and before it is trained."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
 from wsseg.data.case import Case
 from wsseg.data.check import Listed, check, listed
 from wsseg.data.expected import Expected
-from wsseg.data.findings import Finding, accepting, check_acceptable
+from wsseg.data.findings import Finding, accepted, accepting, check_acceptable
 from wsseg.data.regions import FileRegion
 from wsseg.data.split import Split
 from wsseg.display import Display
 from wsseg.errors import InputError
 from wsseg.recipe import Recipe
-from wsseg.stages import Learning, MasksStage
+from wsseg.stages import Learning, MasksStage, Stage
 
 LATER = ("no-labels",)  # stages tell it themselves, and with more about it
 MOST_WARNINGS = 3  # of a kind that are told one by one
 
 
-def expected_by(recipe: Recipe) -> Expected:
-    """Return what a recipe wants of its cohorts."""
-    learning = [stage for stage in recipe.stages.values() if isinstance(stage, Learning)]
+def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expected:
+    """Return what some stages of a recipe want of the cohort that they learn from."""
+    learning = [stage for stage in stages if isinstance(stage, Learning)]
     weak = [stage.classes for stage in learning if not isinstance(stage, MasksStage)]
     inside: dict[str, str] = {}
-    for stage in recipe.stages.values():
+    for stage in stages:
         region = recipe.stages.get(stage.region or "")
         outer = [_mask_of(recipe, stage.region)] if region is None else region.classes
         if len(outer) == 1:
@@ -37,7 +37,17 @@ def expected_by(recipe: Recipe) -> Expected:
     )
 
 
-def listed_for(recipe: Recipe) -> Listed:
+def listed_for(recipe: Recipe) -> Iterator[tuple[Listed, Expected]]:
+    """Yield the cases of a recipe's cohorts and of each that a stage has, and what is wanted."""
+    yield _listed(recipe), expected_by(recipe, recipe.together.values())
+    for stage in recipe.stages.values():
+        if stage.cohort is not None:
+            own = listed(stage.cohort)
+            training = [case for case in own.cases if case.split != "test"]
+            yield Listed(training, own.findings), expected_by(recipe, [stage])
+
+
+def _listed(recipe: Recipe) -> Listed:
     """List the cases of a recipe's cohorts; those of `test` are for testing."""
     own = listed(recipe.cohort)
     if recipe.test is None:
@@ -66,10 +76,12 @@ def accepting_split(split: Split, accept: Collection[str]) -> Split:
         InputError: One of them cannot be.
     """
     check_acceptable(accept)
-    train, test = (
-        tuple(accepting(c, accept) for c in cases) for cases in (split.train, split.test)
-    )
-    return Split(train, test)
+
+    def read(cases: Sequence[Case]) -> tuple[Case, ...]:
+        return tuple(accepting(case, accept) for case in cases)
+
+    apart = {stage: read(cases) for stage, cases in split.apart.items()}
+    return Split(read(split.train), read(split.test), apart)
 
 
 def look(recipe: Recipe, split: Split, accept: Collection[str], display: Display) -> list[Finding]:
@@ -77,13 +89,23 @@ def look(recipe: Recipe, split: Split, accept: Collection[str], display: Display
 
     Of a training case only those masks are opened that a stage may learn from.
     """
-    cases = [*_as_trained(recipe, split.train), *(replace(c, split="test") for c in split.test)]
-    return check(
-        cases,
-        expected_by(recipe),
-        accept,
-        lambda facts, number: display.each("checking scans", facts, number),
+    together = recipe.together.values()
+    training = _as_trained(recipe, together, split.train if together else ())
+    tested = (replace(case, split="test") for case in split.test)
+    wanted = [([*training, *tested], expected_by(recipe, together))]
+    for name, own in split.apart.items():
+        stages = [recipe.stages[name]]
+        wanted.append((_as_trained(recipe, stages, own), expected_by(recipe, stages)))
+    found = (
+        check(
+            cases,
+            expected,
+            accept,
+            lambda facts, number: display.each("checking scans", facts, number),
+        )
+        for cases, expected in wanted
     )
+    return accepted(chain(*found), accept)
 
 
 def settle(found: Sequence[Finding], display: Display) -> None:
@@ -94,10 +116,10 @@ def settle(found: Sequence[Finding], display: Display) -> None:
         raise InputError(_refusal(errors))
 
 
-def _as_trained(recipe: Recipe, cases: Sequence[Case]) -> list[Case]:
-    """Return training cases with the masks that may be read, and no other."""
-    stages = [s for s in recipe.stages.values() if isinstance(s, MasksStage)]
-    seen = {name for stage in stages for name in stage.classes}
+def _as_trained(recipe: Recipe, stages: Collection[Stage], cases: Sequence[Case]) -> list[Case]:
+    """Return training cases with the masks that `stages` may read, and no other."""
+    strong = [stage for stage in stages if isinstance(stage, MasksStage)]
+    seen = {name for stage in strong for name in stage.classes}
     seen |= {region.mask for region in recipe.regions.values() if isinstance(region, FileRegion)}
     unseen = [set(case.masks) - seen for case in cases]
     return [

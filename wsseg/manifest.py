@@ -22,7 +22,7 @@ def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> 
     digests: dict[Path, str] = {}
     files = []
     for stage, names in learnt.items():
-        cases = [case for case in split.train if case.name in set(names)]
+        cases = [case for case in split.learnt_from(stage) if case.name in set(names)]
         for case in cases:
             for use, path in _files(recipe, stage, case):
                 digests[path] = digests.get(path) or sha256(path)
@@ -40,9 +40,10 @@ def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> 
         | {name: metadata.version(name) for name in PACKAGES},
         "seed": recipe.seed,
         "train": [case.name for case in split.train],
+        "apart": {stage: [case.name for case in cases] for stage, cases in split.apart.items()},
         "test": [case.name for case in split.test],
         "tags": {
-            name: {case.name: _tags(case, stage.classes) for case in split.train}
+            name: {case.name: _tags(case, stage.classes) for case in split.learnt_from(name)}
             for name, stage in recipe.stages.items()
             if learnt[name] and not isinstance(stage, MasksStage)
         },

@@ -1,7 +1,7 @@
 """Recipes: all that determines a run but the files, validated whole before any file is read."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -53,9 +53,13 @@ class Recipe(Component):
         return list(dict.fromkeys(named))
 
     @property
-    def hidden(self) -> set[str]:
-        """The classes whose masks no training looks at: learnt weakly, and no region's file."""
-        strong = [stage for stage in self.stages.values() if isinstance(stage, MasksStage)]
+    def together(self) -> dict[str, AnyStage]:
+        """The stages that learn from the recipe's cohort; each of the others has its own."""
+        return {name: stage for name, stage in self.stages.items() if stage.cohort is None}
+
+    def hidden_from(self, stages: Collection[Stage]) -> set[str]:
+        """Return the classes whose masks none of `stages` looks at: no label, and no region's."""
+        strong = [stage for stage in stages if isinstance(stage, MasksStage)]
         seen = {name for stage in strong for name in stage.classes}
         seen |= {each.mask for each in self.regions.values() if isinstance(each, FileRegion)}
         return set(self.classes) - seen

@@ -61,11 +61,11 @@ def stage_keys(job: Job) -> dict[str, str]:
 
 
 def cohort_of(job: Job, stage: Stage) -> Cohort:
-    """Return the cohort as a stage sees it, which reads some of the masks."""
+    """Return the cohort that a stage learns from, as it sees it, who reads some of the masks."""
     regions = job.recipe.regions.values()
     masks = {region.mask for region in regions if isinstance(region, FileRegion)}
     masks |= set(stage.classes) if isinstance(stage, MasksStage) else set()
-    return job.recipe.cohort.seen_through(masks)
+    return (stage.cohort or job.recipe.cohort).seen_through(masks)
 
 
 def _common(job: Job, stage: Stage) -> list[object]:
@@ -73,7 +73,7 @@ def _common(job: Job, stage: Stage) -> list[object]:
     seen = [name for name in (recipe.input.mask, recipe.input.standardize) if name is not None]
     return [
         describe(cohort_of(job, stage)),
-        [job.fold, job.folds],
+        [job.fold, job.folds] if stage.cohort is None else None,  # of its own: in every fold whole
         describe(recipe.input),
         [describe(recipe.regions[name]) for name in seen],
         recipe.seed,
@@ -82,7 +82,7 @@ def _common(job: Job, stage: Stage) -> list[object]:
 
 
 def _own(stage: Stage) -> dict[str, object]:
-    named = {"start": None, "region": None, "region_in_training": None}  # counted as what they are
+    named = dict.fromkeys(("start", "region", "region_in_training", "cohort"))  # counted apart
     return registry().describe(stage) | named
 
 

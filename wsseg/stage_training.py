@@ -277,7 +277,8 @@ def _fingerprint(
         for scan in scans
     ]
     start = regions.trained[stage.start].key if stage.start else None
-    described = registry().describe(stage) | {"region": None, "region_in_training": None}
+    named = dict.fromkeys(("region", "region_in_training", "cohort"))  # the data stands for them
+    described = registry().describe(stage) | named
     versions = [metadata.version(package) for package in ("wsseg", "torch", "albumentations")]
     versions += sorted(registry().distributions(described))
     precision = regions.fabric._precision.precision  # noqa: SLF001 - has no public name

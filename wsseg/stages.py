@@ -18,6 +18,7 @@ from torch import Tensor
 
 from wsseg.component import Component, KeyProblemError
 from wsseg.data.augment import Augment
+from wsseg.data.cohort import Cohort
 from wsseg.evidence import Batch, Logits, Mask
 from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.labels import Exclusive, Independent, Labels
@@ -62,6 +63,7 @@ class Stage(Component):
     labels: Literal["independent", "exclusive"] = "independent"
     region: str | None = None  # a name under `regions`, or an earlier stage; null: everywhere
     region_in_training: str | None = None  # null: `region`
+    cohort: Cohort | None = None  # to learn from the training cases of; null: the recipe's
 
     @property
     def relation(self) -> Labels:

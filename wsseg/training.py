@@ -20,7 +20,7 @@ from wsseg.processes import led
 from wsseg.recipe import Recipe, recipe_text
 from wsseg.scans import Regions, check_labels
 from wsseg.stage_training import Workplace, fit_stage, train_stage
-from wsseg.stages import MasksStage, PriorStage
+from wsseg.stages import MasksStage, PriorStage, Stage
 
 PREPARING = 2  # scans at a time
 
@@ -84,10 +84,8 @@ def learn(
         InputError: The recipe does not fit its cases.
         WorkError: Training failed or was interrupted.
     """
-    seen = [case.without_masks(recipe.hidden) for case in split.train]
     fabric = open_fabric(recipe.precision, place.group)
-    cases = led(fabric, lambda: prepare_all(seen, recipe, place.display))
-    check_labels(recipe.stages, cases)
+    cases = led(fabric, lambda: _cases_by_stage(recipe, split, names, place.display))
     if place.group.leads:
         write_text(place.out / "recipe.yaml", recipe_text(recipe))
     done: dict[str, Trained] = {}
@@ -97,9 +95,9 @@ def learn(
             continue
         regions = Regions(recipe.regions, done, recipe.input, fabric)
         if isinstance(stage, PriorStage):
-            learnt[name] = fit_stage(name, stage, recipe, cases, regions, place)
+            learnt[name] = fit_stage(name, stage, recipe, cases[name], regions, place)
         else:
-            learnt[name] = train_stage(name, stage, recipe, cases, regions, place)
+            learnt[name] = train_stage(name, stage, recipe, cases[name], regions, place)
         done[name] = load_stage(place.out / "stages" / name)
     return learnt
 
@@ -110,19 +108,27 @@ def split_of(recipe: Recipe) -> Split:
     Raises:
         InputError: A patient is in both, or nobody is left to train on.
     """
-    split = by_column(recipe.cohort.cases())
-    if recipe.test is not None:
-        split = Split(split.train, tuple(recipe.test.cases()))
-    if not split.train:
+    own = by_column(recipe.cohort.cases())
+    test = own.test if recipe.test is None else tuple(recipe.test.cases())
+    if recipe.together and not own.train:
         raise InputError("the cohort has no case to train on: its split is 'test' throughout")
-    return split
+    return Split(own.train, test, apart(recipe))
 
 
-def prepare_all(cases: Sequence[Case], recipe: Recipe, display: Display) -> list[Prepared]:
-    """Bring cases, and the regions and masks that the recipe uses, to the network's grid."""
+def apart(recipe: Recipe) -> dict[str, tuple[Case, ...]]:
+    """Return the training cases of each stage that has a cohort of its own."""
+    stages = recipe.stages.items()
+    own = {name: stage.cohort for name, stage in stages if stage.cohort is not None}
+    return {name: by_column(cohort.cases()).train for name, cohort in own.items()}
+
+
+def prepare_all(
+    cases: Sequence[Case], recipe: Recipe, stages: Collection[Stage], display: Display
+) -> list[Prepared]:
+    """Bring cases, and the regions and masks that `stages` use, to the network's grid."""
     regions = Regions(recipe.regions, {}, recipe.input, open_fabric(recipe.precision))
     used, labels = {recipe.input.mask}, set[str]()
-    for stage in recipe.stages.values():
+    for stage in stages:
         used |= {stage.region, getattr(stage, "region_in_training", None)}
         labels |= set(stage.classes) if isinstance(stage, MasksStage) else set()
 
@@ -136,6 +142,22 @@ def prepare_all(cases: Sequence[Case], recipe: Recipe, display: Display) -> list
 
     with ThreadPoolExecutor(PREPARING) as pool:  # an error lets those at work finish their files
         return list(display.each("preparing scans", pool.map(one, cases), len(cases)))
+
+
+def _cases_by_stage(
+    recipe: Recipe, split: Split, names: Collection[str], display: Display
+) -> dict[str, list[Prepared]]:
+    """Prepare what the named stages learn from; stages of one cohort share its cases."""
+    found: dict[str, list[Prepared]] = {}
+    for stages in (recipe.together, *({name: recipe.stages[name]} for name in split.apart)):
+        if stages.keys().isdisjoint(names):
+            continue
+        hidden = recipe.hidden_from(stages.values())
+        seen = [case.without_masks(hidden) for case in split.learnt_from(next(iter(stages)))]
+        cases = prepare_all(seen, recipe, stages.values(), display)
+        check_labels(stages, cases)
+        found |= dict.fromkeys(stages, cases)
+    return found
 
 
 def _check_new(recipe: Recipe, out: Path, *, resume: bool) -> None:

@@ -38,8 +38,11 @@ def prepare(
 
     loaded = load_recipe(recipe, changes or [])
     split = split_of(loaded)
-    prepared = prepare_all([*split.train, *split.test], loaded, Display())
-    typer.echo(f"{len(prepared)} scans prepared")
+    display, scans = Display(), [*split.train, *split.test]
+    number = len(prepare_all(scans, loaded, loaded.together.values(), display))
+    for name, cases in split.apart.items():
+        number += len(prepare_all(cases, loaded, [loaded.stages[name]], display))
+    typer.echo(f"{number} scans prepared")
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """wsseg data check."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -34,48 +34,48 @@ def check(
     """Find all that is wrong with a cohort.
 
     Each file is read once; what was measured is kept in the cache. Ends with 1 where there is an
-    error. A recipe's cohort is checked for what that recipe wants of it.
+    error. A recipe's cohorts are checked for what that recipe wants of them.
 
     Example: wsseg data check mine/cohort.csv
     """
     from wsseg.data.check import check
-    from wsseg.data.findings import accepted, accepting, check_acceptable
+    from wsseg.data.findings import Finding, accepted, accepting, check_acceptable
     from wsseg.display import Display
     from wsseg.errors import WorkError
 
     check_acceptable(accept or [])
-    listed, expected = _named(cohort, changes, unit)
-    cases = [accepting(case, accept or []) for case in listed.cases]
-    display = Display()
-    found = check(
-        cases,
-        expected,
-        accept or [],
-        lambda facts, number: display.each("checking scans", facts, number),
-    )
-    found = accepted([*listed.findings, *found], accept or [])
-    _show(cohort, len(cases), found, as_json=as_json)
+    display, cases, found = Display(), 0, list[Finding]()
+    for listed, expected in _named(cohort, changes, unit):
+        found += listed.findings
+        found += check(
+            [accepting(case, accept or []) for case in listed.cases],
+            expected,
+            accept or [],
+            lambda facts, number: display.each("checking scans", facts, number),
+        )
+        cases += len(listed.cases)
+    found = accepted(found, accept or [])
+    _show(cohort, cases, found, as_json=as_json)
     if errors := sum(finding.severity == "error" for finding in found):
         raise WorkError(f"{cohort}: {errors} error{'s' * (errors > 1)} found")
 
 
 def _named(
     cohort: str, changes: Sequence[str] | None, unit: Literal["HU", "any"] | None
-) -> "tuple[Listed, Expected]":
+) -> "Iterable[tuple[Listed, Expected]]":
     from wsseg.errors import InputError
 
     path = Path(cohort)
     if path.suffix in (".yaml", ".yml") or not (path.exists() or path.suffix == ".csv"):
-        from wsseg.checking import expected_by, listed_for
+        from wsseg.checking import listed_for
         from wsseg.recipe import load_recipe
 
         if unit is not None:
             raise InputError(f"{cohort}: a recipe says its unit; write --set input.unit={unit}")
-        recipe = load_recipe(cohort, changes or [])
-        return listed_for(recipe), expected_by(recipe)
+        return listed_for(load_recipe(cohort, changes or []))
     if changes:
         raise InputError(f"{cohort}: is no recipe, and has nothing that --set could change")
-    return _without_recipe(path, unit or "HU")
+    return [_without_recipe(path, unit or "HU")]
 
 
 def _without_recipe(path: Path, unit: Literal["HU", "any"]) -> "tuple[Listed, Expected]":

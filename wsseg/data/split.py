@@ -1,7 +1,7 @@
 """Who is trained on and who is tested on. Always whole patients."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,17 +11,27 @@ from wsseg.errors import InputError
 
 @dataclass(frozen=True)
 class Split:
-    """Two sets of cases that share no patient."""
+    """Who is trained on and who is tested on; they share no patient.
+
+    `apart` has, by stage, the cases that a stage learns from instead of `train`.
+    """
 
     train: tuple[Case, ...]
     test: tuple[Case, ...]
+    apart: Mapping[str, tuple[Case, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if both := {c.patient for c in self.train} & {c.patient for c in self.test}:
-            raise InputError(
-                f"patient {min(both)!r} is in the training and in the test set ({len(both)} such); "
-                "a score on them would say nothing. Give each patient one split"
-            )
+        tested = {case.patient for case in self.test}
+        for cases in (self.train, *self.apart.values()):
+            if both := {case.patient for case in cases} & tested:
+                raise InputError(
+                    f"patient {min(both)!r} is in the training and in the test set ({len(both)} "
+                    "such); a score on them would say nothing. Give each patient one split"
+                )
+
+    def learnt_from(self, stage: str) -> tuple[Case, ...]:
+        """Return the cases that a stage is trained on."""
+        return self.apart.get(stage, self.train)
 
 
 def by_column(cases: Sequence[Case]) -> Split:

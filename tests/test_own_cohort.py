@@ -1,0 +1,96 @@
+"""A stage may learn from a cohort of its own: masks from one place, tags from another."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wsseg.checking import listed_for
+from wsseg.recipe import load_recipe
+from wsseg.sharing import trainings
+from wsseg.suite import load_suite, plan
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+HEAD = "case,patient,split,image,mask.infection,tag.consolidation"
+
+
+@pytest.fixture
+def elsewhere(toy_cohort: Path, tmp_path: Path) -> Path:
+    """The toy hospital's scans as another's, of other patients: one of them for testing."""
+    here, lines = toy_cohort.parent, [HEAD]
+    for number in range(3):
+        split = "test" if number == 2 else "train"
+        files = f"{here / f'{number}-image.nii.gz'},{here / f'{number}-infection.nii.gz'}"
+        lines.append(f"other-{number},other-patient-{number},{split},{files},")
+    (tmp_path / "elsewhere.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "elsewhere.csv"
+
+
+@pytest.fixture
+def own(elsewhere: Path) -> str:
+    return f"stages.infection.cohort={{use: table, path: {elsewhere}}}"
+
+
+def test_the_stage_learns_from_it_and_the_others_do_not(
+    wsseg: "Wsseg", toy_recipe: Path, own: str, tmp_path: Path
+) -> None:
+    quick = ("stages.infection.epochs=1", "stages.consolidation.epochs=1")
+    changes = [word for each in (own, *quick) for word in ("--set", each)]
+    ended = wsseg("train", toy_recipe, "--out", tmp_path / "run", *changes)
+    assert ended.code == 0, ended.err
+    about = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    read = {(each["stage"], each["case"]) for each in about["files"]}
+    assert {case for stage, case in read if stage == "infection"} == {"other-0", "other-1"}
+    assert {case for stage, case in read if stage == "consolidation"} == {
+        f"case-{number}" for number in range(6)
+    }
+    assert about["apart"] == {"infection": ["other-0", "other-1"]}
+    assert about["test"] == ["case-6", "case-7"]
+    assert not [f for f in about["files"] if "consolidation" in f["path"]]
+    assert wsseg("score", tmp_path / "run").code == 0
+    assert wsseg("report", tmp_path / "run").code == 0
+
+
+def test_a_patient_who_is_tested_on_elsewhere_is_refused(
+    wsseg: "Wsseg", toy_recipe: Path, elsewhere: Path, own: str, tmp_path: Path
+) -> None:
+    elsewhere.write_text(elsewhere.read_text().replace("other-patient-1", "patient-7"))
+    ended = wsseg("train", toy_recipe, "--out", tmp_path / "run", "--set", own)
+    ended.refused("patient 'patient-7' is in the training and in the test set")
+
+
+def test_what_is_wrong_with_it_is_told_before_training(
+    wsseg: "Wsseg", toy_recipe: Path, elsewhere: Path, own: str, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.nii.gz"
+    bad.write_bytes(b"no image")
+    text = elsewhere.read_text()
+    elsewhere.write_text(text.replace(str(text.splitlines()[1].split(",")[3]), str(bad)))
+    ended = wsseg("train", toy_recipe, "--out", tmp_path / "run", "--set", own)
+    ended.refused("bad.nii.gz")
+    assert not (tmp_path / "run" / "stages").exists()
+    assert wsseg("data", "check", toy_recipe, "--set", own).code == 1
+
+
+def test_every_fold_shares_what_was_learnt_from_it(toy_recipe: Path, own: str) -> None:
+    text = f"recipes: {{em: toy.yaml}}\nset: {{{own.replace('=', ': ', 1)}}}\nfolds: 3\n"
+    (toy_recipe.parent / "suite.yaml").write_text(text)
+    jobs = plan(load_suite(toy_recipe.parent / "suite.yaml"), toy_recipe.parent)
+    found = [(training.stage, len(training.jobs)) for training in trainings(jobs)]
+    assert found == [("infection", 3), *[("consolidation", 1)] * 3]
+
+
+def test_of_each_cohort_is_wanted_what_its_stages_learn_from(toy_recipe: Path, own: str) -> None:
+    (shared, wanted), (apart, wanted_apart) = listed_for(load_recipe(toy_recipe, [own]))
+    assert (len(shared.cases), wanted.tags, wanted.masks) == (8, ("consolidation",), ())
+    assert [case.name for case in apart.cases] == ["other-0", "other-1"]
+    assert (wanted_apart.tags, wanted_apart.masks) == ((), (("infection",),))
+
+
+def test_a_mask_of_one_cohort_opens_none_of_another(toy_recipe: Path, own: str) -> None:
+    recipe = load_recipe(toy_recipe, [own])
+    assert recipe.hidden_from(recipe.together.values()) == {"infection", "consolidation"}
+    assert recipe.hidden_from([recipe.stages["infection"]]) == {"consolidation"}
