@@ -428,6 +428,27 @@ def test_a_matrix_may_vary_what_set_has_put_in(folder: Path) -> None:
     assert [job.method for job in jobs] == ["em share=0.2", "em share=0.3"]
 
 
+def test_set_reaches_a_key_that_another_of_its_values_brings(folder: Path) -> None:
+    text = (
+        "recipes: [em.yaml]\nset:\n  stages.consolidation.estep.share: 0.3\n"
+        "  stages.consolidation.estep: {use: adapt, share: 0.1}\n"
+    )
+    (job,) = plan(load_suite(suite_of(folder, text)), folder)
+    described = registry().describe(job.recipe)["stages"]["consolidation"]["estep"]
+    assert (described["use"], described["share"]) == ("adapt", 0.3)
+
+
+def test_long_values_of_a_matrix_are_told_apart_to_their_end(folder: Path) -> None:
+    """YAML would wrap them after 80 letters."""
+    augment = "{rotate_deg: 90, translate: 0.1, zoom: [0.9, 1.1], flip: [left-right], noise: %s}"
+    values = ", ".join(augment % noise for noise in (1, 2))
+    suite = suite_of(
+        folder, f"recipes: [em.yaml]\nmatrix: {{stages.infection.augment: [{values}]}}\n"
+    )
+    one, other = plan(load_suite(suite), folder)
+    assert one.method != other.method
+
+
 def test_a_suites_metrics_replace_those_of_its_recipes(folder: Path) -> None:
     text = METHODS + "metrics: {overlap: {use: dice}}\n"
     for job in plan(load_suite(suite_of(folder, text)), folder):
