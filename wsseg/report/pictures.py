@@ -155,10 +155,8 @@ def of_training(records: Mapping[str, Records], methods: Sequence[str]) -> list[
     stages = ", ".join(curves.by_stage(records))
     caption = "Targets / region: the part of the tagged slices' region that the E-step takes for "
     caption += "foreground. Flipped: the part whose target changed since the epoch before, on a "
-    caption += (
-        "fixed set of slices. A triangle marks a warning: upright, targets fill the region; upside "
-    )
-    caption += "down, they have collapsed."
+    caption += "fixed set of slices. A triangle marks the epoch from which targets fill the region "
+    caption += "(upright) or have collapsed (upside down)."
     alt = f"training curves of the stages {stages}"
     return [_chart(curves.training(records, methods), alt, caption)]
 
