@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from wsseg import bench, stage_training
 from wsseg.fit import Fit
 from wsseg.plugins import registry
 from wsseg.score import read_rows
-from wsseg.suite import load_suite, plan, suite_text
+from wsseg.stage_training import Workplace
+from wsseg.suite import Job, load_suite, plan, suite_text
 
 if TYPE_CHECKING:
     from tests.conftest import Ended, Wsseg
@@ -220,6 +222,38 @@ def test_a_stage_finished_just_before_a_crash_is_shared_all_the_same(
     finished(wsseg, folder / "plain.yaml", tmp_path)
     assert stages_trained(tmp_path) == stages_trained(plain)
     assert (tmp_path / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
+
+
+def test_what_is_done_when_a_suite_is_killed_can_be_reported(
+    wsseg: "Wsseg", folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_job = bench.run_job
+
+    def crash(job: Job, place: Workplace, accept: Collection[str]) -> None:
+        if job.method == "em":
+            raise SystemExit(9)
+        run_job(job, place, accept)
+
+    wsseg("bench", "report", tmp_path).refused("has no rows.csv; no job is done there")
+    with monkeypatch.context() as patch:
+        patch.setattr(bench, "run_job", crash)
+        assert ran(wsseg, folder / "plain.yaml", tmp_path).code == 9
+    ended = wsseg("bench", "report", tmp_path)
+    assert ended.code == 0, ended.err
+    assert set(read_rows(tmp_path / "rows.csv")["method"]) == {"threshold"}
+
+
+def test_a_metric_that_no_row_has_is_said_not_to_be_compared(
+    wsseg: "Wsseg", plain: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(plain, tmp_path / "out")
+    text = (plain / "suite.yaml").read_text().replace("compare: null", "compare: COMPARE")
+    suite = text.replace("COMPARE", "{baseline: em, metric: dise}")
+    assert suite != text
+    (tmp_path / "out/suite.yaml").write_text(suite)
+    ended = wsseg("bench", "report", tmp_path / "out")
+    assert ended.code == 0
+    assert ended.err == "not compared: no row has 'dise'. Did you mean 'dice'?\n"
 
 
 def test_a_failing_job_is_recorded_and_the_others_go_on(
