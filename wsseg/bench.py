@@ -13,7 +13,7 @@ from wsseg.data.split import Split, by_fold
 from wsseg.display import Display, Quiet
 from wsseg.errors import InputError, InterruptedWorkError, WorkError
 from wsseg.evaluate import evaluate
-from wsseg.files import fingerprint, write_json, write_text
+from wsseg.files import fingerprint, remove_leftovers, write_json, write_text
 from wsseg.lock import holds, locked, this_process
 from wsseg.manifest import manifest
 from wsseg.pace import remember
@@ -84,6 +84,7 @@ def run_suite(
     if len(todo) < len(jobs):
         display.note(f"{len(jobs) - len(todo)} of {len(jobs)} jobs are done already")
     with locked(out):
+        remove_leftovers(out)
         write_text(out / SUITE, text)
         try:
             return _run(jobs, todo, out, workers, display, tuple(accept))
