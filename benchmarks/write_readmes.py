@@ -4,6 +4,7 @@ Run it after a suite: .venv/bin/python benchmarks/write_readmes.py
 A table stands between <!-- rows SUITE CLASS --> and <!-- end -->; CLASS is left out for the target.
 <!-- way SUITE --> is the share of the way from the suite's baseline to its ceiling.
 <!-- figures SUITE KIND ... --> are figures, as files beside the rows.
+<!-- index SUITE ... --> is a line for each suite.
 """
 
 import base64
@@ -23,9 +24,13 @@ from wsseg.stats import covered, summary
 from wsseg.suite import Suite, load_suite, plan
 
 BENCHMARKS = Path(__file__).resolve().parent
-READMES = (BENCHMARKS.parent / "README.md", *sorted(BENCHMARKS.glob("*/README.md")))
+READMES = (
+    BENCHMARKS.parent / "README.md",
+    BENCHMARKS / "README.md",
+    *sorted(BENCHMARKS.glob("*/README.md")),
+)
 PLACE = re.compile(
-    r"(<!-- (rows|way|figures) (\S+)(?: ([^>]+?))? -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (rows|way|figures|index) (\S+)(?: ([^>]+?))? -->\n).*?(<!-- end -->)", re.DOTALL
 )
 
 
@@ -34,9 +39,10 @@ def written(text: str) -> str:
 
     def table(place: re.Match[str]) -> str:
         begin, kind, suite, name, end = place.groups()
-        told = load_suite(BENCHMARKS / suite / "suite.yaml")
-        rows = labelled(read_rows(BENCHMARKS / suite / "rows.csv"), told.settings_from)
-        if kind == "figures":
+        told, rows = read(suite)
+        if kind == "index":
+            shown = index([suite, *name.split()])
+        elif kind == "figures":
             shown = "\n\n".join(of_figures(rows, suite, told, name.split()))
         else:
             shown = of_the_way(rows, told) if kind == "way" else of_class(rows, name)
@@ -44,6 +50,45 @@ def written(text: str) -> str:
         return f"{begin}\n{shown}{note}\n\n{end}"
 
     return PLACE.sub(table, text)
+
+
+def read(name: str) -> tuple[Suite, pd.DataFrame]:
+    """Return a suite, and its rows with its methods' names as tables show them."""
+    suite = load_suite(BENCHMARKS / name / "suite.yaml")
+    rows = read_rows(BENCHMARKS / name / "rows.csv")
+    return suite, labelled(rows, suite.settings_from)
+
+
+def index(names: list[str]) -> str:
+    """Return a table of suites: what each is, its baseline, its best method and its ceiling."""
+    heads = "| suite | cases | seeds | baseline | best of the others | ceiling |"
+    return "\n".join([heads, "| --- | ---: | ---: | --- | --- | --- |", *map(line_of, names)])
+
+
+def line_of(name: str) -> str:
+    """Return a suite's line of the index, with mean and pooled Dice."""
+    suite, rows = read(name)
+    found = summary(rows).set_index("method")
+    compare = suite.compare
+    if compare is None:
+        raise InputError(f"{name}: the suite names no `compare.baseline`")
+    ends = {
+        word: label(method, suite.settings_from)
+        for word, method in (("baseline", compare.baseline), ("ceiling", compare.ceiling))
+        if method is not None
+    }
+    best = str(found["dice"].drop([*ends.values()]).idxmax())
+
+    def cell(method: str | None) -> str:
+        if method is None:
+            return ""
+        return f"{method}: {found['dice'][method]:.3f}, {found['dice_pooled'][method]:.3f}"
+
+    title = (BENCHMARKS / name / "README.md").read_text(encoding="utf-8").partition("\n")[0]
+    link = f"[{title.removeprefix('# ')}]({name}/README.md)"
+    counts = (link, rows["case"].nunique(), rows["seed"].nunique())
+    cells = [*map(str, counts), cell(ends["baseline"]), cell(best), cell(ends.get("ceiling"))]
+    return f"| {' | '.join(cells)} |"
 
 
 def of_class(rows: pd.DataFrame, name: str | None) -> str:
@@ -76,8 +121,7 @@ def figure_files(text: str) -> Iterator[tuple[Path, str]]:
     """Yield the files of the figures that a README asks for, with their content."""
     for _, kind, suite, kinds, _ in PLACE.findall(text):
         if kind == "figures":
-            told = load_suite(BENCHMARKS / suite / "suite.yaml")
-            rows = labelled(read_rows(BENCHMARKS / suite / "rows.csv"), told.settings_from)
+            told, rows = read(suite)
             for file, picture in drawn(rows, suite, told, kinds.split()):
                 svg = base64.b64decode(picture.uri.partition(",")[2]).decode()
                 yield BENCHMARKS / suite / "figures" / file, svg

@@ -176,12 +176,31 @@ def test_a_mistake_in_a_third_recipe_is_told_before_the_first_job(
         ("recipes: [toy.yaml, other/toy.yaml]\n", "would both be 'toy'"),
         ("recipes: {../up: toy.yaml}\n", "cannot name a folder"),
         ("recipes: [toy.yaml]\nset: {seed: 1}\n", "seeds: [0, 1]"),
-        ("recipes: [toy.yaml]\nset: {input.sise: 1}\n", "Did you mean 'input.size'?"),
-        ("recipes: [toy.yaml]\nmatrix: {input.size: []}\n", "matrix.input.size: "),
+        ("recipes: {rows.csv: toy.yaml}\n", "the suite's folder has a file or folder of that name"),
+        ("recipes: {em: toy.yaml, EM: toy.yaml}\n", "two runs would lie in em/seed-0"),
+        ("recipes: {a: {extends: toy.yaml, seed: 1}}\n", "recipes.a.seed: a suite's seeds are"),
+        (
+            "recipes: [toy.yaml]\nset:\n  cohort.path: x.csv\n  input.sise: 1\n",
+            "suite.yaml:4: no recipe has the key 'input.sise'. Did you mean 'input.size'?",
+        ),
+        (
+            "recipes: [toy.yaml]\nmatrix: {input.sise: [1]}\n",
+            "suite.yaml:2: no recipe has the key 'input.sise'. Did you mean 'input.size'?",
+        ),
+        ("recipes: [toy.yaml]\nset: [1]\n", "suite.yaml:2: set: [1] is no map {key: value}"),
+        ("recipes: [toy.yaml]\nmatrix: {input.size: []}\n", "matrix.input.size: [] is no list"),
+        ("recipes: [toy.yaml]\nmatrix: {input.size: 32}\n", "matrix.input.size: 32 is no list"),
         ("recipes: [toy.yaml]\nseeds: [0, 0]\n", "two runs would lie in toy/seed-0"),
         ("recipes: [toy.yaml]\nfolds: 1\n", "folds: "),
+        (
+            "recipes: [toy.yaml]\nfolds: 2\nset: {test: {use: lung-phantom}}\n",
+            "folds: toy is tested on a cohort of its own",
+        ),
         ("recipes: [toy.yaml]\ncompare: {baseline: tay}\n", "Did you mean 'toy'?"),
-        ("recipes: [toy.yaml]\nset: {input.size: big}\n", "input.size: "),
+        (
+            "recipes: [toy.yaml]\nset: {input.size: big}\n",
+            "suite.yaml:2: input.size: input should be a valid integer",
+        ),
     ],
 )
 def test_a_mistake_in_a_suite_is_told_by_its_key(
@@ -192,3 +211,11 @@ def test_a_mistake_in_a_suite_is_told_by_its_key(
     ended = wsseg("bench", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out")
     ended.refused(words)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_seed_is_one_mistake(wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text(f"recipes: [{toy_recipe.name}]\nseeds: [-1]\n")
+    ended = wsseg("bench", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out")
+    assert ended.error == (
+        "suite.yaml:2: seeds.0: input should be greater than or equal to 0, not -1"
+    )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from wsseg import bench, stage_training
 from wsseg.fit import Fit
 from wsseg.plugins import registry
 from wsseg.score import read_rows
-from wsseg.suite import load_suite, plan, suite_text
+from wsseg.stage_training import Workplace
+from wsseg.suite import Job, load_suite, plan, suite_text
 
 if TYPE_CHECKING:
     from tests.conftest import Ended, Wsseg
@@ -165,7 +167,7 @@ def test_one_process_at_a_time_and_a_killed_one_is_no_loss(
     process = subprocess.Popen(
         [sys.executable, "-m", "wsseg", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
-    log, deadline = out / "threshold/seed-0/log.jsonl", time.monotonic() + 60
+    log, deadline = out / "threshold/seed-0/log.jsonl", time.monotonic() + 180
     while not log.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGSTOP)
@@ -176,10 +178,11 @@ def test_one_process_at_a_time_and_a_killed_one_is_no_loss(
     assert refused.code == 2
     assert f"process {process.pid} on" in refused.error
     assert not (out / "rows.csv").exists()
+    (out / ".1-2.rows.csv").write_text("what a killed writer left")
 
     assert wsseg(*words).code == 0
     assert (out / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
-    assert not (out / ".lock").exists()
+    assert not list(out.glob(".*")), "locks and leftovers are gone"
     assert not list(out.rglob("last"))
 
 
@@ -220,6 +223,38 @@ def test_a_stage_finished_just_before_a_crash_is_shared_all_the_same(
     finished(wsseg, folder / "plain.yaml", tmp_path)
     assert stages_trained(tmp_path) == stages_trained(plain)
     assert (tmp_path / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
+
+
+def test_what_is_done_when_a_suite_is_killed_can_be_reported(
+    wsseg: "Wsseg", folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_job = bench.run_job
+
+    def crash(job: Job, place: Workplace, accept: Collection[str]) -> None:
+        if job.method == "em":
+            raise SystemExit(9)
+        run_job(job, place, accept)
+
+    wsseg("bench", "report", tmp_path).refused("has no rows.csv; no job is done there")
+    with monkeypatch.context() as patch:
+        patch.setattr(bench, "run_job", crash)
+        assert ran(wsseg, folder / "plain.yaml", tmp_path).code == 9
+    ended = wsseg("bench", "report", tmp_path)
+    assert ended.code == 0, ended.err
+    assert set(read_rows(tmp_path / "rows.csv")["method"]) == {"threshold"}
+
+
+def test_a_metric_that_no_row_has_is_said_not_to_be_compared(
+    wsseg: "Wsseg", plain: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(plain, tmp_path / "out")
+    text = (plain / "suite.yaml").read_text().replace("compare: null", "compare: COMPARE")
+    suite = text.replace("COMPARE", "{baseline: em, metric: dise}")
+    assert suite != text
+    (tmp_path / "out/suite.yaml").write_text(suite)
+    ended = wsseg("bench", "report", tmp_path / "out")
+    assert ended.code == 0
+    assert ended.err == "not compared: no row has 'dise'. Did you mean 'dice'?\n"
 
 
 def test_a_failing_job_is_recorded_and_the_others_go_on(
@@ -426,6 +461,27 @@ def test_a_matrix_may_vary_what_set_has_put_in(folder: Path) -> None:
     )
     jobs = plan(load_suite(suite_of(folder, text)), folder)
     assert [job.method for job in jobs] == ["em share=0.2", "em share=0.3"]
+
+
+def test_set_reaches_a_key_that_another_of_its_values_brings(folder: Path) -> None:
+    text = (
+        "recipes: [em.yaml]\nset:\n  stages.consolidation.estep.share: 0.3\n"
+        "  stages.consolidation.estep: {use: adapt, share: 0.1}\n"
+    )
+    (job,) = plan(load_suite(suite_of(folder, text)), folder)
+    described = registry().describe(job.recipe)["stages"]["consolidation"]["estep"]
+    assert (described["use"], described["share"]) == ("adapt", 0.3)
+
+
+def test_long_values_of_a_matrix_are_told_apart_to_their_end(folder: Path) -> None:
+    """YAML would wrap them after 80 letters."""
+    augment = "{rotate_deg: 90, translate: 0.1, zoom: [0.9, 1.1], flip: [left-right], noise: %s}"
+    values = ", ".join(augment % noise for noise in (1, 2))
+    suite = suite_of(
+        folder, f"recipes: [em.yaml]\nmatrix: {{stages.infection.augment: [{values}]}}\n"
+    )
+    one, other = plan(load_suite(suite), folder)
+    assert one.method != other.method
 
 
 def test_a_suites_metrics_replace_those_of_its_recipes(folder: Path) -> None:

@@ -32,6 +32,14 @@ def test_every_table_of_a_readme_is_made_from_its_rows(script: ModuleType) -> No
     assert tables >= 4
 
 
+def test_the_suite_that_the_page_shows_is_one(tmp_path: Path) -> None:
+    text = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "suite.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    jobs = plan(load_suite(tmp_path / "suite.yaml"), tmp_path)
+    assert "em midpoint_hu=-144" in {job.method for job in jobs}
+    assert len(jobs) == (1 + 2 + 2) * 3 * 4
+
+
 @pytest.mark.parametrize(
     "path", sorted(BENCHMARKS.glob("*/suite.yaml")), ids=lambda p: p.parent.name
 )

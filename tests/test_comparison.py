@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from wsseg.comparison import Published, label, labelled, recipe_name
+from wsseg.comparison import Published, label, labelled, recipe_label, recipe_name
 
 
 def test_a_method_is_called_after_its_recipe_and_settings() -> None:
@@ -17,6 +17,11 @@ def test_only_what_was_chosen_on_test_masks_is_marked() -> None:
     assert list(shown["method"]) == ["phi2 a=1 †", "phi1", "threshold"]
     assert list(rows["method"]) == ["phi2 a=1", "phi1", "threshold"]
     assert label("phi2", {}) == "phi2"
+
+
+def test_a_recipe_keeps_the_mark_and_drops_the_settings() -> None:
+    assert recipe_label("phi2 midpoint_hu=-34 †") == "phi2 †"
+    assert recipe_label("phi2 midpoint_hu=-34") == "phi2"
 
 
 def test_a_note_belongs_to_a_figure() -> None:

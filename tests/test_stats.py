@@ -157,6 +157,17 @@ def test_methods_are_compared_case_by_case() -> None:
     assert up["p_holm"] == pytest.approx(max(2 * min(found["p"]), up["p"]))
 
 
+def test_the_test_is_over_patients_whose_cases_are_averaged() -> None:
+    """Six cases of three patients: two differ by 0.2 and 0.1 on average, one not at all."""
+    rows = methods(base=[0.1] * 6, new=[0.2, 0.4, 0.1, 0.3, 0.0, 0.2])
+    rows["patient"] = ["a", "a", "b", "b", "c", "c"] * 2
+    found = of(compare(rows, "dice", "base", FEW), "new")
+    assert (found["n"], found["patients"], found["equal"]) == (6, 3, 1)
+    assert found["difference"] == pytest.approx(0.1)
+    assert found["p"] == pytest.approx(stats.wilcoxon([0.2, 0.1]).pvalue) == 0.5
+    assert found["effect"] == 1
+
+
 def test_only_cases_that_both_have_are_compared() -> None:
     rows = methods(base=[0.1, 0.2, math.nan, 0.4], new=[0.2, math.nan, 0.3])
     assert of(compare(rows, "dice", "base", FEW), "new")["n"] == 1

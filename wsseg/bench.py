@@ -13,7 +13,7 @@ from wsseg.data.split import Split, by_fold
 from wsseg.display import Display, Quiet
 from wsseg.errors import InputError, InterruptedWorkError, WorkError
 from wsseg.evaluate import evaluate
-from wsseg.files import fingerprint, write_json, write_text
+from wsseg.files import fingerprint, remove_leftovers, write_json, write_text
 from wsseg.lock import holds, locked, this_process
 from wsseg.manifest import manifest
 from wsseg.pace import remember
@@ -26,6 +26,7 @@ from wsseg.suite import Job
 from wsseg.suite_folder import (
     REASON,
     SHELF,
+    SUITE,
     check_folder,
     collect_rows,
     is_done,
@@ -59,12 +60,15 @@ class Ended:
 
 def run_suite(
     jobs: Sequence[Job],
+    text: str,
     out: Path,
     workers: Workers,
     display: Display,
     accept: Collection[str] = (),
 ) -> list[Failed]:
     """Run the jobs that are not done; a failed one stops no other. Writes `rows.csv`.
+
+    The suite's `text` is kept beside it, so that a report can be made of what is done at any time.
 
     Their scans are checked before, once; `accept` names findings to go on with. Why a job failed
     stands in `failed.txt` in its folder, until it is done.
@@ -80,6 +84,8 @@ def run_suite(
     if len(todo) < len(jobs):
         display.note(f"{len(jobs) - len(todo)} of {len(jobs)} jobs are done already")
     with locked(out):
+        remove_leftovers(out)
+        write_text(out / SUITE, text)
         try:
             return _run(jobs, todo, out, workers, display, tuple(accept))
         except KeyboardInterrupt:

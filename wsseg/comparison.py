@@ -44,6 +44,11 @@ def recipe_name(method: str) -> str:
     return method.partition(" ")[0]
 
 
+def recipe_label(shown: str) -> str:
+    """Return the recipe of a method as tables show it: without its settings, with its mark."""
+    return recipe_name(shown) + (MARK if shown.endswith(MARK) else "")
+
+
 def label(method: str, settings_from: Mapping[str, ChosenFrom]) -> str:
     """Return a method's name as tables and figures show it."""
     chosen = settings_from.get(recipe_name(method))

@@ -20,6 +20,15 @@ FULL = 0.97  # of the support is on: the tag alone decides, the pixels say nothi
 PATIENCE = 0.4  # of the epochs, in which targets may still find their place
 EXPLODED = 1e4  # times the norm of the weights that a stage began with
 MOST_CASES = 5  # named in a message
+COLLAPSE, EXPLOSION = "collapse", "explosion"  # of targets
+TOLD = {
+    COLLAPSE: "the targets have collapsed to nothing. Likely cause: the prior is stricter than the "
+    "images, or a loss per image that sees too few positives; try a lower midpoint of the prior, "
+    "or `loss: {use: batch-dice}`",
+    EXPLOSION: "the targets fill the region. Likely cause: a prior that never says no (such as the "
+    "constant 1), or a learning rate too low to leave the first guess; nothing in the pixels "
+    "decides any more",
+}
 
 
 def check_positives(stage: str, classes: Sequence[str], scans: Sequence[Scan]) -> None:
@@ -113,29 +122,23 @@ class Probe:
 
 def warning_about(history: Sequence[Mapping[str, Any]]) -> str | None:
     """Name what is wrong with the newest targets, once, and its likely cause."""
-    found = [_trouble(record) for record in history]
-    if found[-1] is None or found[-1] in found[:-1]:
+    found = [trouble(record) for record in history]
+    newest = found[-1]
+    if newest is None or newest in found[:-1]:
         return None
     record = history[-1]
     return (
         f"stage {record['stage']}, epoch {record['epoch']}: {100 * record['probe_share']:.1f} % of "
-        f"the tagged slices' region is target: {found[-1]}"
+        f"the tagged slices' region is target: {TOLD[newest]}"
     )
 
 
-def _trouble(record: Mapping[str, Any]) -> str | None:
-    if "probe_share" not in record or record["epoch"] < PATIENCE * record["epochs"]:
+def trouble(record: Mapping[str, Any]) -> str | None:
+    """Say of an epoch's record which of `TOLD` its targets are in; the first epochs are excused."""
+    if not {"probe_share", "epoch", "epochs"} <= record.keys():
+        return None
+    if record["epoch"] < PATIENCE * record["epochs"]:
         return None
     if record["probe_share"] < COLLAPSED:
-        return (
-            "the targets have collapsed to nothing. Likely cause: the prior is stricter than the "
-            "images, or a loss per image that sees too few positives; try a lower midpoint of the "
-            "prior, or `loss: {use: batch-dice}`"
-        )
-    if record["probe_share"] > FULL:
-        return (
-            "the targets fill the region. Likely cause: a prior that never says no (such as the "
-            "constant 1), or a learning rate too low to leave the first guess; nothing in the "
-            "pixels decides any more"
-        )
-    return None
+        return COLLAPSE
+    return EXPLOSION if record["probe_share"] > FULL else None

@@ -16,7 +16,9 @@ MOST_PROBLEMS = 5  # shown of one recipe; mending these may mend the rest
 def explain(error: ValidationError, settings: Settings) -> str:
     """Say in the file's own terms what is wrong with `settings`, a line a problem."""
     problems: dict[str, list[str]] = {}
-    for problem in error.errors(include_url=False):
+    found = error.errors(include_url=False)
+    within = {problem["loc"][:-1] for problem in found}  # a list without its wrong items is short
+    for problem in (p for p in found if p["type"] != "too_short" or p["loc"] not in within):
         key, text = _explain(problem, settings.values)
         place, name = settings.place(key), ".".join(map(str, key))
         where = ": ".join(part for part in (place, name) if part) or "recipe"
@@ -44,7 +46,7 @@ def _explain(problem: Mapping[str, Any], values: Any) -> tuple[Key, str]:
             text = _not_among(context["tag"], _quoted(context["expected_tags"]))
         case "literal_error":
             text = _not_among(problem["input"], _quoted(context["expected"]))
-        case "dict_type" | "model_type" | "model_attributes_type":
+        case "dict_type" | "dataclass_type" | "model_type" | "model_attributes_type":
             text = f"{problem['input']!r} is no map {{key: value}}"
         case _ if ", not " not in text:
             text = f"{text}, not {problem['input']!r}"

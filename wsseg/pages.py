@@ -17,7 +17,7 @@ from wsseg.recipe import recipe_text
 from wsseg.report.log import read_log
 from wsseg.report.overlay import Overlay, telling_cases, telling_slice
 from wsseg.report.page import Page, write_page
-from wsseg.report.pictures import leading
+from wsseg.report.pictures import pictured
 from wsseg.report.targets import TargetPlanes
 from wsseg.score import read_rows
 from wsseg.stats import summary
@@ -72,16 +72,13 @@ def _write(out: Path, title: str, rows: pd.DataFrame, runs: Sequence[Shown], hel
     firsts = {shown.method: shown for shown in reversed(runs)}  # of several seeds or folds
     ordered = [firsts[method] for method in dict.fromkeys(shown.method for shown in runs)]
     names = {shown.method: label(shown.method, held.settings_from) for shown in ordered}
-    shown_first = set(leading(summary(rows)))
-    main = [shown for shown in ordered if shown.method in shown_first]
     compare = held.compare
+    seen = pictured(summary(rows), (compare.baseline, compare.ceiling) if compare else ())
     page = Page(
         title=title,
         rows=labelled(rows, held.settings_from),
         curves={names[shown.method]: _curves(shown.folder) for shown in ordered},
-        overlays=list(
-            _overlays(rows, [shown for shown in runs if shown.method in shown_first], names)
-        ),
+        overlays=list(_overlays(rows, [shown for shown in runs if shown.method in seen], names)),
         provenance={"Made from": versions(ordered[0].folder)}
         | {f"Recipe {names[shown.method]}": _recipe(shown.folder) for shown in ordered},
         target=load_run(ordered[0].folder).recipe.classes[-1],
@@ -94,7 +91,12 @@ def _write(out: Path, title: str, rows: pd.DataFrame, runs: Sequence[Shown], hel
             for shown in ordered
             for row in labels_seen(shown.method, shown.folder, held.settings_from)
         ],
-        targets=[planes for shown in main for planes in _targets(shown, names[shown.method])],
+        targets=[
+            planes
+            for shown in ordered
+            if shown.method in seen
+            for planes in _targets(shown, names[shown.method])
+        ],
         failures=failures(out),
     )
     write_page(out / REPORT, page)

@@ -22,7 +22,7 @@ class Settings:
     """Nested values, and for each key the place ("phi2.yaml:12") where it was written."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    places: dict[Key, str] = field(default_factory=dict)
+    places: dict[Key, str] = field(default_factory=dict, compare=False)
 
     def place(self, key: Key) -> str:
         """Return where `key` was written, or something in it, or the nearest thing above it."""

@@ -27,7 +27,7 @@ COUNTED = (
 )
 COMPARISON = (
     *("method", "baseline", "metric", "n", "difference", "difference_low", "difference_high"),
-    *("p", "p_holm", "effect"),
+    *("patients", "equal", "p", "p_holm", "effect"),
 )
 COVERED = (
     *("method", "baseline", "ceiling", "n", "mean", "mean_low", "mean_high"),
@@ -60,8 +60,9 @@ def compare(
 ) -> pd.DataFrame:
     """Return a row per other method: paired differences to the baseline over the cases of both.
 
-    `difference` is the mean of method - baseline with its interval over patients, of `n` pairs;
-    `p` is of the two-sided Wilcoxon signed-rank test (pairs without a difference are left out) and
+    `difference` is the mean of method - baseline with its interval over patients, of `n` cases;
+    `p` is of the two-sided Wilcoxon signed-rank test over `patients`, whose cases are averaged
+    first, as they are not independent (the `equal` ones, without a difference, are left out), and
     `p_holm` corrected for all tests of the table (Holm 1979); `effect` is the matched-pairs
     rank-biserial correlation, the share of ranks in favour less that against (Kerby 2014).
 
@@ -209,8 +210,11 @@ def _paired(
     difference = (cases[metric] - baseline[metric]).round(DECIMALS).dropna()
     patients = cases["patient"].reindex(difference.index)
     estimate = ratio(difference, np.ones(len(difference)), patients, bootstrap)
-    p, effect = signed_rank(difference)
-    return {"n": len(difference), **estimate.columns("difference"), "p": p, "effect": effect}
+    of_patients = difference.groupby(patients).mean().round(DECIMALS)
+    p, effect = signed_rank(of_patients)
+    counts = {"patients": len(of_patients), "equal": int((of_patients == 0).sum())}
+    found = {"n": len(difference), **estimate.columns("difference")}
+    return found | counts | {"p": p, "effect": effect}
 
 
 def _covered(

@@ -1,6 +1,8 @@
 """A benchmark suite: recipes × settings × seeds × folds, checked whole before it runs."""
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -19,7 +21,14 @@ from wsseg.plugins import registry
 from wsseg.recipe import NAME, NO_FOLDER, Recipe, check_recipe, inline_settings, recipe_settings
 from wsseg.settings import Settings, assignment, read_settings
 
-LONGEST_METHOD = 200  # letters with its settings: a file system's names have up to 255 bytes
+LONGEST_METHOD = 200  # bytes with its settings: a file system's names have up to 255
+TAKEN = (
+    "stages",
+    "rows.csv",
+    "report.html",
+    "suite.yaml",
+)  # beside the methods in a suite's folder
+SEEDS = "a suite's seeds are written as seeds: [0, 1]"
 
 
 class Suite(Component):
@@ -30,8 +39,8 @@ class Suite(Component):
     """
 
     recipes: Annotated[dict[str, str | Settings], Field(min_length=1)]  # method: recipe
-    set: dict[str, Any] = Field(default_factory=dict)
-    matrix: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    set: Settings = Settings()
+    matrix: Settings = Settings()  # of lists
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
     folds: Annotated[int, Field(ge=2)] | None = None  # by patient; null: the cohort's own split
     metrics: Annotated[dict[str, Metric], Field(min_length=1)] | None = None  # null: the recipes'
@@ -62,12 +71,23 @@ class Suite(Component):
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        for name in self.recipes:
+        for name, source in self.recipes.items():
             if not NAME.fullmatch(name):
                 raise KeyProblemError(("recipes", name), NO_FOLDER)
-        for key, values in (("set", self.set), ("matrix", self.matrix)):
-            if "seed" in values:
-                raise KeyProblemError((key, "seed"), "a suite's seeds are written as seeds: [0, 1]")
+            if name in TAKEN:
+                raise KeyProblemError(
+                    ("recipes", name), "the suite's folder has a file or folder of that name"
+                )
+            if isinstance(source, Settings) and "seed" in source.values:
+                raise KeyProblemError(("recipes", name, "seed"), SEEDS)
+        for key, settings in (("set", self.set), ("matrix", self.matrix)):
+            if "seed" in settings.values:
+                raise KeyProblemError((key, "seed"), SEEDS)
+        for key, values in self.matrix.values.items():
+            if not (isinstance(values, list) and values):
+                raise KeyProblemError(
+                    ("matrix", key), f"{values!r} is no list of the values to go through"
+                )
         return self
 
 
@@ -105,6 +125,9 @@ def load_suite(path: Path) -> Suite:
             name: settings.part(("recipes", name)) if isinstance(each, dict) else each
             for name, each in recipes.items()
         }
+    for word in ("set", "matrix"):
+        if isinstance(values.get(word), dict):
+            values[word] = settings.part((word,))
     try:
         return Suite.model_validate(values, context=registry())
     except ValidationError as error:
@@ -114,7 +137,8 @@ def load_suite(path: Path) -> Suite:
 def suite_text(suite: Suite) -> str:
     """Return a suite as YAML, with all that its file extends."""
     recipes = {k: v.values if isinstance(v, Settings) else v for k, v in suite.recipes.items()}
-    return yaml.safe_dump(registry().describe(suite) | {"recipes": recipes}, sort_keys=False)
+    written = {"recipes": recipes, "set": suite.set.values, "matrix": suite.matrix.values}
+    return yaml.safe_dump(registry().describe(suite) | written, sort_keys=False)
 
 
 def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
@@ -124,46 +148,70 @@ def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
         InputError: A recipe is wrong with its settings, a key fits none of the recipes, or two
             runs, or the baseline, cannot be told by their names.
     """
-    keys: set[str] = set()
     jobs: list[Job] = []
+    set_in, varied_in = set[str](), set[str]()  # every key that a recipe has, at that time
     for name, source in suite.recipes.items():
-        settings = (
-            inline_settings(source, beside / name)
-            if isinstance(source, Settings)
-            else recipe_settings(source, beside=beside)
-        )
-        own = _keys_of(settings)
-        settings = _with(settings, {k: v for k, v in suite.set.items() if k in own})
-        if suite.metrics is not None:
-            metrics = {word: registry().describe(each) for word, each in suite.metrics.items()}
-            settings = Settings({**settings.values, "metrics": metrics}, settings.places)
-        new = _keys_of(settings)
-        keys |= own | new
-        varied = {k: v for k, v in suite.matrix.items() if k in new}
-        for chosen in product(*varied.values()):
-            cell = dict(zip(varied, chosen, strict=True))
-            method = name + "".join(f" {_short(k, varied)}={_word(v)}" for k, v in cell.items())
-            jobs += _jobs(method, _with(settings, cell), suite)
-    for key in (*suite.set, *suite.matrix):
-        if key not in keys:
-            raise InputError(f"suite: no recipe has the key {key!r}{nearest(key, keys)}")
+        settings, keys = _set(_settings(source, name, beside), suite.set)
+        set_in |= keys
+        settings = _with_metrics(settings, suite)
+        varied_in |= (keys := _keys_of(settings))
+        matrix = {key: values for key, values in suite.matrix.values.items() if key in keys}
+        for chosen in product(*matrix.values()):
+            cell = dict(zip(matrix, chosen, strict=True))
+            method = name + "".join(f" {_short(k, matrix)}={_word(v)}" for k, v in cell.items())
+            jobs += _jobs(method, _with(settings, cell, suite.matrix), suite)
+    for part, known in ((suite.set, set_in), (suite.matrix, varied_in)):
+        for key in part.values:
+            if key not in known:
+                place = part.place((key,))
+                raise InputError(f"{place}: no recipe has the key {key!r}{nearest(key, known)}")
     _check_names(jobs, suite)
     return jobs
 
 
+def _settings(source: str | Settings, name: str, beside: Path) -> Settings:
+    if isinstance(source, Settings):
+        return inline_settings(source, beside / name)
+    return recipe_settings(source, beside=beside)
+
+
+def _set(settings: Settings, wanted: Settings) -> tuple[Settings, set[str]]:
+    """Give a recipe the values that it has the keys for, and return every key it has had.
+
+    A key may be one that only another of the values brings.
+    """
+    keys, left = _keys_of(settings), dict(wanted.values)
+    while fitting := [key for key in left if key in keys]:
+        settings = _with(settings, {key: left.pop(key) for key in fitting}, wanted)
+        keys |= _keys_of(settings)
+    return settings, keys
+
+
+def _with_metrics(settings: Settings, suite: Suite) -> Settings:
+    """Let a suite's metrics, if it names any, replace a recipe's."""
+    if suite.metrics is None:
+        return settings
+    metrics = {word: registry().describe(each) for word, each in suite.metrics.items()}
+    return Settings({**settings.values, "metrics": metrics}, settings.places)
+
+
 def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
-    folders = [job.folder for job in jobs]
-    if twice := next((each for each in folders if folders.count(each) > 1), None):
+    folders = Counter(str(job.folder).casefold() for job in jobs)  # some disks fold them, too
+    if twice := next((job.folder for job in jobs if folders[str(job.folder).casefold()] > 1), None):
         raise InputError(f"suite: two runs would lie in {twice}; each needs its own name and seed")
-    if long := next((each for each in folders if len(str(each.parts[0])) > LONGEST_METHOD), None):
-        raise InputError(f"suite: {shortened(long.parts[0])!r} is too long a name for a folder")
-    methods, compare = {job.method for job in jobs}, suite.compare
-    named = [("compare.baseline", compare.baseline, methods)] if compare else []
+    methods = {job.method: job for job in jobs}
+    if long := next((each for each in methods if len(each.encode()) > LONGEST_METHOD), None):
+        raise InputError(
+            f"suite: {shortened(long)!r} is too long a name for a folder; write such settings as "
+            "recipes with names of their own"
+        )
+    compare = suite.compare
+    named = [("compare.baseline", compare.baseline, set(methods))] if compare else []
     if compare and compare.ceiling is not None:
-        named.append(("compare.ceiling", compare.ceiling, methods))
+        named.append(("compare.ceiling", compare.ceiling, set(methods)))
     named += [("settings_from", name, set(suite.recipes)) for name in suite.settings_from]
     if suite.published is not None:
-        named += [("published.methods", name, methods) for name in suite.published.methods]
+        named += [("published.methods", name, set(methods)) for name in suite.published.methods]
     for key, name, known in named:
         if name not in known:
             words = known_words(name, known)
@@ -172,14 +220,20 @@ def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
 
 def _jobs(method: str, settings: Settings, suite: Suite) -> Iterator[Job]:
     for seed in suite.seeds:
-        recipe = check_recipe(_with(settings, {"seed": seed}))
+        recipe = check_recipe(settings.merged(assignment(["seed"], seed, "suite: seeds")))
+        if suite.folds and recipe.test is not None:
+            raise InputError(
+                f"suite: folds: {method} is tested on a cohort of its own, which has none; leave "
+                "folds out, or set: {test: null}"
+            )
         for fold in range(suite.folds) if suite.folds else [None]:
             yield Job(method, recipe, fold, suite.folds)
 
 
-def _with(settings: Settings, values: Mapping[str, Any]) -> Settings:
+def _with(settings: Settings, values: Mapping[str, Any], written: Settings) -> Settings:
+    """Return settings with values laid over them, which are `written` at their keys."""
     for key, value in values.items():
-        settings = settings.merged(assignment(key.split("."), value, f"suite: {key}"))
+        settings = settings.merged(assignment(key.split("."), value, written.place((key,))))
     return settings
 
 
@@ -202,5 +256,5 @@ def _short(key: str, keys: Sequence[str] | Mapping[str, Any]) -> str:
 
 
 def _word(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True).partition("\n")[0]
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf).partition("\n")[0]
     return re.sub(r"[^\w.,+-]+", "_", text).strip("_")

@@ -14,6 +14,8 @@ from wsseg.sharing import Training, trainings
 from wsseg.suite import Job
 
 SHELF = "stages"  # below the suite's folder: trained once, used by many
+ROWS = "rows.csv"  # of all jobs that are done
+SUITE = "suite.yaml"  # what is run there
 REASON = "failed.txt"  # in a job's folder: why it came to nothing
 
 
@@ -41,12 +43,12 @@ def why_failed(job: Job, out: Path) -> str | None:
 
 
 def collect_rows(jobs: Sequence[Job], out: Path) -> pd.DataFrame:
-    """Join the rows of the jobs that are done into `rows.csv`, and return them."""
+    """Join the rows of the jobs that are done into one file, and return them."""
     rows = [row for job in jobs for row in _rows_of(job, out)]
     if not rows:
         return pd.DataFrame()
-    write_rows(out / "rows.csv", rows)
-    return read_rows(out / "rows.csv")
+    write_rows(out / ROWS, rows)
+    return read_rows(out / ROWS)
 
 
 def check_folder(job: Job, out: Path) -> None:

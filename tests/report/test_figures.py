@@ -39,7 +39,7 @@ def test_equal_predictions_share_a_panel(suite: Suite) -> None:
     figure = agreement(suite(), "severity")
     (axes,) = figure.axes
     assert axes.get_title(loc="left") == "all methods, the same"
-    assert "r = 1.00, n = 8" in texts(figure)
+    assert "r = 1.00, p < 0.001, n = 8" in texts(figure)
 
 
 def test_groups_name_their_size_and_their_test(suite: Suite) -> None:
@@ -71,14 +71,6 @@ def test_a_stage_that_learns_from_tags_shows_what_it_finds() -> None:
 def test_panels_that_are_not_needed_are_not_there() -> None:
     figure = training({"phi2": epochs("infection", "masks", [1, 0.5])}, ["phi2"])
     assert sum(axes.get_visible() for axes in figure.axes) == 1
-
-
-def test_a_warning_is_marked_at_its_epoch() -> None:
-    warning = {"event": "warning", "stage": "consolidation", "epoch": 2, "text": "!"}
-    curves = {"phi1": [*epochs("consolidation", "em", [0.9, 0.8, 0.7]), warning]}
-    axes = training(curves, ["phi1"]).axes[0]
-    marks = [line.get_xydata() for line in axes.lines if line.get_marker() == "^"]
-    assert np.asarray(marks).tolist() == [[[2, 0.8]]]
 
 
 def test_a_stage_that_all_share_is_drawn_once() -> None:

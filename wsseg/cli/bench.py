@@ -10,10 +10,10 @@ from wsseg.cli.runs import Accept
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pandas import DataFrame
+
     from wsseg.comparison import Compare
     from wsseg.suite import Job
-
-SUITE = "suite.yaml"  # in a suite's folder: what was run
 
 app = typer.Typer(help="Run benchmark suites.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -48,7 +48,6 @@ def run(
     from wsseg.bench import run_suite
     from wsseg.display import Display
     from wsseg.errors import WorkError
-    from wsseg.files import write_text
     from wsseg.suite import load_suite, plan, suite_text
     from wsseg.workers import open_workers
 
@@ -58,9 +57,8 @@ def run(
         _tell(planned, out, jobs, threads, backend)
         return
     with open_workers(backend, jobs, scheduler, threads) as workers:
-        failed = run_suite(planned, out, workers, Display(), accept or [])
+        failed = run_suite(planned, suite_text(loaded), out, workers, Display(), accept or [])
     if len(failed) < len(planned):
-        write_text(out / SUITE, suite_text(loaded))
         _show(out)
     if failed:
         raise WorkError(
@@ -95,6 +93,7 @@ def _show(out: Path) -> None:
     """Print the tables and write the report of what is done."""
     from wsseg.comparison import MARK, MARKED, label, labelled
     from wsseg.display import open_console
+    from wsseg.errors import InputError
     from wsseg.evaluate import held_out
     from wsseg.pages import Held, Shown, report_suite
     from wsseg.predict import load_run
@@ -102,13 +101,18 @@ def _show(out: Path) -> None:
     from wsseg.score import read_rows
     from wsseg.stats import covered, summary
     from wsseg.suite import load_suite, run_folder
+    from wsseg.suite_folder import ROWS, SUITE
 
-    rows = read_rows(out / "rows.csv")
+    if not (out / ROWS).exists():
+        raise InputError(
+            f"{out}: has no {ROWS}; no job is done there. Run it: wsseg bench run SUITE --out {out}"
+        )
+    rows = read_rows(out / ROWS)
     done = rows[["method", "seed", "fold"]].drop_duplicates().itertuples(index=False)
     folders = [(m, out / run_folder(m, s, int(f) if f else None)) for m, s, f in done]
     runs = [Shown(method, folder, held_out(load_run(folder))) for method, folder in folders]
     suite = load_suite(out / SUITE)
-    compared = _done(suite.compare, {shown.method for shown in runs})
+    compared = _done(suite.compare, rows)
     held = Held(compared, suite.settings_from, suite.published)
     page = report_suite(out, out.resolve().name, rows, runs, held)
     console, named = open_console(), labelled(rows, suite.settings_from)
@@ -121,13 +125,20 @@ def _show(out: Path) -> None:
             console.print(covered_table(way))
     if named["method"].str.endswith(MARK).any():
         typer.echo(MARKED)
-    typer.echo(f"rows: {out / 'rows.csv'}\nreport: {page}")
+    typer.echo(f"rows: {out / ROWS}\nreport: {page}")
 
 
-def _done(compare: "Compare | None", done: set[str]) -> "Compare | None":
+def _done(compare: "Compare | None", rows: "DataFrame") -> "Compare | None":
     """Return what can be compared, and say what cannot."""
+    from wsseg.errors import nearest
+
+    done = set(rows["method"])
     if compare is not None and compare.baseline not in done:
         typer.echo(f"not compared: {compare.baseline} is not done", err=True)
+        return None
+    if compare is not None and compare.metric not in rows:
+        close = nearest(compare.metric, map(str, rows))
+        typer.echo(f"not compared: no row has {compare.metric!r}{close}", err=True)
         return None
     if compare is not None and compare.ceiling not in (None, *done):
         typer.echo(f"no share of the way: {compare.ceiling} is not done", err=True)

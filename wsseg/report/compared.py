@@ -17,7 +17,7 @@ def comparisons(compared: pd.DataFrame) -> Table:
         ("Effect", "matched-pairs rank-biserial correlation, from −1 to 1"),
         ("p", "Wilcoxon signed-rank, two-sided"),
         ("p, Holm", "corrected for all tests of this table"),
-        ("Pairs", "cases of both methods"),
+        ("Patients", "of the cases of both methods; equal ones count in neither test nor effect"),
     ]
     rows: list[Row] = compared.to_dict("records")
     return Table(
@@ -31,7 +31,7 @@ def comparisons(compared: pd.DataFrame) -> Table:
                 number_cell(row["effect"], 2),
                 Cell(p_value(row["p"]), value=row["p"]),
                 Cell(p_value(row["p_holm"]), value=row["p_holm"]),
-                number_cell(row["n"], 0),
+                number_cell(row["patients"], 0, below=_equal(row["equal"])),
             ]
             for row in rows
         ],
@@ -87,6 +87,10 @@ def labels_seen(stages: Sequence[Mapping[str, str]]) -> Table:
     """Return which labels each method saw, and what chose its settings: texts by head."""
     heads = [(head, "") for head in (stages[0] if stages else ())]
     return Table(heads, [[text_cell(text) for text in row.values()] for row in stages], len(heads))
+
+
+def _equal(patients: int) -> str:
+    return f"{patients} equal" if patients else ""
 
 
 def _significant(value: float) -> str:

@@ -8,11 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from wsseg.diagnostics import COLLAPSE, EXPLOSION, trouble
 from wsseg.report.figures import PANELS
 from wsseg.report.log import Records
 from wsseg.report.style import INK, LEGEND_LETTERS, WIDTH_IN, colour, dash, drawing, quiet
 
-HALF = 0.5  # of the region is target: a warning above is of an explosion, below of a collapse
+X_MARGIN = 0.04  # of the epochs, to each side
+ALARMS = {EXPLOSION: "^", COLLAPSE: "v"}
 QUANTITIES = {
     "loss": "loss",
     "target_share": "targets / region",
@@ -34,8 +36,8 @@ def by_stage(curves: Mapping[str, Records]) -> dict[str, dict[str, Records]]:
 def training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
     """Draw each stage's loss, and what its kind of learning is watched by: `WATCHED`.
 
-    `order` gives the methods' colours. A triangle marks an epoch with a warning: upright where
-    targets fill the region, upside down where they have collapsed.
+    `order` gives the methods' colours. A triangle marks the first epoch of trouble with the
+    targets: upright where they fill the region, upside down where they have collapsed.
     """
     stages = by_stage(curves)
     places = {name: place for place, name in enumerate(dict.fromkeys([*order, *curves]))}
@@ -56,6 +58,16 @@ def training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
     return figure
 
 
+def first_alarms(records: Records) -> dict[str, float]:
+    """Return the first epoch of each kind of trouble with the targets."""
+    found: dict[str, float] = {}
+    for record in records:
+        kind = trouble(record)
+        if kind is not None:
+            found.setdefault(kind, record["epoch"])
+    return found
+
+
 def _quantities(found: Mapping[str, Records]) -> list[str]:
     kinds = {str(record.get("learn")) for records in found.values() for record in records}
     watched = {quantity for kind in kinds for quantity in WATCHED.get(kind, ())}
@@ -67,20 +79,26 @@ def _panel(
 ) -> None:
     drawn = {name: _points(records, quantity) for name, records in found.items()}
     drawn = {name: points for name, points in drawn.items() if points}
+    last = max((points[-1][0] for points in drawn.values()), default=1)
     if len(drawn) == len(places) > 1 and len({str(points) for points in drawn.values()}) == 1:
-        axes.plot(*zip(*next(iter(drawn.values())), strict=True), color=INK, label="all methods")
+        _line(axes, next(iter(drawn.values())), color=INK, label="all methods")
         drawn = {}
     for name, points in drawn.items():
         shade, line = colour(places[name]), dash(places[name])
-        axes.plot(*zip(*points, strict=True), color=shade, ls=line, label=name)
-        marked = {r.get("epoch") for r in found[name] if r.get("event") == "warning"}
-        share = {r.get("epoch"): r["probe_share"] for r in found[name] if "probe_share" in r}
-        for alarm in (point for point in points if point[0] in marked):
-            kind = "^" if share.get(alarm[0], 1.0) > HALF else "v"
-            axes.plot(*alarm, kind, color=shade, markersize=7, mec=INK, clip_on=False, zorder=3)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _line(axes, points, color=shade, ls=line, label=name)
+        for kind, epoch in first_alarms(found[name]).items():
+            for alarm in (point for point in points if point[0] == epoch):
+                axes.plot(*alarm, ALARMS[kind], color=shade, markersize=7, mec=INK, clip_on=False,
+                          zorder=3)  # fmt: skip
+    axes.set_xlim(1 - X_MARGIN * last, last + X_MARGIN * last)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_ylim(bottom=0)
     quiet(axes, grid="y")
+
+
+def _line(axes: Axes, points: Sequence[tuple[float, float]], **look: Any) -> None:
+    """Draw a line; one of a single point has no length, and is a dot."""
+    axes.plot(*zip(*points, strict=True), marker="o" if len(points) == 1 else "None", **look)
 
 
 def _legend(axes: Axes) -> Iterator[tuple[Artist, str]]:

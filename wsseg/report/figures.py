@@ -24,6 +24,7 @@ PANELS = 4  # side by side
 TITLE_LETTERS = 28  # of a panel, in a line
 MANY = 2000  # points above which a scatter is stored as pixels
 MOST_NAMES = 3  # that fit above a panel
+NOTE_PT = 18  # above a panel, of the line between it and its title
 JITTER = 0.16  # of the points of a box, to each side
 MEAN: dict[str, Any] = {"marker": "D", "markersize": 6, "color": INK}
 POOLED: dict[str, Any] = {"marker": "x", "markersize": 6.5, "mew": 1.8, "color": INK}
@@ -80,8 +81,7 @@ def agreement(rows: pd.DataFrame, score: str) -> Figure:
         _points(axes, found[:, 0], found[:, 1], shade)
         axes.set(xlim=(-0.04 * top, 1.06 * top), ylim=(-0.04 * top, 1.06 * top), aspect="equal")
         axes.set_xlabel(f"{words}, labelled")
-        note = f"r = {number(r, 2)}, n = {n}\n{p_equals(p)}"
-        axes.text(0.04, 0.96, note, transform=axes.transAxes, va="top", fontsize=8.5)
+        _note(axes, f"r = {number(r, 2)}, {p_equals(p)}, n = {n}")
         quiet(axes, grid="both")
 
     return _panels(pairs, panel, ylabel=f"{words}, predicted", height_in=3.05)
@@ -97,8 +97,7 @@ def groups(rows: pd.DataFrame, score: str, of: str) -> Figure:
             _box(axes, values[~np.isnan(values)], place, shade, orientation="vertical")
         axes.set_xticks([0, 1], [f"absent\nn = {len(absent)}", f"present\nn = {len(present)}"])
         axes.set(xlim=(-0.6, 1.6), xlabel=f"tag: {of}")
-        note = f"{p_equals(p)}\nAUC = {number(auc, 2)}"
-        axes.text(0.04, 0.96, note, transform=axes.transAxes, va="top", fontsize=8.5)
+        _note(axes, f"{p_equals(p)}, AUC = {number(auc, 2)}")
         quiet(axes, grid="y")
 
     found = _by_method(rows, [score, f"tag.{of}"])
@@ -142,12 +141,17 @@ def _panels(
         grid = figure.subplots(lines, across, sharex=True, sharey=True, squeeze=False)
         for axes, (names, values) in zip(grid.flat, shown.items(), strict=False):
             panel(axes, values, shades[names[0]])
-            axes.set_title(fill(joined(names, len(found)), TITLE_LETTERS))
+            axes.set_title(fill(joined(names, len(found)), TITLE_LETTERS), pad=NOTE_PT)
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)
         for axes in grid[:, 0]:
             axes.set_ylabel(ylabel)
     return figure
+
+
+def _note(axes: Axes, text: str) -> None:
+    """Write a panel's numbers above it, where no point can lie."""
+    axes.annotate(text, (0, 1), (0, 4), "axes fraction", "offset points", fontsize=8.5)
 
 
 def _box(

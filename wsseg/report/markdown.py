@@ -1,23 +1,25 @@
 """The result as a Markdown table, for the README of a suite."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
 from wsseg.report.numbers import interval, number, percent, percent_interval
 
-HEADS = ("method", "n", "Dice, mean of cases", "Dice, pooled", "TPR", "FPR", "HD95, mm")
-
 
 def markdown_table(summary: pd.DataFrame, prefix: str = "") -> str:
     """Return each method's results with their 95 % intervals.
 
-    `prefix` is a class's name and a dot, or nothing for the target; n counts the cases and seeds
-    whose Dice is defined.
+    `prefix` is a class's name and a dot, or nothing for the target; n counts the cases whose Dice
+    is defined. The spread of the mean Dice over cases is of the seeds' average, that over seeds of
+    the cases' average; it is shown where a method has several seeds.
     """
-    rows = [_cells(row, prefix) for _, row in summary.iterrows()]
-    rule = ["---", *["---:"] * (len(HEADS) - 1)]
-    return "\n".join(_line(cells) for cells in (HEADS, rule, *rows))
+    seeds = bool((summary["seeds"] > 1).any())
+    heads = ["method", "n", "Dice, mean of cases", "SD, cases", *(["SD, seeds"] if seeds else [])]
+    heads += ["Dice, pooled", "TPR", "FPR", "HD95, mm"]
+    rows = [list(_cells(row, prefix, seeds=seeds)) for _, row in summary.iterrows()]
+    rule = ["---", *["---:"] * (len(heads) - 1)]
+    return "\n".join(_line(cells) for cells in (heads, rule, *rows))
 
 
 def markdown_covered(covered: pd.DataFrame) -> str:
@@ -45,16 +47,16 @@ def _share(row: "pd.Series[float]", name: str) -> str:
     return percent(row[name]) + (f" ({within})" if within else "")
 
 
-def _cells(row: "pd.Series[float]", prefix: str) -> list[str]:
-    return [
-        str(row["method"]),
-        str(int(row[f"{prefix}dice_n"])),
-        _estimate(row, f"{prefix}dice"),
-        _estimate(row, f"{prefix}dice_pooled"),
-        number(row[f"{prefix}tpr"]),
-        number(row[f"{prefix}fpr"]),
-        number(row[f"{prefix}hd95_mm"], 1),
-    ]
+def _cells(row: "pd.Series[float]", prefix: str, *, seeds: bool) -> Iterator[str]:
+    yield str(row["method"])
+    yield str(int(row[f"{prefix}dice_n"]))
+    yield _estimate(row, f"{prefix}dice")
+    yield number(row[f"{prefix}dice_sd_cases"])
+    if seeds:
+        yield number(row[f"{prefix}dice_sd_seeds"])
+    yield _estimate(row, f"{prefix}dice_pooled")
+    yield from (number(row[f"{prefix}{rate}"]) for rate in ("tpr", "fpr"))
+    yield number(row[f"{prefix}hd95_mm"], 1)
 
 
 def _estimate(row: "pd.Series[float]", name: str) -> str:

@@ -1,7 +1,7 @@
 """The pictures of a page: figures as data URIs, with the words that stand for them."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -46,6 +46,17 @@ def leading(summary: pd.DataFrame) -> list[str]:
         if recipe not in best or dice > summary["dice"].iloc[best[recipe]]:
             best[recipe] = row
     return [str(summary["method"].iloc[row]) for row in sorted(best.values())]
+
+
+def pictured(summary: pd.DataFrame, kept: Collection[str | None]) -> list[str]:
+    """Return the methods whose scans are shown: of the leading ones `kept`, then the best.
+
+    A picture of a scan is large, and a page is sent by mail.
+    """
+    first = leading(summary)
+    dice = summary.set_index("method")["dice"].fillna(-1)
+    best = sorted(first, key=lambda method: (method not in kept, -dice[method]))[:MOST_METHODS]
+    return [method for method in first if method in best]
 
 
 def overlap(
@@ -155,10 +166,8 @@ def of_training(records: Mapping[str, Records], methods: Sequence[str]) -> list[
     stages = ", ".join(curves.by_stage(records))
     caption = "Targets / region: the part of the tagged slices' region that the E-step takes for "
     caption += "foreground. Flipped: the part whose target changed since the epoch before, on a "
-    caption += (
-        "fixed set of slices. A triangle marks a warning: upright, targets fill the region; upside "
-    )
-    caption += "down, they have collapsed."
+    caption += "fixed set of slices. A triangle marks the epoch from which targets fill the region "
+    caption += "(upright) or have collapsed (upside down)."
     alt = f"training curves of the stages {stages}"
     return [_chart(curves.training(records, methods), alt, caption)]
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from wsseg.comparison import Published, recipe_name
+from wsseg.comparison import Published, recipe_label
 from wsseg.estimates import rate_exponent
 from wsseg.report.figures import alike, joined
 from wsseg.report.numbers import number
@@ -25,7 +25,7 @@ def rates(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
         if positive > 0 and negative > 0:
             tp = (cases["tpr"] * cases["positive_voxels"]).sum()
             fp = (cases["fpr"] * cases["negative_voxels"]).sum()
-            found.setdefault(recipe_name(str(method)), []).append(
+            found.setdefault(recipe_label(str(method)), []).append(
                 {"fpr": fp / negative, "tpr": tp / positive}
             )
     return {recipe: pd.DataFrame(points) for recipe, points in found.items()}
@@ -38,7 +38,7 @@ def against_each_other(rows: pd.DataFrame, published: Published | None) -> Figur
     """
     by_recipe = rates(rows)
     stars = {
-        recipe_name(method): (values["fpr"], values["tpr"])
+        recipe_label(method): (values["fpr"], values["tpr"])
         for method, values in (published.methods if published else {}).items()
         if {"fpr", "tpr"} <= values.keys()
     }

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH_IN = 10.0  # of the page's text: 960 pixels
+SCAN_DPI = 150  # of a picture of scans: more than a screen shows, small enough for dozens
 LEGEND_LETTERS = 130  # in a line of that width, with 6 for each sample
 INK, MUTED, RULE = "#1b2430", "#5b6672", "#d9dee4"
 ON_DARK = {INK: "#e8ebef", MUTED: "#9aa5b1", RULE: "#39424d"}
@@ -107,6 +108,6 @@ def webp(figure: Figure) -> bytes:
     buffer = BytesIO()
     with drawing():
         figure.savefig(
-            buffer, format="webp", dpi=200, transparent=False, pil_kwargs={"quality": 88}
+            buffer, format="webp", dpi=SCAN_DPI, transparent=False, pil_kwargs={"quality": 88}
         )
     return buffer.getvalue()

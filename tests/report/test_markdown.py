@@ -1,0 +1,28 @@
+from collections.abc import Callable
+
+import pandas as pd
+
+from wsseg.report.markdown import markdown_table
+from wsseg.stats import summary
+
+Suite = Callable[..., pd.DataFrame]
+
+
+def first_row(rows: pd.DataFrame) -> dict[str, str]:
+    heads, _, first, *_ = (
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in markdown_table(summary(rows)).splitlines()
+    )
+    return dict(zip(heads, first, strict=True))
+
+
+def test_spread_over_cases_and_over_seeds_are_two_columns(suite: Suite) -> None:
+    rows = suite().query("case == 'case 1' or case == 'case 2'")
+    rows["dice"] = [0.2, 0.4, 0.4, 0.6] * 2  # cases 0.3 and 0.5, seeds 0.3 and 0.5
+    first = first_row(rows)
+    assert first["Dice, mean of cases"].startswith("0.400")
+    assert first["SD, cases"] == first["SD, seeds"] == "0.141"
+
+
+def test_one_seed_has_no_spread_over_seeds(suite: Suite) -> None:
+    assert "SD, seeds" not in first_row(suite().query("seed == 0"))
