@@ -22,6 +22,7 @@ from wsseg.stages import AnyStage, Learning, MasksStage, Stage
 
 NAME = re.compile(r"\w[\w.-]{,99}")  # of a stage, of a method: a folder, and a word in tables
 NO_FOLDER = "cannot name a folder; use up to 100 letters, digits, '-', '_', '.', the first no '.'"
+ONE_LINE = 10**9  # letters: no list is broken into several lines
 METRICS: dict[str, Metric] = {
     "dice": Dice(),
     "rates": Rates(),
@@ -177,7 +178,7 @@ def _annotated(values: Mapping[str, Any], settings: Settings, key: Key) -> Itera
             yield f"{indent}{word}:\n"
             yield from _annotated(value, settings, here)
         else:
-            text = yaml.safe_dump(value, default_flow_style=True, width=1000).partition("\n")[0]
+            text = yaml.safe_dump(value, default_flow_style=True, width=ONE_LINE).partition("\n")[0]
             yield f"{indent}{word}: {text}  # {settings.places.get(here, 'default')}\n"
 
 

@@ -7,13 +7,15 @@ from typing import Self, final
 import torch
 from torch import Tensor, nn
 
-from wsseg.errors import InputError, known_words
+from wsseg.errors import InputError, in_a_line, known_words
 from wsseg.interfaces import Backbone
 from wsseg.padding import Padded
 
 TIMM = "tu-"  # how segmentation-models-pytorch marks an encoder of timm
 MULTIPLES = (32, 64, 128)  # what a network may want the sides of an image to be multiples of
 FIXED = (224, 256, 384, 448, 512)  # or what attention may have been laid out for, and nothing else
+
+LONGEST = 200  # letters of what a library said that are told
 
 
 @final
@@ -43,8 +45,8 @@ class Smp(Backbone):
         except Exception as error:
             raise InputError(
                 f"architecture {self.architecture!r} cannot be built with encoder "
-                f"{self.encoder!r}: {_line(error)}\n  Take another; resnet18 goes with most, a "
-                "plain vision transformer with dpt."
+                f"{self.encoder!r}: {in_a_line(error)[:LONGEST]}\n  Take another; resnet18 goes "
+                "with most, a plain vision transformer with dpt."
             ) from error
         if self.weights is not None:
             net = self._pretrained(slices, classes)
@@ -60,8 +62,9 @@ class Smp(Backbone):
         except Exception as error:
             raise InputError(
                 f"weights {self.weights!r} of encoder {self.encoder!r} are not on this machine and "
-                f"cannot be fetched: {_line(error)}\n  Build it once where there is a network and "
-                "copy its Hugging Face cache here, or start at random with weights: null."
+                f"cannot be fetched: {in_a_line(error)[:LONGEST]}\n  Build it once where there is "
+                "a network and copy its Hugging Face cache here, or start at random with weights: "
+                "null."
             ) from error
 
     def _create(self, slices: int, classes: int, *, pretrained: bool) -> nn.Module:
@@ -120,8 +123,3 @@ def _takes(net: nn.Module, slices: int, height: int, width: int) -> bool:
         logits: Tensor = net(torch.zeros(1, slices, height, width))
         return logits.shape[-2:] == (height, width)
     return False
-
-
-def _line(error: Exception) -> str:
-    """Return what a library said, as one short line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
