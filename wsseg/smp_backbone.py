@@ -5,8 +5,10 @@ from contextlib import suppress
 from typing import Self, final
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
+from wsseg.component import KeyProblemError
 from wsseg.errors import InputError, in_a_line, known_words
 from wsseg.interfaces import Backbone
 from wsseg.padding import Padded
@@ -32,13 +34,40 @@ class Smp(Backbone):
     encoder: str = "resnet18"
     weights: str | None = None
 
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        """Look all names up when a recipe is read, hours before a late stage's network is built."""
+        import segmentation_models_pytorch as smp
+        import timm
+
+        if self.architecture not in smp.MODEL_ARCHITECTURES_MAPPING:
+            known = known_words(self.architecture, smp.MODEL_ARCHITECTURES_MAPPING)
+            raise KeyProblemError(
+                ("architecture",), f"no architecture is called {self.architecture!r}; {known}"
+            )
+        own = smp.encoders.encoders
+        encoders = [*own, *(TIMM + name for name in timm.list_models())]
+        if self.encoder not in encoders:
+            near = difflib.get_close_matches(self.encoder, encoders, n=5, cutoff=0.3)
+            raise KeyProblemError(
+                ("encoder",),
+                f"no encoder is called {self.encoder!r}; there are {len(encoders)}, those of timm "
+                f"written tu-NAME; the nearest: {', '.join(near) or 'none'}",
+            )
+        weights = own[self.encoder]["pretrained_settings"] if self.encoder in own else self._tags()
+        if self.weights is not None and self.weights not in weights:
+            known = known_words(self.weights, weights)
+            raise KeyProblemError(
+                ("weights",), f"encoder {self.encoder!r} has no weights {self.weights!r}; {known}"
+            )
+        return self
+
     def build(self, slices: int, classes: int) -> nn.Module:
         """Return a new module; `weights` that the machine does not have are downloaded.
 
-        Raises `InputError` for an unknown name, for an architecture and an encoder that do not go
-        together, and for weights that are not here and cannot be fetched.
+        Raises `InputError` for an architecture and an encoder that do not go together, and for
+        weights that are not here and cannot be fetched.
         """
-        self._check_names()
         try:
             net = self._create(slices, classes, pretrained=False)
             multiple, largest = _sides(net, slices)
@@ -78,26 +107,6 @@ class Smp(Backbone):
             self.architecture, encoder, weights, in_channels=slices, classes=classes
         )
         return net
-
-    def _check_names(self) -> None:
-        import segmentation_models_pytorch as smp
-        import timm
-
-        if self.architecture not in smp.MODEL_ARCHITECTURES_MAPPING:
-            known = known_words(self.architecture, smp.MODEL_ARCHITECTURES_MAPPING)
-            raise InputError(f"no architecture is called {self.architecture!r}; {known}")
-        own = smp.encoders.encoders
-        encoders = [*own, *(TIMM + name for name in timm.list_models())]
-        if self.encoder not in encoders:
-            near = difflib.get_close_matches(self.encoder, encoders, n=5, cutoff=0.3)
-            raise InputError(
-                f"no encoder is called {self.encoder!r}; there are {len(encoders)}, those of timm "
-                f"written tu-NAME; the nearest: {', '.join(near) or 'none'}"
-            )
-        weights = own[self.encoder]["pretrained_settings"] if self.encoder in own else self._tags()
-        if self.weights is not None and self.weights not in weights:
-            known = known_words(self.weights, weights)
-            raise InputError(f"encoder {self.encoder!r} has no weights {self.weights!r}; {known}")
 
     def _tags(self) -> list[str]:
         """List what timm has weights of its encoder for."""
