@@ -46,6 +46,20 @@ class TooMuch(Level):
     level: float = 1.5
 
 
+class Exits(Half):
+    """Ends the process of whoever asks it."""
+
+    def __call__(self, batch: Batch) -> Probability:
+        raise SystemExit(len(batch.image))
+
+
+class Refuses(Half):
+    """Fits to something that it cannot be."""
+
+    def __call__(self, batch: Batch) -> Probability:
+        return Level.model_validate({"level": "much"})(batch)
+
+
 class Away(Cohort):
     """Files that are elsewhere."""
 
@@ -93,6 +107,11 @@ def test_a_part_whose_files_are_not_here_is_not_a_failure() -> None:
     assert verdicts(found) == {"away": "not built: away.csv: there is no such file. Fetch it first"}
 
 
+def test_a_part_fails_whatever_it_raises_when_it_is_asked() -> None:
+    found = a_registry(wsseg_priors={"exits": Exits, "refuses": Refuses})
+    assert verdicts(found) == {"exits": "FAILED", "refuses": "FAILED"}
+
+
 def test_a_recipe_that_others_extend_may_be_incomplete_and_another_may_not(tmp_path: Path) -> None:
     base, whole, wrong = (tmp_path / f"{name}.yaml" for name in ("base", "whole", "wrong"))
     base.write_text("stages: {lesion: {epochs: 1}}\n")
@@ -108,7 +127,7 @@ def test_a_recipe_that_others_extend_may_be_incomplete_and_another_may_not(tmp_p
 def test_one_distribution_is_checked_alone_however_its_name_is_spelt() -> None:
     found = a_registry(wsseg_priors={"half": Half})
     found.failures.append(Failure("broken = broken", "wsseg-broken 2.0", ImportError("gone")))
-    assert verdicts(found, "WSSEG_Mine") == {"half": "ok"}
+    assert verdicts(found, "WSSEG.-Mine") == {"half": "ok"}
     assert verdicts(found, "wsseg-broken") == {"broken": "FAILED"}
     assert verdicts(found) == {"half": "ok", "broken": "FAILED"}
 

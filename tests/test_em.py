@@ -122,3 +122,30 @@ def test_with_a_batchs_statistics_they_do_not() -> None:
     training = fitted("training", nn.BatchNorm2d(3))
     evaluation = fitted("evaluation", nn.BatchNorm2d(3))
     assert not torch.equal(training["body.0.weight"], evaluation["body.0.weight"])
+
+
+class OneNumber(wsseg.Prior):
+    """Would be added to any logits, and mean every pixel of every image."""
+
+    def __call__(self, batch: Batch) -> Tensor:
+        return batch.image.new_full((1, 1, 1, 1), 0.9)
+
+
+class FirstImage(wsseg.EStep):
+    """Says for one image what it was asked for all."""
+
+    def __call__(self, evidence: wsseg.Evidence) -> Tensor:
+        return evidence.phi[:1]
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"prior": OneNumber()}, r"OneNumber returns \(1, 1, 1, 1\), not .* = \(2, 1, 8, 8\)"),
+        ({"estep": FirstImage()}, r"FirstImage returns \(1, 1, 8, 8\), not .* = \(2, 1, 8, 8\)"),
+    ],
+)
+def test_a_part_that_returns_another_shape_is_named(change: dict[str, object], wanted: str) -> None:
+    known = batch(1, 2)
+    with pytest.raises(wsseg.WorkError, match=wanted):
+        targets(stage("training").model_copy(update=change), known, None, known.image, 1)

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from wsseg.data.input import Input
 from wsseg.data.slices import Scan
+from wsseg.diagnostics import Probe
 from wsseg.errors import WorkError
-from wsseg.evidence import Probability
+from wsseg.evidence import Evidence, Probability
 from wsseg.fit import EpochDone, Fit, StepDone
-from wsseg.interfaces import PixelLoss
+from wsseg.interfaces import EStep, PixelLoss
 from wsseg.machine import open_fabric
 from wsseg.network import new_network
 from wsseg.plugins import registry
@@ -221,3 +222,20 @@ def test_a_stage_whose_targets_are_all_empty_is_refused_after_an_epoch() -> None
         WorkError, match=r"targets of all 12 slices .* .cases case-0, case-1, case-2"
     ):
         list(fit(EM | {"prior": prior}).run(0))
+
+
+@pytest.mark.parametrize(
+    ("factor", "told"), [(2.0, "from 2 to 2"), (float("nan"), "from nan to nan")]
+)
+def test_targets_that_are_no_probabilities_are_told_before_the_first_step(
+    factor: float, told: str
+) -> None:
+    class Times(EStep):
+        def __call__(self, evidence: Evidence) -> Probability:
+            return factor * evidence.batch.support.float()
+
+    stage = EmStage.model_validate(EM | {"estep": Times()}, context=registry())
+    assert stage.backbone is not None
+    network = new_network(stage.backbone, INPUT, 1, seed=1)
+    with pytest.raises(WorkError, match=f"Times returns targets {told}"):
+        Probe(stage, scans(), INPUT).planes(network, torch.device("cpu"))

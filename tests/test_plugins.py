@@ -1,5 +1,8 @@
 """Plugins: all of one or nothing of it, and nobody takes the others down."""
 
+import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,6 +22,10 @@ class Half(Prior):
 
     def __call__(self, batch: Batch) -> Probability:
         return torch.full(batch.support.shape, 0.5)
+
+
+class Undecided(Prior):
+    """Leaves its one method out."""
 
 
 def plugin(**hooks: Any) -> ModuleType:
@@ -75,6 +82,15 @@ def test_a_plugin_adds_its_parts() -> None:
         ({"wsseg_priors": {"good": Half}, "wsseg_esteps": {"hard": HardEM}}, "offered by first"),
         ({"wsseg_priors": {"good": Half}, "wsseg_recipes": {"r": "a.yaml"}}, "not a Path"),
         ({"wsseg_priors": {"good": Half}, "wsseg_proirs": {"x": Half}}, "unknown hook"),
+        ({"wsseg_priors": {"good": Half, "bad": Undecided}}, "'bad' is abstract.* no __call__"),
+        ({"wsseg_priors": {"good": Half, "bad": Prior}}, "'bad' is abstract"),
+        ({"wsseg_priors": {"good": Half, 3: Half}}, "3 cannot be a name"),
+        ({"wsseg_priors": {"good": Half, "a b": Half}}, "'a b' cannot be a name"),
+        ({"wsseg_priors": {"good": Half, "": Half}}, "'' cannot be a name"),
+        ({"wsseg_priors": {"good": Half}, "wsseg_esteps": None}, "wsseg_esteps returns None"),
+        ({"wsseg_priors": {"good": Half}, "wsseg_esteps": [HardEM]}, r"returns \[<class .*HardEM"),
+        ({"wsseg_priors": {"good": Half}, "wsseg_recipes": {"r": Path("gone")}}, "no file gone"),
+        ({}, "offers nothing; is each hook marked with @wsseg.hookimpl?"),
     ],
 )
 def test_a_plugin_with_one_wrong_part_adds_nothing(hooks: dict[str, Any], message: str) -> None:
@@ -90,6 +106,61 @@ def test_a_plugin_for_another_api_is_refused() -> None:
     module.WSSEG_API_VERSION = 2  # type: ignore[attr-defined]
     with pytest.raises(PluginError, match="made for plugin API 2; this wsseg has 1"):
         Registry().add("new", "new 1.0", module)
+
+
+def test_a_plugin_whose_hooks_pluggy_refuses_leaves_nothing_to_the_next() -> None:
+    found, wrong = Registry(), plugin(wsseg_esteps={"hard": HardEM})
+    wrong.wsseg_priors = hookimpl(lambda extra: {"wrong": extra})  # type: ignore[attr-defined]
+    with pytest.raises(Exception, match="extra"):
+        found.add("wrong", "wrong 1.0", wrong)
+    found.add("next", "next 1.0", plugin(wsseg_priors={"half": Half}))
+    assert set(found.offers) == {(Prior, "half")}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of installed distributions, in front of all others."""
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.cache_clear()
+    yield tmp_path
+    registry.cache_clear()
+
+
+def install(site: Path, name: str, module: str, at_s: int = 2_000_000_000) -> None:
+    """Put a distribution `name` and its one module there, as if installed at that time."""
+    (site / f"{name}_plugin.py").write_text(module)
+    about = site / f"{name}-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[wsseg]\n{name} = {name}_plugin\n")
+    os.utime(about, (at_s, at_s))
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("import gone", r"\(ModuleNotFoundError: No module named 'gone'\)"),
+        ("import sys; sys.exit(3)", r"\(SystemExit: 3\)"),
+        ("def f(:", r"\(SyntaxError: "),
+        ("import pytest; pytest.skip('no GPU', allow_module_level=True)", r"\(Skipped: no GPU\)"),
+        ("raise ValueError('one\\n  two')", r"\(ValueError: one two\)"),
+        ("class E(Exception):\n def __str__(self): 1 / 0\nraise E", r"\(E\)"),
+    ],
+)
+def test_whatever_an_import_raises_is_told_in_a_line(site: Path, module: str, reason: str) -> None:
+    install(site, "broken", module)
+    (failure,) = registry().failures
+    assert re.fullmatch(f"broken = broken_plugin {reason}.*", str(failure))
+    assert make(EStep, "hard") == HardEM()
+
+
+def test_a_name_stays_with_the_plugin_that_was_installed_first(site: Path) -> None:
+    offer = "from tests.test_plugins import *\n@hookimpl\ndef wsseg_priors(): return {'mine': Half}"
+    install(site, "a_late_one", offer)
+    install(site, "z_early_one", offer, at_s=1_900_000_000)
+    found = registry()
+    assert found.offers[Prior, "mine"].distribution == "z_early_one 1.0"
+    assert [failure.distribution for failure in found.failures] == ["a_late_one 1.0"]
 
 
 def test_everything_that_ships_is_found_and_nothing_failed() -> None:

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from wsseg.component import Component
 from wsseg.errors import InputError
@@ -60,6 +61,11 @@ def test_show_gives_each_value_its_place(toy_recipe: Path) -> None:
         ("stages.consolidation.region=lungs", "region: nothing is called 'lungs'"),
         ("stages.infection.start=consolidation", "start: nothing is called 'consolidation'"),
         ("stages.consolidation.learn=magic", "learn"),
+        ("seed=true", "seed: a number is wanted, not True"),
+        ("stages.infection.epochs=yes", "infection.epochs: a number is wanted, not True"),
+        ("stages.consolidation.prior={use: constant, probability: on}", "prior.probability: a num"),
+        ("seed=4294967296", "seed: .*less than 4294967296"),
+        ("stages.infection.classes=[infection, infection]", "'infection' stands there twice"),
         ("input.slices=4", "odd number"),
         ("input.mask=lung", "input.mask: nothing is called 'lung'"),
         ("cohort={use: table, learn: x}", "cohort.learn: unknown key; possible: .*path"),
@@ -125,6 +131,20 @@ def test_an_unknown_parent_is_named_with_its_line(tmp_path: Path) -> None:
     text = problem(tmp_path / "a.yaml")
     assert text.startswith("a.yaml:2: extends: no recipe is called 'covid/phi3'")
     assert "covid/phi2" in text
+
+
+def test_a_parent_that_is_no_file_is_named_with_its_line_and_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("seed: 1\n")
+    (tmp_path / "a.yaml").write_text("seed: 1\nextends: [base.yaml, bsae.yaml]\n")
+    wanted = f"a.yaml:2: extends: there is no {tmp_path / 'bsae.yaml'}. Did you mean 'base.yaml'?"
+    assert problem(tmp_path / "a.yaml") == wanted
+
+
+def test_a_long_list_is_shown_whole(toy_recipe: Path) -> None:
+    rates = [[epoch, 0.001] for epoch in range(1, 300)]
+    settings = recipe_settings(toy_recipe, [f"stages.infection.optimizer.lr={rates}"])
+    shown = yaml.safe_load(annotated_text(check_recipe(settings), settings))
+    assert shown["stages"]["infection"]["optimizer"]["lr"] == rates
 
 
 def test_every_installed_recipe_is_valid() -> None:

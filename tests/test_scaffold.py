@@ -119,6 +119,7 @@ def test_the_examples_of_their_readmes_are_right(wsseg: "Wsseg", tmp_path: Path)
         ("recipe", "covid", "is offered by wsseg-covid"),
         ("backbone", "crf", "a module wsseg_crf is installed already"),
         ("prior", "batch", "its class would be Batch"),
+        ("recipe", "off", "'off' means False where a recipe names it"),
         ("prior", "none", "its class would be None"),
     ],
 )

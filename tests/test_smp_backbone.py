@@ -8,6 +8,7 @@ import torch
 from wsseg.errors import InputError
 from wsseg.interfaces import Backbone
 from wsseg.plugins import make
+from wsseg.recipe import load_recipe
 from wsseg.smp_backbone import Smp
 from wsseg.testing import check_backbone
 
@@ -112,13 +113,29 @@ def test_a_new_network_is_in_training_mode() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wrong", "key", "words"),
+    [
+        ("architecture: unett", "architecture", ["'unett'", "fpn", "Did you mean 'unet'?"]),
+        ("encoder: resnet81", "encoder", ["'resnet81'", "nearest", "resnet18"]),
+        ("encoder: tu-convnxt_atto", "encoder", ["'tu-convnxt_atto'", "tu-convnext_atto"]),
+        ("weights: imagnet", "weights", ["'imagnet'", "ssl", "Did you mean 'imagenet'?"]),
+        ("encoder: tu-resnet18, weights: imagenet", "weights", ["'imagenet'", "a1_in1k"]),
+    ],
+)
+def test_a_name_that_there_is_not_is_told_when_the_recipe_is_read(
+    wrong: str, key: str, words: list[str]
+) -> None:
+    change = f"stages.infection.backbone={{use: smp, {wrong}}}"
+    with pytest.raises(InputError) as error:
+        load_recipe("covid/demo-phi2", [change])
+    assert str(error.value).startswith(f"--set {change}: stages.infection.backbone.{key}: ")
+    assert all(word in str(error.value) for word in words)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("smp", "words"),
     [
-        (Smp(architecture="unett"), ["'unett'", "fpn", "Did you mean 'unet'?"]),
-        (Smp(encoder="resnet81"), ["'resnet81'", "nearest", "resnet18"]),
-        (Smp(encoder="tu-convnxt_atto"), ["'tu-convnxt_atto'", "tu-convnext_atto"]),
-        (Smp(weights="imagnet"), ["'imagnet'", "ssl", "Did you mean 'imagenet'?"]),
-        (Smp(encoder="tu-resnet18", weights="imagenet"), ["'imagenet'", "a1_in1k"]),
         (Smp(architecture="unetplusplus", encoder="mit_b0"), ["cannot be built", "resnet18"]),
         (Smp(encoder="tu-vit_tiny_patch16_224"), ["cannot be built", "with dpt"]),
     ],

@@ -54,4 +54,9 @@ class Component(BaseModel, ABC):
                 if key not in cls.recipe_keys():
                     words = known_words(str(key), cls.recipe_keys())
                     raise KeyProblemError((str(key),), f"unknown key; {words}")
-        return handler(value)
+        made = handler(value)
+        if isinstance(value, Mapping):
+            for key, name in cls.recipe_keys().items():
+                if isinstance(value.get(key), bool) and type(getattr(made, name)) in (int, float):
+                    raise KeyProblemError((key,), f"a number is wanted, not {value[key]}")
+        return made

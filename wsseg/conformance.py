@@ -1,5 +1,6 @@
 """The kit of `wsseg.testing`, run on whatever plugins offer: what `wsseg plugins check` does."""
 
+import re
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Finding:
     name: str
     kind: str
     lacks: str = ""  # why it was not built
-    error: Exception | None = None
+    error: BaseException | None = None
 
     @property
     def verdict(self) -> str:
@@ -67,7 +68,9 @@ def examine(offer: Offer, found: Registry) -> Finding:
         check(offer, found)
     except NotBuiltError as reason:
         return Finding(name, kind, lacks=str(reason))
-    except Exception as error:  # noqa: BLE001 - a part may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a part may raise anything, or exit
         return Finding(name, kind, error=error)
     return Finding(name, kind)
 
@@ -87,10 +90,16 @@ def example(part: type[Component]) -> dict[str, Any]:
 
 def _check_component(offer: Offer, found: Registry) -> None:
     try:
-        checks()[offer.kind](
-            found.make(cast("type[Component]", offer.kind), offer.name, **example(offer.part))
-        )
-    except (InputError, ValidationError) as error:
+        checks()[offer.kind](_built(offer, found))
+    except InputError as error:  # such as files that are not here
+        raise NotBuiltError(" ".join(str(error).split())) from None
+
+
+def _built(offer: Offer, found: Registry) -> Component:
+    kind = cast("type[Component]", offer.kind)
+    try:
+        return found.make(kind, offer.name, **example(offer.part))
+    except ValidationError as error:
         raise NotBuiltError(" ".join(str(error).split())) from None
 
 
@@ -118,7 +127,7 @@ def _not_loaded(failure: Failure) -> Finding:
 
 def _project(distribution: str) -> str:
     """Return a distribution's name without its version, as package indexes compare names."""
-    return distribution.partition(" ")[0].lower().replace("_", "-")
+    return re.sub(r"[-_.]+", "-", distribution.partition(" ")[0]).lower()
 
 
 def _extends(path: Path, parent: Path) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from wsseg.data.input import Input
 from wsseg.data.slices import Scan, Slices, all_slices, collate, to_device
 from wsseg.em import evaluated, targets
-from wsseg.errors import InputError
+from wsseg.errors import InputError, WorkError
 from wsseg.stages import EmStage
 
 PROBE_SLICES = 32
@@ -82,7 +82,8 @@ class Probe:
     def look(self, network: nn.Module, device: torch.device, progress: float) -> dict[str, float]:
         """Return two shares of the support: of targets on, and of those that changed since last.
 
-        The first look has nothing to compare with, and no `flip_rate`.
+        The first look has nothing to compare with, and no `flip_rate`. Raises `WorkError` for
+        targets that are no probabilities.
         """
         if not self._batches:
             return {}
@@ -113,11 +114,19 @@ class Probe:
     def _guess(self, network: nn.Module, device: torch.device, progress: float) -> Tensor:
         """Return the targets of all slices, (B, K, H, W) uint8."""
         batches = (to_device(batch, device) for batch in self._batches)
-        ys = [
-            targets(self._stage, batch, None, evaluated(network, batch), progress)
-            for batch in batches
-        ]
-        return torch.cat([y.round().byte().cpu() for y in ys])
+        y = torch.cat(
+            [
+                targets(self._stage, batch, None, evaluated(network, batch), progress).cpu()
+                for batch in batches
+            ]
+        )
+        if not ((y >= 0) & (y <= 1)).all():
+            part = type(self._stage.estep).__name__
+            raise WorkError(
+                f"{part} returns targets from {y.min():g} to {y.max():g}, not in [0, 1].\n"
+                "It, or the prior, breaks its contract; wsseg plugins check says more"
+            )
+        return y.round().byte()
 
 
 def warning_about(history: Sequence[Mapping[str, Any]]) -> str | None:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from wsseg.errors import WorkError
 from wsseg.evidence import Batch, Evidence, Logits, Probability, exact
 from wsseg.interfaces import EStep, Prior
 from wsseg.labels import Labels
@@ -17,8 +18,14 @@ def e_step(
 
     The caller runs the network, in the mode and precision that its stage asks for. `progress` of
     the stage runs from 0 to 1.
+
+    Raises:
+        WorkError: The prior or the E-step returns another shape than its contract says, which
+            could still be added up to targets.
     """
-    return estep(Evidence(batch, exact(logits.detach()), prior(batch), labels, progress))
+    phi = _shaped(prior, prior(batch), batch)
+    evidence = Evidence(batch, exact(logits.detach()), phi, labels, progress)
+    return _shaped(estep, estep(evidence), batch)
 
 
 def forward(stage: Learning, network: nn.Module, batch: Batch) -> tuple[Logits, Logits]:
@@ -54,3 +61,13 @@ def targets(
     if labels is None:
         raise ValueError("a supervised stage needs labels")
     return labels.to(batch.image.device, non_blocking=True)
+
+
+def _shaped(part: Prior | EStep, returned: Probability, batch: Batch) -> Probability:
+    found, wanted = tuple(returned.shape), tuple(batch.support.shape)
+    if found != wanted:
+        raise WorkError(
+            f"{type(part).__name__} returns {found}, not (B, K, H, W) = {wanted}.\n"
+            "It breaks its contract; wsseg plugins check says more"
+        )
+    return returned

@@ -42,6 +42,15 @@ def shortened(text: str) -> str:
     )
 
 
+def in_a_line(error: BaseException) -> str:
+    """Return what somebody else's code raised, as a line; its class alone if it cannot be told."""
+    name = type(error).__name__
+    try:
+        return " ".join(f"{name}: {error}".split())
+    except Exception:  # noqa: BLE001 - a stranger's __str__
+        return name
+
+
 def known_words(word: str, known: Iterable[str]) -> str:
     """Return "possible: a, b. Did you mean 'a'?" for an error about `word`."""
     words = sorted(set(known))

@@ -1,5 +1,6 @@
 """Finds installed plugins, and says plainly which of them could not be used."""
 
+from abc import ABCMeta
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from wsseg import builtin, hookspecs
 from wsseg.component import Component
 from wsseg.data.cohort import Cohort
 from wsseg.data.regions import Region
-from wsseg.errors import InputError, known_words
+from wsseg.errors import InputError, in_a_line, known_words
 from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.metrics import Metric, Score
 
@@ -56,7 +57,7 @@ class Offer:
     def summary(self) -> str:
         """The first line that its author wrote about it."""
         if isinstance(self.part, Path):
-            first = self.part.read_text(encoding="utf-8").partition("\n")[0]
+            first = self.part.read_text("utf-8", errors="replace").partition("\n")[0]
             return first.lstrip("# ") if first.startswith("#") else ""
         return (self.part.__doc__ or "").strip().partition("\n")[0]
 
@@ -67,10 +68,10 @@ class Failure:
 
     plugin: str
     distribution: str
-    error: Exception
+    error: BaseException
 
     def __str__(self) -> str:
-        return f"{self.plugin} ({type(self.error).__name__}: {self.error})"
+        return f"{self.plugin} ({in_a_line(self.error)})"
 
 
 @dataclass
@@ -90,9 +91,9 @@ class Registry:
         taken = dict(self.offers)
         with _registered(module, plugin) as hooks:
             for hook, kinds in HOOKS.items():
-                for offered in getattr(hooks, hook)():
-                    for offer in _offers(offered, kinds, plugin, distribution):
-                        _add(taken, offer)
+                for name, part in _offered(getattr(hooks, hook)):
+                    kind = _kind(name, part, kinds)
+                    _add(taken, Offer(name, kind, part, plugin, distribution))
         self.offers = taken
 
     def names(self, kind: Kind) -> list[str]:
@@ -142,16 +143,21 @@ class Registry:
 
 @cache
 def registry() -> Registry:
-    """Load every installed plugin once; one that fails does not take the others down."""
+    """Load every installed plugin once; one that fails does not take the others down.
+
+    In the order of their installation, so that a new one cannot take a name away from others.
+    """
     found = Registry()
     found.add("wsseg", f"wsseg {metadata.version('wsseg')}", builtin)
-    for entry_point in metadata.entry_points(group="wsseg"):
+    for entry_point in sorted(metadata.entry_points(group="wsseg"), key=_installed):
         plugin = f"{entry_point.name} = {entry_point.value}"
         about = entry_point.dist.metadata if entry_point.dist else {"Name": "?", "Version": ""}
         distribution = f"{about['Name']} {about['Version']}".strip()
         try:
             found.add(plugin, distribution, entry_point.load())
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, or exit
             found.failures.append(Failure(plugin, distribution, error))
     return found
 
@@ -178,23 +184,51 @@ def _manager() -> pluggy.PluginManager:
 def _registered(module: ModuleType, plugin: str) -> Iterator[pluggy.HookRelay]:
     """Yield the hooks with one plugin behind them; raise if it has a hook that there is not."""
     manager = _manager()
-    manager.register(module, name=plugin)
     try:
+        manager.register(module, name=plugin)
         manager.check_pending()
+        if not manager.get_hookcallers(module):
+            raise PluginError("offers nothing; is each hook marked with @wsseg.hookimpl?")
         yield manager.hook
     finally:
-        manager.unregister(module)
+        if manager.is_registered(module):
+            manager.unregister(module)
 
 
-def _offers(
-    offered: Mapping[str, Any], kinds: tuple[Kind, ...], plugin: str, distribution: str
-) -> Iterator[Offer]:
-    for name, part in offered.items():
-        kind = next((kind for kind in kinds if _is_a(part, kind)), None)
-        if kind is None:
-            wanted = " or ".join(kind.__name__ for kind in kinds)
-            raise PluginError(f"{name!r} is {part!r}, not a {wanted}")
-        yield Offer(name, kind, part, plugin, distribution)
+def _installed(entry_point: metadata.EntryPoint) -> tuple[float, str]:
+    """Return when, and as what: of two plugins with one name, the one that came later loses."""
+    match entry_point.dist:
+        case metadata.PathDistribution(_path=Path() as folder):  # there is no public way to it
+            return folder.stat().st_mtime, folder.name
+        case _:  # in an archive, or made up
+            return 0, ""
+
+
+def _offered(hook: pluggy.HookCaller) -> Iterator[tuple[str, Any]]:
+    """Ask a hook what it offers, and by which names."""
+    returned = hook()
+    if len(returned) < len(hook.get_hookimpls()):  # pluggy leaves out what is None
+        raise PluginError(f"{hook.name} returns None, not a dict of names")
+    for names in returned:
+        if not isinstance(names, Mapping):
+            raise PluginError(f"{hook.name} returns {names!r}, not a dict of names")
+        yield from names.items()
+
+
+def _kind(name: object, part: object, kinds: tuple[Kind, ...]) -> Kind:
+    """Return which of the hook's kinds a part is of, if a recipe can name it and use it."""
+    if not (isinstance(name, str) and name.isprintable() and name.split() == [name]):
+        raise PluginError(f"{name!r} cannot be a name: a recipe writes one word")
+    kind = next((kind for kind in kinds if _is_a(part, kind)), None)
+    if kind is None:
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise PluginError(f"{name!r} is {part!r}, not a {wanted}")
+    if isinstance(part, ABCMeta) and part.__abstractmethods__:
+        lacking = ", ".join(sorted(part.__abstractmethods__))
+        raise PluginError(f"{name!r} is abstract: {part.__name__} has no {lacking}")
+    if isinstance(part, Path) and not part.is_file():
+        raise PluginError(f"{name!r}: there is no file {part}")
+    return kind
 
 
 def _is_a(part: object, kind: Kind) -> bool:

@@ -3,25 +3,28 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import yaml
-from pydantic import Field, FiniteFloat, NonNegativeInt, ValidationError, model_validator
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
 from wsseg.boundary import DilatedFallOut, ErrorPlaces
 from wsseg.component import Component, KeyProblemError
 from wsseg.data.cohort import Cohort
 from wsseg.data.input import Input
 from wsseg.data.regions import FileRegion, Region
-from wsseg.errors import InputError, known_words
+from wsseg.errors import InputError, known_words, nearest
 from wsseg.explain import explain
 from wsseg.metrics import Dice, Metric, Rates, Score, SurfaceDistance, VolumeError
 from wsseg.plugins import UnknownComponentError, registry
 from wsseg.settings import Key, Settings, parse_assignment, read_settings
 from wsseg.stages import AnyStage, Learning, MasksStage, Stage
 
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
+
 NAME = re.compile(r"\w[\w.-]{,99}")  # of a stage, of a method: a folder, and a word in tables
 NO_FOLDER = "cannot name a folder; use up to 100 letters, digits, '-', '_', '.', the first no '.'"
+ONE_LINE = 10**9  # letters: no list is broken into several lines
 METRICS: dict[str, Metric] = {
     "dice": Dice(),
     "rates": Rates(),
@@ -42,7 +45,7 @@ class Recipe(Component):
     stages: Annotated[dict[str, AnyStage], Field(min_length=1)]
     metrics: dict[str, Metric] = Field(default_factory=lambda: dict(METRICS))
     scores: dict[str, Score] = Field(default_factory=dict)
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     window: tuple[FiniteFloat, FiniteFloat] = (-1350, 150)  # black and white in figures
 
@@ -92,6 +95,10 @@ class Recipe(Component):
         owner: dict[str, str] = {}
         for name, stage in self.stages.items():
             for each in stage.classes:
+                if owner.get(each) == name:
+                    raise KeyProblemError(
+                        ("stages", name, "classes"), f"{each!r} stands there twice"
+                    )
                 if each in owner and getattr(stage, "start", None) != owner[each]:
                     raise KeyProblemError(
                         ("stages", name, "classes"),
@@ -181,7 +188,7 @@ def _annotated(values: Mapping[str, Any], settings: Settings, key: Key) -> Itera
             yield f"{indent}{word}:\n"
             yield from _annotated(value, settings, here)
         else:
-            text = yaml.safe_dump(value, default_flow_style=True, width=1000).partition("\n")[0]
+            text = yaml.safe_dump(value, default_flow_style=True, width=ONE_LINE).partition("\n")[0]
             yield f"{indent}{word}: {text}  # {settings.places.get(here, 'default')}\n"
 
 
@@ -229,6 +236,10 @@ def _parents(path: Path, own: Settings) -> list[Path]:
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise InputError(f"{place}: extends: {extends!r} is no recipe's name, file or list of them")
     try:
-        return [_find(name, path.parent) for name in names]
+        found = [_find(name, path.parent) for name in names]
     except InputError as error:
         raise InputError(f"{place}: extends: {error}") from None
+    for gone in (each for each in found if not each.exists()):
+        files = [each.name for each in gone.parent.glob("*.yaml")]
+        raise InputError(f"{place}: extends: there is no {gone}{nearest(gone.name, files)}")
+    return found

@@ -9,6 +9,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from wsseg.errors import InputError
@@ -123,6 +124,10 @@ def _check_name(name: str) -> None:
         raise InputError(
             f"{name!r} cannot name a part: small letters and digits, joined by hyphens"
             + (f". Did you mean {near!r}?" if near else ", such as two-normals")
+        )
+    if yaml.safe_load(name) != name:
+        raise InputError(
+            f"{name!r} means {yaml.safe_load(name)} where a recipe names it; take another name"
         )
 
 

@@ -5,15 +5,19 @@ from contextlib import suppress
 from typing import Self, final
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from wsseg.errors import InputError, known_words
+from wsseg.component import KeyProblemError
+from wsseg.errors import InputError, in_a_line, known_words
 from wsseg.interfaces import Backbone
 from wsseg.padding import Padded
 
 TIMM = "tu-"  # how segmentation-models-pytorch marks an encoder of timm
 MULTIPLES = (32, 64, 128)  # what a network may want the sides of an image to be multiples of
 FIXED = (224, 256, 384, 448, 512)  # or what attention may have been laid out for, and nothing else
+
+LONGEST = 200  # letters of what a library said that are told
 
 
 @final
@@ -30,21 +34,48 @@ class Smp(Backbone):
     encoder: str = "resnet18"
     weights: str | None = None
 
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        """Look all names up when a recipe is read, hours before a late stage's network is built."""
+        import segmentation_models_pytorch as smp
+        import timm
+
+        if self.architecture not in smp.MODEL_ARCHITECTURES_MAPPING:
+            known = known_words(self.architecture, smp.MODEL_ARCHITECTURES_MAPPING)
+            raise KeyProblemError(
+                ("architecture",), f"no architecture is called {self.architecture!r}; {known}"
+            )
+        own = smp.encoders.encoders
+        encoders = [*own, *(TIMM + name for name in timm.list_models())]
+        if self.encoder not in encoders:
+            near = difflib.get_close_matches(self.encoder, encoders, n=5, cutoff=0.3)
+            raise KeyProblemError(
+                ("encoder",),
+                f"no encoder is called {self.encoder!r}; there are {len(encoders)}, those of timm "
+                f"written tu-NAME; the nearest: {', '.join(near) or 'none'}",
+            )
+        weights = own[self.encoder]["pretrained_settings"] if self.encoder in own else self._tags()
+        if self.weights is not None and self.weights not in weights:
+            known = known_words(self.weights, weights)
+            raise KeyProblemError(
+                ("weights",), f"encoder {self.encoder!r} has no weights {self.weights!r}; {known}"
+            )
+        return self
+
     def build(self, slices: int, classes: int) -> nn.Module:
         """Return a new module; `weights` that the machine does not have are downloaded.
 
-        Raises `InputError` for an unknown name, for an architecture and an encoder that do not go
-        together, and for weights that are not here and cannot be fetched.
+        Raises `InputError` for an architecture and an encoder that do not go together, and for
+        weights that are not here and cannot be fetched.
         """
-        self._check_names()
         try:
             net = self._create(slices, classes, pretrained=False)
             multiple, largest = _sides(net, slices)
         except Exception as error:
             raise InputError(
                 f"architecture {self.architecture!r} cannot be built with encoder "
-                f"{self.encoder!r}: {_line(error)}\n  Take another; resnet18 goes with most, a "
-                "plain vision transformer with dpt."
+                f"{self.encoder!r}: {in_a_line(error)[:LONGEST]}\n  Take another; resnet18 goes "
+                "with most, a plain vision transformer with dpt."
             ) from error
         if self.weights is not None:
             net = self._pretrained(slices, classes)
@@ -60,8 +91,9 @@ class Smp(Backbone):
         except Exception as error:
             raise InputError(
                 f"weights {self.weights!r} of encoder {self.encoder!r} are not on this machine and "
-                f"cannot be fetched: {_line(error)}\n  Build it once where there is a network and "
-                "copy its Hugging Face cache here, or start at random with weights: null."
+                f"cannot be fetched: {in_a_line(error)[:LONGEST]}\n  Build it once where there is "
+                "a network and copy its Hugging Face cache here, or start at random with weights: "
+                "null."
             ) from error
 
     def _create(self, slices: int, classes: int, *, pretrained: bool) -> nn.Module:
@@ -75,26 +107,6 @@ class Smp(Backbone):
             self.architecture, encoder, weights, in_channels=slices, classes=classes
         )
         return net
-
-    def _check_names(self) -> None:
-        import segmentation_models_pytorch as smp
-        import timm
-
-        if self.architecture not in smp.MODEL_ARCHITECTURES_MAPPING:
-            known = known_words(self.architecture, smp.MODEL_ARCHITECTURES_MAPPING)
-            raise InputError(f"no architecture is called {self.architecture!r}; {known}")
-        own = smp.encoders.encoders
-        encoders = [*own, *(TIMM + name for name in timm.list_models())]
-        if self.encoder not in encoders:
-            near = difflib.get_close_matches(self.encoder, encoders, n=5, cutoff=0.3)
-            raise InputError(
-                f"no encoder is called {self.encoder!r}; there are {len(encoders)}, those of timm "
-                f"written tu-NAME; the nearest: {', '.join(near) or 'none'}"
-            )
-        weights = own[self.encoder]["pretrained_settings"] if self.encoder in own else self._tags()
-        if self.weights is not None and self.weights not in weights:
-            known = known_words(self.weights, weights)
-            raise InputError(f"encoder {self.encoder!r} has no weights {self.weights!r}; {known}")
 
     def _tags(self) -> list[str]:
         """List what timm has weights of its encoder for."""
@@ -120,8 +132,3 @@ def _takes(net: nn.Module, slices: int, height: int, width: int) -> bool:
         logits: Tensor = net(torch.zeros(1, slices, height, width))
         return logits.shape[-2:] == (height, width)
     return False
-
-
-def _line(error: Exception) -> str:
-    """Return what a library said, as one short line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, NonNegativeInt, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from wsseg.comparison import ChosenFrom, Compare, Published
 from wsseg.component import Component, KeyProblemError
@@ -18,7 +18,15 @@ from wsseg.errors import InputError, known_words, nearest, shortened
 from wsseg.explain import explain
 from wsseg.metrics import Metric
 from wsseg.plugins import registry
-from wsseg.recipe import NAME, NO_FOLDER, Recipe, check_recipe, inline_settings, recipe_settings
+from wsseg.recipe import (
+    NAME,
+    NO_FOLDER,
+    Recipe,
+    Seed,
+    check_recipe,
+    inline_settings,
+    recipe_settings,
+)
 from wsseg.settings import Settings, assignment, read_settings
 
 LONGEST_METHOD = 200  # bytes with its settings: a file system's names have up to 255
@@ -41,7 +49,7 @@ class Suite(Component):
     recipes: Annotated[dict[str, str | Settings], Field(min_length=1)]  # method: recipe
     set: Settings = Settings()
     matrix: Settings = Settings()  # of lists
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
     folds: Annotated[int, Field(ge=2)] | None = None  # by patient; null: the cohort's own split
     metrics: Annotated[dict[str, Metric], Field(min_length=1)] | None = None  # null: the recipes'
     compare: Compare | None = None

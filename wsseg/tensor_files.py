@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,7 +21,10 @@ def write_tensors(
     """
     with written_whole(path) as temporary:
         try:
-            whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+            whole = {
+                name: each.clone(memory_format=torch.contiguous_format)
+                for name, each in tensors.items()
+            }  # the format knows no shared memory
             save_file(whole, temporary, None if about is None else dict(about))
         except SafetensorError as error:  # of what the system says, too
             raise OSError(str(error)) from None

@@ -62,7 +62,7 @@ def check(
     typer.echo(f"{built} of {len(found)} parts were built and keep their contracts")
 
 
-def _why(error: Exception | None) -> str:
+def _why(error: BaseException | None) -> str:
     """Return the failure with its traceback, indented; of a wrong recipe, what is wrong."""
     from textwrap import indent
     from traceback import format_exception
