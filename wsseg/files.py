@@ -14,6 +14,7 @@ from typing import Any
 
 from wsseg.errors import UnwritableError
 
+NAME_END = 40  # letters of a name, of four bytes at most, that fit into 255 bytes with the rest
 TEMPORARY = re.compile(r"\.\d+-\d+\..+")  # what `_temporary_name` returns
 
 
@@ -121,7 +122,8 @@ def cache_folder() -> Path:
 
 
 def _temporary_name(path: Path) -> str:
-    return f".{os.getpid()}-{threading.get_ident()}.{path.name}"
+    """Return a name beside `path` with its suffix, and no longer where `path`'s is long itself."""
+    return f".{os.getpid()}-{threading.get_ident()}.{path.name[-NAME_END:]}"
 
 
 @contextmanager

@@ -124,8 +124,8 @@ def load_run(folder: str | Path) -> Run:
 def case_of(path: Path) -> Case:
     """Return a scan as a case of its own, named after its file or folder."""
     name = path.resolve().name if path.is_dir() else path.name
-    for suffix in SUFFIXES:
-        name = name.removesuffix(suffix)
+    ending = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+    name = name[: len(name) - len(ending)]
     return Case(name=name, patient=name, image=path)
 
 
@@ -177,7 +177,7 @@ def _cases_at(path: Path) -> list[Case]:
         return Table(path=path).cases()
     if not path.is_dir():
         return [case_of(path)]
-    inside = sorted(p for p in path.iterdir() if p.name.endswith(SUFFIXES) or is_series(p))
+    inside = sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES) or is_series(p))
     if not inside and not is_series(path):
         raise InputError(
             f"{path}: has no scan in it; a scan is a file .nii.gz or .nii, or a folder with DICOM"
