@@ -218,6 +218,17 @@ def test_a_name_that_is_too_long_is_bad_input(
     assert "File name too long" in ended.error
 
 
+def test_links_that_go_in_circles_are_no_folder(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    scan(tmp_path / "scan.nii.gz")
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    ended = wsseg("predict", trained, tmp_path / "scan.nii.gz", "--out", tmp_path / "a")
+    assert ended.code == 2
+    assert "name a folder" in ended.error
+
+
 def test_masks_need_a_folder(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
     scan(tmp_path / "scan.nii.gz")
     (tmp_path / "taken").write_text("")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +141,7 @@ def check_scans(cases: Sequence[Case], out: Path) -> None:
         raise InputError(f"{out}: is, or lies below, a file; name a folder")
     for case in cases:
         read_case_grid(case)
-        if mask_path(out, case).resolve() == case.image.resolve():
+        if realpath(mask_path(out, case)) == realpath(case.image):  # also where links go in circles
             raise InputError(
                 f"{case.image}: its mask would be written over it; choose another --out than its "
                 "folder"
