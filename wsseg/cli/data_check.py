@@ -123,7 +123,9 @@ def _table(found: "Sequence[Finding]") -> "Table":
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for head in ("severity", "finding", "case", "what", "remedy"):
+    for head in ("severity", "finding"):  # names to be copied
+        table.add_column(head, no_wrap=True)
+    for head in ("case", "what", "remedy"):
         table.add_column(head, overflow="fold")
     for kind in dict.fromkeys((finding.severity, finding.name) for finding in found):
         same = [finding for finding in found if (finding.severity, finding.name) == kind]
