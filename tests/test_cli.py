@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,32 @@ def test_a_bug_ends_with_1_and_no_traceback(
     ended = wsseg("data", "phantom", "--out", "nowhere")
     assert ended.code == 1
     assert ended.error.startswith("ZeroDivisionError: one over nothing\nThis is a bug")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_first_stage_leaves_no_lock_and_says_how_to_go_on(
+    wsseg: "Wsseg",
+    toy_recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    monkeypatch.setattr("wsseg.training.prepare_all", lambda *_: signal.raise_signal(number))
+    ended = wsseg("train", toy_recipe, "--out", tmp_path / "run")
+    assert ended.code == 1
+    assert ended.error.startswith("interrupted; what is finished is kept. The same command with")
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_interrupted_command_ends_as_a_shell_expects(
+    wsseg: "Wsseg", toy_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "wsseg.training.prepare_all", lambda *_: signal.raise_signal(signal.SIGTERM)
+    )
+    ended = wsseg("data", "prepare", toy_recipe)
+    assert ended.code == 130
+    assert ended.error.startswith("interrupted; what was written is whole")
 
 
 def test_debug_lets_the_traceback_through(wsseg: "Wsseg") -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from wsseg.files import (
+    TEMPORARY,
+    _temporary_name,
     append_line,
     fingerprint,
     folder_written_whole,
@@ -35,6 +37,14 @@ def test_the_suffix_is_kept_for_writers_that_look_at_it(tmp_path: Path) -> None:
     with written_whole(tmp_path / "scan.nii.gz") as temporary:
         assert temporary.name.endswith(".nii.gz")
         temporary.write_text("x")
+
+
+@pytest.mark.parametrize("letter", ["x", "日"])
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, letter: str) -> None:
+    name = letter * ((255 - len(".json")) // len(letter.encode())) + ".json"
+    write_text(tmp_path / name, "whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert TEMPORARY.fullmatch(_temporary_name(tmp_path / name))
 
 
 def test_an_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """One process at a time in a folder."""
 
+import errno
 import json
 import os
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from wsseg import lock
-from wsseg.errors import InputError
+from wsseg.errors import InputError, UnwritableError
 from wsseg.lock import locked
 
 DEAD = json.dumps({"host": socket.gethostname(), "process": 2**22 + 1})
@@ -46,6 +47,20 @@ def test_a_second_holder_is_refused_and_the_first_is_named(tmp_path: Path) -> No
         pytest.fail("two held it")
     with locked(tmp_path):
         pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named_with_the_folder_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(path: Path, text: str) -> None:  # as where an entry fits, and its content does not
+        path.write_bytes(text.encode()[:0])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    for folder in (tmp_path, tmp_path / "new"):
+        with pytest.raises(UnwritableError, match=f"^{folder}: cannot be written"), locked(folder):
+            pytest.fail("held without a lock")
     assert list(tmp_path.iterdir()) == []
 
 

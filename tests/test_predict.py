@@ -135,6 +135,7 @@ def test_a_folder_is_all_scans_in_it(wsseg: "Wsseg", trained: Path, tmp_path: Pa
     folder.mkdir()
     for name in ("b.nii.gz", "a.nii", "c.nii.gz"):
         scan(folder / name)
+    (folder / "c.nii.gz").rename(folder / "c.NII.GZ")
     (folder / "notes.txt").write_text("not a scan")
     out = predicted(wsseg, trained, tmp_path / "out", folder)
     assert {path.name for path in out.iterdir()} == {
@@ -207,6 +208,25 @@ def test_a_folder_without_scans_is_named(wsseg: "Wsseg", trained: Path, tmp_path
     ended = wsseg("predict", trained, tmp_path / "in", "--out", tmp_path / "out")
     assert ended.code == 2
     assert "has no scan in it" in ended.error
+
+
+def test_a_name_that_is_too_long_is_bad_input(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    ended = wsseg("predict", trained, f"{'x' * 300}.nii.gz", "--out", tmp_path / "out")
+    assert ended.code == 2
+    assert "File name too long" in ended.error
+
+
+def test_links_that_go_in_circles_are_no_folder(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    scan(tmp_path / "scan.nii.gz")
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    ended = wsseg("predict", trained, tmp_path / "scan.nii.gz", "--out", tmp_path / "a")
+    assert ended.code == 2
+    assert "name a folder" in ended.error
 
 
 def test_masks_need_a_folder(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:

@@ -120,6 +120,12 @@ def test_recipes_extend_one_another_in_levels(tmp_path: Path) -> None:
     assert (recipe.seed, recipe.precision, recipe.input.size) == (2, "float32", 16)
 
 
+def test_a_circle_of_links_is_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("a.yaml")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_recipe(tmp_path / "a.yaml")
+
+
 def test_a_circle_of_recipes_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: b.yaml\n")
     (tmp_path / "b.yaml").write_text("extends: a.yaml\n")

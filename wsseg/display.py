@@ -24,7 +24,7 @@ SHARES = {  # of a region: what a stage's log has, the most telling first, and a
     "target_share": "targets",
     "found_share": "found",
 }
-WIDE = 200  # columns, where no terminal says how many there are: nothing is wrapped or cut
+WIDE = 10_000  # columns, where no terminal says how many there are: nothing is wrapped or cut
 
 
 def open_console(*, stderr: bool = False) -> Console:

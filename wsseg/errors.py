@@ -59,5 +59,7 @@ def known_words(word: str, known: Iterable[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ". Did you mean 'a'?" where one of many is like `word`; else nothing."""
-    close = difflib.get_close_matches(word, sorted(known), n=1)
+    words = sorted(known)
+    close = difflib.get_close_matches(word, words, n=1)
+    close = close or difflib.get_close_matches(word.lower(), words, n=1)
     return f". Did you mean {close[0]!r}?" if close else ""

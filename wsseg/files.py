@@ -14,7 +14,24 @@ from typing import Any
 
 from wsseg.errors import UnwritableError
 
+NAME_END = 40  # letters of a name, of four bytes at most, that fit into 255 bytes with the rest
 TEMPORARY = re.compile(r"\.\d+-\d+\..+")  # what `_temporary_name` returns
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file or folder that cannot be written: what the system says mostly does not.
+
+    Raises:
+        UnwritableError: Instead of whatever error the system gives.
+    """
+    try:
+        yield
+    except UnwritableError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise UnwritableError(f"{path}: cannot be written ({reason})") from error
 
 
 @contextmanager
@@ -26,11 +43,11 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         UnwritableError: The disk is full, or the folder is not for writing. What was there stays.
     """
-    with _named(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(_temporary_name(path))
     try:
-        with _named(path):
+        with writing(path):
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -89,9 +106,9 @@ def read_json(path: Path) -> Any:
 
 def append_line(path: Path, value: Any) -> None:
     """Append `value` to a file of JSON lines; a reader ignores a last line cut short by a crash."""
-    with _named(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _named(path), path.open("a", encoding="utf-8") as file:
+    with writing(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
@@ -121,19 +138,8 @@ def cache_folder() -> Path:
 
 
 def _temporary_name(path: Path) -> str:
-    return f".{os.getpid()}-{threading.get_ident()}.{path.name}"
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Name the file that cannot be written: what the system says mostly does not."""
-    try:
-        yield
-    except UnwritableError:
-        raise
-    except OSError as error:
-        reason = error.strerror or error
-        raise UnwritableError(f"{path}: cannot be written ({reason})") from error
+    """Return a name beside `path` with its suffix, and no longer where `path`'s is long itself."""
+    return f".{os.getpid()}-{threading.get_ident()}.{path.name[-NAME_END:]}"
 
 
 def _umask() -> int:

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wsseg.errors import InputError
+from wsseg.files import writing
 
 
 @contextmanager
@@ -19,25 +20,19 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         InputError: Another process works there; it is named. Or `folder` is a file.
+        UnwritableError: The disk is full, or the folder is not for writing.
     """
-    new = not folder.exists()
+    new, path = not folder.exists(), folder / ".lock"
+    with writing(folder):
+        _make(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{folder}: is, or lies below, a file; name a folder") from None
-    path = folder / ".lock"
-    while not _take(path):
-        host, process = _holder(path)
-        if _works(host, process):
-            raise InputError(
-                f"{folder}: process {process} on {host} works there. Wait for it, choose another "
-                f"folder, or delete {path} if that process is gone"
-            )
-        _drop_dead(path)
-    try:
-        yield
+        with writing(folder):
+            _acquire(path)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
     finally:
-        path.unlink(missing_ok=True)
         if new:
             with suppress(OSError):  # something came about
                 folder.rmdir()
@@ -57,17 +52,36 @@ def holds(folder: Path, holder: tuple[str, int]) -> bool:
     return _holder(folder / ".lock") == holder and (host != socket.gethostname() or _alive(process))
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{folder}: is, or lies below, a file; name a folder") from None
+
+
+def _acquire(path: Path) -> None:
+    """Make the lock ours, unless a living process holds it."""
+    while not _take(path):
+        host, process = _holder(path)
+        if _works(host, process):
+            raise InputError(
+                f"{path.parent}: process {process} on {host} works there. Wait for it, choose "
+                f"another folder, or delete {path} if that process is gone"
+            )
+        _drop_dead(path)
+
+
 def _take(path: Path) -> bool:
     """Create the lock with its text in one step: a link to a finished file either is or is not."""
     host, process = this_process()
     mine = path.with_name(f".lock.{process}")
-    mine.write_text(json.dumps({"host": host, "process": process}))
     try:
+        mine.write_text(json.dumps({"host": host, "process": process}))
         path.hardlink_to(mine)
     except FileExistsError:
         return False
     finally:
-        mine.unlink()
+        mine.unlink(missing_ok=True)
     return True
 
 

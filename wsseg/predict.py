@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
 
 import numpy as np
@@ -124,8 +125,8 @@ def load_run(folder: str | Path) -> Run:
 def case_of(path: Path) -> Case:
     """Return a scan as a case of its own, named after its file or folder."""
     name = path.resolve().name if path.is_dir() else path.name
-    for suffix in SUFFIXES:
-        name = name.removesuffix(suffix)
+    ending = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
+    name = name[: len(name) - len(ending)]
     return Case(name=name, patient=name, image=path)
 
 
@@ -140,7 +141,7 @@ def check_scans(cases: Sequence[Case], out: Path) -> None:
         raise InputError(f"{out}: is, or lies below, a file; name a folder")
     for case in cases:
         read_case_grid(case)
-        if mask_path(out, case).resolve() == case.image.resolve():
+        if realpath(mask_path(out, case)) == realpath(case.image):  # also where links go in circles
             raise InputError(
                 f"{case.image}: its mask would be written over it; choose another --out than its "
                 "folder"
@@ -177,7 +178,7 @@ def _cases_at(path: Path) -> list[Case]:
         return Table(path=path).cases()
     if not path.is_dir():
         return [case_of(path)]
-    inside = sorted(p for p in path.iterdir() if p.name.endswith(SUFFIXES) or is_series(p))
+    inside = sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES) or is_series(p))
     if not inside and not is_series(path):
         raise InputError(
             f"{path}: has no scan in it; a scan is a file .nii.gz or .nii, or a folder with DICOM"

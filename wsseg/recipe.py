@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from os.path import realpath
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -205,7 +206,7 @@ def _find(source: str, beside: Path) -> Path:
 
 def _extended(path: Path, below: tuple[Path, ...]) -> Settings:
     """Read a recipe on top of all that it extends: one other, or several, the last on top."""
-    here = path.resolve()
+    here = Path(realpath(path))  # also where links go in circles
     if here in below:
         circle = " → ".join(each.name for each in (*below[below.index(here) :], here))
         raise InputError(f"{path}: extends itself: {circle}")

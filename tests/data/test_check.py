@@ -157,6 +157,13 @@ def turn(h: Hospital, affine: Array) -> None:
         h.save(name, h.voxels(name), affine)
 
 
+def turned_in_one_affine(h: Hospital) -> None:
+    """Its qform has x and y the other way round: a corner is sqrt(184² + 152²) mm away."""
+    image = nib.Nifti1Image(h.voxels("c"), AFFINE)
+    image.set_qform(np.diag([4.0, 4.0, 5.0, 1.0]), code="scanner")
+    nib.save(image, h.file("c"))
+
+
 def shifted(h: Hospital) -> None:
     affine = AFFINE.copy()
     affine[0, 3] = 3
@@ -249,6 +256,7 @@ FOUND: Mapping[Callable[[Hospital], None], tuple[str, str, str, str]] = {
     far_apart: ("warning", "odd-spacing", "c", "40 mm apart"),
     coronal: ("warning", "not-axial", "c", "12 × 4 mm in slices 4 mm apart"),
     tilted: ("warning", "oblique", "c", "tilted by 29°"),
+    turned_in_one_affine: ("warning", "two-affines", "c", "(sform, qform) that lie 239 mm apart"),
     shifted: ("error", "affine-shift", "c", "lies up to 3 mm from its image (more than the 0.4 mm"),
     smaller: ("error", "mask-shape", "c", "its shape is (23, 20, 6), its image's (24, 20, 6)"),
     labelled: ("error", "unknown-labels", "c", "has unknown labels 7"),
@@ -264,7 +272,7 @@ FOUND: Mapping[Callable[[Hospital], None], tuple[str, str, str, str]] = {
     fewer: ("warning", "few-positives", "", "3 of 6 training cases have lesion"),
     untagged: ("error", "no-labels", "", "none of 6 training cases is tagged with lesion"),
     truncated: ("error", "unreadable", "c", "is cut short"),
-    misspelt: ("error", "wrong-row", "", "line 4: case c, image: there is no file"),
+    misspelt: ("error", "wrong-row", "c", "line 4: case c, image: there is no file"),
     twice: ("error", "case-twice", "a", "is there twice"),
 }
 
@@ -348,6 +356,16 @@ def test_a_copy_of_the_same_patient_is_only_warned_of(wsseg: "Wsseg", hospital: 
     copied(hospital)
     hospital.change("patient-d", "patient-a")
     assert short(found(wsseg, hospital)) == [("warning", "duplicate-scan", "a, d")]
+
+
+def test_a_scan_under_many_names_is_a_short_row(wsseg: "Wsseg", hospital: Hospital) -> None:
+    rows = [f"x{number},a.nii.gz" for number in range(20)]
+    hospital.table.write_text("\n".join(["case,image", *rows]) + "\n")
+    ended = wsseg("data", "check", hospital.table)
+    (row,) = [line for line in ended.out.splitlines() if "duplicate-scan" in line]
+    assert "x0, x1, x2, x3, x4, x5, x6, x7 and 12 more" in row
+    assert "(a.nii.gz, a.nii.gz, a.nii.gz, …)" in row
+    assert "--accept duplicate-scan" in row  # not wrapped, where there is no terminal
 
 
 def test_a_rounded_affine_is_no_shift(wsseg: "Wsseg", hospital: Hospital) -> None:

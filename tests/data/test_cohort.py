@@ -45,6 +45,17 @@ def test_excels_byte_order_mark_spaces_and_blank_lines_do_not_matter(tmp_path: P
     assert (case.name, case.tags) == ("a", {"x": True})
 
 
+def test_columns_that_a_spreadsheet_left_empty_do_not_matter(tmp_path: Path) -> None:
+    (case,) = table(tmp_path, "case,image,,\na,a.nii.gz,,\n").cases()
+    assert case.name == "a"
+    refused(tmp_path, "case,image,,\na,a.nii.gz,,x\n", "has 4 cells, its header 2")
+    refused(tmp_path, "case,,image\na,,a.nii.gz\n", "unknown column ''")
+
+
+def test_a_column_in_capitals_is_recognised(tmp_path: Path) -> None:
+    refused(tmp_path, "case,IMAGE\na,a.nii.gz\n", "unknown column 'IMAGE'.*Did you mean 'image'")
+
+
 def test_a_slices_tag_overrules_its_cases(tmp_path: Path) -> None:
     slices = "case,slice,tag.x\na,0,0\na,2,\n"
     case, _ = table(
@@ -110,6 +121,7 @@ def test_a_wrong_table_is_refused(tmp_path: Path, text: str, said: str) -> None:
         ("c,0,1\n", "unknown case 'c'"),
         ("a,-1,1\n", "slice '-1' is no number"),
         ("a,x,1\n", "slice 'x' is no number"),
+        (f"a,{'9' * 5000},1\n", "slice '999999999' is no number"),
         ("a,²,1\n", "is no number"),
         ("a,0,1\na,0,0\n", "slice 0 of case a is there twice"),
         ("a,0,7\n", "tag.x is '7'"),

@@ -31,6 +31,7 @@ def stated(report: str) -> list[str]:
         ("Consolidation?", "uncertain"),
         ("No change in the consolidation.", "present"),
         ("The consolidation has not resolved.", "present"),
+        ("Near complete resolution of the consolidation.", "present"),
         ("No effusion but consolidation.", "present"),
         ("Consolidation, although no effusion was seen.", "present"),
         ("The non-consolidated lung is clear.", "absent"),
@@ -174,6 +175,14 @@ def test_a_wrong_table_is_refused_without_a_name(
     done = CliRunner().invoke(app, words)
     assert said in str(done.exception)
     assert "Erika" not in str(done.exception)
+
+
+def test_reports_are_not_overwritten_by_their_tags(tmp_path: Path) -> None:
+    path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."))
+    before = Path(path).read_bytes()
+    done = CliRunner().invoke(app, ["data", "tags-from-reports", path, "--out", path])
+    assert "would be written over the reports" in str(done.exception)
+    assert Path(path).read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ["consolidation", "=x", "x=", "x= , "])

@@ -1,5 +1,6 @@
 """DICOM as scanners, archives and careless copies leave it: one scan, or one clear error."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pydicom.uid import (
     CTImageStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
     generate_uid,
@@ -311,6 +313,52 @@ def test_bytes_that_only_look_like_dicom_are_refused(tmp_path: Path) -> None:
     for content in (b"", bytes(128) + b"DICM", bytes(128) + b"DICM" + bytes(range(256)), b"x" * 99):
         (tmp_path / "s" / "a.dcm").write_bytes(content)
         refused(tmp_path / "s", "a.dcm")
+
+
+def test_no_word_of_a_file_reaches_warnings_or_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    """pydicom quotes what is against the standard: here an identifier and a character set."""
+
+    def careless(tags: pydicom.Dataset) -> None:
+        tags.SpecificCharacterSet = SECRET
+        tags.PixelData += bytes(10)
+
+    folder = tmp_path / "s"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of writing it
+        for index in range(2):
+            tags = header(index, SECRET)
+            careless(tags)
+            save(folder / f"{index}.dcm", tags)
+    caplog.clear()
+    assert len(read_volume(folder).voxels) == 2
+    assert caplog.messages == []
+    assert [str(each.message) for each in recwarn] == []
+
+
+def test_more_voxels_than_the_header_says_are_refused(tmp_path: Path) -> None:
+    def twice(tags: pydicom.Dataset) -> None:
+        tags.PixelData *= 2
+
+    refused(series(tmp_path / "s", twice), "a.dcm: holds more voxels than its header says")
+
+
+def test_a_damaged_compressed_slice_is_one_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tags = header(0, "1.2.3")
+    tags.PixelData = pydicom.encaps.encapsulate([bytes(500)])
+    tags["PixelData"].VR, tags["PixelData"].is_undefined_length = "OB", True
+    save(tmp_path / "s" / "a.dcm", tags, JPEG2000Lossless)
+    refused(tmp_path / "s", "a.dcm")
+    assert caplog.messages == []  # pydicom logs a traceback
+
+
+def test_a_text_with_the_name_of_dicom_is_told_from_a_series_without_tags(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "a.dcm").write_text("case,image\n" * 100)
+    refused(tmp_path / "s", "a.dcm: is no DICOM image")
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])

@@ -1,12 +1,16 @@
 """The command line. Importing it is quick: what a command needs it imports when it runs."""
 
+import errno
 import logging
+import signal
 import sys
 
 import typer
 
 from wsseg.cli import bench, data, manifest, new, plugins, recipes, runs
 from wsseg.errors import InputError, WorkError, printable, shortened
+
+INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
 
 app = typer.Typer(
     name="wsseg",
@@ -35,6 +39,9 @@ def main() -> None:
     handler.setFormatter(_Printable("%(levelname)s: %(message)s"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger("wsseg").setLevel(logging.INFO)
+    logging.getLogger("nibabel").setLevel(logging.CRITICAL)  # our error says what is wrong
+    # A cluster's SIGTERM ends as Ctrl-C does: locks and temporary files go.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
     if debug:
@@ -44,7 +51,11 @@ def main() -> None:
     except InputError as error:
         _end(str(error), 2)
     except (WorkError, OSError) as error:
-        _end(str(error), 1)
+        _end(str(error), 2 if getattr(error, "errno", None) == errno.ENAMETOOLONG else 1)
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        _end("interrupted; what was written is whole, and the same command does the rest", end.code)
     except Exception as error:  # noqa: BLE001 - a person should never be shown a traceback
         kind = type(error).__name__
         _end(f"{kind}: {error}\nThis is a bug in wsseg or a plugin; --debug shows where.", 1)

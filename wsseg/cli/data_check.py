@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COLOURS: Mapping[str, str] = {"error": "red", "warning": "yellow", "note": "dim"}
 MOST_ROWS = 5  # of one kind of finding, in the table
+MOST_CASES = 8  # of one finding, in the table
 
 
 def check(
@@ -122,7 +123,9 @@ def _table(found: "Sequence[Finding]") -> "Table":
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for head in ("severity", "finding", "case", "what", "remedy"):
+    for head in ("severity", "finding"):  # names to be copied
+        table.add_column(head, no_wrap=True)
+    for head in ("case", "what", "remedy"):
         table.add_column(head, overflow="fold")
     for kind in dict.fromkeys((finding.severity, finding.name) for finding in found):
         same = [finding for finding in found if (finding.severity, finding.name) == kind]
@@ -130,9 +133,15 @@ def _table(found: "Sequence[Finding]") -> "Table":
             remedy = each.remedy
             if each.acceptable and each.severity == "error":
                 remedy += f"; or --accept {each.name}"
-            words = (each.severity, each.name, each.case, each.what, remedy)
+            words = (each.severity, each.name, _first(each.case), each.what, remedy)
             table.add_row(*map(Text, words), style=COLOURS[each.severity])
         if len(same) > MOST_ROWS:
             more = f"and {len(same) - MOST_ROWS} more (--json lists them)"
             table.add_row(*map(Text, (*kind, "…", more, "")), style=COLOURS[kind[0]])
     return table
+
+
+def _first(cases: str) -> str:
+    names = cases.split(", ")
+    more = len(names) - MOST_CASES
+    return ", ".join(names[:MOST_CASES]) + (f" and {more} more" if more > 0 else "")

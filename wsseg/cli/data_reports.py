@@ -32,8 +32,11 @@ def tags_from_reports(
     Example: wsseg data tags-from-reports reports.csv --out tags.csv
     """
     from wsseg.data.report_tags import agreement, read_reports, tag_of, tags_of, write_tags
+    from wsseg.errors import InputError
 
     table, wanted = read_reports(reports), _keywords(classes)
+    if out.exists() and out.samefile(reports):
+        raise InputError(f"{out}: would be written over the reports; choose another --out")
     verdicts = tags_of(table, wanted)
     write_tags(out, table, verdicts, unmentioned)
     for name, of_patients in verdicts.items():

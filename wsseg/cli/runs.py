@@ -72,6 +72,11 @@ def train(
             train_stages(loaded, split_of(loaded), place, resume=resume, accept=accept or [])
     except InterruptedWorkError as stop:
         raise WorkError(f"{stop}. The same command with --resume goes on from there") from None
+    except KeyboardInterrupt:
+        raise WorkError(
+            "interrupted; what is finished is kept. "
+            "The same command with --resume goes on from there"
+        ) from None
     display.note(f"trained: {out}\nnext: wsseg score {out}, or wsseg predict {out} SCAN --out DIR")
 
 

@@ -53,7 +53,7 @@ def listed(cohort: Cohort) -> Listed:
         return Listed(cohort.cases(), [])
     cases, problems = cohort.read()
     remedy = "Mend the cell"
-    findings = [Finding("wrong-row", "error", "", str(problem), remedy) for problem in problems]
+    findings = [Finding("wrong-row", "error", case, str(each), remedy) for case, each in problems]
     for name in names_twice(cases):
         what = f"{cohort.path}: {name} is there twice"
         findings.append(Finding("case-twice", "error", name, what, "A case has one row"))

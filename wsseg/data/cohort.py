@@ -14,6 +14,7 @@ from wsseg.errors import InputError, known_words
 
 SPLITS = ("train", "test", "")
 NOT_IN_A_NAME = frozenset('/\\:*?"<>|')  # what some file system forbids
+LONGEST_NUMBER = 9  # digits; a scan has fewer slices than that
 LONGEST_NAME = 100  # with a suffix it must stay below a file system's 255 bytes
 TAGS = {"": None, "0": False, "1": True}
 
@@ -71,12 +72,12 @@ class Table(Cohort):
         """List the cases in the order of their rows; raise `InputError` for any wrong cell."""
         cases, problems = self.read()
         if problems:
-            raise problems[0]
+            raise problems[0][1]
         _check_unique(self.path, cases)
         return cases
 
-    def read(self) -> tuple[list[Case], list[InputError]]:
-        """Return the cases of all rows that are fine, and what is wrong with the others.
+    def read(self) -> tuple[list[Case], list[tuple[str, InputError]]]:
+        """Return the cases of all rows that are fine, and what is wrong with the others, by case.
 
         Raises:
             InputError: The file is no table of cases.
@@ -85,18 +86,18 @@ class Table(Cohort):
         rows = read_sheet(self.path, columns, needed=("case", "image"))
         if not rows:
             raise InputError(f"{self.path}: has no rows. A case is a row below the header.")
-        cases, problems = list[Case](), list[InputError]()
+        cases, problems = list[Case](), list[tuple[str, InputError]]()
         slice_tags: Mapping[str, Mapping[int, Tags]] = {}
         try:
             path = self.path.with_name("slices.csv")
             slice_tags = _slice_tags(path, [row.get("case") for row in rows])
         except InputError as error:
-            problems.append(error)
+            problems.append(("", error))
         for row in rows:
             try:
                 cases.append(self._case(row, slice_tags))
             except InputError as error:
-                problems.append(error)
+                problems.append((row.get("case"), error))
         return cases, problems
 
     def _case(self, row: Row, slice_tags: Mapping[str, Mapping[int, Tags]]) -> Case:
@@ -166,8 +167,11 @@ def _slice_tags(path: Path, cases: list[str]) -> dict[str, dict[int, Tags]]:
         case, number = row.get("case"), row.get("slice")
         if case not in cases:
             raise InputError(f"{row.place}: unknown case {case!r}. The cohort's table has it not.")
-        if not (number.isascii() and number.isdecimal()):
-            raise InputError(f"{row.place}: slice {number!r} is no number. Slices count from 0.")
+        if not (number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER):
+            raise InputError(
+                f"{row.place}: slice {number[:LONGEST_NUMBER]!r} is no number of a slice. "
+                "Slices count from 0."
+            )
         if int(number) in tags[case]:
             raise InputError(f"{row.place}: slice {number} of case {case} is there twice")
         tags[case][int(number)] = _tags(row)

@@ -14,6 +14,7 @@ from wsseg.data.resample import applicable
 FEW = 5  # cases with a class: each is then a fifth or more of what is learnt of it
 MIXED = 2.0  # times, that the finest spacing goes into the coarsest
 NESTED, APART = 0.95, 0.9  # of the one in the other, and at most of the other in the one
+LISTED = 3
 CLEAR_CASES, CLEAR_SHARE = 3, 0.75  # that must agree on which of two masks is the inner one
 
 
@@ -27,13 +28,15 @@ def check_duplicates(cohort: Sequence[CaseFacts], expected: Expected) -> Iterato
         if len(cases) == 1:
             continue
         apart = len({case.patient for case in cases}) > 1 or len({c.split for c in cases}) > 1
+        files = [case.image.name for case in cases]
+        named = ", ".join(files[:LISTED]) + ", …" * (len(files) > LISTED)
         yield Finding(
             "duplicate-scan",
             "error" if apart else "warning",
             ", ".join(case.name for case in cases),
             f"the same scan under {len(cases)} names"
             + ", as if of several patients" * apart
-            + f" ({', '.join(case.image.name for case in cases)})",
+            + f" ({named})",
             "Leave all but one out" + ", or give them one patient and one split" * apart,
         )
 

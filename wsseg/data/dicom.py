@@ -4,7 +4,9 @@ Only the tags named here are read. None of them is about the patient, and what a
 never part of a message. Standard: DICOM PS3.3, C.7.6.2 (image plane) and C.11.1 (modality LUT).
 """
 
+import logging
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +43,7 @@ TO_DECODE = (
     "SamplesPerPixel",
 )
 DEFLATED = "1.2.840.10008.1.2.1.99"  # the whole file is one compressed stream
+IN_PLANE = 2  # dimensions
 COMPRESSION = 1100  # times at most that a slice's voxels can be larger than its file
 
 Vector: TypeAlias = NDArray[np.float64]
@@ -80,7 +83,10 @@ def read_header(path: Path) -> Slice | None:
         tags = _read(path, (*NEEDED, *OPTIONAL), stop_before_pixels=True)
         if "Image Storage" not in getattr(tags.get("SOPClassUID"), "name", "Image Storage"):
             return None
-        if missing := [name for name in NEEDED if name not in tags or tags[name].is_empty]:
+        missing = [name for name in NEEDED if name not in tags or tags[name].is_empty]
+        if len(missing) == len(NEEDED):
+            raise InputError(f"{path}: is no DICOM image, though its name or first bytes say so")
+        if missing:
             raise InputError(
                 f"{path}: has no {missing[0]}. Export the series again, with all tags."
             )
@@ -114,7 +120,10 @@ def read_pixels(path: Path) -> NDArray[Any]:
         _complete(tags)
         _check_decoder(path, tags)
         slope, intercept = (_number(tags, "RescaleSlope", 1), _number(tags, "RescaleIntercept", 0))
-        return scaled(path, tags.pixel_array, slope, intercept)
+        pixels = tags.pixel_array
+        if pixels.ndim != IN_PLANE:
+            raise InputError(f"{path}: holds more voxels than its header says. Export it again.")
+        return scaled(path, pixels, slope, intercept)
 
 
 def _read(path: Path, names: Sequence[str], *, stop_before_pixels: bool) -> Any:
@@ -132,6 +141,9 @@ def _pydicom() -> Any:
             "reading DICOM needs pydicom: pip install 'wsseg[dicom]'.\n"
             "Or convert the folder to NIfTI, for instance with dcm2niix."
         ) from None
+    # What it says of a file quotes the file, and so perhaps the patient; our errors say enough.
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    warnings.filterwarnings("ignore", module="pydicom")
     return pydicom
 
 

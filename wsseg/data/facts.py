@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from wsseg.data.case import Case
-from wsseg.data.nifti import has_affine, open_nifti
+from wsseg.data.nifti import affines_apart_mm, has_affine, open_nifti
 from wsseg.data.prepare import file_digest
 from wsseg.data.values import Values, values_of
 from wsseg.data.volume import (
@@ -34,7 +34,7 @@ from wsseg.errors import InputError
 from wsseg.files import cache_folder, fingerprint, write_json
 from wsseg.in_use import use
 
-VERSION = 1  # of what this file measures: a new number makes old facts unknown
+VERSION = 2  # of what this file measures: a new number makes old facts unknown
 
 F = TypeVar("F")
 
@@ -47,6 +47,7 @@ class ScanFacts:
     spacing_mm: tuple[float, float, float]  # along (z, row, column)
     oblique_deg: float  # between an axis of the array and the patient's nearest
     has_geometry: bool  # no: its header has no affine, or the identity, which says nothing
+    affines_apart_mm: float  # its header's sform and qform
     values: Values
     voxels_sha256: str
 
@@ -192,11 +193,13 @@ def _mask_key(case: Case, name: str) -> str:
 
 def _scan_facts(case: Case, volume: Volume) -> ScanFacts:
     affine, axes = volume.grid.affine, volume.grid.axes
+    image = None if case.image.is_dir() else open_nifti(case.image)
     return ScanFacts(
         shape=volume.grid.canonical_shape,
         spacing_mm=volume.spacing_mm,
         oblique_deg=0.0 if axes else _oblique_deg(affine),
-        has_geometry=case.image.is_dir() or has_affine(open_nifti(case.image)),
+        has_geometry=image is None or has_affine(image),
+        affines_apart_mm=0.0 if image is None else affines_apart_mm(image),
         values=values_of(volume.voxels),
         voxels_sha256=_digest(volume.voxels),
     )

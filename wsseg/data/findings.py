@@ -25,6 +25,7 @@ ACCEPTABLE = (
     "outside-region",
     "padding",
     "tag-contradicts-mask",
+    "two-affines",
 )
 """What can be worked with. The rest is refused by whatever reads it, and so must be mended."""
 

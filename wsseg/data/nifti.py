@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,19 @@ def has_affine(image: nib.Nifti1Image) -> bool:
     return told and not np.array_equal(image.affine[:3, :3], np.eye(3))
 
 
+def affines_apart_mm(image: nib.Nifti1Image) -> float:
+    """Return how far apart a header's two affines put a corner, at most; 0 where it has but one.
+
+    Here the sform is taken; others take the qform, and would see a mask elsewhere.
+    """
+    header: Any = image.header
+    if not (header["sform_code"] > 0 and header["qform_code"] > 0):
+        return 0.0
+    corners = np.array([(*at, 1) for at in product(*((0, n - 1) for n in image.shape[:3]))])
+    apart = corners @ (header.get_sform() - header.get_qform()).T
+    return float(np.linalg.norm(apart[:, :3], axis=1).max())
+
+
 def write_nifti(
     path: Path, array: NDArray[np.uint8] | NDArray[np.int16], affine: NDArray[np.float64]
 ) -> None:
@@ -89,7 +103,8 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: there is no such file")
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise InputError(
-            f"{path}: is not NIfTI (.nii, .nii.gz)\n  Convert DICOM with dcm2niix, for instance."
+            f"{path}: is not NIfTI (.nii, .nii.gz). Of DICOM slices name their folder;\n"
+            "convert other files, such as a pair .hdr and .img, by: nib-convert IN OUT.nii.gz"
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty")

@@ -47,6 +47,7 @@ NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
 Map: TypeAlias = "np.memmap[Any, np.dtype[Any]]"  # its file is at .filename
 log = logging.getLogger("wsseg")
 _bound = Bound()
+_judged: set[tuple[str, object]] = set()  # regions, by case and file, that were looked at
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ def prepare(case: Case, settings: Input, regions: Mapping[str, Region] = NO_REGI
 def prepare_region(prepared: Prepared, region: Region) -> Map:
     """Find a region and bring it to the network's grid, (Z, size, size) uint8 of 0 and 1.
 
-    Logs a warning that names the case where the region is empty, or not what it is meant to be.
+    Logs a warning that names the case where the region is empty, or not what it is meant to be:
+    once in a process.
     """
     case = prepared.case
     mask = _cached(
@@ -141,9 +143,11 @@ def prepare_region(prepared: Prepared, region: Region) -> Map:
         prepared.shape,
         lambda: _on_network_grid(prepared, region(case, read_case(case))),
     )
-    spacing_mm = None if case.axes else prepared.spacing_mm
-    if words := doubt(mask, prepared.image, spacing_mm, region.plausible):
-        log.warning("case %s: its region %s (%s)", case.name, words, type(region).__name__)
+    if (case.name, mask.filename) not in _judged:
+        _judged.add((case.name, mask.filename))
+        spacing_mm = None if case.axes else prepared.spacing_mm
+        if words := doubt(mask, prepared.image, spacing_mm, region.plausible):
+            log.warning("case %s: its region %s (%s)", case.name, words, type(region).__name__)
     return mask
 
 

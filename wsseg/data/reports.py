@@ -53,8 +53,8 @@ IDLE = """
 no change|no changes|no interval change|no significant change|no significant interval change
 without change|without interval change|no increase|no decrease|no progression|not changed
 not resolved|not cleared|not disappeared|not only|not fully resolved|not completely resolved
-near-complete resolution of|partial resolution of|incomplete resolution of|partially resolved
-partly resolved|not certain
+near-complete resolution of|near complete resolution of|nearly complete resolution of
+partial resolution of|incomplete resolution of|partially resolved|partly resolved|not certain
 """
 BACKGROUND = """
 indication|indications|history|clinical history|clinical information|clinical indication

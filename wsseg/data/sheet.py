@@ -40,6 +40,7 @@ def read_sheet(path: Path, columns: Collection[str], needed: Collection[str]) ->
     """
     header, *lines = _lines(path) or [(1, [])]
     names = _header(path, header[1], columns, needed)
+    lines = [(line, _without_margin(cells, len(names))) for line, cells in lines]
     for line, cells in lines:
         if len(cells) != len(names):
             raise InputError(
@@ -47,6 +48,11 @@ def read_sheet(path: Path, columns: Collection[str], needed: Collection[str]) ->
                 "Put a cell that has a comma in it in double quotes."
             )
     return [Row(path, line, dict(zip(names, cells, strict=True))) for line, cells in lines]
+
+
+def _without_margin(cells: list[str], columns: int) -> list[str]:
+    """Drop empty cells beyond the last column, as spreadsheets write where one was erased."""
+    return cells if any(cells[columns:]) else cells[:columns]
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
@@ -64,6 +70,8 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
 def _header(
     path: Path, names: list[str], columns: Collection[str], needed: Collection[str]
 ) -> list[str]:
+    while names and not names[-1]:
+        names = names[:-1]
     if not names:
         raise InputError(
             f"{path}: is empty. Its first line names its columns: {', '.join(columns)}"
