@@ -10,7 +10,10 @@ from scipy import ndimage
 
 Mask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
 Spacing: TypeAlias = tuple[float, float, float]  # mm along (z, row, column)
-IN_PLANE = np.array([[[0, 0, 0]] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0, 0, 0]] * 3], bool)
+Centres: TypeAlias = NDArray[np.float64]  # (Z, 2), of a mask's slices: row and column
+Box: TypeAlias = tuple[slice, slice, slice]
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+IN_PLANE = np.stack([0 * CROSS, CROSS, 0 * CROSS])
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,15 @@ def closed(mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
 
 
 def numbered(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Number the connected pieces from 1 on, and count them; of a slice or of a stack."""
+    """Number the connected pieces of a stack from 1 on, and count them."""
     labels, count = ndimage.label(mask)
     return np.asarray(labels, np.int32), int(count)
+
+
+def numbered_in_slice(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Number the connected pieces of one slice from 1 on, and count them."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    return np.asarray(labels, np.int32), count - 1
 
 
 def numbered_in_plane(mask: Mask) -> tuple[NDArray[np.int32], int]:
@@ -81,6 +90,32 @@ def at_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     edges = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
     found = np.unique(np.concatenate([edge.ravel() for edge in edges]))
     return found[found > 0]
+
+
+def at_edge(labels: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Keep of a slice's pieces, which lie in `mask`, what touches the mask's edge.
+
+    The slice's border is no edge.
+    """
+    return np.where(cv2.erode(mask.astype(np.uint8), CROSS) > 0, 0, labels)
+
+
+def centres(mask: Mask) -> Centres:
+    """Return the centre of each slice's mask; 0 where there is none."""
+    pixels = mask.sum(axis=(1, 2)).clip(min=1)
+    along = (mask.sum(axis=2), mask.sum(axis=1))
+    return np.stack([each @ np.arange(each.shape[1]) / pixels for each in along], axis=1)
+
+
+def box_around(mask: Mask, margin_mm: float, spacing_mm: Spacing) -> Box:
+    """Return the box around what is on in `mask`, with a margin of a voxel at least."""
+    sides = []
+    for axis, (length, each_mm) in enumerate(zip(mask.shape, spacing_mm, strict=True)):
+        on = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
+        more = int(margin_mm / each_mm) + 1
+        sides.append(slice(max(0, on[0] - more), min(length, on[-1] + 1 + more)))
+    z, row, column = sides
+    return z, row, column
 
 
 def _morphology(how: int, mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
