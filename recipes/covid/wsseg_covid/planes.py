@@ -1,5 +1,6 @@
 """Morphology of a stack of slices, each for itself, with sizes in millimetres."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -31,13 +32,18 @@ def coarse(voxels: NDArray[Any], spacing_mm: Spacing, to_mm: float) -> Planes:
     What does not fill a block at the end of an axis is filled with the last voxel's value.
     """
     z, row, column = (max(1, round(to_mm / spacing)) for spacing in spacing_mm)
-    after = [(0, -n % step) for n, step in zip(voxels.shape, (z, row, column), strict=True)]
-    padded = np.pad(voxels, after, mode="edge")
-    deep, high, wide = (n // s for n, s in zip(padded.shape, (z, row, column), strict=True))
-    blocks = padded.reshape(deep, z, high, row, wide, column)
-    hu = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+    slabs = [voxels[start : start + z] for start in range(0, len(voxels), z)]
+    hu = np.stack([_block_means(slab, (z, row, column)) for slab in slabs])
     spacing = (spacing_mm[0] * z, spacing_mm[1] * row, spacing_mm[2] * column)
     return Planes(hu, spacing, (z, row, column))
+
+
+def _block_means(slab: NDArray[Any], step: tuple[int, int, int]) -> NDArray[np.float32]:
+    """Average the blocks of a slab that is one block high, (H, W)."""
+    after = [(0, -n % each) for n, each in zip(slab.shape, step, strict=True)]
+    whole = np.pad(slab, after, mode="edge").sum(axis=0, dtype=np.float32)
+    rows = whole.reshape(-1, step[1], whole.shape[1]).sum(axis=1)
+    return np.asarray(rows.reshape(len(rows), -1, step[2]).sum(axis=2) / math.prod(step))
 
 
 def fine(mask: Mask, step: tuple[int, int, int], shape: tuple[int, ...]) -> Mask:
