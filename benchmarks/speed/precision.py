@@ -7,7 +7,7 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 
 from benchmarks.speed.empty_cache import empty_cache
-from benchmarks.speed.timing import Row
+from benchmarks.speed.timing import Row, in_new_process
 from wsseg import train
 from wsseg.data.volume import read_case_mask
 from wsseg.evaluate import held_out
@@ -60,7 +60,7 @@ class Learnt:
         """Train, predict the test cases and return the Dice of all their voxels together."""
         sizes = {name: value for name, value in vars(self).items() if name != "seeds"}
         write_text(folder / "recipe.yaml", RECIPE.format(precision=precision, seed=seed, **sizes))
-        run = train(load_recipe(folder / "recipe.yaml"), folder / "run", accept=[])
+        run = in_new_process(train, load_recipe(folder / "recipe.yaml"), folder / "run", accept=[])
         both = found = true = 0
         for case in held_out(run):
             prediction = run.predict(case)
