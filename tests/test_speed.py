@@ -11,8 +11,10 @@ from benchmarks.speed.compiled import Compiled
 from benchmarks.speed.em import Em
 from benchmarks.speed.limits import Limits
 from benchmarks.speed.peers import Peers
+from benchmarks.speed.precision import Learnt
 from benchmarks.speed.prediction import Predicting
 from benchmarks.speed.prepare import Preparation
+from benchmarks.speed.reasons import REASONS
 from benchmarks.speed.startup import Startup
 from benchmarks.speed.subjects import SUBJECTS, Subject
 from benchmarks.speed.table import Line, line, page, read_lines, replaced, write_lines
@@ -22,10 +24,18 @@ from benchmarks.speed.train import Train
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "speed"
 SMALL_RUN = phantom_run.Sizes(size=64, slices=8, width=2, epochs=1)
 SMALL_STEP = paper.Sizes(slices=3, pixels=16, width=2, batch=2)
-SLOW = {"train", "predict", "startup", "cases", "compiled"}  # many processes, or a compiler
+SLOW = {
+    "train",
+    "precision",
+    "predict",
+    "startup",
+    "cases",
+    "compiled",
+}  # many processes, or a compiler
 TINY: dict[str, Subject] = {
     "limits": Limits(n=8, mib=1, repeats=2),
     "train": Train(SMALL_STEP, n=8, repeats=2),
+    "precision": Learnt(cases=4, size=32, slices=6, width=2, epochs=1, seeds=(0, 1)),
     "em": Em(SMALL_STEP, repeats=2),
     "compiled": Compiled(SMALL_STEP, repeats=2),
     "predict": Predicting(SMALL_RUN, n=64, repeats=1),
@@ -45,6 +55,22 @@ def test_the_page_is_made_from_the_committed_rows() -> None:
 
 def test_the_committed_rows_are_of_subjects_that_there_are() -> None:
     assert {each.subject for each in read_lines(FOLDER / "rows.csv")} <= set(SUBJECTS)
+
+
+def test_reasons_are_of_rows_of_which_something_is_asked() -> None:
+    asked = {(each.subject, each.name) for each in read_lines(FOLDER / "rows.csv") if each.asked}
+    assert set(REASONS) <= asked
+
+
+def test_a_reason_is_told_only_where_its_row_does_not_hold() -> None:
+    (subject, name), why = next(iter(REASONS.items()))
+
+    def told(value: float) -> bool:
+        row = line(subject, Row(name, (value,), "×", least=3), "M", "V")
+        return why in page([row], {})
+
+    assert told(2.9)
+    assert not told(3)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Far from what a mask leaves, an image is constant, and so is most of what a netw
 run on a box, and what surrounds the box is known from an image in which there is nothing at all.
 """
 
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -85,7 +86,8 @@ class _Framed(nn.Module):
     def __init__(self, convolution: nn.Conv2d, whole: Tensor, stride: int, place: _Place) -> None:
         super().__init__()
         rows, columns = _padding(convolution)
-        self._convolution = convolution
+        self._convolution, self._unpadded = convolution, copy(convolution)
+        self._unpadded.padding = (0, 0)
         self._stride, self._place = stride, place  # of its input's pixels, in pixels of the image
         self.register_buffer("_whole", F.pad(whole, (columns, columns, rows, rows)))
 
@@ -97,16 +99,7 @@ class _Framed(nn.Module):
             return convolution.forward(x)
         top, left = self._place.box.top // self._stride, self._place.box.left // self._stride
         around = Box(top, top + height + 2 * rows, left, left + width + 2 * columns)
-        framed = _framed(x, around.of(whole), rows, columns)
-        return F.conv2d(
-            framed,
-            convolution.weight,
-            convolution.bias,
-            convolution.stride,
-            0,
-            convolution.dilation,
-            convolution.groups,
-        )
+        return self._unpadded.forward(_framed(x, around.of(whole), rows, columns))
 
 
 def _framed(x: Tensor, around: Tensor, rows: int, columns: int) -> Tensor:

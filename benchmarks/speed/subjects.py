@@ -8,6 +8,7 @@ from benchmarks.speed.compiled import Compiled
 from benchmarks.speed.em import Em
 from benchmarks.speed.limits import Limits
 from benchmarks.speed.peers import Peers
+from benchmarks.speed.precision import Learnt
 from benchmarks.speed.prediction import Predicting
 from benchmarks.speed.prepare import Preparation
 from benchmarks.speed.startup import Startup
@@ -25,6 +26,7 @@ class Subject(Protocol):
 SUBJECTS: Mapping[str, Subject] = {
     "limits": Limits(),
     "train": Train(),
+    "precision": Learnt(),
     "em": Em(),
     "compiled": Compiled(),
     "predict": Predicting(),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.speed.reasons import REASONS
 from benchmarks.speed.timing import Row
 from wsseg.files import write_text, written_whole
 
@@ -98,7 +99,7 @@ def write_page(path: Path, lines: Sequence[Line], subjects: Mapping[str, object]
 def page(lines: Sequence[Line], subjects: Mapping[str, object]) -> str:
     """Return the page: what is asked and whether it holds, then a part a subject."""
     asked = [each for each in lines if each.asked]
-    parts = [HEAD, "## What is asked, and whether it holds\n", _table(asked)]
+    parts = [HEAD, "## What is asked, and whether it holds\n", _table(asked), *_reasons(asked)]
     for name, subject in subjects.items():
         own = [each for each in lines if each.subject == name]
         about = inspect.getdoc(type(subject)) or ""
@@ -114,6 +115,15 @@ def _table(lines: Sequence[Line]) -> str:
         holds = "" if not each.asked else "yes" if each.holds else "**no**"
         cells.append((each.name, _measured(each), each.asked, holds))
     return "\n".join(f"| {' | '.join(row)} |" for row in cells) + "\n"
+
+
+def _reasons(lines: Sequence[Line]) -> list[str]:
+    """Say why rows do not hold, where that is known."""
+    failed = [
+        (each.name, REASONS.get((each.subject, each.name))) for each in lines if not each.holds
+    ]
+    known = [f"- *{name}*: {why}" for name, why in failed if why]
+    return ["What does not hold, and why:\n", "\n".join(known) + "\n"] if known else []
 
 
 def _measured(each: Line) -> str:

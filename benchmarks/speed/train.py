@@ -33,10 +33,10 @@ class Train:
     """The paper's UNet, learning from masks with a batch of 16; augmentation and loading included.
 
     wsseg's own `Fit` beside plain PyTorch (NCHW, float32, eager; the same network, loss,
-    augmentation and loader, written out in `plain.py`), each in a process of its own. FLOP are
-    those of the convolutions, forward and backward, counted by torch; the limit is the matrix
-    product in bfloat16. A turn starts the loader anew; the share of a step that waits for its
-    batch is that of the turn's last step.
+    augmentation and loader, written out in `plain_training.py`), each in a process of its own.
+    FLOP are those of the convolutions, forward and backward, counted by torch; the limit is the
+    matrix product in bfloat16. A turn starts the loader anew; the share of a step that waits for
+    its batch is that of the turn's last step.
     """
 
     sizes: Sizes = PAPER

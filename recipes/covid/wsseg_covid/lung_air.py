@@ -4,7 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from wsseg_covid.planes import Mask, Planes, at_border, numbered, numbered_in_plane, opened
+from wsseg_covid.planes import (
+    Mask,
+    Planes,
+    at_border,
+    box_around,
+    numbered,
+    numbered_in_plane,
+    opened,
+)
 
 THIN_WALL_MM = 3  # radius: table, clothes and tubes are thinner than the body
 OUTSIDE_SHARE = 0.4  # of pure air in what is outside; a cropped scan's lungs have less
@@ -43,7 +51,7 @@ def from_walled_air_mm(
     result = np.full(lumps.shape, np.inf, np.float32)
     if count == 0:
         return result
-    box = _box(lumps > 0, [int(reach_mm / spacing) + 1 for spacing in planes.spacing_mm])
+    box = box_around(lumps > 0, reach_mm, planes.spacing_mm)
     walled = _walled(planes.hu[box], lumps[box], count, planes)
     distance = ndimage.distance_transform_edt(~walled[lumps[box]], sampling=planes.spacing_mm)
     if walled.any():
@@ -63,11 +71,3 @@ def _walled(
     voxels = np.bincount(owner, minlength=count + 1)
     tissue = np.bincount(owner[hu[in_shell] > AIR_HALF_HU], minlength=count + 1)
     return np.asarray(tissue > WALLED_SHARE * voxels)
-
-
-def _box(mask: Mask, margin: list[int]) -> tuple[slice, ...]:
-    (box,) = ndimage.find_objects(mask.astype(np.uint8))
-    return tuple(
-        slice(max(0, side.start - more), side.stop + more)
-        for side, more in zip(box, margin, strict=True)
-    )

@@ -1,13 +1,23 @@
 """What a lung would fill if it were all air: holes, and bays of its outline at the chest wall."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from wsseg_covid.planes import Mask, Planes, Spacing, closed, numbered
+from wsseg_covid.planes import (
+    Centres,
+    Mask,
+    Spacing,
+    at_edge,
+    closed,
+    numbered,
+    numbered_in_slice,
+)
 
-EROSIONS_MM = (0, 2, 4, 6, 8, 10, 12)
+EROSIONS_MM = (2, 4, 6, 8, 10, 12)
 COMPARABLE = 0.15  # of the larger lung's volume: more than lobes or scraps that come off
 COARSER = 2  # pixels of the slices in which lungs are told apart
 
@@ -20,9 +30,8 @@ def parted(air: Mask, spacing_mm: Spacing) -> list[Mask]:
     """
     small = air[:, ::COARSER, ::COARSER]
     sampling = (spacing_mm[0], COARSER * spacing_mm[1], COARSER * spacing_mm[2])
-    depth_mm = ndimage.distance_transform_edt(small, sampling=sampling)
-    for least_mm in EROSIONS_MM:
-        labels, _ = numbered(depth_mm > least_mm)
+    for left in _ever_less(small, sampling):
+        labels, _ = numbered(left)
         volumes = np.bincount(labels.ravel())
         volumes[0] = 0
         first, second = [*np.argsort(volumes)[::-1], 0][:2]
@@ -35,23 +44,26 @@ def parted(air: Mask, spacing_mm: Spacing) -> list[Mask]:
     return [air]
 
 
-def bridged(lung: Mask, lungs: Mask, planes: Planes, radius_mm: float, rim_mm: float) -> Mask:
+def rim(lungs: Mask, spacing_mm: Spacing, depth_mm: float) -> Mask:
+    """Return what lies not deeper than `depth_mm` in the convex hull of both lungs."""
+    chest = [convex_hull(plane) for plane in lungs]
+    return np.stack([hull & (_depth_mm(hull, spacing_mm) <= depth_mm) for hull in chest])
+
+
+def bridged(lung: Mask, lungs: Mask, within: Mask, spacing_mm: Spacing, radius_mm: float) -> Mask:
     """Join the parts of a lung that consolidation parts along the chest wall.
 
-    The outline is closed with a disc, but only in the rim of the convex hull of both `lungs`.
+    The outline is closed with a disc, but only `within` the rim of both `lungs`.
     """
-    chest = np.stack([convex_hull(plane) for plane in lungs])
-    depth_mm = np.stack([_depth_mm(plane, planes) for plane in chest])
-    rim = chest & (depth_mm <= rim_mm) & ~(lungs & ~lung)
-    return lung | (closed(lung, radius_mm, planes.spacing_mm) & rim)
+    return lung | (closed(lung, radius_mm, spacing_mm) & within & ~(lungs & ~lung))
 
 
 def with_consolidation(
     lung: Mask,
     outline: Mask,
     other: Mask,
-    body: Mask,
-    planes: Planes,
+    centres: Centres,
+    spacing_mm: Spacing,
     hole_mm: float,
     wall_mm: float,
 ) -> Mask:
@@ -62,13 +74,15 @@ def with_consolidation(
     result = lung.copy()
     for z in np.flatnonzero(outline.any(axis=(1, 2))):
         hull = convex_hull(outline[z])
-        chest = convex_hull(outline[z] | other[z]) if other[z].any() else None
-        labels, count = numbered(hull & ~lung[z] & ~other[z])
+        labels, count = numbered_in_slice(hull & ~lung[z] & ~other[z])
         if count:
-            edge = np.where(ndimage.binary_dilation(~hull), labels, 0)
-            bays = _bays(labels, edge, count, chest, body[z], planes, wall_mm)
-            holes = _holes(labels, edge, count, planes, hole_mm)
-            result[z] |= (bays | holes)[labels]
+            edge = at_edge(labels, hull)
+            accepted = _bays(labels, edge, count, centres[z], spacing_mm)
+            if accepted.any() and other[z].any():
+                depth_mm = _depth_mm(convex_hull(outline[z] | other[z]), spacing_mm)
+                accepted &= _means(depth_mm, edge, count) <= wall_mm
+            accepted |= _holes(labels, edge, count, spacing_mm, hole_mm)
+            result[z] |= accepted[labels]
     return result
 
 
@@ -76,30 +90,34 @@ def closed_along_z(mask: Mask, gap_slices: int) -> Mask:
     """Fill what has mask above and below it, both at most `gap_slices` away."""
     if gap_slices == 0:
         return mask
-    size = (2 * gap_slices + 1, 1, 1)
     padded = np.pad(mask, ((gap_slices, gap_slices), (0, 0), (0, 0)))
-    closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)
-    return np.asarray(mask | closed[gap_slices:-gap_slices])
+    as_image = padded.reshape(len(padded), -1).astype(np.uint8)
+    column = np.ones((2 * gap_slices + 1, 1), np.uint8)
+    closed = cv2.morphologyEx(as_image, cv2.MORPH_CLOSE, column).reshape(padded.shape)
+    return np.asarray(closed[gap_slices:-gap_slices] > 0)
 
 
-def closed_along_wall(lungs: Mask, body: Mask, planes: Planes, gap_slices: int) -> Mask:
+def closed_along_wall(lungs: Mask, centres: Centres, spacing_mm: Spacing, gap_slices: int) -> Mask:
     """Fill what has lung above and below it and opens towards the chest wall, if at all."""
     gaps = closed_along_z(lungs, gap_slices) & ~lungs
     result = lungs.copy()
     for z in np.flatnonzero(gaps.any(axis=(1, 2))):
-        labels, count = numbered(gaps[z])
-        edge = np.where(ndimage.binary_dilation(~(lungs[z] | gaps[z])), labels, 0)
-        bays = _bays(labels, edge, count, None, body[z], planes, wall_mm=0)
-        result[z] |= (bays | _closed_off(edge, count))[labels]
+        labels, count = numbered_in_slice(gaps[z])
+        edge = at_edge(labels, lungs[z] | gaps[z])
+        accepted = _bays(labels, edge, count, centres[z], spacing_mm) | _closed_off(edge, count)
+        result[z] |= accepted[labels]
     return result
 
 
 def convex_hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the convex hull of a slice's mask."""
+    """Return the convex hull of a slice's mask, which the ends of its rows have, too."""
     hull = np.zeros(mask.shape, np.uint8)
-    points = cv2.findNonZero(mask.astype(np.uint8))
-    if points is not None:
-        cv2.fillConvexPoly(hull, cv2.convexHull(points), (1,))
+    rows = np.flatnonzero(mask.any(axis=1))
+    if len(rows):
+        first = mask[rows].argmax(axis=1)
+        last = mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
+        ends = np.stack([np.append(first, last), np.append(rows, rows)], axis=1)
+        cv2.fillConvexPoly(hull, cv2.convexHull(ends.astype(np.int32)), (1,))
     return hull.astype(np.bool_)
 
 
@@ -107,37 +125,34 @@ def _bays(
     labels: NDArray[np.int32],
     edge: NDArray[np.int32],
     count: int,
-    chest: NDArray[np.bool_] | None,
-    body: NDArray[np.bool_],
-    planes: Planes,
-    wall_mm: float,
+    centre: NDArray[np.float64],
+    spacing_mm: Spacing,
 ) -> NDArray[np.bool_]:
-    """Say of each piece whether it opens towards the chest wall.
+    """Say of each piece whether it opens away from the body's centre.
 
     A bay's mouth is its part of the hull's edge. Towards the chest wall it is farther from the
-    body's centre than the bay is, and near the convex hull of both lungs; towards heart and liver
-    one of these fails.
+    body's `centre` than the bay is; towards heart and liver mostly not, or it is deep below the
+    convex hull of both lungs.
     """
-    opens = np.unique(edge[edge > 0])
-    row, column = ndimage.center_of_mass(body)
-    y, x = np.ogrid[: body.shape[0], : body.shape[1]]
-    far_mm = np.hypot((y - row) * planes.spacing_mm[1], (x - column) * planes.spacing_mm[2])
-    mouth_mm = np.asarray(ndimage.mean(far_mm, edge, opens))
-    outwards = mouth_mm > np.asarray(ndimage.mean(far_mm, labels, opens))
-    if chest is not None:
-        outwards &= np.asarray(ndimage.mean(_depth_mm(chest, planes), edge, opens)) <= wall_mm
-    accepted = np.zeros(count + 1, np.bool_)
-    accepted[opens[outwards]] = True
-    return accepted
+    y, x = np.ogrid[: labels.shape[0], : labels.shape[1]]
+    far_mm = np.hypot((y - centre[0]) * spacing_mm[1], (x - centre[1]) * spacing_mm[2])
+    outwards = _means(far_mm, edge, count) > _means(far_mm, labels, count)
+    return np.asarray(outwards & ~_closed_off(edge, count))
 
 
 def _holes(
-    labels: NDArray[np.int32], edge: NDArray[np.int32], count: int, planes: Planes, hole_mm: float
+    labels: NDArray[np.int32],
+    edge: NDArray[np.int32],
+    count: int,
+    spacing_mm: Spacing,
+    hole_mm: float,
 ) -> NDArray[np.bool_]:
     """Say of each piece whether it is a hole, and not so large that it is the liver's dome."""
-    radius_mm, pieces = np.zeros(count + 1), labels > 0
-    np.maximum.at(radius_mm, labels[pieces], _depth_mm(pieces, planes)[pieces])
-    return np.asarray((radius_mm <= hole_mm) & _closed_off(edge, count))
+    closed_off = _closed_off(edge, count)
+    if closed_off.any():
+        depth_mm = _depth_mm(labels > 0, spacing_mm)
+        closed_off[labels[depth_mm > hole_mm]] = False
+    return closed_off
 
 
 def _closed_off(edge: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
@@ -148,14 +163,33 @@ def _closed_off(edge: NDArray[np.int32], count: int) -> NDArray[np.bool_]:
     return closed_off
 
 
+def _means(
+    values: NDArray[np.float64], labels: NDArray[np.int32], count: int
+) -> NDArray[np.float64]:
+    """Return the mean of `values` in each piece; 0 where it has no pixel."""
+    inside = labels > 0
+    own = labels[inside]
+    pixels = np.bincount(own, minlength=count + 1).clip(min=1)
+    return np.asarray(np.bincount(own, values[inside], count + 1) / pixels)
+
+
+def _ever_less(air: Mask, sampling: Spacing) -> Iterator[Mask]:
+    """Yield lungs, then what is left of them when more and more is taken off their border."""
+    yield air
+    depth_mm = ndimage.distance_transform_edt(air, sampling=sampling)
+    yield from (depth_mm > least_mm for least_mm in EROSIONS_MM)
+
+
 def _nearer(first: Mask, second: Mask, sampling: Spacing) -> Mask:
-    to_first = ndimage.distance_transform_edt(~first, sampling=sampling)
-    to_second = ndimage.distance_transform_edt(~second, sampling=sampling)
-    return np.asarray(to_first < to_second)
+    """Say of each voxel whether the first mask is nearer than the second."""
+    nearest = ndimage.distance_transform_edt(
+        ~(first | second), sampling=sampling, return_distances=False, return_indices=True
+    )
+    return np.asarray(first[tuple(nearest)])
 
 
-def _depth_mm(mask: NDArray[np.bool_], planes: Planes) -> NDArray[np.float64]:
+def _depth_mm(mask: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.float64]:
     """Return how far from the mask's edge its pixels are; the slice's border is no edge."""
-    pixel_mm = (planes.spacing_mm[1] + planes.spacing_mm[2]) / 2
+    pixel_mm = (spacing_mm[1] + spacing_mm[2]) / 2
     depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     return np.asarray(depth, np.float64) * pixel_mm  # without any edge it is float32's largest

@@ -16,9 +16,23 @@ from wsseg_covid.lung_hull import (
     closed_along_wall,
     closed_along_z,
     parted,
+    rim,
     with_consolidation,
 )
-from wsseg_covid.planes import Mask, Planes, coarse, dilated, eroded, fine, numbered, opened
+from wsseg_covid.planes import (
+    Centres,
+    Mask,
+    Planes,
+    Spacing,
+    box_around,
+    centres,
+    coarse,
+    dilated,
+    eroded,
+    fine,
+    numbered,
+    opened,
+)
 
 AIRWAY_WALL_MM = 4.0  # with what is blurred: not lung
 NEAR_AIRWAY_MM = 15.0  # branches and scraps of the bowel's air are in this distance
@@ -80,17 +94,33 @@ class LungThreshold(Region):
         return np.asarray(keep[labels])
 
     def _whole(self, planes: Planes, air: Mask, airway_mm: NDArray[np.float32], body: Mask) -> Mask:
-        """Add to the air in the lungs what is dense in them."""
-        lungs = np.zeros_like(air)
-        for aerated in parted(air, planes.spacing_mm):
-            side = bridged(aerated, air, planes, self.bridge_mm, self.rim_mm)
-            thick = opened(side, BRANCH_MM, planes.spacing_mm) & side
+        """Add to the air in the lungs what is dense in them; only their box is looked at."""
+        whole = air.copy()
+        if air.any():
+            box = box_around(air, self.bridge_mm, planes.spacing_mm)
+            middles = centres(body[box[0]]) - (box[1].start, box[2].start)
+            whole[box] = self._filled(planes.spacing_mm, air[box], airway_mm[box], middles)
+        return whole
+
+    def _filled(
+        self, spacing_mm: Spacing, air: Mask, airway_mm: NDArray[np.float32], middles: Centres
+    ) -> Mask:
+        lungs, wall = np.zeros_like(air), rim(air, spacing_mm, self.rim_mm)
+        for aerated in parted(air, spacing_mm):
+            side = bridged(aerated, air, wall, spacing_mm, self.bridge_mm)
+            thick = opened(side, BRANCH_MM, spacing_mm) & side
             outline = thick | (side & np.isinf(airway_mm))
             lungs |= with_consolidation(
-                side, outline, air & ~aerated, body, planes, self.largest_hole_mm, self.wall_mm
+                side,
+                outline,
+                air & ~aerated,
+                middles,
+                spacing_mm,
+                self.largest_hole_mm,
+                self.wall_mm,
             )
-        lungs = closed_along_z(lungs, int(self.gap_mm / planes.spacing_mm[0]))
-        return closed_along_wall(lungs, body, planes, int(self.wall_gap_mm / planes.spacing_mm[0]))
+        lungs = closed_along_z(lungs, int(self.gap_mm / spacing_mm[0]))
+        return closed_along_wall(lungs, middles, spacing_mm, int(self.wall_gap_mm / spacing_mm[0]))
 
     def _on_voxels(
         self, voxels: NDArray[Any], planes: Planes, air: Mask, lungs: Mask, not_lung: Mask

@@ -1,5 +1,6 @@
 """Morphology of a stack of slices, each for itself, with sizes in millimetres."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,7 +11,10 @@ from scipy import ndimage
 
 Mask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
 Spacing: TypeAlias = tuple[float, float, float]  # mm along (z, row, column)
-IN_PLANE = np.array([[[0, 0, 0]] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0, 0, 0]] * 3], bool)
+Centres: TypeAlias = NDArray[np.float64]  # (Z, 2), of a mask's slices: row and column
+Box: TypeAlias = tuple[slice, slice, slice]
+CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+IN_PLANE = np.stack([0 * CROSS, CROSS, 0 * CROSS])
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,18 @@ def coarse(voxels: NDArray[Any], spacing_mm: Spacing, to_mm: float) -> Planes:
     What does not fill a block at the end of an axis is filled with the last voxel's value.
     """
     z, row, column = (max(1, round(to_mm / spacing)) for spacing in spacing_mm)
-    after = [(0, -n % step) for n, step in zip(voxels.shape, (z, row, column), strict=True)]
-    padded = np.pad(voxels, after, mode="edge")
-    deep, high, wide = (n // s for n, s in zip(padded.shape, (z, row, column), strict=True))
-    blocks = padded.reshape(deep, z, high, row, wide, column)
-    hu = blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+    slabs = [voxels[start : start + z] for start in range(0, len(voxels), z)]
+    hu = np.stack([_block_means(slab, (z, row, column)) for slab in slabs])
     spacing = (spacing_mm[0] * z, spacing_mm[1] * row, spacing_mm[2] * column)
     return Planes(hu, spacing, (z, row, column))
+
+
+def _block_means(slab: NDArray[Any], step: tuple[int, int, int]) -> NDArray[np.float32]:
+    """Average the blocks of a slab that is one block high, (H, W)."""
+    after = [(0, -n % each) for n, each in zip(slab.shape, step, strict=True)]
+    whole = np.pad(slab, after, mode="edge").sum(axis=0, dtype=np.float32)
+    rows = whole.reshape(-1, step[1], whole.shape[1]).sum(axis=1)
+    return np.asarray(rows.reshape(len(rows), -1, step[2]).sum(axis=2) / math.prod(step))
 
 
 def fine(mask: Mask, step: tuple[int, int, int], shape: tuple[int, ...]) -> Mask:
@@ -65,9 +74,15 @@ def closed(mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
 
 
 def numbered(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Number the connected pieces from 1 on, and count them; of a slice or of a stack."""
+    """Number the connected pieces of a stack from 1 on, and count them."""
     labels, count = ndimage.label(mask)
     return np.asarray(labels, np.int32), int(count)
+
+
+def numbered_in_slice(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Number the connected pieces of one slice from 1 on, and count them."""
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    return np.asarray(labels, np.int32), count - 1
 
 
 def numbered_in_plane(mask: Mask) -> tuple[NDArray[np.int32], int]:
@@ -81,6 +96,32 @@ def at_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     edges = (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1])
     found = np.unique(np.concatenate([edge.ravel() for edge in edges]))
     return found[found > 0]
+
+
+def at_edge(labels: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Keep of a slice's pieces, which lie in `mask`, what touches the mask's edge.
+
+    The slice's border is no edge.
+    """
+    return np.where(cv2.erode(mask.astype(np.uint8), CROSS) > 0, 0, labels)
+
+
+def centres(mask: Mask) -> Centres:
+    """Return the centre of each slice's mask; 0 where there is none."""
+    pixels = mask.sum(axis=(1, 2)).clip(min=1)
+    along = (mask.sum(axis=2), mask.sum(axis=1))
+    return np.stack([each @ np.arange(each.shape[1]) / pixels for each in along], axis=1)
+
+
+def box_around(mask: Mask, margin_mm: float, spacing_mm: Spacing) -> Box:
+    """Return the box around what is on in `mask`, with a margin of a voxel at least."""
+    sides = []
+    for axis, (length, each_mm) in enumerate(zip(mask.shape, spacing_mm, strict=True)):
+        on = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
+        more = int(margin_mm / each_mm) + 1
+        sides.append(slice(max(0, on[0] - more), min(length, on[-1] + 1 + more)))
+    z, row, column = sides
+    return z, row, column
 
 
 def _morphology(how: int, mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
