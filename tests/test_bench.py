@@ -441,7 +441,7 @@ def test_a_mistake_in_any_cell_is_told_before_the_first_job(
 ) -> None:
     text = METHODS + "matrix: {stages.consolidation.epochs: [2, -1]}\n"
     ended = ran(wsseg, suite_of(folder, text), tmp_path / "out")
-    ended.refused("suite: stages.consolidation.epochs", "-1")
+    ended.refused("own.yaml:2: stages.consolidation.epochs: ", "-1")
     assert not (tmp_path / "out").exists()
 
 
