@@ -236,3 +236,12 @@ def test_masks_need_a_folder(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> N
         ended = wsseg("predict", trained, tmp_path / "scan.nii.gz", "--out", tmp_path / out)
         assert ended.code == 2
         assert "name a folder" in ended.error
+
+
+def test_masks_do_not_go_into_a_run_whose_rows_they_would_replace(
+    wsseg: "Wsseg", trained: Path, toy_cohort: Path
+) -> None:
+    scan = toy_cohort.parent / "0-image.nii.gz"
+    before = sorted(path.name for path in trained.iterdir())
+    wsseg("predict", trained, scan, "--out", trained).refused("is a run", "another --out")
+    assert sorted(path.name for path in trained.iterdir()) == before

@@ -134,11 +134,15 @@ def check_scans(cases: Sequence[Case], out: Path) -> None:
     """Check before the first prediction what can be checked quickly.
 
     Raises:
-        InputError: A file's header is wrong, or its mask could not lie in `out`, or would replace
-            a scan.
+        InputError: A file's header is wrong, or masks could not lie in `out`, or would replace a
+            scan or what is a run's.
     """
     if next(each for each in (out, *out.absolute().parents) if each.exists()).is_file():
         raise InputError(f"{out}: is, or lies below, a file; name a folder")
+    if (out / "stages").is_dir():
+        raise InputError(
+            f"{out}: is a run, whose scores.csv this would replace; name another --out"
+        )
     for case in cases:
         read_case_grid(case)
         if realpath(mask_path(out, case)) == realpath(case.image):  # also where links go in circles
