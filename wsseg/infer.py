@@ -15,11 +15,12 @@ from wsseg.cropped import Cropped, box_around
 from wsseg.data.slices import Draw, Scan, Slices, collate, in_memory, read_map, to_device
 from wsseg.evidence import Batch, Logits, exact
 from wsseg.folded import folded
+from wsseg.machine import keep_small_memory
 from wsseg.stages import Learning, PriorStage
 
 Rule: TypeAlias = Callable[[Trained, Batch, Fabric], torch.Tensor]  # decides (B, K, H, W) bool
 
-BATCH_SLICES = 8  # bounds the memory that a prediction holds
+BATCH_SLICES = 4  # bounds the memory that a prediction holds: of a layer, `machine.KEPT`
 
 
 def alone(trained: Trained, batch: Batch, fabric: Fabric) -> torch.Tensor:
@@ -38,6 +39,7 @@ def stage_masks(
 
     Only `scan.slices` are looked at.
     """
+    keep_small_memory()
     scan = in_memory(scan)
     slices = Slices([scan], trained.input)
     masks = np.zeros((len(trained.stage.classes), *read_map(scan.image).shape), np.bool_)

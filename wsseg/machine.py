@@ -3,8 +3,10 @@
 import ctypes
 import logging
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import cache
 from typing import Literal
 
 import torch
@@ -19,7 +21,8 @@ from wsseg.group import ALONE, Group
 Precision = Literal["auto", "bfloat16", "float32"]
 
 PATIENCE = timedelta(days=7)  # while the leader prepares scans, the others wait for it
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
+KEPT = 2**25  # bytes: the largest threshold that it takes
 
 
 def open_fabric(precision: Precision, group: Group = ALONE) -> Fabric:
@@ -59,11 +62,21 @@ def keep_memory() -> None:
     Else the C library returns large tensors to the system, which clears every page of them again
     for the next layer. Counts for this process, and best before its first tensor.
     """
+    _set_malloc({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1})
+
+
+@cache
+def keep_small_memory() -> None:
+    """Do the same for what is smaller than `KEPT`: layers of a few slices, but no whole scan."""
+    _set_malloc({M_MMAP_THRESHOLD: KEPT, M_TRIM_THRESHOLD: 2**31 - 1})
+
+
+def _set_malloc(options: Mapping[int, int]) -> None:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch looks at it at its first tensor
     with suppress(OSError, AttributeError):  # other C libraries have other ways, or none
         c_library = ctypes.CDLL(None)
-        c_library.mallopt(M_MMAP_MAX, 0)
-        c_library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        for option, value in options.items():
+            c_library.mallopt(option, value)
 
 
 def _computes_bfloat16() -> bool:

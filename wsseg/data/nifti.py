@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
+from isal import isal_zlib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ GZIP = 31  # zlib's number for data with gzip's header and check sum
 GZIP_RATIO = 1100  # deflate cannot shrink data further than 1032 times
 SINGULAR = 1e-3  # volume of the cell that three unit axes span
 DIMENSIONS = 3
+# The class of isal's errors, which its stub takes for an error
+DAMAGED = (EOFError, zlib.error, cast("type[Exception]", isal_zlib.error))
 
 
 def open_nifti(path: Path) -> nib.Nifti1Image:
@@ -114,7 +117,7 @@ def _check_file(path: Path) -> None:
 def _named_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (EOFError, zlib.error) as error:
+    except DAMAGED as error:
         raise InputError(f"{path}: is cut short or damaged ({error})") from error
     except MemoryError as error:
         raise InputError(f"{path}: does not fit into memory") from error
@@ -192,14 +195,14 @@ def _inflated(path: Path, promised: int) -> Iterator[bytes]:
     """Yield what a compressed file holds, whole: at its end stands its check sum.
 
     nibabel stops at the last voxel and so misses damage. A stream that never ends is left alone.
-    In large pieces, which is twice as fast as the standard library's file.
+    In large pieces, and by a library that is several times as fast as the standard one.
     """
     left, rest, member = promised + CHUNK, b"", None
     with path.open("rb") as file:
         while left > 0 and (piece := rest or file.read(CHUNK)):
             if member is None:  # a file may be several, one after the other, and padded
                 piece, rest = piece.lstrip(b"\0"), b""
-                member = zlib.decompressobj(wbits=GZIP) if piece else None
+                member = isal_zlib.decompressobj(wbits=GZIP) if piece else None
             if member is not None:
                 inflated = member.decompress(piece, MOST_INFLATED)
                 left, rest = left - len(inflated), member.unconsumed_tail or member.unused_data
