@@ -142,6 +142,7 @@ def _panels(
         for axes, (names, values) in zip(grid.flat, shown.items(), strict=False):
             panel(axes, values, shades[names[0]])
             axes.set_title(fill(joined(names, len(found)), TITLE_LETTERS), pad=NOTE_PT)
+            axes.tick_params(labelbottom=True)  # below it there may be no panel
         for axes in grid.flat[len(shown) :]:
             axes.set_visible(False)
         for axes in grid[:, 0]:
