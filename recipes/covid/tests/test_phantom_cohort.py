@@ -1,3 +1,4 @@
+from multiprocessing import get_context
 from pathlib import Path
 
 import nibabel as nib
@@ -130,3 +131,14 @@ def test_another_seed_is_kept_elsewhere(tmp_path: Path, monkeypatch: pytest.Monk
 def test_wrong_settings_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         LungPhantom.model_validate(wrong)
+
+
+def test_a_process_that_drew_phantoms_ends(tmp_path: Path) -> None:
+    cohort = LungPhantom(cases=2, size=32, slices=4)
+    process = get_context("spawn").Process(target=write_cohort, args=(cohort, tmp_path / "drawn"))
+    process.start()
+    process.join(timeout=60)
+    ended = process.exitcode
+    process.kill()
+    assert ended == 0
+    assert len(Table(path=tmp_path / "drawn" / "cohort.csv").cases()) == 2

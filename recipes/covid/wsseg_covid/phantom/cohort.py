@@ -109,6 +109,7 @@ def write_cohort(
     """
     import joblib  # here: a recipe that is only checked draws nothing
     import pandas as pd
+    from joblib.externals.loky import get_reusable_executor
 
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder}: is there already. Name a folder that is new or empty.")
@@ -118,9 +119,12 @@ def write_cohort(
             joblib.delayed(write_case)(cohort, index, temporary) for index in range(cohort.count)
         )
         rows = []
-        for row in work:
-            rows.append(row)
-            progress(row["case"])
+        try:
+            for row in work:
+                rows.append(row)
+                progress(row["case"])
+        finally:  # idle, they would keep a process that another one began from ending
+            get_reusable_executor().shutdown()
         write_text(temporary / "cohort.csv", pd.DataFrame(rows).to_csv(index=False))
 
 
