@@ -4,8 +4,10 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 
@@ -45,11 +47,18 @@ def entries() -> list[Entry]:
     for folder in cache_folder().glob("*/*/"):
         if folder.is_symlink() or folder.name.startswith("."):
             continue
-        states = [file.lstat() for file in [folder, *folder.rglob("*")] if os.path.lexists(file)]
-        if states:  # or another process has just deleted it
+        if states := list(_states(folder)):  # or another has just deleted it
             used = max(state.st_mtime for state in states)
             found.append(Entry(folder, sum(s.st_blocks * 512 for s in states[1:]), used))
     return sorted(found, key=lambda entry: entry.used)
+
+
+def _states(folder: Path) -> Iterator[os.stat_result]:
+    """Yield the states of a folder and of all in it, but for what others delete meanwhile."""
+    inside = (Path(at, name) for at, *names in os.walk(folder) for name in chain(*names))
+    for path in (folder, *inside):
+        with suppress(FileNotFoundError):
+            yield path.lstat()
 
 
 def prune(kept: Sequence[Entry], most_bytes: float) -> list[Entry]:
