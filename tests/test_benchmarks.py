@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 
+from wsseg.plugins import registry
 from wsseg.suite import load_suite, plan
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -51,3 +52,15 @@ def test_a_suite_that_ships_is_valid_and_its_rows_are_of_its_methods(path: Path)
         pytest.skip("has no committed rows yet")
     rows = read_rows(path.with_name("rows.csv"))
     assert set(rows["method"]) == {job.method for job in jobs}
+
+
+@pytest.mark.parametrize(
+    ("suite", "tested_on"), [("phantom/seeds", "lung-phantom"), ("medseg/volumes", "medseg-9")]
+)
+def test_a_suite_beside_another_is_valid(suite: str, tested_on: str) -> None:
+    path = BENCHMARKS / f"{suite}.yaml"
+    jobs = plan(load_suite(path), path.parent)
+    assert {job.recipe.seed for job in jobs} == {0, 1, 2}
+    for job in jobs:
+        recipe = registry().describe(job.recipe)
+        assert (recipe["test"] or recipe["cohort"])["use"] == tested_on
