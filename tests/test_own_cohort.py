@@ -86,7 +86,7 @@ def test_every_fold_shares_what_was_learnt_from_it(toy_recipe: Path, own: str) -
 def test_of_each_cohort_is_wanted_what_its_stages_learn_from(toy_recipe: Path, own: str) -> None:
     (shared, wanted), (apart, wanted_apart) = listed_for(load_recipe(toy_recipe, [own]))
     assert (len(shared.cases), wanted.tags, wanted.masks) == (8, ("consolidation",), ())
-    assert [case.name for case in apart.cases] == ["other-0", "other-1"]
+    assert [case.name for case in apart.cases] == ["other-0", "other-1", "case-6", "case-7"]
     assert (wanted_apart.tags, wanted_apart.masks) == ((), (("infection",),))
 
 
@@ -94,3 +94,14 @@ def test_a_mask_of_one_cohort_opens_none_of_another(toy_recipe: Path, own: str) 
     recipe = load_recipe(toy_recipe, [own])
     assert recipe.hidden_from(recipe.together.values()) == {"infection", "consolidation"}
     assert recipe.hidden_from([recipe.stages["infection"]]) == {"consolidation"}
+
+
+def test_a_scan_that_is_tested_on_elsewhere_is_told(
+    wsseg: "Wsseg", toy_recipe: Path, elsewhere: Path, own: str, tmp_path: Path
+) -> None:
+    elsewhere.write_text(elsewhere.read_text().replace("1-image", "7-image"))
+    ended = wsseg("train", toy_recipe, "--out", tmp_path / "run", "--set", own)
+    ended.refused("other-1", "case-7", "--accept duplicate-scan")
+    checked = wsseg("data", "check", toy_recipe, "--set", own)
+    assert checked.code == 1
+    assert checked.out.endswith("10 scans: 1 error, 1 warning\n"), checked.out

@@ -38,13 +38,18 @@ def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expected:
 
 
 def listed_for(recipe: Recipe) -> Iterator[tuple[Listed, Expected]]:
-    """Yield the cases of a recipe's cohorts and of each that a stage has, and what is wanted."""
-    yield _listed(recipe), expected_by(recipe, recipe.together.values())
+    """Yield a recipe's cases and those of each stage with its own, each beside those tested on.
+
+    With them comes what is wanted of them.
+    """
+    shared = _listed(recipe)
+    tested = [case for case in shared.cases if case.split == "test"]
+    yield shared, expected_by(recipe, recipe.together.values())
     for stage in recipe.stages.values():
         if stage.cohort is not None:
             own = listed(stage.cohort)
             training = [case for case in own.cases if case.split != "test"]
-            yield Listed(training, own.findings), expected_by(recipe, [stage])
+            yield Listed([*training, *tested], own.findings), expected_by(recipe, [stage])
 
 
 def _listed(recipe: Recipe) -> Listed:
@@ -89,23 +94,17 @@ def look(recipe: Recipe, split: Split, accept: Collection[str], display: Display
 
     Of a training case only those masks are opened that a stage may learn from.
     """
-    together = recipe.together.values()
-    training = _as_trained(recipe, together, split.train if together else ())
-    tested = (replace(case, split="test") for case in split.test)
-    wanted = [([*training, *tested], expected_by(recipe, together))]
-    for name, own in split.apart.items():
-        stages = [recipe.stages[name]]
-        wanted.append((_as_trained(recipe, stages, own), expected_by(recipe, stages)))
-    found = (
-        check(
-            cases,
-            expected,
+    found: list[Finding] = []
+    tested = [replace(case, split="test") for case in split.test]
+    for stages in recipe.by_cohort:
+        training = split.learnt_from(next(iter(stages)))
+        found += check(
+            [*_as_trained(recipe, stages.values(), training), *tested],
+            expected_by(recipe, stages.values()),
             accept,
             lambda facts, number: display.each("checking scans", facts, number),
         )
-        for cases, expected in wanted
-    )
-    return accepted(chain(*found), accept)
+    return accepted(dict.fromkeys(found), accept)
 
 
 def settle(found: Sequence[Finding], display: Display) -> None:

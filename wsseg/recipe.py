@@ -61,6 +61,12 @@ class Recipe(Component):
         """The stages that learn from the recipe's cohort; each of the others has its own."""
         return {name: stage for name, stage in self.stages.items() if stage.cohort is None}
 
+    @property
+    def by_cohort(self) -> list[dict[str, AnyStage]]:
+        """The stages, those that learn from the same cases together."""
+        alone = [{name: each} for name, each in self.stages.items() if each.cohort is not None]
+        return [self.together, *alone] if self.together else alone
+
     def hidden_from(self, stages: Collection[Stage]) -> set[str]:
         """Return the classes whose masks none of `stages` looks at: no label, and no region's."""
         strong = [stage for stage in stages if isinstance(stage, MasksStage)]

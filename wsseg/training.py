@@ -149,7 +149,7 @@ def _cases_by_stage(
 ) -> dict[str, list[Prepared]]:
     """Prepare what the named stages learn from; stages of one cohort share its cases."""
     found: dict[str, list[Prepared]] = {}
-    for stages in (recipe.together, *({name: recipe.stages[name]} for name in split.apart)):
+    for stages in recipe.by_cohort:
         if stages.keys().isdisjoint(names):
             continue
         hidden = recipe.hidden_from(stages.values())

@@ -38,10 +38,11 @@ def prepare(
 
     loaded = load_recipe(recipe, changes or [])
     split = split_of(loaded)
-    display, scans = Display(), [*split.train, *split.test]
-    number = len(prepare_all(scans, loaded, loaded.together.values(), display))
-    for name, cases in split.apart.items():
-        number += len(prepare_all(cases, loaded, [loaded.stages[name]], display))
+    display, number = Display(), len(split.test)
+    prepare_all(split.test, loaded, loaded.stages.values(), display)
+    for stages in loaded.by_cohort:
+        cases = split.learnt_from(next(iter(stages)))
+        number += len(prepare_all(cases, loaded, stages.values(), display))
     typer.echo(f"{number} scans prepared")
 
 

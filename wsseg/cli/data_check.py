@@ -45,7 +45,7 @@ def check(
     from wsseg.errors import WorkError
 
     check_acceptable(accept or [])
-    display, cases, found = Display(), 0, list[Finding]()
+    display, names, found = Display(), set[str](), list[Finding]()
     for listed, expected in _named(cohort, changes, unit):
         found += listed.findings
         found += check(
@@ -54,9 +54,9 @@ def check(
             accept or [],
             lambda facts, number: display.each("checking scans", facts, number),
         )
-        cases += len(listed.cases)
-    found = accepted(found, accept or [])
-    _show(cohort, cases, found, as_json=as_json)
+        names |= {case.name for case in listed.cases}
+    found = accepted(dict.fromkeys(found), accept or [])
+    _show(cohort, len(names), found, as_json=as_json)
     if errors := sum(finding.severity == "error" for finding in found):
         raise WorkError(f"{cohort}: {errors} error{'s' * (errors > 1)} found")
 
