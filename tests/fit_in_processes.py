@@ -72,7 +72,7 @@ def main() -> None:
         save(fit, out.with_suffix(".start.safetensors"))
     if state := load_state(Path(sys.argv[4]), "key") if len(sys.argv) > 4 else None:
         fit.restore(*state)
-    for event in fit.run(0):
+    for event in fit.run():
         if processes == 1 and isinstance(event, StepDone) and event.step == HALF_WAY:
             save_state(out.with_suffix(""), *fit.state(), "key")
     assert fit.progress.step >= 20, fit.progress.step

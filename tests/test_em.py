@@ -75,7 +75,7 @@ def fitted(belief: str, norm: nn.Module) -> dict[str, Tensor]:
     fit = Fit(
         "em", stage(belief), network(norm), scans, INPUT, 0, Fabric(accelerator="cpu", devices=1)
     )
-    list(fit.run(0))
+    list(fit.run())
     return fit.weights
 
 

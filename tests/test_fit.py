@@ -96,13 +96,13 @@ def test_a_stage_goes_on_to_the_bit_with_every_optimiser(
 ) -> None:
     settings = stage | {"optimizer": optimizer}
     whole = fit(settings)
-    list(whole.run(0))
+    list(whole.run())
     half = fit(settings)
-    list(islice(steps(half.run(0)), 4))  # in the second epoch
+    list(islice(steps(half.run()), 4))  # in the second epoch
     save_state(tmp_path, *half.state(), "key")
     later = fit(settings)
     later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
-    list(later.run(0))
+    list(later.run())
     for name, weight in whole.weights.items():
         assert torch.equal(weight, later.weights[name]), name
 
@@ -113,14 +113,14 @@ def test_no_epoch_is_lost_after_whichever_step_the_state_is_taken(tmp_path: Path
         return [{k: v for k, v in record.items() if k not in timed} for record in history]
 
     whole = fit(EM)
-    list(whole.run(0))
+    list(whole.run())
     for number in range(1, whole.steps + 1):
         half = fit(EM)
-        list(islice(steps(half.run(0)), number))
+        list(islice(steps(half.run()), number))
         save_state(tmp_path, *half.state(), "key")
         later = fit(EM)
         later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
-        list(later.run(0))
+        list(later.run())
         assert told(later.progress.history) == told(whole.progress.history), number
 
 
@@ -130,7 +130,7 @@ def test_what_an_optimiser_knows_comes_back_in_the_order_of_its_weights(tmp_path
     A fused optimiser goes through both in the order of memory, and would pair the wrong ones.
     """
     half = fit(MASKS)
-    list(islice(steps(half.run(0)), 2))
+    list(islice(steps(half.run()), 2))
     save_state(tmp_path, *half.state(), "key")
     later = fit(MASKS)
     later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
@@ -152,9 +152,9 @@ def test_an_image_without_numbers_stops_its_step_and_is_named() -> None:
     image[2, 5, 5] = np.nan
     given[1] = replace(given[1], image=image)
     with pytest.raises(WorkError, match=r"stage weak, step \d \(epoch 1\): the loss is nan; case "):
-        list(fit(MASKS, given).run(0))
+        list(fit(MASKS, given).run())
     with pytest.raises(WorkError) as caught:
-        list(fit(MASKS, given).run(0))
+        list(fit(MASKS, given).run())
     assert "case case-1." in str(caught.value)
     assert "case-0" not in str(caught.value)
 
@@ -181,12 +181,12 @@ def test_a_loss_without_a_number_stops_at_its_step_and_what_was_saved_is_sound(
     """The state of the step before is there, and the stage goes on from it to the same bits."""
     whole = fit(MASKS)
     whole._stage = whole._stage.model_copy(update={"loss": Spoilt(at=0, value=1)})
-    list(whole.run(0))
+    list(whole.run())
     bad = fit(MASKS)
     bad._stage = bad._stage.model_copy(update={"loss": Spoilt(at=3, value=value)})
 
     def run_and_save() -> None:
-        for _ in steps(bad.run(0)):
+        for _ in steps(bad.run()):
             save_state(tmp_path, *bad.state(), "key")
 
     with pytest.raises(WorkError) as caught:
@@ -199,7 +199,7 @@ def test_a_loss_without_a_number_stops_at_its_step_and_what_was_saved_is_sound(
     later = fit(MASKS)
     later._stage = whole._stage
     later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
-    list(later.run(0))
+    list(later.run())
     for name, weight in whole.weights.items():
         assert torch.equal(weight, later.weights[name]), name
 
@@ -210,7 +210,7 @@ def test_slices_whose_region_is_empty_are_warned_of_once_and_named() -> None:
     region[2] = 0
     given[2] = replace(given[2], region=region)
     settings = MASKS | {"augment": {}, "batch_size": CASES * SLICES}
-    first, *others = steps(fit(settings, given).run(0))
+    first, *others = steps(fit(settings, given).run())
     assert first.warning is not None
     assert "nothing is left of the region in 1 slices of case case-2" in first.warning
     assert all(step.warning is None for step in others)
@@ -221,7 +221,7 @@ def test_a_stage_whose_targets_are_all_empty_is_refused_after_an_epoch() -> None
     with pytest.raises(
         WorkError, match=r"targets of all 12 slices .* .cases case-0, case-1, case-2"
     ):
-        list(fit(EM | {"prior": prior}).run(0))
+        list(fit(EM | {"prior": prior}).run())
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_a_run_killed_at_another_moment_ends_with_the_same_bits(
 
 @pytest.mark.parametrize(
     ("file_bytes", "cannot"),
-    [(1200, "cache/"), (20_000, "state.safetensors")],  # less than a batch would stop loaders
+    [(1200, "cache/"), (20_000, "state.safetensors")],
 )
 def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
     file_bytes: int, cannot: str, whole: Uninterrupted, tmp_path: Path

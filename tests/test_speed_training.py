@@ -17,7 +17,7 @@ from benchmarks.speed.paper import (
     write_scans,
 )
 from benchmarks.speed.plain_training import FILL_HU, SCALE_HU, PlainStep, PlainUNet
-from wsseg.data.slices import Slices, batches_of, epoch_draws, loader
+from wsseg.data.slices import Slices, batches_of, epoch_draws, loaded
 from wsseg.fit import StepDone
 
 SMALL = Sizes(slices=3, pixels=32, width=2, batch=4)
@@ -44,9 +44,10 @@ def test_the_plain_step_has_the_loss_of_a_fit(tmp_path: Path) -> None:
     ours = fit("masks", SMALL, tmp_path)
     own = list(scans(tmp_path, labels=True))
     draws = batches_of([epoch_draws(own, "uniform", 0, 0)], SMALL.batch)
-    (batch, labels), *_ = loader(Slices(own, SMALL.input, AUGMENT), draws, 0)
+    (batch, labels), *_ = loaded(Slices(own, SMALL.input, AUGMENT), draws)
+    assert labels is not None
     loss = PlainStep(plain_twin(network(SMALL)), RATE)(batch.image, batch.region, labels)
-    done = next(each for each in ours.run(0) if isinstance(each, StepDone))
+    done = next(each for each in ours.run() if isinstance(each, StepDone))
     assert loss == pytest.approx(done.loss, abs=0.01)  # in bfloat16
 
 
@@ -66,6 +67,6 @@ def test_the_products_of_a_network_are_counted_by_hand() -> None:
 def test_a_step_tells_how_long_it_waited_for_its_batch(tmp_path: Path) -> None:
     write_scans(tmp_path, SMALL, batches=2)
     ours = fit("masks", SMALL, tmp_path)
-    for done in ours.run(0):
+    for done in ours.run():
         if isinstance(done, StepDone):
             assert 0 < done.waited_s < done.seconds

@@ -103,7 +103,7 @@ def children(process: int) -> list[int]:
 
 
 def workers_of(process: int) -> list[int]:
-    """The processes in which a suite's jobs run: joblib's own, not their loaders or trackers."""
+    """The processes in which a suite's jobs run: joblib's own, not their trackers."""
     found = []
     for child in children(process):
         command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")

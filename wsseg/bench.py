@@ -168,7 +168,6 @@ class Desk:
             self.out / job.folder,
             display,
             shelf=self.out / SHELF,
-            loaders=int(self.display is not None),  # a worker has its cores, and begins no process
             wanted=lambda: holds(self.out, self.holder),
         )
 

@@ -33,7 +33,7 @@ class Batch:
     case: tuple[str, ...] = ()  # B names, for messages
 
     def pin_memory(self) -> "Batch":
-        """Return the batch in memory that a GPU reads by itself; a loader asks for it."""
+        """Return the batch in memory that a GPU reads by itself."""
         return Batch(
             self.image.pin_memory(), self.region.pin_memory(), self.tags.pin_memory(), self.case
         )

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
@@ -16,7 +17,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import SGD, Adam, AdamW
 
 from wsseg.data.input import Input
-from wsseg.data.slices import Draw, Scan, Slices, batches_of, epoch_draws, loader, to_device
+from wsseg.data.slices import Draw, Scan, Slices, batches_of, epoch_draws, loaded, to_device
 from wsseg.diagnostics import Probe, named, unsound, warning_about
 from wsseg.em import forward, targets
 from wsseg.errors import WorkError
@@ -131,7 +132,7 @@ class Fit:
         with self._fabric.autocast():  # not by way of DDP: only one of several processes may ask
             return self.probe.planes(self._plain, self._fabric.device)
 
-    def run(self, workers: int) -> Iterator[StepDone | EpochDone]:
+    def run(self) -> Iterator[StepDone | EpochDone]:
         """Train from where the progress stands to the stage's end.
 
         An epoch's end comes before its last step is told: after a step, no state lacks an epoch.
@@ -143,24 +144,24 @@ class Fit:
         rest = self._batches[progress.step :]
         parts = [part(draws, fabric.global_rank, fabric.world_size) for draws in rest]
         started, seen = perf_counter(), 0
-        batches = iter(loader(self._slices, parts, workers))
-        for draws in rest:
-            asked = perf_counter()
-            loaded, labels = next(batches)
-            waited = perf_counter() - asked
-            loss, share, warning = self._step(draws, to_device(loaded, fabric.device), labels)
-            seconds = perf_counter() - asked
-            seen += len(draws)
-            rate = seen / (perf_counter() - started)
-            watched = self._stage.watched
-            epoch = -(-progress.step // self._per_epoch)
-            if progress.step % self._per_epoch == 0:
-                yield self._end_epoch(perf_counter() - started, seen)
-                started, seen = perf_counter(), 0
-            yield StepDone(
-                progress.step, self.steps, epoch, loss, share, watched, rate, seconds, waited,
-                warning,
-            )  # fmt: skip
+        with closing(loaded(self._slices, parts)) as batches:
+            for draws in rest:
+                asked = perf_counter()
+                batch, labels = next(batches)
+                waited = perf_counter() - asked
+                loss, share, warning = self._step(draws, to_device(batch, fabric.device), labels)
+                seconds = perf_counter() - asked
+                seen += len(draws)
+                rate = seen / (perf_counter() - started)
+                watched = self._stage.watched
+                epoch = -(-progress.step // self._per_epoch)
+                if progress.step % self._per_epoch == 0:
+                    yield self._end_epoch(perf_counter() - started, seen)
+                    started, seen = perf_counter(), 0
+                yield StepDone(
+                    progress.step, self.steps, epoch, loss, share, watched, rate, seconds, waited,
+                    warning,
+                )  # fmt: skip
 
     def _step(
         self, draws: Sequence[Draw], batch: Batch, labels: Probability | None

@@ -22,6 +22,7 @@ Precision = Literal["auto", "bfloat16", "float32"]
 
 PATIENCE = timedelta(days=7)  # while the leader prepares scans, the others wait for it
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
+NEVER = -1  # a trim threshold that no memory reaches
 KEPT = 2**25  # bytes: the largest threshold that it takes
 
 
@@ -62,13 +63,13 @@ def keep_memory() -> None:
     Else the C library returns large tensors to the system, which clears every page of them again
     for the next layer. Counts for this process, and best before its first tensor.
     """
-    _set_malloc({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1})
+    _set_malloc({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: NEVER})
 
 
 @cache
 def keep_small_memory() -> None:
     """Do the same for what is smaller than `KEPT`: layers of a few slices, but no whole scan."""
-    _set_malloc({M_MMAP_THRESHOLD: KEPT, M_TRIM_THRESHOLD: 2**31 - 1})
+    _set_malloc({M_MMAP_THRESHOLD: KEPT, M_TRIM_THRESHOLD: NEVER})
 
 
 def _set_malloc(options: Mapping[int, int]) -> None:

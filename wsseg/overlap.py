@@ -1,7 +1,7 @@
 """Work on many things of which neighbours overlap in time, while few of them are held."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -13,13 +13,15 @@ R = TypeVar("R")
 THREADS = 2  # what they run lets go of Python's lock: arrays, zlib, OpenCV
 
 
-def in_threads(work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
+def in_threads(
+    work: Callable[[T], R], things: Iterable[T], threads: int = THREADS
+) -> Generator[R, None, None]:
     """Yield work(thing) for each of `things`, in order, and have only some in hand at a time."""
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         begun: deque[Future[R]] = deque()
         for thing in things:
             begun.append(pool.submit(work, thing))
-            if len(begun) > 2 * THREADS:
+            if len(begun) > 2 * threads:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()

@@ -46,7 +46,6 @@ class Workplace:
     display: Display
     save_every: int | None = None  # steps; the state is saved at the end of each epoch anyhow
     shelf: Path | None = None  # finished stages that several runs share, by fingerprint
-    loaders: int = 1  # processes: moving a slice is little work against training on it
     wanted: Callable[[], bool] = lambda: True  # asked each step: whether to go on
     group: Group = ALONE  # that trains as one; its leader alone shows, logs and saves
 
@@ -132,7 +131,7 @@ def _train(
         place.display.note(f"  going on after step {fit.progress.step}")
     _check_alike(fit.progress.step, folder, regions.fabric)
     if not place.group.leads:
-        _follow(fit, name, place, regions.fabric)
+        _follow(fit, name, regions.fabric)
         return
     _forget_after(place.out / LOG, name, len(fit.progress.history))
     _drive(fit, name, folder, place, key, regions.fabric)
@@ -166,7 +165,7 @@ def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str, fabric
     if fit.progress.step == 0:
         keep_planes(folder, 0, fit.planes())
     with heard() as interrupt, place.display.bar(name, fit.steps, fit.progress.step) as advance:
-        for event in fit.run(place.loaders):
+        for event in fit.run():
             if isinstance(event, EpochDone):
                 _log_epoch(event, name, place)
                 if event.record["epoch"] in moments(event.record["epochs"]):
@@ -186,10 +185,10 @@ def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str, fabric
                 raise InterruptedWorkError(_interrupted(name, event))
 
 
-def _follow(fit: Fit, name: str, place: Workplace, fabric: Fabric) -> None:
+def _follow(fit: Fit, name: str, fabric: Fabric) -> None:
     """Take the steps that the leader takes in `_drive`, and stop where it stops."""
     with heard() as interrupt:
-        for event in fit.run(place.loaders):
+        for event in fit.run():
             if isinstance(event, StepDone) and anyone(fabric, here=interrupt.asked):
                 fabric.barrier()  # the leader has saved
                 raise InterruptedWorkError(_interrupted(name, event))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from multiprocessing import get_context, set_start_method
+from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -94,7 +94,6 @@ def _run(command: Command) -> None:
         _limit(resource.RLIMIT_DATA, command.memory_bytes + _data_bytes())
     _limit(resource.RLIMIT_FSIZE, command.file_bytes)
     sys.argv = ["wsseg", *command.words]
-    set_start_method("fork", force=True)  # of its loaders; else they import all once more
     import torch
 
     from wsseg.cli import main

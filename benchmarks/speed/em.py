@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.speed.paper import LEARN, PAPER, Sizes, fit, take_steps, write_scans
-from benchmarks.speed.timing import REPEATS, Row, by_turns, in_new_process, rates, ratios
+from benchmarks.speed.paper import AHEAD, LEARN, PAPER, Sizes, fit, take_steps, write_scans
+from benchmarks.speed.timing import REPEATS, Row, in_new_process, rates, ratios, told_by_turns
+from wsseg.fit import Fit
 from wsseg.machine import keep_memory
 
 
@@ -20,7 +21,7 @@ class Em:
     """
 
     sizes: Sizes = PAPER
-    steps: int = 2
+    steps: int = 3
     repeats: int = REPEATS
 
     def measure(self) -> Iterator[Row]:
@@ -37,7 +38,11 @@ def _seconds(em: Em) -> dict[str, tuple[float, ...]]:
     keep_memory()  # as `wsseg train`
     with TemporaryDirectory() as name:
         folder = Path(name)
-        write_scans(folder, em.sizes, em.steps + 1)
+        write_scans(folder, em.sizes, AHEAD + em.steps + 1)
         fits = {learn: fit(learn, em.sizes, folder) for learn in LEARN}
-        ways = {learn: partial(take_steps, each, em.steps) for learn, each in fits.items()}
-        return by_turns(ways, em.repeats)
+        ways = {learn: partial(_steps, each, em.steps) for learn, each in fits.items()}
+        return told_by_turns(ways, em.repeats)
+
+
+def _steps(fit: Fit, number: int) -> float:
+    return take_steps(fit, number).seconds

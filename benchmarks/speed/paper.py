@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.plain_training import FILL_HU, HIGHEST_HU, SCALE_HU
-from wsseg.data.augment import Augment, move
+from wsseg.data.augment import Augment
 from wsseg.data.input import Input
 from wsseg.data.slices import Scan
 from wsseg.fit import Fit, Progress, StepDone
@@ -22,7 +22,7 @@ from wsseg.plugins import registry
 from wsseg.stages import EmStage, Learning, MasksStage
 
 CASES = 4
-LOADERS = 1  # as `wsseg train`
+AHEAD = 3  # steps, in which as many batches are gathered as are ever held
 AUGMENT = Augment(
     rotate_deg=90, translate=0.1, zoom=(0.9, 1.1), flip=("left-right", "front-back")
 )  # as recipe covid/base
@@ -119,30 +119,33 @@ def scans(folder: Path, *, labels: bool) -> Iterator[Scan]:
         )
 
 
-def warm_augmentation() -> None:
-    """Import what loaders need before they fork; else each turn's would, not each stage's."""
-    move(AUGMENT, 0, 0, np.zeros((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.uint8))
-
-
 @cache
 def fit(learn: str, sizes: Sizes, folder: Path) -> Fit:
     """Return a stage being fitted, the same one for every call in a process."""
-    warm_augmentation()
     own = list(scans(folder, labels=learn == "masks"))
     return Fit(
         learn, _stage(learn, sizes), network(sizes), own, sizes.input, 0, open_fabric("bfloat16")
     )
 
 
-def take_steps(fit: Fit, number: int) -> StepDone:
-    """Take so many steps from the stage's first batch, loading included; return the last.
+@dataclass(frozen=True)
+class Turn:
+    """Steps in the middle of a stage: what they took, and how much of it they waited for data."""
 
+    seconds: float
+    waited_s: float
+
+
+def take_steps(fit: Fit, number: int) -> Turn:
+    """Take steps from the stage's first batch; count so many of them, loading included.
+
+    Those before are not: with them, all batches that are gathered ahead would be there for free.
     The stage is longer than that: an EM stage looks at its probe after an epoch's last step.
     """
     fit.progress = Progress()
-    done = (event for event in fit.run(LOADERS) if isinstance(event, StepDone))
-    *_, last = islice(done, number)
-    return last
+    done = (event for event in fit.run() if isinstance(event, StepDone))
+    counted = list(islice(done, AHEAD, AHEAD + number))
+    return Turn(sum(step.seconds for step in counted), sum(step.waited_s for step in counted))
 
 
 def _stage(learn: str, sizes: Sizes) -> Learning:

@@ -5,7 +5,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context, get_start_method, set_start_method
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -41,16 +42,28 @@ def by_turns(
 
     A round before the first warms caches and is not counted.
     """
+    return told_by_turns({name: partial(seconds_of, way) for name, way in ways.items()}, repeats)
+
+
+def told_by_turns(
+    ways: Mapping[str, Callable[[], float]], repeats: int = REPEATS
+) -> dict[str, tuple[float, ...]]:
+    """Do the same with ways that tell themselves how many of their seconds count."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for way in ways.values():
         way()
     for _ in range(repeats):
         for name, way in ways.items():
             gc.collect()
-            started = perf_counter()
-            way()
-            seconds[name].append(perf_counter() - started)
+            seconds[name].append(way())
     return {name: tuple(values) for name, values in seconds.items()}
+
+
+def seconds_of(way: Callable[[], object]) -> float:
+    """Do it, and return how long it took."""
+    started = perf_counter()
+    way()
+    return perf_counter() - started
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> tuple[float, ...]:
@@ -70,14 +83,8 @@ def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
 
 
 def new_process() -> ProcessPoolExecutor:
-    """Return a process that starts empty, but starts its own, such as loaders, as this one does."""
-    return ProcessPoolExecutor(
-        1, get_context("spawn"), initializer=_start_by, initargs=(get_start_method(),)
-    )
-
-
-def _start_by(method: str) -> None:
-    set_start_method(method, force=True)
+    """Return a process that starts empty."""
+    return ProcessPoolExecutor(1, get_context("spawn"))
 
 
 def peak_mib(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> float:

@@ -1,30 +1,39 @@
 """A training step, beside plain PyTorch and the machine's limit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 
 import torch
 
 from benchmarks.speed.limits import GIGA, MatrixProduct
 from benchmarks.speed.paper import (
+    AHEAD,
     AUGMENT,
-    LOADERS,
     PAPER,
     RATE,
     Sizes,
+    Turn,
     fit,
     flop_a_slice,
     scans,
     take_steps,
-    warm_augmentation,
     write_scans,
 )
 from benchmarks.speed.plain_training import PlainStep, PlainUNet
-from benchmarks.speed.timing import REPEATS, Row, by_turns, new_process, rates, ratios
-from wsseg.data.slices import Slices, batches_of, epoch_draws, loader
+from benchmarks.speed.timing import (
+    REPEATS,
+    Row,
+    new_process,
+    rates,
+    ratios,
+    seconds_of,
+    told_by_turns,
+)
+from wsseg.data.slices import Slices, batches_of, epoch_draws, loaded
 from wsseg.machine import keep_memory
 
 
@@ -33,14 +42,14 @@ class Train:
     """The paper's UNet, learning from masks with a batch of 16; augmentation and loading included.
 
     wsseg's own `Fit` beside plain PyTorch (NCHW, float32, eager; the same network, loss,
-    augmentation and loader, written out in `plain_training.py`), each in a process of its own.
+    augmentation and loading, written out in `plain_training.py`), each in a process of its own.
     FLOP are those of the convolutions, forward and backward, counted by torch; the limit is the
-    matrix product in bfloat16. A turn starts the loader anew; the share of a step that waits for
-    its batch is that of the turn's last step.
+    matrix product in bfloat16. Steps count from the fourth of a turn on: before it, batches are
+    gathered ahead, and memory is got from the system.
     """
 
     sizes: Sizes = PAPER
-    steps: int = 2
+    steps: int = 3
     n: int = 4096
     repeats: int = REPEATS
 
@@ -66,38 +75,42 @@ class Train:
         waits: list[float] = []
         with TemporaryDirectory() as name, new_process() as ours, new_process() as theirs:
             folder = Path(name)
-            write_scans(folder, self.sizes, self.steps + 1)
-            seconds = by_turns(
-                {
-                    "limit": product,
-                    "wsseg": lambda: waits.append(
-                        ours.submit(_wsseg, self.sizes, folder, self.steps).result()
-                    ),
-                    "plain PyTorch": lambda: theirs.submit(
-                        _plain, self.sizes, folder, self.steps
-                    ).result(),
-                },
-                self.repeats,
-            )
-        return seconds, tuple(waits[1:])
+            write_scans(folder, self.sizes, AHEAD + self.steps + 1)
+
+            def wsseg() -> float:
+                turn = ours.submit(_wsseg, self.sizes, folder, self.steps).result()
+                waits.append(100 * turn.waited_s / turn.seconds)
+                return turn.seconds
+
+            def plain() -> float:
+                return theirs.submit(_plain, self.sizes, folder, self.steps).result()
+
+            limit = partial(seconds_of, product)
+            ways: dict[str, Callable[[], float]] = {
+                "limit": limit,
+                "wsseg": wsseg,
+                "plain PyTorch": plain,
+            }
+            return told_by_turns(ways, self.repeats), tuple(waits[1:])
 
 
-def _wsseg(sizes: Sizes, folder: Path, steps: int) -> float:
-    """Take steps; return the percentage of the last one that waited for its batch."""
+def _wsseg(sizes: Sizes, folder: Path, steps: int) -> Turn:
     keep_memory()  # as `wsseg train`
-    last = take_steps(fit("masks", sizes, folder), steps)
-    return 100 * last.waited_s / last.seconds
+    return take_steps(fit("masks", sizes, folder), steps)
 
 
 @cache
 def _plain_step(sizes: Sizes) -> PlainStep:
-    warm_augmentation()
     return PlainStep(PlainUNet(sizes.slices, 1, sizes.width), RATE)
 
 
-def _plain(sizes: Sizes, folder: Path, steps: int) -> None:
-    step = _plain_step(sizes)
+def _plain(sizes: Sizes, folder: Path, steps: int) -> float:
+    step, started = _plain_step(sizes), 0.0
     own = list(scans(folder, labels=True))
-    draws = batches_of([epoch_draws(own, "uniform", 0, 0)], sizes.batch)[:steps]
-    for batch, labels in loader(Slices(own, sizes.input, AUGMENT), draws, LOADERS):
+    draws = batches_of([epoch_draws(own, "uniform", 0, 0)], sizes.batch)[: AHEAD + steps]
+    for number, (batch, labels) in enumerate(loaded(Slices(own, sizes.input, AUGMENT), draws)):
+        if number == AHEAD:
+            started = perf_counter()
+        assert labels is not None, "the scans have labels"  # noqa: S101
         step(batch.image, batch.region, labels)
+    return perf_counter() - started

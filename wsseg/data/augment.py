@@ -2,6 +2,7 @@
 
 import os
 from functools import cache
+from threading import Lock
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,6 +12,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 from wsseg.component import Component
 
 NOISY = 0.5  # share of the draws that get noise
+_moving = (
+    Lock()
+)  # a thread gathers while another may look at a slice, and both seed one composition
 
 
 class Augment(Component):
@@ -47,8 +51,9 @@ def move(
     if augment == Augment():
         return image, planes
     compose = _compose(augment, fill)
-    compose.set_random_seed(seed)
-    moved = compose(image=image, mask=planes)
+    with _moving:
+        compose.set_random_seed(seed)
+        moved = compose(image=image, mask=planes)
     return _varied(augment, fill, seed, moved["image"]), moved["mask"].reshape(planes.shape)
 
 

@@ -1,6 +1,6 @@
 """Batches of slices, gathered from the prepared memory maps."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from wsseg.data.augment import Augment, move
 from wsseg.data.input import Input
 from wsseg.evidence import Batch, Probability
+from wsseg.overlap import in_threads
 
 STILL = Augment()  # no move at all
 Map: TypeAlias = Path | NDArray[Any]
@@ -58,7 +58,7 @@ class Sample(NamedTuple):
     y: NDArray[np.float32] | None  # (H, W, K)
 
 
-class Slices(Dataset[Sample]):
+class Slices:
     """The slices of `scans` as a network sees them, moved by `augment`."""
 
     def __init__(
@@ -114,16 +114,22 @@ def epoch_draws(
     return [slices[i]._replace(epoch=epoch) for i in order]
 
 
-def loader(slices: Slices, batches: Iterable[list[Draw]], workers: int) -> DataLoader[Any]:
-    """Return a loader of (Batch, y or None) over `batches`."""
-    return DataLoader(
-        slices,
-        batch_sampler=batches,
-        num_workers=workers,
-        collate_fn=collate,
-        prefetch_factor=4 if workers else None,
-        pin_memory=torch.cuda.is_available(),
-    )
+def loaded(
+    slices: Slices, batches: Iterable[Sequence[Draw]]
+) -> Generator[tuple[Batch, Probability | None], None, None]:
+    """Yield (batch, y or None) for each of `batches`, gathered a little ahead by one thread.
+
+    What that runs are long loops of numpy and OpenCV, which hold up no training step; a process
+    would copy every page of memory that the step writes to after it was forked.
+    """
+
+    def gather(draws: Sequence[Draw]) -> tuple[Batch, Probability | None]:
+        batch, y = collate([slices[draw] for draw in draws])
+        if not torch.cuda.is_available():
+            return batch, y
+        return batch.pin_memory(), None if y is None else y.pin_memory()
+
+    return in_threads(gather, batches, threads=1)
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:
