@@ -12,7 +12,16 @@ from torch import nn
 
 from wsseg.checkpoint import Trained
 from wsseg.cropped import Cropped, box_around
-from wsseg.data.slices import Draw, Scan, Slices, collate, in_memory, read_map, to_device
+from wsseg.data.slices import (
+    Scan,
+    Slices,
+    all_slices,
+    batches_of,
+    in_memory,
+    loaded,
+    read_map,
+    to_device,
+)
 from wsseg.evidence import Batch, Logits, exact
 from wsseg.folded import folded
 from wsseg.machine import keep_small_memory
@@ -43,11 +52,11 @@ def stage_masks(
     scan = in_memory(scan)
     slices = Slices([scan], trained.input)
     masks = np.zeros((len(trained.stage.classes), *read_map(scan.image).shape), np.bool_)
-    for start in range(0, len(scan.slices), BATCH_SLICES):
-        chosen = scan.slices[start : start + BATCH_SLICES]
-        batch = to_device(collate([slices[Draw(0, z)] for z in chosen])[0], fabric.device)
+    parts = batches_of([all_slices([scan])], BATCH_SLICES)
+    for draws, (gathered, _) in zip(parts, loaded(slices, parts), strict=True):
+        batch = to_device(gathered, fabric.device)
         on = rule(trained, batch, fabric) & batch.region
-        masks[:, list(chosen)] = on.permute(1, 0, 2, 3).cpu().numpy()
+        masks[:, [draw.z for draw in draws]] = on.permute(1, 0, 2, 3).cpu().numpy()
     return masks
 
 

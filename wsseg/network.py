@@ -20,9 +20,9 @@ class Network(nn.Module):
 
     def forward(self, image: Tensor) -> Logits:
         """Map (B, S, H, W) in the scanner's unit to (B, K, H, W)."""
-        if self._input.clip is not None:
-            image = image.clamp(*self._input.clip)
-        logits: Logits = self.body((image - self._input.offset) / self._input.scale)
+        clip, offset = self._input.clip, self._input.offset
+        shifted = image - offset if clip is None else image.clamp(*clip).sub_(offset)
+        logits: Logits = self.body(shifted.div_(self._input.scale))
         return logits
 
 

@@ -13,7 +13,8 @@ class Rectified(nn.Conv2d):
     """max(z, 0) + slope min(z, 0) of a convolution's z, in one pass over memory where it pays.
 
     That is in prediction on a CPU in bfloat16: the second pass would take as long as the first.
-    z is then rounded once, not twice. For convolutions padded by a number of zeros.
+    z is then rounded once, not twice. For convolutions padded by a number of zeros, whose weights
+    stay as they are from the first prediction on.
     """
 
     def __init__(self, convolution: nn.Conv2d, slope: float) -> None:
@@ -29,6 +30,7 @@ class Rectified(nn.Conv2d):
         )
         self.weight, self.bias = convolution.weight, convolution.bias
         self.slope = slope
+        self._packed: tuple[Tensor, Tensor | None] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to what the convolution says, bent."""
@@ -41,19 +43,28 @@ class Rectified(nn.Conv2d):
             or not _in_one_pass()
         ):
             return F.leaky_relu(super().forward(x), self.slope, inplace=True)
+        x = x.to(torch.bfloat16)
+        self._packed = self._packed or self._pack(list(x.shape))
+        how = (self.padding, self.stride, self.dilation, self.groups, "leaky_relu", [self.slope])
         bent: Tensor = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001 - as torch.compile
-            x.to(dtype),
-            self.weight.to(dtype),
-            None if self.bias is None else self.bias.to(dtype),
+            x, *self._packed, *how, ""
+        )
+        return bent
+
+    def _pack(self, shape: list[int]) -> tuple[Tensor, Tensor | None]:
+        """Return weight and bias in the library's own order, best for images of that shape.
+
+        Else it would bring them into that order for every batch.
+        """
+        packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(  # noqa: SLF001
+            self.weight.to(torch.bfloat16),
             self.padding,
             self.stride,
             self.dilation,
             self.groups,
-            "leaky_relu",
-            [self.slope],
-            "",
+            shape,
         )
-        return bent
+        return packed, None if self.bias is None else self.bias.to(torch.bfloat16)
 
 
 @cache
