@@ -2,10 +2,12 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
-from wsseg.overlap import THREADS, in_threads, overlapped
+from wsseg.overlap import MADE_AHEAD, THREADS, ahead, in_threads, overlapped
 
 WAIT_S = 20
 
@@ -79,3 +81,38 @@ def test_threads_are_given_only_some_at_a_time() -> None:
     done = in_threads(lambda thing: thing, things)
     assert next(done) == 0
     assert next(things) <= 2 * THREADS + 1
+
+
+def test_things_are_made_ahead_in_order_by_one_other_thread() -> None:
+    makers, made = set[int](), list[int]()
+
+    def things() -> Iterator[int]:
+        for thing in range(20):
+            makers.add(threading.get_ident())
+            made.append(thing)
+            yield thing
+
+    with closing(ahead(things())) as coming:
+        assert next(coming) == 0
+        assert list(coming) == list(range(1, 20))
+    assert makers.isdisjoint({threading.get_ident()})
+    assert len(makers) == 1
+    assert list(ahead([])) == []
+
+
+def test_only_a_few_are_made_ahead() -> None:
+    left = iter(range(100))
+    with closing(ahead(left)) as coming:  # which waits for those that were begun
+        next(coming)
+    assert next(left) <= MADE_AHEAD + 1
+
+
+def test_what_ends_the_making_is_raised_after_what_was_made() -> None:
+    def things() -> Iterator[int]:
+        yield 1
+        raise OSError("disk gone")
+
+    coming = ahead(things())
+    assert next(coming) == 1
+    with pytest.raises(OSError, match="disk gone"):
+        next(coming)

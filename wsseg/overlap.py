@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -11,17 +11,26 @@ B = TypeVar("B")
 R = TypeVar("R")
 
 THREADS = 2  # what they run lets go of Python's lock: arrays, zlib, OpenCV
+MADE_AHEAD = 3
 
 
-def in_threads(
-    work: Callable[[T], R], things: Iterable[T], threads: int = THREADS
-) -> Generator[R, None, None]:
+def ahead(things: Iterable[T]) -> Generator[T, None, None]:
+    """Yield `things`, of which one thread makes the next few meanwhile."""
+    iterator, end = iter(things), object()
+    with ThreadPoolExecutor(1) as maker:
+        coming = deque(maker.submit(next, iterator, end) for _ in range(MADE_AHEAD))
+        while (thing := coming.popleft().result()) is not end:
+            coming.append(maker.submit(next, iterator, end))
+            yield cast("T", thing)
+
+
+def in_threads(work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
     """Yield work(thing) for each of `things`, in order, and have only some in hand at a time."""
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         begun: deque[Future[R]] = deque()
         for thing in things:
             begun.append(pool.submit(work, thing))
-            if len(begun) > 2 * threads:
+            if len(begun) > 2 * THREADS:
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()

@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.speed.paper import AHEAD, LEARN, PAPER, Sizes, fit, take_steps, write_scans
+from benchmarks.speed.paper import LEARN, PAPER, Sizes, fit, take_steps, write_scans
 from benchmarks.speed.timing import REPEATS, Row, in_new_process, rates, ratios, told_by_turns
 from wsseg.fit import Fit
 from wsseg.machine import keep_memory
+from wsseg.overlap import MADE_AHEAD
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def _seconds(em: Em) -> dict[str, tuple[float, ...]]:
     keep_memory()  # as `wsseg train`
     with TemporaryDirectory() as name:
         folder = Path(name)
-        write_scans(folder, em.sizes, AHEAD + em.steps + 1)
+        write_scans(folder, em.sizes, MADE_AHEAD + em.steps + 1)
         fits = {learn: fit(learn, em.sizes, folder) for learn in LEARN}
         ways = {learn: partial(_steps, each, em.steps) for learn, each in fits.items()}
         return told_by_turns(ways, em.repeats)

@@ -18,11 +18,11 @@ from wsseg.data.slices import Scan
 from wsseg.fit import Fit, Progress, StepDone
 from wsseg.machine import open_fabric
 from wsseg.network import Network, new_network
+from wsseg.overlap import MADE_AHEAD
 from wsseg.plugins import registry
 from wsseg.stages import EmStage, Learning, MasksStage
 
 CASES = 4
-AHEAD = 3  # steps, in which as many batches are gathered as are ever held
 AUGMENT = Augment(
     rotate_deg=90, translate=0.1, zoom=(0.9, 1.1), flip=("left-right", "front-back")
 )  # as recipe covid/base
@@ -144,7 +144,7 @@ def take_steps(fit: Fit, number: int) -> Turn:
     """
     fit.progress = Progress()
     done = (event for event in fit.run() if isinstance(event, StepDone))
-    counted = list(islice(done, AHEAD, AHEAD + number))
+    counted = list(islice(done, MADE_AHEAD, MADE_AHEAD + number))
     return Turn(sum(step.seconds for step in counted), sum(step.waited_s for step in counted))
 
 

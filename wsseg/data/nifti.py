@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from wsseg.data.compact import check_memory, scaled, stacked
 from wsseg.errors import InputError
 from wsseg.files import written_whole
+from wsseg.overlap import ahead
 
 SPACING_MM = (0.01, 100.0)  # between neighbouring voxels: anything else is a wrong header
 CHUNK = 2**20
@@ -173,9 +174,9 @@ def _unscaled(path: Path, image: nib.Nifti1Image) -> NDArray[Any]:
     if not _compressed(path):
         return np.asarray(proxy.get_unscaled()).reshape(shape)
     count, dtype = math.prod(shape), proxy.dtype
-    data, held = bytearray(proxy.offset + count * dtype.itemsize), 0
-    for piece in _inflated(path, len(data)):
-        used = piece[: len(data) - held]
+    data, held = np.empty(proxy.offset + count * dtype.itemsize, np.uint8), 0
+    for piece in ahead(_inflated(path, len(data))):
+        used = np.frombuffer(piece, np.uint8)[: len(data) - held]
         data[held : held + len(used)] = used
         held += len(used)
     if held < len(data):

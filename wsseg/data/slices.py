@@ -15,7 +15,7 @@ from torch import Tensor
 from wsseg.data.augment import Augment, move
 from wsseg.data.input import Input
 from wsseg.evidence import Batch, Probability
-from wsseg.overlap import in_threads
+from wsseg.overlap import ahead
 
 STILL = Augment()  # no move at all
 Map: TypeAlias = Path | NDArray[Any]
@@ -122,14 +122,10 @@ def loaded(
     What that runs are long loops of numpy and OpenCV, which hold up no training step; a process
     would copy every page of memory that the step writes to after it was forked.
     """
-
-    def gather(draws: Sequence[Draw]) -> tuple[Batch, Probability | None]:
-        batch, y = collate([slices[draw] for draw in draws])
-        if not torch.cuda.is_available():
-            return batch, y
-        return batch.pin_memory(), None if y is None else y.pin_memory()
-
-    return in_threads(gather, batches, threads=1)
+    gathered = (collate([slices[draw] for draw in draws]) for draws in batches)
+    if torch.cuda.is_available():
+        return ahead((x.pin_memory(), None if y is None else y.pin_memory()) for x, y in gathered)
+    return ahead(gathered)
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from wsseg.data.case import Case
 from wsseg.data.nifti import open_nifti, read_array, write_nifti
 from wsseg.data.series import Series, open_series, read_series
+from wsseg.data.upright import upright
 from wsseg.errors import InputError, known_words
 
 CANONICAL = orientations.axcodes2ornt("SPL")  # what the axes of (Z, H, W) run towards
@@ -43,9 +44,9 @@ class Grid:
     axes: str = ""
 
     def to_canonical(self, array: NDArray[T]) -> NDArray[T]:
-        """Turn an array of the file into (Z, H, W)."""
+        """Turn an array of the file into (Z, H, W); its memory may be taken for that."""
         turned: NDArray[T] = orientations.apply_orientation(array, self._turn)
-        return np.ascontiguousarray(turned)
+        return upright(turned)
 
     def to_file(self, voxels: NDArray[T]) -> NDArray[T]:
         """Turn (Z, H, W) into an array of the file."""
