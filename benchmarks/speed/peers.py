@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.empty_cache import empty_cache
-from benchmarks.speed.phantom_run import STAGE, Sizes, opened, trained_run, uncropped
+from benchmarks.speed.phantom_run import Sizes, opened, trained_run, uncropped
 from benchmarks.speed.plain_prediction import BATCH_SLICES, plain
-from benchmarks.speed.prediction import batch_of
+from benchmarks.speed.prediction import batch_of, logits_in_parts
 from benchmarks.speed.timing import REPEATS, Row, by_turns, ratios
-from wsseg.infer import logits_of
 
 GIGA = 1e9
 
@@ -40,14 +39,14 @@ class Peers:
             run_folder, case = trained_run(Path(name), self.sizes)
             run = opened(run_folder)
             network, unet = plain(run).network, smp_unet(self.sizes.width, run.recipe.input.slices)
-            batch, fabric = batch_of(run, case), run.regions.fabric
+            batch = batch_of(run, case)
         image = batch.image.contiguous()
         yield Row("a slice, wsseg's network", (gflop(network, image),), "GFLOP")
         yield Row("a slice, segmentation-models-pytorch's Unet", (gflop(unet, image),), "GFLOP")
-        cropped, whole = run.regions.trained[STAGE], uncropped(run).regions.trained[STAGE]
+        whole = uncropped(run)
         ways = {
-            "wsseg": lambda: logits_of(cropped, batch, fabric),
-            "wsseg, not cropped": lambda: logits_of(whole, batch, fabric),
+            "wsseg": lambda: logits_in_parts(run, batch),
+            "wsseg, not cropped": lambda: logits_in_parts(whole, batch),
             "MONAI, window as large as a slice": lambda: slide(network, image, self.sizes.size),
             "MONAI, windows of half the sides": lambda: slide(network, image, self.sizes.size // 2),
             "segmentation-models-pytorch's Unet": lambda: unet(image),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,11 +14,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.limits import MatrixProduct
 from benchmarks.speed.phantom_run import STAGE, Sizes, opened, trained_run, uncropped
-from benchmarks.speed.plain_prediction import BATCH_SLICES, Plain, plain, windows_of
+from benchmarks.speed.plain_prediction import BATCH_SLICES, plain, windows_of
 from benchmarks.speed.timing import REPEATS, Row, by_turns, peak_mib, rates, ratios
 from wsseg.data.case import Case
 from wsseg.evidence import Batch
+from wsseg.infer import BATCH_SLICES as PREDICTED_AT_ONCE
 from wsseg.infer import logits_of
+from wsseg.machine import keep_small_memory
 from wsseg.predict import Run
 
 PERCENT = 100
@@ -43,20 +46,23 @@ class Predicting:
             folder = Path(name)
             run_folder, case = trained_run(folder, self.sizes)
             run = opened(run_folder)
-            yield from self._times(run, plain(run), case, folder)
-            yield self._share(uncropped(run), case)
-            yield from _agreement(run, opened(run_folder, "float32"), case)
+            exact = opened(run_folder, "float32")
+            yield from self._times(run, exact, case, folder)
+            yield from self._inside(run, case)
+            yield from _agreement(run, exact, case)
             peak = peak_mib(predict_file, run, case, folder)
             yield Row("memory, wsseg", (peak,), "MiB")
             theirs = peak_mib(plain(run).predict, case, folder / "plain.nii.gz")
             yield Row("memory, plain", (theirs,), "MiB")
 
-    def _times(self, run: Run, other: Plain, case: Case, folder: Path) -> Iterator[Row]:
-        whole = uncropped(run)
+    def _times(self, run: Run, exact: Run, case: Case, folder: Path) -> Iterator[Row]:
+        other, whole, exact_whole = plain(run), uncropped(run), uncropped(exact)
         ways = {
             "plain": lambda: other.predict(case, folder / "plain.nii.gz"),
             "uncropped": lambda: predict_file(whole, case, folder),
             "wsseg": lambda: predict_file(run, case, folder),
+            "uncropped, float32": lambda: predict_file(exact_whole, case, folder),
+            "float32": lambda: predict_file(exact, case, folder),
             "without": lambda: prepare_alone(run, case),
         }
         seconds = by_turns(ways, self.repeats)
@@ -68,24 +74,38 @@ class Predicting:
         yield Row("wsseg, not cropped, is faster than plain", plainly, "×", least=3)
         crop = ratios(seconds["uncropped"], seconds["wsseg"])
         yield Row("cropped to the lung's box, it is faster again", crop, "×", least=1.5)
+        crop = ratios(seconds["uncropped, float32"], seconds["float32"])
+        yield Row("the same in float32", crop, "×")
         yield Row("wsseg is faster than plain", ratios(seconds["plain"], seconds["wsseg"]), "×")
 
-    def _share(self, run: Run, case: Case) -> Row:
-        """Compare the network's rate with that of a matrix product."""
-        trained, product = run.regions.trained[STAGE], MatrixProduct(self.n, torch.bfloat16)
-        batch = batch_of(run, case)
+    def _inside(self, run: Run, case: Case) -> Iterator[Row]:
+        """Compare the network's rate with that of a matrix product, and what cropping saves it."""
+        batch, product = batch_of(run, case), MatrixProduct(self.n, torch.bfloat16)
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
             plain(run).network(batch.image)
-        with torch.inference_mode():
-            ways: dict[str, Callable[[], object]] = {
-                "network": lambda: logits_of(trained, batch, run.regions.fabric),
-                "product": product,
-            }
-            seconds = by_turns(ways, self.repeats)
-        rate = rates(counter.get_total_flops(), seconds["network"])
+        ways: dict[str, Callable[[], object]] = {
+            "uncropped": partial(logits_in_parts, uncropped(run), batch),
+            "cropped": partial(logits_in_parts, run, batch),
+            "product": product,
+        }
+        seconds = by_turns(ways, self.repeats)
+        rate = rates(counter.get_total_flops(), seconds["uncropped"])
         share = ratios(rate, rates(product.flop, seconds["product"]))
         percent = tuple(PERCENT * each for each in share)
-        return Row("the network's rate, of a bfloat16 matrix product's", percent, "%", least=85)
+        yield Row("the network's rate, of a bfloat16 matrix product's", percent, "%", least=85)
+        crop = ratios(seconds["uncropped"], seconds["cropped"])
+        yield Row("the network alone, cropped, is faster again", crop, "×")
+
+
+@torch.inference_mode()
+def logits_in_parts(run: Run, batch: Batch) -> None:
+    """Run the network on as many slices at a time as a prediction does."""
+    keep_small_memory()
+    for image, region, tags in zip(
+        *(each.split(PREDICTED_AT_ONCE) for each in (batch.image, batch.region, batch.tags)),
+        strict=True,
+    ):
+        logits_of(run.regions.trained[STAGE], Batch(image, region, tags), run.regions.fabric)
 
 
 def predict_file(run: Run, case: Case, folder: Path) -> None:
