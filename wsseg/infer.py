@@ -24,7 +24,6 @@ from wsseg.data.slices import (
 )
 from wsseg.evidence import Batch, Logits, exact
 from wsseg.folded import folded
-from wsseg.machine import keep_small_memory
 from wsseg.stages import Learning, PriorStage
 
 Rule: TypeAlias = Callable[[Trained, Batch, Fabric], torch.Tensor]  # decides (B, K, H, W) bool
@@ -48,7 +47,6 @@ def stage_masks(
 
     Only `scan.slices` are looked at.
     """
-    keep_small_memory()
     scan = in_memory(scan)
     slices = Slices([scan], trained.input)
     masks = np.zeros((len(trained.stage.classes), *read_map(scan.image).shape), np.bool_)

@@ -29,12 +29,14 @@ KEPT = 2**25  # bytes: the largest threshold that it takes
 def open_fabric(precision: Precision, group: Group = ALONE) -> Fabric:
     """Choose the device (a GPU where there is one) and the precision; join the `group`, if any.
 
-    `auto` is bfloat16 autocast where the device computes in it, else float32.
+    `auto` is bfloat16 autocast where the device computes in it, else float32. From then on, small
+    memory is kept: best before the process has its first tensor.
 
     Raises:
         InputError: The group wants more GPUs than this machine has.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells every opening
+    keep_small_memory()
     fast = precision == "bfloat16" or (precision == "auto" and _computes_bfloat16())
     computing: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if fast else "32-true"
     if group.processes == 1:

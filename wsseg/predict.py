@@ -110,7 +110,7 @@ def load_run(folder: str | Path) -> Run:
     if not (folder / "recipe.yaml").exists():
         raise InputError(f"{folder}: holds no run (no recipe.yaml); name a folder that train wrote")
     recipe = load_recipe(folder / "recipe.yaml")
-    stages: dict[str, Trained] = {}
+    fabric, stages = open_fabric(recipe.precision), dict[str, Trained]()
     for name in recipe.stages:
         if not (folder / "stages" / name / "stage.json").exists():
             raise InputError(
@@ -118,7 +118,6 @@ def load_run(folder: str | Path) -> Run:
                 f"{folder / 'recipe.yaml'} --out {folder} --resume"
             )
         stages[name] = load_stage(folder / "stages" / name)
-    fabric = open_fabric(recipe.precision)
     return Run(folder, recipe, Regions(recipe.regions, stages, recipe.input, fabric))
 
 

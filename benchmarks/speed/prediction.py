@@ -20,7 +20,6 @@ from wsseg.data.case import Case
 from wsseg.evidence import Batch
 from wsseg.infer import BATCH_SLICES as PREDICTED_AT_ONCE
 from wsseg.infer import logits_of
-from wsseg.machine import keep_small_memory
 from wsseg.predict import Run
 
 PERCENT = 100
@@ -100,7 +99,6 @@ class Predicting:
 @torch.inference_mode()
 def logits_in_parts(run: Run, batch: Batch) -> None:
     """Run the network on as many slices at a time as a prediction does."""
-    keep_small_memory()
     for image, region, tags in zip(
         *(each.split(PREDICTED_AT_ONCE) for each in (batch.image, batch.region, batch.tags)),
         strict=True,
