@@ -55,6 +55,16 @@ def test_by_hand() -> None:
     assert bent.bfloat16()(image.bfloat16()).flatten().tolist() == [7, -2.5]
 
 
+def test_packed_weights_serve_images_of_every_size() -> None:
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(4, 8, 3, padding=1)
+    bent = Rectified(convolution, 0.2)
+    for shape in ((1, 4, 8, 8), (3, 4, 20, 12), (1, 4, 8, 8)):
+        image = torch.randn(shape).bfloat16()
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(bent(image), Rectified(convolution, 0.2)(image))
+
+
 def test_making_one_draws_no_random_numbers() -> None:
     convolution = nn.Conv2d(1, 1, 1)
     before = torch.get_rng_state()

@@ -36,6 +36,12 @@ def in_threads(work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
             yield begun.popleft().result()
 
 
+def done_in_threads(work: Callable[[T], None], things: Iterable[T]) -> None:
+    """Do work(thing) for each of `things`, and return when all is done."""
+    for _ in in_threads(work, things):
+        pass
+
+
 def overlapped(
     things: Sequence[T], before: Callable[[T], A], work: Callable[[A], B], after: Callable[[B], R]
 ) -> Iterator[R]:

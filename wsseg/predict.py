@@ -61,10 +61,8 @@ class Run:
 
     def prepare(self, case: Case) -> Prepared:
         """Bring a case to the network's grid and find its regions, into the cache: no network."""
-        prepared = prepare(case, self.recipe.input, self.recipe.regions)
-        for name in self.recipe.regions:
-            self.regions.find(name, prepared)
-        return prepared
+        regions = self.recipe.regions
+        return prepare(case, self.recipe.input, regions, find=regions)
 
     def infer(self, prepared: Prepared) -> None:
         """Run the networks of all stages on a prepared case, into the cache."""

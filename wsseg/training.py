@@ -126,16 +126,15 @@ def prepare_all(
     cases: Sequence[Case], recipe: Recipe, stages: Collection[Stage], display: Display
 ) -> list[Prepared]:
     """Bring cases, and the regions and masks that `stages` use, to the network's grid."""
-    regions = Regions(recipe.regions, {}, recipe.input, open_fabric(recipe.precision))
     used, labels = {recipe.input.mask}, set[str]()
     for stage in stages:
         used |= {stage.region, getattr(stage, "region_in_training", None)}
         labels |= set(stage.classes) if isinstance(stage, MasksStage) else set()
 
+    find = [name for name in recipe.regions if name in used]
+
     def one(case: Case) -> Prepared:
-        prepared = prepare(case, recipe.input, recipe.regions)
-        for name in used & set(recipe.regions):
-            regions.find(name, prepared)
+        prepared = prepare(case, recipe.input, recipe.regions, find)
         for name in labels & set(case.masks):
             prepare_mask(prepared, name)
         return prepared

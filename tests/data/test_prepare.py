@@ -1,6 +1,7 @@
 import logging
 import multiprocessing
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from wsseg.data.case import Case
 from wsseg.data.input import Input, Thick
 from wsseg.data.prepare import own_grid, prepare, prepare_mask, prepare_region
 from wsseg.data.regions import Everything, FileRegion, Nonzero, Region
-from wsseg.data.volume import Volume
+from wsseg.data.volume import Volume, read_case
 from wsseg.errors import InputError
 
 AS_IT_IS = Input(size=32, thick=None)
@@ -102,6 +103,30 @@ def test_standardized_voxels_have_mean_0_and_sd_1_inside_the_region(tmp_path: Pa
     raw = np.asarray(prepare(case, AS_IT_IS).image, np.float32)
     within = array[inside > 0]
     assert np.allclose(prepared.image, (raw - within.mean()) / within.std(), atol=1e-5)
+
+
+def test_the_image_is_read_once_for_all_regions_that_are_to_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, reads = scan(tmp_path), list[Case]()
+    regions: dict[str, Region] = {"a": Everything(), "b": Nonzero(), "c": FileRegion(mask="ball")}
+
+    def read(case: Case) -> Volume:
+        reads.append(case)
+        return read_case(case)
+
+    monkeypatch.setattr("wsseg.data.prepare.read_case", read)
+    prepared = prepare(case, AS_IT_IS, regions, find=["a", "b"])
+    assert reads == [case]
+    found = [np.array(prepare_region(prepared, regions[name])) for name in "ab"]
+    assert prepare(case, AS_IT_IS, regions, find="ab").key == prepared.key
+    assert reads == [case]  # all is known
+    prepare_region(prepared, regions["c"])
+    assert len(reads) == 2
+    shutil.rmtree(prepared.folder)
+    alone = prepare(case, AS_IT_IS)
+    for name, together in zip("ab", found, strict=True):
+        assert np.array_equal(prepare_region(alone, regions[name]), together)
 
 
 def test_another_scale_of_the_scanner_gives_the_same_standardized_voxels(tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
 """Scans on the network's grid, made once and shared by runs and processes as memory maps."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -96,11 +96,17 @@ class Prepared:
         return np.rint(self.positions).clip(0, last).astype(np.intp)
 
 
-def prepare(case: Case, settings: Input, regions: Mapping[str, Region] = NO_REGIONS) -> Prepared:
+def prepare(
+    case: Case,
+    settings: Input,
+    regions: Mapping[str, Region] = NO_REGIONS,
+    find: Collection[str] = (),
+) -> Prepared:
     """Bring a case's image to the network's grid; from the cache where it was done before.
 
-    `regions` has, by name, the one that `settings` may standardize by. What is kept of the case
-    stays until this process lets it go or ends.
+    `regions` has, by name, the one that `settings` may standardize by, and those to `find` as
+    well: the image is read once for all. What is kept of the case stays until this process lets it
+    go or ends.
     """
     grid = read_case_grid(case)
     if stray := stray_slice(case, grid.canonical_shape[0]):
@@ -127,7 +133,10 @@ def prepare(case: Case, settings: Input, regions: Mapping[str, Region] = NO_REGI
     )
     for path in (case.image, prepared.folder):
         use(path)
-    _cached(prepared.image_path, prepared.shape, lambda: _image(prepared, settings, inside))
+    read = cache(partial(read_case, case))  # at most once, and not where all is known
+    _cached(prepared.image_path, prepared.shape, lambda: _image(prepared, settings, inside, read()))
+    for name in find:
+        _found(prepared, regions[name], read)
     return prepared
 
 
@@ -137,11 +146,15 @@ def prepare_region(prepared: Prepared, region: Region) -> Map:
     Logs a warning that names the case where the region is empty, or not what it is meant to be:
     once in a process.
     """
+    return _found(prepared, region, partial(read_case, prepared.case))
+
+
+def _found(prepared: Prepared, region: Region, read: Callable[[], Volume]) -> Map:
     case = prepared.case
     mask = _cached(
         prepared.folder / f"region-{fingerprint(_named(region, case))}.npy",
         prepared.shape,
-        lambda: _on_network_grid(prepared, region(case, read_case(case))),
+        lambda: _on_network_grid(prepared, region(case, read())),
     )
     if (case.name, mask.filename) not in _judged:
         _judged.add((case.name, mask.filename))
@@ -193,8 +206,9 @@ def _named(region: Region, case: Case) -> list[Any]:
     ]
 
 
-def _image(prepared: Prepared, settings: Input, inside: Region | None) -> NDArray[Any]:
-    volume = read_case(prepared.case)
+def _image(
+    prepared: Prepared, settings: Input, inside: Region | None, volume: Volume
+) -> NDArray[Any]:
     if settings.unit == "HU":
         with naming(prepared.case):
             check_hu(volume, str(prepared.case.image))

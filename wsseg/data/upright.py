@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wsseg.overlap import in_threads
+from wsseg.overlap import done_in_threads
 
 T = TypeVar("T", bound=np.generic)
 
@@ -29,6 +29,5 @@ def upright(turned: NDArray[T]) -> NDArray[T]:
         first, second = voxels[z][flips[1:]].copy(), voxels[partner[z]][flips[1:]].copy()
         voxels[z], voxels[partner[z]] = second, first
 
-    for _ in in_threads(swap, [z for z in partner if z <= partner[z]]):
-        pass
+    done_in_threads(swap, [z for z in partner if z <= partner[z]])
     return voxels

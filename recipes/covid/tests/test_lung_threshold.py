@@ -256,6 +256,5 @@ def test_blocks_are_averaged_and_undone() -> None:
     assert planes.step == (1, 2, 2)
     assert planes.spacing_mm == (5, 2, 2)
     assert planes.hu[0].tolist() == [[2.5, 4.5], [8.5, 10.5]]  # the last row repeated
-    back = fine(planes.hu > 5, planes.step, voxels.shape)
-    assert back.shape == voxels.shape
-    assert back[0].astype(int).tolist() == [[0] * 4, [0] * 4, [1] * 4]
+    back = fine(planes.hu[0] > 5, planes.step, voxels.shape)
+    assert back.astype(int).tolist() == [[0] * 4, [0] * 4, [1] * 4]

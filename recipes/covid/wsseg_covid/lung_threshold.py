@@ -10,6 +10,7 @@ from wsseg.data.case import Case
 from wsseg.data.plausible import Plausible
 from wsseg.data.regions import Region
 from wsseg.data.volume import Volume
+from wsseg.overlap import done_in_threads
 from wsseg_covid.lung_air import from_walled_air_mm, outside_air
 from wsseg_covid.lung_hull import (
     bridged,
@@ -128,5 +129,12 @@ class LungThreshold(Region):
         """Bring the lungs to the scan's voxels, whose own values decide at the aerated border."""
         inside = (lungs & ~air) | eroded(lungs, self.working_mm, planes.spacing_mm)
         around = dilated(air, self.working_mm, planes.spacing_mm) & ~not_lung
-        aerated = fine(around, planes.step, voxels.shape) & (voxels < self.threshold_hu)
-        return fine(inside, planes.step, voxels.shape) | aerated
+        whole = np.empty(voxels.shape, np.bool_)
+
+        def bring(z: int) -> None:
+            slab = slice(z * planes.step[0], (z + 1) * planes.step[0])
+            near, sure = (fine(each[z], planes.step, voxels.shape) for each in (around, inside))
+            np.logical_or(near & (voxels[slab] < self.threshold_hu), sure, out=whole[slab])
+
+        done_in_threads(bring, range(len(inside)))
+        return whole

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from wsseg.overlap import in_threads
+
 Mask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
 Spacing: TypeAlias = tuple[float, float, float]  # mm along (z, row, column)
 Centres: TypeAlias = NDArray[np.float64]  # (Z, 2), of a mask's slices: row and column
@@ -32,8 +34,8 @@ def coarse(voxels: NDArray[Any], spacing_mm: Spacing, to_mm: float) -> Planes:
     What does not fill a block at the end of an axis is filled with the last voxel's value.
     """
     z, row, column = (max(1, round(to_mm / spacing)) for spacing in spacing_mm)
-    slabs = [voxels[start : start + z] for start in range(0, len(voxels), z)]
-    hu = np.stack([_block_means(slab, (z, row, column)) for slab in slabs])
+    slabs = (voxels[start : start + z] for start in range(0, len(voxels), z))
+    hu = np.stack(list(in_threads(lambda slab: _block_means(slab, (z, row, column)), slabs)))
     spacing = (spacing_mm[0] * z, spacing_mm[1] * row, spacing_mm[2] * column)
     return Planes(hu, spacing, (z, row, column))
 
@@ -46,11 +48,12 @@ def _block_means(slab: NDArray[Any], step: tuple[int, int, int]) -> NDArray[np.f
     return np.asarray(rows.reshape(len(rows), -1, step[2]).sum(axis=2) / math.prod(step))
 
 
-def fine(mask: Mask, step: tuple[int, int, int], shape: tuple[int, ...]) -> Mask:
-    """Undo `coarse` for a mask: every voxel of a block gets the block's value."""
-    for axis, times in enumerate(step):
-        mask = mask.repeat(times, axis=axis)
-    return mask[: shape[0], : shape[1], : shape[2]]
+def fine(
+    plane: NDArray[np.bool_], step: tuple[int, int, int], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Undo `coarse` for a slice of a mask: every pixel of a block gets the block's value."""
+    whole = plane.repeat(step[1], axis=0).repeat(step[2], axis=1)
+    return whole[: shape[1], : shape[2]]
 
 
 def eroded(mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
