@@ -21,7 +21,8 @@ class Compiled:
     """The paper's network as wsseg runs it, and through torch.compile: nothing is asked.
 
     Forward and backward pass on a batch of 16, and prediction of 4 slices, in bfloat16. Compiling
-    is the first call of both, without what an earlier run may have left in a cache.
+    is the first call of both, without what an earlier run may have left in a cache. wsseg compiles
+    nothing: a prediction is to be no slower, and most stages end before compiling has paid.
     """
 
     sizes: Sizes = PAPER

@@ -18,7 +18,7 @@ class Em:
     """A step of EM beside a step on masks: the same network, batches and augmentation.
 
     By default the E-step believes the logits of the M-step's own forward pass. With `belief:
-    evaluation` it has a pass of its own, a third of a step on masks, and no bound is asked of it.
+    evaluation` it has a pass of its own, and no bound is asked of it.
     """
 
     sizes: Sizes = PAPER
