@@ -84,12 +84,11 @@ def test_threads_are_given_only_some_at_a_time() -> None:
 
 
 def test_things_are_made_ahead_in_order_by_one_other_thread() -> None:
-    makers, made = set[int](), list[int]()
+    makers = set[int]()
 
     def things() -> Iterator[int]:
         for thing in range(20):
             makers.add(threading.get_ident())
-            made.append(thing)
             yield thing
 
     with closing(ahead(things())) as coming:

@@ -22,7 +22,7 @@ class Compiled:
 
     Forward and backward pass on a batch of 16, and prediction of 4 slices, in bfloat16. Compiling
     is the first call of both, without what an earlier run may have left in a cache. wsseg compiles
-    nothing: a prediction is to be no slower, and most stages end before compiling has paid.
+    nothing.
     """
 
     sizes: Sizes = PAPER

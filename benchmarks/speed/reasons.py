@@ -12,7 +12,7 @@ REASONS: Mapping[tuple[str, str], str] = {  # by subject and row
     ),
     ("train", "training, share of the matrix product's rate"): (
         "Between two convolutions, batch norm, activation and sums go through memory, forward and "
-        "backward, at less than the rate of a copy: the faster the product, the larger their part. "
+        "backward, at best at the rate of a copy: the faster the product, the larger their part. "
         "Only kernels that join them would save that; what torch.compile gains so is told in "
         "compiled."
     ),

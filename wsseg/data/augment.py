@@ -12,9 +12,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 from wsseg.component import Component
 
 NOISY = 0.5  # share of the draws that get noise
-_moving = (
-    Lock()
-)  # a thread gathers while another may look at a slice, and both seed one composition
+_moving = Lock()  # one composition is seeded by all threads
 
 
 class Augment(Component):

@@ -1,7 +1,6 @@
 """Arrays that were turned, in one piece of memory again: where it will do, in that which they had.
 
-A scan is the largest thing in memory: a second one, even for a moment, is what reading it is
-bound by.
+A scan is the largest thing in memory, and a copy would hold two of it for a moment.
 """
 
 from typing import TypeVar
