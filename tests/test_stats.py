@@ -1,13 +1,16 @@
 import math
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from wsseg.errors import InputError
 from wsseg.estimates import Bootstrap
-from wsseg.stats import compare, covered, per_case, summary, tagged_scores
+from wsseg.stats import COMPARISON, compare, covered, per_case, summary, tagged_scores
 
 FEW = Bootstrap(draws=200)
 
@@ -223,3 +226,147 @@ def test_the_pooled_share_of_the_way_counts_voxels() -> None:
 def test_an_unknown_ceiling_is_named() -> None:
     with pytest.raises(InputError, match="Did you mean 'top'"):
         covered(methods(base=[0.1], top=[0.2]), "base", "tip", FEW)
+
+
+def rows_of(method: str, seed: int, dice: list[float], fold: str = "") -> list[dict[str, object]]:
+    return [
+        row(method, f"c{case}", seed=seed, dice=value) | {"fold": fold}
+        for case, value in enumerate(dice)
+    ]
+
+
+EASY_SEED = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
+A_SEED_0 = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+B_SEED_0 = [0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+
+
+def test_a_seed_that_only_one_method_has_is_left_out_of_the_difference() -> None:
+    """b is 0.1 better in seed 0; only a has seed 1, in which every case is easier."""
+    rows = table(
+        *rows_of("a", 0, A_SEED_0), *rows_of("a", 1, EASY_SEED), *rows_of("b", 0, B_SEED_0)
+    )
+    found = of(compare(rows, "dice", "a", FEW), "b")
+    assert found["difference"] == pytest.approx(0.1)
+    assert found["p"] == pytest.approx(stats.wilcoxon([0.1] * 6).pvalue)
+    assert found["effect"] == 1
+    assert (found["seeds"], found["seeds_of"], found["unpaired"]) == ("0", "0, 1", 6)
+
+
+def test_a_failed_job_does_not_turn_the_sign_of_a_difference() -> None:
+    both = [rows_of("a", 0, A_SEED_0), rows_of("b", 0, B_SEED_0)]
+    hard = [[value - 0.09 for value in A_SEED_0], [value - 0.09 for value in B_SEED_0]]
+    all_jobs = [*both, rows_of("a", 1, hard[0]), rows_of("b", 1, hard[1])]
+    for failed in range(4):
+        jobs = [job for number, job in enumerate(all_jobs) if number != failed]
+        found = of(compare(table(*chain.from_iterable(jobs)), "dice", "a", FEW), "b")
+        assert found["difference"] == pytest.approx(0.1)
+
+
+def test_a_case_is_compared_only_in_the_folds_and_seeds_that_both_methods_have() -> None:
+    """Over every combination of two seeds and two folds, against a loop over pairs."""
+    generator = np.random.default_rng(0)
+    rows = table(
+        *(
+            row(method, f"c{case}", seed=seed, dice=generator.random()) | {"fold": fold}
+            for method in ("a", "b")
+            for seed in (0, 1)
+            for fold in ("0", "1")
+            for case in range(5)
+            if generator.random() < 0.7
+        )
+    )
+    value = {
+        (each["method"], each["case"], each["seed"], each["fold"]): each["dice"]
+        for each in rows.to_dict("records")
+    }
+    jobs = [(seed, fold) for seed in (0, 1) for fold in ("0", "1")]
+    of_cases = []
+    for case in (f"c{number}" for number in range(5)):
+        pairs = [(("a", case, *job), ("b", case, *job)) for job in jobs]
+        differences = [value[b] - value[a] for a, b in pairs if a in value and b in value]
+        if differences:
+            of_cases.append(sum(differences) / len(differences))
+    found = of(compare(rows, "dice", "a", FEW), "b")
+    assert found["n"] == len(of_cases)
+    assert found["difference"] == pytest.approx(sum(of_cases) / len(of_cases))
+
+
+def test_a_seed_whose_dice_is_undefined_for_one_method_is_left_out_for_that_case() -> None:
+    rows = table(
+        *rows_of("a", 0, [0.1, 0.2]),
+        *rows_of("a", 1, [0.9, 0.3]),
+        *rows_of("b", 0, [0.2, 0.3]),
+        *rows_of("b", 1, [math.nan, 0.4]),
+    )
+    found = of(compare(rows, "dice", "a", FEW), "b")
+    assert (found["n"], found["difference"]) == (2, pytest.approx(0.1))
+    assert (found["seeds"], found["unpaired"]) == ("0, 1", 0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_methods_without_a_common_seed_have_no_difference() -> None:
+    rows = table(*rows_of("a", 0, A_SEED_0), *rows_of("b", 1, B_SEED_0))
+    found = of(compare(rows, "dice", "a", FEW), "b")
+    assert (found["n"], found["seeds"], found["seeds_of"]) == (0, "", "0, 1")
+    assert math.isnan(found["difference"])
+
+
+def test_the_share_of_the_way_is_of_the_seeds_that_all_three_have() -> None:
+    """In seed 0, em covers half the way in every case; each method has one other seed at most."""
+    rows = table(
+        *rows_of("base", 0, [0.2, 0.4]),
+        *rows_of("em", 0, [0.5, 0.6]),
+        *rows_of("top", 0, [0.8, 0.8]),
+        *rows_of("base", 1, [0.0, 0.0]),
+        *rows_of("em", 1, [0.9, 0.9]),
+    )
+    rows["tp_voxels"] = 100 * rows["dice"]
+    rows["fp_voxels"] = rows["fn_voxels"] = 100 - rows["tp_voxels"]
+    found = of(covered(rows, "base", "top", FEW), "em")
+    assert found["mean"] == pytest.approx((0.55 - 0.3) / (0.8 - 0.3))
+    assert found["pooled"] == pytest.approx((0.55 - 0.3) / (0.8 - 0.3))
+    assert (found["seeds"], found["seeds_of"], found["unpaired"]) == ("0", "0, 1", 4)
+
+
+@st.composite
+def tables_with_an_extra_seed(draw: st.DrawFn) -> pd.DataFrame:
+    """Two methods, each with a random part of two seeds, two folds and four cases; a has seed 2."""
+    keys = [(seed, fold, case) for seed in (0, 1) for fold in ("0", "1") for case in range(4)]
+    chosen = {m: draw(st.lists(st.sampled_from(keys), unique=True, min_size=1)) for m in "ab"}
+    chosen["a"] += [(2, fold, case) for fold in ("0", "1") for case in range(4)]
+    return table(
+        *(
+            row(method, f"c{case}", seed=seed, dice=draw(st.integers(0, 100)) / 100)
+            | {"fold": fold, "patient": f"p{case // 2}"}
+            for method, own in chosen.items()
+            for seed, fold, case in own
+        )
+    )
+
+
+@given(tables_with_an_extra_seed(), st.sampled_from("ab"))
+@settings(deadline=None, max_examples=60)
+def test_dropping_a_seed_that_only_one_method_has_changes_no_comparison(
+    rows: pd.DataFrame, baseline: str
+) -> None:
+    numbers = [name for name in COMPARISON if name not in ("seeds_of", "unpaired")]
+    pd.testing.assert_frame_equal(
+        compare(rows, "dice", baseline, FEW)[numbers],
+        compare(rows[rows["seed"] != 2], "dice", baseline, FEW)[numbers],
+    )
+
+
+def test_methods_are_ranked_by_the_rows_that_every_method_has() -> None:
+    rows = table(
+        *rows_of("a", 0, A_SEED_0), *rows_of("a", 1, EASY_SEED), *rows_of("b", 0, B_SEED_0)
+    )
+    a, b = (of(summary(rows, FEW), method) for method in "ab")
+    assert a["dice"] > b["dice"]
+    assert (a["dice_shared"], b["dice_shared"]) == (pytest.approx(0.35), pytest.approx(0.45))
+    assert [(each["rows"], each["rows_shared"]) for each in (a, b)] == [(12, 6), (6, 6)]
+
+
+def test_with_the_same_rows_for_every_method_the_shared_mean_is_the_mean() -> None:
+    found = of(summary(methods(a=[0.1, 0.4], b=[0.2, 0.3]), FEW))
+    assert found["dice_shared"] == found["dice"]
+    assert found["rows"] == found["rows_shared"] == 2
