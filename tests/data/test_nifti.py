@@ -3,10 +3,15 @@
 import gzip
 import struct
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from wsseg.data import compact
 from wsseg.data.nifti import open_nifti, read_array, write_nifti
@@ -195,3 +200,85 @@ def test_what_cannot_be_written_leaves_nothing(
     with pytest.raises(OSError, match="disk full"):
         write_nifti(tmp_path / "m.nii.gz", np.zeros((2, 2, 2), np.uint8), np.eye(4))
     assert list(tmp_path.iterdir()) == []
+
+
+COLUMN_MM = st.floats(0.1, 20)
+SHEAR = st.floats(-1, 1)
+ANGLE = st.floats(-np.pi, np.pi)
+ORIGIN_MM = st.floats(-5000, 5000)
+
+
+@st.composite
+def affines(draw: st.DrawFn) -> NDArray[np.float64]:
+    """Rotation x shear x voxel sizes of either sign, with an origin far away."""
+    turn = Rotation.from_euler("xyz", draw(st.tuples(ANGLE, ANGLE, ANGLE))).as_matrix()
+    shear = np.eye(3)
+    shear[0, 1], shear[0, 2], shear[1, 2] = draw(st.tuples(SHEAR, SHEAR, SHEAR))
+    sign = draw(st.sampled_from([-1, 1]))
+    sizes = draw(st.tuples(COLUMN_MM, COLUMN_MM, COLUMN_MM.map(lambda size: sign * size)))
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ shear @ np.diag(sizes)
+    affine[:3, 3] = draw(st.tuples(ORIGIN_MM, ORIGIN_MM, ORIGIN_MM))
+    return affine
+
+
+def written(affine: NDArray[np.float64], image_class: type[nib.Nifti1Image]) -> nib.Nifti1Image:
+    """What nibabel reads of a mask that was written with `affine`."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "m.nii.gz"
+        write_nifti(path, np.zeros((40, 30, 20), np.uint8), affine, image_class)
+        return open_nifti(path)
+
+
+@settings(max_examples=200, deadline=None)
+@given(affines())
+def test_any_affine_of_double_precision_is_written_exactly_to_nifti_2(
+    affine: NDArray[np.float64],
+) -> None:
+    image = written(affine, nib.Nifti2Image)
+    assert isinstance(image, nib.Nifti2Image)
+    assert np.array_equal(image.affine, affine)
+
+
+@settings(max_examples=200, deadline=None)
+@given(affines())
+def test_any_affine_of_single_precision_is_written_exactly_to_nifti_1(
+    affine: NDArray[np.float64],
+) -> None:
+    single = affine.astype(np.float32).astype(np.float64)
+    image = written(single, nib.Nifti1Image)
+    assert not isinstance(image, nib.Nifti2Image)
+    assert np.array_equal(image.affine, single)
+
+
+@settings(max_examples=200, deadline=None)
+@given(affines())
+def test_any_affine_of_double_precision_is_rounded_in_nifti_1_only_to_single_precision(
+    affine: NDArray[np.float64],
+) -> None:
+    """Half a unit in the last place of float32 is 2 ** -24 of a number."""
+    assert np.allclose(written(affine, nib.Nifti1Image).affine, affine, rtol=2.0**-24, atol=1e-30)
+
+
+@settings(max_examples=200, deadline=None)
+@given(affines(), st.sampled_from([nib.Nifti1Image, nib.Nifti2Image]))
+def test_a_qform_of_a_written_file_agrees_with_its_affine_or_has_code_0(
+    affine: NDArray[np.float64], image_class: type[nib.Nifti1Image]
+) -> None:
+    image = written(affine, image_class)
+    qform, code = image.get_qform(coded=True)
+    if code > 0:
+        last = np.array([39, 29, 19, 1])
+        assert np.linalg.norm((qform - affine) @ last) < 0.02
+    else:
+        assert image.get_sform(coded=True)[1] > 0
+
+
+def test_a_grid_without_shear_gets_both_forms_and_a_sheared_one_the_sform_alone() -> None:
+    upright, sheared = np.diag([-0.75, -0.75, 5, 1.0]), np.diag([-0.75, -0.75, 5, 1.0])
+    sheared[1, 2] = 5 * np.tan(np.deg2rad(1))  # a gantry tilted by 1 degree
+    codes = [
+        (int(image.get_sform(coded=True)[1]), int(image.get_qform(coded=True)[1]))
+        for image in (written(upright, nib.Nifti1Image), written(sheared, nib.Nifti1Image))
+    ]
+    assert codes == [(2, 2), (2, 0)]

@@ -27,6 +27,7 @@ MOST_INFLATED = 2**24  # bytes at a time: a piece of a bomb becomes a thousand t
 GZIP = 31  # zlib's number for data with gzip's header and check sum
 GZIP_RATIO = 1100  # deflate cannot shrink data further than 1032 times
 SINGULAR = 1e-3  # volume of the cell that three unit axes span
+SAME_AFFINE_MM = 0.01  # how far rounding of a quaternion may move a corner
 DIMENSIONS = 3
 # The class of isal's errors, which its stub takes for an error
 DAMAGED = (EOFError, zlib.error, cast("type[Exception]", isal_zlib.error))
@@ -82,22 +83,42 @@ def affines_apart_mm(image: nib.Nifti1Image) -> float:
     header: Any = image.header
     if not (header["sform_code"] > 0 and header["qform_code"] > 0):
         return 0.0
-    corners = np.array([(*at, 1) for at in product(*((0, n - 1) for n in image.shape[:3]))])
-    apart = corners @ (header.get_sform() - header.get_qform()).T
-    return float(np.linalg.norm(apart[:, :3], axis=1).max())
+    return _apart_mm(header.get_sform(), header.get_qform(), image.shape)
 
 
 def write_nifti(
-    path: Path, array: NDArray[np.uint8] | NDArray[np.int16], affine: NDArray[np.float64]
+    path: Path,
+    array: NDArray[np.uint8] | NDArray[np.int16],
+    affine: NDArray[np.float64],
+    image_class: type[nib.Nifti1Image] = nib.Nifti1Image,
 ) -> None:
-    """Write `array` with `affine`, whole or not at all."""
-    image = nib.Nifti1Image(array, affine)
-    if not np.array_equal(image.header.get_best_affine(), affine):
-        # Read from a quaternion: only a quaternion repeats it to the last bit.
+    """Write `array` so that the file's affine, as nibabel reads it, is `affine`.
+
+    The sform holds any affine: in NIfTI-2 exactly, in NIfTI-1 rounded to float32. Where rounding
+    changes it but a quaternion repeats it exactly, as of a scan with only a qform, the qform alone
+    is written. Else the qform is written as well where it agrees with the sform; a quaternion
+    cannot hold shear, so that the qform of a sheared grid has the code 0, "unknown". The file is
+    written completely or not at all.
+    """
+    image = image_class(array, affine)  # with an sform, and a qform of code 0
+    header: Any = image.header
+    sform, qform = header.get_sform(), header.get_qform()
+    if np.array_equal(qform, affine) and not np.array_equal(sform, affine):
         image.set_sform(None, code="unknown")
         image.set_qform(affine, code="scanner")
+    elif _apart_mm(sform, qform, array.shape) <= SAME_AFFINE_MM:
+        image.set_qform(affine, code="aligned")
     with written_whole(path) as temporary:
         nib.save(image, temporary)
+
+
+def _apart_mm(
+    one: NDArray[np.float64], other: NDArray[np.float64], shape: tuple[int, ...]
+) -> float:
+    """Return the largest distance between the corners of an array under two affines."""
+    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape[:3]))])
+    apart = corners @ (one - other).T
+    return float(np.linalg.norm(apart[:, :3], axis=1).max())
 
 
 def _check_file(path: Path) -> None:
