@@ -118,6 +118,25 @@ def test_an_affine_that_only_a_quaternion_tells_is_kept(
     assert np.array_equal(open_nifti(out / "tilted.nii.gz").affine, read.affine)
 
 
+@pytest.mark.parametrize("image_class", [nib.Nifti1Image, nib.Nifti2Image])
+def test_the_mask_of_a_sheared_scan_has_its_affine_and_true_volumes(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, image_class: type[nib.Nifti1Image]
+) -> None:
+    """As if the gantry had been tilted by 15 degrees. Voxels are 2 x 2 x 5 mm: 0.02 ml."""
+    image = scan(tmp_path / "straight.nii.gz")
+    affine = np.array(image.affine)
+    affine[1, 2] = 5 * np.tan(np.deg2rad(15))
+    nib.save(image_class(np.asarray(image.dataobj), affine), tmp_path / "sheared.nii.gz")
+    read = open_nifti(tmp_path / "sheared.nii.gz")
+    out = predicted(wsseg, trained, tmp_path / "out", tmp_path / "sheared.nii.gz")
+    mask = open_nifti(out / "sheared.nii.gz")
+    assert type(mask) is image_class
+    assert np.array_equal(mask.affine, read.affine)
+    infection = (voxels(out / "sheared.nii.gz") > 0).sum()
+    assert infection > 0
+    assert float(table(out)["sheared"]["infection_ml"]) == pytest.approx(0.02 * infection)
+
+
 def test_scores_and_volumes_can_be_counted(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
     """Voxels of 2 x 2 x 2.5 mm are 0.01 ml. Classes are nested: 2 lies inside 1."""
     scan(tmp_path / "thin.nii.gz", "LPS", (40, 36, 9), 2.5)

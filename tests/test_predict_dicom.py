@@ -1,5 +1,6 @@
 """A folder of DICOM slices through the real command line: as a scan, and as a row of a cohort."""
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,12 @@ SECRETS = ("MUSTERMANN", "19700101", "ID-4711")
 UP = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS to RAS
 
 
-def as_dicom(nifti: Path, folder: Path) -> Path:
-    """Write a scan as axial slices with a patient's tags, in HU + 1024, in no order."""
+def as_dicom(nifti: Path, folder: Path, tilt_degrees: float = 0) -> Path:
+    """Write a scan as slices with a patient's tags, in HU + 1024, in no order.
+
+    With a tilt, planes are turned about the x axis; their first pixels stay where they were.
+    """
+    tilt = np.deg2rad(tilt_degrees)
     volume = read_volume(nifti)
     z_mm, row_mm, column_mm = volume.spacing_mm
     canonical = volume.grid.affine.copy()
@@ -35,7 +40,7 @@ def as_dicom(nifti: Path, folder: Path) -> Path:
         tags.BitsAllocated = tags.BitsStored = 16
         tags.HighBit, tags.PixelRepresentation = 15, 0
         tags.PixelSpacing = [row_mm, column_mm]
-        tags.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        tags.ImageOrientationPatient = [1, 0, 0, 0, f"{np.cos(tilt):.9f}", f"{np.sin(tilt):.9f}"]
         tags.ImagePositionPatient = [*corner[:2], corner[2] + z * z_mm]
         tags.RescaleSlope, tags.RescaleIntercept = 1, -1200
         tags.PixelData = (plane + 1200).astype(np.uint16).tobytes()
@@ -66,6 +71,32 @@ def test_the_mask_of_a_series_is_that_of_the_same_scan_as_nifti(
         for name, voxel in zip(("scan-6.nii.gz", "6-image.nii.gz"), right_front_feet, strict=True)
     ]
     assert np.allclose(places[0], places[1])
+
+
+def test_the_mask_of_a_tilted_series_has_its_affine_and_true_volumes(
+    wsseg: "Wsseg", trained: Path, toy_cohort: Path, tmp_path: Path
+) -> None:
+    nifti, tilt = toy_cohort.parent / "6-image.nii.gz", np.deg2rad(30)
+    folder, out = as_dicom(nifti, tmp_path / "tilted", tilt_degrees=30), tmp_path / "out"
+    ended = wsseg("predict", trained, folder, "--out", out)
+    assert ended.code == 0, ended.err
+    mask, (z_mm, row_mm, column_mm) = (
+        read_volume(out / "tilted.nii.gz"),
+        read_volume(nifti).spacing_mm,
+    )
+    expected = np.zeros((3, 3))  # the way of a column, a row and a slice in RAS
+    expected[:, 0] = -column_mm, 0, 0
+    expected[:, 1] = 0, -row_mm * np.cos(tilt), row_mm * np.sin(tilt)
+    expected[:, 2] = 0, 0, z_mm
+    assert np.allclose(mask.grid.affine[:3, :3], expected, rtol=1e-6, atol=1e-8)
+    scan = read_volume(folder).grid.affine
+    assert np.allclose(mask.grid.affine, scan, rtol=2.0**-24, atol=1e-30)
+    with (out / "scores.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    voxel_ml = z_mm * row_mm * column_mm * np.cos(tilt) / 1000
+    infection = (mask.voxels > 0).sum()
+    assert infection > 0
+    assert float(row["infection_ml"]) == pytest.approx(voxel_ml * infection)
 
 
 def test_no_patient_is_named_anywhere(

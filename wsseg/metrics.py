@@ -17,7 +17,7 @@ from typing_extensions import override
 from wsseg.component import Component
 
 Mask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
-Spacing: TypeAlias = tuple[float, float, float]  # mm along (z, row, column)
+Spacing: TypeAlias = tuple[float, float, float]  # mm between slices, rows and columns
 
 MM3_PER_ML = 1000.0
 
@@ -99,7 +99,9 @@ class SurfaceDistance(Metric):
     prediction and truth, and percentiles are interpolated linearly: MONAI's definition, not the
     percentile of both directions' distances taken together. A surface voxel is one of the mask with
     a face on a voxel outside it, or on the image's border; along an axis of one voxel there are no
-    faces, so that a single slice is measured as a plane.
+    faces, so that a single slice is measured as a plane. Voxel (z, y, x) is taken to lie at
+    (z, y, x) * spacing: on a sheared grid, the distance between slices is that along their normal,
+    and their sideways shift is neglected.
     """
 
     percentile: Annotated[float, Field(gt=0, le=100)] = 95
@@ -125,7 +127,10 @@ class SurfaceDistance(Metric):
 
 @final
 class VolumeError(Metric):
-    """Volumes of prediction and truth, and their signed difference, in millilitres."""
+    """Volumes of prediction and truth, and their signed difference, in millilitres.
+
+    The volume of a voxel is the product of `spacing_mm`, also on a sheared grid.
+    """
 
     @override
     def __call__(

@@ -131,6 +131,34 @@ def test_a_tilted_gantry_shears_the_affine(tmp_path: Path) -> None:
     assert affine[:3, 2].tolist() == [0, -0.5, 2.5]
 
 
+def axes_of_tilt(degrees: float) -> tuple[list[float], list[float]]:
+    """ImageOrientationPatient of a gantry tilted about the x axis, and the normal of its planes."""
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return [1, 0, 0, 0, c, s], [0, -s, c]
+
+
+@pytest.mark.parametrize(("degrees", "drift_mm"), [(1, 0), (30, 0), (-15, 0), (0, 0.02), (0, 0.2)])
+def test_a_mask_of_a_tilted_or_drifting_series_has_its_affine(
+    tmp_path: Path, degrees: float, drift_mm: float
+) -> None:
+    identifier = generate_uid()
+    axes, normal = axes_of_tilt(degrees)
+    for index in range(4):
+        tags = header(index, identifier)
+        tags.ImageOrientationPatient = [f"{value:.9f}" for value in axes]
+        tags.ImagePositionPatient = [-150 + drift_mm * index, -150, -100 + 2.5 * index]
+        save(tmp_path / "s" / f"{index}.dcm", tags)
+    volume = read_volume(tmp_path / "s")
+    write_mask(tmp_path / "m.nii.gz", np.ones(volume.voxels.shape, np.uint8), volume.grid)
+    mask = read_volume(tmp_path / "m.nii.gz")
+    assert np.allclose(mask.grid.affine, volume.grid.affine, rtol=2.0**-24, atol=1e-30)
+    z_mm = abs(np.dot([drift_mm, 0, 2.5], normal))  # from plane to plane
+    for read in (volume, mask):
+        assert read.spacing_mm == pytest.approx((z_mm, 0.75, 0.5))
+        determinant = abs(np.linalg.det(read.grid.affine[:3, :3]))
+        assert np.prod(read.spacing_mm) == pytest.approx(determinant)
+
+
 def test_every_slice_has_its_own_slope_and_intercept(tmp_path: Path) -> None:
     def other(tags: pydicom.Dataset) -> None:
         tags.RescaleSlope, tags.RescaleIntercept = 0.5, 10

@@ -19,6 +19,7 @@ from wsseg.data.volume import (
     write_mask,
 )
 from wsseg.errors import InputError
+from wsseg.metrics import SurfaceDistance, VolumeError
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 ORIENTATIONS = ("RAS", "LPS", "LAS", "SRA", "PIL", "ASR")
@@ -70,6 +71,56 @@ def test_spacing_is_that_of_z_row_and_column(tmp_path: Path) -> None:
     assert volume.spacing_mm == pytest.approx((2, 5, 3))
     assert volume.voxels.shape == (4, 6, 5)
     assert volume.grid.canonical_shape == (4, 6, 5)
+
+
+def test_slices_of_a_sheared_grid_are_as_far_apart_as_their_planes_in_all_that_is_measured() -> (
+    None
+):
+    """Tilted by 30 degrees, slices that follow each other every 5 mm are 4.33 mm apart."""
+    c, s = np.cos(np.pi / 6), 0.5
+    affine = np.eye(4)
+    affine[:3, :3] = np.transpose([[0.8, 0, 0], [0, 0.8 * c, 0.8 * s], [0, 0, 5]])
+    spacing_mm = Grid((4, 5, 6), affine).spacing_mm
+    assert spacing_mm == pytest.approx((4.330127, 0.8, 0.8))
+    here, two_above = np.zeros((2, 6, 5, 4), np.bool_)
+    here[1], two_above[3] = True, True
+    measured = SurfaceDistance()(here, two_above, spacing_mm, here)
+    assert measured == pytest.approx({"hd95_mm": 8.660254})
+    volumes = VolumeError()(here, two_above, spacing_mm, here)
+    assert volumes["volume_ml"] == pytest.approx(20 * 0.8 * 0.8 * 4.330127 / 1000)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(ORIENTATIONS),
+    st.tuples(*[st.floats(0.1, 10)] * 3),
+    st.tuples(*[st.floats(-0.4, 0.4)] * 6),
+)
+def test_the_product_of_spacings_is_the_volume_of_a_voxel(
+    axes: str, sizes: tuple[float, float, float], shear: tuple[float, ...]
+) -> None:
+    affine = affine_of(axes, sizes)
+    mixed = np.eye(3)
+    mixed[~np.eye(3, dtype=bool)] = shear
+    affine[:3, :3] = mixed @ affine[:3, :3]
+    x, y, z = affine[:3, :3].T
+    volume_mm3 = abs(float(np.cross(x, y) @ z))
+    spacing_mm = Grid((4, 5, 6), affine).spacing_mm
+    assert np.prod(spacing_mm) == pytest.approx(volume_mm3, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("image_class", [nib.Nifti1Image, nib.Nifti2Image])
+def test_a_mask_of_a_sheared_file_has_its_affine_and_its_version_of_nifti(
+    tmp_path: Path, image_class: type[nib.Nifti1Image]
+) -> None:
+    affine = np.diag([-0.7, -0.7, 5.0, 1])
+    affine[:3, 2:] = np.array([[0.1, 184.1], [5 * np.tan(np.deg2rad(15)), 184.1], [5, -17.3]])
+    nib.save(image_class(np.zeros((6, 5, 4), np.int16), affine), tmp_path / "a.nii.gz")
+    volume = read_volume(tmp_path / "a.nii.gz")
+    write_mask(tmp_path / "m.nii.gz", np.ones(volume.voxels.shape, np.uint8), volume.grid)
+    scan, mask = load(tmp_path / "a.nii.gz"), load(tmp_path / "m.nii.gz")
+    assert type(mask) is type(scan) is image_class
+    assert np.array_equal(mask.affine, scan.affine)
 
 
 @pytest.mark.parametrize("axes", ORIENTATIONS)

@@ -34,7 +34,7 @@ from wsseg.errors import InputError
 from wsseg.files import cache_folder, fingerprint, write_json
 from wsseg.in_use import use
 
-VERSION = 2  # of what this file measures: a new number makes old facts unknown
+VERSION = 3  # of what this file measures: a new number makes old facts unknown
 
 F = TypeVar("F")
 
@@ -44,7 +44,7 @@ class ScanFacts:
     """Of an image."""
 
     shape: tuple[int, int, int]  # (z, row, column)
-    spacing_mm: tuple[float, float, float]  # along (z, row, column)
+    spacing_mm: tuple[float, float, float]  # between slices, rows and columns
     oblique_deg: float  # between an axis of the array and the patient's nearest
     has_geometry: bool  # no: its header has no affine, or the identity, which says nothing
     affines_apart_mm: float  # its header's sform and qform

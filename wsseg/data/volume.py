@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import nibabel as nib
 import numpy as np
 from nibabel import orientations
-from nibabel.affines import voxel_sizes
 from numpy.typing import NDArray
 
 from wsseg.data.case import Case
@@ -36,12 +35,14 @@ class Grid:
     """Where a file's voxels lie: its array's shape, and its affine to RAS millimetres.
 
     `axes` overrules the affine where that is known to be wrong: what the array's axes run
-    towards, such as "LPS" (to the patient's left, back and head).
+    towards, such as "LPS" (to the patient's left, back and head). Masks are written as
+    `image_class`: NIfTI-2, whose affine has double precision, for a scan in NIfTI-2, else NIfTI-1.
     """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]  # (4, 4)
     axes: str = ""
+    image_class: type[nib.Nifti1Image] = nib.Nifti1Image
 
     def to_canonical(self, array: NDArray[T]) -> NDArray[T]:
         """Turn an array of the file into (Z, H, W); its memory may be taken for that."""
@@ -62,9 +63,18 @@ class Grid:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance of neighbouring voxels along (z, row, column)."""
-        z, row, column = (float(voxel_sizes(self.affine)[axis]) for axis in self._file_axes)
-        return z, row, column
+        """Distances between neighbouring slices, between rows and between columns.
+
+        Slices are as far apart as their planes, measured along the normal, and rows as their lines.
+        On a sheared grid, such as that of a tilted gantry, this is less than the distance between
+        the centres of voxels (z, y, x) and (z + 1, y, x). The product of the three is the volume of
+        a voxel, |det(affine)|, on any grid.
+        """
+        z, row, column = (self.affine[:3, axis] for axis in self._file_axes)
+        row = _across(row, column)
+        z = _across(_across(z, column), row)
+        z_mm, row_mm, column_mm = (float(np.linalg.norm(step)) for step in (z, row, column))
+        return z_mm, row_mm, column_mm
 
     def slice_in_file(self, z: int) -> int:
         """Return the number in the file of canonical slice `z`, both counted from 0."""
@@ -110,8 +120,13 @@ class Volume:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance of neighbouring voxels along (z, row, column)."""
+        """Distances between neighbouring slices, between rows and between columns."""
         return self.grid.spacing_mm
+
+
+def _across(step: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part of a vector at right angles to `direction`."""
+    return step - direction * ((step @ direction) / (direction @ direction))
 
 
 def read_grid(path: Path, frame: int | None = None, axes: str = "") -> Grid:
@@ -145,9 +160,9 @@ def _grid(image: nib.Nifti1Image, frame: int | None, axes: str) -> Grid:
     x, y, z = image.shape[:3]
     affine = np.array(image.affine, dtype=np.float64)
     if frame is None:
-        return Grid((x, y, z), affine, axes)
+        return Grid((x, y, z), affine, axes, type(image))
     affine[:, 3] += affine[:, 2] * frame
-    return Grid((x, y, 1), affine, axes)
+    return Grid((x, y, 1), affine, axes, type(image))
 
 
 def read_mask(
@@ -185,8 +200,8 @@ def where(labels: NDArray[Any], values: tuple[int, ...] | None) -> NDArray[np.bo
 
 
 def write_mask(path: Path, voxels: NDArray[np.uint8], grid: Grid) -> None:
-    """Write (Z, H, W) labels as NIfTI on the file's own grid, whole or not at all."""
-    write_nifti(path, grid.to_file(voxels), grid.affine)
+    """Write (Z, H, W) labels as NIfTI on the file's own grid, with the scan's affine."""
+    write_nifti(path, grid.to_file(voxels), grid.affine, grid.image_class)
 
 
 def read_case_grid(case: Case) -> Grid:
