@@ -77,7 +77,7 @@ def line_of(name: str) -> str:
         for word, method in (("baseline", compare.baseline), ("ceiling", compare.ceiling))
         if method is not None
     }
-    best = str(found["dice"].drop([*ends.values()]).idxmax())
+    best = str(found["dice_shared"].drop([*ends.values()]).idxmax())
 
     def cell(method: str | None) -> str:
         if method is None:

@@ -77,6 +77,29 @@ def test_a_method_chosen_on_test_masks_is_marked_in_the_terminal(told: str) -> N
     assert "below †" not in told
 
 
+def test_the_terminal_names_the_seeds_left_out_where_a_job_is_missing(
+    wsseg: "Wsseg", suite: Path, tmp_path: Path
+) -> None:
+    """em has a seed more, with a Dice of 1: neither its difference nor its share changes."""
+    out = tmp_path / "toys"
+    shutil.copytree(suite, out)
+    shutil.copytree(out / "em" / "seed-0", out / "em" / "seed-1")
+    rows = [
+        {str(key): value for key, value in row.items()}
+        for row in read_rows(out / "rows.csv").to_dict("records")
+    ]
+    extra = [row | {"seed": 1, "dice": 1.0} for row in rows if row["method"] == "em"]
+    write_rows(out / "rows.csv", rows + extra)
+    ended = wsseg("bench", "report", out)
+    assert ended.code == 0, ended.err
+    told = " ".join(ended.out.split())
+    assert "em † and below are compared over seeds 0 of 0, 1; left out are" in told
+    assert "The methods do not have the same cases, seeds and folds" in told
+    line = next(line for line in ended.out.splitlines() if line.startswith(" em †") and "%" in line)
+    assert "50 %" in line
+    assert "0 of 0, 1" in line
+
+
 @pytest.mark.usefixtures("told")
 def test_the_page_holds_it_all(suite: Path) -> None:
     page = (suite / "report.html").read_text()

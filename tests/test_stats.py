@@ -1,5 +1,6 @@
 import math
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def overlap(tp: int, fp: int, fn: int) -> dict[str, float]:
     return {"dice": dice, "tp_voxels": tp, "fp_voxels": fp, "fn_voxels": fn}
 
 
-def of(frame: pd.DataFrame, method: str = "a") -> dict[str, float]:
+def of(frame: pd.DataFrame, method: str = "a") -> dict[str, Any]:
     (found,) = frame[frame["method"] == method].to_dict("records")
     return {str(name): value for name, value in found.items()}
 

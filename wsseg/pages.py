@@ -16,7 +16,7 @@ from wsseg.provenance import failures, labels_seen, versions
 from wsseg.recipe import recipe_text
 from wsseg.report.log import read_log
 from wsseg.report.overlay import Overlay, telling_cases, telling_slice
-from wsseg.report.page import Page, write_page
+from wsseg.report.page import Page, ranked, write_page
 from wsseg.report.pictures import pictured
 from wsseg.report.targets import TargetPlanes
 from wsseg.score import read_rows
@@ -141,10 +141,10 @@ def _overlays(
     rows: pd.DataFrame, runs: Sequence[Shown], names: Mapping[str, str]
 ) -> Iterator[Overlay]:
     """Show the best, the median and the worst cases of the best method, by every method."""
-    found = summary(rows).dropna(subset="dice")
+    found = ranked(summary(rows).dropna(subset="dice"))
     if found.empty:
         return
-    best = str(found.sort_values("dice")["method"].iloc[-1])
+    best = str(found["method"].iloc[0])
     for word, name in telling_cases(rows, best).items():
         seen: set[str] = set()
         for shown in runs:

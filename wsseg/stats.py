@@ -137,6 +137,11 @@ def per_case(rows: pd.DataFrame) -> pd.DataFrame:
     return cases.mean(numeric_only=True).assign(patient=cases["patient"].first())
 
 
+def rows_differ(summary: pd.DataFrame) -> bool:
+    """Return whether a method has a case, seed and fold that another lacks."""
+    return bool((summary["rows"] > summary["rows_shared"]).any())
+
+
 def scores(rows: pd.DataFrame) -> list[str]:
     """Return the scores that have an annotated twin, `<score>_true`."""
     return [name for name in map(str, rows) if f"{name}_true" in rows]
@@ -253,10 +258,10 @@ def _covered(
     common = _common(method, baseline, ceiling)
     with_dice = _defined_in_all(common, ["dice"])
     with_voxels = _defined_in_all(common, ["tp_voxels", "fp_voxels", "fn_voxels"])
-    mean, pooled = (
-        share_of_way(*map(part, cases), cases[0]["patient"], bootstrap)
-        for part, cases in ((_mean, with_dice), (_voxels, with_voxels))
-    )
+    m, b, c = with_dice
+    mean = share_of_way(_mean(m), _mean(b), _mean(c), m["patient"], bootstrap)
+    m, b, c = with_voxels
+    pooled = share_of_way(_voxels(m), _voxels(b), _voxels(c), m["patient"], bootstrap)
     found = {"n": len(with_dice[0]), **mean.columns("mean"), **pooled.columns("pooled")}
     return found | _pairing(method, baseline, ceiling)
 

@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from wsseg.report.markdown import markdown_table
-from wsseg.stats import summary
+from wsseg.report.markdown import markdown_covered, markdown_table
+from wsseg.stats import covered, summary
 
 Suite = Callable[..., pd.DataFrame]
 
@@ -26,3 +26,16 @@ def test_spread_over_cases_and_over_seeds_are_two_columns(suite: Suite) -> None:
 
 def test_one_seed_has_no_spread_over_seeds(suite: Suite) -> None:
     assert "SD, seeds" not in first_row(suite().query("seed == 0"))
+
+
+def test_markdown_tables_name_the_seeds_and_the_shared_mean_where_a_job_is_missing(
+    suite: Suite,
+) -> None:
+    complete = suite(methods=("threshold", "phi2", "supervised"))
+    rows = complete[(complete["method"] != "phi2") | (complete["seed"] != 1)]
+    heads, _, line = markdown_covered(covered(rows, "threshold", "supervised")).splitlines()
+    assert heads.endswith("| seeds |")
+    assert line.endswith("| 0 of 0, 1 |")
+    assert markdown_table(summary(rows)).splitlines()[0].endswith("| Dice, shared rows |")
+    assert "seeds |" not in markdown_covered(covered(complete, "threshold", "supervised"))
+    assert "shared" not in markdown_table(summary(complete))

@@ -270,3 +270,35 @@ def test_importing_the_page_does_not_load_matplotlib_or_torch() -> None:
         "sys.exit(bool({'matplotlib', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_page_says_which_seeds_are_left_out_and_ranks_by_those_of_all_methods(
+    suite: Suite,
+) -> None:
+    """phi2 has the easier seed 1 as well: its own mean is higher, that of seed 0 is lower."""
+    rows = suite(methods=("threshold", "phi2", "supervised"))
+    rows = rows[(rows["method"] == "phi2") | (rows["seed"] != 1)]
+    rows["dice"] = [
+        0.9 if seed else {"threshold": 0.5, "phi2": 0.4, "supervised": 0.6}[method]
+        for method, seed in zip(rows["method"], rows["seed"], strict=True)
+    ]
+    text = html(full(rows))
+    assert (
+        "Mean Dice of consolidation over the cases, seeds and folds that every method has: "
+        "supervised 0.60, threshold 0.50, phi2 0.40." in text
+    )
+    assert "phi2 and threshold are compared over seeds 0 of 0, 1; left out are 8 rows" in text
+    assert (
+        "phi2, threshold and supervised are compared over seeds 0 of 0, 1; left out are 8 rows"
+        in text
+    )
+    assert "The methods differ in cases, seeds or folds." in text
+    assert Elements(text).open == []
+
+
+def test_a_page_without_a_common_row_ranks_no_method(suite: Suite) -> None:
+    rows = suite().query("(method == 'phi2') == (seed == 1)")
+    text = html(full(rows))
+    assert "the methods cannot be ranked" in text
+    assert "phi2 and threshold have no case, seed and fold in common" in text
+    assert "nan" not in [cell.lower() for cell in re.findall(r">([^<]*)<", text)]

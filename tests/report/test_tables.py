@@ -5,8 +5,8 @@ import pandas as pd
 from rich.console import Console
 
 from wsseg.report import compared, tables
-from wsseg.report.terminal import terminal_table
-from wsseg.stats import compare, summary
+from wsseg.report.terminal import covered_table, terminal_table
+from wsseg.stats import compare, covered, summary
 
 Suite = Callable[..., pd.DataFrame]
 
@@ -82,3 +82,55 @@ def test_the_terminal_table_fits_100_columns(suite: Suite) -> None:
     assert "[red]x[/]" in text  # markup of a name is shown, not obeyed
     assert "…" not in text
     assert "severity r" in text
+
+
+def test_comparisons_name_the_seeds_that_both_methods_have(suite: Suite) -> None:
+    rows = suite()
+    complete = compare(rows, "dice", "threshold")
+    assert cell(compared.comparisons(complete), 0, "Seeds").text == "0, 1"
+    assert compared.left_out(complete) == []
+    half = compare(without_seed_1(rows, "phi2"), "dice", "threshold")
+    assert cell(compared.comparisons(half), 0, "Seeds").text == "0 of 0, 1"
+    (sentence,) = compared.left_out(half)
+    assert sentence == (
+        "phi2 and threshold are compared over seeds 0 of 0, 1; left out are 8 rows whose case, "
+        "seed and fold one of them lacks."
+    )
+
+
+def test_methods_without_a_common_seed_are_said_not_to_be_compared(suite: Suite) -> None:
+    rows = suite().query("(method == 'phi2') == (seed == 1)")
+    found = compare(rows, "dice", "threshold")
+    assert compared.left_out(found) == [
+        "phi2 and threshold have no case, seed and fold in common, so they are not compared."
+    ]
+    table = compared.comparisons(found)
+    assert cell(table, 0, "Seeds").text == "none of 0, 1"
+    assert [cell(table, 0, head).text for head in ("Difference", "p")] == ["–", "–"]
+
+
+def test_only_the_mean_over_shared_rows_is_ranked_where_rows_differ(suite: Suite) -> None:
+    found = summary(without_seed_1(suite(), "phi2"))
+    table = tables.results(found)
+    assert cell(table, 1, "Dice, shared").best
+    assert [each.best for each in table.rows[1]].count(True) == 1
+    assert "threshold 16, phi2 8 rows" in compared.unequal_rows(found)
+    whole = summary(suite())
+    assert compared.unequal_rows(whole) == ""
+    assert "Dice, shared" not in [head for head, _ in tables.results(whole).heads]
+
+
+def test_the_terminal_names_shared_dice_and_seeds_where_rows_differ(suite: Suite) -> None:
+    rows = without_seed_1(suite(methods=("threshold", "phi2", "supervised")), "phi2")
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(terminal_table(summary(rows)))
+    console.print(covered_table(covered(rows, "threshold", "supervised")))
+    text = console.export_text()
+    assert "shared" in text
+    assert "0 of 0, 1" in text
+    assert "…" not in text
+
+
+def without_seed_1(rows: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Return the rows as they are where the method's job of seed 1 failed."""
+    return rows[(rows["method"] != method) | (rows["seed"] != 1)]

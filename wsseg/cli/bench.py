@@ -97,9 +97,10 @@ def _show(out: Path) -> None:
     from wsseg.evaluate import held_out
     from wsseg.pages import Held, Shown, report_suite
     from wsseg.predict import load_run
+    from wsseg.report.compared import left_out, unequal_rows
     from wsseg.report.terminal import covered_table, terminal_table
     from wsseg.score import read_rows
-    from wsseg.stats import covered, summary
+    from wsseg.stats import compare, covered, summary
     from wsseg.suite import load_suite, run_folder
     from wsseg.suite_folder import ROWS, SUITE
 
@@ -116,13 +117,19 @@ def _show(out: Path) -> None:
     held = Held(compared, suite.settings_from, suite.published)
     page = report_suite(out, out.resolve().name, rows, runs, held)
     console, named = open_console(), labelled(rows, suite.settings_from)
-    console.print(terminal_table(summary(named)))
+    found = summary(named)
+    console.print(terminal_table(found))
+    notes = [unequal_rows(found)]
+    if compared is not None:
+        baseline = label(compared.baseline, suite.settings_from)
+        notes += left_out(compare(named, compared.metric, baseline))
     if compared is not None and compared.ceiling is not None:
-        baseline, ceiling = (
-            label(each, suite.settings_from) for each in (compared.baseline, compared.ceiling)
-        )
+        ceiling = label(compared.ceiling, suite.settings_from)
         if len(way := covered(named, baseline, ceiling)):
             console.print(covered_table(way))
+            notes += left_out(way)
+    for note in filter(None, notes):
+        typer.echo(note)
     if named["method"].str.endswith(MARK).any():
         typer.echo(MARKED)
     typer.echo(f"rows: {out / ROWS}\nreport: {page}")

@@ -40,3 +40,8 @@ def percent(share: float) -> str:
 def percent_interval(low: float, high: float) -> str:
     """Write an interval of shares as per cent, or nothing where there is none."""
     return f"{interval(100 * low, 100 * high, 0)} %" if not math.isnan(low) else ""
+
+
+def seeds(shared: str, of: str) -> str:
+    """Write the seeds that methods share, and, where they lack some, all seeds: "0 of 0, 1"."""
+    return shared if shared == of else f"{shared or 'none'} of {of}"

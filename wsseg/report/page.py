@@ -18,7 +18,7 @@ from wsseg.report import compared as against
 from wsseg.report import tables
 from wsseg.report.log import Records, warnings
 from wsseg.report.numbers import interval, number, percent, percent_interval
-from wsseg.stats import COMPARISON, COVERED, compare, covered, summary
+from wsseg.stats import COMPARISON, COVERED, compare, covered, rows_differ, summary
 
 if TYPE_CHECKING:
     from wsseg.report.overlay import Overlay
@@ -68,6 +68,11 @@ def html(page: Page) -> str:
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         sentence=sentence(page, found, compared, way),
+        unequal=against.unequal_rows(found),
+        left_out_of={
+            "compared": against.left_out(compared),
+            "covered": against.left_out(way),
+        },
         marked=MARKED if any(MARK in method for method in methods) else "",
         results=tables.results(ranked(found)),
         published=against.published(found, published.methods if published else {}),
@@ -91,8 +96,8 @@ def html(page: Page) -> str:
 
 
 def ranked(found: pd.DataFrame) -> pd.DataFrame:
-    """Return a summary with the method of highest mean Dice first."""
-    return found.sort_values("dice", ascending=False, kind="stable")
+    """Return a summary with the method first whose mean Dice over the rows of all is highest."""
+    return found.sort_values("dice_shared", ascending=False, kind="stable")
 
 
 def sentence(page: Page, found: pd.DataFrame, compared: pd.DataFrame, way: pd.DataFrame) -> str:
@@ -100,20 +105,7 @@ def sentence(page: Page, found: pd.DataFrame, compared: pd.DataFrame, way: pd.Da
     best_first = ranked(found.dropna(subset="dice"))
     if best_first.empty:
         return f"No annotation of {page.target} to compare with: there are scores only."
-    fewest, most = best_first["dice_n"].min(), best_first["dice_n"].max()
-    cases = (
-        "1 case"
-        if most == 1
-        else f"{most} cases"
-        if fewest == most
-        else f"{fewest} to {most} cases"
-    )
-    shown = best_first.head(MOST_METHODS)
-    means = [
-        f"{m} {number(dice, 2)}" for m, dice in zip(shown["method"], shown["dice"], strict=True)
-    ]
-    more = f" and {len(best_first) - len(shown)} more" if len(best_first) > len(shown) else ""
-    text = f"Mean Dice of {page.target} over {cases}: {', '.join(means)}{more}"
+    text = _means(page.target, best_first)
     if len(found) == 1:
         only = best_first.iloc[0]
         within = interval(only["dice_low"], only["dice_high"], 2)
@@ -129,6 +121,30 @@ def sentence(page: Page, found: pd.DataFrame, compared: pd.DataFrame, way: pd.Da
         f"significantly (paired Wilcoxon test, Holm-corrected, p < {SIGNIFICANT})."
         f"{_of_the_way(way)}"
     )
+
+
+def _means(target: str, best_first: pd.DataFrame) -> str:
+    """List the mean Dice of methods over rows that all of them have."""
+    fewest, most = best_first["dice_n"].min(), best_first["dice_n"].max()
+    over = (
+        "1 case"
+        if most == 1
+        else f"{most} cases"
+        if fewest == most
+        else f"{fewest} to {most} cases"
+    )
+    if rows_differ(best_first):
+        best_first = best_first.dropna(subset="dice_shared")
+        over = "the cases, seeds and folds that every method has"
+        if best_first.empty:
+            return f"No mean Dice of {target} over {over}: the methods cannot be ranked"
+    shown = best_first.head(MOST_METHODS)
+    means = [
+        f"{m} {number(dice, 2)}"
+        for m, dice in zip(shown["method"], shown["dice_shared"], strict=True)
+    ]
+    more = f" and {len(best_first) - len(shown)} more" if len(best_first) > len(shown) else ""
+    return f"Mean Dice of {target} over {over}: {', '.join(means)}{more}"
 
 
 def _of_the_way(way: pd.DataFrame) -> str:

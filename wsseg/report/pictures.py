@@ -16,7 +16,7 @@ from wsseg.report.rates import against_each_other, by_dilation, dilated, rates
 from wsseg.report.style import svg, webp
 from wsseg.report.targets import TargetPlanes, draw_targets
 from wsseg.report.varied import over_setting, sources, sources_over_setting, varied
-from wsseg.stats import scores, tagged_scores
+from wsseg.stats import rows_differ, scores, tagged_scores
 
 CSS_PX_PER_IN = 96
 SCAN_PX = 800
@@ -36,14 +36,16 @@ class Picture:
 def leading(summary: pd.DataFrame) -> list[str]:
     """Return the methods that a figure has room for: where they are many, a setting a recipe.
 
-    It is that of the highest mean Dice: to be looked at, not to be claimed.
+    It is that of the highest mean Dice over the rows of all methods: to be looked at, not to be
+    claimed.
     """
     if len(summary) <= MOST_METHODS:
         return [str(method) for method in summary["method"]]
     best: dict[str, int] = {}
-    for row, dice in enumerate(summary["dice"].fillna(-1)):
+    of_rows = summary["dice_shared"].fillna(-1)
+    for row, dice in enumerate(of_rows):
         recipe = recipe_name(str(summary["method"].iloc[row]))
-        if recipe not in best or dice > summary["dice"].iloc[best[recipe]]:
+        if recipe not in best or dice > of_rows.iloc[best[recipe]]:
             best[recipe] = row
     return [str(summary["method"].iloc[row]) for row in sorted(best.values())]
 
@@ -54,7 +56,7 @@ def pictured(summary: pd.DataFrame, kept: Collection[str | None]) -> list[str]:
     A picture of a scan is large, and a page is sent by mail.
     """
     first = leading(summary)
-    dice = summary.set_index("method")["dice"].fillna(-1)
+    dice = summary.set_index("method")["dice_shared"].fillna(-1)
     best = sorted(first, key=lambda method: (method not in kept, -dice[method]))[:MOST_METHODS]
     return [method for method in first if method in best]
 
@@ -67,6 +69,7 @@ def overlap(
         return []
     alt = f"Dice of {target} by method: points are cases, boxes quartiles, diamonds means"
     caption = "Box: quartiles and median over cases, whiskers to the extremes; seeds averaged."
+    caption += _differ(summary)
     return [_chart(figures.dice_by_method(rows, summary, target, published), alt, caption)]
 
 
@@ -79,7 +82,7 @@ def of_settings(
     if found is not None and "dice" in rows:
         caption = f"Dice over {found.key}, 95 % intervals over patients; n = {_cases(rows)} cases. "
         caption += "Dashed: methods without it." if found.fixed else ""
-        caption += _beside(published, "settings")
+        caption += _differ(summary) + _beside(published, "settings")
         alt = f"Dice of {target} over {found.key}"
         shown.append(_chart(over_setting(summary, found, target), alt, caption))
     if "prior_dice" in rows and rows["prior_dice"].notna().any():
@@ -87,7 +90,7 @@ def of_settings(
             "What each says of a new scan, as if it had the tag: the prior alone (φ > ½), the "
         )
         caption += "network alone (what is predicted), and both (logit f + logit φ > 0). "
-        caption += f"n = {_cases(rows)} cases."
+        caption += f"n = {_cases(rows)} cases.{_differ(summary)}"
         told = found is not None and any(
             set(points.values()) & set(rows.loc[rows["prior_dice"].notna(), "method"])
             for points in found.lines.values()
@@ -111,7 +114,7 @@ def of_errors(
     if "fpr" in rows and rates(rows):
         caption = f"TPR against FPR over all voxels inside the predicted region, {n}; a point is a "
         caption += "setting and seed. Lines: TPR = FPR^γ, fitted by least squares."
-        caption += _beside(published, "rates", "tpr", "fpr")
+        caption += _differ(summary) + _beside(published, "rates", "tpr", "fpr")
         alt = f"sensitivity against false positive rate of {target}, by recipe"
         shown.append(_chart(against_each_other(rows, published), alt, caption))
     few = rows[rows["method"].isin(leading(summary))]
@@ -120,12 +123,13 @@ def of_errors(
             f"FPR in the annotated region less the truth dilated so often, {n}. Errors at the "
         )
         caption += "border vanish after few dilations; those that stay lie elsewhere."
-        caption += _beside(published, "dilation")
+        caption += _differ(summary) + _beside(published, "dilation")
         shown.append(_chart(by_dilation(found), "false positive rate by dilation", caption))
     if len(lie := places(few)):
         caption = f"Errors in % of the true voxels, {n}. Border: near the true border (3 mm unless "
         caption += "the recipe says otherwise). Thin: away from it, where what is predicted is "
         caption += "narrow (6 mm), as vessels and fissures are; masks cannot tell these apart."
+        caption += _differ(summary)
         shown.append(_chart(where_errors_lie(lie, target), "where errors lie", caption))
     return shown
 
@@ -140,6 +144,7 @@ def of_scores(
             figures.agreement(rows, score),
             f"{_words(score)}: predicted against labelled, a point a case",
             f"{_words(score).capitalize()}, a point a case. Line: identity. r: Pearson."
+            + _differ(summary)
             + _beside(published, "agreement", f"{score}_r"),
         )
         for score in scores(rows)
@@ -151,6 +156,7 @@ def of_scores(
             f"{_words(score)} of cases whose tag says {of} is absent or present",
             f"{_words(score).capitalize()} by the case's tag. p: Mann-Whitney U, two-sided. "
             "AUC: the chance that a present case has the higher score."
+            + _differ(summary)
             + _beside(published, "groups", f"{score}_present", f"{score}_absent", f"{score}_u_p"),
         )
         for score, of in tagged_scores(rows).items()
@@ -212,6 +218,11 @@ def _beside(published: Published | None, figure: FigureName, *columns: str) -> s
 
 def _cases(rows: pd.DataFrame) -> int:
     return int(rows["case"].nunique())
+
+
+def _differ(summary: pd.DataFrame) -> str:
+    """Say that a figure's methods cannot be ranked by it, where their rows differ."""
+    return " The methods differ in cases, seeds or folds." if rows_differ(summary) else ""
 
 
 def _chart(figure: Figure, alt: str, caption: str) -> Picture:

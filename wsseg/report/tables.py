@@ -9,6 +9,7 @@ import pandas as pd
 
 from wsseg.report.numbers import UNDEFINED, interval, number, p_value
 from wsseg.score import IDENTITY
+from wsseg.stats import rows_differ
 
 Row: TypeAlias = dict[Hashable, Any]
 
@@ -48,8 +49,10 @@ class Measure:
     write: Callable[[float, int], str] = number
 
 
+SHARED = "dice_shared"  # of the same rows for all methods, also where their rows differ
 MEASURES = (
     Measure("dice", "Dice, mean", "mean over cases", better=1),
+    Measure(SHARED, "Dice, shared", "mean over the rows of all methods", better=1),
     Measure("dice_sd_cases", "SD, cases", "of the mean Dice: between cases, seeds averaged"),
     Measure("dice_sd_seeds", "SD, seeds", "of the mean Dice: between seeds, cases averaged"),
     Measure("dice_pooled", "Dice, pooled", "over the voxels of all cases together", better=1),
@@ -92,6 +95,7 @@ def results(summary: pd.DataFrame, prefix: str = "") -> Table:
     heads = [("Method", ""), (head, "of how many patients; seeds are averaged first")]
     lines = [[_cases(row)] for row in summary.to_dict("records")]
     shown = [m for m in MEASURES if summary[f"{prefix}{m.key}"].notna().any()]
+    shown = [m for m in shown if m.key != SHARED or rows_differ(summary)]
     for measure in shown:
         for line, cell in zip(lines, _column(summary, measure, prefix), strict=True):
             line.append(cell)
@@ -175,7 +179,8 @@ def _column(summary: pd.DataFrame, measure: Measure, prefix: str) -> list[Cell]:
     key = f"{prefix}{measure.key}"
     if key not in summary:
         return [text_cell(UNDEFINED)] * len(summary)
-    best = _best(summary[key], measure.better)
+    comparable = measure.key == SHARED or not rows_differ(summary)
+    best = _best(summary[key], measure.better if comparable else 0)
     return [_measured(row, measure, prefix, best) for row in summary.to_dict("records")]
 
 

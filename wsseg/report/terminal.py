@@ -9,13 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from wsseg.errors import printable
-from wsseg.report.numbers import interval, number, p_value, percent, percent_interval
+from wsseg.report.numbers import interval, number, p_value, percent, percent_interval, seeds
+from wsseg.stats import rows_differ
 
 
 def terminal_table(summary: pd.DataFrame) -> Table:
     """Return each method's results for the target class, and of the first score of each kind.
 
-    With names of up to 16 letters it is readable in 100 columns.
+    With names of up to 16 letters it is readable in 100 columns. `shared` is the mean Dice over the
+    rows that every method has, shown where the methods' rows differ.
     """
     names = [str(name) for name in summary]
     r = next((name for name in names if name.endswith("_r")), None)
@@ -28,10 +30,15 @@ def terminal_table(summary: pd.DataFrame) -> Table:
         table.add_column(Text(f"{r.removesuffix('_r').replace('_', ' ')} r"), justify="right")
     if p is not None:
         table.add_column("U test p", justify="right")
+    differ = rows_differ(summary)
+    if differ:
+        table.add_column("shared", justify="right")
     for row in summary.to_dict("records"):
         score = [number(row[r], 2)] if r is not None else []
         test = [p_value(row[p])] if p is not None else []
-        table.add_row(*(Text(printable(cell)) for cell in [*_measured(row), *score, *test]))
+        shared = [number(row["dice_shared"])] if differ else []
+        cells = [*_measured(row), *score, *test, *shared]
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     return table
 
 
@@ -40,13 +47,12 @@ def covered_table(covered: pd.DataFrame) -> Table:
     baseline, ceiling = covered["baseline"].iloc[0], covered["ceiling"].iloc[0]
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column(Text(f"of the way from {baseline} to {ceiling}"), overflow="fold")
-    for head in ("mean Dice [95 %]", "pooled Dice [95 %]", "n"):
+    for head in ("mean Dice [95 %]", "pooled Dice [95 %]", "n", "seeds"):
         table.add_column(Text(head), justify="right")
     for row in covered.to_dict("records"):
         shares = [_share(row, name) for name in ("mean", "pooled")]
-        table.add_row(
-            *(Text(printable(cell)) for cell in (str(row["method"]), *shares, str(row["n"])))
-        )
+        counts = [str(row["n"]), seeds(row["seeds"], row["seeds_of"])]
+        table.add_row(*(Text(printable(cell)) for cell in (str(row["method"]), *shares, *counts)))
     return table
 
 
