@@ -115,9 +115,9 @@ def test_only_the_mean_over_shared_rows_is_ranked_where_rows_differ(suite: Suite
     assert cell(table, 1, "Dice, shared").best
     assert [each.best for each in table.rows[1]].count(True) == 1
     assert "threshold 16, phi2 8 rows" in compared.unequal_rows(found)
-    whole = summary(suite())
-    assert compared.unequal_rows(whole) == ""
-    assert "Dice, shared" not in [head for head, _ in tables.results(whole).heads]
+    complete = summary(suite())
+    assert compared.unequal_rows(complete) == ""
+    assert "Dice, shared" not in [head for head, _ in tables.results(complete).heads]
 
 
 def test_the_terminal_names_shared_dice_and_seeds_where_rows_differ(suite: Suite) -> None:
