@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
-from wsseg.boundary import DilatedFallOut, ErrorPlaces
+from wsseg.boundary import CROSS, DilatedFallOut, ErrorPlaces
+from wsseg.data.spacing import TOLERANCE
 from wsseg.metrics import Mask, Spacing
 
 ISOTROPIC: Spacing = (1, 1, 1)
@@ -38,7 +40,10 @@ def naive_dilated(prediction: Mask, truth: Mask, region: Mask, step: int) -> tup
 
 def naive_near(errors: Mask, other: Mask, spacing_mm: Spacing, limit_mm: float) -> int:
     return sum(
-        any(np.linalg.norm((p - o) * spacing_mm) <= limit_mm for o in np.argwhere(other))
+        any(
+            np.linalg.norm((p - o) * spacing_mm) <= limit_mm * (1 + TOLERANCE)
+            for o in np.argwhere(other)
+        )
         for p in np.argwhere(errors)
     )
 
@@ -106,6 +111,20 @@ def test_thickness_is_in_millimetres() -> None:
     places = ErrorPlaces(thin_mm=4)
     assert places(prediction, truth, (5, 1, 1), truth)["fp_thin_voxels"] == 27
     assert places(prediction, truth, (5, 2, 2), truth)["fp_thin_voxels"] < 27
+
+
+@pytest.mark.parametrize("pixel_mm", [0.3, 0.5, 0.6, 0.703125, 0.75, 0.78125, 1.0, 1.2, 1.5])
+@pytest.mark.parametrize("factor", [1 - 1e-6, 1 + 1e-6, 1 + 1e-13])
+def test_error_places_do_not_depend_on_rounding_errors_of_the_spacing(
+    pixel_mm: float, factor: float
+) -> None:
+    prediction, truth = np.random.default_rng(0).random((2, 3, 40, 40)) < [[[[0.5]]], [[[0.02]]]]
+    prediction = ndimage.binary_closing(prediction, CROSS)
+    spacing_mm = (3.0, pixel_mm, pixel_mm)
+    almost_mm = (3.0 / factor, pixel_mm * factor, pixel_mm)
+    row = ErrorPlaces()(prediction, truth, spacing_mm, truth)
+    assert row["fp_border_voxels"] > 0
+    assert ErrorPlaces()(prediction, truth, almost_mm, truth) == row
 
 
 @pytest.mark.parametrize("metric", [DilatedFallOut(), ErrorPlaces()])

@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat
 from scipy import ndimage, spatial
 from typing_extensions import override
 
+from wsseg.data.spacing import TOLERANCE, in_voxels
 from wsseg.metrics import Mask, Metric, Spacing
 
 CROSS: Mask = ndimage.generate_binary_structure(2, 1)[None]  # in-plane, 4 neighbours
@@ -48,9 +49,10 @@ class ErrorPlaces(Metric):
 
     `fp_border_voxels` and `fn_border_voxels` are no further than `border_mm` (3-D) from a voxel on
     the other side of the true border. `fp_thin_voxels` are not, and lie where what is predicted is
-    narrower than `thin_mm`: removed by an in-plane opening with a disc of that diameter. Vessels
-    and fissures look so; masks alone cannot tell them from other small things. What is in none of
-    these, of `fp_voxels` and `fn_voxels`, is elsewhere.
+    narrower than `thin_mm`: removed by an in-plane opening with a disc of that diameter. Both
+    lengths have a relative tolerance of 1e-3, so that rounding errors of the spacing do not count.
+    Vessels and fissures look so; masks alone cannot tell them from other small things. What is in
+    none of these, of `fp_voxels` and `fn_voxels`, is elsewhere.
     """
 
     border_mm: PositiveFloat = 3.0  # two pixels of a chest's 350 mm on 256: the scanner's blur
@@ -79,19 +81,18 @@ class ErrorPlaces(Metric):
         if not (len(points) and surface.any()):
             return np.zeros(len(points), np.bool_)
         tree = spatial.KDTree(np.argwhere(surface) * np.array(spacing_mm))
-        limit_mm = np.nextafter(self.border_mm, np.inf)  # the bound itself counts as near
-        distance_mm, _ = tree.query(
-            points * np.array(spacing_mm), distance_upper_bound=float(limit_mm)
-        )
+        limit_mm = self.border_mm * (1 + TOLERANCE)  # the bound itself counts as near
+        distance_mm, _ = tree.query(points * np.array(spacing_mm), distance_upper_bound=limit_mm)
         near: NDArray[np.bool_] = np.isfinite(distance_mm)
         return near
 
     def _thick(self, prediction: Mask, spacing_mm: Spacing) -> Mask:
         """Return the part of a mask that a disc of `thin_mm` across fits into, slice by slice."""
         _, row_mm, column_mm = spacing_mm
-        reach = [int(self.thin_mm / 2 / step) for step in (row_mm, column_mm)]
+        reach = [int(in_voxels(self.thin_mm / 2, mm)) for mm in (row_mm, column_mm)]
         rows, columns = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
-        disc = (rows * row_mm) ** 2 + (columns * column_mm) ** 2 <= (self.thin_mm / 2) ** 2
+        limit_mm = self.thin_mm / 2 * (1 + TOLERANCE)
+        disc = np.hypot(rows * row_mm, columns * column_mm) <= limit_mm
         thick: Mask = ndimage.binary_opening(prediction, disc[None])
         return thick
 

@@ -39,6 +39,14 @@ def test_each_sign(voxels: list[int], value: int, said: str) -> None:
     assert bool(found) == bool(said)
 
 
+@pytest.mark.parametrize("factor", [1 - 1e-6, 1, 1 + 1e-6])
+def test_sizes_at_a_limit_are_judged_alike_whatever_the_rounding_error(factor: float) -> None:
+    spacing_mm = (100.0 * factor, 50.0 * factor, 50.0)
+    assert doubt(*case([2, 4, 2, 0]), spacing_mm, ORGAN) == ""  # 2 litres are not over 2
+    too_small = doubt(*case([1, 0, 0, 0]), spacing_mm, ORGAN)  # in a scan of 400 mm
+    assert too_small.startswith("has 0.25 litres")
+
+
 def test_without_a_known_spacing_only_the_median_is_judged() -> None:
     assert doubt(*case([9, 9, 9, 9]), None, ORGAN) == ""
     assert "median" in doubt(*case([9, 9, 9, 9], 0), None, ORGAN)

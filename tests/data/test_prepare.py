@@ -68,6 +68,24 @@ def test_without_change_of_grid_the_voxels_are_those_of_the_file(tmp_path: Path)
     assert np.array_equal(prepared.image, array[::-1, ::-1].T)
 
 
+@pytest.mark.parametrize("z_mm", [0.5, 0.7, 0.703125, 0.8, 1, 1.25, 2, 2.5, 3, 4, 5, 10])
+@pytest.mark.parametrize("factor", [1 - 1e-6, 1 + 1e-6, 1 + 1e-13])
+def test_what_is_prepared_does_not_depend_on_rounding_errors_of_the_spacing(
+    tmp_path: Path, z_mm: float, factor: float
+) -> None:
+    array = np.random.default_rng(0).integers(-1000, 100, (48, 40, 30)).astype(np.int16)
+    masks = []
+    for name, spacing_mm in (("exact", (0.8, 0.8, z_mm)), ("almost", (0.8, 0.8, z_mm * factor))):
+        (tmp_path / name).mkdir()
+        prepared = prepare(scan(tmp_path / name, array, spacing_mm), Input(size=24, thick=Thick()))
+        mask = prepare_mask(prepared, "ball")
+        masks.append((prepared.positions, prepared.image, mask, own_grid(prepared, mask > 0)))
+    (positions, *exact), (almost_positions, *almost) = masks
+    assert almost_positions == positions
+    for one, other in zip(exact, almost, strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_a_ramp_is_resampled_at_voxel_centres(tmp_path: Path) -> None:
     z = 10 * np.broadcast_to(np.arange(20), (4, 4, 20)).astype(np.int16)
     prepared = prepare(scan(tmp_path, z, (1, 1, 1)), Input(size=4, thick=Thick()))

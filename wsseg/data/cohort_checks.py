@@ -10,6 +10,7 @@ from wsseg.data.facts import CaseFacts
 from wsseg.data.findings import Finding
 from wsseg.data.mask_checks import swapped
 from wsseg.data.resample import applicable
+from wsseg.data.spacing import exceeds, rounded_mm
 
 FEW = 5  # cases with a class: each is then a fifth or more of what is learnt of it
 MIXED = 2.0  # times, that the finest spacing goes into the coarsest
@@ -62,13 +63,14 @@ def check_spacing(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[F
     for facts in cohort:
         if facts.scan is None or facts.case.axes or not facts.scan.has_geometry:
             continue
-        (z, height, width), (z_mm, row_mm, column_mm) = facts.scan.shape, facts.scan.spacing_mm
+        z, height, width = facts.scan.shape
+        z_mm, row_mm, column_mm = map(rounded_mm, facts.scan.spacing_mm)
         thick = applicable(expected.input.thick, z, z_mm)
         apart += [(thick.to_mm if thick else z_mm, facts.case.name)] * (z > 1)
         larger = max(height * row_mm, width * column_mm) / expected.input.size
         pixels.append((larger, facts.case.name))
     for what, sizes in (("slices", apart), ("pixels of the network's grid", pixels)):
-        if sizes and max(sizes)[0] > MIXED * min(sizes)[0]:
+        if sizes and exceeds(max(sizes)[0], MIXED * min(sizes)[0]):
             (low, finest), (high, coarsest) = min(sizes), max(sizes)
             yield Finding(
                 "mixed-spacing",

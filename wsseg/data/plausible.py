@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wsseg.data.spacing import exceeds
+
 MM3_PER_LITRE, MM2_PER_CM2 = 1e6, 100.0
 ENOUGH = 10**6  # voxels that a median is taken of
 
@@ -47,14 +49,14 @@ def _doubt_size(
     litres = float(pixels.sum()) * z_mm * row_mm * column_mm / MM3_PER_LITRE
     largest_cm2 = float(pixels.max()) * row_mm * column_mm / MM2_PER_CM2
     least, most = plausible.litres
-    if litres > most:
+    if exceeds(litres, most):
         return f"has {litres:.1f} litres, over {most:g}: it leaks, or the spacing is wrong"
-    if largest_cm2 > plausible.largest_cm2:
+    if exceeds(largest_cm2, plausible.largest_cm2):
         where = int(pixels.argmax())
         return (
             f"has {largest_cm2:.0f} cm² in slice {where}, over {plausible.largest_cm2:g}: it leaks"
         )
-    if litres < least and len(mask) * z_mm >= plausible.whole_mm:
+    if exceeds(least, litres) and not exceeds(plausible.whole_mm, len(mask) * z_mm):
         return f"has {litres:.2f} litres, under {least:g}: most of it was not found"
     return ""
 

@@ -26,6 +26,7 @@ from wsseg.data.resample import (
     resized,
     slice_positions,
 )
+from wsseg.data.spacing import rounded_mm
 from wsseg.data.volume import (
     Grid,
     Volume,
@@ -40,7 +41,7 @@ from wsseg.files import cache_folder, fingerprint, sha256, written_whole
 from wsseg.in_use import use
 from wsseg.overlap import in_threads
 
-VERSION = 2  # of what this file computes: a new number makes old cache entries unknown
+VERSION = 3  # of what this file computes: a new number makes old cache entries unknown
 HALF = 0.5  # of a voxel's extent must be mask, for it to be one
 INT16 = np.iinfo(np.int16)
 NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
@@ -117,7 +118,7 @@ def prepare(
     shaping += [] if inside is None else _named(inside, case)
     (z, height, width), (z_mm, row_mm, column_mm) = grid.canonical_shape, grid.spacing_mm
     thick = applicable(settings.thick, z, z_mm)
-    positions = slice_positions(z, z_mm, thick)
+    positions = slice_positions(z, rounded_mm(z_mm), thick)
     prepared = Prepared(
         case=case,
         grid=grid,
@@ -213,7 +214,7 @@ def _image(
         with naming(prepared.case):
             check_hu(volume, str(prepared.case.image))
     size = (prepared.size, prepared.size)
-    count, z_mm = len(volume.voxels), volume.spacing_mm[0]
+    count, z_mm = len(volume.voxels), rounded_mm(volume.spacing_mm[0])
     thick = applicable(settings.thick, count, z_mm)
     weights = prepared_weights(np.array(prepared.positions), count, z_mm, thick)
     small = in_threads(lambda image: resized(image.astype(np.float32), size), volume.voxels)

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsseg.data.input import Thick
+from wsseg.data.spacing import exceeds, in_voxels
 
 
 def applicable(thick: Thick | None, count: int, spacing_mm: float) -> Thick | None:
     """Return `thick` where a scan of `count` slices is to be brought to it; a lone slice stays."""
-    return thick if thick and count > 1 and spacing_mm < thick.thinner_than_mm else None
+    thin = thick is not None and exceeds(thick.thinner_than_mm, spacing_mm)
+    return thick if thin and count > 1 else None
 
 
 def slice_positions(count: int, spacing_mm: float, thick: Thick | None) -> NDArray[np.float64]:
@@ -25,7 +27,7 @@ def slice_positions(count: int, spacing_mm: float, thick: Thick | None) -> NDArr
     if thick is None:
         return np.arange(count, dtype=np.float64)
     extent_mm = count * spacing_mm
-    slices = max(1, round(extent_mm / thick.to_mm))
+    slices = max(1, round(in_voxels(extent_mm, thick.to_mm)))
     margin_mm = (extent_mm - slices * thick.to_mm) / 2
     centre_mm = margin_mm + (np.arange(slices) + 0.5) * thick.to_mm
     return np.asarray(centre_mm / spacing_mm - 0.5, np.float64)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from wsseg.data.expected import Expected
 from wsseg.data.facts import CaseFacts
 from wsseg.data.findings import Finding, told
+from wsseg.data.spacing import exceeds
 from wsseg.data.volume import BEYOND_THE_SCANNER_HU, not_hu
 
 CLIPPED_SHARE = 0.005  # of voxels with the highest value: a scanner's own highest is that of a few
@@ -87,14 +88,14 @@ def _odd_geometry(facts: CaseFacts) -> Iterator[tuple[str, str, str]]:
         yield "two-affines", f"{what}; the sform is taken", again
     view = [n * mm for n, mm in zip(facts.scan.shape[1:], (row_mm, column_mm), strict=True)]
     wide, narrow = max(row_mm, column_mm), min(row_mm, column_mm)
-    if wide > UNEQUAL_MUCH * narrow and wide > z_mm:
+    if exceeds(wide, UNEQUAL_MUCH * narrow) and exceeds(wide, z_mm):
         what = f"voxels of {row_mm:.3g} × {column_mm:.3g} mm in slices {z_mm:.3g} mm apart"
         yield "not-axial", f"{what}: its own slices are not axial", "Leave it out, or resample it"
-    elif wide > UNEQUAL * narrow:
+    elif exceeds(wide, UNEQUAL * narrow):
         yield "odd-spacing", f"its pixels are not square: {row_mm:.3g} × {column_mm:.3g} mm", again
-    if min(view) < VIEW_MM[0] or max(view) > VIEW_MM[1]:
+    if exceeds(VIEW_MM[0], min(view)) or exceeds(max(view), VIEW_MM[1]):
         yield "odd-spacing", f"its slices are {view[0]:.4g} × {view[1]:.4g} mm large", again
-    if z_mm > MOST_APART_MM:
+    if exceeds(z_mm, MOST_APART_MM):
         yield "odd-spacing", f"its slices are {z_mm:.3g} mm apart", again
     if facts.scan.oblique_deg > MOST_OBLIQUE_DEG:
         what = f"is tilted by {facts.scan.oblique_deg:.0f}° against the patient's axes"

@@ -1,8 +1,10 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from wsseg.data.case import Case
 from wsseg.data.volume import Grid, Volume, read_mask, read_volume
@@ -56,6 +58,14 @@ class Thorax:
     def ellipse(self, x: float, y: float, wide: float, high: float) -> Mask:
         return np.asarray(((self.x - x) / wide) ** 2 + ((self.y - y) / high) ** 2 < 1)
 
+    def with_dense_slices(self, count: int) -> Mask:
+        """Make the right lung dense in the middle slices; 40 mm are filled at most."""
+        first = (len(self.lung) - count) // 2
+        dense = np.zeros_like(self.lung)
+        dense[first : first + count] = self.lung[first] & (self.x < 0)
+        self.voxels[dense] = 30
+        return dense
+
     def found(self) -> Mask:
         return lungs_of(self.voxels, self.spacing_mm)
 
@@ -101,6 +111,42 @@ def test_consolidation_across_the_lung_between_aerated_slices_is_lung() -> None:
     thorax.voxels[dense] = 30
     found = thorax.found()
     assert (found & dense).sum() > 0.95 * dense.sum()
+
+
+@pytest.mark.parametrize(
+    "spacing_mm",
+    [(5, 2, 2), (5, 1.2, 1.2), (2.5, 0.8, 0.8), (1.25, 1.40625, 1.40625), (10, 2.5, 2.5)],
+)
+def test_lungs_do_not_depend_on_rounding_errors_of_the_spacing(
+    spacing_mm: tuple[float, float, float],
+) -> None:
+    z_mm, row_mm, column_mm = spacing_mm
+    thorax = Thorax(round(80 / z_mm), z_mm, row_mm)
+    dense = thorax.with_dense_slices(round(40 / z_mm))
+    found = thorax.found()
+    assert (found & dense).sum() > 0.9 * dense.sum()
+    less, more = 1 - 1e-6, 1 + 1e-6
+    for factors in ((less, less, less), (more, more, more), (more, less, 1), (1 + 1e-13, 1, 1)):
+        almost = (z_mm * factors[0], row_mm * factors[1], column_mm * factors[2])
+        assert np.array_equal(lungs_of(thorax.voxels, almost), found), factors
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("degrees", [-10, 10, 20])
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_a_scan_turned_in_space_has_the_same_lungs(
+    axis: int, degrees: float, precision: type[np.floating[Any]]
+) -> None:
+    thorax = Thorax(slices=8, slice_mm=10, pixel_mm=2.5)
+    dense = thorax.with_dense_slices(4)
+    straight = volume(thorax.voxels, thorax.spacing_mm)
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_rotvec(np.radians(degrees) * np.eye(3)[axis]).as_matrix()
+    affine = (turn @ straight.grid.affine).astype(precision).astype(float)
+    turned = Volume(thorax.voxels, Grid(straight.grid.shape, affine))
+    found = LungThreshold()(CASE, turned)
+    assert np.array_equal(found, thorax.found())
+    assert (found & dense).sum() > 0.9 * dense.sum()
 
 
 def test_the_heart_between_the_lungs_is_not_filled() -> None:

@@ -9,6 +9,7 @@ from pydantic import PositiveFloat
 from wsseg.data.case import Case
 from wsseg.data.plausible import Plausible
 from wsseg.data.regions import Region
+from wsseg.data.spacing import in_voxels
 from wsseg.data.volume import Volume
 from wsseg.overlap import done_in_threads
 from wsseg_covid.lung_air import from_walled_air_mm, outside_air
@@ -60,6 +61,7 @@ class LungThreshold(Region):
     in part.
     """
 
+    version: ClassVar = 2
     plausible: ClassVar = LUNGS
 
     threshold_hu: float = -320  # from aerated and ground-glass lung to tissue
@@ -120,8 +122,11 @@ class LungThreshold(Region):
                 self.largest_hole_mm,
                 self.wall_mm,
             )
-        lungs = closed_along_z(lungs, int(self.gap_mm / spacing_mm[0]))
-        return closed_along_wall(lungs, middles, spacing_mm, int(self.wall_gap_mm / spacing_mm[0]))
+        gap, wall_gap = (
+            int(in_voxels(mm, spacing_mm[0])) for mm in (self.gap_mm, self.wall_gap_mm)
+        )
+        lungs = closed_along_z(lungs, gap)
+        return closed_along_wall(lungs, middles, spacing_mm, wall_gap)
 
     def _on_voxels(
         self, voxels: NDArray[Any], planes: Planes, air: Mask, lungs: Mask, not_lung: Mask

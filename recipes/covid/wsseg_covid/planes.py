@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from wsseg.data.spacing import in_voxels, rounded_mm
 from wsseg.overlap import in_threads
 
 Mask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
@@ -31,13 +32,14 @@ class Planes:
 def coarse(voxels: NDArray[Any], spacing_mm: Spacing, to_mm: float) -> Planes:
     """Average blocks of voxels, so that none is larger than `to_mm` unless the scan's are.
 
-    What does not fill a block at the end of an axis is filled with the last voxel's value.
+    What does not fill a block at the end of an axis is filled with the last voxel's value. Spacings
+    are rounded to 0.001 mm: rounding errors in a header must not decide what is a lung.
     """
-    z, row, column = (max(1, round(to_mm / spacing)) for spacing in spacing_mm)
+    z_mm, row_mm, column_mm = map(rounded_mm, spacing_mm)
+    z, row, column = (max(1, round(in_voxels(to_mm, mm))) for mm in (z_mm, row_mm, column_mm))
     slabs = (voxels[start : start + z] for start in range(0, len(voxels), z))
     hu = np.stack(list(in_threads(lambda slab: _block_means(slab, (z, row, column)), slabs)))
-    spacing = (spacing_mm[0] * z, spacing_mm[1] * row, spacing_mm[2] * column)
-    return Planes(hu, spacing, (z, row, column))
+    return Planes(hu, (z_mm * z, row_mm * row, column_mm * column), (z, row, column))
 
 
 def _block_means(slab: NDArray[Any], step: tuple[int, int, int]) -> NDArray[np.float32]:
@@ -121,7 +123,7 @@ def box_around(mask: Mask, margin_mm: float, spacing_mm: Spacing) -> Box:
     sides = []
     for axis, (length, each_mm) in enumerate(zip(mask.shape, spacing_mm, strict=True)):
         on = np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))
-        more = int(margin_mm / each_mm) + 1
+        more = int(in_voxels(margin_mm, each_mm)) + 1
         sides.append(slice(max(0, on[0] - more), min(length, on[-1] + 1 + more)))
     z, row, column = sides
     return z, row, column
@@ -129,7 +131,7 @@ def box_around(mask: Mask, margin_mm: float, spacing_mm: Spacing) -> Box:
 
 def _morphology(how: int, mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:
     """Use a disc of at least one pixel."""
-    row, column = (max(1, round(radius_mm / spacing)) for spacing in spacing_mm[1:])
+    row, column = (max(1, round(in_voxels(radius_mm, mm))) for mm in spacing_mm[1:])
     y, x = np.ogrid[-row : row + 1, -column : column + 1]
     disc = ((y / row) ** 2 + (x / column) ** 2 <= 1).astype(np.uint8)
     planes = [cv2.morphologyEx(plane, how, disc) for plane in mask.astype(np.uint8)]
