@@ -287,6 +287,24 @@ def test_it_is_found(wsseg: "Wsseg", hospital: Hospital, harm: Callable[[Hospita
     assert words in told[0]["what"]
 
 
+@pytest.mark.parametrize(("z_mm", "findings"), [(10, 0), (10 * (1 + 1e-6), 0), (10.1, 1)])
+def test_spacings_twice_as_large_are_not_mixed_whatever_the_rounding_error(
+    wsseg: "Wsseg", hospital: Hospital, z_mm: float, findings: int
+) -> None:
+    turn(hospital, np.diag([-4.0, -4.0, z_mm, 1.0]))  # the others have 5 mm
+    mixed = [each for each in found(wsseg, hospital) if each["name"] == "mixed-spacing"]
+    assert len(mixed) == findings
+
+
+@pytest.mark.parametrize(("z_mm", "findings"), [(15, 0), (15 * (1 + 1e-6), 0), (15.1, 1)])
+def test_slices_just_as_far_apart_as_allowed_are_not_odd_whatever_the_rounding_error(
+    wsseg: "Wsseg", hospital: Hospital, z_mm: float, findings: int
+) -> None:
+    turn(hospital, np.diag([-4.0, -4.0, z_mm, 1.0]))
+    odd = [each for each in found(wsseg, hospital) if each["name"] == "odd-spacing"]
+    assert len(odd) == findings
+
+
 ALONE = sorted(set(FOUND) - {identity, a_hundred_times, coronal, far_apart, misspelt, fewer},
                key=lambda harm: harm.__name__)  # fmt: skip
 

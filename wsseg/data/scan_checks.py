@@ -83,7 +83,8 @@ def _odd_geometry(facts: CaseFacts) -> Iterator[tuple[str, str, str]]:
     if not facts.scan.has_geometry:
         yield "no-geometry", "does not say how it lies and how large its voxels are", again
         return
-    if (apart_mm := facts.scan.affines_apart_mm) > min(facts.scan.spacing_mm):
+    apart_mm = facts.scan.affines_apart_mm
+    if exceeds(apart_mm, min(facts.scan.spacing_mm)):
         what = f"its header has two affines (sform, qform) that lie {apart_mm:.3g} mm apart"
         yield "two-affines", f"{what}; the sform is taken", again
     view = [n * mm for n, mm in zip(facts.scan.shape[1:], (row_mm, column_mm), strict=True)]
