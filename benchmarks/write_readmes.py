@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsseg.comparison import MARK, MARKED, label, labelled
 from wsseg.errors import InputError
-from wsseg.files import write_text
+from wsseg.evaluation.comparison import MARK, MARKED, label, labelled
+from wsseg.evaluation.rows import read_rows
+from wsseg.evaluation.summary import covered, summary
+from wsseg.report.figures.sections import Picture, of_errors, of_scores, of_settings, overlap
 from wsseg.report.markdown import markdown_covered, markdown_table
-from wsseg.report.pictures import Picture, of_errors, of_scores, of_settings, overlap
-from wsseg.score import read_rows
-from wsseg.stats import covered, summary
-from wsseg.suite import Suite, load_suite, plan
+from wsseg.runtime.files import write_text
+from wsseg.suite.definition import Suite, load_suite, plan
 
 BENCHMARKS = Path(__file__).resolve().parent
 READMES = (

@@ -6,7 +6,7 @@ Run: .venv/bin/python docs/way.py
 from pathlib import Path
 from typing import NamedTuple
 
-from wsseg.files import write_text
+from wsseg.runtime.files import write_text
 
 WIDTH, HEIGHT = 900, 330
 YOURS, OURS, INK, SOFT = "#d8f0e3", "#f1f3f5", "#1f2933", "#52606d"

@@ -13,14 +13,14 @@ from safetensors.torch import save_file
 from torch import nn
 
 import wsseg
+from wsseg.config.stages import MasksStage, Optimizer
+from wsseg.core.input import Input
+from wsseg.core.interfaces import PixelLoss
 from wsseg.data.augment import Augment
-from wsseg.data.input import Input
-from wsseg.data.slices import Scan
-from wsseg.fit import Fit, StepDone
-from wsseg.interfaces import PixelLoss
-from wsseg.network import Network
-from wsseg.resume import load_state, save_state
-from wsseg.stages import MasksStage, Optimizer
+from wsseg.data.batches import Scan
+from wsseg.inference.network import Network
+from wsseg.training.trainer import Fit, StepDone
+from wsseg.training.training_state import load_state, save_state
 
 HALF_WAY = 7  # in the middle of an epoch
 INPUT = Input(slices=3, size=16)

@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from wsseg.plugins import registry
-from wsseg.suite import load_suite, plan
+from wsseg.components.registry import registry
+from wsseg.suite.definition import load_suite, plan
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -45,7 +45,7 @@ def test_the_suite_that_the_page_shows_is_one(tmp_path: Path) -> None:
     "path", sorted(BENCHMARKS.glob("*/suite.yaml")), ids=lambda p: p.parent.name
 )
 def test_a_suite_that_ships_is_valid_and_its_rows_are_of_its_methods(path: Path) -> None:
-    from wsseg.score import read_rows
+    from wsseg.evaluation.rows import read_rows
 
     jobs = plan(load_suite(path), path.parent)
     if not path.with_name("rows.csv").exists():

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wsseg.data.cohort import Cohort, Synthetic, Table
+from wsseg.components.cohorts import Table
+from wsseg.components.registry import Registry, registry
+from wsseg.core.interfaces import Cohort, Synthetic
 from wsseg.data.nifti import open_nifti
 from wsseg.errors import InputError
-from wsseg.plugins import Registry, registry
-from wsseg.score import read_rows
+from wsseg.evaluation.rows import read_rows
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -153,7 +154,7 @@ def test_a_signal_before_the_first_stage_leaves_no_lock_and_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
 ) -> None:
-    monkeypatch.setattr("wsseg.training.prepare_all", lambda *_: signal.raise_signal(number))
+    monkeypatch.setattr("wsseg.training.run.prepare_all", lambda *_: signal.raise_signal(number))
     ended = wsseg("train", toy_recipe, "--out", tmp_path / "run")
     assert ended.code == 1
     assert ended.error.startswith("interrupted; what is finished is kept. The same command with")
@@ -164,7 +165,7 @@ def test_another_interrupted_command_ends_as_a_shell_expects(
     wsseg: "Wsseg", toy_recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "wsseg.training.prepare_all", lambda *_: signal.raise_signal(signal.SIGTERM)
+        "wsseg.training.run.prepare_all", lambda *_: signal.raise_signal(signal.SIGTERM)
     )
     ended = wsseg("data", "prepare", toy_recipe)
     assert ended.code == 130

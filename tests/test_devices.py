@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from wsseg.errors import InputError
-from wsseg.group import Group, group_for, group_here
+from wsseg.runtime.process_group import Group, group_for, group_here
 
 RUN = [sys.executable, "-m", "wsseg"]
 ON_CPU = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}

@@ -20,22 +20,21 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import wsseg
-from wsseg.data.case import Case
+from wsseg.components.hookspecs import hookimpl
+from wsseg.components.registry import registry
+from wsseg.config.recipe import Recipe
+from wsseg.config.stages import EmStage, MasksStage
+from wsseg.core.batch import Batch, Evidence, Logits, Probability
+from wsseg.core.case import Case
+from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, Region
+from wsseg.core.volume import Volume
 from wsseg.data.prepare import prepare, prepare_mask
-from wsseg.data.regions import Region
-from wsseg.data.volume import Volume
-from wsseg.display import Display
-from wsseg.evidence import Batch, Evidence, Logits, Probability
-from wsseg.fit import Fit
-from wsseg.hookspecs import hookimpl
-from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior
-from wsseg.machine import open_fabric
-from wsseg.network import new_network
-from wsseg.plugins import registry
-from wsseg.recipe import Recipe
-from wsseg.scans import Regions, scans_to_learn
-from wsseg.stages import EmStage, MasksStage
-from wsseg.training import split_of
+from wsseg.inference.network import new_network
+from wsseg.inference.stage_inputs import Regions, scans_to_learn
+from wsseg.runtime.console import Display
+from wsseg.runtime.device import open_fabric
+from wsseg.training.run import split_of
+from wsseg.training.trainer import Fit
 
 GIVEN: list[tuple[str, object]] = []  # to whom, and what
 LEAVES = (str, bytes, int, float, bool, type(None), type, types.ModuleType, torch.dtype)

@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from wsseg.metrics import Dice, Mask, Spacing, SurfaceDistance
+from wsseg.components.metrics import Dice, SurfaceDistance
+from wsseg.core.volume import Spacing, VoxelMask
 
 metrics = pytest.importorskip("monai.metrics", reason="MONAI is not installed; extra: dev")
 torch = pytest.importorskip("torch")
 
 
-def blobs(seed: int, shape: tuple[int, ...]) -> Mask:
+def blobs(seed: int, shape: tuple[int, ...]) -> VoxelMask:
     """Draw a few balls, so that surfaces are surfaces."""
     generator = np.random.default_rng(seed)
     grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)

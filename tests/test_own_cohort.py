@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wsseg.checking import listed_for
-from wsseg.recipe import load_recipe
-from wsseg.sharing import trainings
-from wsseg.suite import load_suite, plan
+from wsseg.config.recipe import load_recipe
+from wsseg.suite.definition import load_suite, plan
+from wsseg.suite.shared_stages import trainings
+from wsseg.training.preflight import listed_for
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 import wsseg
 from wsseg.cli import app
-from wsseg.display import Display
-from wsseg.plugins import registry
+from wsseg.components.registry import registry
+from wsseg.runtime.console import Display
 
 FOLDER = Path(__file__).resolve().parents[1] / "plugins"
 PLUGINS = sorted(path.parent for path in FOLDER.glob("*/pyproject.toml"))

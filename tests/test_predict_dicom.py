@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
-from wsseg.data.volume import read_volume
+from wsseg.data.reading import read_volume
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg

@@ -19,8 +19,8 @@ from benchmarks.reliability.commands import Command, words
 from benchmarks.reliability.fuzz import judged
 from benchmarks.reliability.sound import own_cache
 from wsseg.data.nifti import open_nifti, read_array
-from wsseg.display import open_console
 from wsseg.errors import printable, shortened
+from wsseg.runtime.console import open_console
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -39,7 +39,7 @@ CALLS = {
     "yaml.load_all", "pd.read_pickle", "os.system", "os.popen",
 }  # fmt: skip
 # they send our own jobs to our own processes, and load nothing from a file
-JOBLIB = {"wsseg/workers.py", "recipes/covid/wsseg_covid/phantom/cohort.py"}
+JOBLIB = {"wsseg/runtime/executors.py", "recipes/covid/wsseg_covid/phantom/cohort.py"}
 
 
 def offences(text: str, name: str = "") -> list[str]:
@@ -202,7 +202,7 @@ def test_a_method_cannot_be_named_out_of_its_suite(
 
 
 def test_a_value_of_a_matrix_cannot_lead_out_of_the_suite(toy_recipe: Path) -> None:
-    from wsseg.suite import load_suite, plan
+    from wsseg.suite.definition import load_suite, plan
 
     suite = toy_recipe.with_name("suite.yaml")
     suite.write_text(
@@ -345,7 +345,7 @@ def test_a_name_that_would_steer_a_terminal_is_shown_and_not_obeyed(
 
 
 def test_a_note_and_a_bar_take_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    from wsseg.display import Display
+    from wsseg.runtime.console import Display
 
     display = Display(open_console())
     display.note("[red]x[/red] \x1b[31m")

@@ -15,7 +15,7 @@ from benchmarks.speed.prediction import dice, predict_file
 from benchmarks.speed.prepare import by_authors, by_wsseg, difference_hu
 from benchmarks.speed.scan_file import write_scan
 from wsseg.data.nifti import open_nifti
-from wsseg.files import cache_folder
+from wsseg.runtime.files import cache_folder
 
 SMALL = Sizes(size=64, slices=8, width=2, epochs=1)
 

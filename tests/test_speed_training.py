@@ -17,8 +17,8 @@ from benchmarks.speed.paper import (
     write_scans,
 )
 from benchmarks.speed.plain_training import FILL_HU, SCALE_HU, PlainStep, PlainUNet
-from wsseg.data.slices import Slices, batches_of, epoch_draws, loaded
-from wsseg.fit import StepDone
+from wsseg.data.batches import Slices, batches_of, epoch_draws, loaded
+from wsseg.training.trainer import StepDone
 
 SMALL = Sizes(slices=3, pixels=32, width=2, batch=4)
 

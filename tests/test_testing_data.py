@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from wsseg import testing
-from wsseg.component import Component
-from wsseg.data.case import Case
-from wsseg.data.cohort import Cohort
-from wsseg.data.regions import Everything, Region
-from wsseg.data.volume import Volume
-from wsseg.metrics import Dice, Metric, Score, Share
+from wsseg.components.metrics import Dice, Share
+from wsseg.components.regions import Everything
+from wsseg.core.case import Case
+from wsseg.core.component import Component
+from wsseg.core.interfaces import Cohort, Metric, Region, Score
+from wsseg.core.volume import Volume
 
 CALLS = count()  # for parts that remember
 

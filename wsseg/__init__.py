@@ -8,19 +8,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsseg.data.case import Case
-    from wsseg.data.cohort import Cohort
-    from wsseg.data.regions import Region
-    from wsseg.data.volume import Volume
+    from wsseg.components.hookspecs import hookimpl
+    from wsseg.components.registry import make
+    from wsseg.config.recipe import Recipe, load_recipe
+    from wsseg.core.batch import Batch, Evidence, Logits, Mask, Probability
+    from wsseg.core.case import Case
+    from wsseg.core.interfaces import (
+        Backbone,
+        Cohort,
+        EStep,
+        Metric,
+        PixelLoss,
+        Prior,
+        Region,
+        Score,
+        TagLoss,
+    )
+    from wsseg.core.volume import Volume
     from wsseg.errors import InputError, WorkError
-    from wsseg.evidence import Batch, Evidence, Logits, Mask, Probability
-    from wsseg.hookspecs import hookimpl
-    from wsseg.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
-    from wsseg.metrics import Metric, Score
-    from wsseg.plugins import make
-    from wsseg.predict import Prediction, Run, load_run
-    from wsseg.recipe import Recipe, load_recipe
-    from wsseg.training import train
+    from wsseg.inference.run import Prediction, Run, load_run
+    from wsseg.training.run import train
 
 HOME = {
     "Backbone": "interfaces",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsseg.files import write_text
+from wsseg.runtime.files import write_text
 
 HERE = Path(__file__).resolve().parent
 PLACE = re.compile(r"(<!-- rows -->\n).*?(<!-- end -->)", re.DOTALL)

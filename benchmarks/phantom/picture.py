@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from wsseg.files import written_whole
+from wsseg.runtime.files import written_whole
 from wsseg_covid.phantom.cohort import LungPhantom, draw
 from wsseg_covid.phantom.patient import Phantom
 

@@ -18,7 +18,7 @@ from benchmarks.reliability.table import (
     write_lines,
 )
 from benchmarks.speed.machine import machine, versions
-from wsseg.files import write_text
+from wsseg.runtime.files import write_text
 
 FOLDER = Path(__file__).resolve().parent
 ROWS, PAGE = FOLDER / "rows.csv", FOLDER / "README.md"

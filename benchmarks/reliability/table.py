@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.reliability.fuzz import OUTCOMES, Tried
 from benchmarks.reliability.kills import Killed
-from wsseg.files import written_whole
+from wsseg.runtime.files import written_whole
 
 INPUTS, KILLS = "inputs", "kills"
 EQUAL, OTHER = "bits equal", "lost"

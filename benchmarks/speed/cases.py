@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.speed.scan_file import write_scan
 from benchmarks.speed.timing import Row
 from benchmarks.speed.watched import Spent, watched
-from wsseg.files import write_text
+from wsseg.runtime.files import write_text
 from wsseg_covid.phantom.cohort import LungPhantom
 
 MOST_MIB, MOST_SCAN_MIB = 300, 2048

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from benchmarks.speed.paper import PAPER, Sizes, network
 from benchmarks.speed.timing import REPEATS, Row, by_turns, in_new_process, ratios
-from wsseg.folded import folded
-from wsseg.infer import BATCH_SLICES
-from wsseg.machine import keep_memory
+from wsseg.inference.fusion import folded
+from wsseg.inference.stage_prediction import BATCH_SLICES
+from wsseg.runtime.device import keep_memory
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.speed.paper import LEARN, PAPER, Sizes, fit, take_steps, write_scans
 from benchmarks.speed.timing import REPEATS, Row, in_new_process, rates, ratios, told_by_turns
-from wsseg.fit import Fit
-from wsseg.machine import keep_memory
-from wsseg.overlap import MADE_AHEAD
+from wsseg.runtime.device import keep_memory
+from wsseg.runtime.threads import MADE_AHEAD
+from wsseg.training.trainer import Fit
 
 
 @dataclass(frozen=True)

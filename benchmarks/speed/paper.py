@@ -12,15 +12,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.plain_training import FILL_HU, HIGHEST_HU, SCALE_HU
+from wsseg.components.registry import registry
+from wsseg.config.stages import EmStage, Learning, MasksStage
+from wsseg.core.input import Input
 from wsseg.data.augment import Augment
-from wsseg.data.input import Input
-from wsseg.data.slices import Scan
-from wsseg.fit import Fit, Progress, StepDone
-from wsseg.machine import open_fabric
-from wsseg.network import Network, new_network
-from wsseg.overlap import MADE_AHEAD
-from wsseg.plugins import registry
-from wsseg.stages import EmStage, Learning, MasksStage
+from wsseg.data.batches import Scan
+from wsseg.inference.network import Network, new_network
+from wsseg.runtime.device import open_fabric
+from wsseg.runtime.threads import MADE_AHEAD
+from wsseg.training.trainer import Fit, Progress, StepDone
 
 CASES = 4
 AUGMENT = Augment(

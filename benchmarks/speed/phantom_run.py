@@ -9,14 +9,14 @@ from torch import nn
 
 from benchmarks.speed.timing import in_new_process
 from wsseg import train
-from wsseg.checkpoint import Trained
-from wsseg.data.case import Case
-from wsseg.files import write_text
-from wsseg.interfaces import Backbone
-from wsseg.machine import Precision, open_fabric
-from wsseg.predict import Run, load_run
-from wsseg.recipe import load_recipe
-from wsseg.stages import Learning
+from wsseg.config.recipe import load_recipe
+from wsseg.config.stages import Learning
+from wsseg.core.case import Case
+from wsseg.core.interfaces import Backbone
+from wsseg.inference.checkpoint import Trained
+from wsseg.inference.run import Run, load_run
+from wsseg.runtime.device import Precision, open_fabric
+from wsseg.runtime.files import write_text
 
 STAGE = "infection"
 RECIPE = """\

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.phantom_run import STAGE
-from wsseg.data.case import Case
+from wsseg.core.case import Case
+from wsseg.data.batches import read_map
 from wsseg.data.prepare import Prepared, own_grid
-from wsseg.data.slices import read_map
-from wsseg.data.volume import write_mask
-from wsseg.predict import Run
+from wsseg.data.reading import write_mask
+from wsseg.inference.run import Run
 
 BATCH_SLICES = 8
 

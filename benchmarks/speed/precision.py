@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.timing import Row, in_new_process
 from wsseg import train
-from wsseg.data.volume import read_case_mask
-from wsseg.evaluate import held_out
-from wsseg.files import write_text
-from wsseg.recipe import load_recipe
+from wsseg.config.recipe import load_recipe
+from wsseg.data.reading import read_case_mask
+from wsseg.evaluation.evaluate import held_out
+from wsseg.runtime.files import write_text
 
 CLASS = "infection"
 RECIPE = """\

@@ -16,11 +16,11 @@ from benchmarks.speed.limits import MatrixProduct
 from benchmarks.speed.phantom_run import STAGE, Sizes, opened, trained_run, uncropped
 from benchmarks.speed.plain_prediction import BATCH_SLICES, plain, windows_of
 from benchmarks.speed.timing import REPEATS, Row, by_turns, peak_mib, rates, ratios
-from wsseg.data.case import Case
-from wsseg.evidence import Batch
-from wsseg.infer import BATCH_SLICES as PREDICTED_AT_ONCE
-from wsseg.infer import logits_of
-from wsseg.predict import Run
+from wsseg.core.batch import Batch
+from wsseg.core.case import Case
+from wsseg.inference.run import Run
+from wsseg.inference.stage_prediction import BATCH_SLICES as PREDICTED_AT_ONCE
+from wsseg.inference.stage_prediction import logits_of
 
 PERCENT = 100
 

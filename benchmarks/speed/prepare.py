@@ -14,8 +14,8 @@ from scipy import ndimage
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.scan_file import write_scan
 from benchmarks.speed.timing import REPEATS, Row, by_turns, peak_mib, ratios
-from wsseg.data.case import Case
-from wsseg.data.input import Input, Thick
+from wsseg.core.case import Case
+from wsseg.core.input import Input, Thick
 from wsseg.data.prepare import prepare
 
 SIZE, THICK_MM = 256, 5.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.speed.reasons import REASONS
 from benchmarks.speed.timing import Row
-from wsseg.files import write_text, written_whole
+from wsseg.runtime.files import write_text, written_whole
 
 HEAD = """\
 # How fast it is

@@ -32,9 +32,9 @@ from benchmarks.speed.timing import (
     seconds_of,
     told_by_turns,
 )
-from wsseg.data.slices import Slices, batches_of, epoch_draws, loaded
-from wsseg.machine import keep_memory
-from wsseg.overlap import MADE_AHEAD
+from wsseg.data.batches import Slices, batches_of, epoch_draws, loaded
+from wsseg.runtime.device import keep_memory
+from wsseg.runtime.threads import MADE_AHEAD
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor
 
 from wsseg import Batch, Logits, Prior, Probability, hookimpl
-from wsseg.evidence import CERTAIN
+from wsseg.core.batch import CERTAIN
 
 ALMOST = 1 - 2**-24  # the float32 below 1: only a certain prior may round to certainty
 

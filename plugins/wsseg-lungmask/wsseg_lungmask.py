@@ -21,10 +21,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from wsseg import Case, InputError, Region, Volume, WorkError, hookimpl
-from wsseg.data.fetch import download
-from wsseg.data.plausible import Plausible
-from wsseg.data.source import SourceFile
-from wsseg.files import cache_folder, sha256
+from wsseg.core.interfaces import Plausible
+from wsseg.core.source import SourceFile
+from wsseg.data.download import download
+from wsseg.runtime.files import cache_folder, sha256
 
 LUNGS = Plausible(litres=(0.8, 10), whole_mm=250, largest_cm2=550, median=(-950, -300))
 HOST = "https://github.com/JoHof/lungmask/releases/download/v0.0"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from wsseg.data import compact
+from wsseg.data import voxels as compact
 from wsseg.data.nifti import open_nifti, read_array, write_nifti
 from wsseg.errors import InputError
 

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wsseg.data.case import Case
-from wsseg.data.input import Input, Thick
+from wsseg.components.regions import Everything, FileRegion, Nonzero
+from wsseg.core.case import Case
+from wsseg.core.input import Input, Thick
+from wsseg.core.interfaces import Region
+from wsseg.core.volume import Volume
 from wsseg.data.prepare import own_grid, prepare, prepare_mask, prepare_region
-from wsseg.data.regions import Everything, FileRegion, Nonzero, Region
-from wsseg.data.volume import Volume, read_case
+from wsseg.data.reading import read_case
 from wsseg.errors import InputError
 
 AS_IT_IS = Input(size=32, thick=None)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsseg.data.input import Thick
+from wsseg.core.input import Thick
 from wsseg.data.resample import (
     applicable,
     linear_weights,

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsseg.data.input import Thick
+from wsseg.core.input import Thick
 from wsseg.data.resample import applicable, slice_positions
 from wsseg.data.spacing import exceeds, in_voxels, rounded_mm
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsseg.data.case import Case
+from wsseg.core.case import Case
 from wsseg.data.split import Split, by_column, by_fold
 from wsseg.errors import InputError
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from wsseg.data.cohort import Table
-from wsseg.data.sheet import read_sheet
+from wsseg.components.cohorts import Table
+from wsseg.data.csv_table import read_sheet
 from wsseg.data.template import write_template
 from wsseg.errors import InputError
 

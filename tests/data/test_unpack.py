@@ -6,7 +6,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 
-from wsseg.data.unpack import unpack
+from wsseg.data.download import unpack
 from wsseg.errors import InputError
 
 

@@ -2,8 +2,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from wsseg.evaluation.summary import covered, summary
 from wsseg.report.markdown import markdown_covered, markdown_table
-from wsseg.stats import covered, summary
 
 Suite = Callable[..., pd.DataFrame]
 

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wsseg.comparison import Published, labelled
 from wsseg.errors import InputError
-from wsseg.report.overlay import Overlay
+from wsseg.evaluation.comparison import Published, labelled
+from wsseg.evaluation.summary import compare, covered, summary
+from wsseg.report.figures.em_targets import TargetPlanes
+from wsseg.report.figures.overlay import Overlay
 from wsseg.report.page import Page, html, sentence, write_page
-from wsseg.report.targets import TargetPlanes
-from wsseg.stats import compare, covered, summary
 
 Suite = Callable[..., pd.DataFrame]
 
@@ -266,7 +266,7 @@ def test_a_failed_page_leaves_no_file(tmp_path: Path) -> None:
 
 def test_importing_the_page_does_not_load_matplotlib_or_torch() -> None:
     code = (
-        "import sys, wsseg.report.page, wsseg.report.terminal, wsseg.report.log;"
+        "import sys, wsseg.report.page, wsseg.report.terminal, wsseg.training.log;"
         "sys.exit(bool({'matplotlib', 'torch'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,9 +4,10 @@ from io import StringIO
 import pandas as pd
 from rich.console import Console
 
-from wsseg.report import compared, tables
+from wsseg.evaluation.summary import compare, covered, summary
+from wsseg.report import comparison_tables as compared
+from wsseg.report import tables
 from wsseg.report.terminal import covered_table, terminal_table
-from wsseg.stats import compare, covered, summary
 
 Suite = Callable[..., pd.DataFrame]
 

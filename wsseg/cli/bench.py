@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from pandas import DataFrame
 
-    from wsseg.comparison import Compare
-    from wsseg.suite import Job
+    from wsseg.evaluation.comparison import Compare
+    from wsseg.suite.definition import Job
 
 app = typer.Typer(help="Run benchmark suites.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -45,11 +45,11 @@ def run(
 
     Example: wsseg bench run benchmarks/phantom/suite.yaml --out runs/demo
     """
-    from wsseg.bench import run_suite
-    from wsseg.display import Display
     from wsseg.errors import WorkError
-    from wsseg.suite import load_suite, plan, suite_text
-    from wsseg.workers import open_workers
+    from wsseg.runtime.console import Display
+    from wsseg.runtime.executors import open_workers
+    from wsseg.suite.definition import load_suite, plan, suite_text
+    from wsseg.suite.runner import run_suite
 
     loaded = load_suite(suite)
     planned = plan(loaded, suite.parent)
@@ -80,9 +80,9 @@ def report(
 def _tell(
     planned: "Sequence[Job]", out: Path, jobs: int | None, threads: int | None, backend: str
 ) -> None:
-    from wsseg.dry_run import Clock, plan_lines
-    from wsseg.pace import machine, paces
-    from wsseg.workers import threads_each
+    from wsseg.runtime.executors import threads_each
+    from wsseg.suite.dry_run import Clock, plan_lines
+    from wsseg.suite.timings import machine, paces
 
     known = paces(machine(threads or threads_each(jobs or 1))) if backend == "loky" else {}
     for line in plan_lines(planned, out, Clock(jobs or 1, known)):
@@ -91,18 +91,18 @@ def _tell(
 
 def _show(out: Path) -> None:
     """Print the tables and write the report of what is done."""
-    from wsseg.comparison import MARK, MARKED, label, labelled
-    from wsseg.display import open_console
     from wsseg.errors import InputError
-    from wsseg.evaluate import held_out
-    from wsseg.pages import Held, Shown, report_suite
-    from wsseg.predict import load_run
-    from wsseg.report.compared import left_out, unequal_rows
+    from wsseg.evaluation.comparison import MARK, MARKED, label, labelled
+    from wsseg.evaluation.evaluate import held_out
+    from wsseg.evaluation.rows import read_rows
+    from wsseg.evaluation.summary import compare, covered, summary
+    from wsseg.inference.run import load_run
+    from wsseg.report.build import Held, Shown, report_suite
+    from wsseg.report.comparison_tables import left_out, unequal_rows
     from wsseg.report.terminal import covered_table, terminal_table
-    from wsseg.score import read_rows
-    from wsseg.stats import compare, covered, summary
-    from wsseg.suite import load_suite, run_folder
-    from wsseg.suite_folder import ROWS, SUITE
+    from wsseg.runtime.console import open_console
+    from wsseg.suite.definition import load_suite, run_folder
+    from wsseg.suite.folder import ROWS, SUITE
 
     if not (out / ROWS).exists():
         raise InputError(

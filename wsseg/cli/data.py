@@ -13,7 +13,7 @@ from wsseg.cli.data_template import template
 from wsseg.cli.runs import Changes
 
 if TYPE_CHECKING:
-    from wsseg.data.cohort import Synthetic
+    from wsseg.core.interfaces import Synthetic
 
 app = typer.Typer(help="Make and prepare data.", no_args_is_help=True, rich_markup_mode=None)
 app.command()(template)
@@ -32,9 +32,9 @@ def prepare(
 
     Example: wsseg data prepare covid/demo-phi2
     """
-    from wsseg.display import Display
-    from wsseg.recipe import load_recipe
-    from wsseg.training import prepare_all, split_of
+    from wsseg.config.recipe import load_recipe
+    from wsseg.runtime.console import Display
+    from wsseg.training.run import prepare_all, split_of
 
     loaded = load_recipe(recipe, changes or [])
     split = split_of(loaded)
@@ -59,7 +59,7 @@ def phantom(
 
     Example: wsseg data phantom --out phantoms --cases 8
     """
-    from wsseg.display import Display
+    from wsseg.runtime.console import Display
 
     display, made = Display(), _synthetic(use, cases, seed)
     with display.bar("drawing scans", cases) as advance:
@@ -70,9 +70,9 @@ def phantom(
 
 def _synthetic(use: str | None, cases: int, seed: int) -> "Synthetic":
     """Make the installed cohort that can be written; `use` names one of several."""
-    from wsseg.data.cohort import Cohort, Synthetic
+    from wsseg.components.registry import registry
+    from wsseg.core.interfaces import Cohort, Synthetic
     from wsseg.errors import InputError, known_words
-    from wsseg.plugins import registry
 
     names = [
         n for n in registry().names(Cohort) if issubclass(registry().find(Cohort, n), Synthetic)

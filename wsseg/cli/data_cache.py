@@ -18,8 +18,8 @@ def cache(
 
     Example: wsseg data cache --keep-gb 20
     """
-    from wsseg.cache import GB, LIMIT, entries, limit_bytes, prune, sweep
-    from wsseg.files import cache_folder
+    from wsseg.runtime.cache import GB, LIMIT, entries, limit_bytes, prune, sweep
+    from wsseg.runtime.files import cache_folder
 
     found, gone = entries(), []
     if keep_gb is not None:

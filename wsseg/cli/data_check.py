@@ -11,9 +11,9 @@ from wsseg.cli.runs import Accept, Changes
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from wsseg.data.check import Listed
-    from wsseg.data.expected import Expected
-    from wsseg.data.findings import Finding
+    from wsseg.data.checks.expected import Expected
+    from wsseg.data.checks.findings import Finding
+    from wsseg.data.checks.run import Listed
 
 COLOURS: Mapping[str, str] = {"error": "red", "warning": "yellow", "note": "dim"}
 MOST_ROWS = 5  # of one kind of finding, in the table
@@ -39,10 +39,10 @@ def check(
 
     Example: wsseg data check mine/cohort.csv
     """
-    from wsseg.data.check import check
-    from wsseg.data.findings import Finding, accepted, accepting, check_acceptable
-    from wsseg.display import Display
+    from wsseg.data.checks.findings import Finding, accepted, accepting, check_acceptable
+    from wsseg.data.checks.run import check
     from wsseg.errors import WorkError
+    from wsseg.runtime.console import Display
 
     check_acceptable(accept or [])
     display, names, found = Display(), set[str](), list[Finding]()
@@ -68,8 +68,8 @@ def _named(
 
     path = Path(cohort)
     if path.suffix in (".yaml", ".yml") or not (path.exists() or path.suffix == ".csv"):
-        from wsseg.checking import listed_for
-        from wsseg.recipe import load_recipe
+        from wsseg.config.recipe import load_recipe
+        from wsseg.training.preflight import listed_for
 
         if unit is not None:
             raise InputError(f"{cohort}: a recipe says its unit; write --set input.unit={unit}")
@@ -80,17 +80,17 @@ def _named(
 
 
 def _without_recipe(path: Path, unit: Literal["HU", "any"]) -> "tuple[Listed, Expected]":
-    from wsseg.data.check import Listed, listed
-    from wsseg.data.cohort import Table
-    from wsseg.data.expected import Expected
-    from wsseg.data.input import Input
+    from wsseg.components.cohorts import Table
+    from wsseg.core.input import Input
+    from wsseg.data.checks.expected import Expected
+    from wsseg.data.checks.run import Listed, listed
 
     if path.is_dir() and (path / "cohort.csv").exists():
         path /= "cohort.csv"
     if path.suffix == ".csv":
         found = listed(Table(path=path))
     else:
-        from wsseg.predict import cases_of
+        from wsseg.inference.run import cases_of
 
         found = Listed(cases_of([path]), [])
     of_slices = (tags for case in found.cases for tags in case.slice_tags.values())
@@ -102,8 +102,8 @@ def _show(cohort: str, cases: int, found: "Sequence[Finding]", *, as_json: bool)
     import json
     from dataclasses import asdict
 
-    from wsseg.data.findings import SEVERITIES
-    from wsseg.display import open_console
+    from wsseg.data.checks.findings import SEVERITIES
+    from wsseg.runtime.console import open_console
 
     counts = {s: sum(finding.severity == s for finding in found) for s in SEVERITIES}
     if as_json:

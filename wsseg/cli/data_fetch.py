@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from wsseg.data.cohort import Published
+    from wsseg.core.interfaces import Published
 
 
 def fetch(
@@ -20,10 +20,10 @@ def fetch(
 
     Example: wsseg data fetch medseg-9 --out data/medseg-9
     """
-    from wsseg.data.cohort import Cohort
-    from wsseg.data.fetch import RECORD, fetch
-    from wsseg.display import Display
-    from wsseg.plugins import registry
+    from wsseg.components.registry import registry
+    from wsseg.core.interfaces import Cohort
+    from wsseg.data.download import RECORD, fetch
+    from wsseg.runtime.console import Display
 
     display, source = Display(), _published(name).source
     display.note(f"licence: {source.licence}\ncite: {source.citation}\nsource: {source.page}")
@@ -36,9 +36,9 @@ def fetch(
 
 
 def _published(name: str) -> "type[Published]":
-    from wsseg.data.cohort import Cohort, Published
+    from wsseg.components.registry import registry
+    from wsseg.core.interfaces import Cohort, Published
     from wsseg.errors import InputError, known_words
-    from wsseg.plugins import registry
 
     known = {n: registry().find(Cohort, n) for n in registry().names(Cohort)}
     published: dict[str, type[Published]] = {

@@ -19,8 +19,7 @@ def verify(run: Run) -> None:
     Example: wsseg manifest verify runs/phi2
     """
     from wsseg.errors import WorkError, printable
-    from wsseg.manifest import read_manifest
-    from wsseg.verification import changed_files
+    from wsseg.training.manifest import changed_files, read_manifest
 
     files = read_manifest(run)["files"]
     changed = changed_files(files)

@@ -26,8 +26,8 @@ def new(
 
     Example: wsseg new prior two-normals
     """
-    from wsseg.plugins import registry
-    from wsseg.scaffold import Package, write_package
+    from wsseg.components.registry import registry
+    from wsseg.components.scaffold import Package, write_package
 
     folder = write_package(Package(part.value, name), out, registry())
     typer.echo(f"{folder}: a package that works; make it yours")

@@ -18,7 +18,7 @@ def list_plugins() -> None:
 
     Example: wsseg plugins list
     """
-    from wsseg.plugins import kind_name, registry
+    from wsseg.components.registry import kind_name, registry
 
     found = registry()
     rows = [
@@ -46,9 +46,9 @@ def check(
 
     Example: wsseg plugins check wsseg-covid
     """
-    from wsseg.conformance import Finding, findings
+    from wsseg.components.registry import registry
     from wsseg.errors import WorkError
-    from wsseg.plugins import registry
+    from wsseg.testing.conformance import Finding, findings
 
     found: list[Finding] = []
     for each in findings(registry(), distribution):

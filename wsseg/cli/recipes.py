@@ -18,7 +18,7 @@ def list_recipes() -> None:
     """
     from pathlib import Path
 
-    from wsseg.plugins import registry
+    from wsseg.components.registry import registry
 
     offers = [offer for offer in registry().offers.values() if offer.kind is Path]
     width = max((len(offer.name) for offer in offers), default=0)
@@ -32,7 +32,7 @@ def show(source: Source, changes: Changes = None) -> None:
 
     Example: wsseg recipe show covid/phi2
     """
-    from wsseg.recipe import annotated_text, check_recipe, recipe_settings
+    from wsseg.config.recipe import annotated_text, check_recipe, recipe_settings
 
     settings = recipe_settings(source, changes or [])
     typer.echo(annotated_text(check_recipe(settings), settings), nl=False)
@@ -44,7 +44,7 @@ def check(source: Source, changes: Changes = None) -> None:
 
     Example: wsseg recipe check my-recipe.yaml
     """
-    from wsseg.recipe import load_recipe
+    from wsseg.config.recipe import load_recipe
 
     recipe = load_recipe(source, changes or [])
     typer.echo(f"{source}: fine; stages: {', '.join(recipe.stages)}")
@@ -62,7 +62,7 @@ def schema() -> None:
     """
     import json
 
-    from wsseg.plugins import registry
-    from wsseg.schema import recipe_schema
+    from wsseg.components.registry import registry
+    from wsseg.config.json_schema import recipe_schema
 
     typer.echo(json.dumps(recipe_schema(registry()), indent=2, ensure_ascii=False))

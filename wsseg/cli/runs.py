@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from wsseg.display import Display
+    from wsseg.runtime.console import Display
 
 Run = Annotated[Path, typer.Argument(help="A folder that `wsseg train` wrote.")]
 Changes = Annotated[
@@ -49,20 +49,20 @@ def train(
 
     Example: wsseg train covid/demo-phi2 --out runs/phi2 --set seed=1
     """
-    from wsseg.group import group_for, group_here
-    from wsseg.launch import launch
+    from wsseg.runtime.launcher import launch
+    from wsseg.runtime.process_group import group_for, group_here
 
     here = group_here()
     group = group_for(devices, here)
     if here is None and group.processes > 1:
         raise typer.Exit(launch(group.processes))
 
-    from wsseg.display import Display, Quiet
+    from wsseg.config.recipe import load_recipe
     from wsseg.errors import InterruptedWorkError, WorkError
-    from wsseg.recipe import load_recipe
-    from wsseg.stage_training import Workplace
-    from wsseg.together import together
-    from wsseg.training import split_of, train_stages
+    from wsseg.runtime.console import Display, Quiet
+    from wsseg.runtime.group_errors import together
+    from wsseg.training.run import split_of, train_stages
+    from wsseg.training.stage import Workplace
 
     display = Display() if group.leads else Quiet()
     place = Workplace(out, display, save_every, group=group)
@@ -97,13 +97,13 @@ def predict(
 
     Example: wsseg predict runs/phi2 scan.nii.gz --out masks
     """
-    from wsseg.display import Display
-    from wsseg.files import remove_leftovers
-    from wsseg.lock import locked
-    from wsseg.predict import cases_of, check_scans, load_run
-    from wsseg.predictions import predict_all
-    from wsseg.score import write_rows
-    from wsseg.workers import open_workers
+    from wsseg.evaluation.rows import write_rows
+    from wsseg.inference.batch_prediction import predict_all
+    from wsseg.inference.run import cases_of, check_scans, load_run
+    from wsseg.runtime.console import Display
+    from wsseg.runtime.executors import open_workers
+    from wsseg.runtime.files import remove_leftovers
+    from wsseg.runtime.folder_lock import locked
 
     display, cases = Display(), cases_of(scans)
     check_scans(cases, out)
@@ -138,12 +138,12 @@ def score(run: Run) -> None:
 
     Example: wsseg score runs/phi2
     """
-    from wsseg.display import Display, open_console
-    from wsseg.evaluate import evaluate, held_out
-    from wsseg.predict import load_run
+    from wsseg.evaluation.evaluate import evaluate, held_out
+    from wsseg.evaluation.rows import read_rows, write_rows
+    from wsseg.evaluation.summary import summary
+    from wsseg.inference.run import load_run
     from wsseg.report.terminal import terminal_table
-    from wsseg.score import read_rows, write_rows
-    from wsseg.stats import summary
+    from wsseg.runtime.console import Display, open_console
 
     display = Display()
     loaded = load_run(run)
@@ -161,9 +161,9 @@ def report(run: Run) -> None:
 
     Example: wsseg report runs/phi2
     """
-    from wsseg.display import Display
-    from wsseg.evaluate import held_out
-    from wsseg.pages import report_run
-    from wsseg.predict import load_run
+    from wsseg.evaluation.evaluate import held_out
+    from wsseg.inference.run import load_run
+    from wsseg.report.build import report_run
+    from wsseg.runtime.console import Display
 
     Display().note(f"report: {report_run(run, held_out(load_run(run)))}")

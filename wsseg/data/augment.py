@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from wsseg.component import Component
+from wsseg.core.component import Component
 
 NOISY = 0.5  # share of the draws that get noise
 _moving = Lock()  # one composition is seeded by all threads

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from wsseg.data.compact import scaled
+from wsseg.data.voxels import scaled
 from wsseg.errors import InputError
 
 MAGIC_AT, MAGIC = 128, b"DICM"

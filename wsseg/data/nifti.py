@@ -16,10 +16,10 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from wsseg.data.compact import check_memory, scaled, stacked
+from wsseg.data.voxels import check_memory, scaled, stacked
 from wsseg.errors import InputError
-from wsseg.files import written_whole
-from wsseg.overlap import ahead
+from wsseg.runtime.files import written_whole
+from wsseg.runtime.threads import ahead
 
 SPACING_MM = (0.01, 100.0)  # between neighbouring voxels: anything else is a wrong header
 CHUNK = 2**20

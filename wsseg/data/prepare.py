@@ -12,11 +12,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from wsseg.cache import Bound
-from wsseg.data.case import Case
-from wsseg.data.input import Input
-from wsseg.data.plausible import doubt
-from wsseg.data.regions import Region
+from wsseg.core.case import Case
+from wsseg.core.input import Input
+from wsseg.core.interfaces import Region
+from wsseg.core.volume import Grid, Volume
+from wsseg.data.reading import naming, read_case, read_case_grid, read_case_mask
+from wsseg.data.region_check import doubt
 from wsseg.data.resample import (
     applicable,
     mixed_slices,
@@ -27,19 +28,12 @@ from wsseg.data.resample import (
     slice_positions,
 )
 from wsseg.data.spacing import rounded_mm
-from wsseg.data.volume import (
-    Grid,
-    Volume,
-    check_hu,
-    naming,
-    read_case,
-    read_case_grid,
-    read_case_mask,
-)
+from wsseg.data.validation import check_hu
 from wsseg.errors import InputError
-from wsseg.files import cache_folder, fingerprint, sha256, written_whole
-from wsseg.in_use import use
-from wsseg.overlap import in_threads
+from wsseg.runtime.cache import Bound
+from wsseg.runtime.cache_leases import use
+from wsseg.runtime.files import cache_folder, fingerprint, sha256, written_whole
+from wsseg.runtime.threads import in_threads
 
 VERSION = 3  # of what this file computes: a new number makes old cache entries unknown
 HALF = 0.5  # of a voxel's extent must be mask, for it to be one

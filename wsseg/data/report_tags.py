@@ -8,10 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from wsseg.data.reports import Mention, mentions, strongest
-from wsseg.data.sheet import Row, read_sheet
+from wsseg.data.csv_table import Row, read_sheet
+from wsseg.data.negation import Mention, mentions, strongest
 from wsseg.errors import InputError
-from wsseg.files import write_text
+from wsseg.runtime.files import write_text
 
 TAGS = {"present": "1", "absent": "0", "uncertain": "", "not mentioned": ""}
 MEANINGS = {"1": "present", "0": "absent", "": "unknown"}

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsseg.data.input import Thick
+from wsseg.core.input import Thick
 from wsseg.data.spacing import exceeds, in_voxels
 
 

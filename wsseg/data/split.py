@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from wsseg.data.case import Case
+from wsseg.core.case import Case
 from wsseg.errors import InputError
 
 

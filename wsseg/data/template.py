@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from wsseg.errors import InputError
-from wsseg.files import write_text
+from wsseg.runtime.files import write_text
 
 COHORT = """\
 case,patient,site,split,image,mask.lesion,tag.lesion

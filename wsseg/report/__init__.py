@@ -1,1 +1,1 @@
-"""From rows to a page: tables, figures, and the line that a terminal shows."""
+"""Pages, tables and figures made from rows."""

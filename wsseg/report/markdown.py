@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
-from wsseg.report.numbers import interval, number, percent, percent_interval
-from wsseg.report.numbers import seeds as shared_seeds
-from wsseg.stats import rows_differ
+from wsseg.evaluation.summary import rows_differ
+from wsseg.report.formatting import interval, number, percent, percent_interval
+from wsseg.report.formatting import seeds as shared_seeds
 
 
 def markdown_table(summary: pd.DataFrame, prefix: str = "") -> str:

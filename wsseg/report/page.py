@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import pandas as pd
 
-from wsseg.comparison import MARK, MARKED, Published
 from wsseg.errors import InputError
-from wsseg.files import write_text
-from wsseg.report import compared as against
+from wsseg.evaluation.comparison import MARK, MARKED, Published
+from wsseg.evaluation.summary import COMPARISON, COVERED, compare, covered, rows_differ, summary
+from wsseg.report import comparison_tables as against
 from wsseg.report import tables
-from wsseg.report.log import Records, warnings
-from wsseg.report.numbers import interval, number, percent, percent_interval
-from wsseg.stats import COMPARISON, COVERED, compare, covered, rows_differ, summary
+from wsseg.report.formatting import interval, number, percent, percent_interval
+from wsseg.runtime.files import write_text
+from wsseg.training.log import Records, warnings
 
 if TYPE_CHECKING:
-    from wsseg.report.overlay import Overlay
-    from wsseg.report.targets import TargetPlanes
+    from wsseg.report.figures.em_targets import TargetPlanes
+    from wsseg.report.figures.overlay import Overlay
 
 SIGNIFICANT = 0.05
 MOST_METHODS, NAMED = 6, 3  # that a sentence can name with a number, and without
@@ -54,7 +54,7 @@ def write_page(path: Path, page: Page) -> None:
 
 def html(page: Page) -> str:
     """Return the report as HTML; every text from outside is escaped."""
-    from wsseg.report import pictures  # late: it loads matplotlib
+    from wsseg.report.figures import sections as pictures  # late: it loads matplotlib
 
     if page.rows.empty:
         raise InputError(f"{page.title}: there are no rows to report; has every method failed?")

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from wsseg.report.numbers import UNDEFINED, interval, number, p_value
-from wsseg.score import IDENTITY
-from wsseg.stats import rows_differ
+from wsseg.evaluation.rows import IDENTITY
+from wsseg.evaluation.summary import rows_differ
+from wsseg.report.formatting import UNDEFINED, interval, number, p_value
 
 Row: TypeAlias = dict[Hashable, Any]
 

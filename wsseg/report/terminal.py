@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from wsseg.errors import printable
-from wsseg.report.numbers import interval, number, p_value, percent, percent_interval, seeds
-from wsseg.stats import rows_differ
+from wsseg.evaluation.summary import rows_differ
+from wsseg.report.formatting import interval, number, p_value, percent, percent_interval, seeds
 
 
 def terminal_table(summary: pd.DataFrame) -> Table:

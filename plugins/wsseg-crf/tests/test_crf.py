@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from wsseg import Batch, EStep, Evidence, make
-from wsseg.esteps import AdaptEM, HardEM, SoftEM
-from wsseg.labels import Exclusive, Independent, Labels
+from wsseg.components.esteps import AdaptEM, HardEM, SoftEM
+from wsseg.core.class_relation import Exclusive, Independent, Labels
 from wsseg.testing import check_estep
 from wsseg_crf import Smoothed
 

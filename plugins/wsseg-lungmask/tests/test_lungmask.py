@@ -15,11 +15,11 @@ from safetensors.torch import save_file
 
 import wsseg_lungmask
 from wsseg import Case, InputError, Volume, WorkError, make
-from wsseg.data.input import Input
+from wsseg.core.input import Input
+from wsseg.core.interfaces import Region
+from wsseg.core.volume import Grid
 from wsseg.data.nifti import write_nifti
 from wsseg.data.prepare import prepare, prepare_region
-from wsseg.data.regions import Region
-from wsseg.data.volume import Grid
 from wsseg.testing import check_region
 from wsseg_lungmask import LungMask
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from wsseg import Batch, InputError
-from wsseg.plugins import registry
+from wsseg.components.registry import registry
 from wsseg.testing import check_prior
 from wsseg_mixture import QUANTILES, Mixture
 

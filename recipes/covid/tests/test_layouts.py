@@ -11,12 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from wsseg.cli import app
-from wsseg.data.cohort import Published
-from wsseg.data.input import Input
+from wsseg.core.input import Input
+from wsseg.core.interfaces import Published
+from wsseg.core.source import SourceFile
+from wsseg.core.volume import Grid
 from wsseg.data.nifti import write_nifti
 from wsseg.data.prepare import prepare
-from wsseg.data.source import SourceFile
-from wsseg.data.volume import Grid, read_case, read_case_mask
+from wsseg.data.reading import read_case, read_case_mask
 from wsseg.errors import InputError
 from wsseg.testing import check_cohort
 from wsseg_covid.covid20 import CORONACASES, RADIOPAEDIA, Covid20

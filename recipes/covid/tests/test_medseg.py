@@ -5,9 +5,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from wsseg.data.input import Input
+from wsseg.core.input import Input
 from wsseg.data.prepare import prepare, prepare_mask
-from wsseg.data.volume import read_case, read_case_mask
+from wsseg.data.reading import read_case, read_case_mask
 from wsseg.errors import InputError
 from wsseg_covid.medseg import MedSeg9, MedSeg100
 

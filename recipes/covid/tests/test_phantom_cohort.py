@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from wsseg import InputError
-from wsseg.data.case import Case
-from wsseg.data.cohort import Table
-from wsseg.data.volume import read_case, read_case_grid, read_case_mask
+from wsseg.components.cohorts import Table
+from wsseg.core.case import Case
+from wsseg.data.reading import read_case, read_case_grid, read_case_mask
 from wsseg.testing import check_cohort
 from wsseg_covid.phantom.cohort import LungPhantom, Plan, draw, write_cohort
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from wsseg.interfaces import Backbone
-from wsseg.plugins import make
+from wsseg.components.registry import make
+from wsseg.core.interfaces import Backbone
 from wsseg.testing import check_backbone
 from wsseg_covid.unet import AdditiveUNet, ConcatUNet
 

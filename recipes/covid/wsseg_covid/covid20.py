@@ -5,9 +5,9 @@ https://doi.org/10.5281/zenodo.3757476
 
 from typing import ClassVar, final
 
-from wsseg.data.case import Case
-from wsseg.data.cohort import Published
-from wsseg.data.source import Source, SourceFile
+from wsseg.core.case import Case
+from wsseg.core.interfaces import Published
+from wsseg.core.source import Source, SourceFile
 
 FILES = "https://zenodo.org/records/3757476/files"
 IMAGES, LUNGS, INFECTIONS = "COVID-19-CT-Seg_20cases", "Lung_Mask", "Infection_Mask"

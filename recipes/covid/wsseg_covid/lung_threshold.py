@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat
 
-from wsseg.data.case import Case
-from wsseg.data.plausible import Plausible
-from wsseg.data.regions import Region
+from wsseg.core.case import Case
+from wsseg.core.interfaces import Plausible, Region
+from wsseg.core.volume import Volume
 from wsseg.data.spacing import in_voxels
-from wsseg.data.volume import Volume
-from wsseg.overlap import done_in_threads
+from wsseg.runtime.threads import done_in_threads
 from wsseg_covid.lung_air import from_walled_air_mm, outside_air
 from wsseg_covid.lung_hull import (
     bridged,

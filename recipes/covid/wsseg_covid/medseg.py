@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
-from wsseg.data.case import Case
-from wsseg.data.cohort import Published
-from wsseg.data.source import Source, SourceFile
-from wsseg.data.volume import read_grid, read_volume
+from wsseg.core.case import Case
+from wsseg.core.interfaces import Published
+from wsseg.core.source import Source, SourceFile
+from wsseg.data.reading import read_grid, read_volume
 from wsseg.errors import InputError
 
 LABELS = (0, 1, 2, 3)  # background, ground-glass, consolidation, pleural effusion

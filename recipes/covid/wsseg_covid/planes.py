@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from wsseg.data.spacing import in_voxels, rounded_mm
-from wsseg.overlap import in_threads
+from wsseg.runtime.threads import in_threads
 
 Mask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
 Spacing: TypeAlias = tuple[float, float, float]  # mm along (z, row, column)

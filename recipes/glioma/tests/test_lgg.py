@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from wsseg.data.reading import read_case, read_case_mask
 from wsseg.data.split import by_fold
-from wsseg.data.volume import read_case, read_case_mask
 from wsseg.errors import InputError
 from wsseg_glioma.lgg import LggFlair
 

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from wsseg.data.case import Case
-from wsseg.data.cohort import Cohort, Table
+from wsseg.components.cohorts import Table
+from wsseg.core.case import Case
+from wsseg.core.interfaces import Cohort
+from wsseg.core.volume import Grid
 from wsseg.data.nifti import write_nifti
-from wsseg.data.volume import Grid
 from wsseg.errors import InputError
-from wsseg.files import cache_folder, fingerprint, folder_written_whole, sha256, write_text
-from wsseg.in_use import use
+from wsseg.runtime.cache_leases import use
+from wsseg.runtime.files import cache_folder, fingerprint, folder_written_whole, sha256, write_text
 
 VERSION = 1  # of the files that are written; another one makes new ones
 ARRAYS = {"flair": 3, "mask": 3, "patient": 1, "slice": 1}  # and how many axes each has

@@ -9,13 +9,14 @@ from typing import final
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from wsseg.data.case import Case
-from wsseg.data.cohort import Synthetic, Table
+from wsseg.components.cohorts import Table
+from wsseg.core.case import Case
+from wsseg.core.interfaces import Synthetic
+from wsseg.core.volume import Grid
 from wsseg.data.nifti import write_nifti
-from wsseg.data.volume import Grid
 from wsseg.errors import InputError
-from wsseg.files import cache_folder, fingerprint, folder_written_whole, write_text
-from wsseg.in_use import use
+from wsseg.runtime.cache_leases import use
+from wsseg.runtime.files import cache_folder, fingerprint, folder_written_whole, write_text
 from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
 from wsseg_covid.phantom.scanner import SCANNERS
 

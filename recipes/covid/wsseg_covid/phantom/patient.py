@@ -26,7 +26,7 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Phantom:
-    """A scan with its true masks, all (Z, H, W) as in `wsseg.data.volume.Volume`."""
+    """A scan with its true masks, all (Z, H, W) as in `wsseg.core.volume.Volume`."""
 
     image: NDArray[np.int16]  # HU
     lung: NDArray[np.bool_]  # with its lesions, without mediastinum and main bronchi

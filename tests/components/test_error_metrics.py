@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import ndimage
+
+from wsseg.components.error_metrics import CROSS, DilatedFallOut, ErrorPlaces
+from wsseg.core.volume import Spacing, VoxelMask
+from wsseg.data.spacing import TOLERANCE
+
+ISOTROPIC: Spacing = (1, 1, 1)
+SMALL = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
+
+
+@st.composite
+def mask_triples(draw: st.DrawFn) -> tuple[VoxelMask, VoxelMask, VoxelMask]:
+    shape = draw(SMALL)
+    one, other, region = (draw(hnp.arrays(bool, shape)) for _ in range(3))
+    return one, other, region
+
+
+def masks(*rows: str) -> VoxelMask:
+    return np.array([[[c == "#" for c in row] for row in rows]])
+
+
+def cross_distance(truth: VoxelMask, z: int, y: int, x: int) -> float:
+    """Return the steps of a 4-neighbour cross from a voxel to the truth in its own slice."""
+    return min((abs(y - j) + abs(x - i) for j, i in np.argwhere(truth[z])), default=np.inf)
+
+
+def naive_dilated(
+    prediction: VoxelMask, truth: VoxelMask, region: VoxelMask, step: int
+) -> tuple[int, int]:
+    fp = negative = 0
+    for z, y, x in np.argwhere(region):
+        if cross_distance(truth, z, y, x) > step:
+            negative += 1
+            fp += int(prediction[z, y, x])
+    return fp, negative
+
+
+def naive_near(errors: VoxelMask, other: VoxelMask, spacing_mm: Spacing, limit_mm: float) -> int:
+    return sum(
+        any(
+            np.linalg.norm((p - o) * spacing_mm) <= limit_mm * (1 + TOLERANCE)
+            for o in np.argwhere(other)
+        )
+        for p in np.argwhere(errors)
+    )
+
+
+def test_errors_at_the_border_are_gone_after_one_dilation() -> None:
+    prediction, truth = masks(".###....", "......#."), masks("..##....", "........")
+    row = DilatedFallOut(steps=1)(prediction, truth, ISOTROPIC, np.ones_like(truth))
+    assert row == {
+        "fp_dilated_0_voxels": 2,
+        "negative_dilated_0_voxels": 14,
+        "fp_dilated_1_voxels": 1,  # the far one stays
+        "negative_dilated_1_voxels": 10,  # beside and below: 4 voxels less
+    }
+
+
+def test_the_default_is_the_papers_figure_from_0_to_9() -> None:
+    nothing = masks("....")
+    row = DilatedFallOut()(nothing, nothing, ISOTROPIC, ~nothing)
+    assert [row[f"negative_dilated_{k}_voxels"] for k in range(10)] == [4] * 10
+    assert len(row) == 20
+
+
+@given(mask_triples(), st.integers(0, 4))
+@settings(max_examples=60, deadline=None)
+def test_a_dilation_is_a_distance_by_steps_within_the_slice(
+    drawn: tuple[VoxelMask, VoxelMask, VoxelMask], step: int
+) -> None:
+    prediction, truth, region = drawn
+    row = DilatedFallOut(steps=step)(prediction, truth, ISOTROPIC, region)
+    found = row[f"fp_dilated_{step}_voxels"], row[f"negative_dilated_{step}_voxels"]
+    assert found == naive_dilated(prediction, truth, region, step)
+
+
+@given(mask_triples(), st.sampled_from([(1.0, 1.0, 1.0), (5.0, 0.5, 2.0)]), st.floats(0.5, 6))
+@settings(max_examples=60, deadline=None)
+def test_errors_at_the_border_are_near_the_other_side(
+    drawn: tuple[VoxelMask, VoxelMask, VoxelMask], spacing_mm: Spacing, border_mm: float
+) -> None:
+    prediction, truth, region = drawn
+    row = ErrorPlaces(border_mm=border_mm)(prediction, truth, spacing_mm, region)
+    fp, fn = prediction & ~truth, truth & ~prediction
+    assert row["fp_border_voxels"] == naive_near(fp, truth, spacing_mm, border_mm)
+    assert row["fn_border_voxels"] == naive_near(fn, ~truth, spacing_mm, border_mm)
+    assert row["fp_thin_voxels"] <= fp.sum() - row["fp_border_voxels"]
+
+
+def test_a_line_far_from_the_truth_is_thin_and_a_square_is_not() -> None:
+    truth = np.zeros((1, 40, 40), bool)
+    truth[0, :4, :4] = True
+    prediction = truth.copy()
+    prediction[0, :4, 4] = True  # beside the truth
+    prediction[0, 30, 5:35] = True  # a vessel
+    prediction[0, 12:22, 12:22] = True  # a nodule
+    row = ErrorPlaces(border_mm=2, thin_mm=4)(prediction, truth, ISOTROPIC, truth)
+    assert row["fp_border_voxels"] == 4
+    corners = 4 * 3  # voxels of the nodule that no disc of radius 2 inside it reaches
+    assert row["fp_thin_voxels"] == 30 + corners
+    assert row["fn_border_voxels"] == 0
+
+
+def test_thickness_is_in_millimetres() -> None:
+    truth = np.zeros((1, 9, 9), bool)
+    prediction = truth.copy()
+    prediction[0, 3:6, :] = True  # 3 voxels wide
+    places = ErrorPlaces(thin_mm=4)
+    assert places(prediction, truth, (5, 1, 1), truth)["fp_thin_voxels"] == 27
+    assert places(prediction, truth, (5, 2, 2), truth)["fp_thin_voxels"] < 27
+
+
+@pytest.mark.parametrize("pixel_mm", [0.3, 0.5, 0.6, 0.703125, 0.75, 0.78125, 1.0, 1.2, 1.5])
+@pytest.mark.parametrize("factor", [1 - 1e-6, 1 + 1e-6, 1 + 1e-13])
+def test_error_places_do_not_depend_on_rounding_errors_of_the_spacing(
+    pixel_mm: float, factor: float
+) -> None:
+    prediction, truth = np.random.default_rng(0).random((2, 3, 40, 40)) < [[[[0.5]]], [[[0.02]]]]
+    prediction = ndimage.binary_closing(prediction, CROSS)
+    spacing_mm = (3.0, pixel_mm, pixel_mm)
+    almost_mm = (3.0 / factor, pixel_mm * factor, pixel_mm)
+    row = ErrorPlaces()(prediction, truth, spacing_mm, truth)
+    assert row["fp_border_voxels"] > 0
+    assert ErrorPlaces()(prediction, truth, almost_mm, truth) == row
+
+
+@pytest.mark.parametrize("metric", [DilatedFallOut(), ErrorPlaces()])
+def test_masks_are_left_as_they_were(metric: DilatedFallOut | ErrorPlaces) -> None:
+    prediction, truth = masks("##..", "...#"), masks(".##.", "....")
+    before = prediction.copy(), truth.copy()
+    metric(prediction, truth, ISOTROPIC, np.ones_like(truth))
+    assert (prediction == before[0]).all()
+    assert (truth == before[1]).all()

@@ -1,0 +1,378 @@
+"""Every E-step against a loop over pixels, in f and phi (never log-odds), to 60 digits."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pydantic import ValidationError
+from torch import Tensor
+
+from wsseg.components.esteps import AdaptEM, HardEM, Scheduled, SoftEM
+from wsseg.components.registry import make
+from wsseg.core.batch import Batch, Evidence
+from wsseg.core.class_relation import Exclusive, Independent, Labels
+from wsseg.core.interfaces import EStep
+from wsseg.testing import check_estep
+
+SHAPE = (2, 3, 2, 3)  # B, K, H, W
+DIGITS = 60
+INDEPENDENT = Independent()
+NEAR_A_TIE = 1e-4  # log-odds that float32 may round to the other side of 0
+ESTEPS = [
+    HardEM(),
+    SoftEM(),
+    AdaptEM(share=0.2),
+    AdaptEM(share=0.3, most=0.6),
+    AdaptEM(share=0, most=0.1),
+    Scheduled(first=SoftEM(), then=HardEM(), at=0.5),
+    Scheduled(first=AdaptEM(share=0.3), then=Scheduled(first=SoftEM(), then=HardEM(), at=1), at=0),
+]
+
+LOGITS = hnp.arrays(np.float32, SHAPE, elements=st.floats(-50, 50, width=32))
+PHI = hnp.arrays(
+    np.float32,
+    SHAPE,
+    elements=st.sampled_from([0.0, 0.5, 1.0]) | st.floats(2**-20, 1 - 2**-20, width=32),
+)
+OPEN_PHI = hnp.arrays(np.float32, SHAPE, elements=st.floats(2**-20, 1 - 2**-20, width=32))
+REGION = hnp.arrays(np.bool_, (2, 1, 2, 3))
+TAGS = hnp.arrays(np.bool_, (2, 3))
+
+
+@st.composite
+def evidences(
+    draw: st.DrawFn, phi: st.SearchStrategy[np.ndarray] = PHI, labels: Labels = INDEPENDENT
+) -> Evidence:
+    region, tags = torch.from_numpy(draw(REGION)), torch.from_numpy(draw(TAGS))
+    batch = Batch(torch.zeros(2, 1, 2, 3), region, tags)
+    logits, prior = torch.from_numpy(draw(LOGITS)), torch.from_numpy(draw(phi))
+    return Evidence(batch, logits, prior, labels)
+
+
+def one_row(
+    logits: list[list[float]], phi: list[list[float]], labels: Labels = INDEPENDENT
+) -> Evidence:
+    """One image of one row: a list of pixels for each class; all of it is support."""
+    classes, width = len(logits), len(logits[0])
+    region = torch.ones(1, 1, 1, width, dtype=torch.bool)
+    batch = Batch(torch.zeros(1, 1, 1, width), region, torch.ones(1, classes).bool())
+    shape = (1, classes, 1, width)
+    return Evidence(
+        batch, torch.tensor(logits).reshape(shape), torch.tensor(phi).reshape(shape), labels
+    )
+
+
+def rows(y: Tensor) -> list[list[float]]:
+    found: list[list[float]] = y[0, :, 0].tolist()
+    return found
+
+
+def places(evidence: Evidence) -> Iterator[tuple[int, int, int]]:
+    b, _, h, w = evidence.logits.shape
+    return ((i, r, c) for i in range(b) for r in range(h) for c in range(w))
+
+
+def sigmoid(a: float) -> Decimal:
+    return 1 / (1 + (-Decimal(a)).exp())
+
+
+def naive_posterior(f: Decimal, phi: Decimal) -> Decimal:
+    return f * phi / (f * phi + (1 - f) * (1 - phi))
+
+
+def naive_exclusive(logits: list[float], phi: list[float], support: list[bool]) -> list[Decimal]:
+    """Posterior of the background and each class, of which at most one has a phi of 1.
+
+    Class k alone is on: f_k phi_k prod(1 - phi_j); none is: f_0 prod(1 - phi_j).
+    """
+    odds = [Decimal(a).exp() if s else Decimal(0) for a, s in zip(logits, support, strict=True)]
+    f = [each / (1 + sum(odds, Decimal(0))) for each in (Decimal(1), *odds)]
+    doubts = [1 - Decimal(p) if s else Decimal(1) for p, s in zip(phi, support, strict=True)]
+    weights = [f[0] * math.prod(doubts, start=Decimal(1))]
+    for k, p in enumerate(phi):
+        others = math.prod((doubt for j, doubt in enumerate(doubts) if j != k), start=Decimal(1))
+        weights.append(f[k + 1] * Decimal(p) * others)
+    return [weight / sum(weights) for weight in weights]
+
+
+@pytest.mark.parametrize("estep", ESTEPS)
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_esteps_keep_their_contract(estep: EStep, classes: int) -> None:
+    check_estep(estep, classes)
+
+
+@given(evidences())
+def test_hard_em_is_f_plus_phi_above_1(evidence: Evidence) -> None:
+    y = HardEM()(evidence)
+    with localcontext(prec=DIGITS):
+        for b, r, c in places(evidence):
+            for k in range(3):
+                f = sigmoid(evidence.logits[b, k, r, c].item())
+                phi = Decimal(evidence.phi[b, k, r, c].item())
+                if phi in {0, 1} or abs(naive_posterior(f, phi) * 2 - 1) > NEAR_A_TIE:
+                    expected = bool(evidence.batch.support[b, k, r, c]) and f + phi > 1
+                    assert y[b, k, r, c].item() == expected
+
+
+@given(evidences())
+def test_soft_em_is_the_posterior(evidence: Evidence) -> None:
+    y = SoftEM()(evidence)
+    with localcontext(prec=DIGITS):
+        for b, r, c in places(evidence):
+            for k in range(3):
+                f = sigmoid(evidence.logits[b, k, r, c].item())
+                q = naive_posterior(f, Decimal(evidence.phi[b, k, r, c].item()))
+                expected = float(q) if evidence.batch.support[b, k, r, c] else 0.0
+                assert y[b, k, r, c].item() == pytest.approx(expected, rel=1e-4, abs=1e-30)
+
+
+@given(evidences(OPEN_PHI, Exclusive()))
+def test_exclusive_classes_against_a_loop(evidence: Evidence) -> None:
+    soft, hard = SoftEM()(evidence), HardEM()(evidence)
+    with localcontext(prec=DIGITS):
+        for b, r, c in places(evidence):
+            q = naive_exclusive(
+                evidence.logits[b, :, r, c].tolist(),
+                evidence.phi[b, :, r, c].tolist(),
+                evidence.batch.support[b, :, r, c].tolist(),
+            )
+            found = soft[b, :, r, c].tolist()
+            assert found == pytest.approx([float(each) for each in q[1:]], rel=1e-3, abs=1e-30)
+            best, second = sorted(q, reverse=True)[:2]
+            if best - second > Decimal(NEAR_A_TIE) * best:
+                winner = q.index(best)
+                assert hard[b, :, r, c].tolist() == [k == winner for k in (1, 2, 3)]
+
+
+@given(evidences(), st.sampled_from([Independent(), Exclusive()]))
+def test_hard_is_soft_above_half(evidence: Evidence, labels: Labels) -> None:
+    evidence = replace(evidence, labels=labels)
+    soft, hard = SoftEM()(evidence), HardEM()(evidence)
+    clear = (soft - 0.5).abs() > NEAR_A_TIE
+    if labels == Independent():
+        assert torch.equal(hard[clear] == 1, soft[clear] > 0.5)
+    assert (hard[clear & (soft > 0.5)] == 1).all()
+
+
+@given(evidences(), st.sampled_from([Independent(), Exclusive()]), st.sampled_from(ESTEPS))
+def test_nothing_is_put_outside_the_support(
+    evidence: Evidence, labels: Labels, estep: EStep
+) -> None:
+    y = estep(replace(evidence, labels=labels))
+    assert not y[~evidence.batch.support].any()
+
+
+def test_hard_em_takes_the_likelier_label() -> None:
+    f = [0.3, 0.3, 0.6, 0.6]
+    logits = [math.log(each / (1 - each)) for each in f]
+    assert rows(HardEM()(one_row([logits], [[0.8, 0.6, 0.5, 0.3]]))) == [[1, 0, 1, 0]]
+
+
+def test_soft_em_of_numbers_done_by_hand() -> None:
+    evidence = one_row([[math.log(3 / 7), 0.0]], [[0.8, 0.8]])  # f = 0.3 and 0.5
+    expected = [0.24 / (0.24 + 0.7 * 0.2), 0.8]
+    assert rows(SoftEM()(evidence))[0] == pytest.approx(expected)
+
+
+def test_half_leaves_the_networks_own_decision() -> None:
+    logits = torch.linspace(-50, 50, 101)
+    evidence = one_row([logits.tolist()], [[0.5] * 101])
+    assert torch.equal(HardEM()(evidence).flatten() == 1, logits > 0)
+    torch.testing.assert_close(SoftEM()(evidence).flatten(), logits.sigmoid())
+
+
+def test_half_leaves_the_networks_own_decision_between_exclusive_classes() -> None:
+    logits = [[3.0, 1.0, -2.0], [2.0, 4.0, -1.0]]
+    assert rows(HardEM()(one_row(logits, [[0.5] * 3] * 2, Exclusive()))) == [[1, 0, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize("labels", [Independent(), Exclusive()])
+@pytest.mark.parametrize("estep", [HardEM(), SoftEM()])
+def test_a_prior_of_0_or_1_is_exact_whatever_the_network_says(estep: EStep, labels: Labels) -> None:
+    logits, phi = [[-50.0, -50.0, 50.0, 50.0]], [[0.0, 1.0, 0.0, 1.0]]
+    assert rows(estep(one_row(logits, phi, labels))) == [[0, 1, 0, 1]]
+
+
+def test_a_tiny_f_is_not_rounded_away() -> None:
+    evidence = one_row([[-50.0]], [[1.0]])
+    f = evidence.logits.sigmoid()
+    assert (f + evidence.phi).item() == 1  # what float32 makes of a sum that is above 1
+    assert rows(HardEM()(evidence)) == [[1]]
+
+
+def test_between_two_certain_exclusive_classes_the_network_decides() -> None:
+    evidence = one_row([[2.0, -3.0], [1.0, -2.0]], [[1.0, 1.0]] * 2, Exclusive())
+    assert rows(HardEM()(evidence)) == [[1, 0], [0, 1]]
+    assert SoftEM()(evidence)[0, 0, 0, 0].item() == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-4)
+
+
+def naive_adapt(
+    evidence: Evidence, share: float, most: float
+) -> list[set[tuple[int, int, int, int]]]:
+    """Independent classes: sort an image's pixels by their posterior, and take from the top."""
+    found = []
+    for b in range(evidence.logits.shape[0]):
+        for k in range(evidence.logits.shape[1]):
+            inside = [
+                (b, k, r, c)
+                for i, r, c in places(evidence)
+                if i == b and evidence.batch.support[b, k, r, c]
+            ]
+            q = {
+                place: naive_posterior(
+                    sigmoid(evidence.logits[place].item()), Decimal(evidence.phi[place].item())
+                )
+                for place in inside
+            }
+            best_first = sorted(inside, key=lambda place: -q[place])
+            on = [place for place in best_first if q[place] > Decimal("0.5")]
+            least = math.ceil(share * len(inside))
+            limit = max(least, math.floor(most * len(inside)))
+            found.append(set((best_first[:least] if len(on) < least else on)[:limit]))
+    return found
+
+
+@given(st.integers(0, 2**31), st.sampled_from([(0.0, 1.0), (0.25, 1.0), (0.5, 0.75), (0.0, 0.25)]))
+@settings(max_examples=50)
+def test_adapt_em_against_a_loop(seed: int, shares: tuple[float, float]) -> None:
+    dice = torch.Generator().manual_seed(seed)
+    region, tags = (
+        torch.rand(2, 1, 3, 4, generator=dice) < 0.7,
+        torch.rand(2, 2, generator=dice) < 0.8,
+    )
+    logits = 3 * torch.randn(2, 2, 3, 4, generator=dice) - 1
+    phi = torch.rand(2, 2, 3, 4, generator=dice)
+    evidence = Evidence(Batch(torch.zeros(2, 1, 3, 4), region, tags), logits, phi)
+    y = AdaptEM(share=shares[0], most=shares[1])(evidence)
+    with localcontext(prec=DIGITS):
+        expected = set().union(*naive_adapt(evidence, *shares))
+    assert {tuple(place) for place in y.nonzero().tolist()} == expected
+
+
+def naive_exclusive_adapt(
+    evidence: Evidence, share: float, most: float
+) -> set[tuple[int, int, int, int]]:
+    """Exclusive classes: in their order, each claims the pixels where it is furthest ahead."""
+    found = set()
+    classes = range(evidence.logits.shape[1])
+    for b in range(evidence.logits.shape[0]):
+        pixels = [(r, c) for i, r, c in places(evidence) if i == b]
+        a: dict[tuple[int, int], list[float]] = {
+            p: evidence.log_odds[(b, slice(None), *p)].tolist() for p in pixels
+        }
+
+        def lead(p: tuple[int, int], k: int) -> float:
+            others = [each for j, each in enumerate(a[p]) if j != k]  # noqa: B023
+            return float(a[p][k] - max(0, *others))  # noqa: B023
+
+        support = [[p for p in pixels if evidence.batch.support[(b, k, *p)]] for k in classes]
+        for k in classes:
+            least = math.ceil(share * len(support[k]))
+            free = sorted(support[k], key=lambda p: -lead(p, k))
+            for p in free[:least]:
+                a[p][k] = 1e30  # more than any log-odds
+        for k in classes:
+            least = math.ceil(share * len(support[k]))
+            limit = max(least, math.floor(most * len(support[k])))
+            won = [p for p in support[k] if [0, *a[p]].index(max(0, *a[p])) == k + 1]  # first named
+            found |= {(b, k, *p) for p in sorted(won, key=lambda p: -lead(p, k))[:limit]}
+    return found
+
+
+@given(st.integers(0, 2**31), st.sampled_from([(0.0, 1.0), (0.2, 1.0), (0.3, 0.5), (0.0, 0.25)]))
+@settings(max_examples=50, deadline=None)
+def test_adapt_em_of_exclusive_classes_against_a_loop(
+    seed: int, shares: tuple[float, float]
+) -> None:
+    dice = torch.Generator().manual_seed(seed)
+    region = torch.rand(2, 1, 3, 4, generator=dice) < 0.7
+    tags = torch.rand(2, 3, generator=dice) < 0.8
+    logits = 3 * torch.randn(2, 3, 3, 4, generator=dice)
+    phi = torch.rand(2, 3, 3, 4, generator=dice)
+    evidence = Evidence(Batch(torch.zeros(2, 1, 3, 4), region, tags), logits, phi, Exclusive())
+    y = AdaptEM(share=shares[0], most=shares[1])(evidence)
+    expected = naive_exclusive_adapt(evidence, *shares)
+    assert {tuple(place) for place in y.nonzero().tolist()} == expected
+
+
+def test_adapt_em_turns_on_the_pixels_least_behind() -> None:
+    evidence = one_row([[-1.0, -3.0, -2.0, -9.0]], [[0.5] * 4])
+    assert rows(AdaptEM(share=0.5)(evidence)) == [[1, 0, 1, 0]]
+
+
+def test_adapt_em_keeps_the_pixels_furthest_ahead() -> None:
+    evidence = one_row([[1.0, 3.0, 2.0, 9.0]], [[0.5] * 4])
+    assert rows(AdaptEM(share=0, most=0.5)(evidence)) == [[0, 1, 0, 1]]
+
+
+def test_adapt_em_within_its_bounds_is_hard_em() -> None:
+    evidence = one_row([[1.0, -3.0, 2.0, -9.0]], [[0.5] * 4])
+    assert rows(AdaptEM(share=0.25, most=0.75)(evidence)) == rows(HardEM()(evidence))
+
+
+def test_adapt_em_gives_a_small_support_its_share_before_its_limit() -> None:
+    evidence = one_row([[1.0, 2.0, 3.0]], [[0.5] * 3])
+    assert rows(AdaptEM(share=0.5, most=0.5)(evidence)) == [[0, 1, 1]]  # 1.5 pixels: 2, not 1
+
+
+def test_adapt_em_gives_each_exclusive_class_a_share_of_its_own() -> None:
+    logits = [[-1.0, -2.0, -8.0, -9.0], [-1.5, -2.5, -8.5, -9.5]]  # both want the first two
+    y = AdaptEM(share=0.5)(one_row(logits, [[0.5] * 4] * 2, Exclusive()))
+    assert rows(y) == [[1, 1, 0, 0], [0, 0, 1, 1]]
+
+
+def test_adapt_em_takes_pixels_from_a_greedy_exclusive_class() -> None:
+    logits = [[9.0, 9.0, 9.0, 9.0], [1.0, 2.0, 3.0, 4.0]]
+    y = AdaptEM(share=0.25)(one_row(logits, [[0.5] * 4] * 2, Exclusive()))
+    assert rows(y) == [[1, 1, 1, 0], [0, 0, 0, 1]]
+
+
+@given(st.integers(0, 2**31), st.sampled_from([0.1, 0.2, 0.25]), st.sampled_from([0.4, 1.0]))
+def test_adapt_em_counts_of_exclusive_classes_are_within_bounds(
+    seed: int, share: float, most: float
+) -> None:
+    dice = torch.Generator().manual_seed(seed)
+    region = torch.rand(2, 1, 6, 5, generator=dice) < 0.7
+    tags = torch.tensor([[True, True, True], [True, False, True]])
+    logits = 4 * torch.randn(2, 3, 6, 5, generator=dice)
+    phi = torch.rand(2, 3, 6, 5, generator=dice)
+    evidence = Evidence(Batch(torch.zeros(2, 1, 6, 5), region, tags), logits, phi, Exclusive())
+    y = AdaptEM(share=share, most=most)(evidence)
+    assert y.sum(1).max() <= 1
+    for b in range(2):
+        pixels = int(region[b].sum())
+        least, limit = math.ceil(share * pixels), math.floor(most * pixels)
+        for k in range(3):
+            on = int(y[b, k].sum())
+            assert (least <= on <= max(least, limit)) if tags[b, k] else on == 0
+
+
+@pytest.mark.parametrize(
+    ("share", "most", "problem"),
+    [(0.6, 0.5, "most is 0.5, below share"), (1.1, 1, "less than or equal to 1"), (-1, 1, "0")],
+)
+def test_adapt_em_has_shares_in_order(share: float, most: float, problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        AdaptEM(share=share, most=most)
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"), [(0.0, 0.8), (0.49, 0.8), (0.5, 1.0), (1.0, 1.0)]
+)
+def test_scheduled_moves_from_one_to_the_other(progress: float, expected: float) -> None:
+    estep = Scheduled(first=SoftEM(), then=HardEM(), at=0.5)
+    evidence = replace(one_row([[0.0]], [[0.8]]), progress=progress)
+    assert rows(estep(evidence))[0] == pytest.approx([expected])
+
+
+def test_a_recipe_can_nest_esteps() -> None:
+    adapt: dict[str, object] = {"use": "adapt", "share": 0.2}
+    made = make(EStep, "scheduled", first=adapt, then={"use": "hard"}, at=0.25)
+    assert made == Scheduled(first=AdaptEM(share=0.2), then=HardEM(), at=0.25)

@@ -1,0 +1,175 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pydantic import ValidationError
+
+from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
+from wsseg.core.volume import Spacing, VoxelMask
+
+ISOTROPIC: Spacing = (1, 1, 1)
+SMALL = st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5))
+
+
+@st.composite
+def mask_pairs(draw: st.DrawFn) -> tuple[VoxelMask, VoxelMask, VoxelMask]:
+    shape = draw(SMALL)
+    one, other, region = (draw(hnp.arrays(bool, shape)) for _ in range(3))
+    return one, other, region
+
+
+def masks(*rows: str) -> VoxelMask:
+    """Draw a slice: '#' is in the mask."""
+    return np.array([[[c == "#" for c in row] for row in rows]])
+
+
+def everywhere(mask: VoxelMask) -> VoxelMask:
+    return np.ones_like(mask)
+
+
+def test_dice_of_a_drawn_slice() -> None:
+    prediction, truth = masks("##.", ".#."), masks(".##", "...")
+    row = Dice()(prediction, truth, ISOTROPIC, everywhere(truth))
+    assert row == {"dice": 2 / 5, "tp_voxels": 1, "fp_voxels": 2, "fn_voxels": 1}
+
+
+def test_dice_counts_truth_outside_the_region() -> None:
+    prediction, truth, region = masks("#..."), masks("#..#"), masks("##..")
+    assert Dice()(prediction, truth, ISOTROPIC, region)["fn_voxels"] == 1
+
+
+@given(mask_pairs())
+@settings(max_examples=50, deadline=None)
+def test_dice_is_a_voxel_by_voxel_count(drawn: tuple[VoxelMask, VoxelMask, VoxelMask]) -> None:
+    prediction, truth, region = drawn
+    both = either = 0
+    for p, t in zip(prediction.flat, truth.flat, strict=True):
+        both += bool(p and t)
+        either += int(p) + int(t)
+    dice = Dice()(prediction, truth, ISOTROPIC, region)["dice"]
+    assert math.isnan(dice) if either == 0 else dice == 2 * both / either
+
+
+def test_empty_masks_follow_the_policy() -> None:
+    nothing, something = masks("..."), masks(".#.")
+    for prediction, truth, dice in [
+        (nothing, nothing, math.nan),
+        (nothing, something, 0.0),
+        (something, nothing, 0.0),
+    ]:
+        found = Dice()(prediction, truth, ISOTROPIC, everywhere(truth))["dice"]
+        distance = SurfaceDistance()(prediction, truth, ISOTROPIC, everywhere(truth))["hd95_mm"]
+        assert found == pytest.approx(dice, nan_ok=True)
+        assert math.isnan(distance)
+
+
+def test_rates_count_voxels_of_the_region_only() -> None:
+    region = masks("####..")
+    truth = masks("##..#.")  # the fifth voxel is true, but the region leaves it out
+    prediction = masks("#.#...")
+    assert Rates()(prediction, truth, ISOTROPIC, region) == {
+        "tpr": 1 / 2,
+        "fpr": 1 / 2,
+        "tn_voxels": 1,
+        "positive_voxels": 2,
+        "negative_voxels": 2,
+    }
+
+
+def test_rates_without_positives_or_negatives_are_undefined() -> None:
+    nothing, full = masks("..."), masks("###")
+    assert math.isnan(Rates()(nothing, nothing, ISOTROPIC, full)["tpr"])
+    assert math.isnan(Rates()(nothing, full, ISOTROPIC, full)["fpr"])
+    outside = Rates()(nothing, full, ISOTROPIC, nothing)
+    assert math.isnan(outside["tpr"])
+    assert math.isnan(outside["fpr"])
+
+
+def test_hd95_of_two_points_is_their_distance_in_mm() -> None:
+    prediction, truth = np.zeros((2, 5, 5), bool), np.zeros((2, 5, 5), bool)
+    prediction[0, 0, 0] = truth[1, 0, 3] = True
+    row = SurfaceDistance()(prediction, truth, (4, 1, 1), everywhere(truth))
+    assert row == {"hd95_mm": 5}  # 4 mm up and 3 mm along
+
+
+def test_hd95_is_the_larger_of_the_directed_percentiles() -> None:
+    prediction, truth = masks("#........."), masks("##########")
+    # prediction to truth is 0; truth to prediction is 0..9, whose 95th percentile is 8.55
+    row = SurfaceDistance()(prediction, truth, ISOTROPIC, everywhere(truth))
+    assert row["hd95_mm"] == pytest.approx(8.55)
+
+
+def test_surface_distance_names_its_percentile() -> None:
+    prediction, truth = masks("#........."), masks("##########")
+    row = SurfaceDistance(percentile=100)(prediction, truth, ISOTROPIC, everywhere(truth))
+    assert row == {"hd100_mm": 9}
+    with pytest.raises(ValidationError):
+        SurfaceDistance(percentile=101)
+
+
+def test_a_single_slice_is_measured_as_a_plane() -> None:
+    truth = np.ones((1, 7, 7), bool)
+    prediction = np.zeros((1, 7, 7), bool)
+    prediction[0, 3, 3] = True  # 3 from each side; 4 corners at 3 sqrt(2)
+    farthest = SurfaceDistance(percentile=100)(prediction, truth, ISOTROPIC, truth)["hd100_mm"]
+    nearest = SurfaceDistance(percentile=0.001)(truth, prediction, ISOTROPIC, truth)
+    assert farthest == pytest.approx(3 * math.sqrt(2))
+    assert nearest["hd0.001_mm"] == pytest.approx(3, abs=1e-3)  # the inside is no surface
+
+
+@given(mask_pairs(), st.tuples(*[st.sampled_from([0.5, 1.0, 2.5])] * 3))
+@settings(max_examples=60, deadline=None)
+def test_hd95_agrees_with_a_naive_loop(
+    drawn: tuple[VoxelMask, VoxelMask, VoxelMask], spacing: Spacing
+) -> None:
+    prediction, truth, region = drawn
+    found = SurfaceDistance()(prediction, truth, spacing, region)["hd95_mm"]
+    expected = naive_hd95(prediction, truth, spacing)
+    assert found == pytest.approx(expected, nan_ok=True)
+
+
+def naive_hd95(prediction: VoxelMask, truth: VoxelMask, spacing: Spacing) -> float:
+    one, other = naive_surface(prediction), naive_surface(truth)
+    if not one or not other:
+        return math.nan
+
+    def directed(start: list[tuple[int, ...]], end: list[tuple[int, ...]]) -> float:
+        distances = [
+            min(math.dist(np.multiply(a, spacing), np.multiply(b, spacing)) for b in end)
+            for a in start
+        ]
+        return float(np.percentile(distances, 95))
+
+    return max(directed(one, other), directed(other, one))
+
+
+def naive_surface(mask: VoxelMask) -> list[tuple[int, ...]]:
+    found = []
+    for voxel in itertools.product(*map(range, mask.shape)):
+        neighbours = []
+        for axis, step in itertools.product(range(3), (-1, 1)):
+            if mask.shape[axis] > 1:
+                there = list(voxel)
+                there[axis] += step
+                inside = 0 <= there[axis] < mask.shape[axis]
+                neighbours.append(bool(inside and mask[tuple(there)]))
+        if mask[voxel] and not (neighbours and all(neighbours)):
+            found.append(voxel)
+    return found
+
+
+def test_volumes_are_in_millilitres() -> None:
+    prediction, truth = masks("####"), masks("#...")
+    row = VolumeError()(prediction, truth, (5, 10, 10), everywhere(truth))  # 0.5 ml a voxel
+    assert row == {"volume_ml": 2.0, "volume_true_ml": 0.5, "volume_error_ml": 1.5}
+
+
+def test_severity_is_the_infected_share_of_the_lung() -> None:
+    severity = Share(of="infection", within="lung")  # Wu 2020, eq. 14
+    assert severity.needs == {"infection", "lung"}
+    assert severity({"infection": masks("#..."), "lung": masks("####")}) == 0.25
+    assert math.isnan(severity({"infection": masks("...."), "lung": masks("....")}))

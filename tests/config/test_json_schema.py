@@ -1,0 +1,172 @@
+"""The JSON Schema takes every recipe that ships, and refuses what no recipe can say."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+import yaml
+from jsonschema import Draft202012Validator
+from pydantic import PositiveFloat
+
+from wsseg import Batch, InputError, Prior, Probability, hookimpl
+from wsseg.components.registry import Registry, registry
+from wsseg.config.json_schema import recipe_schema
+from wsseg.config.recipe import load_recipe, recipe_text
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+NAMED_FREELY = ("stages", "regions", "metrics", "scores")  # maps whose keys a recipe invents
+
+
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    found = recipe_schema(registry())
+    Draft202012Validator.check_schema(found)
+    return Draft202012Validator(found)
+
+
+def written(text: str) -> Any:
+    return yaml.safe_load(text)
+
+
+def resolved(name: str) -> Any:
+    return written(recipe_text(load_recipe(name)))
+
+
+@pytest.mark.parametrize("name", registry().names(Path))
+def test_every_recipe_that_ships_is_valid_as_it_is_written(
+    schema: Draft202012Validator, name: str
+) -> None:
+    schema.validate(written(registry().find(Path, name).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", registry().names(Path))
+def test_every_whole_recipe_is_valid_when_it_is_written_out(
+    schema: Draft202012Validator, name: str
+) -> None:
+    try:
+        whole = resolved(name)
+    except InputError:
+        assert name in {"covid/base", "covid/demo"} or not name.startswith("covid/")
+    else:
+        schema.validate(whole)
+
+
+def keys(values: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every key of nested maps and lists."""
+    pairs = values.items() if isinstance(values, dict) else enumerate(values)
+    for key, value in pairs:
+        if isinstance(values, dict):
+            yield (*above, key)
+        if isinstance(value, dict | list):
+            yield from keys(value, (*above, key))
+
+
+def respelt(recipe: Any, way: tuple[Any, ...]) -> Any:
+    changed = copy.deepcopy(recipe)
+    parent = changed
+    for key in way[:-1]:
+        parent = parent[key]
+    parent[f"{way[-1]}x"] = parent.pop(way[-1])
+    return changed
+
+
+@pytest.mark.parametrize("name", ["covid/demo-phi2-bounded", "covid/threshold"])
+def test_any_misspelt_key_is_refused(schema: Draft202012Validator, name: str) -> None:
+    recipe = resolved(name)
+    ways = [way for way in keys(recipe) if way[-2:-1] not in {(each,) for each in NAMED_FREELY}]
+    assert len(ways) > 40
+    passed = [way for way in ways if schema.is_valid(respelt(recipe, way))]
+    assert passed == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stages: {a: {prior: {use: hu-sigmoit}}}",
+        "stages: {a: {prior: {use: hu-sigmoid, tissue_hu: 3}}}",  # two-gaussian's
+        "stages: {a: {prior: {use: two-gaussian, tissue_sd: -3}}}",
+        "stages: {a: {estep: {use: scheduled, first: {use: herd}}}}",
+        "stages: {a: {estep: {use: constant}}}",
+        "stages: {a: {learn: magic}}",
+        "stages: {a: {learn: nothing, epochs: 3}}",
+        "stages: {a: {optimizer: {use: adan}}}",
+        "cohort: {cases: many}",
+        "input: {edges: repaet}",
+        "seed: one",
+        "extends: covid/phi3",
+        "extends: [covid/phi2, demo]",
+        "- seed",
+    ],
+)
+def test_what_no_recipe_can_say_is_refused(schema: Draft202012Validator, text: str) -> None:
+    assert not schema.is_valid(written(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "extends: [covid/phi2, small.yaml]",
+        "stages: {a: {prior: {width_hu: 3}}}",  # of a prior that another file chose
+        "stages: {a: {epochs: 3}}",
+        "stages: {a: {optimizer: {lr: [[5, 1.0e-2]]}, backbone: null}}",
+        "stages: {a: {estep: {use: scheduled, first: {use: soft}, then: {use: adapt}}}}",
+    ],
+)
+def test_what_a_file_may_leave_to_others_may_be_absent(
+    schema: Draft202012Validator, text: str
+) -> None:
+    schema.validate(written(text))
+
+
+class Steep(Prior):
+    """The brighter, the likelier."""
+
+    per_hu: PositiveFloat
+
+    def __call__(self, batch: Batch) -> Probability:
+        return torch.sigmoid(batch.middle * self.per_hu).expand(batch.support.shape)
+
+
+def test_a_strangers_part_is_in_it_with_its_own_words() -> None:
+    module = ModuleType("a_plugin")
+    module.wsseg_priors = hookimpl(lambda: {"lab/steep": Steep})  # type: ignore[attr-defined]
+    found = Registry()
+    found.add("mine", "wsseg-mine 1.0", module)
+    schema = recipe_schema(found)
+    (prior,) = schema["$defs"]["Prior"]["anyOf"]
+    assert prior["title"] == "lab/steep"
+    assert prior["description"] == "The brighter, the likelier."
+    assert prior["properties"]["use"]["const"] == "lab/steep"
+    assert "wsseg-mine 1.0" in prior["properties"]["use"]["description"]
+    valid = Draft202012Validator(schema).is_valid
+    assert valid({"stages": {"a": {"prior": {"use": "lab/steep", "per_hu": 2}}}})
+    assert not valid({"stages": {"a": {"prior": {"use": "lab/steep", "per_hu": 0}}}})
+
+
+def test_a_kind_of_which_nothing_is_installed_takes_nothing() -> None:
+    schema = recipe_schema(Registry())
+    Draft202012Validator.check_schema(schema)
+    assert not Draft202012Validator(schema).is_valid({"cohort": {"use": "table"}})
+    assert Draft202012Validator(schema).is_valid({"seed": 3})
+
+
+def test_every_stage_and_part_is_described(schema: Draft202012Validator) -> None:
+    definitions = schema.schema["$defs"]
+    assert all(each["description"] for each in definitions.values())
+    offers = [offer for offer in registry().offers.values() if offer.kind is not Path]
+    parts = [part for each in definitions.values() for part in each.get("anyOf", [])]
+    assert sorted(part["title"] for part in parts) == sorted(offer.name for offer in offers)
+
+
+def test_the_command_prints_it(wsseg: "Wsseg") -> None:
+    ended = wsseg("recipe", "schema")
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out) == recipe_schema(registry())

@@ -1,0 +1,484 @@
+"""DICOM as scanners, archives and careless copies leave it: one scan, or one clear error."""
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+    generate_uid,
+)
+
+from wsseg.components.cohorts import Table
+from wsseg.core.case import Case
+from wsseg.core.input import Input
+from wsseg.data import dicom
+from wsseg.data import voxels as compact
+from wsseg.data.prepare import prepare
+from wsseg.data.reading import read_grid, read_volume, write_mask
+from wsseg.errors import InputError
+from wsseg.inference.run import cases_of
+
+REAL = Path(__file__).resolve().parents[2] / "../shared/data/dicom-small"
+SHAPE = ROWS, COLUMNS = 4, 6
+SECRET = "MUSTERMANN^ERIKA"  # noqa: S105 - a name that must be seen nowhere
+AXIAL = (1, 0, 0, 0, 1, 0)
+Change = Callable[[pydicom.Dataset], None]
+
+
+def stored(index: int) -> NDArray[np.int16]:
+    return (np.arange(ROWS * COLUMNS).reshape(SHAPE) + 100 * index).astype(np.int16)
+
+
+def header(index: int, series: str) -> pydicom.Dataset:
+    """Slice `index`: 0.5 mm between columns, 0.75 mm between rows, 2.5 mm between slices."""
+    tags = pydicom.Dataset()
+    tags.PatientName = SECRET
+    tags.SOPClassUID, tags.SOPInstanceUID = CTImageStorage, generate_uid()
+    tags.SeriesInstanceUID = series
+    tags.Rows, tags.Columns = SHAPE
+    tags.SamplesPerPixel, tags.PhotometricInterpretation = 1, "MONOCHROME2"
+    tags.BitsAllocated = tags.BitsStored = 16
+    tags.HighBit, tags.PixelRepresentation = 15, 1
+    tags.PixelSpacing = [0.75, 0.5]
+    tags.ImageOrientationPatient = list(AXIAL)
+    tags.ImagePositionPatient = [10, 20, 30 + 2.5 * index]
+    tags.SliceThickness = 2.5
+    tags.RescaleSlope, tags.RescaleIntercept = 2, -1024
+    tags.PixelData = stored(index).tobytes()
+    return tags
+
+
+def save(path: Path, tags: pydicom.Dataset, syntax: UID = ExplicitVRLittleEndian) -> None:
+    path.parent.mkdir(exist_ok=True)
+    tags.file_meta = pydicom.dataset.FileMetaDataset()
+    tags.file_meta.TransferSyntaxUID = syntax
+    pydicom.dcmwrite(path, tags, enforce_file_format=True)
+
+
+def series(
+    folder: Path, change: Change = lambda _: None, at: tuple[int, ...] = (0, 1, 2, 3)
+) -> Path:
+    """Four slices whose names do not follow their places; `change` is done to the second."""
+    identifier = generate_uid()
+    for name, index in zip("cadb", at, strict=False):
+        tags = header(index, identifier)
+        if index == 1:
+            change(tags)
+        save(folder / f"{name}.dcm", tags)
+    return folder
+
+
+def refused(folder: Path, *said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_volume(folder)
+    text = str(caught.value)
+    assert all(words in text for words in said), text
+    assert len(text.splitlines()) <= 3
+    assert "MUSTERMANN" not in text
+
+
+def test_slices_are_in_the_order_of_their_places_and_in_hu(tmp_path: Path) -> None:
+    volume = read_volume(series(tmp_path / "s"))
+    assert volume.voxels.shape == (4, ROWS, COLUMNS)
+    assert volume.voxels.dtype == np.int16
+    for index, plane in enumerate(volume.voxels):
+        assert np.array_equal(plane, 2 * stored(index) - 1024)
+    assert volume.spacing_mm == (2.5, 0.75, 0.5)
+
+
+def test_the_affine_is_what_the_standard_says_turned_to_ras(tmp_path: Path) -> None:
+    """Voxel (column 5, row 3, slice 2) lies at LPS (10 + 5 x 0.5, 20 + 3 x 0.75, 30 + 2 x 2.5)."""
+    grid = read_grid(series(tmp_path / "s"))
+    assert grid.shape == (COLUMNS, ROWS, 4)
+    assert (grid.affine @ [5, 3, 2, 1]).tolist() == [-12.5, -22.25, 35.0, 1.0]
+    assert nib.aff2axcodes(grid.affine) == ("L", "P", "S")
+
+
+def test_any_orientation_comes_to_the_same_view(tmp_path: Path) -> None:
+    """Coronal slices from front to back: rows run down, so their normal points to the back."""
+    identifier = generate_uid()
+    for index in range(3):
+        tags = header(index, identifier)
+        tags.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
+        tags.ImagePositionPatient = [0, 2.5 * index, 0]
+        save(tmp_path / "s" / f"{index}.dcm", tags)
+    volume = read_volume(tmp_path / "s")
+    assert volume.voxels.shape == (ROWS, 3, COLUMNS)  # z, front to back, right to left
+    assert volume.spacing_mm == (0.75, 2.5, 0.5)
+    expected = [2 * stored(index)[::-1] - 1024 for index in range(3)]  # the last row is lowest
+    assert np.array_equal(volume.voxels, np.stack(expected, axis=1))
+
+
+def test_a_tilted_gantry_shears_the_affine(tmp_path: Path) -> None:
+    identifier = generate_uid()
+    for index in range(3):
+        tags = header(index, identifier)
+        tags.ImagePositionPatient = [0, 0.5 * index, 2.5 * index]
+        save(tmp_path / "s" / f"{index}.dcm", tags)
+    affine = read_grid(tmp_path / "s").affine
+    assert affine[:3, 2].tolist() == [0, -0.5, 2.5]
+
+
+def axes_of_tilt(degrees: float) -> tuple[list[float], list[float]]:
+    """ImageOrientationPatient of a gantry tilted about the x axis, and the normal of its planes."""
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return [1, 0, 0, 0, c, s], [0, -s, c]
+
+
+@pytest.mark.parametrize(("degrees", "drift_mm"), [(1, 0), (30, 0), (-15, 0), (0, 0.02), (0, 0.2)])
+def test_a_mask_of_a_tilted_or_drifting_series_has_its_affine(
+    tmp_path: Path, degrees: float, drift_mm: float
+) -> None:
+    identifier = generate_uid()
+    axes, normal = axes_of_tilt(degrees)
+    for index in range(4):
+        tags = header(index, identifier)
+        tags.ImageOrientationPatient = [f"{value:.9f}" for value in axes]
+        tags.ImagePositionPatient = [-150 + drift_mm * index, -150, -100 + 2.5 * index]
+        save(tmp_path / "s" / f"{index}.dcm", tags)
+    volume = read_volume(tmp_path / "s")
+    write_mask(tmp_path / "m.nii.gz", np.ones(volume.voxels.shape, np.uint8), volume.grid)
+    mask = read_volume(tmp_path / "m.nii.gz")
+    assert np.allclose(mask.grid.affine, volume.grid.affine, rtol=2.0**-24, atol=1e-30)
+    z_mm = abs(np.dot([drift_mm, 0, 2.5], normal))  # from plane to plane
+    for read in (volume, mask):
+        assert read.spacing_mm == pytest.approx((z_mm, 0.75, 0.5))
+        determinant = abs(np.linalg.det(read.grid.affine[:3, :3]))
+        assert np.prod(read.spacing_mm) == pytest.approx(determinant)
+
+
+def test_every_slice_has_its_own_slope_and_intercept(tmp_path: Path) -> None:
+    def other(tags: pydicom.Dataset) -> None:
+        tags.RescaleSlope, tags.RescaleIntercept = 0.5, 10
+
+    voxels = read_volume(series(tmp_path / "s", other)).voxels
+    assert voxels.dtype == np.float32
+    assert np.array_equal(voxels[1], 0.5 * stored(1) + 10)
+    assert np.array_equal(voxels[2], 2 * stored(2) - 1024)
+
+
+def without(*names: str) -> Change:
+    def drop(tags: pydicom.Dataset) -> None:
+        for name in names:
+            delattr(tags, name)
+
+    return drop
+
+
+@pytest.mark.parametrize(
+    "name", ["SliceThickness", "PhotometricInterpretation", "SamplesPerPixel", "BitsStored"]
+)
+def test_tags_that_can_only_mean_one_thing_may_be_missing(tmp_path: Path, name: str) -> None:
+    voxels = read_volume(series(tmp_path / "s", without(name))).voxels
+    assert np.array_equal(voxels[1], 2 * stored(1) - 1024)
+
+
+def test_without_rescale_tags_voxels_are_as_stored(tmp_path: Path) -> None:
+    folder = series(tmp_path / "s", without("RescaleSlope", "RescaleIntercept"))
+    assert np.array_equal(read_volume(folder).voxels[1], stored(1))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "PixelRepresentation"],
+)
+def test_a_missing_tag_is_named(tmp_path: Path, name: str) -> None:
+    refused(series(tmp_path / "s", without(name)), "a.dcm", f"has no {name}")
+
+
+def test_a_gap_is_named_with_its_neighbours(tmp_path: Path) -> None:
+    refused(series(tmp_path / "s", at=(0, 1, 3, 4)), "a.dcm and d.dcm are 5 mm apart", "2.5 mm")
+
+
+def test_two_slices_at_one_place_are_named(tmp_path: Path) -> None:
+    refused(series(tmp_path / "s", at=(0, 1, 1, 2)), "a.dcm and d.dcm lie at the same place")
+
+
+def another_series(tags: pydicom.Dataset) -> None:
+    tags.SeriesInstanceUID = generate_uid()
+
+
+def another_size(tags: pydicom.Dataset) -> None:
+    tags.Rows, tags.Columns = COLUMNS, ROWS
+
+
+def another_spacing(tags: pydicom.Dataset) -> None:
+    tags.PixelSpacing = [0.75, 0.75]
+
+
+def turned(tags: pydicom.Dataset) -> None:
+    tags.ImageOrientationPatient = [0, 1, 0, 1, 0, 0]
+
+
+def aside(tags: pydicom.Dataset) -> None:
+    tags.ImagePositionPatient = [14, 20, 32.5]
+
+
+def slanted(tags: pydicom.Dataset) -> None:
+    tags.ImageOrientationPatient = [1, 0, 0, 0.7, 0.7, 0]
+
+
+def colour(tags: pydicom.Dataset) -> None:
+    tags.SamplesPerPixel = 3
+
+
+def many_frames(tags: pydicom.Dataset) -> None:
+    tags.NumberOfFrames = 20
+
+
+def nowhere(tags: pydicom.Dataset) -> None:
+    tags.ImagePositionPatient = [0, 0]
+
+
+def immense(tags: pydicom.Dataset) -> None:
+    tags.Rows, tags.Columns = 65535, 65535
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (another_series, "are of 2 series: 1 (a.dcm, …), 3 (b.dcm, …)"),
+        (another_size, "are of 2 sizes"),
+        (another_spacing, "are of 2 pixel spacings"),
+        (turned, "are not parallel"),
+        (aside, "do not lie one behind the other"),
+        (colour, "a.dcm: is a colour picture"),
+        (many_frames, "a.dcm: holds many slices in one file"),
+        (nowhere, "a.dcm: is damaged"),
+        (immense, "cannot hold 65535 × 65535 voxels"),
+    ],
+)
+def test_what_is_not_one_scan_is_refused(tmp_path: Path, change: Change, said: str) -> None:
+    refused(series(tmp_path / "s", change), said)
+
+
+def test_axes_that_are_not_at_right_angles_are_refused(tmp_path: Path) -> None:
+    tags = header(0, "1.2")
+    slanted(tags)
+    save(tmp_path / "s" / "a.dcm", tags)
+    refused(tmp_path / "s", "not two axes at right angles")
+
+
+def test_one_slice_is_as_thick_as_it_says(tmp_path: Path) -> None:
+    assert read_grid(series(tmp_path / "s", at=(0,))).spacing_mm[0] == 2.5
+    tags = header(0, "1.2")
+    del tags.SliceThickness
+    save(tmp_path / "s" / "c.dcm", tags)
+    refused(tmp_path / "s", "does not say how thick")
+
+
+def test_more_than_memory_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compact, "memory_bytes", lambda: 10.0 * 4 * ROWS * COLUMNS - 1)
+    refused(series(tmp_path / "s"), "GiB of memory")
+
+
+def test_rle_is_decompressed(tmp_path: Path) -> None:
+    def compressed(tags: pydicom.Dataset) -> None:
+        tags.file_meta = pydicom.dataset.FileMetaDataset()
+        tags.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        tags.compress(RLELossless, encoding_plugin="pydicom")
+
+    tags = header(1, "1.2")
+    compressed(tags)
+    save(tmp_path / "s" / "a.dcm", tags, RLELossless)
+    assert np.array_equal(read_volume(tmp_path / "s").voxels[0], 2 * stored(1) - 1024)
+
+
+def test_a_compression_without_a_decoder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = header(1, "1.2")
+    tags.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xf7" + bytes(60)])
+    tags["PixelData"].VR = "OB"
+    save(tmp_path / "s" / "a.dcm", tags, JPEGLSLossless)
+
+    class NoDecoder:
+        is_available = False
+
+    monkeypatch.setattr(pydicom.pixels, "get_decoder", lambda _: NoDecoder)
+    refused(tmp_path / "s", "a.dcm", "JPEG-LS Lossless", "pip install python-gdcm")
+    monkeypatch.undo()
+    refused(tmp_path / "s", "a.dcm")  # whether there is a decoder or not
+
+
+def test_a_deflated_file_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    save(tmp_path / "s" / "a.dcm", header(1, "1.2"), UID(dicom.DEFLATED))
+    refused(tmp_path / "s", "is deflated DICOM")
+
+
+def test_files_without_preamble_are_read_by_their_name(tmp_path: Path) -> None:
+    path = tmp_path / "s" / "a.ima"
+    path.parent.mkdir()
+    pydicom.dcmwrite(path, header(1, "1.2"), implicit_vr=True, little_endian=True)
+    assert path.read_bytes()[128:132] != b"DICM"
+    assert np.array_equal(read_volume(path.parent).voxels[0], 2 * stored(1) - 1024)
+
+
+def test_other_files_and_objects_without_an_image_do_not_disturb(tmp_path: Path) -> None:
+    folder = series(tmp_path / "s")
+    report = pydicom.Dataset()
+    report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.67"  # a dose report
+    report.SOPInstanceUID = generate_uid()
+    save(folder / "report.dcm", report)
+    (folder / "notes.txt").write_text("seen")
+    assert read_volume(folder).voxels.shape == (4, ROWS, COLUMNS)
+
+
+def test_bytes_that_only_look_like_dicom_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    for content in (b"", bytes(128) + b"DICM", bytes(128) + b"DICM" + bytes(range(256)), b"x" * 99):
+        (tmp_path / "s" / "a.dcm").write_bytes(content)
+        refused(tmp_path / "s", "a.dcm")
+
+
+def test_no_word_of_a_file_reaches_warnings_or_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    """pydicom quotes what is against the standard: here an identifier and a character set."""
+
+    def careless(tags: pydicom.Dataset) -> None:
+        tags.SpecificCharacterSet = SECRET
+        tags.PixelData += bytes(10)
+
+    folder = tmp_path / "s"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of writing it
+        for index in range(2):
+            tags = header(index, SECRET)
+            careless(tags)
+            save(folder / f"{index}.dcm", tags)
+    caplog.clear()
+    assert len(read_volume(folder).voxels) == 2
+    assert caplog.messages == []
+    assert [str(each.message) for each in recwarn] == []
+
+
+def test_more_voxels_than_the_header_says_are_refused(tmp_path: Path) -> None:
+    def twice(tags: pydicom.Dataset) -> None:
+        tags.PixelData *= 2
+
+    refused(series(tmp_path / "s", twice), "a.dcm: holds more voxels than its header says")
+
+
+def test_a_damaged_compressed_slice_is_one_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tags = header(0, "1.2.3")
+    tags.PixelData = pydicom.encaps.encapsulate([bytes(500)])
+    tags["PixelData"].VR, tags["PixelData"].is_undefined_length = "OB", True
+    save(tmp_path / "s" / "a.dcm", tags, JPEG2000Lossless)
+    refused(tmp_path / "s", "a.dcm")
+    assert caplog.messages == []  # pydicom logs a traceback
+
+
+def test_a_text_with_the_name_of_dicom_is_told_from_a_series_without_tags(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "a.dcm").write_text("case,image\n" * 100)
+    refused(tmp_path / "s", "a.dcm: is no DICOM image")
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
+def test_a_truncated_slice_is_refused(tmp_path: Path, kept: float) -> None:
+    folder = series(tmp_path / "s")
+    content = (folder / "a.dcm").read_bytes()
+    (folder / "a.dcm").write_bytes(content[: int(kept * len(content))])
+    refused(folder, "a.dcm")
+
+
+def test_a_folder_without_dicom_is_no_scan(tmp_path: Path) -> None:
+    refused(tmp_path, "without a DICOM slice")
+
+
+def test_without_pydicom_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = series(tmp_path / "s")
+    monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
+    refused(folder, "pip install 'wsseg[dicom]'")
+
+
+def test_only_tags_of_pixels_and_place_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[pydicom.Dataset] = []
+    original = pydicom.dcmread
+
+    def watched(*words: Any, **options: Any) -> pydicom.Dataset:
+        tags = original(*words, **options)
+        read.append(tags)
+        return tags
+
+    monkeypatch.setattr(pydicom, "dcmread", watched)
+    read_volume(series(tmp_path / "s"))
+    names = {element.keyword for tags in read for element in tags}
+    assert names <= {*dicom.NEEDED, *dicom.OPTIONAL, *dicom.TO_DECODE}
+    assert not [name for name in names if "Patient" in name and name not in dicom.PLACE]
+
+
+def test_a_mask_of_a_series_is_nifti_on_its_grid(tmp_path: Path) -> None:
+    volume = read_volume(series(tmp_path / "s"))
+    bright = (volume.voxels > -500).astype(np.uint8)
+    write_mask(tmp_path / "m.nii.gz", bright, volume.grid)
+    written = read_volume(tmp_path / "m.nii.gz")
+    assert np.array_equal(written.grid.affine, volume.grid.affine)
+    assert np.array_equal(written.voxels, bright)
+
+
+def test_a_table_may_name_a_folder_as_image(tmp_path: Path) -> None:
+    series(tmp_path / "s")
+    (tmp_path / "cohort.csv").write_text("case,image\na,s\n")
+    (case,) = Table(path=tmp_path / "cohort.csv").cases()
+    assert read_volume(case.image).voxels.shape == (4, ROWS, COLUMNS)
+
+
+def test_preparing_follows_what_is_in_the_folder_and_not_its_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
+    folder = series(tmp_path / "s")
+    settings = Input(size=8, slices=1, thick=None)
+    first = prepare(Case("a", "a", folder), settings)
+    (folder / "a.dcm").rename(folder / "z.dcm")
+    assert prepare(Case("a", "a", folder), settings).key == first.key
+    tags = pydicom.dcmread(folder / "z.dcm")
+    tags.RescaleIntercept = 0
+    tags.save_as(folder / "z.dcm")
+    assert prepare(Case("a", "a", folder), settings).key != first.key
+
+
+def test_predict_finds_series_and_folders_of_series(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    for name in ("b", "a"):
+        series(tmp_path / "scans" / name)
+    assert [case.name for case in cases_of([tmp_path / "scans"])] == ["a", "b"]
+    (case,) = cases_of([tmp_path / "scans" / "a"])
+    assert (case.name, case.image) == ("a", tmp_path / "scans" / "a")
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data")
+def test_two_real_slices_without_a_modality_tag() -> None:
+    volume = read_volume(REAL)
+    assert volume.voxels.shape == (2, 512, 512)
+    assert (volume.voxels.min(), volume.voxels.max()) == (-2048, 1502)
+    assert volume.spacing_mm == (1, 0.625, 0.625)
+    assert nib.aff2axcodes(volume.grid.affine) == ("L", "P", "S")
+    first = pydicom.dcmread(REAL / "0.dcm").pixel_array
+    assert np.array_equal(volume.voxels[0], first)
+
+
+def test_implicit_syntax_is_read(tmp_path: Path) -> None:
+    save(tmp_path / "s" / "a.dcm", header(1, "1.2"), ImplicitVRLittleEndian)
+    assert np.array_equal(read_volume(tmp_path / "s").voxels[0], 2 * stored(1) - 1024)

@@ -1,0 +1,27 @@
+"""Tensors on the disk."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from wsseg.inference.checkpoint import write_tensors
+
+
+def test_a_network_that_uses_its_weights_twice_is_saved_and_loaded(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    net[1].weight = net[0].weight
+    write_tensors(tmp_path / "w.safetensors", net.state_dict())
+    found = load_file(tmp_path / "w.safetensors")
+    assert sorted(found) == ["0.bias", "0.weight", "1.bias", "1.weight"]
+    assert all(torch.equal(found[name], each) for name, each in net.state_dict().items())
+
+
+def test_values_are_saved_whatever_their_order_in_memory(tmp_path: Path) -> None:
+    image = torch.arange(24.0).reshape(1, 2, 3, 4)
+    stored = {"last": image.to(memory_format=torch.channels_last), "part": image[..., 1]}
+    write_tensors(tmp_path / "w.safetensors", stored)
+    found = load_file(tmp_path / "w.safetensors")
+    assert torch.equal(found["last"], image)
+    assert torch.equal(found["part"], image[..., 1])

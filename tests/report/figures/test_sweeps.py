@@ -1,0 +1,96 @@
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wsseg.evaluation.statistics import Bootstrap
+from wsseg.evaluation.summary import summary
+from wsseg.report.figures.sweeps import over_setting, sources, sources_over_setting, varied
+
+Suite = Callable[..., pd.DataFrame]
+
+FEW = Bootstrap(draws=50)
+SWEEP = (
+    "threshold",
+    "phi2 midpoint_hu=-34 width_hu=110",
+    "phi2 midpoint_hu=-144 width_hu=110",
+    "phi2 midpoint_hu=-34 width_hu=220",
+    "phi2 midpoint_hu=21 width_hu=220",
+)
+
+
+def test_the_number_with_most_values_is_the_axis() -> None:
+    found = varied(SWEEP)
+    assert found is not None
+    assert found.key == "midpoint_hu"
+    assert found.fixed == ("threshold",)
+    assert found.lines["phi2 width_hu=110"] == {-144: SWEEP[2], -34: SWEEP[1]}
+    assert list(found.lines["phi2 width_hu=220"]) == [-34, 21]
+
+
+def test_two_recipes_may_vary_the_same_setting() -> None:
+    found = varied(["tags masks=1", "tags masks=4", "plain masks=1 †", "plain masks=4 †"])
+    assert found is not None
+    assert list(found.lines) == ["tags", "plain †"]
+
+
+@pytest.mark.parametrize("methods", [["a", "b"], ["a x=1", "b"], ["a loss=batch-dice", "a loss=d"]])
+def test_without_a_number_in_two_values_nothing_varies(methods: list[str]) -> None:
+    assert varied(methods) is None
+
+
+def test_dice_is_drawn_over_the_setting(suite: Suite) -> None:
+    rows = suite(methods=SWEEP)
+    found, table = varied(SWEEP), summary(rows, FEW)
+    assert found is not None
+    mean, pooled = over_setting(table, found, "consolidation").axes
+    assert mean.get_xlabel() == "midpoint_hu"
+    assert [text.get_text() for text in mean.get_xticklabels()] == ["−144", "−34", "21"]
+    drawn = {line.get_label(): line for line in pooled.lines}
+    of = table.set_index("method")["dice_pooled"]
+    assert np.asarray(drawn["phi2 width_hu=110"].get_ydata()).tolist() == [
+        of[SWEEP[2]],
+        of[SWEEP[1]],
+    ]
+    assert np.asarray(drawn["threshold"].get_ydata()).tolist() == [of["threshold"]] * 2
+
+
+def test_numbers_of_masks_stand_at_equal_ratios(suite: Suite) -> None:
+    methods = ("tags masks=1", "tags masks=4", "tags masks=16")
+    rows, found = suite(methods=methods), varied(methods)
+    assert found is not None
+    assert over_setting(summary(rows, FEW), found, "x").axes[0].get_xscale() == "log"
+
+
+def test_prior_network_and_both_are_pooled_over_all_voxels(suite: Suite) -> None:
+    rows = suite(methods=("threshold", "phi2"))
+    (axes,) = sources(rows, "consolidation").axes
+    drawn = {
+        line.get_label(): float(np.asarray(line.get_xdata())[0])
+        for line in axes.lines
+        if line.get_marker() != ""
+    }
+    phi2 = rows[rows["method"] == "phi2"]
+    tp, fp, fn = (phi2[f"{name}_voxels"].sum() for name in ("tp", "fp", "fn"))
+    assert drawn["network alone"] == 2 * tp / (2 * tp + fp + fn)
+    assert drawn["prior alone"] == 2 * tp / (2 * tp + 2 * fp + fn)
+    assert drawn["both"] == drawn["network alone"]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["phi2"]
+
+
+def test_prior_sensitivity_has_a_panel_for_each_other_setting(suite: Suite) -> None:
+    rows, found = suite(methods=SWEEP), varied(SWEEP)
+    assert found is not None
+    panels = sources_over_setting(rows, found, "consolidation").axes
+    assert [axes.get_title(loc="left") for axes in panels] == list(found.lines)
+
+
+def test_panels_of_prior_sensitivity_cut_no_line_off(suite: Suite) -> None:
+    rows, found = suite(methods=SWEEP), varied(SWEEP)
+    assert found is not None
+    rows.loc[rows["method"].isin(SWEEP[3:]), ["fp_voxels", "fn_voxels"]] = 0  # the last panel
+    panels = sources_over_setting(rows, found, "consolidation").axes
+    tops = [np.nanmax(np.asarray(line.get_ydata())) for axes in panels for line in axes.lines]
+    assert max(tops) == 1
+    assert all(axes.get_ylim()[1] >= max(tops) for axes in panels)

@@ -1,0 +1,180 @@
+"""A suite's page from a suite's folder, through the command line, and in a browser."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wsseg.evaluation.rows import read_rows, write_rows
+from wsseg.report.provenance import failures, labels_seen
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+SUITE = """\
+recipes: {below: toy.yaml, em: toy.yaml, masks: toy.yaml}
+compare: {baseline: below, metric: dice, ceiling: masks}
+settings_from: {em: test masks, below: paper}
+published: {source: A paper, methods: {em: {dice_pooled: 0.628}}}
+"""
+# Clicks the head "dice" of the last sortable table, twice, and tells what came first in the title.
+CLICKER = """
+<script>
+addEventListener("load", () => {
+  const table = [...document.querySelectorAll("table.sortable")].at(-1);
+  const heads = [...table.tHead.rows[0].cells];
+  const column = heads.findIndex((head) => head.textContent === "dice");
+  const first = () => table.tBodies[0].rows[0].cells[column].dataset.value;
+  heads[column].querySelector("button").click();
+  const up = first();
+  heads[column].querySelector("button").click();
+  document.title = `sorted ${up} ${first()} ${heads[column].getAttribute("aria-sort")}`;
+});
+</script>
+"""
+
+
+@pytest.fixture(scope="module")
+def suite(wsseg: "Wsseg", trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A suite's folder of three methods that differ in their rows alone, and a failed job."""
+    out = tmp_path_factory.mktemp("pages") / "toys"
+    rows = []
+    for method, worse in {"below": 0.4, "em": 0.2, "masks": 0.0}.items():
+        folder = out / method / "seed-0"
+        shutil.copytree(trained, folder)
+        assert wsseg("score", folder).code == 0
+        for row in read_rows(folder / "scores.csv").to_dict("records"):
+            row |= {"method": method, "dice": row["dice"] - worse}
+            rows.append({str(key): value for key, value in row.items()})
+    write_rows(out / "rows.csv", rows)
+    failed = out / "broken" / "seed-0" / "failed.txt"
+    failed.parent.mkdir(parents=True)
+    failed.write_text("out of memory\n")
+    (out / "suite.yaml").write_text(SUITE)
+    return out
+
+
+@pytest.fixture(scope="module")
+def told(wsseg: "Wsseg", suite: Path) -> str:
+    """What `bench report` prints."""
+    ended = wsseg("bench", "report", suite)
+    assert ended.code == 0, ended.err
+    return ended.out
+
+
+def test_the_share_of_the_way_is_printed(told: str) -> None:
+    line = next(line for line in told.splitlines() if line.startswith(" em †") and "%" in line)
+    assert "50 %" in line  # 0.2 above the baseline of 0.4 below the ceiling
+
+
+def test_a_method_chosen_on_test_masks_is_marked_in_the_terminal(told: str) -> None:
+    assert "em †" in told
+    assert "† settings chosen on the masks of test cases" in told
+    assert "below †" not in told
+
+
+def test_the_terminal_names_the_seeds_left_out_where_a_job_is_missing(
+    wsseg: "Wsseg", suite: Path, tmp_path: Path
+) -> None:
+    """em has a seed more, with a Dice of 1: neither its difference nor its share changes."""
+    out = tmp_path / "toys"
+    shutil.copytree(suite, out)
+    shutil.copytree(out / "em" / "seed-0", out / "em" / "seed-1")
+    rows = [
+        {str(key): value for key, value in row.items()}
+        for row in read_rows(out / "rows.csv").to_dict("records")
+    ]
+    extra = [row | {"seed": 1, "dice": 1.0} for row in rows if row["method"] == "em"]
+    write_rows(out / "rows.csv", rows + extra)
+    ended = wsseg("bench", "report", out)
+    assert ended.code == 0, ended.err
+    told = " ".join(ended.out.split())
+    assert "em † and below are compared over seeds 0 of 0, 1; left out are" in told
+    assert "The methods do not have the same cases, seeds and folds" in told
+    line = next(line for line in ended.out.splitlines() if line.startswith(" em †") and "%" in line)
+    assert "50 %" in line
+    assert "0 of 0, 1" in line
+
+
+@pytest.mark.usefixtures("told")
+def test_the_page_holds_it_all(suite: Path) -> None:
+    page = (suite / "report.html").read_text()
+    for word in (
+        "Share of the way from below to masks",
+        "published 0.628",
+        "out of memory",
+        "of infection, 6 cases",  # the masks that the first stage read
+        "of consolidation, 6 cases, 3 with it",
+        "what the E-step takes for consolidation",
+    ):
+        assert word in page
+    assert len(page.encode()) < 10_000_000
+
+
+def test_labels_are_told_by_stage(suite: Path) -> None:
+    infection, consolidation = labels_seen("em a=1", suite / "em" / "seed-0", {"em": "tags"})
+    assert infection["True masks"] == "of infection, 6 cases"
+    assert infection["Tags"] == "nothing"
+    assert consolidation["True masks"] == "nothing"
+    assert consolidation["Learns from"] == "em"
+    assert consolidation["Settings chosen by"] == "tags"
+
+
+def test_tags_of_slices_are_counted_as_slices(suite: Path, tmp_path: Path) -> None:
+    shutil.copytree(suite / "em" / "seed-0", tmp_path / "run")
+    path = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    slices = {
+        "0": {"consolidation": True},
+        "1": {"consolidation": None},
+        "2": {"consolidation": False},
+    }
+    manifest["tags"]["consolidation"] = {"case-0": {"consolidation": None, "slices": slices}}
+    path.write_text(json.dumps(manifest))
+    _, consolidation = labels_seen("em", tmp_path / "run", {})
+    assert consolidation["Tags"] == "of consolidation, 2 slices, 1 with it"
+    assert consolidation["Settings chosen by"] == "not stated"
+
+
+def test_failures_are_found_by_their_job(suite: Path) -> None:
+    assert failures(suite) == {"broken/seed-0": "out of memory"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("told")
+def test_a_browser_opens_the_page_without_errors_and_sorts_its_tables(
+    suite: Path, tmp_path: Path
+) -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium is installed")
+    page = (suite / "report.html").read_text()
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={tmp_path / 'user'}",
+    ]
+
+    def opened(name: str, text: str) -> tuple[str, str]:
+        (tmp_path / name).write_text(text)
+        words = [chromium, *options, "--enable-logging=stderr", "--dump-dom", str(tmp_path / name)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+        return done.stdout, done.stderr
+
+    _, complaints = opened("page.html", page)
+    assert "CONSOLE" not in complaints
+    policy = r'<meta http-equiv="Content-Security-Policy"[^>]*>'  # forbids the test's own script
+    clicked = re.sub(policy, "", page).replace("</body>", f"{CLICKER}</body>")
+    dom, complaints = opened("clicked.html", clicked)
+    assert "CONSOLE" not in complaints
+    found = re.search(r"<title>sorted (\S+) (\S+) (\w+)</title>", dom)
+    assert found is not None
+    dice = read_rows(suite / "rows.csv")["dice"].dropna()
+    assert float(found[1]) == pytest.approx(dice.min())
+    assert float(found[2]) == pytest.approx(dice.max())
+    assert found[3] == "descending"

@@ -1,0 +1,71 @@
+"""Processes that train as one take the steps of one."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from lightning_fabric import Fabric
+from safetensors.torch import load_file
+
+from wsseg.runtime.collectives import part, whole
+
+ALONE = Fabric(accelerator="cpu", devices=1)
+FIT = Path(__file__).with_name("fit_in_processes.py")
+
+
+@given(st.integers(1, 20), st.integers(1, 6))
+def test_the_parts_of_a_batch_are_the_batch_and_equally_long(number: int, processes: int) -> None:
+    batch = list(range(number))
+    parts = [part(batch, rank, processes) for rank in range(processes)]
+    assert len({len(each) for each in parts}) == 1
+    interleaved = [each[i] for i in range(len(parts[0])) for each in parts]
+    assert interleaved[:number] == batch
+    assert len(interleaved) - number < processes  # no more is repeated than must be
+
+
+def test_one_process_is_left_alone() -> None:
+    rows = torch.rand(3, 2)
+    assert whole(ALONE, rows, 3) is rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["batch-dice", "smooth-dice"])
+def test_two_processes_take_the_steps_of_one(tmp_path: Path, loss: str) -> None:
+    """20 SGD steps in float64, with batch norm frozen; the last batch of an epoch is uneven."""
+    alone, together = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    run(1, loss, alone)
+    run(2, loss, together)
+    expected, found = load_file(alone), load_file(together)
+    assert expected["body.0.weight"].dtype == torch.float64
+    start = load_file(tmp_path / "1.start.safetensors")
+    moved = (expected["body.0.weight"] - start["body.0.weight"]).abs().max()
+    assert moved > 1e-3
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=0, atol=1e-8)
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_from_the_state_of_one(tmp_path: Path) -> None:
+    """Weights, momentum and the place in the epoch: the end is that of one process throughout."""
+    alone, together = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
+    run(1, "batch-dice", alone)
+    run(2, "batch-dice", together, alone.with_suffix(""))
+    found = load_file(together)
+    for name, weight in load_file(alone).items():
+        torch.testing.assert_close(found[name], weight, rtol=0, atol=1e-8)
+
+
+def run(processes: int, loss: str, out: Path, *state: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    environment |= {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(FIT), str(processes), loss, str(out), *map(str, state)]
+    subprocess.run(command, env=environment, check=True, timeout=300, capture_output=True)

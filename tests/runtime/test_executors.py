@@ -1,0 +1,117 @@
+"""Workers: the same results whoever works, and what becomes of it when one is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from wsseg.errors import InputError
+from wsseg.runtime.executors import Processes, ThisProcess, WorkerDiedError, Workers, open_workers
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def process(_: int) -> int:
+    return os.getpid()
+
+
+def threads(_: int) -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def die_once(flag: Path) -> str:
+    """Be killed the first time that there is a flag."""
+    if flag.exists():
+        flag.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return flag.name
+
+
+def die_always(number: int) -> int:
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.parametrize("workers", [ThisProcess(), Processes(2)], ids=lambda w: type(w).__name__)
+def test_each_thing_comes_back_with_its_result(workers: Workers) -> None:
+    assert dict(workers.each(square, range(5))) == {0: 0, 1: 1, 2: 4, 3: 9, 4: 16}
+    assert list(workers.each(square, [])) == []
+
+
+def test_one_job_is_done_here_and_several_elsewhere() -> None:
+    for jobs, here in ((None, True), (1, True), (2, False)):
+        with open_workers(jobs=jobs) as workers:
+            [(_, pid)] = workers.each(process, [0])
+        assert (pid == os.getpid()) is here
+
+
+def test_every_process_has_the_threads_that_were_asked_for() -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        for workers in (ThisProcess(2), Processes(2, threads=2)):
+            assert [found for _, found in workers.each(threads, [0, 1])] == [2, 2]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_a_killed_worker_had_in_hand_is_done_again(tmp_path: Path) -> None:
+    flags = [tmp_path / name for name in "abcde"]
+    flags[2].touch()
+    ended = dict(Processes(2).each(die_once, flags))
+    assert ended == {flag: flag.name for flag in flags}
+
+
+def test_what_kills_its_worker_is_told_from_what_ran_beside_it() -> None:
+    ended = dict(Processes(2).each(die_always, range(5)))
+    assert isinstance(ended.pop(1), WorkerDiedError)
+    assert ended == {0: 0, 2: 2, 3: 3, 4: 4}
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
+def test_workers_end_with_who_began_them(tmp_path: Path) -> None:
+    """Also those that have nothing to do."""
+    text = (
+        "import os, signal, sys, time; from wsseg.runtime.executors import Processes; "
+        "sys.path.append(sys.argv[1]); from idle import pid; "
+        "print([found for _, found in Processes(2).each(pid, range(1))], flush=True); "
+        "time.sleep(60)"
+    )
+    (tmp_path / "idle.py").write_text("import os\ndef pid(_): return os.getpid()\n")
+    command = [sys.executable, "-c", text, str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path[1:]])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        [worker] = json.loads(process.stdout.readline())
+        task = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        children = [int(word) for word in task.read_text().split()]
+        process.kill()
+    assert worker in children
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ({"backend": "dask"}, "needs --scheduler"),
+        ({"scheduler": "tcp://x:1"}, "add that"),
+        ({"backend": "dask", "scheduler": "tcp://x:1", "jobs": 2}, "--jobs is for --backend loky"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(words: dict[str, object], text: str) -> None:
+    with pytest.raises(InputError, match=text), open_workers(**words):  # type: ignore[arg-type]
+        pass

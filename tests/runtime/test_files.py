@@ -1,0 +1,94 @@
+"""Files are there whole or not at all."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from wsseg.runtime.files import (
+    TEMPORARY,
+    _temporary_name,
+    append_line,
+    fingerprint,
+    folder_written_whole,
+    sha256,
+    write_json,
+    write_text,
+    written_whole,
+)
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def write_half() -> None:
+        with written_whole(path) as temporary:
+            temporary.write_text("ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "old"
+
+
+def test_the_suffix_is_kept_for_writers_that_look_at_it(tmp_path: Path) -> None:
+    with written_whole(tmp_path / "scan.nii.gz") as temporary:
+        assert temporary.name.endswith(".nii.gz")
+        temporary.write_text("x")
+
+
+@pytest.mark.parametrize("letter", ["x", "日"])
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, letter: str) -> None:
+    name = letter * ((255 - len(".json")) // len(letter.encode())) + ".json"
+    write_text(tmp_path / name, "whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert TEMPORARY.fullmatch(_temporary_name(tmp_path / name))
+
+
+def test_an_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:
+    def write_half() -> None:
+        with folder_written_whole(tmp_path / "folder") as temporary:
+            (temporary / "a").write_text("x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_can_be_read_by_whom_other_new_folders_can(tmp_path: Path) -> None:
+    with folder_written_whole(tmp_path / "whole"):
+        pass
+    (tmp_path / "plain").mkdir()
+    assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_of_two_makers_of_a_folder_the_first_wins(tmp_path: Path) -> None:
+    with folder_written_whole(tmp_path / "a") as late:
+        (late / "who").write_text("late")
+        with folder_written_whole(tmp_path / "a") as early:
+            (early / "who").write_text("early")
+    assert (tmp_path / "a" / "who").read_text() == "early"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_threads_can_write_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: write_json(path, [n] * 1000), range(64)))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_digests_are_of_content_not_of_order(tmp_path: Path) -> None:
+    assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_lines_are_appended(tmp_path: Path) -> None:
+    append_line(tmp_path / "log.jsonl", {"a": 1})
+    append_line(tmp_path / "log.jsonl", {"b": "é"})
+    assert (tmp_path / "log.jsonl").read_text(encoding="utf-8") == '{"a": 1}\n{"b": "é"}\n'

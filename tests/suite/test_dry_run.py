@@ -1,0 +1,84 @@
+"""The plan of a suite, and how long it says that takes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from wsseg.suite.definition import Job, load_suite, plan
+from wsseg.suite.dry_run import Clock, plan_lines
+from wsseg.suite.timings import STORE, epoch_kind, machine, paces, remember, scoring_kind
+
+SUITE = """\
+recipes: {em: em.yaml, soft: {extends: em.yaml, stages: {consolidation: {estep: {use: soft}}}}}
+seeds: [0, 1]
+"""
+NOWHERE = Path("nowhere")
+
+
+@pytest.fixture
+def jobs(toy_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Two methods with two seeds; infection has 3 epochs, consolidation 2."""
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "em.yaml").write_text(toy_text)
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    return plan(load_suite(tmp_path / "suite.yaml"), tmp_path)
+
+
+def measured(job: Job) -> dict[str, float]:
+    return {
+        epoch_kind(job, "infection"): 20,
+        epoch_kind(job, "consolidation"): 10,
+        scoring_kind(job): 5,
+    }
+
+
+def test_time_is_epochs_times_pace_and_what_runs_at_once_shares_it(jobs: list[Job]) -> None:
+    """2 × 3 × 20 s, then 4 × (2 × 10 + 5) s: 220 s alone, 110 s by two, 60 + 25 s by many."""
+    for at_once, text in ((1, "about 4 min with 1 job "), (2, "about 2 min"), (9, "about 1 min")):
+        lines = list(plan_lines(jobs, NOWHERE, Clock(at_once, measured(jobs[0]))))
+        [time] = [line for line in lines if line.startswith("time:")]
+        assert text in time
+    assert "  wave 1: infection ×2, for 4 jobs, about 1 min" in lines
+    assert "  wave 2: consolidation ×4, then scoring ×4, about 25 s" in lines
+
+
+def test_what_was_never_measured_is_not_made_up(jobs: list[Job]) -> None:
+    known = measured(jobs[0])
+    del known[epoch_kind(jobs[0], "consolidation")]
+    lines = list(plan_lines(jobs, NOWHERE, Clock(1, known)))
+    assert any(line.startswith("time: not known") for line in lines)
+    assert "  wave 1: infection ×2, for 4 jobs, about 2 min" in lines
+    assert "  wave 2: consolidation ×4, then scoring ×4" in lines
+
+
+def test_a_kind_of_work_is_what_makes_it_long(jobs: list[Job]) -> None:
+    em, soft = jobs[0], jobs[-1]
+    assert epoch_kind(em, "consolidation") == epoch_kind(soft, "consolidation")
+    assert epoch_kind(em, "consolidation") != epoch_kind(em, "infection")
+    larger = em.recipe.input.model_copy(update={"size": 64})
+    wide = replace(em, recipe=em.recipe.model_copy(update={"input": larger}))
+    assert epoch_kind(wide, "infection") != epoch_kind(em, "infection")
+    assert scoring_kind(wide) != scoring_kind(em) == scoring_kind(soft)
+
+
+def test_paces_are_medians_of_the_last_measurements_on_this_machine(
+    jobs: list[Job], tmp_path: Path
+) -> None:
+    import torch
+
+    here = machine(torch.get_num_threads())
+    assert paces(here) == {}
+    run = tmp_path / "run"
+    run.mkdir()
+    line = '{"event": "epoch", "stage": "infection", "epoch": 1, "epochs": 3, "seconds": %d}\n'
+    (run / "log.jsonl").write_text("".join(line % seconds for seconds in (9, 2, 1)))
+    remember(jobs[0], run)
+    assert paces(here) == {epoch_kind(jobs[0], "infection"): 2}
+    (run / "times.json").write_text('{"train_s": 3, "test_s": 7, "cases": 2}')
+    remember(jobs[0], run)
+    assert paces(here)[scoring_kind(jobs[0])] == 7
+    assert paces("elsewhere") == {}
+    with (tmp_path / "cache" / STORE).open("a") as file:
+        file.write('{"kind": "cut sho')
+    assert paces(here)[scoring_kind(jobs[0])] == 7

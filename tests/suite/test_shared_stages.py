@@ -1,0 +1,138 @@
+"""What is shared is told from the recipes alone, and told rightly."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wsseg.suite.definition import Job, load_suite, plan
+from wsseg.suite.shared_stages import stage_keys, trainings
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+SWEEP = """\
+recipes: {phi2: covid/phi2}
+matrix:
+  stages.consolidation.prior.midpoint_hu: [-144, -89, -34, 21]
+  stages.consolidation.prior.width_hu: [55, 110, 220]
+seeds: [0, 1, 2]
+"""
+
+
+def jobs_of(folder: Path, text: str) -> list[Job]:
+    (folder / "own.yaml").write_text(text)
+    return plan(load_suite(folder / "own.yaml"), folder)
+
+
+@pytest.fixture
+def folder(toy_text: str, tmp_path: Path) -> Path:
+    (tmp_path / "em.yaml").write_text(toy_text)
+    return tmp_path
+
+
+def keys(folder: Path, changes: str) -> dict[str, str]:
+    [job] = jobs_of(folder, f"recipes: [em.yaml]\n{changes}\n")
+    return stage_keys(job)
+
+
+def test_twelve_priors_over_three_seeds_train_three_infection_stages(folder: Path) -> None:
+    jobs = jobs_of(folder, SWEEP)
+    assert len(jobs) == 36
+    found = [(t.stage, len(t.jobs), t.depth) for t in trainings(jobs)]
+    assert found == [("infection", 12, 0)] * 3 + [("consolidation", 1, 1)] * 36
+
+
+def test_the_dry_run_of_that_says_so_and_prepares_nothing(
+    wsseg: "Wsseg", folder: Path, tmp_path: Path
+) -> None:
+    (folder / "sweep.yaml").write_text(SWEEP)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
+        ended = wsseg("bench", "run", folder / "sweep.yaml", "--out", folder / "out", "--dry-run")
+    assert ended.code == 0, ended.err
+    assert "36 jobs = 12 methods × 3 seeds; 0 done, 36 to do\n" in ended.out
+    assert "39 trainings to do, 72 if no jobs shared any\n" in ended.out
+    assert "wave 1: infection ×3, for 36 jobs" in ended.out
+    assert "wave 2: consolidation ×36, then scoring ×36" in ended.out
+    assert not (tmp_path / "cache").exists()
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "set: {stages.consolidation.prior.midpoint_hu: 0}",
+        "set: {stages.consolidation.epochs: 9}",
+        "set: {window: [-1000, 0]}",
+        "set: {scores: {}}",
+        "metrics: {dice: {use: dice}}",
+    ],
+)
+def test_what_comes_after_a_stage_is_nothing_to_it(folder: Path, change: str) -> None:
+    assert keys(folder, change)["infection"] == keys(folder, "")["infection"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "set: {stages.infection.epochs: 9}",
+        "set: {input.size: 48}",
+        "set: {precision: float32}",
+        "seeds: [1]",
+        "set: {cohort: {use: lung-phantom, cases: 4}}",
+    ],
+)
+def test_what_shapes_a_stage_shapes_all_that_builds_on_it(folder: Path, change: str) -> None:
+    before, after = keys(folder, ""), keys(folder, change)
+    assert before["infection"] != after["infection"]
+    assert before["consolidation"] != after["consolidation"]
+
+
+def test_masks_that_a_stage_does_not_read_are_nothing_to_it(folder: Path) -> None:
+    """Who hides outlines of the consolidation trains the same infection, and the same EM."""
+    text = (folder / "em.yaml").read_text()
+    cohort = text.partition("cohort: ")[2].partition("\n")[0]
+    few = f"set: {{cohort: {{use: few-masks, of: [NAME], masks: 1, cohort: {cohort}}}}}"
+    assert keys(folder, few.replace("NAME", "consolidation")) == keys(folder, "")
+    hidden = keys(folder, few.replace("NAME", "infection"))
+    assert hidden["infection"] != keys(folder, "")["infection"]
+
+
+def test_folds_share_nothing(folder: Path) -> None:
+    jobs = jobs_of(folder, "recipes: [em.yaml]\nfolds: 2\n")
+    assert len({stage_keys(job)["infection"] for job in jobs}) == 2
+
+
+def test_another_name_for_a_stage_or_a_region_is_another_seed_or_nothing(folder: Path) -> None:
+    """The stage's name is a part of its seed, the region's is only a name."""
+    text = (folder / "em.yaml").read_text()
+    everywhere = "regions: {{{0}: {{use: everything}}}}\n"
+    classes = "classes: [infection]\n"
+    for name in ("body", "all"):
+        within = text.replace(classes, f"{classes}    region: {name}\n")
+        (folder / f"{name}.yaml").write_text(within + everywhere.format(name))
+    renamed = text.replace("  infection:\n", "  lesion:\n")
+    renamed = renamed.replace("start: infection", "start: lesion")
+    renamed = renamed.replace("region: infection", "region: lesion")
+    (folder / "renamed.yaml").write_text(renamed)
+    jobs = jobs_of(folder, "recipes: [em.yaml, body.yaml, all.yaml, renamed.yaml]\n")
+    em, body, everything, other = (stage_keys(job) for job in jobs)
+    assert body == everything
+    assert em["infection"] != body["infection"]
+    assert em["infection"] != other["lesion"]
+    assert em["consolidation"] != other["consolidation"]
+
+
+def test_a_stage_is_trained_after_what_it_builds_on(folder: Path) -> None:
+    text = (folder / "em.yaml").read_text()
+    third = text.partition("  consolidation:\n")[2].partition("scores:")[0]
+    third = third.replace("[consolidation]", "[core]").replace("infection", "consolidation")
+    (folder / "three.yaml").write_text(text.replace("scores:", f"  core:\n{third}scores:"))
+    jobs = jobs_of(folder, "recipes: {a: three.yaml, b: three.yaml}\n")
+    found = [(t.stage, t.depth, t.needed) for t in trainings(jobs)]
+    assert found == [
+        ("infection", 0, ["infection"]),
+        ("consolidation", 1, ["infection", "consolidation"]),
+        ("core", 2, ["infection", "consolidation", "core"]),
+    ]

@@ -1,0 +1,259 @@
+"""The kit passes what keeps a contract (the tests of the parts) and catches what breaks it."""
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from wsseg import testing
+from wsseg.components.esteps import HardEM, Scheduled, SoftEM
+from wsseg.components.pixel_losses import SmoothDice
+from wsseg.components.tag_losses import MeanLogits
+from wsseg.core.batch import Batch, Evidence
+from wsseg.core.component import Component
+from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
+
+CALLS = count()  # for parts that remember
+
+
+def half(batch: Batch) -> Tensor:
+    return torch.full(batch.support.shape, 0.5)
+
+
+def scribbled(batch: Batch) -> Tensor:
+    batch.image.zero_()
+    return half(batch)
+
+
+def fails(check: Callable[[Any], None], part: Component, words: str) -> None:
+    with pytest.raises(AssertionError, match=words):
+        check(part)
+
+
+PRIORS: list[tuple[Callable[[Batch], Tensor], str]] = [
+    (lambda batch: half(batch)[:, :1, :3], r"not \(B, K, H, W\)"),
+    (lambda batch: half(batch) + 1, "goes up to 1.5, above 1"),
+    (lambda batch: half(batch) - 1, "goes down to -0.5, below 0"),
+    (lambda batch: half(batch) * torch.nan, "not finite"),
+    (lambda batch: half(batch) > 0, "not floating-point"),
+    (lambda batch: torch.rand(batch.support.shape), "changes from call to call"),
+    (scribbled, "changes its input"),
+    (
+        lambda batch: half(batch) * (batch.image.float().mean() / 100).sigmoid(),
+        "other images of its batch",
+    ),
+    (lambda batch: half(batch).requires_grad_(), "gradient leaks"),
+]
+
+
+@pytest.mark.parametrize(("judge", "words"), PRIORS)
+def test_check_prior_catches(judge: Callable[[Batch], Tensor], words: str) -> None:
+    class Broken(Prior):
+        def __call__(self, batch: Batch) -> Tensor:
+            return judge(batch)
+
+    fails(testing.check_prior, Broken(), words)
+
+
+def test_check_prior_catches_a_fit_that_wavers() -> None:
+    class Wavering(Prior):
+        level: float = 0.5
+
+        def __call__(self, batch: Batch) -> Tensor:
+            return half(batch)
+
+        def fit(self, batches: object) -> "Wavering":  # noqa: ARG002
+            return Wavering(level=next(CALLS))
+
+    fails(testing.check_prior, Wavering(), "learns something else")
+
+
+def test_check_prior_catches_a_fit_that_spoils_it() -> None:
+    class Spoilt(Prior):
+        level: float = 0.5
+
+        def __call__(self, batch: Batch) -> Tensor:
+            return torch.full(batch.support.shape, self.level)
+
+        def fit(self, batches: object) -> "Spoilt":  # noqa: ARG002
+            return Spoilt(level=7)
+
+    fails(testing.check_prior, Spoilt(), "above 1")
+
+
+def test_check_prior_catches_a_part_that_no_recipe_can_write() -> None:
+    class Secretive(Prior):
+        table: frozenset[float] = frozenset({0.5})
+
+        def __call__(self, batch: Batch) -> Tensor:
+            return half(batch)
+
+    fails(testing.check_prior, Secretive(), "cannot be written and read back")
+
+
+ESTEPS: list[tuple[Callable[[Evidence], Tensor], str]] = [
+    (lambda evidence: evidence.phi.detach() * 0 + 1, "not 0 outside the support"),
+    (lambda evidence: SoftEM()(evidence)[:, :, 1:], r"not \(B, K, H, W\)"),
+    (lambda evidence: SoftEM()(evidence) * 2, "above 1"),
+    (lambda evidence: HardEM()(evidence).bool(), "not floating-point"),
+    (lambda evidence: evidence.batch.support.to(evidence.phi.dtype), "add up to over 1"),
+    (lambda evidence: torch.nan_to_num(evidence.log_odds - torch.inf, nan=3.0), "below 0"),
+    (lambda evidence: SoftEM()(evidence) * SoftEM()(evidence).mean(), "other images of its batch"),
+]
+
+
+@pytest.mark.parametrize(("guess", "words"), ESTEPS)
+def test_check_estep_catches(guess: Callable[[Evidence], Tensor], words: str) -> None:
+    class Broken(EStep):
+        def __call__(self, evidence: Evidence) -> Tensor:
+            return guess(evidence)
+
+    fails(testing.check_estep, Broken(), words)
+
+
+def test_check_estep_catches_a_gradient_that_leaks() -> None:
+    class Leaking(EStep):
+        def __call__(self, evidence: Evidence) -> Tensor:
+            with torch.enable_grad():
+                return SoftEM()(evidence)
+
+    fails(testing.check_estep, Leaking(), "gradient leaks")
+
+
+def test_check_estep_catches_an_inner_part_that_no_plugin_offers() -> None:
+    class Nameless(EStep):
+        def __call__(self, evidence: Evidence) -> Tensor:
+            return HardEM()(evidence)
+
+    part = Scheduled(first=Nameless(), then=HardEM(), at=0.5)
+    fails(testing.check_estep, part, "cannot be written and read back")
+
+
+class Whole(nn.Module):
+    """Gives logits that depend on the whole batch."""
+
+    def __init__(self, slices: int, classes: int) -> None:
+        super().__init__()
+        self.net = nn.Conv2d(slices, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.net(x)
+        return y - y.mean()
+
+
+SHARED = nn.ModuleDict({f"{s}-{k}": nn.Conv2d(s, k, 1) for s, k in ((1, 1), (5, 2))})
+SEEDED = torch.Generator().manual_seed(0)
+
+
+def unseeded(slices: int, classes: int) -> nn.Module:
+    net = nn.Conv2d(slices, classes, 1)
+    nn.init.normal_(net.weight, generator=SEEDED)
+    return net
+
+
+BACKBONES: list[tuple[Callable[[int, int], nn.Module], str]] = [
+    (lambda s, k: nn.Conv2d(s, k, 3), "logits of"),
+    (lambda s, k: nn.Sequential(nn.Conv2d(s, k, 2, stride=2), nn.Upsample((64, 64))), "logits of"),
+    (Whole, "other images of its batch"),
+    (lambda s, k: SHARED[f"{s}-{k}"], "share weights"),
+    (unseeded, "one seed gives two"),
+    (
+        lambda s, k: nn.Sequential(nn.Conv2d(s, k, 1), Detached()),
+        "no gradient reaches",
+    ),
+    (lambda s, k: nn.Sequential(nn.Conv2d(s, k, 1), nn.Threshold(1e9, 0.0)), "no gradient reaches"),
+]
+
+
+class Detached(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach()
+
+
+@pytest.mark.parametrize(("build", "words"), BACKBONES)
+def test_check_backbone_catches(build: Callable[[int, int], nn.Module], words: str) -> None:
+    class Broken(Backbone):
+        def build(self, slices: int, classes: int) -> nn.Module:
+            return build(slices, classes)
+
+    fails(testing.check_backbone, Broken(), words)
+
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+LOSSES: list[tuple[Loss, str]] = [
+    (lambda f, y, region: ((f.float() - y.float()) ** 2 * region).sum((1, 2, 3)), "not a scalar"),
+    (lambda f, y, region: ((f - y) ** 2 * region).mean(), "bfloat16, not float32"),
+    (lambda f, y, region: ((f.float() - y) ** 2).mean() + 0 * region.sum(), "outside the region"),
+    (lambda f, y, r: -(y * f.float().log()).where(r, 0).sum(), "the loss is nan"),
+    (lambda f, y, r: (f.float() - y).where(r, 0).square().sum().sqrt(), "gradient is not finite"),
+    (lambda f, y, r: -SmoothDice()(f, y, r), "the nearer f is to y"),
+    (lambda f, y, r: SmoothDice()(f, y, r) + y[~r.expand_as(y)].mean().float(), "region count"),
+    (lambda f, y, r: SmoothDice()(f, y, r) * next(CALLS), "changes from call to call"),
+]
+
+
+@pytest.mark.parametrize(("measure", "words"), LOSSES)
+def test_check_loss_catches(measure: Loss, words: str) -> None:
+    class Broken(PixelLoss):
+        def __call__(self, f: Tensor, y: Tensor, region: Tensor) -> Tensor:
+            return measure(f, y, region)
+
+    fails(testing.check_loss, Broken(), words)
+
+
+TAG_LOSSES: list[tuple[Loss, str]] = [
+    (lambda a, t, r: MeanLogits()(a, t, r) * torch.ones(2), "not a scalar"),
+    (lambda a, t, r: a.where(r, 0).mean() + 0 * t.sum(), "bfloat16, not float32"),
+    (lambda a, t, r: a.float().where(r, 0).exp().sum() - t.sum(), "the loss is inf"),
+    (lambda a, t, r: MeanLogits()(a, t, r) + 0.1 * a.float().mean(), "outside the region"),
+    (lambda a, t, r: MeanLogits()(a, ~t, r), "the more pixels are as tagged"),
+    (lambda a, t, r: MeanLogits()(a, t, r) + a.detach()[:, :, 0, 0].sum().float(), "region count"),
+    (lambda a, t, r: MeanLogits()(a, t, r) * next(CALLS), "changes from call to call"),
+]
+
+
+@pytest.mark.parametrize(("measure", "words"), TAG_LOSSES)
+def test_check_tag_loss_catches(measure: Loss, words: str) -> None:
+    class Broken(TagLoss):
+        def __call__(self, logits: Tensor, tags: Tensor, region: Tensor) -> Tensor:
+            return measure(logits, tags, region)
+
+    fails(testing.check_tag_loss, Broken(), words)
+
+
+def test_check_tag_loss_catches_a_map_of_numbers() -> None:
+    class Broken(TagLoss):
+        def __call__(self, logits: Tensor, tags: Tensor, region: Tensor) -> Tensor:
+            return MeanLogits()(logits, tags, region)
+
+        def possible(self, logits: Tensor, region: Tensor) -> Tensor:
+            return logits.where(region, 0)
+
+    fails(testing.check_tag_loss, Broken(), "not a mask")
+
+
+def test_every_other_device_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an accelerator here, the CPU plays it; "meta" plays a part that stays behind."""
+
+    class AtHome(Prior):
+        def __call__(self, batch: Batch) -> Tensor:
+            return torch.full(batch.support.shape, 0.5)
+
+    monkeypatch.setattr(testing, "_devices", lambda: [torch.device("cpu")])
+    testing.check_prior(AtHome())
+    testing.check_backbone(ConvBackbone())
+    testing.check_estep(HardEM())
+    testing.check_loss(SmoothDice())
+    testing.check_tag_loss(MeanLogits())
+    monkeypatch.setattr(testing, "_devices", lambda: [torch.device("meta")])
+    fails(testing.check_prior, AtHome(), "given tensors on meta, it returns cpu")
+
+
+class ConvBackbone(Backbone):
+    """A 1x1 convolution."""
+
+    def build(self, slices: int, classes: int) -> nn.Module:
+        return nn.Conv2d(slices, classes, 1)

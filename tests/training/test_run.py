@@ -1,0 +1,236 @@
+"""Training: the same bits for the same seed, also after an interruption; EM that is watched."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+import wsseg
+from wsseg.components.registry import registry
+from wsseg.config.recipe import Recipe, check_recipe
+from wsseg.config.settings import Settings
+from wsseg.errors import InputError, WorkError
+from wsseg.runtime.console import Display
+from wsseg.training.run import split_of, train_stages
+from wsseg.training.stage import Workplace
+from wsseg.training.trainer import Fit
+
+QUIET = Display(Console(quiet=True))
+
+
+def weights(run: Path, stage: str = "consolidation") -> dict[str, torch.Tensor]:
+    return load_file(run / "stages" / stage / "weights.safetensors")
+
+
+def epochs(run: Path) -> list[tuple[str, int]]:
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    return [(r["stage"], r["epoch"]) for r in records if r["event"] == "epoch"]
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture(scope="module")
+def recipe(toy_text: str, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    path = tmp_path_factory.mktemp("recipe") / "toy.yaml"
+    path.write_text(toy_text)
+    return wsseg.load_recipe(path)
+
+
+@pytest.fixture(scope="module")
+def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "toy"
+    wsseg.train(recipe, out, display=QUIET)
+    return out
+
+
+def test_a_run_folder_holds_what_the_design_says(run: Path) -> None:
+    for name in ("recipe.yaml", "manifest.json", "log.jsonl"):
+        assert (run / name).is_file()
+    kept = {"infection": set[str](), "consolidation": {"targets.safetensors"}}
+    for stage, more in kept.items():
+        files = {path.name for path in (run / "stages" / stage).iterdir()}
+        assert files == {"weights.safetensors", "stage.json"} | more
+    assert not (run / ".lock").exists()
+
+
+def test_the_same_seed_gives_the_same_bits(recipe: Recipe, run: Path, tmp_path: Path) -> None:
+    wsseg.train(recipe, tmp_path / "again", display=QUIET)
+    assert same(weights(run), weights(tmp_path / "again"))
+
+
+def test_another_seed_gives_other_weights(recipe: Recipe, run: Path, tmp_path: Path) -> None:
+    other = recipe.model_copy(update={"seed": 1})
+    wsseg.train(other, tmp_path / "other", display=QUIET)
+    assert not same(weights(run), weights(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("save_every", [None, 2])
+def test_an_interrupted_run_ends_with_the_same_bits(
+    recipe: Recipe,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    save_every: int | None,
+) -> None:
+    place = Workplace(tmp_path / "run", QUIET, save_every)
+    steps = 0
+    step = Fit._step
+
+    def die_at_11(self: Fit, *args: object) -> object:
+        nonlocal steps
+        steps += 1
+        if steps == 11:  # in the middle of the infection's second epoch
+            raise RuntimeError("power cut")
+        return step(self, *args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fit, "_step", die_at_11)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train_stages(recipe, split_of(recipe), place, resume=False)
+    assert (place.out / "stages/infection/last/state.safetensors").exists()
+    train_stages(recipe, split_of(recipe), place, resume=True)
+    assert same(weights(run, "infection"), weights(place.out, "infection"))
+    assert same(weights(run), weights(place.out))
+    assert epochs(place.out) == epochs(run)  # each once, in their order
+
+
+def test_a_signal_saves_and_says_how_to_go_on(toy_recipe: Path, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "wsseg", "train", str(toy_recipe), "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (out / "log.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, errors
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    subprocess.run([*command, "--resume"], check=True, capture_output=True, timeout=120)
+    assert same(weights(run), weights(out))
+
+
+def test_a_folder_with_a_run_is_not_overwritten(recipe: Recipe, run: Path) -> None:
+    with pytest.raises(InputError, match="holds a run already"):
+        wsseg.train(recipe, run, display=QUIET)
+
+
+def test_a_run_is_not_resumed_with_another_recipe(recipe: Recipe, run: Path) -> None:
+    other = recipe.model_copy(update={"seed": 9})
+    with pytest.raises(InputError, match="another recipe"):
+        train_stages(other, split_of(other), Workplace(run, QUIET), resume=True)
+
+
+def test_finished_stages_are_shared_by_what_determines_them(
+    recipe: Recipe, run: Path, tmp_path: Path
+) -> None:
+    """A shelf, and another prior: stage 1 is taken from it, stage 2 is trained anew."""
+    shelf = tmp_path / "shelf"
+    train_stages(
+        recipe, split_of(recipe), Workplace(tmp_path / "a", QUIET, shelf=shelf), resume=False
+    )
+    stage = recipe.stages["consolidation"]
+    changed = stage.model_copy(update={"prior": wsseg.make(wsseg.Prior, "constant", probability=1)})
+    other = recipe.model_copy(update={"stages": {**recipe.stages, "consolidation": changed}})
+    place = Workplace(tmp_path / "b", QUIET, shelf=shelf)
+    train_stages(other, split_of(other), place, resume=False)
+    assert len(list(shelf.iterdir())) == 3
+    assert same(weights(run, "infection"), weights(place.out, "infection"))
+    logged = {
+        json.loads(line)["stage"] for line in (place.out / "log.jsonl").read_text().splitlines()
+    }
+    assert logged == {"consolidation"}
+
+
+def test_the_manifest_lists_what_each_stage_read_and_no_mask_of_the_weak_one(run: Path) -> None:
+    manifest = json.loads((run / "manifest.json").read_text())
+    uses = {(f["stage"], f["use"]) for f in manifest["files"]}
+    assert uses == {("infection", "image"), ("infection", "label"), ("consolidation", "image")}
+    assert not any("consolidation" in f["path"] for f in manifest["files"])
+    assert manifest["test"] == ["case-6", "case-7"]
+    assert manifest["tags"]["consolidation"]["case-0"] == {"consolidation": True}
+
+
+def test_the_log_has_a_line_an_epoch_with_the_targets(run: Path) -> None:
+    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    weak = [r for r in records if r["event"] == "epoch" and r["stage"] == "consolidation"]
+    assert [r["epoch"] for r in weak] == [1, 2]
+    assert all(0 <= r["probe_share"] <= 1 for r in weak)
+    assert ["flip_rate" in r for r in weak] == [False, True]
+    assert 0 <= weak[1]["flip_rate"] <= 1
+
+
+def test_a_prior_that_never_says_no_is_warned_of(recipe: Recipe, tmp_path: Path) -> None:
+    stage = recipe.stages["consolidation"]
+    changed = stage.model_copy(update={"prior": wsseg.make(wsseg.Prior, "constant", probability=1)})
+    other = recipe.model_copy(update={"stages": {**recipe.stages, "consolidation": changed}})
+    wsseg.train(other, tmp_path / "run", display=QUIET)
+    text = (tmp_path / "run" / "log.jsonl").read_text()
+    assert "the targets fill the region" in text
+
+
+def test_a_stage_whose_targets_are_all_empty_is_stopped(recipe: Recipe, tmp_path: Path) -> None:
+    stage = recipe.stages["consolidation"]
+    changed = stage.model_copy(update={"prior": wsseg.make(wsseg.Prior, "threshold", hu=3000)})
+    other = recipe.model_copy(update={"stages": {**recipe.stages, "consolidation": changed}})
+    with pytest.raises(WorkError, match=r"stage consolidation, .*targets of all .* are empty"):
+        wsseg.train(other, tmp_path / "run", display=QUIET)
+    assert (tmp_path / "run/stages/infection/stage.json").exists()
+
+
+def test_exploding_weights_are_named_with_stage_step_and_cases(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    stage = recipe.stages["infection"]
+    optimizer = stage.optimizer.model_copy(update={"lr": 1e30})  # type: ignore[union-attr]
+    changed = stage.model_copy(update={"optimizer": optimizer})
+    other = recipe.model_copy(update={"stages": {"infection": changed}, "scores": {}})
+    expected = r"stage infection, step 1 \(epoch 1\): the weights exploded.* cases case-"
+    with pytest.raises(WorkError, match=expected):
+        wsseg.train(other, tmp_path / "run", display=QUIET)
+
+
+def test_a_stage_without_tags_names_the_missing_column(recipe: Recipe, tmp_path: Path) -> None:
+    stage = recipe.stages["consolidation"].model_copy(update={"classes": ["effusion"]})
+    other = recipe.model_copy(
+        update={"stages": {**recipe.stages, "consolidation": stage}, "scores": {}}
+    )
+    with pytest.raises(InputError, match=r"tag\.effusion"):
+        wsseg.train(other, tmp_path / "run", display=QUIET)
+
+
+def test_a_run_can_be_copied_and_used(run: Path, toy_cohort: Path, tmp_path: Path) -> None:
+    copied = run.rename(tmp_path / "elsewhere")
+    try:
+        scan = toy_cohort.parent / "6-image.nii.gz"
+        result = wsseg.load_run(copied).predict(scan)
+        assert result.mask.voxels.shape == (5, 36, 40)
+        assert set(np.unique(result.mask.voxels)) <= {0, 1, 2}
+        assert result.scores["infection_ml"] > 0
+    finally:
+        copied.rename(run)
+
+
+def test_a_prior_that_learns_is_fitted_also_where_nothing_else_is_trained(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    """The mixture prior alone: its constants come from the tags, and no mask is read for it."""
+    stage = {"learn": "nothing", "classes": ["consolidation"], "region": "infection"}
+    settings = {"stages": {"consolidation": stage | {"prior": {"use": "mixture"}}}}
+    whole = Settings(registry().describe(recipe)).merged(Settings(settings))
+    run = wsseg.train(check_recipe(whole), tmp_path / "run", display=QUIET)
+    fitted = json.loads((run.folder / "stages/consolidation/stage.json").read_text())
+    assert len(fitted["stage"]["prior"]["levels"]) > 1
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    assert {f["use"] for f in manifest["files"] if f["stage"] == "consolidation"} == {"image"}
+    assert manifest["tags"]["consolidation"]["case-1"] == {"consolidation": False}

@@ -1,0 +1,241 @@
+"""Fitting goes on to the bit, whatever optimises; and stops at the step where a number is none."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from wsseg.components.registry import registry
+from wsseg.config.stages import EmStage, Learning, MasksStage, TagsStage
+from wsseg.core.batch import Evidence, Probability
+from wsseg.core.input import Input
+from wsseg.core.interfaces import EStep, PixelLoss
+from wsseg.data.batches import Scan
+from wsseg.errors import WorkError
+from wsseg.inference.network import new_network
+from wsseg.runtime.device import open_fabric
+from wsseg.training.monitoring import Probe
+from wsseg.training.trainer import EpochDone, Fit, StepDone
+from wsseg.training.training_state import load_state, save_state
+
+INPUT = Input(slices=3, size=16, offset=-1000, scale=500, thick=None)
+CASES, SLICES, SIZE = 3, 4, 16
+MASKS: dict[str, Any] = {
+    "learn": "masks",
+    "classes": ["a"],
+    "backbone": {"use": "additive-unet", "width": 2},
+    "loss": {"use": "smooth-dice"},
+    "epochs": 2,
+    "batch_size": 4,
+    "optimizer": {"lr": 0.01},
+    "augment": {"rotate_deg": 45, "zoom": [0.8, 1.2]},
+}
+EM = MASKS | {
+    "learn": "em",
+    "prior": {"use": "hu-sigmoid", "midpoint_hu": -600, "width_hu": 100},
+    "estep": {"use": "hard"},
+}
+EM_EVALUATED = EM | {"belief": "evaluation", "sampling": "balanced"}
+TAGS = MASKS | {"learn": "tags", "loss": {"use": "noisy-or", "instances": 4}}
+
+
+def scans(labels: bool = True) -> list[Scan]:
+    generator = np.random.default_rng(0)
+    shape = (SLICES, SIZE, SIZE)
+    return [
+        Scan(
+            name=f"case-{number}",
+            image=generator.integers(-1000, 200, shape).astype(np.int16),
+            inside=None,
+            region=np.ones(shape, np.uint8),
+            tags=np.arange(SLICES)[:, None] % 2 == number % 2,
+            slices=tuple(range(SLICES)),
+            labels=(generator.integers(0, 2, shape).astype(np.uint8),) if labels else (),
+        )
+        for number in range(CASES)
+    ]
+
+
+def fit(settings: dict[str, Any], given: list[Scan] | None = None) -> Fit:
+    kinds: dict[str, type[Learning]] = {"masks": MasksStage, "em": EmStage, "tags": TagsStage}
+    stage = kinds[settings["learn"]].model_validate(settings, context=registry())
+    assert stage.backbone is not None
+    network = new_network(stage.backbone, INPUT, len(stage.classes), seed=1)
+    own = scans(labels=settings["learn"] == "masks") if given is None else given
+    return Fit("weak", stage, network, own, INPUT, 1, open_fabric("float32"))
+
+
+def steps(events: Iterator[StepDone | EpochDone]) -> Iterator[StepDone]:
+    return (event for event in events if isinstance(event, StepDone))
+
+
+OPTIMISERS: list[dict[str, Any]] = [
+    {"use": "adam", "lr": 0.01},
+    {"use": "adam", "lr": [[1, 0.01], [2, 0.001]], "weight_decay": 0.1},
+    {"use": "adamw", "lr": {"start": 0.01, "end": 0.0001}, "weight_decay": 0.1},
+    {"use": "sgd", "lr": 0.01},
+    {"use": "sgd", "lr": {"start": 0.01}, "weight_decay": 0.1},
+]
+
+
+@pytest.mark.parametrize(
+    ("stage", "optimizer"),
+    [
+        *((MASKS, optimizer) for optimizer in OPTIMISERS),
+        *((stage, OPTIMISERS[0]) for stage in (EM, EM_EVALUATED, TAGS)),
+    ],
+)
+def test_a_stage_goes_on_to_the_bit_with_every_optimiser(
+    stage: dict[str, Any], optimizer: dict[str, Any], tmp_path: Path
+) -> None:
+    settings = stage | {"optimizer": optimizer}
+    whole = fit(settings)
+    list(whole.run())
+    half = fit(settings)
+    list(islice(steps(half.run()), 4))  # in the second epoch
+    save_state(tmp_path, *half.state(), "key")
+    later = fit(settings)
+    later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
+    list(later.run())
+    for name, weight in whole.weights.items():
+        assert torch.equal(weight, later.weights[name]), name
+
+
+def test_no_epoch_is_lost_after_whichever_step_the_state_is_taken(tmp_path: Path) -> None:
+    def told(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        timed = ("seconds", "slices_per_s")
+        return [{k: v for k, v in record.items() if k not in timed} for record in history]
+
+    whole = fit(EM)
+    list(whole.run())
+    for number in range(1, whole.steps + 1):
+        half = fit(EM)
+        list(islice(steps(half.run()), number))
+        save_state(tmp_path, *half.state(), "key")
+        later = fit(EM)
+        later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
+        list(later.run())
+        assert told(later.progress.history) == told(whole.progress.history), number
+
+
+def test_what_an_optimiser_knows_comes_back_in_the_order_of_its_weights(tmp_path: Path) -> None:
+    """A file has tensors in the order of their axes, weights are channels-last.
+
+    A fused optimiser goes through both in the order of memory, and would pair the wrong ones.
+    """
+    half = fit(MASKS)
+    list(islice(steps(half.run()), 2))
+    save_state(tmp_path, *half.state(), "key")
+    later = fit(MASKS)
+    later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
+    compared = 0
+    for weight, state in later._optimizer.state_dict()["state"].items():
+        weights = list(later._plain.parameters())[weight]
+        before = half._optimizer.state_dict()["state"][weight]
+        for name, value in state.items():
+            assert torch.equal(value, before[name])
+            if value.shape == weights.shape:
+                assert value.stride() == weights.stride(), name
+                compared += not weights.is_contiguous()
+    assert compared > 4
+
+
+def test_an_image_without_numbers_stops_its_step_and_is_named() -> None:
+    given = scans()
+    image = np.asarray(given[1].image, np.float32)
+    image[2, 5, 5] = np.nan
+    given[1] = replace(given[1], image=image)
+    with pytest.raises(WorkError, match=r"stage weak, step \d \(epoch 1\): the loss is nan; case "):
+        list(fit(MASKS, given).run())
+    with pytest.raises(WorkError) as caught:
+        list(fit(MASKS, given).run())
+    assert "case case-1." in str(caught.value)
+    assert "case-0" not in str(caught.value)
+
+
+class Spoilt(PixelLoss):
+    """A loss that becomes `value` times itself at its call number `at`."""
+
+    at: int
+    value: float
+
+    def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:  # noqa: ARG002
+        self.__pydantic_fields_set__.add(f"call {len(self.__pydantic_fields_set__)}")
+        calls = sum(name.startswith("call ") for name in self.__pydantic_fields_set__)
+        return f.mean() * (self.value if calls == self.at else 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(float("nan"), "the loss is nan"), (float("inf"), "the loss is inf"), (1e38, "gradient")],
+)
+def test_a_loss_without_a_number_stops_at_its_step_and_what_was_saved_is_sound(
+    value: float, said: str, tmp_path: Path
+) -> None:
+    """The state of the step before is there, and the stage goes on from it to the same bits."""
+    whole = fit(MASKS)
+    whole._stage = whole._stage.model_copy(update={"loss": Spoilt(at=0, value=1)})
+    list(whole.run())
+    bad = fit(MASKS)
+    bad._stage = bad._stage.model_copy(update={"loss": Spoilt(at=3, value=value)})
+
+    def run_and_save() -> None:
+        for _ in steps(bad.run()):
+            save_state(tmp_path, *bad.state(), "key")
+
+    with pytest.raises(WorkError) as caught:
+        run_and_save()
+    text = str(caught.value)
+    assert text.startswith("stage weak, step 3 (epoch 1): ")
+    assert said in text
+    assert "; cases case-0, case-1, case-2.\n" in text
+    assert "What was saved last is kept" in text
+    later = fit(MASKS)
+    later._stage = whole._stage
+    later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
+    list(later.run())
+    for name, weight in whole.weights.items():
+        assert torch.equal(weight, later.weights[name]), name
+
+
+def test_slices_whose_region_is_empty_are_warned_of_once_and_named() -> None:
+    given = scans()
+    region = np.ones((SLICES, SIZE, SIZE), np.uint8)
+    region[2] = 0
+    given[2] = replace(given[2], region=region)
+    settings = MASKS | {"augment": {}, "batch_size": CASES * SLICES}
+    first, *others = steps(fit(settings, given).run())
+    assert first.warning is not None
+    assert "nothing is left of the region in 1 slices of case case-2" in first.warning
+    assert all(step.warning is None for step in others)
+
+
+def test_a_stage_whose_targets_are_all_empty_is_refused_after_an_epoch() -> None:
+    prior = {"use": "threshold", "hu": 3000}
+    with pytest.raises(
+        WorkError, match=r"targets of all 12 slices .* .cases case-0, case-1, case-2"
+    ):
+        list(fit(EM | {"prior": prior}).run())
+
+
+@pytest.mark.parametrize(
+    ("factor", "told"), [(2.0, "from 2 to 2"), (float("nan"), "from nan to nan")]
+)
+def test_targets_that_are_no_probabilities_are_told_before_the_first_step(
+    factor: float, told: str
+) -> None:
+    class Times(EStep):
+        def __call__(self, evidence: Evidence) -> Probability:
+            return factor * evidence.batch.support.float()
+
+    stage = EmStage.model_validate(EM | {"estep": Times()}, context=registry())
+    assert stage.backbone is not None
+    network = new_network(stage.backbone, INPUT, 1, seed=1)
+    with pytest.raises(WorkError, match=f"Times returns targets {told}"):
+        Probe(stage, scans(), INPUT).planes(network, torch.device("cpu"))

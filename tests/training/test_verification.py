@@ -1,0 +1,72 @@
+"""A manifest can be checked against the files that it lists."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wsseg.runtime.files import sha256
+from wsseg.training.manifest import Changed, changed_files
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> list[dict[str, str]]:
+    """Two files as a manifest lists them; the image was read by two stages."""
+    files = []
+    for name, stage, use in (
+        ("image", "first", "image"),
+        ("mask", "first", "label"),
+        ("image", "second", "image"),
+    ):
+        path = tmp_path / name
+        path.write_text(name)
+        files.append(
+            {
+                "stage": stage,
+                "case": "a",
+                "use": use,
+                "path": str(path),
+                "sha256": sha256(path),
+            }
+        )
+    return files
+
+
+def test_files_as_they_were_are_fine(listed: list[dict[str, str]]) -> None:
+    assert changed_files(listed) == []
+
+
+def test_a_changed_and_a_missing_file_are_told_once_with_their_uses(
+    listed: list[dict[str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "image").write_text("imagf")
+    (tmp_path / "mask").unlink()
+    assert changed_files(listed) == [
+        Changed(tmp_path / "image", "changed", "a", ("first: image", "second: image")),
+        Changed(tmp_path / "mask", "missing", "a", ("first: label",)),
+    ]
+
+
+def test_manifest_verify_tells_fine_and_changed_apart(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    fine = wsseg("manifest", "verify", trained)
+    assert fine.code == 0
+    assert "are what the run read" in fine.out
+    run = shutil.copytree(trained, tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["files"][0]["sha256"] = "0" * 64
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    ended = wsseg("manifest", "verify", run)
+    assert ended.code == 1
+    assert f"changed: {manifest['files'][0]['path']}" in ended.out
+    assert "not what the run read" in ended.error
+
+
+def test_a_folder_without_manifest_is_refused(wsseg: "Wsseg", tmp_path: Path) -> None:
+    wsseg("manifest", "verify", tmp_path).refused("manifest.json", "missing or damaged")

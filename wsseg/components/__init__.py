@@ -1,0 +1,1 @@
+"""What a recipe can name, and the registry that finds it."""

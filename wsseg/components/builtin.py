@@ -1,0 +1,78 @@
+"""The parts that ship with wsseg, offered through the same hooks as anybody's."""
+
+from wsseg.components.backbones import Smp
+from wsseg.components.cohorts import Table
+from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
+from wsseg.components.esteps import AdaptEM, HardEM, Scheduled, SoftEM
+from wsseg.components.few_masks import FewMasks
+from wsseg.components.hookspecs import hookimpl
+from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
+from wsseg.components.pixel_losses import BatchDice, SmoothDice
+from wsseg.components.priors import PerClass
+from wsseg.components.regions import Everything, FileRegion, Foreground, Nonzero
+from wsseg.components.tag_losses import LogSumExp, MeanLogits, NoisyOr
+from wsseg.core.interfaces import (
+    Backbone,
+    Cohort,
+    EStep,
+    Metric,
+    PixelLoss,
+    Prior,
+    Region,
+    Score,
+    TagLoss,
+)
+
+
+@hookimpl
+def wsseg_priors() -> dict[str, type[Prior]]:
+    return {"per-class": PerClass}
+
+
+@hookimpl
+def wsseg_esteps() -> dict[str, type[EStep]]:
+    return {"hard": HardEM, "soft": SoftEM, "adapt": AdaptEM, "scheduled": Scheduled}
+
+
+@hookimpl
+def wsseg_backbones() -> dict[str, type[Backbone]]:
+    return {"smp": Smp}
+
+
+@hookimpl
+def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
+    return {
+        "smooth-dice": SmoothDice,
+        "batch-dice": BatchDice,
+        "noisy-or": NoisyOr,
+        "log-sum-exp": LogSumExp,
+        "mean-logits": MeanLogits,
+    }
+
+
+@hookimpl
+def wsseg_regions() -> dict[str, type[Region]]:
+    return {
+        "file": FileRegion,
+        "everything": Everything,
+        "nonzero": Nonzero,
+        "foreground": Foreground,
+    }
+
+
+@hookimpl
+def wsseg_cohorts() -> dict[str, type[Cohort]]:
+    return {"table": Table, "few-masks": FewMasks}
+
+
+@hookimpl
+def wsseg_metrics() -> dict[str, type[Metric] | type[Score]]:
+    return {
+        "dice": Dice,
+        "rates": Rates,
+        "hd95": SurfaceDistance,
+        "volume": VolumeError,
+        "dilated-fall-out": DilatedFallOut,
+        "error-places": ErrorPlaces,
+        "share": Share,
+    }

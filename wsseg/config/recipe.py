@@ -1,0 +1,252 @@
+"""Recipes: all that determines a run but the files, validated whole before any file is read."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from os.path import realpath
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+import yaml
+from pydantic import Field, FiniteFloat, ValidationError, model_validator
+
+from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
+from wsseg.components.metrics import Dice, Rates, SurfaceDistance, VolumeError
+from wsseg.components.regions import FileRegion
+from wsseg.components.registry import UnknownComponentError, registry
+from wsseg.config.messages import explain
+from wsseg.config.settings import Key, Settings, parse_assignment, read_settings
+from wsseg.config.stages import AnyStage, Learning, MasksStage, Stage
+from wsseg.core.component import Component, KeyProblemError
+from wsseg.core.input import Input
+from wsseg.core.interfaces import Cohort, Metric, Region, Score
+from wsseg.errors import InputError, known_words, nearest
+
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
+
+NAME = re.compile(r"\w[\w.-]{,99}")  # of a stage, of a method: a folder, and a word in tables
+NO_FOLDER = "cannot name a folder; use up to 100 letters, digits, '-', '_', '.', the first no '.'"
+ONE_LINE = 10**9  # letters: no list is broken into several lines
+METRICS: dict[str, Metric] = {
+    "dice": Dice(),
+    "rates": Rates(),
+    "hd95": SurfaceDistance(),
+    "volume": VolumeError(),
+    "dilation": DilatedFallOut(),
+    "places": ErrorPlaces(),
+}
+
+
+class Recipe(Component):
+    """What pixels say, what to believe, what to train, on whom, and what to measure."""
+
+    cohort: Cohort
+    test: Cohort | None = None  # null: the cases that the cohort, or a fold, marks as test
+    input: Input = Input()
+    regions: dict[str, Region] = Field(default_factory=dict)
+    stages: Annotated[dict[str, AnyStage], Field(min_length=1)]
+    metrics: dict[str, Metric] = Field(default_factory=lambda: dict(METRICS))
+    scores: dict[str, Score] = Field(default_factory=dict)
+    seed: Seed = 0
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    window: tuple[FiniteFloat, FiniteFloat] = (-1350, 150)  # black and white in figures
+
+    @property
+    def classes(self) -> list[str]:
+        """All classes, in the stages' order: class k is k + 1 in a predicted mask."""
+        named = [name for stage in self.stages.values() for name in stage.classes]
+        return list(dict.fromkeys(named))
+
+    @property
+    def together(self) -> dict[str, AnyStage]:
+        """The stages that learn from the recipe's cohort; each of the others has its own."""
+        return {name: stage for name, stage in self.stages.items() if stage.cohort is None}
+
+    @property
+    def by_cohort(self) -> list[dict[str, AnyStage]]:
+        """The stages, those that learn from the same cases together."""
+        alone = [{name: each} for name, each in self.stages.items() if each.cohort is not None]
+        return [self.together, *alone] if self.together else alone
+
+    def hidden_from(self, stages: Collection[Stage]) -> set[str]:
+        """Return the classes whose masks none of `stages` looks at: no label, and no region's."""
+        strong = [stage for stage in stages if isinstance(stage, MasksStage)]
+        seen = {name for stage in strong for name in stage.classes}
+        seen |= {each.mask for each in self.regions.values() if isinstance(each, FileRegion)}
+        return set(self.classes) - seen
+
+    @model_validator(mode="after")
+    def _names_meet(self) -> Self:
+        for key in ("mask", "standardize"):
+            if (region := getattr(self.input, key)) is not None:
+                self._known(("input", key), region, list(self.regions))
+                for stage in self.stages.values():
+                    self._hidden(("input", key), stage, region)
+        for i, (name, stage) in enumerate(self.stages.items()):
+            earlier = list(self.stages)[:i]
+            if not NAME.fullmatch(name):
+                raise KeyProblemError(("stages", name), NO_FOLDER)
+            if name in self.regions:
+                raise KeyProblemError(("stages", name), "is the name of a region too")
+            for key in ("region", "region_in_training"):
+                if (region := getattr(stage, key, None)) is not None:
+                    self._known(("stages", name, key), region, [*self.regions, *earlier])
+                    self._hidden(("stages", name, key), stage, region)
+            if isinstance(stage, Learning) and stage.start is not None:
+                learnt = [each for each in earlier if isinstance(self.stages[each], Learning)]
+                self._known(("stages", name, "start"), stage.start, learnt)
+        return self
+
+    @model_validator(mode="after")
+    def _each_class_is_of_one_stage(self) -> Self:
+        """A stage may take classes over from the one that it starts from, such as to refine it."""
+        owner: dict[str, str] = {}
+        for name, stage in self.stages.items():
+            for each in stage.classes:
+                if owner.get(each) == name:
+                    raise KeyProblemError(
+                        ("stages", name, "classes"), f"{each!r} stands there twice"
+                    )
+                if each in owner and getattr(stage, "start", None) != owner[each]:
+                    raise KeyProblemError(
+                        ("stages", name, "classes"),
+                        f"more than one stage has class {each!r}; to take it over from stage "
+                        f"{owner[each]!r}, start from that",
+                    )
+                owner[each] = name
+        return self
+
+    @model_validator(mode="after")
+    def _scores_have_masks(self) -> Self:
+        known = [*self.classes, *self.regions, *self.stages]
+        for name, score in self.scores.items():
+            for needed in score.needs:
+                key = [each for each, value in score if value == needed]
+                self._known(("scores", name, *key[:1]), needed, known)
+        return self
+
+    def _known(self, key: tuple[str, ...], name: str, known: Sequence[str]) -> None:
+        if name not in known:
+            raise KeyProblemError(key, f"nothing is called {name!r}; {known_words(name, known)}")
+
+    def _hidden(self, key: tuple[str, ...], stage: Stage, name: str) -> None:
+        """The label firewall: no weak stage works inside a mask of its own classes."""
+        region = self.regions.get(name)
+        if (
+            isinstance(region, FileRegion)
+            and region.mask in stage.classes
+            and not isinstance(stage, MasksStage)
+        ):
+            raise KeyProblemError(
+                key,
+                f"{name!r} is the true mask of {region.mask!r}, which a weak stage must not see",
+            )
+
+
+def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by its name ("covid/phi2") or from a file, with changes "a.b.c=VALUE" on top.
+
+    Raises:
+        InputError: What is wrong with it, by file, line and key, and what would be right.
+    """
+    return check_recipe(recipe_settings(source, changes))
+
+
+def recipe_settings(
+    source: str | Path, changes: Sequence[str] = (), beside: Path = Path()
+) -> Settings:
+    """Return a recipe's settings with all that it extends, and the changes, merged in.
+
+    A file's path is relative to the folder `beside`.
+    """
+    settings = _extended(_find(str(source), beside), ())
+    for change in changes:
+        settings = settings.merged(parse_assignment(change))
+    return settings
+
+
+def check_recipe(settings: Settings) -> Recipe:
+    """Build the recipe that `settings` describe.
+
+    Raises:
+        InputError: See `load_recipe`.
+    """
+    try:
+        return Recipe.model_validate(settings.values, context=registry())
+    except ValidationError as error:
+        raise InputError(explain(error, settings)) from None
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Return a recipe as YAML, every default written out."""
+    return yaml.safe_dump(
+        registry().describe(recipe), sort_keys=False, allow_unicode=True, default_flow_style=None
+    )
+
+
+def annotated_text(recipe: Recipe, settings: Settings) -> str:
+    """Return a recipe as YAML with the place each value came from as a comment."""
+    return "".join(_annotated(registry().describe(recipe), settings, ()))
+
+
+def _annotated(values: Mapping[str, Any], settings: Settings, key: Key) -> Iterator[str]:
+    for word, value in values.items():
+        here, indent = (*key, word), "  " * len(key)
+        if isinstance(value, dict) and value:
+            yield f"{indent}{word}:\n"
+            yield from _annotated(value, settings, here)
+        else:
+            text = yaml.safe_dump(value, default_flow_style=True, width=ONE_LINE).partition("\n")[0]
+            yield f"{indent}{word}: {text}  # {settings.places.get(here, 'default')}\n"
+
+
+def _find(source: str, beside: Path) -> Path:
+    """Resolve a recipe's name, or its path relative to `beside`."""
+    if source.endswith((".yaml", ".yml")):
+        return beside / source
+    try:
+        found: Path = registry().find(Path, source)
+    except UnknownComponentError as error:
+        raise InputError(f"{error}\n  (a file's name ends in .yaml)") from None
+    return found
+
+
+def _extended(path: Path, below: tuple[Path, ...]) -> Settings:
+    """Read a recipe on top of all that it extends: one other, or several, the last on top."""
+    here = Path(realpath(path))  # also where links go in circles
+    if here in below:
+        circle = " → ".join(each.name for each in (*below[below.index(here) :], here))
+        raise InputError(f"{path}: extends itself: {circle}")
+    return _on_parents(read_settings(path), path, (*below, here))
+
+
+def inline_settings(own: Settings, path: Path) -> Settings:
+    """Return settings that stand inside the file `path`, with all that they extend below them."""
+    return _on_parents(own, path, ())
+
+
+def _on_parents(own: Settings, path: Path, below: tuple[Path, ...]) -> Settings:
+    settings = Settings()
+    for parent in _parents(path, own):
+        settings = settings.merged(_extended(parent, below))
+    values = {key: value for key, value in own.values.items() if key != "extends"}
+    return settings.merged(Settings(values, own.places))
+
+
+def parents(path: Path) -> list[Path]:
+    """List the files that a recipe's file extends, as it names them."""
+    return _parents(path, read_settings(path))
+
+
+def _parents(path: Path, own: Settings) -> list[Path]:
+    extends, place = own.values.get("extends") or [], own.place(("extends",))
+    names = [extends] if isinstance(extends, str) else extends
+    if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise InputError(f"{place}: extends: {extends!r} is no recipe's name, file or list of them")
+    try:
+        found = [_find(name, path.parent) for name in names]
+    except InputError as error:
+        raise InputError(f"{place}: extends: {error}") from None
+    for gone in (each for each in found if not each.exists()):
+        files = [each.name for each in gone.parent.glob("*.yaml")]
+        raise InputError(f"{place}: extends: there is no {gone}{nearest(gone.name, files)}")
+    return found

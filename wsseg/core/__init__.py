@@ -1,0 +1,1 @@
+"""The nouns of wsseg and the interfaces that plugins implement."""

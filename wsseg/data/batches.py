@@ -1,0 +1,208 @@
+"""Batches of slices, gathered from the prepared memory maps."""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+from zlib import crc32
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsseg.core.batch import Batch, Probability
+from wsseg.core.input import Input
+from wsseg.data.augment import Augment, move
+from wsseg.runtime.threads import ahead
+
+STILL = Augment()  # no move at all
+Map: TypeAlias = Path | NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A prepared case as one stage sees it.
+
+    All maps are (Z, H, W): files, so that a scan is cheap to send to a worker, or arrays. `labels`
+    has a mask a class in supervised stages and is empty in all others: what is not here cannot be
+    learnt from.
+    """
+
+    name: str
+    image: Map  # int16 or float32
+    inside: Map | None  # uint8, what the network may see; None: everything
+    region: Map | None  # uint8, where the stage works; None: everywhere
+    tags: NDArray[np.bool_]  # (Z, K)
+    slices: tuple[int, ...]  # those that take part
+    labels: tuple[Map, ...] = ()  # uint8, K of them
+
+
+class Draw(NamedTuple):
+    """One use of one slice. The random numbers it needs depend on nothing else but the seed."""
+
+    scan: int
+    z: int
+    epoch: int = 0
+    repeat: int = 0  # of a slice that is drawn more than once in an epoch
+
+
+class Sample(NamedTuple):
+    """One drawn slice, before it joins a batch."""
+
+    image: NDArray[np.float32]  # (H, W, S)
+    region: NDArray[np.bool_]  # (H, W, 1)
+    tags: NDArray[np.bool_]  # (K,)
+    name: str
+    y: NDArray[np.float32] | None  # (H, W, K)
+
+
+class Slices:
+    """The slices of `scans` as a network sees them, moved by `augment`."""
+
+    def __init__(
+        self, scans: Sequence[Scan], input: Input, augment: Augment = STILL, seed: int = 0
+    ) -> None:
+        self._scans = scans
+        self._input = input
+        self._augment = augment
+        self._seed = seed
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        scan = self._scans[draw.scan]
+        image = _window(scan, draw.z, self._input)
+        planes = [_plane(each, draw.z, image.shape[:2]) for each in (scan.region, *scan.labels)]
+        words = (self._seed, draw.epoch, crc32(scan.name.encode()), draw.z, draw.repeat)
+        seed = int(np.random.SeedSequence(words).generate_state(1)[0])
+        image, moved = move(self._augment, self._input.fill, seed, image, np.stack(planes, axis=-1))
+        y = moved[:, :, 1:].astype(np.float32) if scan.labels else None
+        return Sample(image, moved[:, :, :1] > 0, scan.tags[draw.z], scan.name, y)
+
+
+def batches_of(epochs: Sequence[Sequence[Draw]], batch_size: int) -> list[list[Draw]]:
+    """Cut each epoch into batches, of which its last may be smaller; return those of all."""
+    return [
+        list(epoch[start : start + batch_size])
+        for epoch in epochs
+        for start in range(0, len(epoch), batch_size)
+    ]
+
+
+def all_slices(scans: Sequence[Scan]) -> list[Draw]:
+    """List every slice that takes part, once, in order."""
+    return [Draw(i, z) for i, scan in enumerate(scans) for z in scan.slices]
+
+
+def epoch_draws(
+    scans: Sequence[Scan], sampling: Literal["uniform", "balanced"], seed: int, epoch: int
+) -> list[Draw]:
+    """Shuffle the slices of an epoch.
+
+    Balanced: slices are grouped by their tags, and smaller groups are repeated until each is as
+    large as the largest, so that a batch sees as many slices with a class as without.
+    """
+    generator = np.random.default_rng((seed, epoch))
+    slices = all_slices(scans)
+    if sampling == "balanced":
+        groups: dict[bytes, list[Draw]] = {}
+        for draw in slices:
+            groups.setdefault(scans[draw.scan].tags[draw.z].tobytes(), []).append(draw)
+        largest = max(map(len, groups.values()))
+        slices = [d for group in groups.values() for d in _repeated(group, largest, generator)]
+    order = generator.permutation(len(slices))
+    return [slices[i]._replace(epoch=epoch) for i in order]
+
+
+def loaded(
+    slices: Slices, batches: Iterable[Sequence[Draw]]
+) -> Generator[tuple[Batch, Probability | None], None, None]:
+    """Yield (batch, y or None) for each of `batches`, gathered a little ahead by one thread.
+
+    What that runs are long loops of numpy and OpenCV, which hold up no training step; a process
+    would copy every page of memory that the step writes to after it was forked.
+    """
+    gathered = (collate([slices[draw] for draw in draws]) for draws in batches)
+    if torch.cuda.is_available():
+        return ahead((x.pin_memory(), None if y is None else y.pin_memory()) for x, y in gathered)
+    return ahead(gathered)
+
+
+def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:
+    """Stack samples; images keep the channels-last memory they come in."""
+    batch = Batch(
+        image=_stack([s.image for s in samples]),
+        region=_stack([s.region for s in samples]),
+        tags=torch.from_numpy(np.stack([s.tags for s in samples])),
+        case=tuple(s.name for s in samples),
+    )
+    labels = [s.y for s in samples if s.y is not None]
+    return batch, _stack(labels) if labels else None
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Return the batch with its tensors on `device`."""
+    return Batch(
+        image=batch.image.to(device, non_blocking=True),
+        region=batch.region.to(device, non_blocking=True),
+        tags=batch.tags.to(device, non_blocking=True),
+        case=batch.case,
+    )
+
+
+def _repeated(group: list[Draw], number: int, generator: np.random.Generator) -> Iterator[Draw]:
+    for repeat in range(-(-number // len(group))):
+        left = min(len(group), number - repeat * len(group))
+        for i in generator.permutation(len(group))[:left]:
+            yield group[i]._replace(repeat=repeat)
+
+
+def _stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+
+
+def open_map(source: Map) -> NDArray[Any]:
+    """Return a map's array; a file is mapped into memory, not read."""
+    return _memory_map(source) if isinstance(source, Path) else source
+
+
+def read_map(source: Map) -> NDArray[Any]:
+    """Return a map's array; of a file the whole, for who goes through it once."""
+    return np.load(source, allow_pickle=False) if isinstance(source, Path) else source
+
+
+def in_memory(scan: Scan) -> Scan:
+    """Return a scan whose maps are read: a file that stays mapped would count as memory in use."""
+    return replace(
+        scan,
+        image=read_map(scan.image),
+        inside=None if scan.inside is None else read_map(scan.inside),
+        region=None if scan.region is None else read_map(scan.region),
+        labels=tuple(map(read_map, scan.labels)),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _memory_map(path: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _window(scan: Scan, z: int, input: Input) -> NDArray[np.float32]:
+    """Return the slices around z as (H, W, S), the edge slices repeated where they run out.
+
+    Each goes from its map straight to its place in the window; no other copy is made.
+    """
+    image = open_map(scan.image)
+    around = np.clip(np.arange(z - input.slices // 2, z + input.slices // 2 + 1), 0, len(image) - 1)
+    window = np.empty((*image.shape[1:], input.slices), np.float32)
+    for place, index in enumerate(around):
+        plane = image[index]
+        if scan.inside is not None:
+            plane = np.where(open_map(scan.inside)[index], plane, np.float32(input.fill))
+        window[..., place] = plane
+    return window
+
+
+def _plane(source: Map | None, z: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.ones(shape, np.uint8) if source is None else np.asarray(open_map(source)[z], np.uint8)

@@ -1,0 +1,1 @@
+"""Checks of a cohort before training."""

@@ -1,0 +1,124 @@
+"""Whether the cases of a cohort go together."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from wsseg.core.case import Case, split_of_patients
+from wsseg.data.checks.expected import Expected
+from wsseg.data.checks.findings import Finding
+from wsseg.data.checks.masks import swapped
+from wsseg.data.checks.measurements import CaseFacts
+from wsseg.data.resample import applicable
+from wsseg.data.spacing import exceeds, rounded_mm
+
+FEW = 5  # cases with a class: each is then a fifth or more of what is learnt of it
+MIXED = 2.0  # times, that the finest spacing goes into the coarsest
+NESTED, APART = 0.95, 0.9  # of the one in the other, and at most of the other in the one
+LISTED = 3
+CLEAR_CASES, CLEAR_SHARE = 3, 0.75  # that must agree on which of two masks is the inner one
+
+
+def check_duplicates(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:  # noqa: ARG001
+    """Find scans that are there under two names: the same voxels, however they are stored."""
+    same: dict[str, list[Case]] = defaultdict(list)
+    for facts in cohort:
+        if facts.scan is not None and facts.scan.values.lowest < facts.scan.values.highest:
+            same[facts.scan.voxels_sha256].append(facts.case)
+    for cases in same.values():
+        if len(cases) == 1:
+            continue
+        apart = len({case.patient for case in cases}) > 1 or len({c.split for c in cases}) > 1
+        files = [case.image.name for case in cases]
+        named = ", ".join(files[:LISTED]) + ", …" * (len(files) > LISTED)
+        yield Finding(
+            "duplicate-scan",
+            "error" if apart else "warning",
+            ", ".join(case.name for case in cases),
+            f"the same scan under {len(cases)} names"
+            + ", as if of several patients" * apart
+            + f" ({named})",
+            "Leave all but one out" + ", or give them one patient and one split" * apart,
+        )
+
+
+def check_patients(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:  # noqa: ARG001
+    """Find patients that are trained on and tested on."""
+    for patient, splits in split_of_patients(facts.case for facts in cohort).items():
+        if len(splits) > 1:
+            cases = [facts.case.name for facts in cohort if facts.case.patient == patient]
+            both = " and ".join(sorted(split or "none" for split in splits))
+            yield Finding(
+                "patient-overlap",
+                "error",
+                ", ".join(cases),
+                f"patient {patient} is in the splits {both}",
+                "Put all scans of a patient into one split",
+            )
+
+
+def check_spacing(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:
+    """Find spacings that differ much, once `thick` and `size` have made scans more alike."""
+    apart, pixels = list[tuple[float, str]](), list[tuple[float, str]]()
+    for facts in cohort:
+        if facts.scan is None or facts.case.axes or not facts.scan.has_geometry:
+            continue
+        z, height, width = facts.scan.shape
+        z_mm, row_mm, column_mm = map(rounded_mm, facts.scan.spacing_mm)
+        thick = applicable(expected.input.thick, z, z_mm)
+        apart += [(thick.to_mm if thick else z_mm, facts.case.name)] * (z > 1)
+        larger = max(height * row_mm, width * column_mm) / expected.input.size
+        pixels.append((larger, facts.case.name))
+    for what, sizes in (("slices", apart), ("pixels of the network's grid", pixels)):
+        if sizes and exceeds(max(sizes)[0], MIXED * min(sizes)[0]):
+            (low, finest), (high, coarsest) = min(sizes), max(sizes)
+            yield Finding(
+                "mixed-spacing",
+                "warning",
+                "",
+                f"{what} are {low:.3g} mm apart in {finest}, {high:.3g} mm in {coarsest}",
+                "Set input.thick" if what == "slices" else "Crop the scans to the same part",
+            )
+
+
+def check_nesting_of_most(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:
+    """Find cases in which two masks lie in each other the other way round than in most."""
+    inner_first: dict[tuple[str, str], dict[str, bool]] = defaultdict(dict)
+    for facts in cohort:
+        for pair, overlap in facts.overlaps.items():
+            shares = (overlap.first_in_second, overlap.second_in_first)
+            if max(shares) >= NESTED and min(shares) <= APART:
+                inner_first[pair][facts.case.name] = shares[0] > shares[1]
+    for (first, second), cases in inner_first.items():
+        known = expected.inside.get(first) == second or expected.inside.get(second) == first
+        if known or len(cases) < CLEAR_CASES:  # check_nesting tells
+            continue
+        share = sum(cases.values()) / len(cases)
+        if max(share, 1 - share) >= CLEAR_SHARE:
+            usual = share > 1 / 2
+            inner, outer = (first, second) if usual else (second, first)
+            yield from (
+                swapped(case, inner, outer) for case, found in cases.items() if found != usual
+            )
+
+
+def check_labels(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:
+    """Find classes that too few training cases tell of."""
+    cases = [facts.case for facts in cohort if facts.case.split != "test"]
+    for names in expected.masks:
+        if not any(set(names) <= set(case.masks) for case in cases):
+            columns = " and ".join(f"mask.{name}" for name in names)
+            what = f"none of {len(cases)} training cases has {columns}"
+            yield Finding("no-labels", "error", "", what, f"Fill {columns} in the cohort's table")
+    for name in expected.tags:
+        having = sum(_has(case, name) for case in cases)
+        if having == 0:
+            what = f"none of {len(cases)} training cases is tagged with {name}"
+            yield Finding("no-labels", "error", "", what, f"Fill tag.{name} in the cohort's table")
+        elif having < FEW:
+            what = f"{having} of {len(cases)} training cases have {name}: few for EM"
+            yield Finding("few-positives", "warning", "", what, "Add cases that have it")
+
+
+def _has(case: Case, name: str) -> bool:
+    own = case.tags.get(name), *(tags.get(name) for tags in case.slice_tags.values())
+    return any(own)

@@ -1,0 +1,1 @@
+"""Trained stages applied to scans."""

@@ -1,0 +1,51 @@
+"""A backbone behind its normalisation."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from wsseg.core.batch import Logits
+from wsseg.core.input import Input
+from wsseg.core.interfaces import Backbone
+
+
+class Network(nn.Module):
+    """From intensities to logits: the body sees (x - offset) / scale, x clipped before."""
+
+    def __init__(self, body: nn.Module, input: Input) -> None:
+        super().__init__()
+        self.body = body
+        self._input = input
+
+    def forward(self, image: Tensor) -> Logits:
+        """Map (B, S, H, W) in the scanner's unit to (B, K, H, W)."""
+        clip, offset = self._input.clip, self._input.offset
+        shifted = image - offset if clip is None else image.clamp(*clip).sub_(offset)
+        logits: Logits = self.body(shifted.div_(self._input.scale))
+        return logits
+
+
+def new_network(backbone: Backbone, input: Input, classes: int, seed: int) -> Network:
+    """Build a network whose random weights are a function of `seed`; the global state stays."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return Network(backbone.build(input.slices, classes), input)
+
+
+def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """Copy the weights whose names and shapes fit; return the names of those left as they were."""
+    own = network.state_dict()
+    fitting = {
+        name: weight
+        for name, weight in weights.items()
+        if name in own and own[name].shape == weight.shape
+    }
+    network.load_state_dict(own | fitting)
+    return [name for name in own if name not in fitting]
+
+
+def depends_on_batch_mates(network: nn.Module) -> bool:
+    """Say whether, while it learns, what a network says of an image depends on the whole batch."""
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return any(isinstance(module, kinds) for module in network.modules())

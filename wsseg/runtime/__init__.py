@@ -1,0 +1,1 @@
+"""Files, locks, processes and devices; knows nothing of segmentation."""

@@ -1,0 +1,1 @@
+"""Benchmark suites: many runs, shared stages, one table."""

@@ -1,0 +1,356 @@
+"""The contracts of the interfaces: a plugin's test file is one of these calls a part.
+
+Each call raises `AssertionError`, in words, at the first promise that a part does not keep. The
+inputs are made up, small and nasty: regions without a pixel, tags that name nothing, beliefs of
+exactly 0 and 1, one slice of context, sides that no network likes.
+"""
+
+import copy
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wsseg.components.cohorts import NOT_IN_A_NAME
+from wsseg.components.registry import registry
+from wsseg.core.batch import Batch, Probability
+from wsseg.core.case import Case
+from wsseg.core.class_relation import Exclusive, Independent
+from wsseg.core.component import Component
+from wsseg.core.interfaces import (
+    Backbone,
+    Cohort,
+    EStep,
+    Metric,
+    PixelLoss,
+    Prior,
+    Region,
+    Score,
+    TagLoss,
+)
+from wsseg.core.volume import Volume
+from wsseg.testing import samples as specimens
+
+T = TypeVar("T")
+DTYPES = (torch.float32, torch.bfloat16)
+SIZES = ((64, 64), (50, 70))  # pixels
+SPACING_MM = (5.0, 0.8, 0.7)
+
+
+def check_prior(prior: Prior, classes: int = 1) -> None:
+    """Fail unless `prior` keeps the contract of `Prior`, and what it is after `fit` too."""
+    batches = [specimens.batch(classes, slices, dtype) for slices in (1, 5) for dtype in DTYPES]
+    fitted = prior.fit(iter(batches[-2:]))
+    assert type(fitted) is type(prior), f"fit returns {fitted!r}"
+    assert fitted == prior.fit(iter(batches[-2:])), "fit learns something else from the same slices"
+    for each, batch in product((prior, fitted), batches):
+        phi = _repeatable(each, batch)
+        _check_probability("phi", phi, batch)
+        _check_image_by_image("phi", each, batch, phi)
+        _check_on_devices(each, batch, phi)
+    _check_written_and_read(prior)
+    _check_written_and_read(fitted)
+
+
+def check_estep(estep: EStep, classes: int = 2) -> None:
+    """Fail unless `estep` keeps the contract of `EStep`, whatever the labels and the progress."""
+    for dtype, labels, progress in product(DTYPES, (Independent(), Exclusive()), (0.0, 0.5, 1.0)):
+        evidence = replace(specimens.evidence(classes, dtype), labels=labels, progress=progress)
+        y = _repeatable(estep, evidence)
+        _check_probability("y", y, evidence.batch)
+        assert not y[~evidence.batch.support].any(), "y is not 0 outside the support"
+        if isinstance(labels, Exclusive):
+            assert y.float().sum(1).max() <= 1 + _tolerance(y), "exclusive classes add up to over 1"
+        _check_image_by_image("y", estep, evidence, y)
+        _check_on_devices(estep, evidence, y)
+    _check_written_and_read(estep)
+
+
+def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> None:
+    """Fail unless `backbone` keeps the contract of `Backbone`, for these and for 1 and 1."""
+    for s, k in {(slices, classes), (1, 1)}:
+        net = _built(backbone, s, k)
+        for height, width in SIZES:
+            image = specimens.noise(2, s, height, width)
+            logits = _repeatable(net.eval(), image)
+            assert logits.shape == (2, k, height, width), (
+                f"logits of {(2, s, height, width)} are {tuple(logits.shape)}"
+            )
+            _check_image_by_image("logits (in evaluation mode)", net, image, logits)
+        _check_on_devices(net, image, logits)
+        _check_weights(backbone, s, k, net, image)
+        _check_learning(net, image)
+    _check_written_and_read(backbone)
+
+
+def check_loss(loss: PixelLoss, classes: int = 2) -> None:
+    """Fail unless `loss` keeps the contract of `PixelLoss`, with and without anything to find."""
+    batch = specimens.batch(classes, 1, torch.float32)
+    y = (specimens.noise(*batch.support.shape) > 0).float()
+    for dtype, target in product(DTYPES, (y, torch.zeros_like(y), torch.ones_like(y))):
+        for f in (target, 1 - target, specimens.noise(*y.shape).sigmoid()):
+            _check_gradient(loss, f.to(dtype), target.to(dtype), batch.region)
+    right, wrong = loss(y, y, batch.region), loss(1 - y, y, batch.region)
+    between = loss(0.5 * torch.ones_like(y), y, batch.region)
+    assert right < between < wrong, "the nearer f is to y, the smaller the loss must be"
+    elsewhere = y.where(batch.region, 1 - y)
+    same = [loss(elsewhere, y, batch.region), loss(y, elsewhere, batch.region)]
+    assert same == [right, right], "pixels outside the region count"
+    _check_written_and_read(loss)
+
+
+def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
+    """Fail unless `loss` keeps the contract of `TagLoss`, also where logits are far from 0."""
+    batch = specimens.batch(classes, 1, torch.float32)
+    for dtype, scale in product(DTYPES, (0, 1, 1000)):
+        logits = (scale * specimens.noise(*batch.support.shape)).to(dtype)
+        _check_gradient(loss, logits, batch.tags, batch.region)
+        possible = loss.possible(logits, batch.region)
+        shaped = possible.shape == logits.shape and possible.dtype == torch.bool
+        assert shaped, f"what is possible is {tuple(possible.shape)}, {possible.dtype}, not a mask"
+    as_tagged = batch.support * 18.0 - 9
+    right, between, wrong = (loss(s * as_tagged, batch.tags, batch.region) for s in (1, 0, -1))
+    assert right < between < wrong, "the more pixels are as tagged, the smaller the loss must be"
+    elsewhere = loss(as_tagged.where(batch.region, 9), batch.tags, batch.region)
+    assert torch.equal(elsewhere, right), "pixels outside the region count"
+    _check_written_and_read(loss)
+
+
+def check_region(region: Region, case: Case | None = None, volume: Volume | None = None) -> None:
+    """Fail unless `region` keeps the contract of `Region`; give it a case that it can work with.
+
+    Without, it gets two lungs in a body, and a case without any file.
+    """
+    case = case or Case(name="made-up", patient="made-up", image=Path("made-up.nii.gz"))
+    volume = volume or specimens.chest()
+    blank = replace(volume, voxels=np.zeros_like(volume.voxels))
+    for each in (volume, blank):
+        voxels = each.voxels.copy()
+        mask = region(case, each)
+        assert isinstance(mask, np.ndarray), f"the mask is a {type(mask).__name__}"
+        assert mask.dtype == np.bool_, f"the mask is {mask.dtype}, not bool"
+        assert mask.shape == voxels.shape, f"the mask is {mask.shape}, the volume {voxels.shape}"
+        assert np.array_equal(mask, region(case, each)), "the mask changes from call to call"
+        assert np.array_equal(voxels, each.voxels), "the region changes the volume"
+    _check_written_and_read(region)
+
+
+def check_cohort(cohort: Cohort) -> None:
+    """Fail unless `cohort` keeps the contract of `Cohort`."""
+    cases = cohort.cases()
+    assert cases, "there are no cases"
+    assert cases == cohort.cases(), "the cases change from call to call"
+    names = [case.name for case in cases]
+    assert len(set(names)) == len(names), "two cases have one name"
+    split_of: dict[str, str] = {}
+    for case in cases:
+        assert not NOT_IN_A_NAME & set(case.name), (
+            f"{case.name!r} cannot be a file's name, and predictions are named for their case"
+        )
+        assert split_of.setdefault(case.patient, case.split) == case.split, (
+            f"patient {case.patient!r} is in two splits"
+        )
+        for path in (case.image, *case.masks.values()):
+            assert path.exists(), f"case {case.name!r}: there is no file {path}"
+        for tags in (case.tags, *case.slice_tags.values()):
+            assert all(tag in (True, False, None) for tag in tags.values()), (
+                f"case {case.name!r}: a tag is True, False or None, not one of {dict(tags)}"
+            )
+    _check_written_and_read(cohort)
+
+
+def check_metric(metric: Metric) -> None:
+    """Fail unless `metric` keeps the contract of `Metric`, with either mask empty too."""
+    masks = specimens.masks()
+    names: set[frozenset[str]] = set()
+    for prediction, truth in product(masks, masks):
+        given = [each.copy() for each in (prediction, truth, masks[0])]
+        row = metric(prediction, truth, SPACING_MM, masks[0])
+        again = metric(prediction, truth, SPACING_MM, masks[0])
+        names.add(frozenset(row))
+        for key, value in row.items():
+            _check_number(f"{key!r}", value)
+            assert np.array_equal(value, again[key], equal_nan=True), f"{key!r} changes"
+        assert all(map(np.array_equal, given, (prediction, truth, masks[0]))), "a mask is changed"
+    assert len(names) == 1, f"rows have different columns: {sorted(map(sorted, names))}"
+    assert min(names), "there are no columns"
+    _check_written_and_read(metric)
+
+
+def check_score(score: Score) -> None:
+    """Fail unless `score` keeps the contract of `Score`, given the masks that it needs."""
+    names = sorted(score.needs)
+    for masks in product(specimens.masks(), repeat=len(names)):
+        given = dict(zip(names, masks, strict=True))
+        value = score(given)
+        _check_number("the score", value)
+        assert np.array_equal(value, score(given), equal_nan=True), "the score changes"
+    _check_written_and_read(score)
+
+
+def _check_probability(name: str, value: Probability, batch: Batch) -> None:
+    expected = tuple(batch.support.shape)
+    assert value.shape == expected, f"{name} is {tuple(value.shape)}, not (B, K, H, W) = {expected}"
+    assert value.is_floating_point(), f"{name} is {value.dtype}, not floating-point"
+    assert value.isfinite().all(), f"{name} is not finite everywhere"
+    assert value.min() >= 0, f"{name} goes down to {value.min():g}, below 0"
+    assert value.max() <= 1, f"{name} goes up to {value.max():g}, above 1"
+
+
+def _repeatable(call: Callable[[T], Tensor], given: T) -> Tensor:
+    """Return what `call` returns, if it does so twice, changes nothing and keeps no gradient."""
+    before = copy.deepcopy(given)
+    with torch.no_grad():
+        first, second = call(given), call(given)
+    assert _same(first, second), "the result changes from call to call"
+    unchanged = all(map(torch.equal, _tensors(before), _tensors(given)))
+    assert unchanged, "the call changes its input"
+    assert not first.requires_grad, "a gradient leaks through: work on what is given, no more"
+    return first
+
+
+def _check_image_by_image(
+    name: str, call: Callable[[T], Tensor], given: T, together: Tensor
+) -> None:
+    tolerance = _tolerance(together) * together.float().std().item()
+    for i in range(len(together)):
+        with torch.no_grad():
+            alone = call(_one(given, i))
+        near = torch.allclose(alone[0].float(), together[i].float(), atol=tolerance)
+        assert near, f"{name} of an image depends on the other images of its batch"
+
+
+def _check_on_devices(call: Any, given: T, expected: Tensor) -> None:
+    for device in _devices():
+        if isinstance(call, nn.Module):
+            call = copy.deepcopy(call).to(device)
+        with torch.no_grad():
+            found = call(_moved(given, device))
+        assert found.device.type == device.type, (
+            f"given tensors on {device}, it returns {found.device}"
+        )
+        near = torch.allclose(found.cpu().float(), expected.float(), atol=10 * _tolerance(found))
+        assert near, f"the result on {device} is another"
+
+
+def _check_weights(
+    backbone: Backbone, slices: int, classes: int, net: nn.Module, image: Tensor
+) -> None:
+    other = backbone.build(slices, classes).eval()
+    own = {parameter.data_ptr() for parameter in net.parameters()}
+    assert own, "the module has no parameters"
+    shared = any(parameter.data_ptr() in own for parameter in other.parameters())
+    assert not shared, "two builds share weights"
+    other.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other(image), net(image)), "a module with the saved weights differs"
+
+
+def _check_learning(net: nn.Module, image: Tensor) -> None:
+    """Train mode, bfloat16 and channels_last, as the trainer has them."""
+    net = copy.deepcopy(net).train().to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = net(image.to(memory_format=torch.channels_last))
+    assert logits.isfinite().all(), "logits in bfloat16 are not finite everywhere"
+    assert logits.requires_grad, "no gradient reaches the weights"
+    (logits.float() * specimens.noise(*logits.shape)).sum().backward()
+    gradients = [each.grad for each in net.parameters() if each.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in gradients), "gradients are not finite"
+    assert any(gradient.any() for gradient in gradients), "no gradient reaches the weights"
+
+
+def _check_gradient(loss: PixelLoss | TagLoss, f: Tensor, y: Tensor, region: Tensor) -> None:
+    f = f.clone().requires_grad_()
+    value = loss(f, y, region)
+    assert value.shape == (), f"the loss is {tuple(value.shape)}, not a scalar"
+    assert value.dtype == torch.float32, f"the loss is {value.dtype}, not float32"
+    assert value.isfinite(), f"the loss is {value:g}"
+    assert torch.equal(value, loss(f, y, region)), "the loss changes from call to call"
+    (gradient,) = torch.autograd.grad(value, f)
+    assert gradient.isfinite().all(), "the gradient is not finite everywhere"
+    outside = ~region.expand_as(gradient)
+    assert not gradient[outside].any(), "there is a gradient outside the region"
+    for device in _devices():
+        moved = loss(f.to(device), y.to(device), region.to(device))
+        assert moved.device.type == device.type, f"the loss on {device} is on {moved.device}"
+
+
+def _check_number(name: str, value: object) -> None:
+    assert isinstance(value, int | float), f"{name} is a {type(value).__name__}, not a number"
+    assert not math.isinf(value), f"{name} is infinite; what is not defined is NaN"
+
+
+def _check_written_and_read(component: Component) -> None:
+    """A recipe and a checkpoint write a part as plain data; it must come back from there."""
+    written = registry().describe(component)
+    try:
+        plain = json.loads(json.dumps(written))
+        plain.pop("use", None)
+        read = type(component).model_validate(plain, context=registry())
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"{written} cannot be written and read back: {error}") from error
+    assert read == component, f"written as {written} and read back, it is {read!r}"
+
+
+def _built(backbone: Backbone, slices: int, classes: int) -> nn.Module:
+    """Build a module, if the same seed gives the same weights."""
+    states = []
+    for _ in range(2):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            net = backbone.build(slices, classes)
+        states.append(list(net.state_dict().values()))
+    assert all(map(torch.equal, *states)), "one seed gives two different sets of weights"
+    return net
+
+
+def _tolerance(value: Tensor) -> float:
+    return 1e-4 if value.dtype == torch.float32 else 2e-2
+
+
+def _devices() -> list[torch.device]:
+    """List what this machine has beside the CPU."""
+    available = torch.accelerator.is_available()
+    accelerator = torch.accelerator.current_accelerator() if available else None
+    return [] if accelerator is None else [accelerator]
+
+
+def _one(given: T, i: int) -> T:
+    """Return image `i` of what was given for a batch."""
+    return _changed(given, lambda tensor: tensor[i : i + 1])
+
+
+def _moved(given: T, device: torch.device) -> T:
+    return _changed(given, lambda tensor: tensor.to(device))
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Compare to the last bit, NaN too: what is wrong with one is said elsewhere."""
+    return torch.equal(one.isnan(), other.isnan()) and torch.equal(
+        one.nan_to_num(), other.nan_to_num()
+    )
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _tensors(getattr(value, field.name))
+
+
+def _changed(value: T, change: Callable[[Tensor], Tensor]) -> T:
+    """Return `value` with every tensor in it changed."""
+    if isinstance(value, Tensor):
+        return change(value)  # type: ignore[return-value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    changes = {each.name: _changed(getattr(value, each.name), change) for each in fields(value)}
+    return replace(value, **changes)

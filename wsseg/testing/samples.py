@@ -1,0 +1,56 @@
+"""Small, nasty inputs, made up to try parts on: what the conformance kit feeds them."""
+
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsseg.core.batch import Batch, Evidence
+from wsseg.core.volume import Grid, Volume
+
+VoxelMask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    """Draw standard normal numbers, the same each time."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def batch(classes: int, slices: int, dtype: torch.dtype) -> Batch:
+    """Three images: one like any, one with an empty region, one whose tags name no class."""
+    image = -200 + 400 * noise(3, slices, 16, 12)
+    region = noise(3, 1, 16, 12, seed=1) > 0
+    region[1] = False
+    tags = torch.ones(3, classes, dtype=torch.bool)
+    tags[2] = False
+    return Batch(image.to(dtype), region, tags)
+
+
+def evidence(classes: int, dtype: torch.dtype) -> Evidence:
+    """Logits up to 50 or so, and a phi that meets 0, 1/2 and 1."""
+    known = batch(classes, 5, dtype)
+    logits = 20 * noise(*known.support.shape, seed=2)
+    phi = noise(*known.support.shape, seed=3).sigmoid().mul(4).round().div(4)
+    return Evidence(known, logits.to(dtype).requires_grad_(), phi.to(dtype))
+
+
+def chest() -> Volume:
+    """Two lungs of air in a body of water, (Z, H, W), 5 x 8 x 8 mm."""
+    z, row, column = np.ogrid[:8, :32, :32]
+    body = (row - 16) ** 2 + (column - 16) ** 2 < 15**2
+    left, right = ((row - 16) ** 2 + (column - c) ** 2 * 2 < 8**2 for c in (10, 22))
+    inside = (z > 0) & (left | right)
+    voxels = np.where(inside, -850, np.where(body, 40, -1000)).astype(np.int16)
+    return Volume(voxels, Grid((32, 32, 8), np.diag([8.0, 8.0, 5.0, 1.0])))
+
+
+def masks() -> list[VoxelMask]:
+    """All voxels, two boxes that overlap, a single voxel and nothing."""
+    made = [np.zeros((4, 12, 10), dtype=np.bool_) for _ in range(5)]
+    made[0][:] = True
+    made[1][1:3, 2:8, 2:8] = True
+    made[2][2:4, 4:10, 1:6] = True
+    made[3][0, 0, 0] = True
+    return made

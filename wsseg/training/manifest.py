@@ -1,0 +1,112 @@
+"""Which files a run read, and as what: the label firewall, on paper."""
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from wsseg.config.recipe import Recipe
+from wsseg.config.stages import MasksStage
+from wsseg.core.case import Case
+from wsseg.data.split import Split
+from wsseg.errors import InputError
+from wsseg.runtime.files import read_json, sha256
+
+PACKAGES = ("wsseg", "torch", "lightning-fabric", "albumentations", "numpy", "scipy", "nibabel")
+FILE_KEYS = ("stage", "case", "use", "path", "sha256")  # of a file's entry
+
+
+def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> dict[str, Any]:
+    """List what each stage read of the cases that it `learnt` from, and who is held out."""
+    digests: dict[Path, str] = {}
+    files = []
+    for stage, names in learnt.items():
+        cases = [case for case in split.learnt_from(stage) if case.name in set(names)]
+        for case in cases:
+            for use, path in _files(recipe, stage, case):
+                digests[path] = digests.get(path) or sha256(path)
+                files.append(
+                    {
+                        "stage": stage,
+                        "case": case.name,
+                        "use": use,
+                        "path": str(path),
+                        "sha256": digests[path],
+                    }
+                )
+    return {
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in PACKAGES},
+        "seed": recipe.seed,
+        "train": [case.name for case in split.train],
+        "apart": {stage: [case.name for case in cases] for stage, cases in split.apart.items()},
+        "test": [case.name for case in split.test],
+        "tags": {
+            name: {case.name: _tags(case, stage.classes) for case in split.learnt_from(name)}
+            for name, stage in recipe.stages.items()
+            if learnt[name] and not isinstance(stage, MasksStage)
+        },
+        "files": files,
+    }
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run's folder.
+
+    Raises:
+        InputError: There is none, or it is damaged.
+    """
+    path = folder / "manifest.json"
+    try:
+        found: dict[str, Any] = read_json(path)
+        listed = all(isinstance(found[key], list) for key in ("train", "test", "files"))
+        texts = [each[key] for each in found["files"] for key in FILE_KEYS]
+        if listed and all(isinstance(text, str) for text in texts):
+            return found
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise InputError(f"{path}: missing or damaged; the run was not copied whole")
+
+
+def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, Path]]:
+    stage = recipe.stages[stage_name]
+    yield "image", case.image
+    seen = {recipe.input.mask, recipe.input.standardize}
+    for name in seen | {stage.region_in_training or stage.region}:
+        if name in recipe.regions:
+            yield from (("region", path) for path in recipe.regions[name].files(case))
+    if isinstance(stage, MasksStage):
+        yield from (("label", case.masks[name]) for name in stage.classes)
+
+
+def _tags(case: Case, classes: Sequence[str]) -> dict[str, Any]:
+    own = {name: case.tags.get(name) for name in classes}
+    return own | ({"slices": dict(case.slice_tags)} if case.slice_tags else {})
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A file of a manifest that is no longer what the run read."""
+
+    path: Path
+    what: str  # "missing", "changed"
+    case: str
+    uses: tuple[str, ...]  # such as "infection: label"
+
+
+def changed_files(files: Iterable[Mapping[str, str]]) -> list[Changed]:
+    """Recompute the digest of each file of a manifest; return those that differ."""
+    uses: dict[tuple[str, str, str], list[str]] = {}
+    for each in files:
+        key = (each["path"], each["sha256"], each["case"])
+        uses.setdefault(key, []).append(f"{each['stage']}: {each['use']}")
+    changed = []
+    for (name, digest, case), stages in uses.items():
+        path = Path(name)
+        if not path.exists():
+            changed.append(Changed(path, "missing", case, tuple(stages)))
+        elif sha256(path) != digest:
+            changed.append(Changed(path, "changed", case, tuple(stages)))
+    return changed
