@@ -19,7 +19,7 @@ from wsseg.core.interfaces import PixelLoss
 from wsseg.data.augment import Augment
 from wsseg.data.batches import Scan
 from wsseg.inference.network import Network
-from wsseg.training.trainer import Fit, StepDone
+from wsseg.training.trainer import StepDone, Trainer
 from wsseg.training.training_state import load_state, save_state
 
 HALF_WAY = 7  # in the middle of an epoch
@@ -41,7 +41,7 @@ def scan(number: int) -> Scan:
     return Scan(f"case-{number}", image, None, None, tags, tuple(range(5)), (mask,))
 
 
-def save(fit: Fit, path: Path) -> None:
+def save(fit: Trainer, path: Path) -> None:
     save_file({name: weight.contiguous() for name, weight in fit.weights.items()}, path)
 
 
@@ -67,7 +67,7 @@ def main() -> None:
         sampling="balanced",
     )
     scans = [scan(number) for number in range(5)]
-    fit = Fit("masks", stage, Network(body, INPUT), scans, INPUT, seed=3, fabric=fabric)
+    fit = Trainer("masks", stage, Network(body, INPUT), scans, INPUT, seed=3, fabric=fabric)
     if fabric.is_global_zero:
         save(fit, out.with_suffix(".start.safetensors"))
     if state := load_state(Path(sys.argv[4]), "key") if len(sys.argv) > 4 else None:

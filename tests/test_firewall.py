@@ -34,7 +34,7 @@ from wsseg.inference.stage_inputs import Regions, scans_to_learn
 from wsseg.runtime.console import Display
 from wsseg.runtime.device import open_fabric
 from wsseg.training.run import split_of
-from wsseg.training.trainer import Fit
+from wsseg.training.trainer import Trainer
 
 GIVEN: list[tuple[str, object]] = []  # to whom, and what
 LEAVES = (str, bytes, int, float, bool, type(None), type, types.ModuleType, torch.dtype)
@@ -184,14 +184,14 @@ def run(toy_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recip
         f"{weak}.loss={{use: nosy}}",
     ]
     recipe = wsseg.load_recipe(path, changes)
-    begin = Fit.__init__
+    begin = Trainer.__init__
 
-    def kept(self: Fit, *args: Any) -> None:
+    def kept(self: Trainer, *args: Any) -> None:
         begin(self, *args)
         if isinstance(args[1], EmStage):
             GIVEN.append(("Fit", self))
 
-    monkeypatch.setattr(Fit, "__init__", kept)
+    monkeypatch.setattr(Trainer, "__init__", kept)
     wsseg.train(recipe, tmp_path / "run", display=QUIET)
     return recipe
 
@@ -258,5 +258,5 @@ def test_the_way_to_a_mask_would_be_found(run: Recipe) -> None:
     regions = Regions(run.regions, {}, input, open_fabric("float32"))
     scans = scans_to_learn("infection", stage, [prepare(case, input)], regions)
     network = new_network(stage.backbone, input, 1, seed=0)
-    fit = Fit("infection", stage, network, scans, input, 0, regions.fabric)
+    fit = Trainer("infection", stage, network, scans, input, 0, regions.fabric)
     assert to_masks(fit, files, planes)

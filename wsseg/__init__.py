@@ -1,18 +1,26 @@
 """Weakly supervised segmentation by expectation-maximisation.
 
-A recipe says what pixels say (Prior), what to believe (EStep) and what to train (Backbone).
-Names are imported when they are first used, so that `import wsseg` is cheap.
+A recipe chooses a prior (what a pixel's own value says about its class), an E-step (how prior and
+network become targets) and a backbone (the network that is trained on them).
+
+Everything a plugin or a script needs is here, in `wsseg.tools` (files, images and threads) and in
+`wsseg.testing` (conformance tests); all other modules are internal. Names are imported on first
+use, so that `import wsseg` is cheap.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsseg.components.cohorts import Table
     from wsseg.components.hookspecs import hookimpl
     from wsseg.components.registry import make
     from wsseg.config.recipe import Recipe, load_recipe
-    from wsseg.core.batch import Batch, Evidence, Logits, Mask, Probability
+    from wsseg.core.batch import CERTAIN, Batch, Evidence, Logits, Mask, Probability
     from wsseg.core.case import Case
+    from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
+    from wsseg.core.component import Component
+    from wsseg.core.input import Input
     from wsseg.core.interfaces import (
         Backbone,
         Cohort,
@@ -20,64 +28,98 @@ if TYPE_CHECKING:
         Metric,
         PixelLoss,
         Prior,
+        PublicDataset,
         Region,
+        RegionLimits,
         Score,
+        Synthetic,
         TagLoss,
     )
-    from wsseg.core.volume import Volume
+    from wsseg.core.source import Source, SourceFile
+    from wsseg.core.volume import Grid, Spacing, Volume, VoxelMask
     from wsseg.errors import InputError, WorkError
     from wsseg.inference.run import Prediction, Run, load_run
     from wsseg.training.run import train
 
 HOME = {
-    "Backbone": "interfaces",
-    "Batch": "evidence",
-    "Case": "data.case",
-    "Cohort": "data.cohort",
-    "EStep": "interfaces",
-    "Evidence": "evidence",
-    "InputError": "errors",
-    "Logits": "evidence",
-    "Mask": "evidence",
-    "Metric": "metrics",
-    "PixelLoss": "interfaces",
-    "Prediction": "predict",
-    "Prior": "interfaces",
-    "Probability": "evidence",
-    "Recipe": "recipe",
-    "Region": "data.regions",
-    "Run": "predict",
-    "Score": "metrics",
-    "TagLoss": "interfaces",
-    "Volume": "data.volume",
-    "WorkError": "errors",
-    "hookimpl": "hookspecs",
-    "load_recipe": "recipe",
-    "load_run": "predict",
-    "make": "plugins",
-    "train": "training",
+    "Backbone": "wsseg.core.interfaces",
+    "Batch": "wsseg.core.batch",
+    "CERTAIN": "wsseg.core.batch",
+    "Case": "wsseg.core.case",
+    "ClassRelation": "wsseg.core.class_relation",
+    "Cohort": "wsseg.core.interfaces",
+    "Component": "wsseg.core.component",
+    "EStep": "wsseg.core.interfaces",
+    "Evidence": "wsseg.core.batch",
+    "Grid": "wsseg.core.volume",
+    "Input": "wsseg.core.input",
+    "InputError": "wsseg.errors",
+    "Logits": "wsseg.core.batch",
+    "Mask": "wsseg.core.batch",
+    "Metric": "wsseg.core.interfaces",
+    "Multiclass": "wsseg.core.class_relation",
+    "Multilabel": "wsseg.core.class_relation",
+    "PixelLoss": "wsseg.core.interfaces",
+    "Prediction": "wsseg.inference.run",
+    "Prior": "wsseg.core.interfaces",
+    "Probability": "wsseg.core.batch",
+    "PublicDataset": "wsseg.core.interfaces",
+    "Recipe": "wsseg.config.recipe",
+    "Region": "wsseg.core.interfaces",
+    "RegionLimits": "wsseg.core.interfaces",
+    "Run": "wsseg.inference.run",
+    "Score": "wsseg.core.interfaces",
+    "Source": "wsseg.core.source",
+    "SourceFile": "wsseg.core.source",
+    "Spacing": "wsseg.core.volume",
+    "Synthetic": "wsseg.core.interfaces",
+    "Table": "wsseg.components.cohorts",
+    "TagLoss": "wsseg.core.interfaces",
+    "Volume": "wsseg.core.volume",
+    "VoxelMask": "wsseg.core.volume",
+    "WorkError": "wsseg.errors",
+    "hookimpl": "wsseg.components.hookspecs",
+    "load_recipe": "wsseg.config.recipe",
+    "load_run": "wsseg.inference.run",
+    "make": "wsseg.components.registry",
+    "train": "wsseg.training.run",
 }
 __all__ = [
+    "CERTAIN",
     "Backbone",
     "Batch",
     "Case",
+    "ClassRelation",
     "Cohort",
+    "Component",
     "EStep",
     "Evidence",
+    "Grid",
+    "Input",
     "InputError",
     "Logits",
     "Mask",
     "Metric",
+    "Multiclass",
+    "Multilabel",
     "PixelLoss",
     "Prediction",
     "Prior",
     "Probability",
+    "PublicDataset",
     "Recipe",
     "Region",
+    "RegionLimits",
     "Run",
     "Score",
+    "Source",
+    "SourceFile",
+    "Spacing",
+    "Synthetic",
+    "Table",
     "TagLoss",
     "Volume",
+    "VoxelMask",
     "WorkError",
     "hookimpl",
     "load_recipe",
@@ -90,4 +132,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in HOME:
         raise AttributeError(f"module 'wsseg' has no attribute {name!r}")
-    return getattr(import_module(f"wsseg.{HOME[name]}"), name)
+    return getattr(import_module(HOME[name]), name)

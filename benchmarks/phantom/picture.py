@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from wsseg.runtime.files import written_whole
+from wsseg.runtime.files import atomic_write
 from wsseg_covid.phantom.cohort import LungPhantom, draw
 from wsseg_covid.phantom.patient import Phantom
 
@@ -28,7 +28,7 @@ def picture(path: Path, cohort: LungPhantom) -> None:
     for place, index in zip(places.flat, CASES, strict=True):
         show(place, draw(cohort, index))
     figure.subplots_adjust(0, 0, 1, 1, wspace=0.008, hspace=0.008)
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=92, facecolor="black", pil_kwargs={"optimize": True})
     plt.close(figure)
 

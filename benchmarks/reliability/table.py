@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.reliability.fuzz import OUTCOMES, Tried
 from benchmarks.reliability.kills import Killed
-from wsseg.runtime.files import written_whole
+from wsseg.runtime.files import atomic_write
 
 INPUTS, KILLS = "inputs", "kills"
 EQUAL, OTHER = "bits equal", "lost"
@@ -96,7 +96,7 @@ def _line(row: Mapping[str, str]) -> Line:
 def write_lines(path: Path, lines: Sequence[Line]) -> None:
     """Write the file."""
     with (
-        written_whole(path) as temporary,
+        atomic_write(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.DictWriter(file, list(Line.__dataclass_fields__), lineterminator="\n")

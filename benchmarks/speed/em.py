@@ -10,7 +10,7 @@ from benchmarks.speed.paper import LEARN, PAPER, Sizes, fit, take_steps, write_s
 from benchmarks.speed.timing import REPEATS, Row, in_new_process, rates, ratios, told_by_turns
 from wsseg.runtime.device import keep_memory
 from wsseg.runtime.threads import MADE_AHEAD
-from wsseg.training.trainer import Fit
+from wsseg.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -45,5 +45,5 @@ def _seconds(em: Em) -> dict[str, tuple[float, ...]]:
         return told_by_turns(ways, em.repeats)
 
 
-def _steps(fit: Fit, number: int) -> float:
+def _steps(fit: Trainer, number: int) -> float:
     return take_steps(fit, number).seconds

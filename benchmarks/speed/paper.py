@@ -20,7 +20,7 @@ from wsseg.data.batches import Scan
 from wsseg.inference.network import Network, new_network
 from wsseg.runtime.device import open_fabric
 from wsseg.runtime.threads import MADE_AHEAD
-from wsseg.training.trainer import Fit, Progress, StepDone
+from wsseg.training.trainer import Progress, StepDone, Trainer
 
 CASES = 4
 AUGMENT = Augment(
@@ -120,10 +120,10 @@ def scans(folder: Path, *, labels: bool) -> Iterator[Scan]:
 
 
 @cache
-def fit(learn: str, sizes: Sizes, folder: Path) -> Fit:
+def fit(learn: str, sizes: Sizes, folder: Path) -> Trainer:
     """Return a stage being fitted, the same one for every call in a process."""
     own = list(scans(folder, labels=learn == "masks"))
-    return Fit(
+    return Trainer(
         learn, _stage(learn, sizes), network(sizes), own, sizes.input, 0, open_fabric("bfloat16")
     )
 
@@ -136,7 +136,7 @@ class Turn:
     waited_s: float
 
 
-def take_steps(fit: Fit, number: int) -> Turn:
+def take_steps(fit: Trainer, number: int) -> Turn:
     """Take steps from the stage's first batch; count so many of them, loading included.
 
     Those before are not: with them, all batches that are gathered ahead would be there for free.

@@ -13,7 +13,7 @@ from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.phantom_run import STAGE
 from wsseg.core.case import Case
 from wsseg.data.batches import read_map
-from wsseg.data.prepare import Prepared, own_grid
+from wsseg.data.prepare import Prepared, to_scan_grid
 from wsseg.data.reading import write_mask
 from wsseg.inference.run import Run
 
@@ -31,7 +31,7 @@ class Plain:
         """Segment a scan, file to file."""
         with empty_cache():
             prepared = self.run.prepare(case)
-            mask = own_grid(prepared, self._mask(windows_of(self.run, prepared)))
+            mask = to_scan_grid(prepared, self._mask(windows_of(self.run, prepared)))
             write_mask(path, mask.astype(np.uint8), prepared.grid)
 
     @torch.inference_mode()

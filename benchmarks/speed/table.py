@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.speed.reasons import REASONS
 from benchmarks.speed.timing import Row
-from wsseg.runtime.files import write_text, written_whole
+from wsseg.runtime.files import atomic_write, write_text
 
 HEAD = """\
 # How fast it is
@@ -76,7 +76,7 @@ def read_lines(path: Path) -> list[Line]:
 def write_lines(path: Path, lines: Sequence[Line]) -> None:
     """Write the file."""
     with (
-        written_whole(path) as temporary,
+        atomic_write(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.DictWriter(file, list(Line.__dataclass_fields__), lineterminator="\n")

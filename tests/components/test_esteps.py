@@ -17,13 +17,13 @@ from torch import Tensor
 from wsseg.components.esteps import AdaptEM, HardEM, Scheduled, SoftEM
 from wsseg.components.registry import make
 from wsseg.core.batch import Batch, Evidence
-from wsseg.core.class_relation import Exclusive, Independent, Labels
+from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.interfaces import EStep
 from wsseg.testing import check_estep
 
 SHAPE = (2, 3, 2, 3)  # B, K, H, W
 DIGITS = 60
-INDEPENDENT = Independent()
+INDEPENDENT = Multilabel()
 NEAR_A_TIE = 1e-4  # log-odds that float32 may round to the other side of 0
 ESTEPS = [
     HardEM(),
@@ -48,7 +48,7 @@ TAGS = hnp.arrays(np.bool_, (2, 3))
 
 @st.composite
 def evidences(
-    draw: st.DrawFn, phi: st.SearchStrategy[np.ndarray] = PHI, labels: Labels = INDEPENDENT
+    draw: st.DrawFn, phi: st.SearchStrategy[np.ndarray] = PHI, labels: ClassRelation = INDEPENDENT
 ) -> Evidence:
     region, tags = torch.from_numpy(draw(REGION)), torch.from_numpy(draw(TAGS))
     batch = Batch(torch.zeros(2, 1, 2, 3), region, tags)
@@ -57,7 +57,7 @@ def evidences(
 
 
 def one_row(
-    logits: list[list[float]], phi: list[list[float]], labels: Labels = INDEPENDENT
+    logits: list[list[float]], phi: list[list[float]], labels: ClassRelation = INDEPENDENT
 ) -> Evidence:
     """One image of one row: a list of pixels for each class; all of it is support."""
     classes, width = len(logits), len(logits[0])
@@ -133,7 +133,7 @@ def test_soft_em_is_the_posterior(evidence: Evidence) -> None:
                 assert y[b, k, r, c].item() == pytest.approx(expected, rel=1e-4, abs=1e-30)
 
 
-@given(evidences(OPEN_PHI, Exclusive()))
+@given(evidences(OPEN_PHI, Multiclass()))
 def test_exclusive_classes_against_a_loop(evidence: Evidence) -> None:
     soft, hard = SoftEM()(evidence), HardEM()(evidence)
     with localcontext(prec=DIGITS):
@@ -151,19 +151,19 @@ def test_exclusive_classes_against_a_loop(evidence: Evidence) -> None:
                 assert hard[b, :, r, c].tolist() == [k == winner for k in (1, 2, 3)]
 
 
-@given(evidences(), st.sampled_from([Independent(), Exclusive()]))
-def test_hard_is_soft_above_half(evidence: Evidence, labels: Labels) -> None:
+@given(evidences(), st.sampled_from([Multilabel(), Multiclass()]))
+def test_hard_is_soft_above_half(evidence: Evidence, labels: ClassRelation) -> None:
     evidence = replace(evidence, labels=labels)
     soft, hard = SoftEM()(evidence), HardEM()(evidence)
     clear = (soft - 0.5).abs() > NEAR_A_TIE
-    if labels == Independent():
+    if labels == Multilabel():
         assert torch.equal(hard[clear] == 1, soft[clear] > 0.5)
     assert (hard[clear & (soft > 0.5)] == 1).all()
 
 
-@given(evidences(), st.sampled_from([Independent(), Exclusive()]), st.sampled_from(ESTEPS))
+@given(evidences(), st.sampled_from([Multilabel(), Multiclass()]), st.sampled_from(ESTEPS))
 def test_nothing_is_put_outside_the_support(
-    evidence: Evidence, labels: Labels, estep: EStep
+    evidence: Evidence, labels: ClassRelation, estep: EStep
 ) -> None:
     y = estep(replace(evidence, labels=labels))
     assert not y[~evidence.batch.support].any()
@@ -190,12 +190,14 @@ def test_half_leaves_the_networks_own_decision() -> None:
 
 def test_half_leaves_the_networks_own_decision_between_exclusive_classes() -> None:
     logits = [[3.0, 1.0, -2.0], [2.0, 4.0, -1.0]]
-    assert rows(HardEM()(one_row(logits, [[0.5] * 3] * 2, Exclusive()))) == [[1, 0, 0], [0, 1, 0]]
+    assert rows(HardEM()(one_row(logits, [[0.5] * 3] * 2, Multiclass()))) == [[1, 0, 0], [0, 1, 0]]
 
 
-@pytest.mark.parametrize("labels", [Independent(), Exclusive()])
+@pytest.mark.parametrize("labels", [Multilabel(), Multiclass()])
 @pytest.mark.parametrize("estep", [HardEM(), SoftEM()])
-def test_a_prior_of_0_or_1_is_exact_whatever_the_network_says(estep: EStep, labels: Labels) -> None:
+def test_a_prior_of_0_or_1_is_exact_whatever_the_network_says(
+    estep: EStep, labels: ClassRelation
+) -> None:
     logits, phi = [[-50.0, -50.0, 50.0, 50.0]], [[0.0, 1.0, 0.0, 1.0]]
     assert rows(estep(one_row(logits, phi, labels))) == [[0, 1, 0, 1]]
 
@@ -208,7 +210,7 @@ def test_a_tiny_f_is_not_rounded_away() -> None:
 
 
 def test_between_two_certain_exclusive_classes_the_network_decides() -> None:
-    evidence = one_row([[2.0, -3.0], [1.0, -2.0]], [[1.0, 1.0]] * 2, Exclusive())
+    evidence = one_row([[2.0, -3.0], [1.0, -2.0]], [[1.0, 1.0]] * 2, Multiclass())
     assert rows(HardEM()(evidence)) == [[1, 0], [0, 1]]
     assert SoftEM()(evidence)[0, 0, 0, 0].item() == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-4)
 
@@ -296,7 +298,7 @@ def test_adapt_em_of_exclusive_classes_against_a_loop(
     tags = torch.rand(2, 3, generator=dice) < 0.8
     logits = 3 * torch.randn(2, 3, 3, 4, generator=dice)
     phi = torch.rand(2, 3, 3, 4, generator=dice)
-    evidence = Evidence(Batch(torch.zeros(2, 1, 3, 4), region, tags), logits, phi, Exclusive())
+    evidence = Evidence(Batch(torch.zeros(2, 1, 3, 4), region, tags), logits, phi, Multiclass())
     y = AdaptEM(share=shares[0], most=shares[1])(evidence)
     expected = naive_exclusive_adapt(evidence, *shares)
     assert {tuple(place) for place in y.nonzero().tolist()} == expected
@@ -324,13 +326,13 @@ def test_adapt_em_gives_a_small_support_its_share_before_its_limit() -> None:
 
 def test_adapt_em_gives_each_exclusive_class_a_share_of_its_own() -> None:
     logits = [[-1.0, -2.0, -8.0, -9.0], [-1.5, -2.5, -8.5, -9.5]]  # both want the first two
-    y = AdaptEM(share=0.5)(one_row(logits, [[0.5] * 4] * 2, Exclusive()))
+    y = AdaptEM(share=0.5)(one_row(logits, [[0.5] * 4] * 2, Multiclass()))
     assert rows(y) == [[1, 1, 0, 0], [0, 0, 1, 1]]
 
 
 def test_adapt_em_takes_pixels_from_a_greedy_exclusive_class() -> None:
     logits = [[9.0, 9.0, 9.0, 9.0], [1.0, 2.0, 3.0, 4.0]]
-    y = AdaptEM(share=0.25)(one_row(logits, [[0.5] * 4] * 2, Exclusive()))
+    y = AdaptEM(share=0.25)(one_row(logits, [[0.5] * 4] * 2, Multiclass()))
     assert rows(y) == [[1, 1, 1, 0], [0, 0, 0, 1]]
 
 
@@ -343,7 +345,7 @@ def test_adapt_em_counts_of_exclusive_classes_are_within_bounds(
     tags = torch.tensor([[True, True, True], [True, False, True]])
     logits = 4 * torch.randn(2, 3, 6, 5, generator=dice)
     phi = torch.rand(2, 3, 6, 5, generator=dice)
-    evidence = Evidence(Batch(torch.zeros(2, 1, 6, 5), region, tags), logits, phi, Exclusive())
+    evidence = Evidence(Batch(torch.zeros(2, 1, 6, 5), region, tags), logits, phi, Multiclass())
     y = AdaptEM(share=share, most=most)(evidence)
     assert y.sum(1).max() <= 1
     for b in range(2):

@@ -11,7 +11,7 @@ from wsseg.components.priors import PerClass
 from wsseg.components.registry import make, registry
 from wsseg.config.stages import AnyStage
 from wsseg.core.batch import Batch, Evidence, Probability
-from wsseg.core.class_relation import Exclusive
+from wsseg.core.class_relation import Multiclass
 from wsseg.core.interfaces import Prior
 from wsseg.errors import InputError
 from wsseg.testing import check_prior
@@ -70,7 +70,7 @@ def test_exclusive_classes_compete_by_their_priors_where_the_network_has_no_opin
     """With f the same for both, the dark pixel is the second class, the bright one the first."""
     seen = batch([True, True], [False, True])
     phi = PerClass(priors=(RISES, FALLS))(seen)
-    y = HardEM()(Evidence(seen, torch.zeros_like(phi), phi, Exclusive()))
+    y = HardEM()(Evidence(seen, torch.zeros_like(phi), phi, Multiclass()))
     assert y[0, :, 0].tolist() == [[0, 0, 1], [1, 0, 0]]
     assert y[1, :, 0].tolist() == [[0, 0, 0], [1, 0, 0]]  # the first class has no tag here
 

@@ -155,7 +155,10 @@ def test_whatever_an_import_raises_is_told_in_a_line(site: Path, module: str, re
 
 
 def test_a_name_stays_with_the_plugin_that_was_installed_first(site: Path) -> None:
-    offer = "from tests.test_plugins import *\n@hookimpl\ndef wsseg_priors(): return {'mine': Half}"
+    offer = (
+        "from tests.components.test_registry import *\n"
+        "@hookimpl\ndef wsseg_priors(): return {'mine': Half}"
+    )
     install(site, "a_late_one", offer)
     install(site, "z_early_one", offer, at_s=1_900_000_000)
     found = registry()

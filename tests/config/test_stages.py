@@ -15,7 +15,7 @@ from wsseg.components.tag_losses import MeanLogits
 from wsseg.config.recipe import load_recipe
 from wsseg.config.stages import AnyStage, Learning, TagsStage
 from wsseg.core.batch import Batch
-from wsseg.core.class_relation import Exclusive
+from wsseg.core.class_relation import Multiclass
 from wsseg.errors import InputError
 from wsseg.training.em import targets
 
@@ -64,14 +64,14 @@ def test_class_activation_maps_decide_by_their_maximum_and_the_rest_by_the_sign(
     logits = torch.tensor([10.0, 1.9, 2.1, -1.0, 99.0]).reshape(1, 1, 1, 5)  # 99: outside
     stage, region = tags_stage("mean-logits"), logits < 90
     assert stage.decide(logits, region).flatten().tolist()[:4] == [True, False, True, False]
-    assert stage.marked(logits, logits, batch(logits, True)).sum() == 2
+    assert stage.watched_mask(logits, logits, batch(logits, True)).sum() == 2
 
 
 def test_exclusive_classes_are_pooled_each_against_all_else() -> None:
     logits = torch.tensor([[2.0, -1.0, 0.5], [1.0, 3.0, -2.0]]).reshape(1, 2, 1, 3)
     seen = batch(logits, True, False)
     stage = tags_stage("mean-logits", classes=2, labels="exclusive")
-    expected = MeanLogits()(Exclusive().logit(logits), seen.tags, seen.region)
+    expected = MeanLogits()(Multiclass().logit(logits), seen.tags, seen.region)
     assert torch.equal(stage.objective(logits, seen.tags, seen), expected)
     assert not stage.decide(logits, seen.region).any()  # each class's mean is below 0
 

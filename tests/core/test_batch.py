@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from wsseg.core.batch import Batch, Evidence
-from wsseg.core.class_relation import Independent
+from wsseg.core.class_relation import Multilabel
 
 
 def one_row(logits: list[float], phi: list[float], inside: list[bool] | None = None) -> Evidence:
@@ -72,4 +72,4 @@ def test_outside_the_support_log_odds_are_minus_infinity() -> None:
 
 
 def test_evidence_is_of_independent_classes_unless_said() -> None:
-    assert one_row([0.0], [0.5]).labels == Independent()
+    assert one_row([0.0], [0.5]).labels == Multilabel()

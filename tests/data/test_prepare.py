@@ -17,7 +17,7 @@ from wsseg.core.case import Case
 from wsseg.core.input import Input, Thick
 from wsseg.core.interfaces import Region
 from wsseg.core.volume import Volume
-from wsseg.data.prepare import own_grid, prepare, prepare_mask, prepare_region
+from wsseg.data.prepare import prepare, prepare_mask, prepare_region, to_scan_grid
 from wsseg.data.reading import read_case
 from wsseg.errors import InputError
 
@@ -81,7 +81,7 @@ def test_what_is_prepared_does_not_depend_on_rounding_errors_of_the_spacing(
         (tmp_path / name).mkdir()
         prepared = prepare(scan(tmp_path / name, array, spacing_mm), Input(size=24, thick=Thick()))
         mask = prepare_mask(prepared, "ball")
-        masks.append((prepared.positions, prepared.image, mask, own_grid(prepared, mask > 0)))
+        masks.append((prepared.positions, prepared.image, mask, to_scan_grid(prepared, mask > 0)))
     (positions, *exact), (almost_positions, *almost) = masks
     assert almost_positions == positions
     for one, other in zip(exact, almost, strict=True):
@@ -224,7 +224,7 @@ def test_a_tag_of_a_slice_that_is_not_there_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("thick", [None, Thick()])
 def test_a_mask_comes_back_to_its_place(tmp_path: Path, size: int, thick: Thick | None) -> None:
     prepared = prepare(scan(tmp_path), Input(size=size, thick=thick))
-    back = own_grid(prepared, prepare_mask(prepared, "ball") > 0)
+    back = to_scan_grid(prepared, prepare_mask(prepared, "ball") > 0)
     assert back.shape == prepared.grid.canonical_shape
     assert dice(prepared.grid.to_file(back), ball()) > (0.85 if thick or size == 20 else 0.97)
 
@@ -233,8 +233,8 @@ def test_a_mask_back_on_its_grid_is_inside_from_one_half_on(tmp_path: Path) -> N
     prepared = prepare(scan(tmp_path, np.zeros((4, 4, 10), np.int16), (1, 1, 1)), Input(size=4))
     mask = np.zeros((2, 4, 4), bool)
     mask[0] = True  # slice 2; the other one is slice 7
-    assert own_grid(prepared, mask).all(axis=(1, 2)).tolist() == [True] * 5 + [False] * 5
-    assert not own_grid(prepared, np.zeros_like(mask)).any()
+    assert to_scan_grid(prepared, mask).all(axis=(1, 2)).tolist() == [True] * 5 + [False] * 5
+    assert not to_scan_grid(prepared, np.zeros_like(mask)).any()
 
 
 def test_prepared_scans_are_cheap_to_send(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from wsseg.core.interfaces import Plausible
+from wsseg.core.interfaces import RegionLimits
 from wsseg.data.region_check import doubt
 from wsseg_covid.lung_threshold import LUNGS
 from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
 from wsseg_covid.phantom.scanner import SCANNERS
 
 SPACING_MM = (100.0, 50.0, 50.0)  # a voxel is a quarter of a litre, 25 cm2
-ORGAN = Plausible(litres=(0.5, 2), whole_mm=400, largest_cm2=110, median=(-900, -300))
+ORGAN = RegionLimits(litres=(0.5, 2), whole_mm=400, largest_cm2=110, median=(-900, -300))
 
 
 def case(voxels: list[int], value: int = -800) -> tuple[NDArray[np.bool_], NDArray[np.int16]]:

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from wsseg.evaluation.comparison import Published, label, labelled, recipe_label, recipe_name
+from wsseg.evaluation.comparison import PublishedResults, label, labelled, recipe_label, recipe_name
 
 
 def test_a_method_is_called_after_its_recipe_and_settings() -> None:
@@ -26,4 +26,4 @@ def test_a_recipe_keeps_the_mark_and_drops_the_settings() -> None:
 
 def test_a_note_belongs_to_a_figure() -> None:
     with pytest.raises(ValidationError, match="rates"):
-        Published.model_validate({"source": "Wu 2020", "notes": {"roc": "above"}})
+        PublishedResults.model_validate({"source": "Wu 2020", "notes": {"roc": "above"}})

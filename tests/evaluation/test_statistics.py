@@ -10,9 +10,9 @@ from wsseg.evaluation.statistics import (
     Bootstrap,
     correlation,
     holm,
+    mann_whitney,
     rate_exponent,
     ratio,
-    separation,
     share_of_way,
     signed_rank,
 )
@@ -118,23 +118,23 @@ def test_no_difference_is_no_test() -> None:
 
 
 def test_groups_far_apart_have_an_auc_of_one() -> None:
-    p, auc = separation([3, 4, 5, math.nan], [0, 1, 2])
+    p, auc = mann_whitney([3, 4, 5, math.nan], [0, 1, 2])
     assert auc == 1
     assert p == pytest.approx(2 / 20)  # 20 ways to choose 3 of 6
-    assert separation([0, 1, 2], [3, 4, 5])[1] == 0
+    assert mann_whitney([0, 1, 2], [3, 4, 5])[1] == 0
 
 
 def test_separation_agrees_with_scipy() -> None:
     generator = np.random.default_rng(0)
     one, other = generator.normal(0, 1, 30).round(1), generator.normal(0.5, 1, 25).round(1)
     expected = stats.mannwhitneyu(one, other)
-    assert separation(one, other) == (expected.pvalue, expected.statistic / 750)
+    assert mann_whitney(one, other) == (expected.pvalue, expected.statistic / 750)
 
 
 @pytest.mark.parametrize(("one", "other"), [([], [1, 2]), ([1], []), ([1, 1], [1, 1])])
 @pytest.mark.filterwarnings("error")
 def test_groups_that_cannot_differ_are_not_tested(one: list[float], other: list[float]) -> None:
-    assert all(map(math.isnan, separation(one, other)))
+    assert all(map(math.isnan, mann_whitney(one, other)))
 
 
 def test_correlation_by_hand() -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
-from tests.test_predict import scan, table
 
+from tests.inference.test_run import scan, table
 from wsseg.core.case import Case
 from wsseg.data.prepare import Prepared
 from wsseg.inference.batch_prediction import DONE

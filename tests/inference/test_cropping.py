@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from tests.test_folded import lived_in
 from torch import Tensor, nn
 
+from tests.inference.test_fusion import lived_in
 from wsseg.components.registry import registry
 from wsseg.core.interfaces import Backbone
 from wsseg.inference.cropping import MARGIN_PIXELS, Box, Cropped, box_around

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from wsseg.errors import InputError
-from wsseg.evaluation.comparison import Published, labelled
+from wsseg.evaluation.comparison import PublishedResults, labelled
 from wsseg.evaluation.summary import compare, covered, summary
 from wsseg.report.figures.em_targets import TargetPlanes
 from wsseg.report.figures.overlay import Overlay
@@ -79,7 +79,7 @@ def full(rows: pd.DataFrame) -> Page:
         target="consolidation",
         baseline="threshold",
         ceiling="supervised" if "supervised" in set(rows["method"]) else None,
-        published=Published(
+        published=PublishedResults(
             source="A paper",
             methods={"phi2": {"dice_pooled": 0.628, "tpr": 0.555, "fpr": 0.008, "severity_r": 0.8}},
             notes={"dilation": "it falls"},

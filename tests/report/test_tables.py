@@ -12,7 +12,7 @@ from wsseg.report.terminal import covered_table, terminal_table
 Suite = Callable[..., pd.DataFrame]
 
 
-def cell(table: tables.Table, row: int, head: str) -> tables.Cell:
+def cell(table: tables.TableData, row: int, head: str) -> tables.Cell:
     return table.rows[row][[name for name, _ in table.heads].index(head)]
 
 

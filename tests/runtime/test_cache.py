@@ -15,7 +15,7 @@ import pytest
 
 from wsseg.errors import InputError
 from wsseg.runtime.cache import Bound, entries, limit_bytes, prune, sweep
-from wsseg.runtime.cache_leases import alone, let_go, use
+from wsseg.runtime.cache_leases import exclusive_prune, lease, release
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -129,7 +129,7 @@ def test_what_another_process_uses_is_not_deleted(other: subprocess.Popen[str]) 
 def test_what_a_killed_process_used_is_free(other: subprocess.Popen[str], cache: Path) -> None:
     other.send_signal(signal.SIGKILL)
     other.wait()
-    with alone() as used:
+    with exclusive_prune() as used:
         assert used == set()
     assert [path.name for path in (cache / ".in-use").iterdir()] == ["turn"]
 
@@ -137,19 +137,19 @@ def test_what_a_killed_process_used_is_free(other: subprocess.Popen[str], cache:
 def test_what_was_let_go_may_be_deleted(cache: Path) -> None:
     entry = cache / "prepared" / "oldest"
     for path in (entry, entry / "image.npy"):  # twice, and so once is not enough
-        use(path)
-    let_go(entry)
+        lease(path)
+    release(entry)
     prune(entries(), most_bytes=0)
     assert names() == ["oldest"]
-    let_go(entry)
+    release(entry)
     prune(entries(), most_bytes=0)
     assert names() == []
 
 
 def test_a_file_outside_the_cache_is_nobodys_entry(cache: Path, tmp_path: Path) -> None:
-    use(tmp_path.parent / "scan.nii.gz")
-    use(cache)
-    with alone() as used:
+    lease(tmp_path.parent / "scan.nii.gz")
+    lease(cache)
+    with exclusive_prune() as used:
         assert not any("scan" in name for name in used)
 
 
@@ -160,7 +160,7 @@ def test_writing_past_the_limit_deletes_the_longest_unused(
     monkeypatch.setenv("WSSEG_CACHE_GB", str(2.5 * each / 1e9))
     Bound().grown(1)
     assert names() == ["middle", "newest"]
-    use(cache / "prepared" / "middle")
+    lease(cache / "prepared" / "middle")
     monkeypatch.setenv("WSSEG_CACHE_GB", str(1.5 * each / 1e9))
     Bound().grown(1)
     assert names() == ["middle"]
@@ -185,7 +185,7 @@ def test_a_cache_that_is_all_in_use_is_told_once(
 ) -> None:
     monkeypatch.setenv("WSSEG_CACHE_GB", "0")
     for name in ("oldest", "middle", "newest"):
-        use(cache / "prepared" / name)
+        lease(cache / "prepared" / name)
     bound = Bound()
     with caplog.at_level(logging.WARNING):
         bound.grown(1)

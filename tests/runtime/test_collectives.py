@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
 
-from wsseg.runtime.collectives import part, whole
+from wsseg.runtime.collectives import gather_batch, shard
 
 ALONE = Fabric(accelerator="cpu", devices=1)
 FIT = Path(__file__).with_name("fit_in_processes.py")
@@ -22,7 +22,7 @@ FIT = Path(__file__).with_name("fit_in_processes.py")
 @given(st.integers(1, 20), st.integers(1, 6))
 def test_the_parts_of_a_batch_are_the_batch_and_equally_long(number: int, processes: int) -> None:
     batch = list(range(number))
-    parts = [part(batch, rank, processes) for rank in range(processes)]
+    parts = [shard(batch, rank, processes) for rank in range(processes)]
     assert len({len(each) for each in parts}) == 1
     interleaved = [each[i] for i in range(len(parts[0])) for each in parts]
     assert interleaved[:number] == batch
@@ -31,7 +31,7 @@ def test_the_parts_of_a_batch_are_the_batch_and_equally_long(number: int, proces
 
 def test_one_process_is_left_alone() -> None:
     rows = torch.rand(3, 2)
-    assert whole(ALONE, rows, 3) is rows
+    assert gather_batch(ALONE, rows, 3) is rows
 
 
 @pytest.mark.slow

@@ -9,12 +9,12 @@ from wsseg.runtime.files import (
     TEMPORARY,
     _temporary_name,
     append_line,
+    atomic_folder,
+    atomic_write,
     fingerprint,
-    folder_written_whole,
     sha256,
     write_json,
     write_text,
-    written_whole,
 )
 
 
@@ -23,7 +23,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path) -
     write_text(path, "old")
 
     def write_half() -> None:
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("ne")
             raise KeyboardInterrupt
 
@@ -34,7 +34,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path) -
 
 
 def test_the_suffix_is_kept_for_writers_that_look_at_it(tmp_path: Path) -> None:
-    with written_whole(tmp_path / "scan.nii.gz") as temporary:
+    with atomic_write(tmp_path / "scan.nii.gz") as temporary:
         assert temporary.name.endswith(".nii.gz")
         temporary.write_text("x")
 
@@ -49,7 +49,7 @@ def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, letter:
 
 def test_an_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:
     def write_half() -> None:
-        with folder_written_whole(tmp_path / "folder") as temporary:
+        with atomic_folder(tmp_path / "folder") as temporary:
             (temporary / "a").write_text("x")
             raise KeyboardInterrupt
 
@@ -59,16 +59,16 @@ def test_an_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_folder_can_be_read_by_whom_other_new_folders_can(tmp_path: Path) -> None:
-    with folder_written_whole(tmp_path / "whole"):
+    with atomic_folder(tmp_path / "whole"):
         pass
     (tmp_path / "plain").mkdir()
     assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_of_two_makers_of_a_folder_the_first_wins(tmp_path: Path) -> None:
-    with folder_written_whole(tmp_path / "a") as late:
+    with atomic_folder(tmp_path / "a") as late:
         (late / "who").write_text("late")
-        with folder_written_whole(tmp_path / "a") as early:
+        with atomic_folder(tmp_path / "a") as early:
             (early / "who").write_text("early")
     assert (tmp_path / "a" / "who").read_text() == "early"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]

@@ -7,15 +7,15 @@ from contextlib import closing
 
 import pytest
 
-from wsseg.runtime.threads import MADE_AHEAD, THREADS, ahead, in_threads, overlapped
+from wsseg.runtime.threads import MADE_AHEAD, THREADS, map_in_threads, pipelined, prefetch
 
 WAIT_S = 20
 
 
 def test_each_thing_goes_through_all_steps_in_order() -> None:
     steps = (lambda x: x + 1, lambda x: x * 10, lambda x: -x)
-    assert list(overlapped(range(5), *steps)) == [-10, -20, -30, -40, -50]
-    assert not list(overlapped([], *steps))
+    assert list(pipelined(range(5), *steps)) == [-10, -20, -30, -40, -50]
+    assert not list(pipelined([], *steps))
 
 
 def test_the_next_is_read_and_the_last_written_while_one_is_worked_on() -> None:
@@ -28,7 +28,7 @@ def test_the_next_is_read_and_the_last_written_while_one_is_worked_on() -> None:
         return thing
 
     steps = [lambda thing, n=n: meet(n, thing) for n in (3, 2, 1)]
-    assert list(overlapped(range(5), *steps)) == list(range(5))
+    assert list(pipelined(range(5), *steps)) == list(range(5))
 
 
 def test_never_more_than_three_are_held() -> None:
@@ -47,7 +47,7 @@ def test_never_more_than_three_are_held() -> None:
             held[thing] -= 1
         return thing
 
-    list(overlapped(range(50), before, lambda thing: thing, after))
+    list(pipelined(range(50), before, lambda thing: thing, after))
     assert 1 <= most <= 3 + 1  # one may be read while the last result waits to be fetched
 
 
@@ -61,7 +61,7 @@ def test_what_a_step_raises_ends_all(step: int) -> None:
     steps = [fail if n == step else lambda thing: thing for n in range(3)]
     done: list[int] = []
     with pytest.raises(OSError, match="disk full"):
-        done.extend(overlapped(range(5), *steps))
+        done.extend(pipelined(range(5), *steps))
 
 
 def test_threads_share_the_work_and_keep_the_order() -> None:
@@ -73,12 +73,12 @@ def test_threads_share_the_work_and_keep_the_order() -> None:
             both.wait()
         return -thing
 
-    assert list(in_threads(meet, range(5))) == [0, -1, -2, -3, -4]
+    assert list(map_in_threads(meet, range(5))) == [0, -1, -2, -3, -4]
 
 
 def test_threads_are_given_only_some_at_a_time() -> None:
     things = iter(range(1000))
-    done = in_threads(lambda thing: thing, things)
+    done = map_in_threads(lambda thing: thing, things)
     assert next(done) == 0
     assert next(things) <= 2 * THREADS + 1
 
@@ -91,17 +91,17 @@ def test_things_are_made_ahead_in_order_by_one_other_thread() -> None:
             makers.add(threading.get_ident())
             yield thing
 
-    with closing(ahead(things())) as coming:
+    with closing(prefetch(things())) as coming:
         assert next(coming) == 0
         assert list(coming) == list(range(1, 20))
     assert makers.isdisjoint({threading.get_ident()})
     assert len(makers) == 1
-    assert list(ahead([])) == []
+    assert list(prefetch([])) == []
 
 
 def test_only_a_few_are_made_ahead() -> None:
     left = iter(range(100))
-    with closing(ahead(left)) as coming:  # which waits for those that were begun
+    with closing(prefetch(left)) as coming:  # which waits for those that were begun
         next(coming)
     assert next(left) <= MADE_AHEAD + 1
 
@@ -111,7 +111,7 @@ def test_what_ends_the_making_is_raised_after_what_was_made() -> None:
         yield 1
         raise OSError("disk gone")
 
-    coming = ahead(things())
+    coming = prefetch(things())
     assert next(coming) == 1
     with pytest.raises(OSError, match="disk gone"):
         next(coming)

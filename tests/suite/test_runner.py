@@ -20,8 +20,8 @@ from wsseg.evaluation.rows import read_rows
 from wsseg.suite import runner as bench
 from wsseg.suite.definition import Job, load_suite, plan, suite_text
 from wsseg.training import stage as stage_training
-from wsseg.training.stage import Workplace
-from wsseg.training.trainer import Fit
+from wsseg.training.stage import RunContext
+from wsseg.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from tests.conftest import Ended, Wsseg
@@ -194,15 +194,15 @@ def test_who_asks_to_stop_stops_the_suite_not_one_job(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    step, out = Fit._step, tmp_path / "out"
+    step, out = Trainer._step, tmp_path / "out"
 
-    def asked(self: Fit, *args: object) -> object:
+    def asked(self: Trainer, *args: object) -> object:
         if self.progress.step == 3:
             os.kill(os.getpid(), signal.SIGINT)
         return step(self, *args)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Fit, "_step", asked)
+        patch.setattr(Trainer, "_step", asked)
         ended = ran(wsseg, folder / "plain.yaml", out)
     assert ended.code == 1
     assert ended.error.startswith("threshold/seed-0: interrupted in stage infection after step 4")
@@ -231,7 +231,7 @@ def test_what_is_done_when_a_suite_is_killed_can_be_reported(
 ) -> None:
     run_job = bench.run_job
 
-    def crash(job: Job, place: Workplace, accept: Collection[str]) -> None:
+    def crash(job: Job, place: RunContext, accept: Collection[str]) -> None:
         if job.method == "em":
             raise SystemExit(9)
         run_job(job, place, accept)

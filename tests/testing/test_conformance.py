@@ -12,7 +12,7 @@ from pydantic import Field
 from wsseg import Batch, Cohort, InputError, Prior, Probability, hookimpl
 from wsseg.components.registry import HOOKS, Failure, Registry, registry
 from wsseg.core.case import Case
-from wsseg.testing.conformance import Finding, checks, findings
+from wsseg.testing.conformance import PartResult, checks, findings
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -194,6 +194,6 @@ def test_all_that_is_installed_passes(wsseg: "Wsseg") -> None:
 
 
 def test_a_finding_says_one_thing() -> None:
-    assert Finding("a", "Prior").verdict == "ok"
-    assert Finding("a", "Prior", lacks="b").verdict == "not built: b"
-    assert Finding("a", "Prior", error=ValueError("c")).verdict == "FAILED"
+    assert PartResult("a", "Prior").verdict == "ok"
+    assert PartResult("a", "Prior", lacks="b").verdict == "not built: b"
+    assert PartResult("a", "Prior", error=ValueError("c")).verdict == "FAILED"

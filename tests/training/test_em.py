@@ -17,7 +17,7 @@ from wsseg.core.input import Input
 from wsseg.data.batches import Scan
 from wsseg.inference.network import Network
 from wsseg.training.em import forward, targets
-from wsseg.training.trainer import Fit
+from wsseg.training.trainer import Trainer
 
 INPUT = Input(slices=1, size=8)
 
@@ -72,7 +72,7 @@ def fitted(belief: str, norm: nn.Module) -> dict[str, Tensor]:
         )
         for number in range(2)
     ]
-    fit = Fit(
+    fit = Trainer(
         "em", stage(belief), network(norm), scans, INPUT, 0, Fabric(accelerator="cpu", devices=1)
     )
     list(fit.run())

@@ -20,8 +20,8 @@ from wsseg.config.settings import Settings
 from wsseg.errors import InputError, WorkError
 from wsseg.runtime.console import Display
 from wsseg.training.run import split_of, train_stages
-from wsseg.training.stage import Workplace
-from wsseg.training.trainer import Fit
+from wsseg.training.stage import RunContext
+from wsseg.training.trainer import Trainer
 
 QUIET = Display(Console(quiet=True))
 
@@ -82,11 +82,11 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
     save_every: int | None,
 ) -> None:
-    place = Workplace(tmp_path / "run", QUIET, save_every)
+    place = RunContext(tmp_path / "run", QUIET, save_every)
     steps = 0
-    step = Fit._step
+    step = Trainer._step
 
-    def die_at_11(self: Fit, *args: object) -> object:
+    def die_at_11(self: Trainer, *args: object) -> object:
         nonlocal steps
         steps += 1
         if steps == 11:  # in the middle of the infection's second epoch
@@ -94,7 +94,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
         return step(self, *args)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Fit, "_step", die_at_11)
+        patch.setattr(Trainer, "_step", die_at_11)
         with pytest.raises(RuntimeError, match="power cut"):
             train_stages(recipe, split_of(recipe), place, resume=False)
     assert (place.out / "stages/infection/last/state.safetensors").exists()
@@ -128,23 +128,26 @@ def test_a_folder_with_a_run_is_not_overwritten(recipe: Recipe, run: Path) -> No
 def test_a_run_is_not_resumed_with_another_recipe(recipe: Recipe, run: Path) -> None:
     other = recipe.model_copy(update={"seed": 9})
     with pytest.raises(InputError, match="another recipe"):
-        train_stages(other, split_of(other), Workplace(run, QUIET), resume=True)
+        train_stages(other, split_of(other), RunContext(run, QUIET), resume=True)
 
 
 def test_finished_stages_are_shared_by_what_determines_them(
     recipe: Recipe, run: Path, tmp_path: Path
 ) -> None:
     """A shelf, and another prior: stage 1 is taken from it, stage 2 is trained anew."""
-    shelf = tmp_path / "shelf"
+    stage_cache = tmp_path / "shelf"
     train_stages(
-        recipe, split_of(recipe), Workplace(tmp_path / "a", QUIET, shelf=shelf), resume=False
+        recipe,
+        split_of(recipe),
+        RunContext(tmp_path / "a", QUIET, stage_cache=stage_cache),
+        resume=False,
     )
     stage = recipe.stages["consolidation"]
     changed = stage.model_copy(update={"prior": wsseg.make(wsseg.Prior, "constant", probability=1)})
     other = recipe.model_copy(update={"stages": {**recipe.stages, "consolidation": changed}})
-    place = Workplace(tmp_path / "b", QUIET, shelf=shelf)
+    place = RunContext(tmp_path / "b", QUIET, stage_cache=stage_cache)
     train_stages(other, split_of(other), place, resume=False)
-    assert len(list(shelf.iterdir())) == 3
+    assert len(list(stage_cache.iterdir())) == 3
     assert same(weights(run, "infection"), weights(place.out, "infection"))
     logged = {
         json.loads(line)["stage"] for line in (place.out / "log.jsonl").read_text().splitlines()

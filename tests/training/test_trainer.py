@@ -21,7 +21,7 @@ from wsseg.errors import WorkError
 from wsseg.inference.network import new_network
 from wsseg.runtime.device import open_fabric
 from wsseg.training.monitoring import Probe
-from wsseg.training.trainer import EpochDone, Fit, StepDone
+from wsseg.training.trainer import EpochDone, StepDone, Trainer
 from wsseg.training.training_state import load_state, save_state
 
 INPUT = Input(slices=3, size=16, offset=-1000, scale=500, thick=None)
@@ -62,13 +62,13 @@ def scans(labels: bool = True) -> list[Scan]:
     ]
 
 
-def fit(settings: dict[str, Any], given: list[Scan] | None = None) -> Fit:
+def fit(settings: dict[str, Any], given: list[Scan] | None = None) -> Trainer:
     kinds: dict[str, type[Learning]] = {"masks": MasksStage, "em": EmStage, "tags": TagsStage}
     stage = kinds[settings["learn"]].model_validate(settings, context=registry())
     assert stage.backbone is not None
     network = new_network(stage.backbone, INPUT, len(stage.classes), seed=1)
     own = scans(labels=settings["learn"] == "masks") if given is None else given
-    return Fit("weak", stage, network, own, INPUT, 1, open_fabric("float32"))
+    return Trainer("weak", stage, network, own, INPUT, 1, open_fabric("float32"))
 
 
 def steps(events: Iterator[StepDone | EpochDone]) -> Iterator[StepDone]:

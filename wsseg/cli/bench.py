@@ -97,7 +97,7 @@ def _show(out: Path) -> None:
     from wsseg.evaluation.rows import read_rows
     from wsseg.evaluation.summary import compare, covered, summary
     from wsseg.inference.run import load_run
-    from wsseg.report.build import Held, Shown, report_suite
+    from wsseg.report.build import ReportContext, ReportedRun, report_suite
     from wsseg.report.comparison_tables import left_out, unequal_rows
     from wsseg.report.terminal import covered_table, terminal_table
     from wsseg.runtime.console import open_console
@@ -111,10 +111,10 @@ def _show(out: Path) -> None:
     rows = read_rows(out / ROWS)
     done = rows[["method", "seed", "fold"]].drop_duplicates().itertuples(index=False)
     folders = [(m, out / run_folder(m, s, int(f) if f else None)) for m, s, f in done]
-    runs = [Shown(method, folder, held_out(load_run(folder))) for method, folder in folders]
+    runs = [ReportedRun(method, folder, held_out(load_run(folder))) for method, folder in folders]
     suite = load_suite(out / SUITE)
     compared = _done(suite.compare, rows)
-    held = Held(compared, suite.settings_from, suite.published)
+    held = ReportContext(compared, suite.settings_from, suite.published)
     page = report_suite(out, out.resolve().name, rows, runs, held)
     console, named = open_console(), labelled(rows, suite.settings_from)
     found = summary(named)

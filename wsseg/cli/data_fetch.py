@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from wsseg.core.interfaces import Published
+    from wsseg.core.interfaces import PublicDataset
 
 
 def fetch(
@@ -35,14 +35,14 @@ def fetch(
     )
 
 
-def _published(name: str) -> "type[Published]":
+def _published(name: str) -> "type[PublicDataset]":
     from wsseg.components.registry import registry
-    from wsseg.core.interfaces import Cohort, Published
+    from wsseg.core.interfaces import Cohort, PublicDataset
     from wsseg.errors import InputError, known_words
 
     known = {n: registry().find(Cohort, n) for n in registry().names(Cohort)}
-    published: dict[str, type[Published]] = {
-        n: cohort for n, cohort in known.items() if issubclass(cohort, Published)
+    published: dict[str, type[PublicDataset]] = {
+        n: cohort for n, cohort in known.items() if issubclass(cohort, PublicDataset)
     }
     if name not in published:
         raise InputError(f"{name}: is no data set to fetch; {known_words(name, published)}")

@@ -48,9 +48,9 @@ def check(
     """
     from wsseg.components.registry import registry
     from wsseg.errors import WorkError
-    from wsseg.testing.conformance import Finding, findings
+    from wsseg.testing.conformance import PartResult, findings
 
-    found: list[Finding] = []
+    found: list[PartResult] = []
     for each in findings(registry(), distribution):
         found.append(each)
         typer.echo(f"{each.kind:9}  {each.name:24}  {each.verdict}")

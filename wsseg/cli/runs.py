@@ -62,10 +62,10 @@ def train(
     from wsseg.runtime.console import Display, Quiet
     from wsseg.runtime.group_errors import together
     from wsseg.training.run import split_of, train_stages
-    from wsseg.training.stage import Workplace
+    from wsseg.training.stage import RunContext
 
     display = Display() if group.leads else Quiet()
-    place = Workplace(out, display, save_every, group=group)
+    place = RunContext(out, display, save_every, group=group)
     try:
         with together(group):
             loaded = load_recipe(recipe, changes or [])

@@ -4,7 +4,6 @@ from wsseg.components.backbones import Smp
 from wsseg.components.cohorts import Table
 from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
 from wsseg.components.esteps import AdaptEM, HardEM, Scheduled, SoftEM
-from wsseg.components.few_masks import FewMasks
 from wsseg.components.hookspecs import hookimpl
 from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
 from wsseg.components.pixel_losses import BatchDice, SmoothDice
@@ -62,7 +61,7 @@ def wsseg_regions() -> dict[str, type[Region]]:
 
 @hookimpl
 def wsseg_cohorts() -> dict[str, type[Cohort]]:
-    return {"table": Table, "few-masks": FewMasks}
+    return {"table": Table}
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, final
 
-from wsseg.core.case import Case, names_twice, split_of_patients
+from wsseg.core.case import Case, repeated_names, splits_by_patient
 from wsseg.core.interfaces import Cohort
 from wsseg.data.csv_table import Row, read_sheet
 from wsseg.errors import InputError, known_words
@@ -146,9 +146,9 @@ def _slice_tags(path: Path, cases: list[str]) -> dict[str, dict[int, Tags]]:
 
 def _check_unique(path: Path, cases: Sequence[Case]) -> None:
     """A case has one row, and a patient is in one split."""
-    if twice := names_twice(cases):
+    if twice := repeated_names(cases):
         raise InputError(f"{path}: case {twice[0]} is there twice. A case has one row.")
-    for patient, splits in split_of_patients(cases).items():
+    for patient, splits in splits_by_patient(cases).items():
         if len(splits) > 1:
             raise InputError(
                 f"{path}: patient {patient} is in the splits "

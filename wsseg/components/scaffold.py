@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from wsseg.components.registry import Kind, Registry
 from wsseg.core.interfaces import Backbone, EStep, Metric, Prior, Score
 from wsseg.errors import InputError
-from wsseg.runtime.files import folder_written_whole
+from wsseg.runtime.files import atomic_folder
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_NAME = 30  # with it, the lines of the package's files stay below 88 characters
@@ -60,7 +60,7 @@ class Package:
     def files(self) -> dict[str, str]:
         """Return the text of each file, by its path in the package's folder."""
         templates = Environment(
-            loader=PackageLoader("wsseg"),
+            loader=PackageLoader("wsseg.components"),
             undefined=StrictUndefined,
             keep_trailing_newline=True,
             autoescape=False,  # noqa: S701 - Python, TOML and Markdown, no HTML
@@ -108,7 +108,7 @@ def write_package(package: Package, out: Path, found: Registry) -> Path:
         raise InputError(f"{out}: is no folder; name one, and the package's is made in it")
     files = package.files()
     _check_class(package, files)
-    with folder_written_whole(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         for path, text in files.items():
             (temporary / path).parent.mkdir(parents=True, exist_ok=True)
             (temporary / path).write_text(text, encoding="utf-8")

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from wsseg.components.priors import PerClass
 from wsseg.core.batch import Batch, Logits, Mask
-from wsseg.core.class_relation import Exclusive, Independent, Labels
+from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.interfaces import Backbone, Cohort, EStep, PixelLoss, Prior, TagLoss
 from wsseg.data.augment import Augment
 
-LABELS: dict[str, Labels] = {"independent": Independent(), "exclusive": Exclusive()}
+LABELS: dict[str, ClassRelation] = {"independent": Multilabel(), "exclusive": Multiclass()}
 
 
 class Cosine(Component):
@@ -65,7 +65,7 @@ class Stage(Component):
     cohort: Cohort | None = None  # to learn from the training cases of; null: the recipe's
 
     @property
-    def relation(self) -> Labels:
+    def relation(self) -> ClassRelation:
         """How the classes relate."""
         return LABELS[self.labels]
 
@@ -100,7 +100,7 @@ class Learning(Stage):
         """Return the scalar that a step lessens; `y` is what the stage's `em.targets` are."""
 
     @abstractmethod
-    def marked(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
+    def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
         """Return (B, K, H, W), within the support: what to watch the share of."""
 
 
@@ -113,7 +113,7 @@ class PixelStage(Learning):
         """Compare the network's probabilities with the targets."""
         return self.loss(self.relation.probability(logits), y, batch.region)
 
-    def marked(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
+    def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
         """Return the targets."""
         return y
 
@@ -166,7 +166,7 @@ class TagsStage(Learning):
         """Compare the pools with the tags."""
         return self.loss(self.relation.logit(logits), y, batch.region)
 
-    def marked(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
+    def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
         """Return what the network finds."""
         return self.decide(logits, batch.region) & batch.support
 

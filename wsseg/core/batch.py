@@ -9,7 +9,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from wsseg.core.class_relation import Independent, Labels
+from wsseg.core.class_relation import ClassRelation, Multilabel
 
 Logits: TypeAlias = Tensor  # (B, K, H, W) float, the log-odds of each class
 Probability: TypeAlias = Tensor  # (B, K, H, W) float in [0, 1]
@@ -18,7 +18,7 @@ Mask: TypeAlias = Tensor  # (B, K, H, W) bool
 CERTAIN = 1000.0  # the log-odds of a phi of 1: finite, so that sums are, yet beyond any other's
 
 
-def exact(x: Tensor) -> Tensor:
+def at_least_float32(x: Tensor) -> Tensor:
     """Return x in float32 at least: over an image, a bfloat16 sum stops growing at 256."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
@@ -56,7 +56,7 @@ class Evidence:
     batch: Batch
     logits: Logits
     phi: Probability
-    labels: Labels = field(default_factory=Independent)
+    labels: ClassRelation = field(default_factory=Multilabel)
     progress: float = 1.0  # of the stage: 0 at its first step, 1 at its last
 
     @property

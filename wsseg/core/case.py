@@ -41,7 +41,7 @@ class Case:
         return tags[name] if name in tags else self.tags.get(name)
 
 
-def split_of_patients(cases: Iterable[Case]) -> dict[str, set[str]]:
+def splits_by_patient(cases: Iterable[Case]) -> dict[str, set[str]]:
     """Return the splits that each patient's scans are in: one, if all is well."""
     splits: dict[str, set[str]] = defaultdict(set)
     for case in cases:
@@ -49,6 +49,6 @@ def split_of_patients(cases: Iterable[Case]) -> dict[str, set[str]]:
     return dict(splits)
 
 
-def names_twice(cases: Iterable[Case]) -> list[str]:
+def repeated_names(cases: Iterable[Case]) -> list[str]:
     """Return the names that more than one case has."""
     return [name for name, times in Counter(case.name for case in cases).items() if times > 1]

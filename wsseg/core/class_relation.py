@@ -12,7 +12,7 @@ from torch import Tensor
 from wsseg.core.component import Component
 
 
-class Labels(Component):
+class ClassRelation(Component):
     """Turns log-odds into beliefs and into decisions."""
 
     @abstractmethod
@@ -40,7 +40,7 @@ class Labels(Component):
 
 
 @final
-class Independent(Labels):
+class Multilabel(ClassRelation):
     """Each class for itself: f_k = sigmoid(a_k), and k where f_k > 1/2."""
 
     def probability(self, log_odds: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Independent(Labels):
 
 
 @final
-class Exclusive(Labels):
+class Multiclass(ClassRelation):
     """One class or the background: f = softmax([0, a_1 ... a_K]), and the likeliest of these."""
 
     def probability(self, log_odds: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from wsseg.core.case import Case
 from wsseg.core.component import Component
 from wsseg.core.source import Source
 from wsseg.core.volume import Spacing, Volume, VoxelMask
+from wsseg.errors import InputError
 
 
 class Prior(Component):
@@ -86,7 +87,7 @@ class TagLoss(Component):
 
 
 @dataclass(frozen=True)
-class Plausible:
+class RegionLimits:
     """What holds for an organ whoever the patient is."""
 
     litres: tuple[float, float]
@@ -99,7 +100,7 @@ class Region(Component):
     """Finds the part of a scan that a stage works in."""
 
     version: ClassVar[int] = 1  # of what it computes: a new number makes cached masks unknown
-    plausible: ClassVar[Plausible | None] = None  # what it cannot be: a warning names the case
+    plausible: ClassVar[RegionLimits | None] = None  # what it cannot be: a warning names the case
 
     @abstractmethod
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:
@@ -117,7 +118,18 @@ class Cohort(Component):
     def cases(self) -> list[Case]:
         """List the cases, in an order that does not change; images are not read."""
 
-    def seen_through(self, masks: Collection[str]) -> "Cohort":  # noqa: ARG002 - for others
+    def read(self) -> tuple[list[Case], list[tuple[str, InputError]]]:
+        """Return the cases that can be used, and each problem with the name of its case.
+
+        By default all of `cases()` and no problem. A cohort that is read from a file overrides it,
+        so that `wsseg data check` can report every bad row at once.
+
+        Raises:
+            InputError: The cohort itself cannot be read.
+        """
+        return self.cases(), []
+
+    def as_seen_with(self, masks: Collection[str]) -> "Cohort":  # noqa: ARG002 - for others
         """Return a cohort that is the same to one who looks at these masks alone: or itself."""
         return self
 
@@ -134,7 +146,7 @@ class Synthetic(Cohort):
         """
 
 
-class Published(Cohort):
+class PublicDataset(Cohort):
     """A public data set in its publisher's own layout; `wsseg data fetch` downloads it."""
 
     source: ClassVar[Source]

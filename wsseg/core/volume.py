@@ -9,8 +9,7 @@ import numpy as np
 from nibabel import orientations
 from numpy.typing import NDArray
 
-from wsseg.data.reading import _across
-from wsseg.runtime.threads import done_in_threads
+from wsseg.runtime.threads import run_in_threads
 
 CANONICAL = orientations.axcodes2ornt("SPL")  # what the axes of (Z, H, W) run towards
 VoxelMask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
@@ -127,5 +126,10 @@ def upright(turned: NDArray[T]) -> NDArray[T]:
         first, second = voxels[z][flips[1:]].copy(), voxels[partner[z]][flips[1:]].copy()
         voxels[z], voxels[partner[z]] = second, first
 
-    done_in_threads(swap, [z for z in partner if z <= partner[z]])
+    run_in_threads(swap, [z for z in partner if z <= partner[z]])
     return voxels
+
+
+def _across(step: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the part of a vector at right angles to `direction`."""
+    return step - direction * ((step @ direction) / (direction @ direction))

@@ -15,10 +15,10 @@ from torch import Tensor
 from wsseg.core.batch import Batch, Probability
 from wsseg.core.input import Input
 from wsseg.data.augment import Augment, move
-from wsseg.runtime.threads import ahead
+from wsseg.runtime.threads import prefetch
 
 STILL = Augment()  # no move at all
-Map: TypeAlias = Path | NDArray[Any]
+MapSource: TypeAlias = Path | NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Scan:
     """
 
     name: str
-    image: Map  # int16 or float32
-    inside: Map | None  # uint8, what the network may see; None: everything
-    region: Map | None  # uint8, where the stage works; None: everywhere
+    image: MapSource  # int16 or float32
+    inside: MapSource | None  # uint8, what the network may see; None: everything
+    region: MapSource | None  # uint8, where the stage works; None: everywhere
     tags: NDArray[np.bool_]  # (Z, K)
     slices: tuple[int, ...]  # those that take part
-    labels: tuple[Map, ...] = ()  # uint8, K of them
+    labels: tuple[MapSource, ...] = ()  # uint8, K of them
 
 
 class Draw(NamedTuple):
@@ -124,8 +124,10 @@ def loaded(
     """
     gathered = (collate([slices[draw] for draw in draws]) for draws in batches)
     if torch.cuda.is_available():
-        return ahead((x.pin_memory(), None if y is None else y.pin_memory()) for x, y in gathered)
-    return ahead(gathered)
+        return prefetch(
+            (x.pin_memory(), None if y is None else y.pin_memory()) for x, y in gathered
+        )
+    return prefetch(gathered)
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:
@@ -161,12 +163,12 @@ def _stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
 
 
-def open_map(source: Map) -> NDArray[Any]:
+def open_map(source: MapSource) -> NDArray[Any]:
     """Return a map's array; a file is mapped into memory, not read."""
     return _memory_map(source) if isinstance(source, Path) else source
 
 
-def read_map(source: Map) -> NDArray[Any]:
+def read_map(source: MapSource) -> NDArray[Any]:
     """Return a map's array; of a file the whole, for who goes through it once."""
     return np.load(source, allow_pickle=False) if isinstance(source, Path) else source
 
@@ -204,5 +206,5 @@ def _window(scan: Scan, z: int, input: Input) -> NDArray[np.float32]:
     return window
 
 
-def _plane(source: Map | None, z: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _plane(source: MapSource | None, z: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.ones(shape, np.uint8) if source is None else np.asarray(open_map(source)[z], np.uint8)

@@ -14,7 +14,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from wsseg.core.source import Source, SourceFile
 from wsseg.errors import InputError, WorkError
-from wsseg.runtime.files import folder_written_whole, sha256, write_json, written_whole
+from wsseg.runtime.files import atomic_folder, atomic_write, sha256, write_json
 
 LARGEST_RATIO = 1100  # deflate cannot shrink data further than 1032 times
 APPLE = "__MACOSX"  # a folder of notes that macOS puts into zip files
@@ -67,7 +67,7 @@ def _put(path: Path, final: Path) -> None:
     if path.suffix == ".zip":
         unpack(path, final)
     elif path.resolve() != final.resolve():
-        with written_whole(final) as temporary:
+        with atomic_write(final) as temporary:
             shutil.copyfile(path, temporary)
 
 
@@ -169,7 +169,7 @@ def unpack(archive: Path, folder: Path) -> None:
         InputError: It is damaged, has links or paths that lead elsewhere, or needs too much room.
     """
     try:
-        with ZipFile(archive) as opened, folder_written_whole(folder) as temporary:
+        with ZipFile(archive) as opened, atomic_folder(folder) as temporary:
             members = dict(_members(archive, opened, folder.name))
             _check_room(archive, list(members), temporary)
             for member, place in members.items():

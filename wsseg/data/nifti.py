@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from wsseg.data.voxels import check_memory, scaled, stacked
 from wsseg.errors import InputError
-from wsseg.runtime.files import written_whole
-from wsseg.runtime.threads import ahead
+from wsseg.runtime.files import atomic_write
+from wsseg.runtime.threads import prefetch
 
 SPACING_MM = (0.01, 100.0)  # between neighbouring voxels: anything else is a wrong header
 CHUNK = 2**20
@@ -108,7 +108,7 @@ def write_nifti(
         image.set_qform(affine, code="scanner")
     elif _apart_mm(sform, qform, array.shape) <= SAME_AFFINE_MM:
         image.set_qform(affine, code="aligned")
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         nib.save(image, temporary)
 
 
@@ -196,7 +196,7 @@ def _unscaled(path: Path, image: nib.Nifti1Image) -> NDArray[Any]:
         return np.asarray(proxy.get_unscaled()).reshape(shape)
     count, dtype = math.prod(shape), proxy.dtype
     data, held = np.empty(proxy.offset + count * dtype.itemsize, np.uint8), 0
-    for piece in ahead(_inflated(path, len(data))):
+    for piece in prefetch(_inflated(path, len(data))):
         used = np.frombuffer(piece, np.uint8)[: len(data) - held]
         data[held : held + len(used)] = used
         held += len(used)

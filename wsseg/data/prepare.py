@@ -31,15 +31,15 @@ from wsseg.data.spacing import rounded_mm
 from wsseg.data.validation import check_hu
 from wsseg.errors import InputError
 from wsseg.runtime.cache import Bound
-from wsseg.runtime.cache_leases import use
-from wsseg.runtime.files import cache_folder, fingerprint, sha256, written_whole
-from wsseg.runtime.threads import in_threads
+from wsseg.runtime.cache_leases import lease
+from wsseg.runtime.files import atomic_write, cache_folder, fingerprint, sha256
+from wsseg.runtime.threads import map_in_threads
 
 VERSION = 3  # of what this file computes: a new number makes old cache entries unknown
 HALF = 0.5  # of a voxel's extent must be mask, for it to be one
 INT16 = np.iinfo(np.int16)
 NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
-Map: TypeAlias = "np.memmap[Any, np.dtype[Any]]"  # its file is at .filename
+MemoryMap: TypeAlias = "np.memmap[Any, np.dtype[Any]]"  # its file is at .filename
 log = logging.getLogger("wsseg")
 _bound = Bound()
 _judged: set[tuple[str, object]] = set()  # regions, by case and file, that were looked at
@@ -73,7 +73,7 @@ class Prepared:
         return self.folder / "image.npy"
 
     @property
-    def image(self) -> Map:
+    def image(self) -> MemoryMap:
         """Voxels, neither masked nor scaled, (Z, size, size): int16 or float32."""
         return _mapped(self.image_path)
 
@@ -127,7 +127,7 @@ def prepare(
         image_sha256=digest,
     )
     for path in (case.image, prepared.folder):
-        use(path)
+        lease(path)
     read = cache(partial(read_case, case))  # at most once, and not where all is known
     _cached(prepared.image_path, prepared.shape, lambda: _image(prepared, settings, inside, read()))
     for name in find:
@@ -135,7 +135,7 @@ def prepare(
     return prepared
 
 
-def prepare_region(prepared: Prepared, region: Region) -> Map:
+def prepare_region(prepared: Prepared, region: Region) -> MemoryMap:
     """Find a region and bring it to the network's grid, (Z, size, size) uint8 of 0 and 1.
 
     Logs a warning that names the case where the region is empty, or not what it is meant to be:
@@ -144,7 +144,7 @@ def prepare_region(prepared: Prepared, region: Region) -> Map:
     return _found(prepared, region, partial(read_case, prepared.case))
 
 
-def _found(prepared: Prepared, region: Region, read: Callable[[], Volume]) -> Map:
+def _found(prepared: Prepared, region: Region, read: Callable[[], Volume]) -> MemoryMap:
     case = prepared.case
     mask = _cached(
         prepared.folder / f"region-{fingerprint(_named(region, case))}.npy",
@@ -159,7 +159,7 @@ def _found(prepared: Prepared, region: Region, read: Callable[[], Volume]) -> Ma
     return mask
 
 
-def prepare_mask(prepared: Prepared, name: str) -> Map:
+def prepare_mask(prepared: Prepared, name: str) -> MemoryMap:
     """Bring a case's mask `name` to the network's grid, (Z, size, size) uint8 of 0 and 1."""
     case = prepared.case
     digest = file_digest(case.masks[name]) if name in case.masks else ""
@@ -172,7 +172,7 @@ def prepare_mask(prepared: Prepared, name: str) -> Map:
     )
 
 
-def own_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def to_scan_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Bring a mask, (Z, size, size), back to the canonical grid of its scan.
 
     Interpolated linearly; a voxel is inside from 1/2 on.
@@ -193,7 +193,7 @@ def _named(region: Region, case: Case) -> list[Any]:
     kind, files = type(region), [file_digest(path) for path in region.files(case)]
     files += ["on grid"] if files and case.masks_on_grid else []
     return [
-        kind.__module__,
+        kind.__module__.partition(".")[0],  # a class may move within its package
         kind.__qualname__,
         region.version,
         region.model_dump(mode="json"),
@@ -211,7 +211,7 @@ def _image(
     count, z_mm = len(volume.voxels), rounded_mm(volume.spacing_mm[0])
     thick = applicable(settings.thick, count, z_mm)
     weights = prepared_weights(np.array(prepared.positions), count, z_mm, thick)
-    small = in_threads(lambda image: resized(image.astype(np.float32), size), volume.voxels)
+    small = map_in_threads(lambda image: resized(image.astype(np.float32), size), volume.voxels)
     voxels = mixed_slices(small, weights, size)
     if inside is not None:
         mean, sd = _moments(prepared.case, volume, inside)
@@ -239,14 +239,14 @@ def _on_network_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.
     return mask[np.ix_(prepared.nearest_slices, rows, columns)].astype(np.uint8)
 
 
-def _cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]) -> Map:
+def _cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]) -> MemoryMap:
     """Map an array of the cache, made first where it is missing, damaged or of another shape."""
     try:
         known = _mapped(path)
     except (OSError, ValueError, EOFError):
         known = None
     if known is None or known.shape != shape:
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             np.save(temporary, make(), allow_pickle=False)
         _bound.grown(path.stat().st_size)
     with suppress(OSError):  # a cache that others share may be for reading only
@@ -254,8 +254,8 @@ def _cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]
     return _mapped(path)
 
 
-def _mapped(path: Path) -> Map:
-    array: Map = np.load(path, mmap_mode="r", allow_pickle=False)
+def _mapped(path: Path) -> MemoryMap:
+    array: MemoryMap = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
 

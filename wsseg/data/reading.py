@@ -21,11 +21,6 @@ WHITE = 255  # of an 8-bit picture
 T = TypeVar("T", bound=np.generic)
 
 
-def _across(step: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the part of a vector at right angles to `direction`."""
-    return step - direction * ((step @ direction) / (direction @ direction))
-
-
 def read_grid(path: Path, frame: int | None = None, axes: str = "") -> Grid:
     """Read where a scan's voxels lie, from its headers alone."""
     if path.is_dir():

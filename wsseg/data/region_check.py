@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsseg.core.interfaces import Plausible
+from wsseg.core.interfaces import RegionLimits
 from wsseg.data.spacing import exceeds
 
 MM3_PER_LITRE, MM2_PER_CM2 = 1e6, 100.0
@@ -16,7 +16,7 @@ def doubt(
     mask: NDArray[Any],
     image: NDArray[Any],
     spacing_mm: tuple[float, float, float] | None,
-    plausible: Plausible | None,
+    plausible: RegionLimits | None,
 ) -> str:
     """Say in words why `mask`, (Z, H, W), is not the organ; "" where nothing speaks against it.
 
@@ -32,7 +32,7 @@ def doubt(
 
 
 def _doubt_size(
-    mask: NDArray[Any], spacing_mm: tuple[float, float, float], plausible: Plausible
+    mask: NDArray[Any], spacing_mm: tuple[float, float, float], plausible: RegionLimits
 ) -> str:
     z_mm, row_mm, column_mm = spacing_mm
     pixels = np.count_nonzero(mask, axis=(1, 2))
@@ -51,7 +51,7 @@ def _doubt_size(
     return ""
 
 
-def _doubt_median(mask: NDArray[Any], image: NDArray[Any], plausible: Plausible) -> str:
+def _doubt_median(mask: NDArray[Any], image: NDArray[Any], plausible: RegionLimits) -> str:
     step = max(1, int(np.count_nonzero(mask)) // ENOUGH)
     inside = np.concatenate([image[z][mask[z] > 0][::step] for z in range(len(mask))])
     median, (low, high) = float(np.median(inside)), plausible.median

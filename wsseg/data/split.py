@@ -18,11 +18,11 @@ class Split:
 
     train: tuple[Case, ...]
     test: tuple[Case, ...]
-    apart: Mapping[str, tuple[Case, ...]] = field(default_factory=dict)
+    by_stage: Mapping[str, tuple[Case, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         tested = {case.patient for case in self.test}
-        for cases in (self.train, *self.apart.values()):
+        for cases in (self.train, *self.by_stage.values()):
             if both := {case.patient for case in cases} & tested:
                 raise InputError(
                     f"patient {min(both)!r} is in the training and in the test set ({len(both)} "
@@ -31,7 +31,7 @@ class Split:
 
     def learnt_from(self, stage: str) -> tuple[Case, ...]:
         """Return the cases that a stage is trained on."""
-        return self.apart.get(stage, self.train)
+        return self.by_stage.get(stage, self.train)
 
 
 def by_column(cases: Sequence[Case]) -> Split:

@@ -28,7 +28,7 @@ class Compare(Component):
     ceiling: str | None = None
 
 
-class Published(Component):
+class PublishedResults(Component):
     """What was published of the same experiment: shown beside the suite's own figures.
 
     `methods` gives columns of `stats.summary` by method, `notes` what a figure showed.

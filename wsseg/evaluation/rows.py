@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from wsseg.errors import InputError
-from wsseg.runtime.files import written_whole
+from wsseg.runtime.files import atomic_write
 
 KEY = ("method", "seed", "fold", "case")  # no two rows of a file agree in all four
 IDENTITY = (*KEY, "patient", "site")  # text, but for the seed; every other column is a number
@@ -23,7 +23,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row))
     names.sort(key=_place)  # stable
     with (
-        written_whole(path) as temporary,
+        atomic_write(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")

@@ -120,7 +120,7 @@ def signed_rank(differences: ArrayLike) -> tuple[float, float]:
     return float(stats.wilcoxon(found).pvalue), float(effect)
 
 
-def separation(present: ArrayLike, absent: ArrayLike) -> tuple[float, float]:
+def mann_whitney(present: ArrayLike, absent: ArrayLike) -> tuple[float, float]:
     """Return the two-sided Mann-Whitney p of two groups, and the AUC: U of the first / (n1 n2)."""
     one, other = _defined(present), _defined(absent)
     if not (one.size and other.size) or np.ptp(np.concatenate([one, other])) == 0:

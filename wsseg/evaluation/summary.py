@@ -17,8 +17,8 @@ from wsseg.evaluation.statistics import (
     Part,
     correlation,
     holm,
+    mann_whitney,
     ratio,
-    separation,
     share_of_way,
     signed_rank,
 )
@@ -230,7 +230,7 @@ def _pooled(
 
 def _groups(score: pd.Series, tag: pd.Series, name: str) -> dict[str, float]:
     present, absent = score[tag == 1], score[tag == 0]
-    p, auc = separation(present, absent)
+    p, auc = mann_whitney(present, absent)
     found: dict[str, float] = {"u_p": p, "auc": auc}
     for group, values in {"present": present, "absent": absent}.items():
         found |= {group: values.median(), f"{group}_n": values.count()}

@@ -13,10 +13,10 @@ from wsseg.core.case import Case
 from wsseg.data.prepare import Prepared, file_digest
 from wsseg.errors import InputError
 from wsseg.inference.run import Run, load_run, mask_path
-from wsseg.runtime.cache_leases import let_go
+from wsseg.runtime.cache_leases import release
 from wsseg.runtime.executors import ThisProcess, WorkerDiedError, Workers
 from wsseg.runtime.files import append_line, fingerprint
-from wsseg.runtime.threads import overlapped
+from wsseg.runtime.threads import pipelined
 
 DONE = "predicted.jsonl"  # beside the masks: a line a mask, its row and what it was made from
 
@@ -100,7 +100,7 @@ class _Folder:
         prediction = run.finish(prepared)
         prediction.save(self.path)
         row = {"case": prepared.case.name, **prediction.scores}
-        let_go(prepared.folder)
+        release(prepared.folder)
         return _Made(self.key(run, prepared.case), row)
 
     def keep(self, made: _Made) -> None:
@@ -120,7 +120,7 @@ def _here(run: Run, cases: Sequence[Case], folder: _Folder) -> Iterator[Row | In
         folder.keep(made)
         return made.row
 
-    return overlapped(
+    return pipelined(
         cases,
         before=lambda case: _or_error(run.prepare, case),
         work=lambda prepared: _or_error(infer, prepared),

@@ -19,7 +19,7 @@ from wsseg.config.stages import AnyStage, Learning, Stage
 from wsseg.core.input import Input
 from wsseg.errors import InputError
 from wsseg.inference.network import Network, new_network
-from wsseg.runtime.files import fingerprint, read_json, sha256, write_json, written_whole
+from wsseg.runtime.files import atomic_write, fingerprint, read_json, sha256, write_json
 
 WEIGHTS = "weights.safetensors"
 RECORD = "stage.json"
@@ -132,7 +132,7 @@ def write_tensors(
     Raises:
         UnwritableError: The disk is full, or the folder is not for writing.
     """
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         try:
             whole = {
                 name: each.clone(memory_format=torch.contiguous_format)

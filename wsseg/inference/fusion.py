@@ -34,7 +34,7 @@ def _fold_within(block: nn.Sequential) -> None:
     for (first, convolution), (second, activation) in pairwise(left):
         slope = _slope(activation)
         if type(convolution) is nn.Conv2d and slope is not None and _zero_padded(convolution):
-            setattr(block, first, Rectified(convolution, slope))
+            setattr(block, first, FusedConvLeakyReLU(convolution, slope))
             setattr(block, second, nn.Identity())
 
 
@@ -50,7 +50,7 @@ def _zero_padded(convolution: nn.Conv2d) -> bool:
 
 
 @final
-class Rectified(nn.Conv2d):
+class FusedConvLeakyReLU(nn.Conv2d):
     """max(z, 0) + slope min(z, 0) of a convolution's z, in one pass over memory where it pays.
 
     That is in prediction on a CPU in bfloat16: the second pass would take as long as the first.

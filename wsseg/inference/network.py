@@ -33,7 +33,7 @@ def new_network(backbone: Backbone, input: Input, classes: int, seed: int) -> Ne
         return Network(backbone.build(input.slices, classes), input)
 
 
-def take_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+def load_matching_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     """Copy the weights whose names and shapes fit; return the names of those left as they were."""
     own = network.state_dict()
     fitting = {

@@ -10,7 +10,7 @@ from wsseg.config.stages import EmStage
 from wsseg.core.batch import Batch, Evidence, Probability
 from wsseg.core.case import Case
 from wsseg.core.volume import VoxelMask
-from wsseg.data.prepare import own_grid, prepare
+from wsseg.data.prepare import prepare, to_scan_grid
 from wsseg.inference.checkpoint import Trained
 from wsseg.inference.run import Run
 from wsseg.inference.stage_prediction import Rule, logits_of, stage_masks
@@ -30,7 +30,7 @@ def beliefs(run: Run, case: Case) -> dict[str, VoxelMask]:
     scan = run.regions.scan(trained.stage, prepared)
     rules: dict[str, Rule] = {"prior": _by_prior, "both": _by_both}
     return {
-        source: own_grid(prepared, stage_masks(trained, scan, run.regions.fabric, rule)[-1])
+        source: to_scan_grid(prepared, stage_masks(trained, scan, run.regions.fabric, rule)[-1])
         for source, rule in rules.items()
     }
 

@@ -15,7 +15,7 @@ from wsseg.core.case import Case
 from wsseg.core.volume import Volume, VoxelMask
 from wsseg.data.batches import read_map
 from wsseg.data.dicom_series import is_series
-from wsseg.data.prepare import Prepared, own_grid, prepare
+from wsseg.data.prepare import Prepared, prepare, to_scan_grid
 from wsseg.data.reading import read_case_grid, write_mask
 from wsseg.errors import InputError
 from wsseg.inference.checkpoint import Trained, load_stage
@@ -84,10 +84,10 @@ class Run:
         for name in self.recipe.regions:
             found = self.regions.find(name, prepared)
             assert found is not None, "a named region has a map"  # noqa: S101
-            masks[name] = own_grid(prepared, read_map(found) > 0)
+            masks[name] = to_scan_grid(prepared, read_map(found) > 0)
         for name, stage in self.recipe.stages.items():
             planes: NDArray[np.uint8] = read_map(self.regions.predict(name, prepared))
-            own = {c: own_grid(prepared, planes[k] > 0) for k, c in enumerate(stage.classes)}
+            own = {c: to_scan_grid(prepared, planes[k] > 0) for k, c in enumerate(stage.classes)}
             masks |= own | ({} if name in own else {name: np.any(list(own.values()), axis=0)})
         return masks
 

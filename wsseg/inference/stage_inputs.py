@@ -18,7 +18,7 @@ from wsseg.data.prepare import Prepared, prepare_mask, prepare_region
 from wsseg.errors import InputError
 from wsseg.inference.checkpoint import Trained
 from wsseg.inference.stage_prediction import stage_masks
-from wsseg.runtime.files import fingerprint, written_whole
+from wsseg.runtime.files import atomic_write, fingerprint
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Regions:
         return fingerprint([trained.key, upstream, self.fabric._precision.precision])  # noqa: SLF001
 
 
-def check_labels(stages: Mapping[str, Stage], cases: Sequence[Prepared]) -> None:
+def require_labels(stages: Mapping[str, Stage], cases: Sequence[Prepared]) -> None:
     """Raise `InputError`, naming the columns, where no case has what a stage learns from."""
     for name, stage in stages.items():
         if isinstance(stage, Learning) and not any(_known(stage, case).any() for case in cases):
@@ -168,5 +168,5 @@ def _file(array: NDArray[Any]) -> Path:
 
 
 def _save(path: Path, masks: NDArray[np.bool_]) -> None:
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         np.save(temporary, masks.astype(np.uint8), allow_pickle=False)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from wsseg.config.stages import Learning, PriorStage
-from wsseg.core.batch import Batch, Logits, exact
+from wsseg.core.batch import Batch, Logits, at_least_float32
 from wsseg.data.batches import (
     Scan,
     Slices,
@@ -65,11 +65,11 @@ def logits_of(trained: Trained, batch: Batch, fabric: Fabric) -> Logits:
     assert isinstance(stage, Learning), "what has a network has learnt"  # noqa: S101
     with fabric.autocast():
         if stage.backbone is None or not stage.backbone.local:
-            return exact(_whole(network, fabric)(batch.image))
+            return at_least_float32(_whole(network, fabric)(batch.image))
         fill, shape = trained.input.fill, batch.image.shape[1:]
         cropped = _cropped(network, fabric, tuple(shape), fill)
         seen = (batch.image != fill).any(dim=1) | batch.region[:, 0]
-        return exact(cropped(batch.image, box_around(seen.any(dim=0), cropped.multiple)))
+        return at_least_float32(cropped(batch.image, box_around(seen.any(dim=0), cropped.multiple)))
 
 
 @lru_cache(maxsize=8)  # the stages of a run or two; networks are told by identity

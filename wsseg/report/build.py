@@ -11,7 +11,7 @@ from wsseg.config.recipe import recipe_text
 from wsseg.core.case import Case
 from wsseg.data.reading import read_case, read_case_mask
 from wsseg.errors import InputError
-from wsseg.evaluation.comparison import ChosenFrom, Compare, Published, label, labelled
+from wsseg.evaluation.comparison import ChosenFrom, Compare, PublishedResults, label, labelled
 from wsseg.evaluation.rows import read_rows
 from wsseg.evaluation.summary import summary
 from wsseg.inference.run import Run, load_run
@@ -27,7 +27,7 @@ REPORT = "report.html"
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReportedRun:
     """A run as a page needs it."""
 
     method: str
@@ -36,12 +36,12 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Held:
+class ReportContext:
     """What a suite's results are held against, and what chose its methods' settings."""
 
     compare: Compare | None = None
     settings_from: Mapping[str, ChosenFrom] = field(default_factory=dict)
-    published: Published | None = None
+    published: PublishedResults | None = None
 
 
 def report_run(folder: Path, test: Sequence[Case]) -> Path:
@@ -58,17 +58,19 @@ def report_run(folder: Path, test: Sequence[Case]) -> Path:
             f"{folder / 'scores.csv'}: has no rows; make it again: wsseg score {folder}"
         )
     name = folder.resolve().name
-    return _write(folder, name, rows, [Shown(name, folder, test)], Held())
+    return _write(folder, name, rows, [ReportedRun(name, folder, test)], ReportContext())
 
 
 def report_suite(
-    out: Path, title: str, rows: pd.DataFrame, runs: Sequence[Shown], held: Held
+    out: Path, title: str, rows: pd.DataFrame, runs: Sequence[ReportedRun], held: ReportContext
 ) -> Path:
     """Write a suite's report from its rows; pictures come from `runs`."""
     return _write(out, title, rows, runs, held)
 
 
-def _write(out: Path, title: str, rows: pd.DataFrame, runs: Sequence[Shown], held: Held) -> Path:
+def _write(
+    out: Path, title: str, rows: pd.DataFrame, runs: Sequence[ReportedRun], held: ReportContext
+) -> Path:
     firsts = {shown.method: shown for shown in reversed(runs)}  # of several seeds or folds
     ordered = [firsts[method] for method in dict.fromkeys(shown.method for shown in runs)]
     names = {shown.method: label(shown.method, held.settings_from) for shown in ordered}
@@ -103,7 +105,7 @@ def _write(out: Path, title: str, rows: pd.DataFrame, runs: Sequence[Shown], hel
     return out / REPORT
 
 
-def _named(published: Published | None, names: Mapping[str, str]) -> Published | None:
+def _named(published: PublishedResults | None, names: Mapping[str, str]) -> PublishedResults | None:
     """Return what was published by the names that tables show."""
     if published is None:
         return None
@@ -111,7 +113,7 @@ def _named(published: Published | None, names: Mapping[str, str]) -> Published |
     return published.model_copy(update={"methods": methods})
 
 
-def _targets(shown: Shown, name: str) -> Iterator[TargetPlanes]:
+def _targets(shown: ReportedRun, name: str) -> Iterator[TargetPlanes]:
     """Show what each EM stage of a run was trained on, if that was kept."""
     recipe = load_run(shown.folder).recipe
     for stage_name, stage in recipe.stages.items():
@@ -138,7 +140,7 @@ def _curves(folder: Path) -> list[Mapping[str, Any]]:
 
 
 def _overlays(
-    rows: pd.DataFrame, runs: Sequence[Shown], names: Mapping[str, str]
+    rows: pd.DataFrame, runs: Sequence[ReportedRun], names: Mapping[str, str]
 ) -> Iterator[Overlay]:
     """Show the best, the median and the worst cases of the best method, by every method."""
     found = ranked(summary(rows).dropna(subset="dice"))

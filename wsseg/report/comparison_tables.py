@@ -7,12 +7,12 @@ import pandas as pd
 
 from wsseg.evaluation.summary import rows_differ
 from wsseg.report.formatting import UNDEFINED, interval, p_value, percent, percent_interval, seeds
-from wsseg.report.tables import Cell, Row, Table, number_cell, text_cell
+from wsseg.report.tables import Cell, Row, TableData, number_cell, text_cell
 
 SEEDS = ("Seeds", "which the methods share; rows are paired by case, seed and fold")
 
 
-def comparisons(compared: pd.DataFrame) -> Table:
+def comparisons(compared: pd.DataFrame) -> TableData:
     """Return the paired tests against the baseline."""
     heads = [
         ("Method", ""),
@@ -24,7 +24,7 @@ def comparisons(compared: pd.DataFrame) -> Table:
         SEEDS,
     ]
     rows: list[Row] = compared.to_dict("records")
-    return Table(
+    return TableData(
         heads,
         [
             [
@@ -43,7 +43,7 @@ def comparisons(compared: pd.DataFrame) -> Table:
     )
 
 
-def covered(found: pd.DataFrame) -> Table:
+def covered(found: pd.DataFrame) -> TableData:
     """Return the share of the way from baseline to ceiling that each method covers."""
     heads = [
         ("Method", ""),
@@ -72,7 +72,7 @@ def covered(found: pd.DataFrame) -> Table:
         ]
         for row in rows
     ]
-    return Table(heads, lines)
+    return TableData(heads, lines)
 
 
 def left_out(found: pd.DataFrame) -> list[str]:
@@ -95,7 +95,7 @@ def unequal_rows(summary: pd.DataFrame) -> str:
     )
 
 
-def published(summary: pd.DataFrame, methods: Mapping[str, Mapping[str, float]]) -> Table:
+def published(summary: pd.DataFrame, methods: Mapping[str, Mapping[str, float]]) -> TableData:
     """Return columns of this summary with what was published of them, small, below."""
     columns = list(dict.fromkeys(column for values in methods.values() for column in values))
     ours = summary.set_index("method").reindex(columns=columns)
@@ -107,13 +107,15 @@ def published(summary: pd.DataFrame, methods: Mapping[str, Mapping[str, float]])
             told = f"published {_significant(values[column])}" if column in values else ""
             cells.append(Cell(_significant(here) if told else "", told, here))
         rows.append(cells)
-    return Table([("Method", ""), *((name.replace("_", " "), "") for name in columns)], rows)
+    return TableData([("Method", ""), *((name.replace("_", " "), "") for name in columns)], rows)
 
 
-def labels_seen(stages: Sequence[Mapping[str, str]]) -> Table:
+def labels_seen(stages: Sequence[Mapping[str, str]]) -> TableData:
     """Return which labels each method saw, and what chose its settings: texts by head."""
     heads = [(head, "") for head in (stages[0] if stages else ())]
-    return Table(heads, [[text_cell(text) for text in row.values()] for row in stages], len(heads))
+    return TableData(
+        heads, [[text_cell(text) for text in row.values()] for row in stages], len(heads)
+    )
 
 
 def _left_out(row: Row) -> str:

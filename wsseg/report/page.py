@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 
 from wsseg.errors import InputError
-from wsseg.evaluation.comparison import MARK, MARKED, Published
+from wsseg.evaluation.comparison import MARK, MARKED, PublishedResults
 from wsseg.evaluation.summary import COMPARISON, COVERED, compare, covered, rows_differ, summary
 from wsseg.report import comparison_tables as against
 from wsseg.report import tables
@@ -41,7 +41,7 @@ class Page:
     baseline: str | None = None  # the method that others are compared with; None: the first
     metric: str = "dice"  # what they are compared by; nothing is, where rows lack it
     ceiling: str | None = None  # the method that ends the way from the baseline
-    published: Published | None = None
+    published: PublishedResults | None = None
     labels: Sequence[Mapping[str, str]] = ()  # which each stage of a method saw, by head
     targets: Sequence["TargetPlanes"] = ()
     failures: Mapping[str, str] = field(default_factory=dict)  # of jobs, by folder: why

@@ -27,7 +27,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableData:
     """Heads (text and explanation) and cells; the first `names` columns are text."""
 
     heads: Sequence[tuple[str, str]]
@@ -88,7 +88,7 @@ def number_cell(value: float, digits: int = 3, below: str = "") -> Cell:
     return Cell(number(value, digits), below, value)
 
 
-def results(summary: pd.DataFrame, prefix: str = "") -> Table:
+def results(summary: pd.DataFrame, prefix: str = "") -> TableData:
     """Return how each method compares with the truth; `prefix` is a class's name and a dot."""
     seeds = (summary["seeds"] > 1).any()
     head = "Cases × seeds" if seeds else "Cases"
@@ -99,10 +99,10 @@ def results(summary: pd.DataFrame, prefix: str = "") -> Table:
     for measure in shown:
         for line, cell in zip(lines, _column(summary, measure, prefix), strict=True):
             line.append(cell)
-    return Table([*heads, *((m.head, m.meaning) for m in shown)], _named(summary, lines))
+    return TableData([*heads, *((m.head, m.meaning) for m in shown)], _named(summary, lines))
 
 
-def scores(summary: pd.DataFrame) -> Table:
+def scores(summary: pd.DataFrame) -> TableData:
     """Return how each score agrees with the labelled one, and how it tells tagged groups apart."""
     keys = [str(name) for name in summary if str(name).endswith(("_r", "_u_p"))]
     names = dict.fromkeys(key.removesuffix("_r").removesuffix("_u_p") for key in keys)
@@ -114,7 +114,7 @@ def scores(summary: pd.DataFrame) -> Table:
         ]
         rows += _named(summary, lines)
     heads = [("Method", ""), ("Score", ""), *((m.head, m.meaning) for m in SCORE_MEASURES)]
-    return Table(heads, rows, names=2)
+    return TableData(heads, rows, names=2)
 
 
 def other_classes(summary: pd.DataFrame) -> list[str]:
@@ -122,7 +122,7 @@ def other_classes(summary: pd.DataFrame) -> list[str]:
     return [name.removesuffix(".dice") for name in map(str, summary) if name.endswith(".dice")]
 
 
-def empty_masks(summary: pd.DataFrame, target: str) -> Table:
+def empty_masks(summary: pd.DataFrame, target: str) -> TableData:
     """Return how often masks were empty, by method and class."""
     columns = {
         "empty_both": ("Both empty", "Dice and HD95 not defined"),
@@ -142,10 +142,10 @@ def empty_masks(summary: pd.DataFrame, target: str) -> Table:
         for prefix, name in classes.items()
     ]
     defined = [("Dice defined", "cases"), ("HD95 defined", "cases")]
-    return Table([("Method", ""), ("Class", ""), *columns.values(), *defined], rows, names=2)
+    return TableData([("Method", ""), ("Class", ""), *columns.values(), *defined], rows, names=2)
 
 
-def cases(rows: pd.DataFrame) -> Table:
+def cases(rows: pd.DataFrame) -> TableData:
     """Return the rows themselves, worst Dice first where there are too many to show all."""
     if len(rows) > SHOWN_ROWS:
         rows = (rows.sort_values("dice") if "dice" in rows else rows).head(SHOWN_ROWS)
@@ -154,7 +154,7 @@ def cases(rows: pd.DataFrame) -> Table:
     numbers = [name for name in map(str, rows) if name not in IDENTITY and _worth_showing(name)]
     numbers = [name for name in numbers if rows[name].notna().any()]
     records: list[Row] = rows.to_dict("records")
-    return Table(
+    return TableData(
         [(name.replace("_", " ").replace(".", " "), "") for name in [*names, *numbers]],
         [
             [

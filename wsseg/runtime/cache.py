@@ -12,7 +12,7 @@ from math import isfinite
 from pathlib import Path
 
 from wsseg.errors import InputError
-from wsseg.runtime.cache_leases import alone
+from wsseg.runtime.cache_leases import exclusive_prune
 from wsseg.runtime.files import cache_folder
 
 GB = 10**9
@@ -68,7 +68,7 @@ def prune(kept: Sequence[Entry], most_bytes: float) -> list[Entry]:
     before its files go, so that a kill in between leaves no half of one.
     """
     total, deleted = sum(entry.bytes for entry in kept), []
-    with alone() as used:
+    with exclusive_prune() as used:
         for entry in sorted(kept, key=lambda entry: entry.used):
             if total > most_bytes and entry.name not in used and entry.folder.is_dir():
                 entry.folder.rename(_leaving(entry))

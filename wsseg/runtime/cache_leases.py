@@ -34,18 +34,18 @@ _mine: dict[tuple[int, Path], _Mine] = {}  # by process, since a fork is another
 _one_thread = threading.Lock()
 
 
-def use(path: Path) -> None:
+def lease(path: Path) -> None:
     """Keep the entry that `path` lies in, if any, until this process lets it go or ends."""
     _note(path, 1)
 
 
-def let_go(path: Path) -> None:
+def release(path: Path) -> None:
     """Undo one `use`."""
     _note(path, -1)
 
 
 @contextmanager
-def alone() -> Iterator[set[str]]:
+def exclusive_prune() -> Iterator[set[str]]:
     """Yield the entries that processes use, as "kind/name"; until the block ends, none begins to.
 
     Lists of processes that are gone are deleted.

@@ -13,7 +13,7 @@ from torch import Tensor
 T = TypeVar("T")
 
 
-def part(batch: Sequence[T], rank: int, processes: int) -> list[T]:
+def shard(batch: Sequence[T], rank: int, processes: int) -> list[T]:
     """Return every `processes`-th of a batch, from number `rank` on.
 
     All parts are equally long: a batch that does not suffice begins again.
@@ -22,7 +22,7 @@ def part(batch: Sequence[T], rank: int, processes: int) -> list[T]:
     return [batch[i % len(batch)] for i in range(rank, last, processes)]
 
 
-def whole(fabric: Fabric, rows: Tensor, number: int) -> Tensor:
+def gather_batch(fabric: Fabric, rows: Tensor, number: int) -> Tensor:
     """Return the `number` rows of a batch, in its order, from the processes' parts of it.
 
     So each process computes the loss of the whole batch, whatever that loss is. Gradients flow
@@ -36,7 +36,7 @@ def whole(fabric: Fabric, rows: Tensor, number: int) -> Tensor:
     return parts.transpose(0, 1).flatten(0, 1)[:number]
 
 
-def led(fabric: Fabric, work: Callable[[], T]) -> T:
+def leader_first(fabric: Fabric, work: Callable[[], T]) -> T:
     """Let the leader do some work first; the others then find what it wrote."""
     if not fabric.is_global_zero:
         fabric.barrier()
@@ -46,7 +46,7 @@ def led(fabric: Fabric, work: Callable[[], T]) -> T:
     return result
 
 
-def anyone(fabric: Fabric, *, here: bool) -> bool:
+def any_rank(fabric: Fabric, *, here: bool) -> bool:
     """Say whether it is so in any of the processes. All ask at the same place."""
     if fabric.world_size == 1:
         return here

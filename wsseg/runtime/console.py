@@ -19,11 +19,6 @@ from wsseg.errors import printable
 T = TypeVar("T")
 
 
-SHARES = {  # of a region: what a stage's log has, the most telling first, and a word for it
-    "probe_share": "targets",
-    "target_share": "targets",
-    "found_share": "found",
-}
 WIDE = 10_000  # columns, where no terminal says how many there are: nothing is wrapped or cut
 
 
@@ -73,18 +68,6 @@ class Display:
                 escape(printable(text)), total=number, completed=done, about=""
             )
             yield Advance(progress, task)
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        """Print what became of an epoch."""
-        width = len(str(record["epochs"]))
-        share = next(each for each in SHARES if each in record)
-        text = (
-            f"  epoch {record['epoch']:{width}}/{record['epochs']}  loss {record['loss']:.4f}  "
-            f"{SHARES[share]} {100 * record[share]:5.1f} %"
-        )
-        if "flip_rate" in record:
-            text += f"  flipped {100 * record['flip_rate']:5.1f} %"
-        self.note(text + f"  {record['slices_per_s']:.0f} slices/s")
 
 
 class Quiet(Display):

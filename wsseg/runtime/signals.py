@@ -15,7 +15,7 @@ class Interrupt:
 
 
 @contextmanager
-def heard() -> Iterator[Interrupt]:
+def graceful_interrupts() -> Iterator[Interrupt]:
     """Note SIGINT and SIGTERM instead of dying of them; a second one acts as ever."""
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():

@@ -14,7 +14,7 @@ THREADS = 2  # what they run lets go of Python's lock: arrays, zlib, OpenCV
 MADE_AHEAD = 3
 
 
-def ahead(things: Iterable[T]) -> Generator[T, None, None]:
+def prefetch(things: Iterable[T]) -> Generator[T, None, None]:
     """Yield `things`, of which one thread makes the next few meanwhile."""
     iterator, end = iter(things), object()
     with ThreadPoolExecutor(1) as maker:
@@ -24,7 +24,7 @@ def ahead(things: Iterable[T]) -> Generator[T, None, None]:
             yield cast("T", thing)
 
 
-def in_threads(work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
+def map_in_threads(work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
     """Yield work(thing) for each of `things`, in order, and have only some in hand at a time."""
     with ThreadPoolExecutor(THREADS) as pool:
         begun: deque[Future[R]] = deque()
@@ -36,13 +36,13 @@ def in_threads(work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
             yield begun.popleft().result()
 
 
-def done_in_threads(work: Callable[[T], None], things: Iterable[T]) -> None:
+def run_in_threads(work: Callable[[T], None], things: Iterable[T]) -> None:
     """Do work(thing) for each of `things`, and return when all is done."""
-    for _ in in_threads(work, things):
+    for _ in map_in_threads(work, things):
         pass
 
 
-def overlapped(
+def pipelined(
     things: Sequence[T], before: Callable[[T], A], work: Callable[[A], B], after: Callable[[B], R]
 ) -> Iterator[R]:
     """Yield after(work(before(thing))) for each of `things`, in order.

@@ -27,7 +27,7 @@ from wsseg.config.settings import Settings, assignment, read_settings
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.interfaces import Metric
 from wsseg.errors import InputError, known_words, nearest, shortened
-from wsseg.evaluation.comparison import ChosenFrom, Compare, Published
+from wsseg.evaluation.comparison import ChosenFrom, Compare, PublishedResults
 
 LONGEST_METHOD = 200  # bytes with its settings: a file system's names have up to 255
 TAKEN = (
@@ -54,7 +54,7 @@ class Suite(Component):
     metrics: Annotated[dict[str, Metric], Field(min_length=1)] | None = None  # null: the recipes'
     compare: Compare | None = None
     settings_from: dict[str, ChosenFrom] = Field(default_factory=dict)  # recipe: what chose them
-    published: Published | None = None
+    published: PublishedResults | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from wsseg.inference.checkpoint import fingerprint_of
 from wsseg.suite.definition import Job
 from wsseg.suite.shared_stages import Training, trainings
 
-SHELF = "stages"  # below the suite's folder: trained once, used by many
+STAGES = "stages"  # below the suite's folder: trained once, used by many
 ROWS = "rows.csv"  # of all jobs that are done
 SUITE = "suite.yaml"  # what is run there
 REASON = "failed.txt"  # in a job's folder: why it came to nothing
@@ -28,7 +28,7 @@ def is_trained(training: Training, out: Path) -> bool:
     """Whether a stage is on the suite's shelf."""
     folders = [out / job.folder / "stages" / training.stage for job in training.jobs]
     keys = {key for folder in folders if (key := fingerprint_of(folder)) is not None}
-    return any(fingerprint_of(out / SHELF / key) == key for key in keys)
+    return any(fingerprint_of(out / STAGES / key) == key for key in keys)
 
 
 def is_done(job: Job, out: Path) -> bool:

@@ -21,7 +21,7 @@ from wsseg.runtime.folder_lock import holds, locked, this_process
 from wsseg.suite.definition import Job
 from wsseg.suite.folder import (
     REASON,
-    SHELF,
+    STAGES,
     SUITE,
     check_folder,
     collect_rows,
@@ -31,9 +31,9 @@ from wsseg.suite.folder import (
 from wsseg.suite.shared_stages import Training
 from wsseg.suite.timings import remember
 from wsseg.training.manifest import manifest
-from wsseg.training.preflight import accepting_split, look, settle
-from wsseg.training.run import apart, learn, split_of
-from wsseg.training.stage import Workplace
+from wsseg.training.preflight import accepting_split, collect_findings, raise_on_errors
+from wsseg.training.run import cases_by_stage, split_of, train_selected_stages
+from wsseg.training.stage import RunContext
 
 T = TypeVar("T", Training, Job)
 
@@ -104,7 +104,7 @@ def _run(
 ) -> list[Failed]:
     shared = shared_trainings(todo, out)
     progress = _Progress(out, display, number=len(shared) + len(todo))
-    desk = Desk(
+    desk = SuiteWorker(
         out.resolve(),
         this_process(),
         display if isinstance(workers, ThisProcess) else None,
@@ -133,7 +133,7 @@ def _run(
 
 
 @dataclass(frozen=True)
-class Desk:
+class SuiteWorker:
     """Where a worker works on a suite, and for which process."""
 
     out: Path
@@ -148,7 +148,7 @@ class Desk:
             job = training.jobs[0]
             display.note(f"{training.folder}: {training.stage}, for {len(training.jobs)} jobs")
             split = split_of_job(job, self.accept)
-            learn(job.recipe, split, self._place(job, display), training.needed)
+            train_selected_stages(job.recipe, split, self._place(job, display), training.needed)
             remember(job, self.out / job.folder)
 
         return self._done(work)
@@ -163,12 +163,12 @@ class Desk:
 
         return self._done(work)
 
-    def _place(self, job: Job, display: Display) -> Workplace:
-        return Workplace(
+    def _place(self, job: Job, display: Display) -> RunContext:
+        return RunContext(
             self.out / job.folder,
             display,
-            shelf=self.out / SHELF,
-            wanted=lambda: holds(self.out, self.holder),
+            stage_cache=self.out / STAGES,
+            should_continue=lambda: holds(self.out, self.holder),
         )
 
     def _done(self, work: Callable[[Display], None]) -> Ended:
@@ -220,11 +220,11 @@ class _Progress:
             self._display.warn(f"{line} failed: {ended.reason}")
 
 
-def run_job(job: Job, place: Workplace, accept: Collection[str] = ()) -> None:
+def run_job(job: Job, place: RunContext, accept: Collection[str] = ()) -> None:
     """Train and score one run."""
     started = perf_counter()
     split, folder = split_of_job(job, accept), place.out
-    learnt = learn(job.recipe, split, place, job.recipe.stages)
+    learnt = train_selected_stages(job.recipe, split, place, job.recipe.stages)
     about = manifest(job.recipe, split, learnt) | {"accepted": sorted(accept)}
     write_json(folder / "manifest.json", about)
     trained = perf_counter()
@@ -256,11 +256,11 @@ def _check_cases(jobs: Sequence[Job], accept: Collection[str], display: Display)
             raise InputError(
                 f"{job.folder}: the cohort has no case to test on; write `folds`, or split: test"
             )
-        wanted = fingerprint([about["cohort"], about["test"], about["input"], about["stages"]])
-        if wanted not in looked:
-            looked.add(wanted)
-            found += look(job.recipe, split, accept, display)
-    settle(list(dict.fromkeys(found)), display)
+        inputs = fingerprint([about["cohort"], about["test"], about["input"], about["stages"]])
+        if inputs not in looked:
+            looked.add(inputs)
+            found += collect_findings(job.recipe, split, accept, display)
+    raise_on_errors(list(dict.fromkeys(found)), display)
 
 
 def split_of_job(job: Job, accept: Collection[str] = ()) -> Split:
@@ -268,7 +268,7 @@ def split_of_job(job: Job, accept: Collection[str] = ()) -> Split:
     if job.fold is None or job.folds is None:
         return accepting_split(split_of(job.recipe), accept)
     own = by_fold(job.recipe.cohort.cases(), job.fold, job.folds)
-    return accepting_split(Split(own.train, own.test, apart(job.recipe)), accept)
+    return accepting_split(Split(own.train, own.test, cases_by_stage(job.recipe)), accept)
 
 
 def _reason(error: Exception) -> str:

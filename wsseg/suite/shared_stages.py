@@ -65,7 +65,7 @@ def cohort_of(job: Job, stage: Stage) -> Cohort:
     regions = job.recipe.regions.values()
     masks = {region.mask for region in regions if isinstance(region, FileRegion)}
     masks |= set(stage.classes) if isinstance(stage, MasksStage) else set()
-    return (stage.cohort or job.recipe.cohort).seen_through(masks)
+    return (stage.cohort or job.recipe.cohort).as_seen_with(masks)
 
 
 def _common(job: Job, stage: Stage) -> list[object]:

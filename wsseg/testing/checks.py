@@ -22,7 +22,7 @@ from wsseg.components.cohorts import NOT_IN_A_NAME
 from wsseg.components.registry import registry
 from wsseg.core.batch import Batch, Probability
 from wsseg.core.case import Case
-from wsseg.core.class_relation import Exclusive, Independent
+from wsseg.core.class_relation import Multiclass, Multilabel
 from wsseg.core.component import Component
 from wsseg.core.interfaces import (
     Backbone,
@@ -61,12 +61,12 @@ def check_prior(prior: Prior, classes: int = 1) -> None:
 
 def check_estep(estep: EStep, classes: int = 2) -> None:
     """Fail unless `estep` keeps the contract of `EStep`, whatever the labels and the progress."""
-    for dtype, labels, progress in product(DTYPES, (Independent(), Exclusive()), (0.0, 0.5, 1.0)):
+    for dtype, labels, progress in product(DTYPES, (Multilabel(), Multiclass()), (0.0, 0.5, 1.0)):
         evidence = replace(specimens.evidence(classes, dtype), labels=labels, progress=progress)
         y = _repeatable(estep, evidence)
         _check_probability("y", y, evidence.batch)
         assert not y[~evidence.batch.support].any(), "y is not 0 outside the support"
-        if isinstance(labels, Exclusive):
+        if isinstance(labels, Multiclass):
             assert y.float().sum(1).max() <= 1 + _tolerance(y), "exclusive classes add up to over 1"
         _check_image_by_image("y", estep, evidence, y)
         _check_on_devices(estep, evidence, y)

@@ -10,15 +10,15 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from wsseg import testing
 from wsseg.components.registry import Failure, Kind, Offer, Registry, kind_name
 from wsseg.config.recipe import load_recipe, parents
 from wsseg.core.component import Component
 from wsseg.errors import InputError, known_words
+from wsseg.testing import checks as contracts
 
 
 @dataclass(frozen=True)
-class Finding:
+class PartResult:
     """What became of a part: it keeps its contract, it was not built, or it failed."""
 
     name: str
@@ -38,7 +38,7 @@ class NotBuiltError(Exception):
     """Nobody said what to build a part with."""
 
 
-def findings(found: Registry, distribution: str | None = None) -> Iterator[Finding]:
+def findings(found: Registry, distribution: str | None = None) -> Iterator[PartResult]:
     """Check each part of a distribution, or of all, and tell which of its plugins did not load.
 
     Raises:
@@ -60,19 +60,19 @@ def findings(found: Registry, distribution: str | None = None) -> Iterator[Findi
             yield examine(offer, found)
 
 
-def examine(offer: Offer, found: Registry) -> Finding:
+def examine(offer: Offer, found: Registry) -> PartResult:
     """Check one part, built from its fields' examples and defaults."""
     check = _check_recipe if offer.kind is Path else _check_component
     name, kind = offer.name, kind_name(offer.kind)
     try:
         check(offer, found)
     except NotBuiltError as reason:
-        return Finding(name, kind, lacks=str(reason))
+        return PartResult(name, kind, lacks=str(reason))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a part may raise anything, or exit
-        return Finding(name, kind, error=error)
-    return Finding(name, kind)
+        return PartResult(name, kind, error=error)
+    return PartResult(name, kind)
 
 
 def example(part: type[Component]) -> dict[str, Any]:
@@ -117,12 +117,12 @@ def _check_recipe(offer: Offer, found: Registry) -> None:
 @cache
 def checks() -> dict[Kind, Callable[[Any], None]]:
     """Return the check of each kind: that of `wsseg.testing` whose first argument is one."""
-    functions = [each for name, each in vars(testing).items() if name.startswith("check_")]
+    functions = [each for name, each in vars(contracts).items() if name.startswith("check_")]
     return {next(iter(typing.get_type_hints(each).values())): each for each in functions}
 
 
-def _not_loaded(failure: Failure) -> Finding:
-    return Finding(failure.plugin.partition(" ")[0], "plugin", error=failure.error)
+def _not_loaded(failure: Failure) -> PartResult:
+    return PartResult(failure.plugin.partition(" ")[0], "plugin", error=failure.error)
 
 
 def _project(distribution: str) -> str:

@@ -4,15 +4,15 @@ import torch
 from torch import Tensor, nn
 
 from wsseg.config.stages import EmStage, Learning, TagsStage
-from wsseg.core.batch import Batch, Evidence, Logits, Probability, exact
-from wsseg.core.class_relation import Labels
+from wsseg.core.batch import Batch, Evidence, Logits, Probability, at_least_float32
+from wsseg.core.class_relation import ClassRelation
 from wsseg.core.interfaces import EStep, Prior
 from wsseg.errors import WorkError
 
 
 @torch.no_grad()
 def e_step(
-    prior: Prior, estep: EStep, labels: Labels, batch: Batch, logits: Logits, progress: float
+    prior: Prior, estep: EStep, labels: ClassRelation, batch: Batch, logits: Logits, progress: float
 ) -> Probability:
     """Guess y from what the network (its `logits`) and the prior believe about `batch`.
 
@@ -24,7 +24,7 @@ def e_step(
             could still be added up to targets.
     """
     phi = _shaped(prior, prior(batch), batch)
-    evidence = Evidence(batch, exact(logits.detach()), phi, labels, progress)
+    evidence = Evidence(batch, at_least_float32(logits.detach()), phi, labels, progress)
     return _shaped(estep, estep(evidence), batch)
 
 
@@ -36,7 +36,7 @@ def forward(stage: Learning, network: nn.Module, batch: Batch) -> tuple[Logits, 
     asks = isinstance(stage, EmStage) and stage.belief == "evaluation"
     believed = evaluated(network, batch) if asks else None
     network.train()
-    logits = exact(network(batch.image))
+    logits = at_least_float32(network(batch.image))
     return logits, logits.detach() if believed is None else believed
 
 
@@ -44,7 +44,7 @@ def forward(stage: Learning, network: nn.Module, batch: Batch) -> tuple[Logits, 
 def evaluated(network: nn.Module, batch: Batch) -> Logits:
     """Run the network in evaluation mode: what it says of an image depends on no batch-mate."""
     network.eval()
-    return exact(network(batch.image))
+    return at_least_float32(network(batch.image))
 
 
 def targets(

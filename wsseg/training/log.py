@@ -10,6 +10,11 @@ from wsseg.errors import InputError
 Records: TypeAlias = Sequence[Mapping[str, Any]]
 
 EVENTS = ("epoch", "warning")
+SHARES = {  # keys of an epoch's record, the preferred first: what the share of the region is
+    "probe_share": "targets",
+    "target_share": "targets",
+    "found_share": "found",
+}
 
 
 def read_log(path: Path) -> Records:
@@ -33,6 +38,19 @@ def warnings(curves: Mapping[str, Records]) -> list[str]:
         for record in records
         if record.get("event") == "warning"
     ]
+
+
+def epoch_line(record: Mapping[str, Any]) -> str:
+    """Return an epoch's record as a line of text."""
+    width = len(str(record["epochs"]))
+    share = next(each for each in SHARES if each in record)
+    text = (
+        f"  epoch {record['epoch']:{width}}/{record['epochs']}  loss {record['loss']:.4f}  "
+        f"{SHARES[share]} {100 * record[share]:5.1f} %"
+    )
+    if "flip_rate" in record:
+        text += f"  flipped {100 * record['flip_rate']:5.1f} %"
+    return text + f"  {record['slices_per_s']:.0f} slices/s"
 
 
 def _records(path: Path, lines: list[str]) -> Iterator[Mapping[str, Any]]:

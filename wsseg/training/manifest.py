@@ -41,7 +41,7 @@ def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> 
         | {name: metadata.version(name) for name in PACKAGES},
         "seed": recipe.seed,
         "train": [case.name for case in split.train],
-        "apart": {stage: [case.name for case in cases] for stage, cases in split.apart.items()},
+        "apart": {stage: [case.name for case in cases] for stage, cases in split.by_stage.items()},
         "test": [case.name for case in split.test],
         "tags": {
             name: {case.name: _tags(case, stage.classes) for case in split.learnt_from(name)}

@@ -42,7 +42,7 @@ def check_positives(stage: str, classes: Sequence[str], scans: Sequence[Scan]) -
         )
 
 
-def unsound(loss: float, gradient: float, weights: float, began: float) -> str | None:
+def divergence(loss: float, gradient: float, weights: float, began: float) -> str | None:
     """Say which number of a step is none, or absurd; nothing where all are sound.
 
     `gradient` and `weights` are Euclidean norms over all parameters, `began` that of the weights

@@ -15,7 +15,7 @@ from wsseg.data.split import Split
 from wsseg.errors import InputError
 from wsseg.runtime.console import Display
 
-LATER = ("no-labels",)  # stages tell it themselves, and with more about it
+DEFERRED = ("no-labels",)  # stages tell it themselves, and with more about it
 MOST_WARNINGS = 3  # of a kind that are told one by one
 
 
@@ -63,14 +63,14 @@ def _listed(recipe: Recipe) -> Listed:
     return Listed(cases, [*own.findings, *test.findings])
 
 
-def checked(recipe: Recipe, split: Split, accept: Collection[str], display: Display) -> Split:
+def preflight(recipe: Recipe, split: Split, accept: Collection[str], display: Display) -> Split:
     """Check whom a recipe is trained and tested on; return them as they are to be read.
 
     Raises:
         InputError: Something is wrong that `accept` does not name; the first of it is told.
     """
     as_read = accepting_split(split, accept)
-    settle(look(recipe, as_read, accept, display), display)
+    raise_on_errors(collect_findings(recipe, as_read, accept, display), display)
     return as_read
 
 
@@ -85,11 +85,13 @@ def accepting_split(split: Split, accept: Collection[str]) -> Split:
     def read(cases: Sequence[Case]) -> tuple[Case, ...]:
         return tuple(accepting(case, accept) for case in cases)
 
-    apart = {stage: read(cases) for stage, cases in split.apart.items()}
-    return Split(read(split.train), read(split.test), apart)
+    by_stage = {stage: read(cases) for stage, cases in split.by_stage.items()}
+    return Split(read(split.train), read(split.test), by_stage)
 
 
-def look(recipe: Recipe, split: Split, accept: Collection[str], display: Display) -> list[Finding]:
+def collect_findings(
+    recipe: Recipe, split: Split, accept: Collection[str], display: Display
+) -> list[Finding]:
     """Return what is found in the files of a split, the worst first.
 
     Of a training case only those masks are opened that a stage may learn from.
@@ -107,10 +109,10 @@ def look(recipe: Recipe, split: Split, accept: Collection[str], display: Display
     return accepted(dict.fromkeys(found), accept)
 
 
-def settle(found: Sequence[Finding], display: Display) -> None:
+def raise_on_errors(found: Sequence[Finding], display: Display) -> None:
     """Tell the warnings; raise `InputError` with the first error, and how many there are."""
     _tell([finding for finding in found if finding.severity == "warning"], display)
-    errors = [f for f in found if f.severity == "error" and f.name not in LATER]
+    errors = [f for f in found if f.severity == "error" and f.name not in DEFERRED]
     if errors:
         raise InputError(_refusal(errors))
 

@@ -12,15 +12,15 @@ from wsseg.data.split import Split, by_column
 from wsseg.errors import InputError
 from wsseg.inference.checkpoint import Trained, load_stage
 from wsseg.inference.run import Run, load_run
-from wsseg.inference.stage_inputs import Regions, check_labels
-from wsseg.runtime.collectives import led
+from wsseg.inference.stage_inputs import Regions, require_labels
+from wsseg.runtime.collectives import leader_first
 from wsseg.runtime.console import Display
 from wsseg.runtime.device import open_fabric
 from wsseg.runtime.files import remove_leftovers, write_json, write_text
 from wsseg.runtime.folder_lock import locked
 from wsseg.training.manifest import manifest
-from wsseg.training.preflight import accepting_split, checked
-from wsseg.training.stage import Workplace, fit_stage, train_stage
+from wsseg.training.preflight import accepting_split, preflight
+from wsseg.training.stage import RunContext, fit_stage, train_stage
 
 PREPARING = 2  # scans at a time
 
@@ -40,7 +40,7 @@ def train(
         InputError: The recipe does not fit its cohort, or `out` holds a run already.
         WorkError: Training failed or was interrupted.
     """
-    place = Workplace(Path(out), display or Display())
+    place = RunContext(Path(out), display or Display())
     train_stages(recipe, split_of(recipe), place, resume=False, accept=accept)
     return load_run(out)
 
@@ -48,7 +48,7 @@ def train(
 def train_stages(
     recipe: Recipe,
     split: Split,
-    place: Workplace,
+    place: RunContext,
     *,
     resume: bool,
     accept: Collection[str] = (),
@@ -62,19 +62,19 @@ def train_stages(
         WorkError: Training failed or was interrupted.
     """
     if not place.group.leads:
-        learn(recipe, accepting_split(split, accept), place, recipe.stages)
+        train_selected_stages(recipe, accepting_split(split, accept), place, recipe.stages)
         return
     with locked(place.out):
         _check_new(recipe, place.out, resume=resume)
         remove_leftovers(place.out)
-        split = checked(recipe, split, accept, place.display)
-        learnt = learn(recipe, split, place, recipe.stages)
+        split = preflight(recipe, split, accept, place.display)
+        learnt = train_selected_stages(recipe, split, place, recipe.stages)
         about = manifest(recipe, split, learnt) | {"accepted": sorted(accept)}
         write_json(place.out / "manifest.json", about)
 
 
-def learn(
-    recipe: Recipe, split: Split, place: Workplace, names: Collection[str]
+def train_selected_stages(
+    recipe: Recipe, split: Split, place: RunContext, names: Collection[str]
 ) -> dict[str, Sequence[str]]:
     """Train the named stages, and say which cases each learnt from; what they need is among them.
 
@@ -85,7 +85,7 @@ def learn(
         WorkError: Training failed or was interrupted.
     """
     fabric = open_fabric(recipe.precision, place.group)
-    cases = led(fabric, lambda: _cases_by_stage(recipe, split, names, place.display))
+    cases = leader_first(fabric, lambda: _cases_by_stage(recipe, split, names, place.display))
     if place.group.leads:
         write_text(place.out / "recipe.yaml", recipe_text(recipe))
     done: dict[str, Trained] = {}
@@ -112,10 +112,10 @@ def split_of(recipe: Recipe) -> Split:
     test = own.test if recipe.test is None else tuple(recipe.test.cases())
     if recipe.together and not own.train:
         raise InputError("the cohort has no case to train on: its split is 'test' throughout")
-    return Split(own.train, test, apart(recipe))
+    return Split(own.train, test, cases_by_stage(recipe))
 
 
-def apart(recipe: Recipe) -> dict[str, tuple[Case, ...]]:
+def cases_by_stage(recipe: Recipe) -> dict[str, tuple[Case, ...]]:
     """Return the training cases of each stage that has a cohort of its own."""
     stages = recipe.stages.items()
     own = {name: stage.cohort for name, stage in stages if stage.cohort is not None}
@@ -154,7 +154,7 @@ def _cases_by_stage(
         hidden = recipe.hidden_from(stages.values())
         seen = [case.without_masks(hidden) for case in split.learnt_from(next(iter(stages)))]
         cases = prepare_all(seen, recipe, stages.values(), display)
-        check_labels(stages, cases)
+        require_labels(stages, cases)
         found |= dict.fromkeys(stages, cases)
     return found
 

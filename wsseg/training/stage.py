@@ -21,17 +21,23 @@ from wsseg.data.batches import Scan, Slices, all_slices, collate
 from wsseg.data.prepare import Prepared
 from wsseg.errors import InterruptedWorkError, WorkError
 from wsseg.inference.checkpoint import fingerprint_of, save_stage
-from wsseg.inference.network import Network, depends_on_batch_mates, new_network, take_weights
+from wsseg.inference.network import (
+    Network,
+    depends_on_batch_mates,
+    load_matching_weights,
+    new_network,
+)
 from wsseg.inference.stage_inputs import Regions, describe_scans, scans_to_learn
-from wsseg.runtime.collectives import anyone, led
-from wsseg.runtime.console import SHARES, Display
+from wsseg.runtime.collectives import any_rank, leader_first
+from wsseg.runtime.console import Display
 from wsseg.runtime.device import keep_memory
-from wsseg.runtime.files import append_line, fingerprint, folder_written_whole, write_text
+from wsseg.runtime.files import append_line, atomic_folder, fingerprint, write_text
 from wsseg.runtime.process_group import ALONE, Group
-from wsseg.runtime.signals import heard
+from wsseg.runtime.signals import graceful_interrupts
+from wsseg.training.log import SHARES, epoch_line
 from wsseg.training.monitoring import check_positives
 from wsseg.training.target_snapshots import keep_planes, moments
-from wsseg.training.trainer import EpochDone, Fit, StepDone
+from wsseg.training.trainer import EpochDone, StepDone, Trainer
 from wsseg.training.training_state import load_state, save_state
 
 LOG = "log.jsonl"
@@ -39,14 +45,14 @@ FIT_BATCH = 16
 
 
 @dataclass(frozen=True)
-class Workplace:
+class RunContext:
     """Where a run works and who watches. Nothing here shapes a result."""
 
     out: Path
     display: Display
     save_every: int | None = None  # steps; the state is saved at the end of each epoch anyhow
-    shelf: Path | None = None  # finished stages that several runs share, by fingerprint
-    wanted: Callable[[], bool] = lambda: True  # asked each step: whether to go on
+    stage_cache: Path | None = None  # finished stages that several runs share, by fingerprint
+    should_continue: Callable[[], bool] = lambda: True  # asked each step: whether to go on
     group: Group = ALONE  # that trains as one; its leader alone shows, logs and saves
 
 
@@ -56,7 +62,7 @@ def train_stage(
     recipe: Recipe,
     cases: Sequence[Prepared],
     regions: Regions,
-    place: Workplace,
+    place: RunContext,
 ) -> list[str]:
     """Train a stage, or find it trained; return the names of the cases it learnt from.
 
@@ -65,7 +71,7 @@ def train_stage(
         WorkError: Training failed or was interrupted; the last state is saved.
     """
     fabric = regions.fabric
-    scans = led(fabric, lambda: scans_to_learn(name, stage, cases, regions))
+    scans = leader_first(fabric, lambda: scans_to_learn(name, stage, cases, regions))
     check_positives(name, stage.classes, scans)
     if stage.backbone is None:
         stage = stage.model_copy(update={"backbone": _started(stage, regions).backbone})
@@ -74,16 +80,16 @@ def train_stage(
     about = describe_scans(stage, scans, len(cases))
     if fabric.broadcast(fingerprint_of(folder) == key):
         place.display.note(f"stage {name}: done already")
-    elif place.shelf is not None and fingerprint_of(place.shelf / key) == key:
+    elif place.stage_cache is not None and fingerprint_of(place.stage_cache / key) == key:
         place.display.note(f"stage {name}: shared with an earlier run")
-        _copy(place.shelf / key, folder)
+        _copy(place.stage_cache / key, folder)
     else:
         place.display.note(f"stage {name}: {about}")
         _train(name, stage, recipe, scans, regions, place, key)
     fabric.barrier()  # now all can open what the leader saved
     shutil.rmtree(folder / "last", ignore_errors=True)
-    if place.shelf is not None and fingerprint_of(place.shelf / key) != key:
-        _copy(folder, place.shelf / key)
+    if place.stage_cache is not None and fingerprint_of(place.stage_cache / key) != key:
+        _copy(folder, place.stage_cache / key)
     return [scan.name for scan in scans]
 
 
@@ -93,7 +99,7 @@ def fit_stage(
     recipe: Recipe,
     cases: Sequence[Prepared],
     regions: Regions,
-    place: Workplace,
+    place: RunContext,
 ) -> list[str]:
     """Save a stage that trains nothing; return the names of the cases its prior was fitted to.
 
@@ -102,7 +108,7 @@ def fit_stage(
     """
     scans: list[Scan] = []
     if type(stage.prior).fit is not Prior.fit:
-        scans = led(regions.fabric, lambda: scans_to_learn(name, stage, cases, regions))
+        scans = leader_first(regions.fabric, lambda: scans_to_learn(name, stage, cases, regions))
         prior = stage.prior.fit(_plain_batches(scans, recipe.input))
         stage = stage.model_copy(update={"prior": prior})
     if place.group.leads:
@@ -117,7 +123,7 @@ def _train(
     recipe: Recipe,
     scans: Sequence[Scan],
     regions: Regions,
-    place: Workplace,
+    place: RunContext,
     key: str,
 ) -> None:
     keep_memory()
@@ -131,10 +137,10 @@ def _train(
         place.display.note(f"  going on after step {fit.progress.step}")
     _check_alike(fit.progress.step, folder, regions.fabric)
     if not place.group.leads:
-        _follow(fit, name, regions.fabric)
+        _run_follower(fit, name, regions.fabric)
         return
     _forget_after(place.out / LOG, name, len(fit.progress.history))
-    _drive(fit, name, folder, place, key, regions.fabric)
+    _run_leader(fit, name, folder, place, key, regions.fabric)
     record = {"fingerprint": key, "history": fit.progress.history}
     save_stage(folder, name, stage, recipe.input, fit.weights, record)
 
@@ -146,25 +152,30 @@ def _new_fit(
     scans: Sequence[Scan],
     regions: Regions,
     display: Display,
-) -> Fit:
+) -> Trainer:
     assert stage.backbone is not None, "completed by train_stage"  # noqa: S101
     seed = int(fingerprint([recipe.seed, name])[:8], 16)
     network = new_network(stage.backbone, recipe.input, len(stage.classes), seed)
     if stage.start is not None:
         learnt = regions.trained[stage.start].network
         assert learnt is not None, "the recipe allows to start from learning stages only"  # noqa: S101
-        new = take_weights(network, learnt.state_dict())
+        new = load_matching_weights(network, learnt.state_dict())
         display.note(f"  starts from {stage.start}" + (f"; new: {', '.join(new)}" if new else ""))
     if said := _batch_norm_differs(network, regions.fabric):
         display.note(said)
-    return Fit(name, stage, network, scans, recipe.input, seed, regions.fabric)
+    return Trainer(name, stage, network, scans, recipe.input, seed, regions.fabric)
 
 
-def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str, fabric: Fabric) -> None:
+def _run_leader(
+    fit: Trainer, name: str, folder: Path, place: RunContext, key: str, fabric: Fabric
+) -> None:
     """Run a fit to its end: show it, log it, save its state, and stop when asked to."""
     if fit.progress.step == 0:
         keep_planes(folder, 0, fit.planes())
-    with heard() as interrupt, place.display.bar(name, fit.steps, fit.progress.step) as advance:
+    with (
+        graceful_interrupts() as interrupt,
+        place.display.bar(name, fit.steps, fit.progress.step) as advance,
+    ):
         for event in fit.run():
             if isinstance(event, EpochDone):
                 _log_epoch(event, name, place)
@@ -177,19 +188,19 @@ def _drive(fit: Fit, name: str, folder: Path, place: Workplace, key: str, fabric
                 _log_warning(event.warning, name, event.epoch, place)
             if place.save_every and event.step % place.save_every == 0:
                 save_state(folder, *fit.state(), key)
-            if not place.wanted():
+            if not place.should_continue():
                 raise InterruptedWorkError(f"nobody waits for stage {name} any more")
-            if anyone(fabric, here=interrupt.asked):
+            if any_rank(fabric, here=interrupt.asked):
                 save_state(folder, *fit.state(), key)
                 fabric.barrier()
                 raise InterruptedWorkError(_interrupted(name, event))
 
 
-def _follow(fit: Fit, name: str, fabric: Fabric) -> None:
+def _run_follower(fit: Trainer, name: str, fabric: Fabric) -> None:
     """Take the steps that the leader takes in `_drive`, and stop where it stops."""
-    with heard() as interrupt:
+    with graceful_interrupts() as interrupt:
         for event in fit.run():
-            if isinstance(event, StepDone) and anyone(fabric, here=interrupt.asked):
+            if isinstance(event, StepDone) and any_rank(fabric, here=interrupt.asked):
                 fabric.barrier()  # the leader has saved
                 raise InterruptedWorkError(_interrupted(name, event))
 
@@ -200,7 +211,7 @@ def _interrupted(name: str, event: StepDone) -> str:
 
 def _check_alike(step: int, folder: Path, fabric: Fabric) -> None:
     """Raise `WorkError` where processes would go on from different steps."""
-    if anyone(fabric, here=fabric.broadcast(step) != step):
+    if any_rank(fabric, here=fabric.broadcast(step) != step):
         raise WorkError(
             f"{folder}: not all processes see the same state in it; --out must be on a file system "
             "that all machines share"
@@ -226,14 +237,14 @@ def _words(step: StepDone, history: Sequence[Mapping[str, Any]]) -> str:
     return f"{text}  {step.slices_per_s:.0f} slices/s"
 
 
-def _log_epoch(event: EpochDone, name: str, place: Workplace) -> None:
-    place.display.epoch(event.record)
+def _log_epoch(event: EpochDone, name: str, place: RunContext) -> None:
+    place.display.note(epoch_line(event.record))
     append_line(place.out / LOG, {"event": "epoch"} | event.record)
     if event.warning is not None:
         _log_warning(event.warning, name, event.record["epoch"], place)
 
 
-def _log_warning(text: str, name: str, epoch: int, place: Workplace) -> None:
+def _log_warning(text: str, name: str, epoch: int, place: RunContext) -> None:
     place.display.warn(text)
     append_line(place.out / LOG, {"event": "warning", "stage": name, "epoch": epoch, "text": text})
 
@@ -309,7 +320,7 @@ def _plain_batches(scans: Sequence[Scan], input: Input) -> Iterator[Batch]:
 def _copy(source: Path, target: Path) -> None:
     """Copy a finished stage; not its log, which is the run's."""
     shutil.rmtree(target, ignore_errors=True)
-    with folder_written_whole(target) as temporary:
+    with atomic_folder(target) as temporary:
         for file in source.iterdir():
             if file.is_file():
                 shutil.copy2(file, temporary / file.name)

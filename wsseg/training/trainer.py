@@ -22,9 +22,9 @@ from wsseg.core.input import Input
 from wsseg.data.batches import Draw, Scan, Slices, batches_of, epoch_draws, loaded, to_device
 from wsseg.errors import WorkError
 from wsseg.inference.network import Network
-from wsseg.runtime.collectives import part, whole
+from wsseg.runtime.collectives import gather_batch, shard
 from wsseg.training.em import forward, targets
-from wsseg.training.monitoring import Probe, named, unsound, warning_about
+from wsseg.training.monitoring import Probe, divergence, named, warning_about
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Fit:
+class Trainer:
     """One stage being fitted. All randomness is a function of `seed`, epoch, case and slice.
 
     `steps` is how many it takes in all.
@@ -111,8 +111,8 @@ class Fit:
         """Go back to where `state` was taken."""
         parts = {name: dict[str, Tensor]() for name in ("network", "optimizer", "probe")}
         for name, value in tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = value
+            shard, _, rest = name.partition(".")
+            parts[shard][rest] = value
         self._plain.load_state_dict(parts["network"])
         state: dict[int, dict[str, Tensor]] = {}
         weights = list(self._plain.parameters())
@@ -142,7 +142,7 @@ class Fit:
         """
         fabric, progress = self._fabric, self.progress
         rest = self._batches[progress.step :]
-        parts = [part(draws, fabric.global_rank, fabric.world_size) for draws in rest]
+        parts = [shard(draws, fabric.global_rank, fabric.world_size) for draws in rest]
         started, seen = perf_counter(), 0
         with closing(loaded(self._slices, parts)) as batches:
             for draws in rest:
@@ -182,11 +182,13 @@ class Fit:
         self._optimizer.step()
         self._optimizer.zero_grad()
         progress.step += 1
-        share = stage.marked(logits.detach(), y, batch).sum() / batch.support.sum().clamp(min=1)
+        share = stage.watched_mask(logits.detach(), y, batch).sum() / batch.support.sum().clamp(
+            min=1
+        )
         numbers = torch.stack([loss.detach(), gradient, self._norm(), share])
         inside = batch.region.flatten(1).any(1)
         loss_, gradient_, norm, share_, *some = torch.cat([numbers, inside]).tolist()  # one wait
-        if problem := unsound(loss_, gradient_, norm, self._began):
+        if problem := divergence(loss_, gradient_, norm, self._began):
             raise WorkError(self._unsound(problem, draws))
         progress.losses.append(loss_)
         progress.shares.append(share_)
@@ -226,7 +228,8 @@ class Fit:
         if self._fabric.world_size == 1:
             return logits, y, batch
         logits, y, region, tags = (
-            whole(self._fabric, each, number) for each in (logits, y, batch.region, batch.tags)
+            gather_batch(self._fabric, each, number)
+            for each in (logits, y, batch.region, batch.tags)
         )
         return logits, y, Batch(region.new_empty(number, 0, *region.shape[2:]), region, tags)
 

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from wsseg import Batch, EStep, Evidence, make
+from wsseg import Batch, ClassRelation, EStep, Evidence, Multiclass, Multilabel, make
 from wsseg.components.esteps import AdaptEM, HardEM, SoftEM
-from wsseg.core.class_relation import Exclusive, Independent, Labels
 from wsseg.testing import check_estep
 from wsseg_crf import Smoothed
 
@@ -36,7 +35,7 @@ def field(log_odds: list[list[float]], intensity: list[list[float]] | None = Non
     return Evidence(batch, logits, torch.full_like(logits, 0.5))
 
 
-def random_evidence(seed: int, labels: Labels) -> Evidence:
+def random_evidence(seed: int, labels: ClassRelation) -> Evidence:
     dice = torch.Generator().manual_seed(seed)
     image = 200 * torch.randn(2, 3, 4, 5, generator=dice)
     region = torch.rand(2, 1, 4, 5, generator=dice) < 0.8
@@ -46,10 +45,12 @@ def random_evidence(seed: int, labels: Labels) -> Evidence:
     return Evidence(Batch(image, region, tags), logits, phi, labels)
 
 
-def naive_probability(log_odds: list[float], labels: Labels) -> tuple[list[float], list[float]]:
+def naive_probability(
+    log_odds: list[float], labels: ClassRelation
+) -> tuple[list[float], list[float]]:
     """Each class's probability, and that of what it is against."""
     odds = [math.exp(a) for a in log_odds]
-    if isinstance(labels, Exclusive):
+    if isinstance(labels, Multiclass):
         total = 1 + sum(odds)
         return [each / total for each in odds], [1 / total] * len(odds)
     return [each / (1 + each) for each in odds], [1 / (1 + each) for each in odds]
@@ -103,9 +104,9 @@ def test_it_keeps_the_contract_of_esteps(inner: EStep, classes: int) -> None:
     check_estep(smoothed(inner), classes)
 
 
-@pytest.mark.parametrize("labels", [Independent(), Exclusive()])
+@pytest.mark.parametrize("labels", [Multilabel(), Multiclass()])
 @pytest.mark.parametrize("radius", [1, 2, 9])
-def test_it_is_mean_field_pixel_by_pixel(labels: Labels, radius: int) -> None:
+def test_it_is_mean_field_pixel_by_pixel(labels: ClassRelation, radius: int) -> None:
     evidence = random_evidence(radius, labels)
     crf = smoothed(SoftEM(), radius_px=radius)
     expected = naive_posterior(crf, evidence).float()
@@ -122,10 +123,10 @@ def test_a_step_of_numbers_done_by_hand() -> None:
     assert crf(evidence)[0, 0, 0, 1].item() == pytest.approx(1 / (1 + math.exp(-log_odds)))
 
 
-@given(st.integers(0, 2**31), st.sampled_from([Independent(), Exclusive()]), st.booleans())
+@given(st.integers(0, 2**31), st.sampled_from([Multilabel(), Multiclass()]), st.booleans())
 @settings(max_examples=25, deadline=None)
 def test_weights_of_0_leave_the_inner_estep_exactly_as_it_is(
-    seed: int, labels: Labels, soft: bool
+    seed: int, labels: ClassRelation, soft: bool
 ) -> None:
     evidence, inner = random_evidence(seed, labels), SoftEM() if soft else AdaptEM(share=0.3)
     crf = smoothed(inner, spatial_weight=0, bilateral_weight=0)
@@ -151,7 +152,7 @@ def test_the_bilateral_kernel_stops_at_an_edge_and_the_spatial_one_does_not() ->
 
 
 def test_pixels_outside_the_region_are_not_heard() -> None:
-    evidence = random_evidence(7, Independent())
+    evidence = random_evidence(7, Multilabel())
     loud = evidence.logits.where(evidence.batch.region, 50.0)
     image = evidence.batch.image.where(evidence.batch.region, 0.0)
     batch = replace(evidence.batch, image=image)

@@ -14,13 +14,10 @@ import torch
 from safetensors.torch import save_file
 
 import wsseg_lungmask
-from wsseg import Case, InputError, Volume, WorkError, make
-from wsseg.core.input import Input
-from wsseg.core.interfaces import Region
-from wsseg.core.volume import Grid
-from wsseg.data.nifti import write_nifti
+from wsseg import Case, Grid, Input, InputError, Region, Volume, WorkError, make
 from wsseg.data.prepare import prepare, prepare_region
 from wsseg.testing import check_region
+from wsseg.tools import write_nifti
 from wsseg_lungmask import LungMask
 
 DARK = (-500 + 1024) / 1624  # of what is handed to the network

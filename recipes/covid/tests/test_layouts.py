@@ -10,16 +10,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from wsseg import Grid, Input, InputError, PublicDataset, SourceFile
 from wsseg.cli import app
-from wsseg.core.input import Input
-from wsseg.core.interfaces import Published
-from wsseg.core.source import SourceFile
-from wsseg.core.volume import Grid
-from wsseg.data.nifti import write_nifti
 from wsseg.data.prepare import prepare
-from wsseg.data.reading import read_case, read_case_mask
-from wsseg.errors import InputError
 from wsseg.testing import check_cohort
+from wsseg.tools import read_case, read_case_mask, write_nifti
 from wsseg_covid.covid20 import CORONACASES, RADIOPAEDIA, Covid20
 from wsseg_covid.medseg import MedSeg9, MedSeg100
 from wsseg_covid.mosmed import MosMed
@@ -203,7 +198,7 @@ def test_official_files_at_hand_become_a_cohort(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     make: Callable[[Path, Phantom], None],
-    cohort: type[Published],
+    cohort: type[PublicDataset],
     count: int,
 ) -> None:
     made, here = tmp_path / "made", tmp_path / "here"
@@ -232,7 +227,7 @@ def test_official_files_at_hand_become_a_cohort(
 
 
 @pytest.mark.parametrize("cohort", [MedSeg9, MedSeg100, Covid20])
-def test_a_source_is_complete(cohort: type[Published]) -> None:
+def test_a_source_is_complete(cohort: type[PublicDataset]) -> None:
     source = cohort.source
     assert source.page.startswith("https://doi.org/10.")
     assert source.licence

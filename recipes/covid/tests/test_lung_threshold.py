@@ -6,9 +6,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from wsseg.core.case import Case
-from wsseg.core.volume import Grid, Volume
-from wsseg.data.reading import read_mask, read_volume
+from wsseg import Case, Grid, Volume
+from wsseg.tools import read_mask, read_volume
 from wsseg_covid.lung_hull import closed_along_z, convex_hull, parted
 from wsseg_covid.lung_threshold import LungThreshold
 from wsseg_covid.phantom.cohort import LungPhantom, draw

@@ -5,10 +5,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from wsseg.core.input import Input
+from wsseg import Input, InputError
 from wsseg.data.prepare import prepare, prepare_mask
-from wsseg.data.reading import read_case, read_case_mask
-from wsseg.errors import InputError
+from wsseg.tools import read_case, read_case_mask
 from wsseg_covid.medseg import MedSeg9, MedSeg100
 
 SAMPLE = Path(__file__).resolve().parents[3] / "../shared/data/medseg100-sample"

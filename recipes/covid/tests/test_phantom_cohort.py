@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from wsseg import InputError
-from wsseg.components.cohorts import Table
-from wsseg.core.case import Case
-from wsseg.data.reading import read_case, read_case_grid, read_case_mask
+from wsseg import Case, InputError, Table
 from wsseg.testing import check_cohort
+from wsseg.tools import read_case, read_case_grid, read_case_mask
 from wsseg_covid.phantom.cohort import LungPhantom, Plan, draw, write_cohort
 
 SMALL = LungPhantom(cases=8, size=64, slices=12)

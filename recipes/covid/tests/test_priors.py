@@ -6,10 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from wsseg import Batch, Evidence, Prior, make
 from wsseg.components.esteps import HardEM
-from wsseg.components.registry import make
-from wsseg.core.batch import Batch, Evidence
-from wsseg.core.interfaces import Prior
 from wsseg.testing import check_prior
 from wsseg_covid.priors import Constant, HuSigmoid, Threshold
 

@@ -6,8 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from wsseg.components.registry import make
-from wsseg.core.interfaces import Backbone
+from wsseg import Backbone, make
 from wsseg.testing import check_backbone
 from wsseg_covid.unet import AdditiveUNet, ConcatUNet
 

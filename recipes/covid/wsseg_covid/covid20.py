@@ -5,9 +5,7 @@ https://doi.org/10.5281/zenodo.3757476
 
 from typing import ClassVar, final
 
-from wsseg.core.case import Case
-from wsseg.core.interfaces import Published
-from wsseg.core.source import Source, SourceFile
+from wsseg import Case, PublicDataset, Source, SourceFile
 
 FILES = "https://zenodo.org/records/3757476/files"
 IMAGES, LUNGS, INFECTIONS = "COVID-19-CT-Seg_20cases", "Lung_Mask", "Infection_Mask"
@@ -31,7 +29,7 @@ WINDOW_HU = (-1250.0, 250.0)  # of Radiopaedia's pictures, says the benchmark's 
 
 
 @final
-class Covid20(Published):
+class Covid20(PublicDataset):
     """20 scans in `COVID-19-CT-Seg_20cases`, masks in `Lung_Mask` and `Infection_Mask`.
 
     Ten are in HU; the ten from Radiopaedia are 8-bit pictures of the window -1250 to 250 HU, in

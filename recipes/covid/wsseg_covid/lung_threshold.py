@@ -6,11 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat
 
-from wsseg.core.case import Case
-from wsseg.core.interfaces import Plausible, Region
-from wsseg.core.volume import Volume
-from wsseg.data.spacing import in_voxels
-from wsseg.runtime.threads import done_in_threads
+from wsseg import Case, Region, RegionLimits, Volume
+from wsseg.tools import in_voxels, run_in_threads
 from wsseg_covid.lung_air import from_walled_air_mm, outside_air
 from wsseg_covid.lung_hull import (
     bridged,
@@ -39,7 +36,7 @@ AIRWAY_WALL_MM = 4.0  # with what is blurred: not lung
 NEAR_AIRWAY_MM = 15.0  # branches and scraps of the bowel's air are in this distance
 BRANCH_MM = 2.5  # radius of what is no branch any more
 MOST_NEAR_AIRWAY = 0.5  # of a piece of lung
-LUNGS = Plausible(litres=(0.8, 10), whole_mm=250, largest_cm2=550, median=(-950, -300))
+LUNGS = RegionLimits(litres=(0.8, 10), whole_mm=250, largest_cm2=550, median=(-950, -300))
 """Of adults: wider than any healthy or ill lung, narrower than one with the air around a body."""
 
 
@@ -140,5 +137,5 @@ class LungThreshold(Region):
             near, sure = (fine(each[z], planes.step, voxels.shape) for each in (around, inside))
             np.logical_or(near & (voxels[slab] < self.threshold_hu), sure, out=whole[slab])
 
-        done_in_threads(bring, range(len(inside)))
+        run_in_threads(bring, range(len(inside)))
         return whole

@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveInt
 
-from wsseg.core.case import Case
-from wsseg.core.interfaces import Published
-from wsseg.core.source import Source, SourceFile
-from wsseg.data.reading import read_grid, read_volume
-from wsseg.errors import InputError
+from wsseg import Case, InputError, PublicDataset, Source, SourceFile
+from wsseg.tools import read_grid, read_volume
 
 LABELS = (0, 1, 2, 3)  # background, ground-glass, consolidation, pleural effusion
 MASK_VALUES = {"infection": (1, 2), "ground-glass": (1,), "consolidation": (2,)}
@@ -37,7 +34,7 @@ def _published(data_set: int, article: str, files: tuple[SourceFile, ...]) -> So
 
 
 @final
-class MedSeg100(Published):
+class MedSeg100(PublicDataset):
     """Data set 1: axial slices of many patients, stacked in `tr_im.nii.gz` and `tr_mask.nii.gz`.
 
     A slice is a case, tagged with the classes that its mask has any pixel of. The data set does
@@ -90,7 +87,7 @@ class MedSeg100(Published):
 
 
 @final
-class MedSeg9(Published):
+class MedSeg9(PublicDataset):
     """Data set 2: nine scans, `rp_im/1.nii.gz` to `9.nii.gz`, masks in `rp_msk`, `rp_lung_msk`."""
 
     source: ClassVar = _published(

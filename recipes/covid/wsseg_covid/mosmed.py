@@ -7,9 +7,7 @@ arXiv:2005.06465. CC BY-NC-ND 3.0, https://mosmed.ai/en/datasets/covid191110/
 from pathlib import Path
 from typing import final
 
-from wsseg.core.case import Case
-from wsseg.core.interfaces import Cohort
-from wsseg.errors import InputError
+from wsseg import Case, Cohort, InputError
 
 GRADES = tuple(f"CT-{grade}" for grade in range(5))
 LEAST_GRADE = {

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from wsseg.data.spacing import in_voxels, rounded_mm
-from wsseg.runtime.threads import in_threads
+from wsseg.tools import in_voxels, map_in_threads, rounded_mm
 
 Mask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
 Spacing: TypeAlias = tuple[float, float, float]  # mm along (z, row, column)
@@ -38,7 +37,7 @@ def coarse(voxels: NDArray[Any], spacing_mm: Spacing, to_mm: float) -> Planes:
     z_mm, row_mm, column_mm = map(rounded_mm, spacing_mm)
     z, row, column = (max(1, round(in_voxels(to_mm, mm))) for mm in (z_mm, row_mm, column_mm))
     slabs = (voxels[start : start + z] for start in range(0, len(voxels), z))
-    hu = np.stack(list(in_threads(lambda slab: _block_means(slab, (z, row, column)), slabs)))
+    hu = np.stack(list(map_in_threads(lambda slab: _block_means(slab, (z, row, column)), slabs)))
     return Planes(hu, (z_mm * z, row_mm * row, column_mm * column), (z, row, column))
 
 

@@ -10,8 +10,7 @@ import torch
 from pydantic import AfterValidator, Field, FiniteFloat
 from torch import Tensor
 
-from wsseg.core.batch import Batch, Probability
-from wsseg.core.interfaces import Prior
+from wsseg import Batch, Prior, Probability
 
 AIR_HU = -1024.0  # normalised as x = (HU + 1024) / 110: Wu 2020, section III-A
 HU_PER_UNIT = 110.0

@@ -16,8 +16,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wsseg.components.backbones import Padded
-from wsseg.core.interfaces import Backbone
+from wsseg import Backbone
+from wsseg.tools import Padded
 
 LEVELS = 5
 MULTIPLE = 2 ** (LEVELS - 1)  # what the sides of an image are padded to: each level but one halves

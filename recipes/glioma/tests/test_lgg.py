@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wsseg.data.reading import read_case, read_case_mask
+from wsseg import InputError
 from wsseg.data.split import by_fold
-from wsseg.errors import InputError
+from wsseg.tools import read_case, read_case_mask
 from wsseg_glioma.lgg import LggFlair
 
 REAL = Path(__file__).resolve().parents[3] / "../shared/data/lgg-flair/lgg_flair_80.npz"

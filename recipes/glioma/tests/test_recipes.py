@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import wsseg
 from wsseg.cli import app
-from wsseg.data.reading import read_case_mask
+from wsseg.tools import read_case_mask
 from wsseg_glioma.lgg import LggFlair
 
 SIDE, SLICES, PATIENTS = 48, 4, 4

@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from wsseg.components.cohorts import Table
-from wsseg.core.case import Case
-from wsseg.core.interfaces import Cohort
-from wsseg.core.volume import Grid
-from wsseg.data.nifti import write_nifti
-from wsseg.errors import InputError
-from wsseg.runtime.cache_leases import use
-from wsseg.runtime.files import cache_folder, fingerprint, folder_written_whole, sha256, write_text
+from wsseg import Case, Cohort, Grid, InputError, Table
+from wsseg.tools import (
+    atomic_folder,
+    cache_folder,
+    fingerprint,
+    lease,
+    sha256,
+    write_nifti,
+    write_text,
+)
 
 VERSION = 1  # of the files that are written; another one makes new ones
 ARRAYS = {"flair": 3, "mask": 3, "patient": 1, "slice": 1}  # and how many axes each has
@@ -48,7 +50,7 @@ class LggFlair(Cohort):
                 "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
             )
         folder = cache_folder() / "lgg-flair" / fingerprint([VERSION, sha256(self.path)])
-        use(folder)
+        lease(folder)
         if not folder.is_dir():
             _write(_read(self.path), folder)
         return Table(path=folder / "cohort.csv").cases()
@@ -77,7 +79,7 @@ def _write(stack: Stack, folder: Path) -> None:
     import pandas as pd  # here: a recipe that is only checked writes nothing
 
     rows, tags = [], []
-    with folder_written_whole(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         for patient in np.unique(stack["patient"]):
             own = np.flatnonzero(stack["patient"] == patient)
             own = own[np.argsort(stack["slice"][own], kind="stable")]

@@ -20,7 +20,7 @@ from wsseg.data.checks.value_range import values_of
 from wsseg.data.reading import read_case_grid, read_case_mask
 from wsseg.runtime.console import Quiet
 from wsseg.suite import runner as bench
-from wsseg.training.preflight import look
+from wsseg.training.preflight import collect_findings
 from wsseg.training.run import split_of
 
 if TYPE_CHECKING:
@@ -587,7 +587,7 @@ def test_training_opens_no_mask_of_a_weakly_learnt_class(hospital: Hospital, rec
     for case in "abcdef":
         hospital.file(f"{case}-lesion").write_bytes(b"nobody may look at this")
     loaded = load_recipe(recipe)
-    assert look(loaded, split_of(loaded), (), Quiet()) == []
+    assert collect_findings(loaded, split_of(loaded), (), Quiet()) == []
 
 
 def test_warnings_are_told_before_training(
@@ -608,7 +608,7 @@ def test_a_suite_looks_at_its_cohort_once(
 
     def counted(*args: Any) -> Any:
         looks.append("")
-        return look(*args)
+        return collect_findings(*args)
 
     monkeypatch.setattr(bench, "look", counted)
     monkeypatch.setattr("wsseg.training.run.checked", None)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wsseg.evaluation.comparison import Published
+from wsseg.evaluation.comparison import PublishedResults
 from wsseg.report.figures.rates import against_each_other, by_dilation, dilated, rates
 
 Suite = Callable[..., pd.DataFrame]
@@ -37,7 +37,7 @@ def test_the_exponent_of_the_curve_is_printed() -> None:
 
 
 def test_published_rates_are_stars_of_the_recipes_colour() -> None:
-    told = Published(source="x", methods={"phi2": {"fpr": 0.008, "tpr": 0.555}})
+    told = PublishedResults(source="x", methods={"phi2": {"fpr": 0.008, "tpr": 0.555}})
     (axes,) = against_each_other(two_cases(0.04, 0.1), told).axes
     stars = [np.asarray(line.get_data()) for line in axes.lines if line.get_marker() == "*"]
     assert [star.ravel().tolist() for star in stars if star.size] == [[0.008, 0.555]]

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from wsseg.core.case import Case, split_of_patients
+from wsseg.core.case import Case, splits_by_patient
 from wsseg.data.checks.expected import Expected
 from wsseg.data.checks.findings import Finding
 from wsseg.data.checks.masks import swapped
@@ -43,7 +43,7 @@ def check_duplicates(cohort: Sequence[CaseFacts], expected: Expected) -> Iterato
 
 def check_patients(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:  # noqa: ARG001
     """Find patients that are trained on and tested on."""
-    for patient, splits in split_of_patients(facts.case for facts in cohort).items():
+    for patient, splits in splits_by_patient(facts.case for facts in cohort).items():
         if len(splits) > 1:
             cases = [facts.case.name for facts in cohort if facts.case.patient == patient]
             both = " and ".join(sorted(split or "none" for split in splits))
@@ -101,7 +101,7 @@ def check_nesting_of_most(cohort: Sequence[CaseFacts], expected: Expected) -> It
             )
 
 
-def check_labels(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:
+def check_label_counts(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:
     """Find classes that too few training cases tell of."""
     cases = [facts.case for facts in cohort if facts.case.split != "test"]
     for names in expected.masks:

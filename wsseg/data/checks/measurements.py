@@ -24,7 +24,7 @@ from wsseg.data.prepare import file_digest
 from wsseg.data.reading import read_case, read_case_grid, read_case_labels, where
 from wsseg.data.validation import misplaced, strange_labels
 from wsseg.errors import InputError
-from wsseg.runtime.cache_leases import use
+from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import cache_folder, fingerprint, write_json
 
 VERSION = 3  # of what this file measures: a new number makes old facts unknown
@@ -154,7 +154,7 @@ class _Kept:
     def __init__(self, case: Case) -> None:
         image = [VERSION, file_digest(case.image), case.frame, case.axes, case.window]
         folder = cache_folder() / "facts" / fingerprint([*image, case.masks_on_grid])
-        use(folder)
+        lease(folder)
         self._path = folder / "facts.json"
         self._known = self._read()
         self._new = False

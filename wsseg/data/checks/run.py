@@ -4,12 +4,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from wsseg.components.cohorts import Table
-from wsseg.core.case import Case, names_twice
+from wsseg.core.case import Case, repeated_names
 from wsseg.core.interfaces import Cohort
 from wsseg.data.checks.cohorts import (
     check_duplicates,
-    check_labels,
+    check_label_counts,
     check_nesting_of_most,
     check_patients,
     check_spacing,
@@ -31,7 +30,7 @@ OF_A_COHORT: tuple[Callable[[Sequence[CaseFacts], Expected], Iterator[Finding]],
     check_duplicates,
     check_nesting_of_most,
     check_spacing,
-    check_labels,
+    check_label_counts,
 )
 Each: TypeAlias = Callable[[Iterator[CaseFacts], int], Iterator[CaseFacts]]  # shows a bar
 
@@ -45,18 +44,16 @@ class Listed:
 
 
 def listed(cohort: Cohort) -> Listed:
-    """List a cohort's cases; of a table, those of all rows that are fine.
+    """List the usable cases of a cohort, with a finding for each bad row and repeated name.
 
     Raises:
-        InputError: There is no such cohort.
+        InputError: The cohort cannot be read.
     """
-    if not isinstance(cohort, Table):
-        return Listed(cohort.cases(), [])
     cases, problems = cohort.read()
     remedy = "Mend the cell"
     findings = [Finding("wrong-row", "error", case, str(each), remedy) for case, each in problems]
-    for name in names_twice(cases):
-        what = f"{cohort.path}: {name} is there twice"
+    for name in repeated_names(cases):
+        what = f"the cohort has two cases called {name}"
         findings.append(Finding("case-twice", "error", name, what, "A case has one row"))
     return Listed(cases, findings)
 

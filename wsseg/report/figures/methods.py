@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from wsseg.evaluation.comparison import Published
-from wsseg.evaluation.statistics import correlation, separation
+from wsseg.evaluation.comparison import PublishedResults
+from wsseg.evaluation.statistics import correlation, mann_whitney
 from wsseg.evaluation.summary import per_case
 from wsseg.report.figures.style import INK, MUTED, WIDTH_IN, colour, drawing, quiet
 from wsseg.report.formatting import number, p_equals
@@ -33,7 +33,10 @@ STAR: dict[str, Any] = {"marker": "*", "markersize": 12, "color": "none", "mec":
 
 
 def dice_by_method(
-    rows: pd.DataFrame, summary: pd.DataFrame, target: str, published: Published | None = None
+    rows: pd.DataFrame,
+    summary: pd.DataFrame,
+    target: str,
+    published: PublishedResults | None = None,
 ) -> Figure:
     """Draw each case's Dice, a box, the mean with its interval, and the pooled Dice, by method.
 
@@ -92,7 +95,7 @@ def groups(rows: pd.DataFrame, score: str, of: str) -> Figure:
 
     def panel(axes: Axes, found: Values, shade: str) -> None:
         absent, present = (found[found[:, 1] == tag, 0] for tag in (0, 1))
-        p, auc = separation(present, absent)
+        p, auc = mann_whitney(present, absent)
         for place, values in enumerate([absent, present]):
             _box(axes, values[~np.isnan(values)], place, shade, orientation="vertical")
         axes.set_xticks([0, 1], [f"absent\nn = {len(absent)}", f"present\nn = {len(present)}"])

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from wsseg.evaluation.comparison import Published, recipe_label
+from wsseg.evaluation.comparison import PublishedResults, recipe_label
 from wsseg.evaluation.statistics import rate_exponent
 from wsseg.report.figures.methods import alike, joined
 from wsseg.report.figures.style import INK, WIDTH_IN, colour, dash, drawing, quiet, row_of_legends
@@ -31,7 +31,7 @@ def rates(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {recipe: pd.DataFrame(points) for recipe, points in found.items()}
 
 
-def against_each_other(rows: pd.DataFrame, published: Published | None) -> Figure:
+def against_each_other(rows: pd.DataFrame, published: PublishedResults | None) -> Figure:
     """Draw TPR against FPR: a point a setting and seed, TPR = FPR^gamma a recipe, stars published.
 
     All rates are inside the region that the stage predicts in.

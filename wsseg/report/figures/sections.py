@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wsseg.evaluation.comparison import FigureName, Published, recipe_name
+from wsseg.evaluation.comparison import FigureName, PublishedResults, recipe_name
 from wsseg.evaluation.summary import rows_differ, scores, tagged_scores
 from wsseg.report.figures import methods as figures
 from wsseg.report.figures import training as curves
@@ -63,7 +63,10 @@ def pictured(summary: pd.DataFrame, kept: Collection[str | None]) -> list[str]:
 
 
 def overlap(
-    rows: pd.DataFrame, summary: pd.DataFrame, target: str, published: Published | None = None
+    rows: pd.DataFrame,
+    summary: pd.DataFrame,
+    target: str,
+    published: PublishedResults | None = None,
 ) -> list[Picture]:
     """Show the Dice of every method, if there is any."""
     if "dice" not in rows or not rows["dice"].notna().any():
@@ -75,7 +78,10 @@ def overlap(
 
 
 def of_settings(
-    rows: pd.DataFrame, summary: pd.DataFrame, target: str, published: Published | None = None
+    rows: pd.DataFrame,
+    summary: pd.DataFrame,
+    target: str,
+    published: PublishedResults | None = None,
 ) -> list[Picture]:
     """Show Dice over a setting that the suite varies, and what prior and network each say."""
     found = varied(map(str, summary["method"]))
@@ -107,7 +113,10 @@ def of_settings(
 
 
 def of_errors(
-    rows: pd.DataFrame, summary: pd.DataFrame, target: str, published: Published | None = None
+    rows: pd.DataFrame,
+    summary: pd.DataFrame,
+    target: str,
+    published: PublishedResults | None = None,
 ) -> list[Picture]:
     """Show rates against each other, false positives by dilation, and where errors lie."""
     shown = []
@@ -136,7 +145,7 @@ def of_errors(
 
 
 def of_scores(
-    rows: pd.DataFrame, summary: pd.DataFrame, published: Published | None = None
+    rows: pd.DataFrame, summary: pd.DataFrame, published: PublishedResults | None = None
 ) -> list[Picture]:
     """Show each score: against the labelled one, and between the groups of its class's tag."""
     rows = rows[rows["method"].isin(leading(summary))]
@@ -204,7 +213,7 @@ def of_cases(overlays: Sequence[Overlay]) -> dict[str, list[Picture]]:
     return shown
 
 
-def _beside(published: Published | None, figure: FigureName, *columns: str) -> str:
+def _beside(published: PublishedResults | None, figure: FigureName, *columns: str) -> str:
     """Say what was published of a figure: its numbers by method, and the note on it."""
     if published is None:
         return ""

@@ -9,14 +9,8 @@ from typing import final
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from wsseg.components.cohorts import Table
-from wsseg.core.case import Case
-from wsseg.core.interfaces import Synthetic
-from wsseg.core.volume import Grid
-from wsseg.data.nifti import write_nifti
-from wsseg.errors import InputError
-from wsseg.runtime.cache_leases import use
-from wsseg.runtime.files import cache_folder, fingerprint, folder_written_whole, write_text
+from wsseg import Case, Grid, InputError, Synthetic, Table
+from wsseg.tools import atomic_folder, cache_folder, fingerprint, lease, write_nifti, write_text
 from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
 from wsseg_covid.phantom.scanner import SCANNERS
 
@@ -42,7 +36,7 @@ class LungPhantom(Synthetic):
         """List the cases; the first time, this takes about a second for each."""
         key = fingerprint([VERSION, self.seed, self.count, self.size, self.slices])
         folder = cache_folder() / "phantom" / key
-        use(folder)
+        lease(folder)
         if not folder.is_dir():
             log.info("drawing %d phantom cases into the cache, once", self.count)
             write_cohort(self, folder)
@@ -115,7 +109,7 @@ def write_cohort(
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder}: is there already. Name a folder that is new or empty.")
     processes = min(cohort.count, joblib.cpu_count(), MOST_PROCESSES)
-    with folder_written_whole(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         work = joblib.Parallel(processes, return_as="generator")(
             joblib.delayed(write_case)(cohort, index, temporary) for index in range(cohort.count)
         )

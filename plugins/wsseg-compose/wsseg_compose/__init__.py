@@ -7,8 +7,7 @@ import torch
 from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor
 
-from wsseg import Batch, Logits, Prior, Probability, hookimpl
-from wsseg.core.batch import CERTAIN
+from wsseg import CERTAIN, Batch, Logits, Prior, Probability, hookimpl
 
 ALMOST = 1 - 2**-24  # the float32 below 1: only a certain prior may round to certainty
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wsseg.inference.fusion import Rectified, folded
+from wsseg.inference.fusion import FusedConvLeakyReLU, folded
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def kinds(network: nn.Module) -> list[str]:
 def test_the_function_stays(activation: nn.Module, how: dict[str, object]) -> None:
     network = pair(activation, **how)
     ready = folded(network)
-    assert kinds(ready) == ["Rectified", "Identity"]
+    assert kinds(ready) == ["FusedConvLeakyReLU", "Identity"]
     assert torch.equal(ready(noise()), network(noise()))
     exact = network(noise().bfloat16().float())
     with torch.autocast("cpu", torch.bfloat16):
@@ -49,7 +49,7 @@ def test_by_hand() -> None:
     assert convolution.bias is not None
     convolution.bias.fill_(1)
     image = torch.tensor([2.0, -2.0]).reshape(1, 1, 1, 2)
-    bent = Rectified(convolution, 0.5)
+    bent = FusedConvLeakyReLU(convolution, 0.5)
     assert bent(image).flatten().tolist() == [7, -2.5]
     assert bent.bfloat16()(image.bfloat16()).flatten().tolist() == [7, -2.5]
 
@@ -57,17 +57,17 @@ def test_by_hand() -> None:
 def test_packed_weights_serve_images_of_every_size() -> None:
     torch.manual_seed(0)
     convolution = nn.Conv2d(4, 8, 3, padding=1)
-    bent = Rectified(convolution, 0.2)
+    bent = FusedConvLeakyReLU(convolution, 0.2)
     for shape in ((1, 4, 8, 8), (3, 4, 20, 12), (1, 4, 8, 8)):
         image = torch.randn(shape).bfloat16()
         with torch.autocast("cpu", torch.bfloat16):
-            assert torch.equal(bent(image), Rectified(convolution, 0.2)(image))
+            assert torch.equal(bent(image), FusedConvLeakyReLU(convolution, 0.2)(image))
 
 
 def test_making_one_draws_no_random_numbers() -> None:
     convolution = nn.Conv2d(1, 1, 1)
     before = torch.get_rng_state()
-    Rectified(convolution, 0)
+    FusedConvLeakyReLU(convolution, 0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -90,5 +90,5 @@ def test_gradients_flow_through_it() -> None:
     with torch.inference_mode(mode=False):
         convolution = nn.Conv2d(1, 1, 1)
         with torch.autocast("cpu", torch.bfloat16):
-            Rectified(convolution, 0.2)(torch.ones(1, 1, 2, 2)).sum().backward()
+            FusedConvLeakyReLU(convolution, 0.2)(torch.ones(1, 1, 2, 2)).sum().backward()
         assert convolution.weight.grad is not None

@@ -20,13 +20,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from wsseg import Case, InputError, Region, Volume, WorkError, hookimpl
-from wsseg.core.interfaces import Plausible
-from wsseg.core.source import SourceFile
-from wsseg.data.download import download
-from wsseg.runtime.files import cache_folder, sha256
+from wsseg import Case, InputError, Region, RegionLimits, SourceFile, Volume, WorkError, hookimpl
+from wsseg.tools import cache_folder, download, sha256
 
-LUNGS = Plausible(litres=(0.8, 10), whole_mm=250, largest_cm2=550, median=(-950, -300))
+LUNGS = RegionLimits(litres=(0.8, 10), whole_mm=250, largest_cm2=550, median=(-950, -300))
 HOST = "https://github.com/JoHof/lungmask/releases/download/v0.0"
 FILES = {  # the end of a name is the beginning of its SHA-256
     "R231": "unet_r231-d5d2fc3d.pth",

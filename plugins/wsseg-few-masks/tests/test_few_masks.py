@@ -1,0 +1,56 @@
+"""Which masks are hidden, from whom, and that nothing else changes."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsseg import Table, load_recipe
+from wsseg.testing import check_cohort
+from wsseg_few_masks import FewMasks
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """Six training and two test cases, each with two masks. No file is read, so all are empty."""
+    folder = tmp_path_factory.mktemp("cohort")
+    (folder / "empty.nii").touch()
+    lines = ["case,split,image,mask.infection,mask.consolidation,tag.consolidation"]
+    for number in range(8):
+        split = "test" if number >= 6 else "train"
+        lines.append(f"case-{number},{split},empty.nii,empty.nii,empty.nii,{number % 2}")
+    (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
+    return Table(path=folder / "cohort.csv")
+
+
+def test_the_cohort_keeps_its_contract(table: Table) -> None:
+    check_cohort(FewMasks(cohort=table, of=("infection",), masks=1))
+
+
+def test_the_first_training_cases_and_all_test_cases_keep_their_masks(table: Table) -> None:
+    few = FewMasks(cohort=table, of=("consolidation",), masks=2).cases()
+    with_mask = [case.name for case in few if "consolidation" in case.masks]
+    assert with_mask == ["case-0", "case-1", "case-6", "case-7"]
+    assert all("infection" in case.masks for case in few)
+
+
+@given(masks=st.integers(0, 9))
+def test_only_masks_change(table: Table, masks: int) -> None:
+    few = FewMasks(cohort=table, of=("consolidation", "infection"), masks=masks).cases()
+    assert [replace(case, masks={}) for case in few] == [
+        replace(case, masks={}) for case in table.cases()
+    ]
+    assert sum(bool(case.masks) for case in few) == min(masks, 6) + 2
+
+
+def test_stages_that_read_other_masks_share_the_wrapped_cohort(table: Table) -> None:
+    few = FewMasks(cohort=table, of=("consolidation",), masks=0)
+    assert few.as_seen_with({"infection"}) == table
+    assert few.as_seen_with({"infection", "consolidation"}) == few
+
+
+def test_a_recipe_can_name_it(table: Table) -> None:
+    inner = f"{{use: table, path: {table.path}}}"
+    text = f"cohort={{use: few-masks, of: [infection], masks: 1, cohort: {inner}}}"
+    assert len(load_recipe("covid/supervised", [text]).cohort.cases()) == 8

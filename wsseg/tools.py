@@ -1,0 +1,48 @@
+"""Functions for plugins: images, files that are written atomically, the cache, and threads."""
+
+from wsseg.components.backbones import Padded
+from wsseg.data.download import download
+from wsseg.data.nifti import write_nifti
+from wsseg.data.reading import (
+    read_case,
+    read_case_grid,
+    read_case_mask,
+    read_grid,
+    read_mask,
+    read_volume,
+)
+from wsseg.data.spacing import exceeds, in_voxels, rounded_mm
+from wsseg.runtime.cache_leases import lease
+from wsseg.runtime.files import (
+    atomic_folder,
+    atomic_write,
+    cache_folder,
+    fingerprint,
+    sha256,
+    write_text,
+)
+from wsseg.runtime.threads import map_in_threads, run_in_threads
+
+__all__ = [
+    "Padded",
+    "atomic_folder",
+    "atomic_write",
+    "cache_folder",
+    "download",
+    "exceeds",
+    "fingerprint",
+    "in_voxels",
+    "lease",
+    "map_in_threads",
+    "read_case",
+    "read_case_grid",
+    "read_case_mask",
+    "read_grid",
+    "read_mask",
+    "read_volume",
+    "rounded_mm",
+    "run_in_threads",
+    "sha256",
+    "write_nifti",
+    "write_text",
+]
