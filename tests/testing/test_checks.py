@@ -242,13 +242,13 @@ def test_every_other_device_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
         def __call__(self, batch: Batch) -> Tensor:
             return torch.full(batch.support.shape, 0.5)
 
-    monkeypatch.setattr(testing, "_devices", lambda: [torch.device("cpu")])
+    monkeypatch.setattr("wsseg.testing.checks._devices", lambda: [torch.device("cpu")])
     testing.check_prior(AtHome())
     testing.check_backbone(ConvBackbone())
     testing.check_estep(HardEM())
     testing.check_loss(SmoothDice())
     testing.check_tag_loss(MeanLogits())
-    monkeypatch.setattr(testing, "_devices", lambda: [torch.device("meta")])
+    monkeypatch.setattr("wsseg.testing.checks._devices", lambda: [torch.device("meta")])
     fails(testing.check_prior, AtHome(), "given tensors on meta, it returns cpu")
 
 

@@ -36,7 +36,7 @@ from wsseg.core.interfaces import (
     TagLoss,
 )
 from wsseg.core.volume import Volume
-from wsseg.testing import samples as specimens
+from wsseg.testing import samples
 
 T = TypeVar("T")
 DTYPES = (torch.float32, torch.bfloat16)
@@ -46,7 +46,7 @@ SPACING_MM = (5.0, 0.8, 0.7)
 
 def check_prior(prior: Prior, classes: int = 1) -> None:
     """Fail unless `prior` keeps the contract of `Prior`, and what it is after `fit` too."""
-    batches = [specimens.batch(classes, slices, dtype) for slices in (1, 5) for dtype in DTYPES]
+    batches = [samples.batch(classes, slices, dtype) for slices in (1, 5) for dtype in DTYPES]
     fitted = prior.fit(iter(batches[-2:]))
     assert type(fitted) is type(prior), f"fit returns {fitted!r}"
     assert fitted == prior.fit(iter(batches[-2:])), "fit learns something else from the same slices"
@@ -62,7 +62,7 @@ def check_prior(prior: Prior, classes: int = 1) -> None:
 def check_estep(estep: EStep, classes: int = 2) -> None:
     """Fail unless `estep` keeps the contract of `EStep`, whatever the labels and the progress."""
     for dtype, labels, progress in product(DTYPES, (Multilabel(), Multiclass()), (0.0, 0.5, 1.0)):
-        evidence = replace(specimens.evidence(classes, dtype), labels=labels, progress=progress)
+        evidence = replace(samples.evidence(classes, dtype), labels=labels, progress=progress)
         y = _repeatable(estep, evidence)
         _check_probability("y", y, evidence.batch)
         assert not y[~evidence.batch.support].any(), "y is not 0 outside the support"
@@ -78,7 +78,7 @@ def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> Non
     for s, k in {(slices, classes), (1, 1)}:
         net = _built(backbone, s, k)
         for height, width in SIZES:
-            image = specimens.noise(2, s, height, width)
+            image = samples.noise(2, s, height, width)
             logits = _repeatable(net.eval(), image)
             assert logits.shape == (2, k, height, width), (
                 f"logits of {(2, s, height, width)} are {tuple(logits.shape)}"
@@ -92,10 +92,10 @@ def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> Non
 
 def check_loss(loss: PixelLoss, classes: int = 2) -> None:
     """Fail unless `loss` keeps the contract of `PixelLoss`, with and without anything to find."""
-    batch = specimens.batch(classes, 1, torch.float32)
-    y = (specimens.noise(*batch.support.shape) > 0).float()
+    batch = samples.batch(classes, 1, torch.float32)
+    y = (samples.noise(*batch.support.shape) > 0).float()
     for dtype, target in product(DTYPES, (y, torch.zeros_like(y), torch.ones_like(y))):
-        for f in (target, 1 - target, specimens.noise(*y.shape).sigmoid()):
+        for f in (target, 1 - target, samples.noise(*y.shape).sigmoid()):
             _check_gradient(loss, f.to(dtype), target.to(dtype), batch.region)
     right, wrong = loss(y, y, batch.region), loss(1 - y, y, batch.region)
     between = loss(0.5 * torch.ones_like(y), y, batch.region)
@@ -108,9 +108,9 @@ def check_loss(loss: PixelLoss, classes: int = 2) -> None:
 
 def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
     """Fail unless `loss` keeps the contract of `TagLoss`, also where logits are far from 0."""
-    batch = specimens.batch(classes, 1, torch.float32)
+    batch = samples.batch(classes, 1, torch.float32)
     for dtype, scale in product(DTYPES, (0, 1, 1000)):
-        logits = (scale * specimens.noise(*batch.support.shape)).to(dtype)
+        logits = (scale * samples.noise(*batch.support.shape)).to(dtype)
         _check_gradient(loss, logits, batch.tags, batch.region)
         possible = loss.possible(logits, batch.region)
         shaped = possible.shape == logits.shape and possible.dtype == torch.bool
@@ -124,12 +124,13 @@ def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
 
 
 def check_region(region: Region, case: Case | None = None, volume: Volume | None = None) -> None:
-    """Fail unless `region` keeps the contract of `Region`; give it a case that it can work with.
+    """Check that `region` keeps the contract of `Region`.
 
-    Without, it gets two lungs in a body, and a case without any file.
+    Pass the `case` or the `volume` that the region needs. By default the case has no files, and the
+    volume is a block of bright tissue, with a dark cavity, in dark surroundings.
     """
     case = case or Case(name="made-up", patient="made-up", image=Path("made-up.nii.gz"))
-    volume = volume or specimens.chest()
+    volume = volume or samples.volume()
     blank = replace(volume, voxels=np.zeros_like(volume.voxels))
     for each in (volume, blank):
         voxels = each.voxels.copy()
@@ -168,7 +169,7 @@ def check_cohort(cohort: Cohort) -> None:
 
 def check_metric(metric: Metric) -> None:
     """Fail unless `metric` keeps the contract of `Metric`, with either mask empty too."""
-    masks = specimens.masks()
+    masks = samples.masks()
     names: set[frozenset[str]] = set()
     for prediction, truth in product(masks, masks):
         given = [each.copy() for each in (prediction, truth, masks[0])]
@@ -187,7 +188,7 @@ def check_metric(metric: Metric) -> None:
 def check_score(score: Score) -> None:
     """Fail unless `score` keeps the contract of `Score`, given the masks that it needs."""
     names = sorted(score.needs)
-    for masks in product(specimens.masks(), repeat=len(names)):
+    for masks in product(samples.masks(), repeat=len(names)):
         given = dict(zip(names, masks, strict=True))
         value = score(given)
         _check_number("the score", value)
@@ -260,7 +261,7 @@ def _check_learning(net: nn.Module, image: Tensor) -> None:
         logits = net(image.to(memory_format=torch.channels_last))
     assert logits.isfinite().all(), "logits in bfloat16 are not finite everywhere"
     assert logits.requires_grad, "no gradient reaches the weights"
-    (logits.float() * specimens.noise(*logits.shape)).sum().backward()
+    (logits.float() * samples.noise(*logits.shape)).sum().backward()
     gradients = [each.grad for each in net.parameters() if each.grad is not None]
     assert all(gradient.isfinite().all() for gradient in gradients), "gradients are not finite"
     assert any(gradient.any() for gradient in gradients), "no gradient reaches the weights"

@@ -36,13 +36,14 @@ def evidence(classes: int, dtype: torch.dtype) -> Evidence:
     return Evidence(known, logits.to(dtype).requires_grad_(), phi.to(dtype))
 
 
-def chest() -> Volume:
-    """Two lungs of air in a body of water, (Z, H, W), 5 x 8 x 8 mm."""
-    z, row, column = np.ogrid[:8, :32, :32]
-    body = (row - 16) ** 2 + (column - 16) ** 2 < 15**2
-    left, right = ((row - 16) ** 2 + (column - c) ** 2 * 2 < 8**2 for c in (10, 22))
-    inside = (z > 0) & (left | right)
-    voxels = np.where(inside, -850, np.where(body, 40, -1000)).astype(np.int16)
+def volume() -> Volume:
+    """Return a block of bright tissue, with a dark cavity, in dark surroundings.
+
+    Voxels are int16, (8, 32, 32), of 5 x 8 x 8 mm: 0 outside, 1000 in the tissue, 50 in the cavity.
+    """
+    voxels = np.zeros((8, 32, 32), np.int16)
+    voxels[1:, 4:28, 6:26] = 1000
+    voxels[2:6, 10:18, 12:20] = 50
     return Volume(voxels, Grid((32, 32, 8), np.diag([8.0, 8.0, 5.0, 1.0])))
 
 

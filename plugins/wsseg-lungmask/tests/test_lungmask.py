@@ -85,7 +85,7 @@ def test_it_is_what_lungmask_itself_finds(weights: Path) -> None:
 
 @pytest.mark.slow
 def test_it_keeps_the_contract(weights: Path) -> None:
-    check_region(LungMask(weights=weights / "unet.safetensors"))
+    check_region(LungMask(weights=weights / "unet.safetensors"), volume=chest())
 
 
 def test_it_goes_by_its_name(weights: Path) -> None:
