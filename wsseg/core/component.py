@@ -27,7 +27,7 @@ class KeyProblemError(ValueError):
 class Component(BaseModel, ABC):
     """One choice of a recipe: validated, immutable, and saved in every checkpoint."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @classmethod
     def recipe_keys(cls) -> dict[str, str]:
