@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from wsseg import Case, Grid, Volume
+from wsseg.testing import check_region
 from wsseg.tools import read_mask, read_volume
 from wsseg_covid.lung_hull import closed_along_z, convex_hull, parted
 from wsseg_covid.lung_threshold import LungThreshold
@@ -68,6 +69,11 @@ class Thorax:
 
     def found(self) -> Mask:
         return lungs_of(self.voxels, self.spacing_mm)
+
+
+def test_it_keeps_the_contract_of_regions_on_a_chest() -> None:
+    thorax = Thorax()
+    check_region(LungThreshold(), volume=volume(thorax.voxels, thorax.spacing_mm))
 
 
 @pytest.mark.parametrize(
