@@ -1,11 +1,14 @@
-"""Which entries of the cache running processes need, so that no other deletes them.
+"""Leases of cache entries: while a process uses an entry, no other process deletes it.
 
-Each process keeps a list beside the entries and holds it locked while it lives; the system unlocks
-what a dead one left, even after a kill. Lists change in turns: a process that deletes has them all
-to itself, so that whoever begins to use an entry finds it whole, or gone and to be made again.
+Each process lists its entries in a file of the cache and keeps a lock on a second file while it
+lives. The system releases the lock of a dead process, even after a kill, and its list then no
+longer counts. Lists change, and entries are deleted, under one more lock, so that a process that
+starts to use an entry finds it complete or not at all.
+
+All locks are exclusive: they are held for milliseconds, except those that show that a process
+lives. filelock's shared locks need SQLite or a heartbeat thread, and would save nothing.
 """
 
-import fcntl
 import os
 import tempfile
 import threading
@@ -14,92 +17,110 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+
+from filelock import FileLock, Timeout
 
 from wsseg.runtime.files import cache_folder
 
-LISTS, TURN, PROCESS = ".in-use", "turn", "process-"
-DEPTH = 2  # an entry is <kind>/<name>, whatever lies in it
+LISTS, TURN, PROCESS, ALIVE = ".in-use", "turn", "process-", ".alive"
+ENTRY_DEPTH = 2  # an entry is <kind>/<name> with everything below it
+POLL_S = 0.005
 
 
 @dataclass(frozen=True)
-class _Mine:
-    """What this process uses, and the list in which others read it."""
+class _OwnList:
+    """The entries that this process uses, and the file that lists them for other processes."""
 
-    list: TextIO
-    times: Counter[str] = field(default_factory=Counter)
+    file: Path
+    alive: FileLock
+    uses: Counter[str] = field(default_factory=Counter)
 
 
-_mine: dict[tuple[int, Path], _Mine] = {}  # by process, since a fork is another; and by cache
+_own_lists: dict[tuple[int, Path], _OwnList] = {}  # by process ID (a fork is new) and cache
 _one_thread = threading.Lock()
 
 
 def lease(path: Path) -> None:
-    """Keep the entry that `path` lies in, if any, until this process lets it go or ends."""
-    _note(path, 1)
+    """Keep the cache entry that contains `path` from being deleted while this process lives.
+
+    Paths outside the cache are ignored. Leases are counted: each needs its own `release`.
+
+    Example:
+        >>> from wsseg.tools import cache_folder, lease
+        >>> lease(cache_folder() / "my-plugin" / "atlas" / "image.nii.gz")
+    """
+    _change(path, 1)
 
 
 def release(path: Path) -> None:
-    """Undo one `use`."""
-    _note(path, -1)
+    """Undo one `lease` of the cache entry that contains `path`."""
+    _change(path, -1)
 
 
 @contextmanager
 def exclusive_prune() -> Iterator[set[str]]:
-    """Yield the entries that processes use, as "kind/name"; until the block ends, none begins to.
+    """Yield the leased entries as "kind/name"; no process leases another until the block ends.
 
-    Lists of processes that are gone are deleted.
+    Also deletes the lists of dead processes.
     """
     folder = cache_folder() / LISTS
-    with _turn(folder, fcntl.LOCK_EX):
-        yield _read_all(folder)
+    with _turn(folder):
+        yield _leased(folder)
 
 
-def _note(path: Path, times: int) -> None:
+def _change(path: Path, step: int) -> None:
     cache = cache_folder()
     if not path.is_relative_to(cache) or path == cache:
         return
-    entry = "/".join(path.relative_to(cache).parts[:DEPTH])
-    with _one_thread, suppress(OSError):  # nobody deletes in a cache that is for reading only
-        mine = _mine_in(cache)
-        with _turn(cache / LISTS, fcntl.LOCK_SH):
-            before = mine.times[entry]
-            mine.times[entry] = max(0, before + times)
-            if bool(before) != bool(mine.times[entry]):
-                mine.list.write(f"{'-' if before else '+'}{entry}\n")
-                mine.list.flush()
+    entry = "/".join(path.relative_to(cache).parts[:ENTRY_DEPTH])
+    with _one_thread, suppress(OSError):  # in a read-only cache nobody deletes
+        own = _own_list(cache)
+        before = own.uses[entry]
+        after = max(0, before + step)
+        if bool(before) != bool(after):
+            with _turn(cache / LISTS), own.file.open("a", encoding="utf-8") as file:
+                file.write(f"{'+' if after else '-'}{entry}\n")
+        own.uses[entry] = after
 
 
-def _mine_in(cache: Path) -> _Mine:
+def _own_list(cache: Path) -> _OwnList:
     key, folder = (os.getpid(), cache), cache / LISTS
-    if key not in _mine:
-        with _turn(folder, fcntl.LOCK_EX):
-            _read_all(folder)
-            descriptor, _ = tempfile.mkstemp(prefix=PROCESS, dir=folder)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _mine[key] = _Mine(os.fdopen(descriptor, "w", encoding="utf-8"))
-    return _mine[key]
+    if key not in _own_lists:
+        with _turn(folder):
+            _leased(folder)
+            descriptor, name = tempfile.mkstemp(prefix=PROCESS, dir=folder)
+            os.close(descriptor)
+            alive = _alive_lock(Path(name))
+            alive.acquire()
+        _own_lists[key] = _OwnList(Path(name), alive)
+    return _own_lists[key]
 
 
 @contextmanager
-def _turn(folder: Path, kind: int) -> Iterator[None]:
+def _turn(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / TURN).open("a") as file:
-        fcntl.flock(file, kind)
+    with FileLock(folder / TURN, poll_interval=POLL_S):
         yield
 
 
-def _read_all(folder: Path) -> set[str]:
-    return {name for path in folder.glob(f"{PROCESS}*") for name in _read(path)}
+def _leased(folder: Path) -> set[str]:
+    lists = [path for path in folder.glob(f"{PROCESS}*") if path.suffix != ALIVE]
+    return {entry for path in lists for entry in _read(path)}
 
 
 def _read(path: Path) -> set[str]:
-    """Return what a living process uses; of a dead one delete the list."""
-    with path.open("r+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            last = {line[1:]: line[:1] for line in file.read().splitlines()}
-            return {name for name, sign in last.items() if sign == "+"}
-        path.unlink()
-        return set()
+    """Return what a living process uses; delete the list of a dead one."""
+    alive = _alive_lock(path)
+    try:
+        alive.acquire(blocking=False)
+    except Timeout:
+        last = {line[1:]: line[:1] for line in path.read_text(encoding="utf-8").splitlines()}
+        return {entry for entry, sign in last.items() if sign == "+"}
+    path.unlink()
+    alive.release()
+    Path(alive.lock_file).unlink(missing_ok=True)
+    return set()
+
+
+def _alive_lock(path: Path) -> FileLock:
+    return FileLock(path.with_name(path.name + ALIVE), thread_local=False)

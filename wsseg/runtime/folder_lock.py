@@ -1,122 +1,109 @@
-"""One process at a time in an output folder."""
+"""A lock that gives one process at a time an output folder, on one host or on a shared disk."""
 
-import fcntl
-import json
-import os
-import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import MarkerSoftFileLock, OwnerRecord, Timeout
+
 from wsseg.errors import InputError
 from wsseg.runtime.files import writing
+
+NAME = ".lock"
+TAKEOVER_S = 0.2  # long enough for filelock to take over the lock of a dead process
+DAMAGED_S = 3.0  # filelock takes over a marker without an owner once it has not changed for 2 s
+CHECK_S = 1.0
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; the lock of a dead process of this host is taken over.
+    """Lock `folder` for this process while the block runs.
 
-    A folder that was made for this and in which nothing came about goes with the lock.
+    The lock is a file that names its process and host; it works on any shared disk. The lock of a
+    dead process of this host is taken over. A folder that was created for the lock and is still
+    empty when the block ends is removed.
 
     Raises:
-        InputError: Another process works there; it is named. Or `folder` is a file.
-        UnwritableError: The disk is full, or the folder is not for writing.
+        InputError: Another process has locked the folder, or `folder` is a file.
+        UnwritableError: The disk is full, or the folder is read-only.
     """
-    new, path = not folder.exists(), folder / ".lock"
+    is_new = not folder.exists()
     with writing(folder):
-        _make(folder)
+        _create(folder)
+    lock = _marker(folder)
     try:
         with writing(folder):
-            _acquire(path)
+            _acquire(lock, folder)
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            lock.release()
     finally:
-        if new:
-            with suppress(OSError):  # something came about
+        if is_new:
+            with suppress(OSError):  # not empty
                 folder.rmdir()
 
 
-def this_process() -> tuple[str, int]:
-    """Return the host and the number of this process, by which a lock names who holds it."""
-    return socket.gethostname(), os.getpid()
+def holder_of(folder: Path) -> OwnerRecord | None:
+    """Return the process that has locked `folder`, or None."""
+    return _marker(folder).owner
 
 
-def holds(folder: Path, holder: tuple[str, int]) -> bool:
-    """Say whether a process has `folder` locked, and lives, as far as this host can see.
+class LockWatch:
+    """Checks whether a process still has a folder locked and, as far as this host can see, lives.
 
-    What works for another process in its folder asks this, and stops when it is not so.
+    Workers that write into another process's folder stop when this is false. The lock is read at
+    most once a second, so that a shared disk is not asked at each training step.
     """
-    host, process = holder
-    return _holder(folder / ".lock") == holder and (host != socket.gethostname() or _alive(process))
+
+    def __init__(self, folder: Path, holder: OwnerRecord | None) -> None:
+        self._folder, self._holder = folder, holder
+        self._held, self._next_check = True, 0.0
+
+    def __call__(self) -> bool:
+        """Return whether the lock was held at the last check."""
+        if time.monotonic() >= self._next_check:
+            self._held = self._holder is not None and _is_held(self._folder, self._holder)
+            self._next_check = time.monotonic() + CHECK_S
+        return self._held
 
 
-def _make(folder: Path) -> None:
+def _is_held(folder: Path, holder: OwnerRecord) -> bool:
+    lock = _marker(folder)
+    if lock.owner != holder:
+        return False
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return lock.owner == holder
+    lock.release()  # it was the lock of a dead process
+    return False
+
+
+def _marker(folder: Path) -> MarkerSoftFileLock:
+    return MarkerSoftFileLock(folder / NAME, thread_local=False)
+
+
+def _create(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{folder}: is, or lies below, a file; name a folder") from None
+        raise InputError(f"{folder}: is a file, or lies below a file; name a folder") from None
 
 
-def _acquire(path: Path) -> None:
-    """Make the lock ours, unless a living process holds it."""
-    while not _take(path):
-        host, process = _holder(path)
-        if _works(host, process):
-            raise InputError(
-                f"{path.parent}: process {process} on {host} works there. Wait for it, choose "
-                f"another folder, or delete {path} if that process is gone"
-            )
-        _drop_dead(path)
-
-
-def _take(path: Path) -> bool:
-    """Create the lock with its text in one step: a link to a finished file either is or is not."""
-    host, process = this_process()
-    mine = path.with_name(f".lock.{process}")
+def _acquire(lock: MarkerSoftFileLock, folder: Path) -> None:
     try:
-        mine.write_text(json.dumps({"host": host, "process": process}))
-        path.hardlink_to(mine)
-    except FileExistsError:
-        return False
-    finally:
-        mine.unlink(missing_ok=True)
-    return True
+        lock.acquire(timeout=TAKEOVER_S if lock.owner else DAMAGED_S)
+    except Timeout:
+        raise InputError(
+            f"{folder}: {_described(lock.owner)} is using this folder. Wait for it, choose another "
+            f"folder, or delete {folder / NAME} if that process has ended"
+        ) from None
 
 
-def _drop_dead(path: Path) -> None:
-    """Remove a dead process's lock, and never that of one which took it over in the meantime.
-
-    Who removes holds the file itself locked and looks again. A newer lock is another file.
-    """
-    with suppress(FileNotFoundError), path.open() as file:
-        with suppress(OSError):  # some network folders have no such locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        same = os.fstat(file.fileno()).st_ino == path.stat().st_ino
-        if same and not _works(*_holder(path)):
-            path.unlink()
-
-
-def _works(host: str, process: int) -> bool:
-    return host != socket.gethostname() or _alive(process)
-
-
-def _holder(path: Path) -> tuple[str, int]:
-    try:
-        text = json.loads(path.read_text())
-        return str(text["host"]), int(text["process"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return socket.gethostname(), 0  # gone or damaged: nobody's
-
-
-def _alive(process: int) -> bool:
-    if process <= 0:
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _described(owner: OwnerRecord | None) -> str:
+    if owner is None:
+        return "another process"
+    host = owner.hostname.partition("?")[0]  # in a container, filelock appends ?pidns-...
+    return f"process {owner.pid} on {host}"

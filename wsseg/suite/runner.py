@@ -7,6 +7,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 
+from filelock import OwnerRecord
+
 from wsseg.components.registry import registry
 from wsseg.data.checks.findings import Finding
 from wsseg.data.split import Split, by_fold
@@ -17,7 +19,7 @@ from wsseg.inference.run import load_run
 from wsseg.runtime.console import Display, Quiet
 from wsseg.runtime.executors import ThisProcess, WorkerDiedError, Workers
 from wsseg.runtime.files import fingerprint, remove_leftovers, write_json, write_text
-from wsseg.runtime.folder_lock import holds, locked, this_process
+from wsseg.runtime.folder_lock import LockWatch, holder_of, locked
 from wsseg.suite.definition import Job
 from wsseg.suite.folder import (
     REASON,
@@ -106,7 +108,7 @@ def _run(
     progress = _Progress(out, display, number=len(shared) + len(todo))
     desk = SuiteWorker(
         out.resolve(),
-        this_process(),
+        holder_of(out),
         display if isinstance(workers, ThisProcess) else None,
         accept,
     )
@@ -137,7 +139,7 @@ class SuiteWorker:
     """Where a worker works on a suite, and for which process."""
 
     out: Path
-    holder: tuple[str, int]  # of the folder's lock; without it nobody waits for what is done here
+    holder: OwnerRecord | None  # of the folder's lock; without it nobody waits for what is done here
     display: Display | None  # None: another process shows how things go
     accept: tuple[str, ...] = ()  # what was found in the data and is gone on with
 
@@ -168,7 +170,7 @@ class SuiteWorker:
             self.out / job.folder,
             display,
             stage_cache=self.out / STAGES,
-            should_continue=lambda: holds(self.out, self.holder),
+            should_continue=LockWatch(self.out, self.holder),
         )
 
     def _done(self, work: Callable[[Display], None]) -> Ended:
