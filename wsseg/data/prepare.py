@@ -30,7 +30,7 @@ from wsseg.data.resample import (
 from wsseg.data.spacing import rounded_mm
 from wsseg.data.validation import check_hu
 from wsseg.errors import InputError
-from wsseg.runtime.cache import Bound
+from wsseg.runtime.cache import SizeLimiter
 from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import atomic_write, cache_folder, fingerprint, sha256
 from wsseg.runtime.threads import map_in_threads
@@ -41,7 +41,7 @@ INT16 = np.iinfo(np.int16)
 NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
 MemoryMap: TypeAlias = "np.memmap[Any, np.dtype[Any]]"  # its file is at .filename
 log = logging.getLogger("wsseg")
-_bound = Bound()
+_limiter = SizeLimiter()
 _judged: set[tuple[str, object]] = set()  # regions, by case and file, that were looked at
 
 
@@ -248,7 +248,7 @@ def _cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]
     if known is None or known.shape != shape:
         with atomic_write(path) as temporary:
             np.save(temporary, make(), allow_pickle=False)
-        _bound.grown(path.stat().st_size)
+        _limiter.add(path.stat().st_size)
     with suppress(OSError):  # a cache that others share may be for reading only
         path.parent.touch()  # used now, as `wsseg data cache` tells
     return _mapped(path)

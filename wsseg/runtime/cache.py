@@ -1,4 +1,4 @@
-"""What the cache folder holds, how it is kept within bounds, and how to give its space back."""
+"""The cache of prepared data: what it contains, its size limit, and deletion of old entries."""
 
 import logging
 import os
@@ -16,71 +16,77 @@ from wsseg.runtime.cache_leases import exclusive_prune
 from wsseg.runtime.files import cache_folder
 
 GB = 10**9
-LIMIT, USUAL_GB = "WSSEG_CACHE_GB", 50.0
-COUNTED_AGAIN = 0.05  # of the limit, that is written before the whole is counted again
-ABANDONED_S = 86400.0  # a temporary file or folder this old is one that a kill left
+LIMIT, DEFAULT_GB = "WSSEG_CACHE_GB", 50.0
+MEASURE_AFTER = 0.05  # share of the limit that is written before the cache is measured again
+ABANDONED_S = 86400.0  # older temporary files and folders were left by a killed process
+BLOCK_BYTES = 512  # unit of st_blocks
 log = logging.getLogger("wsseg")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing kept to save work: a prepared scan, a cohort that was drawn or converted."""
+    """A folder of the cache: a prepared scan, or a cohort that was generated or converted."""
 
     folder: Path
     bytes: int  # on the disk
-    used: float  # when last, in seconds since 1970
+    used: float  # time of the last use, in seconds since 1970
 
     @property
     def kind(self) -> str:
-        """What it is, in the cache's words."""
+        """The name of the folder that the cache keeps entries of this kind in."""
         return self.folder.parent.name
 
     @property
     def name(self) -> str:
-        """What lists of entries in use call it."""
+        """The entry's name in leases, "kind/folder"."""
         return f"{self.kind}/{self.folder.name}"
 
 
 def entries() -> list[Entry]:
-    """Return what the cache holds, the longest unused first."""
+    """Return the entries of the cache, least recently used first."""
     found = []
     for folder in cache_folder().glob("*/*/"):
         if folder.is_symlink() or folder.name.startswith("."):
             continue
-        if states := list(_states(folder)):  # or another has just deleted it
+        if states := list(_states(folder)):  # empty if another process has just deleted it
             used = max(state.st_mtime for state in states)
-            found.append(Entry(folder, sum(s.st_blocks * 512 for s in states[1:]), used))
+            found.append(Entry(folder, sum(map(_disk_bytes, states[1:])), used))
     return sorted(found, key=lambda entry: entry.used)
 
 
 def _states(folder: Path) -> Iterator[os.stat_result]:
-    """Yield the states of a folder and of all in it, but for what others delete meanwhile."""
+    """Yield the states of a folder and its contents; skip what other processes delete meanwhile."""
     inside = (Path(at, name) for at, *names in os.walk(folder) for name in chain(*names))
     for path in (folder, *inside):
         with suppress(FileNotFoundError):
             yield path.lstat()
 
 
-def prune(kept: Sequence[Entry], most_bytes: float) -> list[Entry]:
-    """Delete the longest unused of `kept` until the rest has at most `most_bytes`; return them.
+def _disk_bytes(state: os.stat_result) -> int:
+    blocks: int | None = getattr(state, "st_blocks", None)  # Windows does not report it
+    return state.st_size if blocks is None else blocks * BLOCK_BYTES
 
-    What a running process uses stays, and so there may be more left. An entry leaves its place
-    before its files go, so that a kill in between leaves no half of one.
+
+def prune(candidates: Sequence[Entry], max_bytes: float) -> list[Entry]:
+    """Delete the least recently used entries until the rest fit `max_bytes`; return the deleted.
+
+    Leased entries stay, so more than `max_bytes` may remain. An entry is renamed before its files
+    are deleted, so that a kill in between leaves no incomplete entry.
     """
-    total, deleted = sum(entry.bytes for entry in kept), []
-    with exclusive_prune() as used:
-        for entry in sorted(kept, key=lambda entry: entry.used):
-            if total > most_bytes and entry.name not in used and entry.folder.is_dir():
-                entry.folder.rename(_leaving(entry))
+    total, deleted = sum(entry.bytes for entry in candidates), []
+    with exclusive_prune() as leased:
+        for entry in sorted(candidates, key=lambda entry: entry.used):
+            if total > max_bytes and entry.name not in leased and entry.folder.is_dir():
+                entry.folder.rename(_deletion_path(entry))
                 total -= entry.bytes
                 deleted.append(entry)
     for entry in deleted:
-        shutil.rmtree(_leaving(entry))
+        shutil.rmtree(_deletion_path(entry))
     return deleted
 
 
 def sweep() -> None:
-    """Delete the temporary files and folders that processes left when they were killed."""
+    """Delete temporary files and folders that killed processes left more than a day ago."""
     for path in (*cache_folder().glob("*/.*"), *cache_folder().glob("*/*/.*")):
         if not os.path.lexists(path) or time.time() - path.lstat().st_mtime < ABANDONED_S:
             continue
@@ -91,53 +97,55 @@ def sweep() -> None:
 
 
 def limit_bytes() -> float:
-    """Return how much the cache may hold: $WSSEG_CACHE_GB, 50 by default.
+    """Return the size limit of the cache: $WSSEG_CACHE_GB, by default 50 GB.
 
     Raises:
-        InputError: That is no number of gigabytes.
+        InputError: The variable is not a number of gigabytes.
     """
-    text = os.environ.get(LIMIT) or str(USUAL_GB)
+    text = os.environ.get(LIMIT) or str(DEFAULT_GB)
     try:
         limit = float(text) * GB
     except ValueError:
         limit = -1.0
     if limit < 0 or not isfinite(limit):
-        raise InputError(f"{LIMIT} is {text!r}; it is a number of gigabytes, such as {USUAL_GB:g}")
+        raise InputError(f"{LIMIT} is {text!r}; set a number of gigabytes, such as {DEFAULT_GB:g}")
     return limit
 
 
-class Bound:
-    """Keeps the cache within its limit while this process writes into it."""
+class SizeLimiter:
+    """Keeps the cache within its size limit while this process writes into it."""
 
     def __init__(self) -> None:
-        self._uncounted: dict[Path, float] = {}  # bytes written since the whole was counted
-        self._told = False
+        self._unmeasured: dict[Path, float] = {}  # bytes written since the last measurement
+        self._warned = False
 
-    def grown(self, new_bytes: int) -> None:
-        """Count what was written; past the limit, delete what was longest unused.
+    def add(self, new_bytes: int) -> None:
+        """Count bytes that were written; above the limit, prune the cache.
 
-        The whole is counted at the first writing, and again after each twentieth of the limit.
+        The cache is measured at the first call, and again whenever a twentieth of the limit has
+        been written.
         """
         cache, limit = cache_folder(), limit_bytes()
-        uncounted = self._uncounted.get(cache, limit) + new_bytes
-        self._uncounted[cache] = uncounted
-        if uncounted < COUNTED_AGAIN * limit:
+        unmeasured = self._unmeasured.get(cache, limit) + new_bytes
+        self._unmeasured[cache] = unmeasured
+        if unmeasured < MEASURE_AFTER * limit:
             return
-        self._uncounted[cache] = 0
+        self._unmeasured[cache] = 0
         sweep()
-        kept = entries()
-        gone = prune(kept, limit) if sum(entry.bytes for entry in kept) > limit else []
-        left = sum(entry.bytes for entry in kept) - sum(entry.bytes for entry in gone)
-        if gone:
-            log.info("%s: deleted %d entries that were longest unused", cache, len(gone))
-        if left > limit and not self._told:
-            self._told = True
+        present = entries()
+        before = sum(entry.bytes for entry in present)
+        deleted = prune(present, limit) if before > limit else []
+        left = before - sum(entry.bytes for entry in deleted)
+        if deleted:
+            log.info("%s: deleted the %d least recently used entries", cache, len(deleted))
+        if left > limit and not self._warned:
+            self._warned = True
             log.warning(
-                "%s: holds %.2f GB, all in use, and so more than its limit of %.2f GB (%s)",
+                "%s: contains %.2f GB, all in use, which exceeds its limit of %.2f GB (%s)",
                 *(cache, left / GB, limit / GB, LIMIT),
             )
 
 
-def _leaving(entry: Entry) -> Path:
-    """Return what an entry is called while its files go."""
+def _deletion_path(entry: Entry) -> Path:
+    """Return where an entry is moved while its files are deleted."""
     return entry.folder.with_name(f".{entry.folder.name}.leaving")

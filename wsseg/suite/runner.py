@@ -139,7 +139,7 @@ class SuiteWorker:
     """Where a worker works on a suite, and for which process."""
 
     out: Path
-    holder: OwnerRecord | None  # of the folder's lock; without it nobody waits for what is done here
+    holder: OwnerRecord | None  # of the lock of `out`; a worker stops when it no longer holds it
     display: Display | None  # None: another process shows how things go
     accept: tuple[str, ...] = ()  # what was found in the data and is gone on with
 
