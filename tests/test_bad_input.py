@@ -121,14 +121,14 @@ def immense(path: Path) -> None:
 
 SCANS: dict[Callable[[Path], None], tuple[str, str]] = {
     empty: ("x.nii.gz", "is empty"),
-    truncated: ("x.nii.gz", "cut short"),
+    truncated: ("x.nii.gz", "is truncated"),
     not_gzip: ("x.nii.gz", "cannot be read as NIfTI"),
     text_in_gzip: ("x.nii.gz", "cannot be read as NIfTI"),
     four_d: ("x.nii.gz", "is 4-D (12 × 10 × 4 × 3)"),
     two_d: ("x.nii.gz", "is 2-D"),
     with_nan: ("x.nii.gz", "NaN or infinite voxels"),
     with_infinity: ("x.nii", "NaN or infinite voxels"),
-    complex_voxels: ("x.nii.gz", "one number a voxel"),
+    complex_voxels: ("x.nii.gz", "one number per voxel"),
     singular: ("x.nii.gz", "singular"),
     half_a_metre_apart: ("x.nii", "mm; possible"),
     immense: ("x.nii.gz", "10000 × 10000 × 10000 voxels"),

@@ -1,5 +1,6 @@
-"""NIfTI files, opened with suspicion: whatever is wrong is one clear error that names the file."""
+"""Reading and writing of NIfTI files; invalid files raise an `InputError` that names the file."""
 
+import gzip
 import math
 import zlib
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
-from isal import isal_zlib
+from isal import igzip, isal_zlib
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
@@ -19,22 +20,20 @@ from numpy.typing import NDArray
 from wsseg.data.voxels import check_memory, scaled, stacked
 from wsseg.errors import InputError
 from wsseg.runtime.files import atomic_write
-from wsseg.runtime.threads import prefetch
 
-SPACING_MM = (0.01, 100.0)  # between neighbouring voxels: anything else is a wrong header
-CHUNK = 2**20
-MOST_INFLATED = 2**24  # bytes at a time: a piece of a bomb becomes a thousand times as large
-GZIP = 31  # zlib's number for data with gzip's header and check sum
-GZIP_RATIO = 1100  # deflate cannot shrink data further than 1032 times
+SPACING_MM = (0.01, 100.0)  # distance of neighbouring voxels: other values are header errors
+PIECE_BYTES = 2**20  # decompressed at a time
+MAX_TRAILING_BYTES = 2**20  # read after the voxels, in search of the check sum
+GZIP_RATIO = 1100  # deflate compresses at most 1032 times
 SINGULAR = 1e-3  # volume of the cell that three unit axes span
 SAME_AFFINE_MM = 0.01  # how far rounding of a quaternion may move a corner
 DIMENSIONS = 3
-# The class of isal's errors, which its stub takes for an error
-DAMAGED = (EOFError, zlib.error, cast("type[Exception]", isal_zlib.error))
+# The stub of isal declares its error class as an instance.
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, cast("type[Exception]", isal_zlib.error))
 
 
 def open_nifti(path: Path) -> nib.Nifti1Image:
-    """Read a file's header and check all that can be checked before its voxels are read."""
+    """Read the header of a file and check everything that can be checked without its voxels."""
     _check_file(path)
     with _named_errors(path):
         image = nib.load(path)
@@ -46,9 +45,9 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
 
 
 def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> NDArray[Any]:
-    """Return the voxels, (X, Y, Z), in the file's own order: int16 where that loses nothing.
+    """Return the voxels, (X, Y, Z) in the order of the file, as int16 if lossless, else float32.
 
-    Else float32. Of a file that stacks unrelated slices, `frame` picks one: (X, Y, 1).
+    If the file is a stack of unrelated slices, `frame` selects one of them: (X, Y, 1).
     """
     shape = image.shape[:3]
     if frame is not None and not 0 <= frame < shape[2]:
@@ -59,7 +58,7 @@ def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> 
         if frame is None:
             values, slope, inter = _unscaled(path, image), proxy.slope, proxy.inter
         else:
-            _check_sum(path, _promised_bytes(image), path.stat().st_mtime_ns)
+            _verify_check_sum(path, _declared_bytes(image), path.stat().st_mtime_ns)
             values = np.asarray(proxy[:, :, frame : frame + 1]).reshape((*shape[:2], 1))
             slope, inter = 1.0, 0.0
         if values.dtype == np.int16 and (slope, inter) == (1, 0):
@@ -69,21 +68,22 @@ def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> 
 
 
 def has_affine(image: nib.Nifti1Image) -> bool:
-    """Say whether a header tells how voxels lie: by an affine of its own, not the identity."""
+    """Return whether the header defines an affine whose axes are not the identity."""
     header: Any = image.header
-    told = bool(header["sform_code"] > 0 or header["qform_code"] > 0)
-    return told and not np.array_equal(image.affine[:3, :3], np.eye(3))
+    defined = bool(header["sform_code"] > 0 or header["qform_code"] > 0)
+    return defined and not np.array_equal(image.affine[:3, :3], np.eye(3))
 
 
-def affines_apart_mm(image: nib.Nifti1Image) -> float:
-    """Return how far apart a header's two affines put a corner, at most; 0 where it has but one.
+def sform_qform_distance_mm(image: nib.Nifti1Image) -> float:
+    """Return the largest distance between a corner under the sform and under the qform.
 
-    Here the sform is taken; others take the qform, and would see a mask elsewhere.
+    It is 0 if the header has only one of them. `wsseg` uses the sform; programs that use the qform
+    would show a mask at another place.
     """
     header: Any = image.header
     if not (header["sform_code"] > 0 and header["qform_code"] > 0):
         return 0.0
-    return _apart_mm(header.get_sform(), header.get_qform(), image.shape)
+    return _corner_distance_mm(header.get_sform(), header.get_qform(), image.shape)
 
 
 def write_nifti(
@@ -92,13 +92,12 @@ def write_nifti(
     affine: NDArray[np.float64],
     image_class: type[nib.Nifti1Image] = nib.Nifti1Image,
 ) -> None:
-    """Write `array` so that the file's affine, as nibabel reads it, is `affine`.
+    """Write `array` atomically, so that nibabel reads `affine` from the file.
 
-    The sform holds any affine: in NIfTI-2 exactly, in NIfTI-1 rounded to float32. Where rounding
-    changes it but a quaternion repeats it exactly, as of a scan with only a qform, the qform alone
-    is written. Else the qform is written as well where it agrees with the sform; a quaternion
-    cannot hold shear, so that the qform of a sheared grid has the code 0, "unknown". The file is
-    written completely or not at all.
+    The sform holds any affine: exactly in NIfTI-2, rounded to float32 in NIfTI-1. If rounding
+    changes the affine but a quaternion repeats it exactly, as for a scan with only a qform, only
+    the qform is written. Otherwise the qform is added if it agrees with the sform. A quaternion
+    cannot represent shear: the qform of a sheared grid has code 0, "unknown".
     """
     image = image_class(array, affine)  # with an sform, and a qform of code 0
     header: Any = image.header
@@ -106,19 +105,19 @@ def write_nifti(
     if np.array_equal(qform, affine) and not np.array_equal(sform, affine):
         image.set_sform(None, code="unknown")
         image.set_qform(affine, code="scanner")
-    elif _apart_mm(sform, qform, array.shape) <= SAME_AFFINE_MM:
+    elif _corner_distance_mm(sform, qform, array.shape) <= SAME_AFFINE_MM:
         image.set_qform(affine, code="aligned")
     with atomic_write(path) as temporary:
         nib.save(image, temporary)
 
 
-def _apart_mm(
+def _corner_distance_mm(
     one: NDArray[np.float64], other: NDArray[np.float64], shape: tuple[int, ...]
 ) -> float:
     """Return the largest distance between the corners of an array under two affines."""
     corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape[:3]))])
-    apart = corners @ (one - other).T
-    return float(np.linalg.norm(apart[:, :3], axis=1).max())
+    difference = corners @ (one - other).T
+    return float(np.linalg.norm(difference[:, :3], axis=1).max())
 
 
 def _check_file(path: Path) -> None:
@@ -128,8 +127,8 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: there is no such file")
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise InputError(
-            f"{path}: is not NIfTI (.nii, .nii.gz). Of DICOM slices name their folder;\n"
-            "convert other files, such as a pair .hdr and .img, by: nib-convert IN OUT.nii.gz"
+            f"{path}: is not NIfTI (.nii, .nii.gz). For DICOM slices, give their folder.\n"
+            "Convert other formats, such as .hdr/.img pairs, with: nib-convert IN OUT.nii.gz"
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty")
@@ -140,7 +139,7 @@ def _named_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
-        raise InputError(f"{path}: is cut short or damaged ({error})") from error
+        raise InputError(f"{path}: is truncated or damaged ({error})") from error
     except MemoryError as error:
         raise InputError(f"{path}: does not fit into memory") from error
     except (ImageFileError, HeaderDataError, OSError, ValueError, OverflowError) as error:
@@ -152,16 +151,16 @@ def _check_kind(path: Path, image: nib.Nifti1Image) -> None:
     if len(shape) < DIMENSIONS or any(length != 1 for length in shape[DIMENSIONS:]):
         size = " × ".join(map(str, shape))
         raise InputError(
-            f"{path}: is {len(shape)}-D ({size}); a scan is 3-D. Split a series into volumes."
+            f"{path}: is {len(shape)}-D ({size}), but a scan is 3-D. Split series into volumes."
         )
     if min(shape) < 1:
         raise InputError(f"{path}: has no voxels (its shape is {shape})")
     if dtype.kind not in "iuf":
-        raise InputError(f"{path}: its voxels are {dtype}; one number a voxel is needed")
+        raise InputError(f"{path}: its voxels are {dtype}; one number per voxel is needed")
 
 
 def check_affine(path: Path, affine: NDArray[np.float64]) -> None:
-    """Raise `InputError` unless an affine to millimetres can be a scan's."""
+    """Raise an `InputError` if `affine`, from voxels to millimetres, cannot be that of a scan."""
     axes = affine[:3, :3]
     if not np.isfinite(affine).all():
         raise InputError(f"{path}: its affine has NaN or infinite entries")
@@ -169,70 +168,61 @@ def check_affine(path: Path, affine: NDArray[np.float64]) -> None:
     low, high = SPACING_MM
     if spacing.min() < low or spacing.max() > high:
         sizes = " × ".join(f"{s:.3g}" for s in spacing)
-        raise InputError(f"{path}: voxels of {sizes} mm; possible: {low} to {high:.0f} mm")
+        raise InputError(f"{path}: its voxels are {sizes} mm; possible: {low} to {high:.0f} mm")
     if abs(np.linalg.det(axes / spacing)) < SINGULAR:
-        raise InputError(f"{path}: its affine is singular: two axes point the same way")
+        raise InputError(f"{path}: its affine is singular: its axes lie in one plane")
 
 
 def _check_size(path: Path, image: nib.Nifti1Image, frames: int) -> None:
-    """Refuse a header that promises more than the file or the memory holds."""
-    item = image.get_data_dtype().itemsize
-    promised, held = _promised_bytes(image), path.stat().st_size
-    if promised > held * (GZIP_RATIO if _compressed(path) else 1):
+    """Raise an `InputError` if the header declares more voxels than file or memory can hold."""
+    item_bytes = image.get_data_dtype().itemsize
+    declared, actual = _declared_bytes(image), path.stat().st_size
+    if declared > actual * (GZIP_RATIO if _is_compressed(path) else 1):
         size = " × ".join(map(str, image.shape))
-        raise InputError(f"{path}: is cut short: {held} bytes cannot hold {size} voxels")
-    check_memory(path, math.prod(image.shape[:2]) * frames * (item + 8))
+        raise InputError(f"{path}: is truncated: {actual} bytes cannot hold {size} voxels")
+    check_memory(path, math.prod(image.shape[:2]) * frames * (item_bytes + 8))
 
 
-def _promised_bytes(image: nib.Nifti1Image) -> int:
+def _declared_bytes(image: nib.Nifti1Image) -> int:
     return math.prod(image.shape) * int(image.get_data_dtype().itemsize)
 
 
 def _unscaled(path: Path, image: nib.Nifti1Image) -> NDArray[Any]:
-    """Return the numbers as they stand in the file, (X, Y, Z)."""
+    """Return the stored numbers, (X, Y, Z), without slope and intercept."""
     proxy: Any = image.dataobj
     shape = image.shape[:3]
-    if not _compressed(path):
+    if not _is_compressed(path):
         return np.asarray(proxy.get_unscaled()).reshape(shape)
     count, dtype = math.prod(shape), proxy.dtype
-    data, held = np.empty(proxy.offset + count * dtype.itemsize, np.uint8), 0
-    for piece in prefetch(_inflated(path, len(data))):
-        used = np.frombuffer(piece, np.uint8)[: len(data) - held]
-        data[held : held + len(used)] = used
-        held += len(used)
-    if held < len(data):
-        raise EOFError(f"{held} bytes in it, {len(data)} promised")
+    data, filled = np.empty(proxy.offset + count * dtype.itemsize, np.uint8), 0
+    for piece in _decompressed(path, len(data) + MAX_TRAILING_BYTES):
+        used = np.frombuffer(piece, np.uint8)[: len(data) - filled]
+        data[filled : filled + len(used)] = used
+        filled += len(used)
+    if filled < len(data):
+        raise EOFError(f"it has {filled} of {len(data)} bytes")
     return np.frombuffer(data, dtype, count, proxy.offset).reshape(shape, order="F")
 
 
 @lru_cache(maxsize=1024)
-def _check_sum(path: Path, promised: int, mtime_ns: int) -> None:  # noqa: ARG001 - the state
-    """Read a compressed file, at whose end its check sum is; once while it stays as it is."""
-    if _compressed(path):
-        for _ in _inflated(path, promised):
+def _verify_check_sum(path: Path, declared: int, mtime_ns: int) -> None:  # noqa: ARG001 - cache key
+    """Read a compressed file to its end, once per version of the file."""
+    if _is_compressed(path):
+        for _ in _decompressed(path, declared + MAX_TRAILING_BYTES):
             pass
 
 
-def _inflated(path: Path, promised: int) -> Iterator[bytes]:
-    """Yield what a compressed file holds, whole: at its end stands its check sum.
+def _decompressed(path: Path, max_bytes: int) -> Iterator[bytes]:
+    """Yield the content of a gzip file in pieces, until `max_bytes` are exceeded.
 
-    nibabel stops at the last voxel and so misses damage. A stream that never ends is left alone.
-    In large pieces, and by a library that is several times as fast as the standard one.
+    nibabel stops at the last voxel and so misses damage: the check sum is at the end of the file.
+    The limit stops at decompression bombs.
     """
-    left, rest, member = promised + CHUNK, b"", None
-    with path.open("rb") as file:
-        while left > 0 and (piece := rest or file.read(CHUNK)):
-            if member is None:  # a file may be several, one after the other, and padded
-                piece, rest = piece.lstrip(b"\0"), b""
-                member = isal_zlib.decompressobj(wbits=GZIP) if piece else None
-            if member is not None:
-                inflated = member.decompress(piece, MOST_INFLATED)
-                left, rest = left - len(inflated), member.unconsumed_tail or member.unused_data
-                member = None if member.eof else member
-                yield inflated
-    if left > 0 and member is not None:
-        raise EOFError("it ends before its check sum")
+    with igzip.open(path, "rb") as file:
+        while max_bytes > 0 and (piece := file.read(PIECE_BYTES)):
+            max_bytes -= len(piece)
+            yield piece
 
 
-def _compressed(path: Path) -> bool:
+def _is_compressed(path: Path) -> bool:
     return path.suffix.lower() == ".gz"

@@ -271,7 +271,7 @@ FOUND: Mapping[Callable[[Hospital], None], tuple[str, str, str, str]] = {
     thicker: ("warning", "mixed-spacing", "", "slices are 5 mm apart in a, 11 mm in c"),
     fewer: ("warning", "few-positives", "", "3 of 6 training cases have lesion"),
     untagged: ("error", "no-labels", "", "none of 6 training cases is tagged with lesion"),
-    truncated: ("error", "unreadable", "c", "is cut short"),
+    truncated: ("error", "unreadable", "c", "is truncated"),
     misspelt: ("error", "wrong-row", "c", "line 4: case c, image: there is no file"),
     twice: ("error", "case-twice", "a", "is there twice"),
 }

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from wsseg.core.case import Case
 from wsseg.core.volume import Grid, Volume
 from wsseg.data.checks.value_range import Values, values_of
-from wsseg.data.nifti import affines_apart_mm, has_affine, open_nifti
+from wsseg.data.nifti import has_affine, open_nifti, sform_qform_distance_mm
 from wsseg.data.prepare import file_digest
 from wsseg.data.reading import read_case, read_case_grid, read_case_labels, where
 from wsseg.data.validation import misplaced, strange_labels
@@ -192,7 +192,7 @@ def _scan_facts(case: Case, volume: Volume) -> ScanFacts:
         spacing_mm=volume.spacing_mm,
         oblique_deg=0.0 if axes else _oblique_deg(affine),
         has_geometry=image is None or has_affine(image),
-        affines_apart_mm=0.0 if image is None else affines_apart_mm(image),
+        affines_apart_mm=0.0 if image is None else sform_qform_distance_mm(image),
         values=values_of(volume.voxels),
         voxels_sha256=_digest(volume.voxels),
     )
