@@ -1,40 +1,47 @@
-# `make demo` and `make test` do all their set-up themselves, in .venv/ beside this file.
+# Every target sets up .venv/ on its first use. Choose the interpreter with: make PYTHON=python3.12 demo
 PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/.ready
 PIP    := $(BIN)/python -m pip install --progress-bar off --quiet --disable-pip-version-check
 PARTS  := $(patsubst %/pyproject.toml,%,$(wildcard recipes/*/pyproject.toml plugins/*/pyproject.toml))
 
-.PHONY: demo test test-all speed reliability lint clean
+.PHONY: help demo test test-all lint docs speed reliability clean
 
-demo: $(READY)
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
+
+demo: $(READY) ## train and compare six methods on synthetic scans (minutes on two cores)
 	$(BIN)/wsseg bench run benchmarks/phantom/suite.yaml --out runs/demo
 
-test: $(READY)
+test: $(READY) ## run the fast tests
 	$(BIN)/pytest -m "not slow"
 
-test-all: $(READY)
+test-all: $(READY) ## run all tests
 	$(BIN)/pytest
 
-speed: $(READY)
-	$(BIN)/python -m benchmarks.speed
-
-reliability: $(READY)
-	$(BIN)/python -m benchmarks.reliability
-
-lint: $(READY)
+lint: $(READY) ## check style, types and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-clean:
-	rm -rf .venv runs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+docs: $(READY) ## build the documentation as a site in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "Open site/index.html in a browser."
+
+speed: $(READY) ## measure time and memory, and update benchmarks/speed
+	$(BIN)/python -m benchmarks.speed
+
+reliability: $(READY) ## damage inputs and kill runs, and update benchmarks/reliability
+	$(BIN)/python -m benchmarks.reliability
+
+clean: ## delete .venv/, runs/ and everything else that is generated
+	rm -rf .venv runs site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Made anew only when a pyproject.toml changed: a second call installs nothing.
+# Run again only when a pyproject.toml changes.
 $(READY): pyproject.toml $(PARTS:%=%/pyproject.toml)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wsseg needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wsseg needs Python 3.11 or newer; choose one with: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	$(PIP) hatchling editables
 	$(PIP) --no-build-isolation -e ".[dev]" $(PARTS:%=-e %)

@@ -1,0 +1,233 @@
+"""Markdown pages about everything a recipe can name, generated from the installed parts.
+
+Each part and each block of a recipe gets a section: its docstring, then a table of its keys with
+type, default and meaning. Types and bounds come from the JSON Schema that pydantic derives.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import TypeAdapter
+from pydantic.fields import FieldInfo
+
+from wsseg import Component, Recipe
+from wsseg.components.registry import HOOKS, Kind, Offer, registry
+
+PAGES = {
+    "wsseg_priors": "Priors",
+    "wsseg_esteps": "E-steps",
+    "wsseg_backbones": "Backbones",
+    "wsseg_losses": "Losses",
+    "wsseg_regions": "Regions",
+    "wsseg_cohorts": "Cohorts",
+    "wsseg_metrics": "Metrics and scores",
+    "wsseg_recipes": "Named recipes",
+}
+SIMPLE_TYPES = {
+    "boolean": "`true` or `false`",
+    "null": "`null`",
+    "path": "path",
+    "string": "string",
+}
+RECIPE_INTRODUCTION = """\
+# The recipe
+
+A recipe is a YAML file with the keys of [Recipe](#recipe). Each stage under `stages` is one of the
+four kinds of stage, which `learn` chooses. A part, such as a prior, is written as
+`{use: NAME, key: value}`. `wsseg recipe schema` prints all of this as JSON Schema, with which an
+editor completes and checks recipes as you type.
+"""
+NAMED_RECIPES_INTRODUCTION = """\
+# Named recipes
+
+A recipe can extend these by name, and every command accepts a name in place of a file.
+`wsseg recipe show NAME` prints a recipe with everything that it extends.
+"""
+DOCSTRING_ONLY = """\
+::: {path}
+    options:
+      show_root_heading: false
+      show_root_toc_entry: false
+      show_bases: false
+      members: false
+"""
+
+
+def pages() -> dict[str, str]:
+    """Return the Markdown text of each page by its path in the site."""
+    parts = {
+        _path(hook): _hook_page(hook, kinds) for hook, kinds in HOOKS.items() if Path not in kinds
+    }
+    return {
+        "reference/recipe.md": _recipe_page(),
+        **parts,
+        _path("wsseg_recipes"): _named_recipes_page(),
+    }
+
+
+def blocks(root: type[Component]) -> list[type[Component]]:
+    """List a component's class and the concrete classes its fields refer to, depth first."""
+    found = [root]
+    for field in root.model_fields.values():
+        for kind in _components(field.annotation):
+            found += [each for each in blocks(kind) if each not in found]
+    return found
+
+
+def type_text(schema: Mapping[str, Any]) -> str:
+    """Return a JSON Schema in words, such as "number > 0 or `null`"."""
+    match schema:
+        case {"$ref": str(reference)}:
+            text = _link(reference.rpartition("/")[2])
+        case {"anyOf": options} | {"oneOf": options}:
+            text = " or ".join(type_text(each) for each in options)
+        case {"const": value}:
+            text = f"`{value}`"
+        case {"enum": values}:
+            text = " or ".join(f"`{each}`" for each in values)
+        case {"type": "array"}:
+            text = _array_text(schema)
+        case {"type": "object"}:
+            text = f"map of names to {type_text(schema.get('additionalProperties', {}))}"
+        case {"type": "number" | "integer" as kind}:
+            text = kind + _bounds(schema)
+        case _:
+            text = SIMPLE_TYPES.get(schema.get("format", schema.get("type")), "any value")
+    return text
+
+
+def _array_text(schema: Mapping[str, Any]) -> str:
+    if items := schema.get("prefixItems"):
+        return f"[{', '.join(type_text(each) for each in items)}]"
+    inner = type_text(schema.get("items") or {})
+    plural = re.sub(r"^(number|integer|string|path|list)\b", r"\1s", inner)
+    return f"{'non-empty ' if schema.get('minItems') else ''}list of {plural}"
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+    bounds = [f"{sign} {schema[key]}" for key, sign in signs.items() if key in schema]
+    return f" {', '.join(bounds)}" if bounds else ""
+
+
+def _link(name: str) -> str:
+    for hook, kinds in HOOKS.items():
+        if name in (kind.__name__ for kind in kinds):
+            return f"[{name}]({Path(_path(hook)).name}#{name.lower()})"
+    return f"[{name}](recipe.md#{name.lower()})"
+
+
+def _path(hook: str) -> str:
+    return f"reference/{hook.removeprefix('wsseg_')}.md"
+
+
+def _recipe_page() -> str:
+    lines = [RECIPE_INTRODUCTION]
+    for block in blocks(Recipe):
+        lines += [f"## {block.__name__}", *_section(block)]
+    return _joined(lines)
+
+
+def _hook_page(hook: str, kinds: Sequence[Kind]) -> str:
+    lines = [f"# {PAGES[hook]}"]
+    for kind in kinds:
+        offers = _offers(kind)
+        links = [f"[`{offer.name}`](#{_anchor(offer)})" for offer in offers]
+        cells = [
+            (link, _package(offer), offer.summary)
+            for link, offer in zip(links, offers, strict=True)
+        ]
+        lines += [
+            f"## {kind.__name__}",
+            DOCSTRING_ONLY.format(path=f"wsseg.{kind.__name__}"),
+            _table(("name", "package", "summary"), cells),
+        ]
+        for offer in offers:
+            lines += [
+                f"### `{offer.name}` {{: #{_anchor(offer)} }}",
+                f"`use: {offer.name}`, from `{_package(offer)}`",
+                *_section(offer.part),
+            ]
+    return _joined(lines)
+
+
+def _named_recipes_page() -> str:
+    lines = [NAMED_RECIPES_INTRODUCTION]
+    for offer in _offers(Path):
+        lines += [
+            f"## `{offer.name}`",
+            f"{offer.summary}. From `{_package(offer)}`.",
+            f"```yaml\n{offer.part.read_text(encoding='utf-8').strip()}\n```",
+        ]
+    return _joined(lines)
+
+
+def _section(part: type[Component]) -> list[str]:
+    path = f"{part.__module__}.{part.__qualname__}"
+    rows = list(_rows(part))
+    keys = _table(("key", "type", "default", "meaning"), rows) if rows else "It has no keys."
+    return [DOCSTRING_ONLY.format(path=path), keys]
+
+
+def _rows(part: type[Component]) -> Iterator[tuple[str, ...]]:
+    properties = part.model_json_schema()["properties"]
+    for key, name in part.recipe_keys().items():
+        field = part.model_fields[name]
+        meaning = " ".join((field.description or "").split())
+        yield f"`{key}`", type_text(properties[key]), _default(field), meaning
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if isinstance(default, Component) and not default.model_fields_set:
+        return f"{_link(type(default).__name__)} with its defaults"
+    text = yaml.safe_dump(_plain(default), default_flow_style=True, sort_keys=False, width=10**9)
+    return f"`{text.partition(chr(10))[0]}`"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Component):
+        return registry().describe(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return TypeAdapter(Any).dump_python(value, mode="json")
+
+
+def _components(annotation: Any) -> Iterator[type[Component]]:
+    """Yield the component classes in an annotation that are not interfaces of plugins."""
+    kinds = {kind for of in HOOKS.values() for kind in of}
+    if isinstance(annotation, type) and issubclass(annotation, Component):
+        if annotation not in kinds:
+            yield annotation
+        return
+    for inner in get_args(annotation):
+        yield from _components(inner)
+
+
+def _offers(kind: Kind) -> list[Offer]:
+    found = registry()
+    return [found.offers[kind, name] for name in found.names(kind)]
+
+
+def _anchor(offer: Offer) -> str:
+    return f"{offer.kind.__name__.lower()}-{offer.name}"
+
+
+def _package(offer: Offer) -> str:
+    return offer.distribution.partition(" ")[0]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    )
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return "\n\n".join(lines) + "\n"
