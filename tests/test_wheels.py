@@ -11,7 +11,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[1]
 CHECK = """
 import json, wsseg, wsseg_covid
-from wsseg.plugins import registry
+from wsseg.components.registry import registry
 from wsseg.report.page import Page, write_page
 recipe = wsseg.load_recipe("covid/phi2")
 print(json.dumps({

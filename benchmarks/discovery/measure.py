@@ -45,7 +45,7 @@ def wsseg_priors():
 TIMED = """
 import gc, sys, time
 from importlib import import_module
-from wsseg.plugins import registry
+from wsseg.components.registry import registry
 
 others, new = sys.argv[1].split(), sys.argv[2].split()
 for module in others:

@@ -315,7 +315,7 @@ def test_a_failed_job_is_tried_again_and_forgotten_when_it_is_done(
         patch.setattr(bench, "evaluate", broken)
         assert ran(wsseg, suite, tmp_path).code == 1
     reason = tmp_path / "threshold/seed-0/failed.txt"
-    assert reason.read_text().startswith("ValueError: a plugin's mistake (test_bench.py:")
+    assert reason.read_text().startswith(f"ValueError: a plugin's mistake ({Path(__file__).name}:")
     assert not (tmp_path / "rows.csv").exists()
     finished(wsseg, suite, tmp_path)
     assert not reason.exists()

@@ -17,7 +17,7 @@ import resource, sys
 from pathlib import Path
 import torch
 from wsseg.errors import WorkError
-from wsseg.resume import save_state
+from wsseg.training.training_state import save_state
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # a disk that is full after 4 KiB
 try:
     save_state(Path(sys.argv[1]), {"w": torch.ones(10_000)}, {"step": 2}, "key")
