@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from wsseg.errors import InputError
-from wsseg.runtime.process_group import Group, group_for, group_here
+from wsseg.runtime.process_group import Group, launched_group, requested_group
 
 RUN = [sys.executable, "-m", "wsseg"]
 ON_CPU = os.environ | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
@@ -62,21 +62,21 @@ def wait_for(path: Path) -> None:
 def test_a_process_learns_its_place_from_torchrun_and_from_slurm(
     environment: dict[str, str],
 ) -> None:
-    assert group_here(environment) == Group(devices=4, nodes=2, rank=5)
+    assert launched_group(environment) == Group(devices=4, nodes=2, rank=5)
 
 
 def test_a_process_that_nobody_began_is_alone() -> None:
-    assert group_here({}) is None
-    assert group_here({"SLURM_NTASKS": "8"}) is None  # a batch script, without srun
-    assert group_for(None, None) == Group(1)
-    assert group_for(3, None) == Group(3)
+    assert launched_group({}) is None
+    assert launched_group({"SLURM_NTASKS": "8"}) is None  # a batch script, without srun
+    assert requested_group(None, None) == Group(1)
+    assert requested_group(3, None) == Group(3)
 
 
 def test_another_number_of_devices_than_was_begun_is_refused() -> None:
     with pytest.raises(InputError, match="--devices 3, but 4 processes"):
-        group_for(3, group_here(TORCHRUN))
+        requested_group(3, launched_group(TORCHRUN))
     with pytest.raises(InputError, match="--ntasks-per-node"):
-        group_here(SLURM | {"SLURM_NTASKS_PER_NODE": "8"})
+        launched_group(SLURM | {"SLURM_NTASKS_PER_NODE": "8"})
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from benchmarks.reliability.commands import Command, words
 from benchmarks.reliability.fuzz import judged
 from benchmarks.reliability.sound import own_cache
 from wsseg.data.nifti import open_nifti, read_array
-from wsseg.errors import printable, shortened
+from wsseg.errors import escape_unprintable, shorten_lines
 from wsseg.runtime.console import open_console
 
 if TYPE_CHECKING:
@@ -328,10 +328,10 @@ def test_yaml_that_blows_up_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_what_steers_a_terminal_is_escaped() -> None:
-    assert printable("a\x1b[31mb\x07\x9b\u202ec") == "a\\x1b[31mb\\x07\\x9b\\u202ec"
-    assert printable("Müller, φ\n\t2") == "Müller, φ\n\t2"
-    assert len(shortened("x" * 100_000 + "\ny")) < 1100
-    assert shortened("short\nlines") == "short\nlines"
+    assert escape_unprintable("a\x1b[31mb\x07\x9b\u202ec") == "a\\x1b[31mb\\x07\\x9b\\u202ec"
+    assert escape_unprintable("Müller, φ\n\t2") == "Müller, φ\n\t2"
+    assert len(shorten_lines("x" * 100_000 + "\ny")) < 1100
+    assert shorten_lines("short\nlines") == "short\nlines"
 
 
 def test_a_name_that_would_steer_a_terminal_is_shown_and_not_obeyed(

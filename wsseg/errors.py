@@ -25,7 +25,7 @@ class InterruptedWorkError(WorkError):
     """Somebody asked to stop; what was done is saved."""
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """Return `text` with escapes for what would steer a terminal; lines and tabs stay.
 
     File names, cells of tables and keys are strangers' words, and end up in messages.
@@ -34,7 +34,7 @@ def printable(text: str) -> str:
     return "".join(letters)
 
 
-def shortened(text: str) -> str:
+def shorten_lines(text: str) -> str:
     """Return `text` with the middle of each line cut out where that is longer than a message's."""
     return "\n".join(
         line if len(line) <= 2 * HALF else f"{line[:HALF]} … {line[-HALF:]}"
@@ -42,7 +42,7 @@ def shortened(text: str) -> str:
     )
 
 
-def in_a_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Return what somebody else's code raised, as a line; its class alone if it cannot be told."""
     name = type(error).__name__
     try:
@@ -54,10 +54,10 @@ def in_a_line(error: BaseException) -> str:
 def known_words(word: str, known: Iterable[str]) -> str:
     """Return "possible: a, b. Did you mean 'a'?" for an error about `word`."""
     words = sorted(set(known))
-    return f"possible: {', '.join(words) or 'none'}{nearest(word, words)}"
+    return f"possible: {', '.join(words) or 'none'}{did_you_mean(word, words)}"
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ". Did you mean 'a'?" where one of many is like `word`; else nothing."""
     words = sorted(known)
     close = difflib.get_close_matches(word, words, n=1)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.speed.paper import LEARN, PAPER, Sizes, fit, take_steps, write_scans
 from benchmarks.speed.timing import REPEATS, Row, in_new_process, rates, ratios, told_by_turns
 from wsseg.runtime.device import keep_memory
-from wsseg.runtime.threads import MADE_AHEAD
+from wsseg.runtime.threads import PREFETCHED
 from wsseg.training.trainer import Trainer
 
 
@@ -39,7 +39,7 @@ def _seconds(em: Em) -> dict[str, tuple[float, ...]]:
     keep_memory()  # as `wsseg train`
     with TemporaryDirectory() as name:
         folder = Path(name)
-        write_scans(folder, em.sizes, MADE_AHEAD + em.steps + 1)
+        write_scans(folder, em.sizes, PREFETCHED + em.steps + 1)
         fits = {learn: fit(learn, em.sizes, folder) for learn in LEARN}
         ways = {learn: partial(_steps, each, em.steps) for learn, each in fits.items()}
         return told_by_turns(ways, em.repeats)

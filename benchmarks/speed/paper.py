@@ -19,7 +19,7 @@ from wsseg.data.augment import Augment
 from wsseg.data.batches import Scan
 from wsseg.inference.network import Network, new_network
 from wsseg.runtime.device import open_fabric
-from wsseg.runtime.threads import MADE_AHEAD
+from wsseg.runtime.threads import PREFETCHED
 from wsseg.training.trainer import Progress, StepDone, Trainer
 
 CASES = 4
@@ -144,7 +144,7 @@ def take_steps(fit: Trainer, number: int) -> Turn:
     """
     fit.progress = Progress()
     done = (event for event in fit.run() if isinstance(event, StepDone))
-    counted = list(islice(done, MADE_AHEAD, MADE_AHEAD + number))
+    counted = list(islice(done, PREFETCHED, PREFETCHED + number))
     return Turn(sum(step.seconds for step in counted), sum(step.waited_s for step in counted))
 
 

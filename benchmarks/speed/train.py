@@ -34,7 +34,7 @@ from benchmarks.speed.timing import (
 )
 from wsseg.data.batches import Slices, batches_of, epoch_draws, loaded
 from wsseg.runtime.device import keep_memory
-from wsseg.runtime.threads import MADE_AHEAD
+from wsseg.runtime.threads import PREFETCHED
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Train:
         waits: list[float] = []
         with TemporaryDirectory() as name, new_process() as ours, new_process() as theirs:
             folder = Path(name)
-            write_scans(folder, self.sizes, MADE_AHEAD + self.steps + 1)
+            write_scans(folder, self.sizes, PREFETCHED + self.steps + 1)
 
             def wsseg() -> float:
                 turn = ours.submit(_wsseg, self.sizes, folder, self.steps).result()
@@ -107,9 +107,9 @@ def _plain_step(sizes: Sizes) -> PlainStep:
 def _plain(sizes: Sizes, folder: Path, steps: int) -> float:
     step, started = _plain_step(sizes), 0.0
     own = list(scans(folder, labels=True))
-    draws = batches_of([epoch_draws(own, "uniform", 0, 0)], sizes.batch)[: MADE_AHEAD + steps]
+    draws = batches_of([epoch_draws(own, "uniform", 0, 0)], sizes.batch)[: PREFETCHED + steps]
     for number, (batch, labels) in enumerate(loaded(Slices(own, sizes.input, AUGMENT), draws)):
-        if number == MADE_AHEAD:
+        if number == PREFETCHED:
             started = perf_counter()
         assert labels is not None, "the scans have labels"  # noqa: S101
         step(batch.image, batch.region, labels)

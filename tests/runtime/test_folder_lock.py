@@ -13,16 +13,16 @@ import pytest
 
 from wsseg.errors import InputError, UnwritableError
 from wsseg.runtime import folder_lock
-from wsseg.runtime.folder_lock import LockWatch, holder_of, locked
+from wsseg.runtime.folder_lock import LockWatch, holder_of, lock_folder
 
 LOCK_ON_COMMAND = """\
 import sys
 from pathlib import Path
 from wsseg.errors import InputError
-from wsseg.runtime.folder_lock import locked
+from wsseg.runtime.folder_lock import lock_folder
 for line in sys.stdin:
     try:
-        with locked(Path(line.strip())):
+        with lock_folder(Path(line.strip())):
             print("locked", flush=True)
             sys.stdin.readline()
     except InputError:
@@ -75,27 +75,27 @@ def test_a_second_process_is_refused_and_the_first_is_named(tmp_path: Path) -> N
     assert process.answer() == "locked"
     with (
         pytest.raises(InputError, match=f"process {process.popen.pid} on .* is using this folder"),
-        locked(tmp_path),
+        lock_folder(tmp_path),
     ):
         pytest.fail("two processes hold the lock")
     process.send("unlock")
     process.popen.communicate(timeout=20)
-    with locked(tmp_path):
+    with lock_folder(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_inside_the_block_unlocks_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), locked(tmp_path):
+    with pytest.raises(KeyError), lock_folder(tmp_path):
         raise KeyError
-    with locked(tmp_path):
+    with lock_folder(tmp_path):
         pass
 
 
 def test_a_folder_created_for_the_lock_is_removed_if_it_stays_empty(tmp_path: Path) -> None:
-    with locked(tmp_path / "empty"):
+    with lock_folder(tmp_path / "empty"):
         pass
-    with locked(tmp_path / "used"):
+    with lock_folder(tmp_path / "used"):
         (tmp_path / "used" / "file").touch()
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
 
@@ -103,7 +103,7 @@ def test_a_folder_created_for_the_lock_is_removed_if_it_stays_empty(tmp_path: Pa
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(InputError, match="name a folder"), locked(path):
+        with pytest.raises(InputError, match="name a folder"), lock_folder(path):
             pytest.fail("locked a file")
 
 
@@ -115,14 +115,17 @@ def test_a_full_disk_is_reported_with_the_folder_and_leaves_no_file(
 
     monkeypatch.setattr(os, "write", fail)
     for folder in (tmp_path, tmp_path / "new"):
-        with pytest.raises(UnwritableError, match=f"^{folder}: cannot be written"), locked(folder):
+        with (
+            pytest.raises(UnwritableError, match=f"^{folder}: cannot be written"),
+            lock_folder(folder),
+        ):
             pytest.fail("locked without a lock file")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     lock_and_die(tmp_path)
-    with locked(tmp_path):
+    with lock_folder(tmp_path):
         holder = holder_of(tmp_path)
         assert holder is not None
         assert holder.pid == os.getpid()
@@ -131,13 +134,13 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
 def test_a_lock_file_that_names_no_process_is_taken_over(tmp_path: Path) -> None:
     """Such as half a record, or a lock that an older version of wsseg left."""
     (tmp_path / ".lock").write_text('{"host": "a", "process": 1}')
-    with locked(tmp_path):
+    with lock_folder(tmp_path):
         pass
 
 
 def test_the_lock_of_another_host_is_respected(tmp_path: Path) -> None:
     foreign_marker(tmp_path)
-    with pytest.raises(InputError, match="process 1 on elsewhere"), locked(tmp_path):
+    with pytest.raises(InputError, match="process 1 on elsewhere"), lock_folder(tmp_path):
         pytest.fail("locked")
 
 
@@ -176,7 +179,7 @@ def test_a_watch_notices_that_the_lock_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
 ) -> None:
     monkeypatch.setattr(folder_lock, "CHECK_S", 0)
-    with locked(tmp_path):
+    with lock_folder(tmp_path):
         watch = LockWatch(tmp_path, holder_of(tmp_path))
         assert watch()
         change(tmp_path)

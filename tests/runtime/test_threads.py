@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from wsseg.runtime.threads import MADE_AHEAD, THREADS, map_in_threads, pipelined, prefetch
+from wsseg.runtime.threads import PREFETCHED, THREADS, map_in_threads, pipelined, prefetch
 
 WAIT_S = 20
 
@@ -103,7 +103,7 @@ def test_only_a_few_are_made_ahead() -> None:
     left = iter(range(100))
     with closing(prefetch(left)) as coming:  # which waits for those that were begun
         next(coming)
-    assert next(left) <= MADE_AHEAD + 1
+    assert next(left) <= PREFETCHED + 1
 
 
 def test_what_ends_the_making_is_raised_after_what_was_made() -> None:

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from wsseg.cli import bench, data, manifest, new, plugins, recipes, runs
-from wsseg.errors import InputError, WorkError, printable, shortened
+from wsseg.errors import InputError, WorkError, escape_unprintable, shorten_lines
 
 INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
 
@@ -66,9 +66,9 @@ class _Printable(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record's line."""
-        return printable(super().format(record))
+        return escape_unprintable(super().format(record))
 
 
 def _end(text: str, code: int) -> None:
-    sys.stderr.write(f"error: {shortened(printable(text))}\n")
+    sys.stderr.write(f"error: {shorten_lines(escape_unprintable(text))}\n")
     sys.exit(code)

@@ -137,14 +137,14 @@ def _show(out: Path) -> None:
 
 def _done(compare: "Compare | None", rows: "DataFrame") -> "Compare | None":
     """Return what can be compared, and say what cannot."""
-    from wsseg.errors import nearest
+    from wsseg.errors import did_you_mean
 
     done = set(rows["method"])
     if compare is not None and compare.baseline not in done:
         typer.echo(f"not compared: {compare.baseline} is not done", err=True)
         return None
     if compare is not None and compare.metric not in rows:
-        close = nearest(compare.metric, map(str, rows))
+        close = did_you_mean(compare.metric, map(str, rows))
         typer.echo(f"not compared: no row has {compare.metric!r}{close}", err=True)
         return None
     if compare is not None and compare.ceiling not in (None, *done):

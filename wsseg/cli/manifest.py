@@ -18,14 +18,14 @@ def verify(run: Run) -> None:
 
     Example: wsseg manifest verify runs/phi2
     """
-    from wsseg.errors import WorkError, printable
+    from wsseg.errors import WorkError, escape_unprintable
     from wsseg.training.manifest import changed_files, read_manifest
 
     files = read_manifest(run)["files"]
     changed = changed_files(files)
     for each in changed:
         about = f"case {each.case}; {', '.join(each.uses)}"
-        typer.echo(printable(f"{each.what}: {each.path} ({about})"))
+        typer.echo(escape_unprintable(f"{each.what}: {each.path} ({about})"))
     number = len({each["path"] for each in files})
     if changed:
         raise WorkError(f"{run}: {len(changed)} of {number} files are not what the run read")

@@ -50,24 +50,24 @@ def train(
     Example: wsseg train covid/demo-phi2 --out runs/phi2 --set seed=1
     """
     from wsseg.runtime.launcher import launch
-    from wsseg.runtime.process_group import group_for, group_here
+    from wsseg.runtime.process_group import launched_group, requested_group
 
-    here = group_here()
-    group = group_for(devices, here)
+    here = launched_group()
+    group = requested_group(devices, here)
     if here is None and group.processes > 1:
         raise typer.Exit(launch(group.processes))
 
     from wsseg.config.recipe import load_recipe
     from wsseg.errors import InterruptedWorkError, WorkError
-    from wsseg.runtime.console import Display, Quiet
-    from wsseg.runtime.group_errors import together
+    from wsseg.runtime.console import Display, SilentDisplay
+    from wsseg.runtime.group_errors import group_session
     from wsseg.training.run import split_of, train_stages
     from wsseg.training.stage import RunContext
 
-    display = Display() if group.leads else Quiet()
+    display = Display() if group.is_leader else SilentDisplay()
     place = RunContext(out, display, save_every, group=group)
     try:
-        with together(group):
+        with group_session(group):
             loaded = load_recipe(recipe, changes or [])
             train_stages(loaded, split_of(loaded), place, resume=resume, accept=accept or [])
     except InterruptedWorkError as stop:
@@ -103,12 +103,12 @@ def predict(
     from wsseg.runtime.console import Display
     from wsseg.runtime.executors import open_workers
     from wsseg.runtime.files import remove_leftovers
-    from wsseg.runtime.folder_lock import locked
+    from wsseg.runtime.folder_lock import lock_folder
 
     display, cases = Display(), cases_of(scans)
     check_scans(cases, out)
     loaded = load_run(run)
-    with locked(out), open_workers(backend, jobs, scheduler) as workers:
+    with lock_folder(out), open_workers(backend, jobs, scheduler) as workers:
         remove_leftovers(out)
         work = predict_all(loaded, cases, out, workers)
         came = {case.name: row for case, row in display.each("predicting", work, len(cases))}

@@ -1,4 +1,4 @@
-"""Backbones of segmentation-models-pytorch, with its own encoders and timm's."""
+"""Backbones from segmentation-models-pytorch, with its own encoders and those of timm."""
 
 import difflib
 from contextlib import suppress
@@ -11,32 +11,39 @@ from torch.nn import functional as F
 
 from wsseg.core.component import KeyProblemError
 from wsseg.core.interfaces import Backbone
-from wsseg.errors import InputError, in_a_line, known_words
+from wsseg.errors import InputError, known_words, one_line
 
-TIMM = "tu-"  # how segmentation-models-pytorch marks an encoder of timm
-MULTIPLES = (32, 64, 128)  # what a network may want the sides of an image to be multiples of
-FIXED = (224, 256, 384, 448, 512)  # or what attention may have been laid out for, and nothing else
+TIMM_PREFIX = "tu-"  # segmentation-models-pytorch names timm's encoders tu-NAME
+SIDE_MULTIPLES = (32, 64, 128)  # most networks accept any image whose sides are multiples of one
+FIXED_SIDES = (224, 256, 384, 448, 512)  # some attention layers accept one image size only
 
-LONGEST = 200  # letters of what a library said that are told
+ERROR_LENGTH = 200  # characters of a library's error message that are repeated
 
 
 @final
 class Smp(Backbone):
-    """Any architecture of segmentation-models-pytorch with any encoder, by their names there.
+    """A network of segmentation-models-pytorch: any of its architectures with any encoder.
 
-    Encoders of timm are written tu-NAME. `weights` names what the encoder was trained on before:
-    imagenet and the like, for timm the tag, such as a1_in1k; null starts it at random. Sides that
-    the network cannot take are padded with 0 inside, in most to a multiple of 32. Some
-    transformers take images of one size: smaller ones are padded to it, larger ones refused.
+    The network maps normalised slices (B, S, H, W) to logits (B, K, H, W). Images are padded with 0
+    at the bottom and the right to a size that the network accepts, for most a multiple of 32. Some
+    transformers accept a single image size: smaller images are padded to it, and larger ones raise
+    `InputError`.
+
+    Source: Iakubovskii 2019, "Segmentation Models Pytorch"; Wightman 2019, "PyTorch Image Models"
+    (timm).
     """
 
     architecture: str = "unet"
+    """Name of the architecture, such as unet, unetplusplus, fpn, deeplabv3plus or dpt."""
     encoder: str = "resnet18"
+    """Name of the encoder, such as resnet18; encoders of timm are written tu-NAME."""
     weights: str | None = None
+    """Pre-trained weights of the encoder: the data set, such as imagenet, or for an encoder of timm
+    the tag, such as a1_in1k. null initialises the encoder at random."""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        """Look all names up when a recipe is read, hours before a late stage's network is built."""
+        """Check all names when the recipe is read, long before a late stage builds its network."""
         import segmentation_models_pytorch as smp
         import timm
 
@@ -46,15 +53,17 @@ class Smp(Backbone):
                 ("architecture",), f"no architecture is called {self.architecture!r}; {known}"
             )
         own = smp.encoders.encoders
-        encoders = [*own, *(TIMM + name for name in timm.list_models())]
+        encoders = [*own, *(TIMM_PREFIX + name for name in timm.list_models())]
         if self.encoder not in encoders:
             near = difflib.get_close_matches(self.encoder, encoders, n=5, cutoff=0.3)
             raise KeyProblemError(
                 ("encoder",),
-                f"no encoder is called {self.encoder!r}; there are {len(encoders)}, those of timm "
-                f"written tu-NAME; the nearest: {', '.join(near) or 'none'}",
+                f"no encoder is called {self.encoder!r}; {len(encoders)} are available, those of "
+                f"timm as tu-NAME; the closest names: {', '.join(near) or 'none'}",
             )
-        weights = own[self.encoder]["pretrained_settings"] if self.encoder in own else self._tags()
+        weights = (
+            own[self.encoder]["pretrained_settings"] if self.encoder in own else self._timm_tags()
+        )
         if self.weights is not None and self.weights not in weights:
             known = known_words(self.weights, weights)
             raise KeyProblemError(
@@ -63,37 +72,38 @@ class Smp(Backbone):
         return self
 
     def build(self, slices: int, classes: int) -> nn.Module:
-        """Return a new module; `weights` that the machine does not have are downloaded.
+        """Return a new module; `weights` that are not on this machine are downloaded.
 
-        Raises `InputError` for an architecture and an encoder that do not go together, and for
-        weights that are not here and cannot be fetched.
+        Raises:
+            InputError: The architecture cannot be combined with the encoder, or the weights are not
+                on this machine and cannot be downloaded.
         """
         try:
             net = self._create(slices, classes, pretrained=False)
-            multiple, largest = _sides(net, slices)
+            multiple, largest = _side_limits(net, slices)
         except Exception as error:
             raise InputError(
                 f"architecture {self.architecture!r} cannot be built with encoder "
-                f"{self.encoder!r}: {in_a_line(error)[:LONGEST]}\n  Take another; resnet18 goes "
-                "with most, a plain vision transformer with dpt."
+                f"{self.encoder!r}: {one_line(error)[:ERROR_LENGTH]}\n  Choose another "
+                "pair: resnet18 works with most architectures, a plain vision transformer with dpt."
             ) from error
         if self.weights is not None:
-            net = self._pretrained(slices, classes)
+            net = self._create_pretrained(slices, classes)
         return Padded(net.train(), multiple, largest)
 
     def untrained(self) -> Self:
-        """Return the same network, to be built at random."""
+        """Return the same backbone with random initial weights."""
         return self.model_copy(update={"weights": None})
 
-    def _pretrained(self, slices: int, classes: int) -> nn.Module:
+    def _create_pretrained(self, slices: int, classes: int) -> nn.Module:
         try:
             return self._create(slices, classes, pretrained=True)
         except Exception as error:
             raise InputError(
                 f"weights {self.weights!r} of encoder {self.encoder!r} are not on this machine and "
-                f"cannot be fetched: {in_a_line(error)[:LONGEST]}\n  Build it once where there is "
-                "a network and copy its Hugging Face cache here, or start at random with weights: "
-                "null."
+                f"cannot be downloaded: {one_line(error)[:ERROR_LENGTH]}\n  Build the backbone "
+                "once on a machine with internet access and copy its Hugging Face cache here, or "
+                "use random weights with weights: null."
             ) from error
 
     def _create(self, slices: int, classes: int, *, pretrained: bool) -> nn.Module:
@@ -101,33 +111,37 @@ class Smp(Backbone):
 
         encoder: str = self.encoder
         weights: str | bool | None = self.weights if pretrained else None
-        if weights is not None and encoder.startswith(TIMM):
+        if weights is not None and encoder.startswith(TIMM_PREFIX):
             encoder, weights = f"{encoder}.{weights}", True
         net: nn.Module = smp.create_model(
             self.architecture, encoder, weights, in_channels=slices, classes=classes
         )
         return net
 
-    def _tags(self) -> list[str]:
-        """List what timm has weights of its encoder for."""
+    def _timm_tags(self) -> list[str]:
+        """List the tags of the pre-trained weights that timm offers for the encoder."""
         import timm
 
-        names = timm.list_pretrained(self.encoder.removeprefix(TIMM) + ".*")
+        names = timm.list_pretrained(self.encoder.removeprefix(TIMM_PREFIX) + ".*")
         return [name.partition(".")[2] for name in names]
 
 
-def _sides(net: nn.Module, slices: int) -> tuple[int, int | None]:
-    """Return what sides must be multiples of, and the longest side if there is one."""
+def _side_limits(net: nn.Module, slices: int) -> tuple[int, int | None]:
+    """Return the number that an image's sides must be multiples of, and the longest side or None.
+
+    Found by running the network on images of different sizes.
+    """
     net.eval()
-    for side in (*MULTIPLES, *FIXED):
-        if _takes(net, slices, side, side):
-            fixed = side in FIXED and not _takes(net, slices, side, 2 * side)
+    sides = (*SIDE_MULTIPLES, *FIXED_SIDES)
+    for side in sides:
+        if _accepts(net, slices, side, side):
+            fixed = side in FIXED_SIDES and not _accepts(net, slices, side, 2 * side)
             return side, side if fixed else None
-    raise ValueError(f"takes no square of {', '.join(map(str, (*MULTIPLES, *FIXED)))} pixels")
+    raise ValueError(f"accepts no square image with sides of {', '.join(map(str, sides))} pixels")
 
 
 @torch.no_grad()
-def _takes(net: nn.Module, slices: int, height: int, width: int) -> bool:
+def _accepts(net: nn.Module, slices: int, height: int, width: int) -> bool:
     with suppress(RuntimeError, ValueError, AssertionError):
         logits: Tensor = net(torch.zeros(1, slices, height, width))
         return logits.shape[-2:] == (height, width)
@@ -136,10 +150,21 @@ def _takes(net: nn.Module, slices: int, height: int, width: int) -> bool:
 
 @final
 class Padded(nn.Module):
-    """Runs `net` on images whose sides are rounded up to a multiple, and crops its logits back.
+    """A network for images of any size, around a network for sides that are multiples of a number.
 
-    Filled with 0 at the bottom and the right, as a convolution fills its own border. `largest` is
-    the longest side that `net` can take; None: any.
+    Images (B, S, H, W) are padded with 0 at the bottom and the right, as a convolution pads its
+    border, and the logits (B, K, H, W) are cropped to the size of the image.
+
+    Args:
+        net: Maps (B, S, H, W) to (B, K, H, W) if H and W are multiples of `multiple`.
+        multiple: The number that the sides are rounded up to a multiple of, in pixels.
+        largest: The longest side that `net` accepts, in pixels; None if there is no limit.
+
+    Example:
+        >>> import torch
+        >>> net = torch.nn.Sequential(torch.nn.MaxPool2d(2), torch.nn.Upsample(scale_factor=2))
+        >>> Padded(net, multiple=2)(torch.rand(1, 3, 5, 7)).shape
+        torch.Size([1, 3, 5, 7])
     """
 
     def __init__(self, net: nn.Module, multiple: int, largest: int | None = None) -> None:
@@ -149,16 +174,17 @@ class Padded(nn.Module):
         self.largest = largest
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return logits of the height and width of `image`, (B, S, H, W).
+        """Return logits (B, K, H, W) for images (B, S, H, W).
 
-        Raises `InputError` for an image that is too large.
+        Raises:
+            InputError: The image is larger than the network accepts.
         """
         height, width = image.shape[-2:]
         if self.largest is not None and max(height, width) > self.largest:
             raise InputError(
-                f"the network takes images of at most {self.largest} x {self.largest} pixels; "
-                f"these are {height} x {width}.\n"
-                f"Set input.size: {self.largest}, or take a backbone for any size"
+                f"the network accepts images of at most {self.largest} x {self.largest} pixels; "
+                f"these have {height} x {width}.\n"
+                f"Set input.size: {self.largest}, or choose a backbone that accepts any size"
             )
         padded = F.pad(image, (0, -width % self.multiple, 0, -height % self.multiple))
         logits: Tensor = self.net(padded)

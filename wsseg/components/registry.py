@@ -25,7 +25,7 @@ from wsseg.core.interfaces import (
     Score,
     TagLoss,
 )
-from wsseg.errors import InputError, in_a_line, known_words
+from wsseg.errors import InputError, known_words, one_line
 
 C = TypeVar("C", bound=Component)
 Kind: TypeAlias = type[Component] | type[Path]
@@ -78,7 +78,7 @@ class Failure:
     error: BaseException
 
     def __str__(self) -> str:
-        return f"{self.plugin} ({in_a_line(self.error)})"
+        return f"{self.plugin} ({one_line(self.error)})"
 
 
 @dataclass

@@ -19,7 +19,7 @@ from wsseg.config.stages import AnyStage, Learning, MasksStage, Stage
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
-from wsseg.errors import InputError, known_words, nearest
+from wsseg.errors import InputError, did_you_mean, known_words
 
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 
@@ -248,5 +248,5 @@ def _parents(path: Path, own: Settings) -> list[Path]:
         raise InputError(f"{place}: extends: {error}") from None
     for gone in (each for each in found if not each.exists()):
         files = [each.name for each in gone.parent.glob("*.yaml")]
-        raise InputError(f"{place}: extends: there is no {gone}{nearest(gone.name, files)}")
+        raise InputError(f"{place}: extends: there is no {gone}{did_you_mean(gone.name, files)}")
     return found

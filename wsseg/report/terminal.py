@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from wsseg.errors import printable
+from wsseg.errors import escape_unprintable
 from wsseg.evaluation.summary import rows_differ
 from wsseg.report.formatting import interval, number, p_value, percent, percent_interval, seeds
 
@@ -38,7 +38,7 @@ def terminal_table(summary: pd.DataFrame) -> Table:
         test = [p_value(row[p])] if p is not None else []
         shared = [number(row["dice_shared"])] if differ else []
         cells = [*_measured(row), *score, *test, *shared]
-        table.add_row(*(Text(printable(cell)) for cell in cells))
+        table.add_row(*(Text(escape_unprintable(cell)) for cell in cells))
     return table
 
 
@@ -52,7 +52,9 @@ def covered_table(covered: pd.DataFrame) -> Table:
     for row in covered.to_dict("records"):
         shares = [_share(row, name) for name in ("mean", "pooled")]
         counts = [str(row["n"]), seeds(row["seeds"], row["seeds_of"])]
-        table.add_row(*(Text(printable(cell)) for cell in (str(row["method"]), *shares, *counts)))
+        table.add_row(
+            *(Text(escape_unprintable(cell)) for cell in (str(row["method"]), *shares, *counts))
+        )
     return table
 
 

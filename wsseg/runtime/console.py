@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from wsseg.errors import printable
+from wsseg.errors import escape_unprintable
 
 T = TypeVar("T")
 
@@ -36,11 +36,13 @@ class Display:
 
     def note(self, text: str) -> None:
         """Print a line."""
-        self.console.print(escape(printable(text)), highlight=False)
+        self.console.print(escape(escape_unprintable(text)), highlight=False)
 
     def warn(self, text: str) -> None:
         """Print a line that should not be missed."""
-        self.console.print(f"[yellow]warning:[/yellow] {escape(printable(text))}", highlight=False)
+        self.console.print(
+            f"[yellow]warning:[/yellow] {escape(escape_unprintable(text))}", highlight=False
+        )
 
     def each(self, text: str, things: Iterable[T], number: int) -> Iterator[T]:
         """Go through things with a bar."""
@@ -65,12 +67,12 @@ class Display:
         )
         with progress:
             task = progress.add_task(
-                escape(printable(text)), total=number, completed=done, about=""
+                escape(escape_unprintable(text)), total=number, completed=done, about=""
             )
             yield Advance(progress, task)
 
 
-class Quiet(Display):
+class SilentDisplay(Display):
     """Shows nothing, and keeps what should not be missed for somebody who does."""
 
     def __init__(self) -> None:
@@ -90,4 +92,4 @@ class Advance:
 
     def __call__(self, steps: int, about: str) -> None:
         """Move by `steps` and say something `about` the last one."""
-        self._progress.update(self._task, advance=steps, about=escape(printable(about)))
+        self._progress.update(self._task, advance=steps, about=escape(escape_unprintable(about)))

@@ -16,7 +16,7 @@ from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning_fabric.strategies.ddp import DDPStrategy
 
 from wsseg.errors import InputError
-from wsseg.runtime.process_group import ALONE, Group
+from wsseg.runtime.process_group import SINGLE_PROCESS, Group
 
 Precision = Literal["auto", "bfloat16", "float32"]
 
@@ -26,7 +26,7 @@ NEVER = -1  # a trim threshold that no memory reaches
 KEPT = 2**25  # bytes: the largest threshold that it takes
 
 
-def open_fabric(precision: Precision, group: Group = ALONE) -> Fabric:
+def open_fabric(precision: Precision, group: Group = SINGLE_PROCESS) -> Fabric:
     """Choose the device (a GPU where there is one) and the precision; join the `group`, if any.
 
     `auto` is bfloat16 autocast where the device computes in it, else float32. From then on, small

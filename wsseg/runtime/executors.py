@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, final
 import joblib
 
 from wsseg.errors import InputError
-from wsseg.runtime.launcher import end_with
+from wsseg.runtime.launcher import exit_with_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -98,7 +98,7 @@ class Processes(Workers):
         with joblib.parallel_config(
             "loky",
             inner_max_num_threads=self.threads,
-            initializer=end_with,
+            initializer=exit_with_parent,
             initargs=(os.getpid(),),
         ):
             yield from joblib.Parallel(

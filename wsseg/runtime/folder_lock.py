@@ -17,7 +17,7 @@ CHECK_S = 1.0
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Lock `folder` for this process while the block runs.
 
     The lock is a file that names its process and host; it works on any shared disk. The lock of a

@@ -11,7 +11,7 @@ from torch import distributed
 
 from wsseg.errors import InputError, InterruptedWorkError, UnwritableError, WorkError
 from wsseg.runtime.device import open_fabric
-from wsseg.runtime.launcher import end_with_launcher
+from wsseg.runtime.launcher import exit_with_launcher
 from wsseg.runtime.process_group import Group
 
 CAUSE = "wsseg/cause"  # in the store that all processes see: JSON of the first error
@@ -20,7 +20,7 @@ LOST = ("gloo", "nccl", "connection")  # one of them is in what torch says of a 
 
 
 @contextmanager
-def together(group: Group) -> Iterator[None]:
+def group_session(group: Group) -> Iterator[None]:
     """Work as a process of `group`: an error in any ends all.
 
     The leader raises the first one, whoever had it, and the others end without a word.
@@ -28,8 +28,8 @@ def together(group: Group) -> Iterator[None]:
     if group.processes == 1:
         yield
         return
-    end_with_launcher()
-    if not group.leads:
+    exit_with_launcher()
+    if not group.is_leader:
         logging.disable(logging.WARNING)  # the leader says the same
     try:
         open_fabric("float32", group)
@@ -42,7 +42,7 @@ def together(group: Group) -> Iterator[None]:
 def _end(group: Group, error: Exception) -> NoReturn:
     mine = _described(group, error)
     first = _first(mine)
-    if not group.leads:
+    if not group.is_leader:
         raise SystemExit(2 if isinstance(error, InputError) else 1) from None
     if first == mine and not _is_loss(error):
         raise error

@@ -48,13 +48,13 @@ def launch(processes: int) -> int:
     raise WorkError(_lost(codes))
 
 
-def end_with_launcher(environment: Mapping[str, str] = os.environ) -> None:
+def exit_with_launcher(environment: Mapping[str, str] = os.environ) -> None:
     """See to it that this process, if `launch` began it, does not outlive who may be killed."""
     if LAUNCHER in environment:
-        end_with(int(environment[LAUNCHER]))
+        exit_with_parent(int(environment[LAUNCHER]))
 
 
-def end_with(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """See to it that this process does not outlive `parent`, who began it."""
 
     def watch() -> None:

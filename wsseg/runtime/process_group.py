@@ -21,15 +21,15 @@ class Group:
         return self.devices * self.nodes
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this process is the one that prepares, shows, logs and saves."""
         return self.rank == 0
 
 
-ALONE = Group()
+SINGLE_PROCESS = Group()
 
 
-def group_here(environment: Mapping[str, str] = os.environ) -> Group | None:
+def launched_group(environment: Mapping[str, str] = os.environ) -> Group | None:
     """Return the group that torchrun, Slurm's srun or `launch` began this process in; None: none.
 
     Raises:
@@ -51,7 +51,7 @@ def group_here(environment: Mapping[str, str] = os.environ) -> Group | None:
     return Group(tasks // nodes, nodes, int(environment["SLURM_PROCID"]))
 
 
-def group_for(devices: int | None, here: Group | None) -> Group:
+def requested_group(devices: int | None, here: Group | None) -> Group:
     """Return the group to be: what was asked for, which is what this process was begun in, if any.
 
     Raises:

@@ -11,7 +11,7 @@ class Interrupt:
     """Whether somebody asked to stop."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def graceful_interrupts() -> Iterator[Interrupt]:
     before = {number: signal.getsignal(number) for number in numbers}
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
-        interrupt.asked = True
+        interrupt.requested = True
         signal.signal(number, before[signal.Signals(number)])
 
     for number in numbers:

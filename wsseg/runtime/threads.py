@@ -11,14 +11,14 @@ B = TypeVar("B")
 R = TypeVar("R")
 
 THREADS = 2  # what they run lets go of Python's lock: arrays, zlib, OpenCV
-MADE_AHEAD = 3
+PREFETCHED = 3
 
 
 def prefetch(things: Iterable[T]) -> Generator[T, None, None]:
     """Yield `things`, of which one thread makes the next few meanwhile."""
     iterator, end = iter(things), object()
     with ThreadPoolExecutor(1) as maker:
-        coming = deque(maker.submit(next, iterator, end) for _ in range(MADE_AHEAD))
+        coming = deque(maker.submit(next, iterator, end) for _ in range(PREFETCHED))
         while (thing := coming.popleft().result()) is not end:
             coming.append(maker.submit(next, iterator, end))
             yield cast("T", thing)

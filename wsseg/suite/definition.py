@@ -26,7 +26,7 @@ from wsseg.config.recipe import (
 from wsseg.config.settings import Settings, assignment, read_settings
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.interfaces import Metric
-from wsseg.errors import InputError, known_words, nearest, shortened
+from wsseg.errors import InputError, did_you_mean, known_words, shorten_lines
 from wsseg.evaluation.comparison import ChosenFrom, Compare, PublishedResults
 
 LONGEST_METHOD = 200  # bytes with its settings: a file system's names have up to 255
@@ -172,7 +172,9 @@ def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
         for key in part.values:
             if key not in known:
                 place = part.place((key,))
-                raise InputError(f"{place}: no recipe has the key {key!r}{nearest(key, known)}")
+                raise InputError(
+                    f"{place}: no recipe has the key {key!r}{did_you_mean(key, known)}"
+                )
     _check_names(jobs, suite)
     return jobs
 
@@ -210,7 +212,7 @@ def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
     methods = {job.method: job for job in jobs}
     if long := next((each for each in methods if len(each.encode()) > LONGEST_METHOD), None):
         raise InputError(
-            f"suite: {shortened(long)!r} is too long a name for a folder; write such settings as "
+            f"suite: {shorten_lines(long)!r} is too long a name for a folder; write such settings as "
             "recipes with names of their own"
         )
     compare = suite.compare

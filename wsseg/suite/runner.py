@@ -16,10 +16,10 @@ from wsseg.errors import InputError, InterruptedWorkError, WorkError
 from wsseg.evaluation.evaluate import evaluate
 from wsseg.evaluation.rows import write_rows
 from wsseg.inference.run import load_run
-from wsseg.runtime.console import Display, Quiet
+from wsseg.runtime.console import Display, SilentDisplay
 from wsseg.runtime.executors import ThisProcess, WorkerDiedError, Workers
 from wsseg.runtime.files import fingerprint, remove_leftovers, write_json, write_text
-from wsseg.runtime.folder_lock import LockWatch, holder_of, locked
+from wsseg.runtime.folder_lock import LockWatch, holder_of, lock_folder
 from wsseg.suite.definition import Job
 from wsseg.suite.folder import (
     REASON,
@@ -85,7 +85,7 @@ def run_suite(
     _check_cases(todo, accept, display)
     if len(todo) < len(jobs):
         display.note(f"{len(jobs) - len(todo)} of {len(jobs)} jobs are done already")
-    with locked(out):
+    with lock_folder(out):
         remove_leftovers(out)
         write_text(out / SUITE, text)
         try:
@@ -175,7 +175,7 @@ class SuiteWorker:
 
     def _done(self, work: Callable[[Display], None]) -> Ended:
         """Do it; whatever a method raises, the others go on."""
-        display, started = self.display or Quiet(), perf_counter()
+        display, started = self.display or SilentDisplay(), perf_counter()
         reason, interrupted = None, False
         try:
             work(display)
@@ -183,7 +183,7 @@ class SuiteWorker:
             reason, interrupted = str(stop), True
         except Exception as error:  # noqa: BLE001 - see above
             reason = _reason(error)
-        warnings = tuple(display.warnings) if isinstance(display, Quiet) else ()
+        warnings = tuple(display.warnings) if isinstance(display, SilentDisplay) else ()
         return Ended(perf_counter() - started, warnings, reason, interrupted)
 
 

@@ -17,7 +17,7 @@ from wsseg.runtime.collectives import leader_first
 from wsseg.runtime.console import Display
 from wsseg.runtime.device import open_fabric
 from wsseg.runtime.files import remove_leftovers, write_json, write_text
-from wsseg.runtime.folder_lock import locked
+from wsseg.runtime.folder_lock import lock_folder
 from wsseg.training.manifest import manifest
 from wsseg.training.preflight import accepting_split, preflight
 from wsseg.training.stage import RunContext, fit_stage, train_stage
@@ -61,10 +61,10 @@ def train_stages(
         InputError: The recipe does not fit its cases, or the folder is in use or holds another run.
         WorkError: Training failed or was interrupted.
     """
-    if not place.group.leads:
+    if not place.group.is_leader:
         train_selected_stages(recipe, accepting_split(split, accept), place, recipe.stages)
         return
-    with locked(place.out):
+    with lock_folder(place.out):
         _check_new(recipe, place.out, resume=resume)
         remove_leftovers(place.out)
         split = preflight(recipe, split, accept, place.display)
@@ -86,7 +86,7 @@ def train_selected_stages(
     """
     fabric = open_fabric(recipe.precision, place.group)
     cases = leader_first(fabric, lambda: _cases_by_stage(recipe, split, names, place.display))
-    if place.group.leads:
+    if place.group.is_leader:
         write_text(place.out / "recipe.yaml", recipe_text(recipe))
     done: dict[str, Trained] = {}
     learnt: dict[str, Sequence[str]] = {}

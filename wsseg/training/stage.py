@@ -32,7 +32,7 @@ from wsseg.runtime.collectives import any_rank, leader_first
 from wsseg.runtime.console import Display
 from wsseg.runtime.device import keep_memory
 from wsseg.runtime.files import append_line, atomic_folder, fingerprint, write_text
-from wsseg.runtime.process_group import ALONE, Group
+from wsseg.runtime.process_group import SINGLE_PROCESS, Group
 from wsseg.runtime.signals import graceful_interrupts
 from wsseg.training.log import SHARES, epoch_line
 from wsseg.training.monitoring import check_positives
@@ -53,7 +53,7 @@ class RunContext:
     save_every: int | None = None  # steps; the state is saved at the end of each epoch anyhow
     stage_cache: Path | None = None  # finished stages that several runs share, by fingerprint
     should_continue: Callable[[], bool] = lambda: True  # asked each step: whether to go on
-    group: Group = ALONE  # that trains as one; its leader alone shows, logs and saves
+    group: Group = SINGLE_PROCESS  # that trains as one; its leader alone shows, logs and saves
 
 
 def train_stage(
@@ -111,7 +111,7 @@ def fit_stage(
         scans = leader_first(regions.fabric, lambda: scans_to_learn(name, stage, cases, regions))
         prior = stage.prior.fit(_plain_batches(scans, recipe.input))
         stage = stage.model_copy(update={"prior": prior})
-    if place.group.leads:
+    if place.group.is_leader:
         save_stage(place.out / "stages" / name, name, stage, recipe.input, {}, {"history": []})
     regions.fabric.barrier()  # now all can open it
     return [scan.name for scan in scans]
@@ -136,7 +136,7 @@ def _train(
         fit.restore(*state)
         place.display.note(f"  going on after step {fit.progress.step}")
     _check_alike(fit.progress.step, folder, regions.fabric)
-    if not place.group.leads:
+    if not place.group.is_leader:
         _run_follower(fit, name, regions.fabric)
         return
     _forget_after(place.out / LOG, name, len(fit.progress.history))
@@ -190,7 +190,7 @@ def _run_leader(
                 save_state(folder, *fit.state(), key)
             if not place.should_continue():
                 raise InterruptedWorkError(f"nobody waits for stage {name} any more")
-            if any_rank(fabric, here=interrupt.asked):
+            if any_rank(fabric, here=interrupt.requested):
                 save_state(folder, *fit.state(), key)
                 fabric.barrier()
                 raise InterruptedWorkError(_interrupted(name, event))
@@ -200,7 +200,7 @@ def _run_follower(fit: Trainer, name: str, fabric: Fabric) -> None:
     """Take the steps that the leader takes in `_drive`, and stop where it stops."""
     with graceful_interrupts() as interrupt:
         for event in fit.run():
-            if isinstance(event, StepDone) and any_rank(fabric, here=interrupt.asked):
+            if isinstance(event, StepDone) and any_rank(fabric, here=interrupt.requested):
                 fabric.barrier()  # the leader has saved
                 raise InterruptedWorkError(_interrupted(name, event))
 

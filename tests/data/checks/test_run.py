@@ -18,7 +18,7 @@ from wsseg.data.checks.measurements import facts_of
 from wsseg.data.checks.run import listed
 from wsseg.data.checks.value_range import values_of
 from wsseg.data.reading import read_case_grid, read_case_mask
-from wsseg.runtime.console import Quiet
+from wsseg.runtime.console import SilentDisplay
 from wsseg.suite import runner as bench
 from wsseg.training.preflight import collect_findings
 from wsseg.training.run import split_of
@@ -587,7 +587,7 @@ def test_training_opens_no_mask_of_a_weakly_learnt_class(hospital: Hospital, rec
     for case in "abcdef":
         hospital.file(f"{case}-lesion").write_bytes(b"nobody may look at this")
     loaded = load_recipe(recipe)
-    assert collect_findings(loaded, split_of(loaded), (), Quiet()) == []
+    assert collect_findings(loaded, split_of(loaded), (), SilentDisplay()) == []
 
 
 def test_warnings_are_told_before_training(
