@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from wsseg.cli import app
-from wsseg.data.csv_table import read_sheet
+from wsseg.data.csv_table import read_csv_table
 from wsseg.data.negation import mentions
 
 SENTENCES = Path(__file__).with_name("reports_100.csv")
@@ -125,7 +125,7 @@ def test_reports_of_a_patient_are_joined_and_never_printed(tmp_path: Path) -> No
     assert "1 present, 0 absent, 1 unknown, of 2 patients" in output
     assert "Erika" not in output
     assert "Effusion" not in output
-    rows = read_sheet(tmp_path / "tags.csv", ("*",), ("patient",))
+    rows = read_csv_table(tmp_path / "tags.csv", ("*",), ("patient",)).rows
     assert [dict(row.cells) for row in rows] == [
         {
             "patient": "Erika",
@@ -140,7 +140,7 @@ def test_reports_of_a_patient_are_joined_and_never_printed(tmp_path: Path) -> No
 def test_silence_can_be_taken_for_absence(tmp_path: Path) -> None:
     path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."), ("b", "Consolidation?"))
     run(path, "--out", str(tmp_path / "tags.csv"), "--unmentioned", "absent")
-    rows = read_sheet(tmp_path / "tags.csv", ("*",), ("case",))
+    rows = read_csv_table(tmp_path / "tags.csv", ("*",), ("case",)).rows
     assert [row.get("tag.consolidation") for row in rows] == ["0", ""]
 
 
@@ -158,10 +158,10 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     ("rows", "said"),
     [
         ([("patient", "text"), ("a", "x")], "has no column 'report'"),
-        ([("name", "report"), ("a", "x")], "columns patient (or case), report"),
-        ([("patient", "report")], "columns patient (or case), report"),
+        ([("name", "report"), ("a", "x")], "columns patient (or case) and report"),
+        ([("patient", "report")], "columns patient (or case) and report"),
         ([("patient", "report"), ("", "x")], "line 2: its patient is empty"),
-        ([("patient", "report"), ("=Erika", "x")], "line 2: its patient is empty, or begins as"),
+        ([("patient", "report"), ("=Erika", "x")], "line 2: its patient is empty or starts like"),
         (
             [("patient", "report", "tag.consolidation"), ("a", "x", "yes")],
             "tag.consolidation is 'yes'",

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from wsseg.components.cohorts import Table
-from wsseg.data.csv_table import read_sheet
+from wsseg.data.csv_table import read_csv_table
 from wsseg.data.template import write_template
 from wsseg.errors import InputError
 
@@ -11,7 +11,7 @@ from wsseg.errors import InputError
 def test_with_its_files_there_the_template_is_a_cohort(tmp_path: Path) -> None:
     table, slices, guide = write_template(tmp_path / "mine")
     columns = ("case", "patient", "site", "split", "image", "mask.*", "tag.*")
-    for row in read_sheet(table, columns, columns[:5]):
+    for row in read_csv_table(table, columns, columns[:5]).rows:
         for cell in (row.get("image"), row.get("mask.lesion")):
             path = table.parent / cell
             path.parent.mkdir(exist_ok=True, parents=True)

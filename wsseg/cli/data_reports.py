@@ -31,22 +31,22 @@ def tags_from_reports(
 
     Example: wsseg data tags-from-reports reports.csv --out tags.csv
     """
-    from wsseg.data.report_tags import agreement, read_reports, tag_of, tags_of, write_tags
+    from wsseg.data.report_tags import agreement, find_verdicts, read_reports, tag_cell, write_tags
     from wsseg.errors import InputError
 
     table, wanted = read_reports(reports), _keywords(classes)
     if out.exists() and out.samefile(reports):
         raise InputError(f"{out}: would be written over the reports; choose another --out")
-    verdicts = tags_of(table, wanted)
+    verdicts = find_verdicts(table, wanted)
     write_tags(out, table, verdicts, unmentioned)
     for name, of_patients in verdicts.items():
-        tags = [tag_of(verdict, unmentioned) for verdict in of_patients.values()]
+        tags = [tag_cell(verdict, unmentioned) for verdict in of_patients.values()]
         typer.echo(
             f"{name}: {tags.count('1')} present, {tags.count('0')} absent, "
             f"{tags.count('')} unknown, of {len(tags)} {table.key}s"
         )
-        if name in table.given:
-            _show(agreement(of_patients, table.given[name], unmentioned))
+        if name in table.manual_tags:
+            _show(agreement(of_patients, table.manual_tags[name], unmentioned))
     typer.echo(f"tags: {out}\nread the sentences before you train on them")
 
 

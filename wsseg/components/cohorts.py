@@ -1,4 +1,4 @@
-"""Where cases come from."""
+"""The cohort that reads its cases from a CSV file."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,35 +7,62 @@ from typing import TypeAlias, final
 
 from wsseg.core.case import Case, repeated_names, splits_by_patient
 from wsseg.core.interfaces import Cohort
-from wsseg.data.csv_table import Row, read_sheet
+from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.errors import InputError, known_words
 
 SPLITS = ("train", "test", "")
-NOT_IN_A_NAME = frozenset('/\\:*?"<>|')  # what some file system forbids
-LONGEST_NUMBER = 9  # digits; a scan has fewer slices than that
-LONGEST_NAME = 100  # with a suffix it must stay below a file system's 255 bytes
-TAGS = {"": None, "0": False, "1": True}
+FORBIDDEN_IN_NAMES = frozenset('/\\:*?"<>|')  # some file systems forbid them in file names
+SLICE_COLUMNS = ("case", "slice", "tag.*")
+MAX_DIGITS = 9  # of a slice number
+MAX_NAME_LENGTH = 100  # characters; with a suffix, below a file system's limit of 255 bytes
+TAG_OF_CELL = {"": None, "0": False, "1": True}
 
 Tags: TypeAlias = Mapping[str, bool | None]
 
 
 @final
 class Table(Cohort):
-    """The rows of a CSV file: case, patient, site, split, image, mask.<name>, tag.<class>.
+    """A cohort in a CSV file with a row for each case.
 
-    Only case and image must be there; a row without a patient is a patient of its own. An image
-    is a NIfTI file or a folder of DICOM slices. Paths are relative to the table's file. An empty
-    tag is unknown, 0 absent, 1 present; an empty mask cell is unlabelled. Beside it slices.csv, if
-    there is one, has tags of single slices, counted from 0 as in the image file (of DICOM, along
-    the normal of its plane): case, slice, tag.<class>.
+    Columns:
+
+    - `case`: a unique name, up to 100 characters that a file name may have. Required.
+    - `image`: a NIfTI file or a folder of DICOM slices, relative to the CSV file. Required.
+    - `patient`: the default is the name of the case.
+    - `site`: the hospital or scanner.
+    - `split`: `train`, `test` or empty. All cases of a patient have the same split.
+    - `mask.NAME`: a NIfTI file, relative to the CSV file; empty if the case has no such mask.
+    - `tag.CLASS`: 1 if the class is present, 0 if it is absent, empty if that is unknown.
+
+    A file `slices.csv` in the same folder is optional. Its columns `case`, `slice` and `tag.CLASS`
+    set tags of single slices, which take precedence over the tags of the case. Slices are counted
+    from 0, as in the image file, or for DICOM along the normal of the image plane.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     table, image = Path(folder, "cohort.csv"), Path(folder, "a.nii.gz")
+        ...     image.touch()
+        ...     with table.open("w") as file:
+        ...         print("case,image,tag.tumour", "a,a.nii.gz,1", sep=chr(10), file=file)
+        ...     [case] = Table(path=table).cases()
+        >>> case.name, case.patient, case.tags
+        ('a', 'a', {'tumour': True})
     """
 
     path: Path
+    """The CSV file, UTF-8 with commas."""
     mask_values: Mapping[str, tuple[int, ...]] = {}
-    """Which labels of its file are a mask, as {lung: [1, 2]}; without, 1 (or 255) alone."""
+    """For each mask the values in its file that belong to it, such as {tumour: [1, 4]}. The default
+    is 1, or 255."""
 
     def cases(self) -> list[Case]:
-        """List the cases in the order of their rows; raise `InputError` for any wrong cell."""
+        """List the cases in the order of their rows.
+
+        Raises:
+            InputError: The file cannot be read, or a cell is invalid.
+        """
         cases, problems = self.read()
         if problems:
             raise problems[0][1]
@@ -43,15 +70,15 @@ class Table(Cohort):
         return cases
 
     def read(self) -> tuple[list[Case], list[tuple[str, InputError]]]:
-        """Return the cases of all rows that are fine, and what is wrong with the others, by case.
+        """Return the cases of all valid rows, and the problems of the others with their case names.
 
         Raises:
-            InputError: The file is no table of cases.
+            InputError: The file cannot be read as a table of cases.
         """
         columns = ("case", "patient", "site", "split", "image", "mask.*", "tag.*")
-        rows = read_sheet(self.path, columns, needed=("case", "image"))
+        rows = read_csv_table(self.path, columns, required=("case", "image")).rows
         if not rows:
-            raise InputError(f"{self.path}: has no rows. A case is a row below the header.")
+            raise InputError(f"{self.path}: has no rows. Add a row for each case below the header.")
         cases, problems = list[Case](), list[tuple[str, InputError]]()
         slice_tags: Mapping[str, Mapping[int, Tags]] = {}
         try:
@@ -67,8 +94,8 @@ class Table(Cohort):
         return cases, problems
 
     def _case(self, row: Row, slice_tags: Mapping[str, Mapping[int, Tags]]) -> Case:
-        name = _safe_name(row)
-        files = {key: cell for key, cell in row.family("mask").items() if cell}
+        name = _case_name(row)
+        files = {key: cell for key, cell in row.with_prefix("mask").items() if cell}
         return Case(
             name=name,
             patient=row.get("patient") or name,
@@ -82,13 +109,13 @@ class Table(Cohort):
         )
 
 
-def _safe_name(row: Row) -> str:
+def _case_name(row: Row) -> str:
     name = row.get("case")
-    odd = [c for c in name if c in NOT_IN_A_NAME or not c.isprintable()]
-    if not name or odd or name.startswith(".") or len(name) > LONGEST_NAME:
+    invalid = [c for c in name if c in FORBIDDEN_IN_NAMES or not c.isprintable()]
+    if not name or invalid or name.startswith(".") or len(name) > MAX_NAME_LENGTH:
         raise InputError(
-            f"{row.place}: case {name!r} cannot name a file. "
-            f"Use 1 to {LONGEST_NAME} letters, digits, '-', '_' and '.', the first not '.'."
+            f"{row.place}: case {name!r} cannot be used as a file name. Use 1 to "
+            f"{MAX_NAME_LENGTH} letters, digits, '-', '_' and '.', and no '.' at the start."
         )
     return name
 
@@ -97,9 +124,9 @@ def _file(row: Row, column: str) -> Path:
     cell = row.get(column)
     path = row.path.parent / cell
     if not cell or not (path.is_file() or (column == "image" and path.is_dir())):
-        what = f"there is no file {path}" if cell else "is empty"
+        problem = f"there is no file {path}" if cell else "is empty"
         raise InputError(
-            f"{row.place}: case {row.get('case')}, {column}: {what}. "
+            f"{row.place}: case {row.get('case')}, {column}: {problem}. "
             f"Paths are relative to the folder of {row.path.name}."
         )
     return path
@@ -116,42 +143,44 @@ def _split(row: Row) -> str:
 
 
 def _tags(row: Row) -> dict[str, bool | None]:
-    for name, cell in row.family("tag").items():
-        if cell not in TAGS:
+    for name, cell in row.with_prefix("tag").items():
+        if cell not in TAG_OF_CELL:
             raise InputError(
                 f"{row.place}: case {row.get('case')}, tag.{name} is {cell!r}; "
-                "possible: 1 (present), 0 (absent), nothing (unknown)"
+                "possible: 1 (present), 0 (absent), an empty cell (unknown)"
             )
-    return {name: TAGS[cell] for name, cell in row.family("tag").items()}
+    return {name: TAG_OF_CELL[cell] for name, cell in row.with_prefix("tag").items()}
 
 
 def _slice_tags(path: Path, cases: list[str]) -> dict[str, dict[int, Tags]]:
     if not path.exists():
         return {}
     tags: dict[str, dict[int, Tags]] = defaultdict(dict)
-    for row in read_sheet(path, ("case", "slice", "tag.*"), needed=("case", "slice")):
+    for row in read_csv_table(path, SLICE_COLUMNS, required=("case", "slice")).rows:
         case, number = row.get("case"), row.get("slice")
         if case not in cases:
-            raise InputError(f"{row.place}: unknown case {case!r}. The cohort's table has it not.")
-        if not (number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER):
             raise InputError(
-                f"{row.place}: slice {number[:LONGEST_NUMBER]!r} is no number of a slice. "
-                "Slices count from 0."
+                f"{row.place}: unknown case {case!r}; the cohort's table has no row for it"
+            )
+        if not (number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS):
+            raise InputError(
+                f"{row.place}: slice {number[:MAX_DIGITS]!r} is not a slice number; "
+                "slices are counted from 0"
             )
         if int(number) in tags[case]:
-            raise InputError(f"{row.place}: slice {number} of case {case} is there twice")
+            raise InputError(f"{row.place}: slice {number} of case {case} appears twice")
         tags[case][int(number)] = _tags(row)
     return dict(tags)
 
 
 def _check_unique(path: Path, cases: Sequence[Case]) -> None:
-    """A case has one row, and a patient is in one split."""
-    if twice := repeated_names(cases):
-        raise InputError(f"{path}: case {twice[0]} is there twice. A case has one row.")
+    """Raise `InputError` if a case has several rows or a patient is in several splits."""
+    if repeated := repeated_names(cases):
+        raise InputError(f"{path}: case {repeated[0]} appears twice; each case has one row")
     for patient, splits in splits_by_patient(cases).items():
         if len(splits) > 1:
             raise InputError(
                 f"{path}: patient {patient} is in the splits "
                 f"{' and '.join(sorted(split or 'none' for split in splits))}. "
-                "All scans of a patient belong in one."
+                "Put all scans of a patient in the same split."
             )

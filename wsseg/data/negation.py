@@ -1,14 +1,16 @@
-"""What a report says of a finding: present, absent or uncertain, sentence by sentence.
+"""Detection of negated and uncertain findings in the sentences of a report.
 
-Rules after NegEx (W. W. Chapman et al. 2001, J. Biomed. Inform. 34(5)): triggers before or after a
-mention negate it or make it uncertain, as far as the next stop. In this order:
+The rules follow NegEx (W. W. Chapman et al. 2001, J. Biomed. Inform. 34(5)): trigger phrases before
+or after a mention of a finding negate it or make it uncertain, up to the next termination phrase.
 
-1. A report falls into sentences at full stops, semicolons and new lines that begin a statement.
-2. What stands under a heading of BACKGROUND (indication, history, comparison) says nothing.
-3. Of triggers that overlap, the longest counts; IDLE ones ("no change") only keep shorter from it.
-4. A trigger of BEFORE reaches forward, one of AFTER backward, to the sentence's end or a STOP.
-5. A mention in reach of an uncertain trigger is uncertain; else in reach of a negation, absent;
-   else beside an alternative ("versus"), uncertain; else present.
+1. A report is split into sentences at full stops, semicolons and line breaks before a statement.
+2. Sentences below a heading in `BACKGROUND` (indication, history, comparison) are ignored.
+3. Where triggers overlap, only the longest counts. A trigger in `PSEUDO` ("no change") has no
+   effect except that it replaces the shorter ones inside it.
+4. A trigger before the mention acts forwards and one after it backwards, up to the end of the
+   sentence or a phrase in `TERMINATION`.
+5. A mention is uncertain if an uncertain trigger acts on it; otherwise absent if a negating trigger
+   does; otherwise uncertain if an alternative ("versus") does; otherwise present.
 """
 
 import re
@@ -45,11 +47,11 @@ not be ruled out|is possible|possible|suspected|is suspected|questioned|unlikely
 is likely|uncertain|indeterminate|equivocal|?
 """
 ALTERNATIVE = "versus|vs|vs."
-STOP = """
+TERMINATION = """
 but|however|although|though|whereas|while|except|except for|aside from|apart from|other than
 nevertheless|yet|which|there is|there are|with|on the left|on the right
 """
-IDLE = """
+PSEUDO = """
 no change|no changes|no interval change|no significant change|no significant interval change
 without change|without interval change|no increase|no decrease|no progression|not changed
 not resolved|not cleared|not disappeared|not only|not fully resolved|not completely resolved
@@ -63,39 +65,40 @@ clinical question|technique
 """
 
 SENTENCE_END = re.compile(r"(?<=[.!?;])(?<!vs\.)(?<!VS\.) ")
-MOST = 50  # mentions of a sentence that are judged: a text made to take long shall not
-BEGINNING = re.compile(r"[-*•A-Z0-9]")  # of a line that goes on from none before it
+MAX_MENTIONS = 50  # judged in a sentence, so that no text can take long
+STATEMENT_START = re.compile(r"[-*•A-Z0-9]")  # of a line that does not continue the last one
 BULLET = re.compile(r"^[ \-*•]+")
 HEADING = re.compile(r"([A-Za-z][A-Za-z /-]{2,40}):")
 
 
 @dataclass(frozen=True)
 class Mention:
-    """A sentence that mentions a finding, and what it states."""
+    """A sentence that mentions a finding, and what it states about it."""
 
     statement: Statement
     sentence: str
 
 
 def mentions(report: str, keywords: Sequence[str]) -> Iterator[Mention]:
-    """Yield what each sentence of `report` states of the finding that `keywords` mean.
+    """Yield what each sentence of `report` states about the finding that `keywords` name.
 
-    Keywords are whole words or phrases; case does not matter. Of several mentions in a sentence,
-    the strongest counts: present before uncertain before absent.
+    Keywords are complete words or phrases in upper or lower case. If a sentence mentions the
+    finding several times, the strongest statement counts: present, then uncertain, then absent.
     """
-    wanted = _phrases([_plain(keyword) for keyword in keywords])
+    finding = _phrase_pattern([_normalize_spaces(keyword) for keyword in keywords])
     in_background = False
     for sentence in _sentences(report):
         if heading := HEADING.match(sentence):
             in_background = heading[1].lower() in BACKGROUND_HEADINGS
         triggers = list(TRIGGER.finditer(sentence))
-        found = [_stated(each, triggers) for each in islice(wanted.finditer(sentence), MOST)]
-        if found and not in_background:
-            yield Mention(strongest(found), sentence)
+        matches = islice(finding.finditer(sentence), MAX_MENTIONS)
+        statements = [_statement(match, triggers) for match in matches]
+        if statements and not in_background:
+            yield Mention(strongest(statements), sentence)
 
 
 def strongest(statements: Sequence[Statement]) -> Statement:
-    """Return present, if stated at all; else uncertain; else absent."""
+    """Return "present" if it is among `statements`, else "uncertain" if it is, else "absent"."""
     order: tuple[Statement, ...] = ("present", "uncertain", "absent")
     return min(statements, key=order.index)
 
@@ -103,42 +106,41 @@ def strongest(statements: Sequence[Statement]) -> Statement:
 def _sentences(report: str) -> Iterator[str]:
     statement = ""
     for line in (*report.splitlines(), ""):
-        if not line.strip() or BEGINNING.match(line.strip()):
-            yield from filter(
-                None, (BULLET.sub("", each) for each in SENTENCE_END.split(statement))
-            )
+        if not line.strip() or STATEMENT_START.match(line.strip()):
+            sentences = (BULLET.sub("", each) for each in SENTENCE_END.split(statement))
+            yield from filter(None, sentences)
             statement = ""
-        statement = _plain(f"{statement} {line}")
+        statement = _normalize_spaces(f"{statement} {line}")
 
 
-def _stated(mention: re.Match[str], triggers: Sequence[re.Match[str]]) -> Statement:
-    """Judge one mention by the triggers that reach it."""
-    stops = [each for each in triggers if "stop" in KINDS[each[0].lower()]]
-    first = max((each.end() for each in stops if each.end() <= mention.start()), default=0)
-    last = min((each.start() for each in stops if each.start() >= mention.end()), default=None)
-    reaching = set[str]()
+def _statement(mention: re.Match[str], triggers: Sequence[re.Match[str]]) -> Statement:
+    """Return what the triggers that act on a mention make of it."""
+    ends = [each for each in triggers if "termination" in KINDS[each[0].lower()]]
+    first = max((each.end() for each in ends if each.end() <= mention.start()), default=0)
+    last = min((each.start() for each in ends if each.start() >= mention.end()), default=None)
+    acting = set[str]()
     for each in triggers:
         if each.start() < first or (last is not None and each.start() >= last):
             continue
         side = "before" if each.start() < mention.start() else "after"
-        reaching |= {kind.removesuffix(f" {side}") for kind in KINDS[each[0].lower()]}
-    if "uncertain" in reaching:
+        acting |= {kind.removesuffix(f" {side}") for kind in KINDS[each[0].lower()]}
+    if "uncertain" in acting:
         return "uncertain"
-    if "negated" in reaching:
+    if "negated" in acting:
         return "absent"
-    return "uncertain" if "alternative" in reaching else "present"
+    return "uncertain" if "alternative" in acting else "present"
 
 
-def _plain(text: str) -> str:
+def _normalize_spaces(text: str) -> str:
     return " ".join(text.split())
 
 
-def _listed(text: str) -> list[str]:
+def _split_phrases(text: str) -> list[str]:
     return [phrase for line in text.strip().splitlines() for phrase in line.split("|")]
 
 
-def _phrases(phrases: Sequence[str]) -> re.Pattern[str]:
-    """Match any of the phrases as whole words, the longest first."""
+def _phrase_pattern(phrases: Sequence[str]) -> re.Pattern[str]:
+    """Return a pattern that matches any of the phrases as complete words, the longest first."""
     words = [
         (r"(?<!\w)" if phrase[0].isalnum() else "") + re.escape(phrase) + r"(?!\w)"
         for phrase in sorted(phrases, key=len, reverse=True)
@@ -146,7 +148,7 @@ def _phrases(phrases: Sequence[str]) -> re.Pattern[str]:
     return re.compile("|".join(words), re.IGNORECASE)
 
 
-def _kinds() -> dict[str, set[str]]:
+def _kinds_by_trigger() -> dict[str, set[str]]:
     kinds: dict[str, set[str]] = {}
     for kind, text in (
         ("negated before", NEGATED_BEFORE),
@@ -154,14 +156,14 @@ def _kinds() -> dict[str, set[str]]:
         ("uncertain before", UNCERTAIN_BEFORE),
         ("uncertain after", UNCERTAIN_AFTER),
         ("alternative", ALTERNATIVE),
-        ("stop", STOP),
-        ("idle", IDLE),
+        ("termination", TERMINATION),
+        ("pseudo", PSEUDO),
     ):
-        for phrase in _listed(text):
+        for phrase in _split_phrases(text):
             kinds.setdefault(phrase, set()).add(kind)
     return kinds
 
 
-KINDS = _kinds()
-TRIGGER = _phrases(tuple(KINDS))
-BACKGROUND_HEADINGS = frozenset(_listed(BACKGROUND))
+KINDS = _kinds_by_trigger()
+TRIGGER = _phrase_pattern(tuple(KINDS))
+BACKGROUND_HEADINGS = frozenset(_split_phrases(BACKGROUND))

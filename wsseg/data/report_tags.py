@@ -1,4 +1,4 @@
-"""Patients' tags from their reports, each with the sentence that it comes from."""
+"""Extraction of patients' tags from their reports, with the sentences that support them."""
 
 import csv
 import io
@@ -8,15 +8,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from wsseg.data.csv_table import Row, read_sheet
+from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.data.negation import Mention, mentions, strongest
 from wsseg.errors import InputError
 from wsseg.runtime.files import write_text
 
 TAGS = {"present": "1", "absent": "0", "uncertain": "", "not mentioned": ""}
 MEANINGS = {"1": "present", "0": "absent", "": "unknown"}
-KEYS = ("patient", "case")  # what a row is about
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a cell that begins so
+KEYS = ("patient", "case")  # columns that may identify a row
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet evaluates cells that start with one
 
 Keywords: TypeAlias = Mapping[str, Sequence[str]]  # by class
 
@@ -30,57 +30,61 @@ class Unmentioned(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the reports of one patient say of one class."""
+    """What the reports of one patient state about one class."""
 
     statement: str  # a key of TAGS
-    sentence: str = ""  # the first that states it
+    sentence: str = ""  # the first sentence that states it
 
 
 @dataclass(frozen=True)
 class Reports:
-    """The rows of a table of reports: patient (or case), report; other columns are left alone."""
+    """The reports of all patients, and the tags that people gave them."""
 
-    key: str
+    key: str  # "patient" or "case"
     texts: Mapping[str, tuple[str, ...]]  # by patient
-    given: Mapping[str, Mapping[str, str]]  # by class and patient: tags that a person gave
+    manual_tags: Mapping[str, Mapping[str, str]]  # by class and patient
 
 
 def read_reports(path: Path) -> Reports:
-    """Read a table of reports; a patient may have several rows.
+    """Read a CSV file with the columns patient (or case) and report.
+
+    A patient may have several rows. Columns tag.<class> hold tags that people gave; all others are
+    ignored.
 
     Raises:
-        InputError: It has no such columns, or a row without a patient.
+        InputError: A column is missing, a row has no patient, or a tag is invalid.
     """
-    rows = read_sheet(path, ("*",), needed=("report",))
-    key = next((key for key in KEYS if rows and key in rows[0].cells), None)
-    if key is None:
+    table = read_csv_table(path, ("*",), required=("report",))
+    key = next((key for key in KEYS if key in table.columns), None)
+    if key is None or not table.rows:
         raise InputError(
-            f"{path}: needs a row a report, with the columns patient (or case), report"
+            f"{path}: must have the columns patient (or case) and report, and a row per report"
         )
     texts: dict[str, tuple[str, ...]] = {}
-    given: dict[str, dict[str, str]] = {}
-    for row in rows:
-        name = _name(row, key)
+    manual_tags: dict[str, dict[str, str]] = {}
+    for row in table.rows:
+        name = _patient_name(row, key)
         texts[name] = (*texts.get(name, ()), row.get("report"))
-        for tag, cell in row.family("tag").items():
+        for tag, cell in row.with_prefix("tag").items():
             if cell not in MEANINGS:
                 raise InputError(
-                    f"{row.place}: tag.{tag} is {cell!r}; possible: 1, 0, nothing (unknown)"
+                    f"{row.place}: tag.{tag} is {cell!r}; possible: 1 (present), 0 (absent), an "
+                    "empty cell (unknown)"
                 )
-            given.setdefault(tag, {})[name] = cell
-    return Reports(key, texts, given)
+            manual_tags.setdefault(tag, {})[name] = cell
+    return Reports(key, texts, manual_tags)
 
 
-def tags_of(reports: Reports, keywords: Keywords) -> dict[str, dict[str, Verdict]]:
-    """Return a verdict by class and patient."""
+def find_verdicts(reports: Reports, keywords: Keywords) -> dict[str, dict[str, Verdict]]:
+    """Return a verdict for each class and patient."""
     return {
         name: {patient: _verdict(texts, words) for patient, texts in reports.texts.items()}
         for name, words in keywords.items()
     }
 
 
-def tag_of(verdict: Verdict, unmentioned: Unmentioned) -> str:
-    """Return a cell of a cohort's table: 1 present, 0 absent, nothing for unknown."""
+def tag_cell(verdict: Verdict, unmentioned: Unmentioned) -> str:
+    """Return a cell of a cohort's table: "1" for present, "0" for absent, "" for unknown."""
     silent = verdict.statement == "not mentioned"
     return "0" if silent and unmentioned is Unmentioned.ABSENT else TAGS[verdict.statement]
 
@@ -91,7 +95,7 @@ def write_tags(
     verdicts: Mapping[str, Mapping[str, Verdict]],
     unmentioned: Unmentioned,
 ) -> None:
-    """Write a row a patient: tag.<class>, statement.<class> and sentence.<class>, as CSV."""
+    """Write a CSV row per patient: tag.<class>, statement.<class> and sentence.<class>."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     kinds = ("tag", "statement", "sentence")
@@ -100,23 +104,27 @@ def write_tags(
         row = [patient]
         for of_patients in verdicts.values():
             verdict = of_patients[patient]
-            row += [tag_of(verdict, unmentioned), verdict.statement, harmless(verdict.sentence)]
+            row += [
+                tag_cell(verdict, unmentioned),
+                verdict.statement,
+                escape_formula(verdict.sentence),
+            ]
         writer.writerow(row)
     write_text(path, text.getvalue())
 
 
 def agreement(
-    verdicts: Mapping[str, Verdict], given: Mapping[str, str], unmentioned: Unmentioned
+    verdicts: Mapping[str, Verdict], manual: Mapping[str, str], unmentioned: Unmentioned
 ) -> dict[tuple[str, str], int]:
-    """Count patients by (tag that a person gave, tag found)."""
+    """Count the patients with each pair of (tag that a person gave, tag from the reports)."""
     counts = {(a, b): 0 for a in MEANINGS for b in MEANINGS}
     for patient, verdict in verdicts.items():
-        counts[given[patient], tag_of(verdict, unmentioned)] += 1
+        counts[manual[patient], tag_cell(verdict, unmentioned)] += 1
     return counts
 
 
-def harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
+def escape_formula(cell: str) -> str:
+    """Return a cell that no spreadsheet evaluates as a formula."""
     return f"'{cell}" if cell.startswith(FORMULA) else cell
 
 
@@ -128,11 +136,9 @@ def _verdict(texts: Sequence[str], words: Sequence[str]) -> Verdict:
     return Verdict(statement, next(each.sentence for each in found if each.statement == statement))
 
 
-def _name(row: Row, key: str) -> str:
+def _patient_name(row: Row, key: str) -> str:
     name = row.get(key)
     if not name or name.startswith(FORMULA) or not name.isprintable():
-        # The name is not shown: it may be a person's.
-        raise InputError(
-            f"{row.place}: its {key} is empty, or begins as a formula does (=, +, -, @)"
-        )
+        # The message omits the name, which may be a person's.
+        raise InputError(f"{row.place}: its {key} is empty or starts like a formula (=, +, -, @)")
     return name

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.errors import InputError
 from wsseg.runtime.files import atomic_write
 
@@ -32,28 +33,27 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Read rows as `write_rows` wrote them: names as text, numbers as floats, NaN where empty.
+    """Read rows as `write_rows` wrote them: names as text, numbers as floats, NaN if empty.
 
-    A file needs a column `case`; a missing patient is the case itself, a missing seed is 0.
+    The column `case` is required. The default of `patient` is the case, that of `seed` is 0.
 
     Raises:
-        InputError: it is no such table, a number is none, or a case stands in it twice.
+        InputError: The file is not such a table, a number is invalid, or two rows have one key.
     """
-    header, lines = _read_csv(path)
-    table = {name: [line[column] for line in lines] for column, name in enumerate(header)}
-    defaults = {"patient": table["case"], "seed": ["0"] * len(lines)}
-    blank = [""] * len(lines)
-    frame = pd.DataFrame(
-        {name: table.pop(name, defaults.get(name, blank)) for name in IDENTITY}, dtype=object
-    )
-    frame["seed"] = [_seed(path, number, text) for number, text in enumerate(frame["seed"], 2)]
-    numbers = {name: _numbers(path, name, column) for name, column in table.items()}
+    table = read_csv_table(path, ("*",), required=("case",))
+    rows, numeric = table.rows, [name for name in table.columns if name not in IDENTITY]
+    text = {name: [row.get(name) for row in rows] for name in IDENTITY}
+    if "patient" not in table.columns:
+        text["patient"] = text["case"]
+    frame = pd.DataFrame(text, dtype=object)
+    frame["seed"] = [_seed(row) if "seed" in table.columns else 0 for row in rows]
+    numbers = {name: [_number(row, name) for row in rows] for name in numeric}
     frame = pd.concat([frame, pd.DataFrame(numbers, index=frame.index, dtype=float)], axis=1)
-    twice = frame[frame.duplicated(list(KEY))]
-    if len(twice):
-        key = ", ".join(f"{name} {twice.iloc[0][name]!r}" for name in KEY)
+    repeated = frame[frame.duplicated(list(KEY))]
+    if len(repeated):
+        key = ", ".join(f"{name} {repeated.iloc[0][name]!r}" for name in KEY)
         raise InputError(
-            f"{path}: {len(twice)} rows stand in it twice, first {key}\nKeep one of each."
+            f"{path}: {len(repeated)} rows repeat an earlier row, first {key}\nKeep one of each."
         )
     return frame
 
@@ -72,45 +72,23 @@ def _cell(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value  # float32's text is its own
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a CSV table of rows: {error}") from error
-    repeated = {name for name in header if header.count(name) > 1}
-    if "case" not in header or repeated:
-        fault = f"has two columns {min(repeated)!r}" if repeated else "has no column 'case'"
-        raise InputError(
-            f"{path} {fault}; a table of rows has a row per method, seed, fold and case"
-        )
-    for number, line in enumerate(lines, 2):
-        if len(line) != len(header):
-            raise InputError(f"{path}, row {number}: {len(line)} cells, but {len(header)} columns")
-    return header, lines
-
-
-def _numbers(path: Path, name: str, column: Sequence[str]) -> list[float]:
-    return [_number(path, name, number, text) for number, text in enumerate(column, 2)]
-
-
-def _number(path: Path, name: str, number: int, text: str) -> float:
+def _number(row: Row, column: str) -> float:
+    text = row.get(column)
     try:
         value = float(text) if text else math.nan
     except ValueError:
         value = math.inf
     if math.isinf(value):
         raise InputError(
-            f"{path}, row {number}, column {name!r}: {text[:40]!r} is not a finite number\n"
+            f"{row.place}, column {column!r}: {text[:40]!r} is not a finite number\n"
             f"Only {', '.join(IDENTITY)} may hold text."
         )
     return value
 
 
-def _seed(path: Path, number: int, text: str) -> int:
+def _seed(row: Row) -> int:
+    text = row.get("seed")
     try:
         return int(text)
     except ValueError:
-        raise InputError(
-            f"{path}, row {number}, column 'seed': {text[:40]!r} is not a whole number"
-        ) from None
+        raise InputError(f"{row.place}, column 'seed': {text[:40]!r} is not an integer") from None
