@@ -1,4 +1,4 @@
-"""python -m wsseg."""
+"""Entry point of `python -m wsseg`."""
 
 from wsseg.cli import main
 

@@ -1,53 +1,67 @@
-"""The two ways in which a command ends without a result."""
+"""The errors that end a command without a result, and helpers for their messages."""
 
 import difflib
 from collections.abc import Iterable
 
-HALF = 500  # letters of a line that is too long for a message, at its start and at its end
+MAX_HALF_LINE = 500  # characters kept at the start and at the end of a long line in a message
 
 
 class InputError(Exception):
-    """What was given cannot be used (exit code 2).
+    """The input cannot be used (exit code 2).
 
-    The text says in one to three lines what came, what is possible and what to do.
+    The message states in one to three lines what the input is, what is possible and what to do.
+
+    Example:
+        >>> from wsseg import InputError
+        >>> raise InputError("threshold is -1; give a number of 0 or more")
+        Traceback (most recent call last):
+        wsseg.errors.InputError: threshold is -1; give a number of 0 or more
     """
 
 
 class WorkError(Exception):
-    """What was given was fine, but the work failed (exit code 1)."""
+    """The input was valid, but the work failed (exit code 1).
+
+    Example:
+        >>> from wsseg import WorkError
+        >>> raise WorkError("the loss is not finite at step 12")
+        Traceback (most recent call last):
+        wsseg.errors.WorkError: the loss is not finite at step 12
+    """
 
 
 class UnwritableError(WorkError, OSError):
-    """A file could not be written: the disk is full, the folder is for reading only."""
+    """A file could not be written: the disk is full, or the folder is read-only."""
 
 
 class InterruptedWorkError(WorkError):
-    """Somebody asked to stop; what was done is saved."""
+    """The user or the cluster asked to stop; the finished part is saved."""
 
 
 def escape_unprintable(text: str) -> str:
-    """Return `text` with escapes for what would steer a terminal; lines and tabs stay.
+    """Return `text` with unprintable characters escaped, except line breaks and tabs.
 
-    File names, cells of tables and keys are strangers' words, and end up in messages.
+    File names, table cells and keys come from outside and could contain terminal commands.
     """
-    letters = (c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
-    return "".join(letters)
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
 
 
 def shorten_lines(text: str) -> str:
-    """Return `text` with the middle of each line cut out where that is longer than a message's."""
+    """Return `text` with the middle of each line of more than 1000 characters removed."""
     return "\n".join(
-        line if len(line) <= 2 * HALF else f"{line[:HALF]} … {line[-HALF:]}"
+        line
+        if len(line) <= 2 * MAX_HALF_LINE
+        else f"{line[:MAX_HALF_LINE]} … {line[-MAX_HALF_LINE:]}"
         for line in text.split("\n")
     )
 
 
 def one_line(error: BaseException) -> str:
-    """Return what somebody else's code raised, as a line; its class alone if it cannot be told."""
+    """Return the class and message of an error in one line; the class alone if str() fails."""
     name = type(error).__name__
     try:
         return " ".join(f"{name}: {error}".split())
-    except Exception:  # noqa: BLE001 - a stranger's __str__
+    except Exception:  # noqa: BLE001 - the __str__ of another package may raise anything
         return name
 
 
@@ -58,7 +72,7 @@ def known_words(word: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ". Did you mean 'a'?" where one of many is like `word`; else nothing."""
+    """Return ". Did you mean 'a'?" if a known word is similar to `word`, else an empty string."""
     words = sorted(known)
     close = difflib.get_close_matches(word, words, n=1)
     close = close or difflib.get_close_matches(word.lower(), words, n=1)

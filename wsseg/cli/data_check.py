@@ -52,7 +52,7 @@ def check(
             [accepting(case, accept or []) for case in listed.cases],
             expected,
             accept or [],
-            lambda facts, number: display.each("checking scans", facts, number),
+            lambda facts, number: display.track("checking scans", facts, number),
         )
         names |= {case.name for case in listed.cases}
     found = accepted(dict.fromkeys(found), accept or [])

@@ -1,5 +1,6 @@
-"""wsseg train, predict, score, report."""
+"""Commands that work on a run: train, predict, score, report and manifest verify."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,53 +9,62 @@ import typer
 if TYPE_CHECKING:
     from wsseg.runtime.console import Display
 
-Run = Annotated[Path, typer.Argument(help="A folder that `wsseg train` wrote.")]
+Run = Annotated[Path, typer.Argument(help="The folder of a run, written by `wsseg train`.")]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Change a value: a.b.c=VALUE, in YAML. May be repeated."),
+    typer.Option("--set", help="Set a recipe value, such as seed=1 or a.b.c=VALUE. Repeatable."),
 ]
 Accept = Annotated[
     list[str] | None,
-    typer.Option(help="Go on with this finding of `wsseg data check`. May be repeated."),
+    typer.Option(help="Continue despite this finding of `wsseg data check`. Repeatable."),
 ]
-
-Jobs = Annotated[int | None, typer.Option(min=1, help="How many at a time; 1 by default.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Number of parallel worker processes (default: 1).")
+]
 Backend = Annotated[
-    Literal["loky", "dask"], typer.Option(help="Processes here, or a Dask cluster's workers.")
+    Literal["loky", "dask"], typer.Option(help="loky: local processes; dask: a Dask cluster.")
 ]
 Scheduler = Annotated[
-    str | None, typer.Option(help="A Dask scheduler's address, for --backend dask.")
+    str | None, typer.Option(help="Address of the Dask scheduler, with --backend dask.")
 ]
+
+manifest = typer.Typer(
+    help="Check the data that a run was trained on.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name or file; `wsseg recipe list`.")],
-    out: Annotated[Path, typer.Option(help="The new run's folder.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe file, or a name from `wsseg recipe list`.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to create for the run.")],
     changes: Changes = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run.")
+        bool, typer.Option("--resume", help="Continue an interrupted run in this folder.")
     ] = False,
     save_every: Annotated[
-        int | None, typer.Option(min=1, help="Save every so many steps, not only each epoch.")
+        int | None,
+        typer.Option(min=1, help="Save a checkpoint every N steps, besides every epoch."),
     ] = None,
     devices: Annotated[
-        int | None, typer.Option(min=1, help="GPUs, or processes on a CPU, to train on; 1.")
+        int | None,
+        typer.Option(min=1, help="Number of GPUs, or of processes on a CPU (default: 1)."),
     ] = None,
     accept: Accept = None,
 ) -> None:
     """Train all stages of a recipe.
 
-    Before, its scans are checked as by `wsseg data check`. Under torchrun or Slurm's srun, the
-    processes that they begin train together.
+    The scans are first checked as by `wsseg data check`. For several nodes, start this command
+    with torchrun or srun: all processes then train together.
 
     Example: wsseg train covid/demo-phi2 --out runs/phi2 --set seed=1
     """
     from wsseg.runtime.launcher import launch
     from wsseg.runtime.process_group import launched_group, requested_group
 
-    here = launched_group()
-    group = requested_group(devices, here)
-    if here is None and group.processes > 1:
+    launched = launched_group()
+    group = requested_group(devices, launched)
+    if launched is None and group.processes > 1:
         raise typer.Exit(launch(group.processes))
 
     from wsseg.config.recipe import load_recipe
@@ -65,18 +75,16 @@ def train(
     from wsseg.training.stage import RunContext
 
     display = Display() if group.is_leader else SilentDisplay()
-    place = RunContext(out, display, save_every, group=group)
+    context = RunContext(out, display, save_every, group=group)
+    how_to_continue = "To continue, run the same command with --resume"
     try:
         with group_session(group):
             loaded = load_recipe(recipe, changes or [])
-            train_stages(loaded, split_of(loaded), place, resume=resume, accept=accept or [])
+            train_stages(loaded, split_of(loaded), context, resume=resume, accept=accept or [])
     except InterruptedWorkError as stop:
-        raise WorkError(f"{stop}. The same command with --resume goes on from there") from None
+        raise WorkError(f"{stop}. {how_to_continue}") from None
     except KeyboardInterrupt:
-        raise WorkError(
-            "interrupted; what is finished is kept. "
-            "The same command with --resume goes on from there"
-        ) from None
+        raise WorkError(f"interrupted; finished stages are saved. {how_to_continue}") from None
     display.note(f"trained: {out}\nnext: wsseg score {out}, or wsseg predict {out} SCAN --out DIR")
 
 
@@ -84,16 +92,17 @@ def predict(
     run: Run,
     scans: Annotated[
         list[Path],
-        typer.Argument(help="NIfTI files, DICOM folders, folders of them, or a cohort.csv."),
+        typer.Argument(help="NIfTI files, DICOM series, folders of either, or a cohort.csv."),
     ],
-    out: Annotated[Path, typer.Option(help="Where masks and scores.csv are written.")],
+    out: Annotated[Path, typer.Option(help="Folder for the masks and scores.csv.")],
     jobs: Jobs = None,
     backend: Backend = "loky",
     scheduler: Scheduler = None,
 ) -> None:
-    """Segment scans: masks on their own grids, and a table of scores.
+    """Segment scans with a trained run.
 
-    The same command again takes over the masks that are there and makes the rest.
+    Writes a mask on the grid of each scan, and a table of scores. If the command is interrupted,
+    run it again: scans that already have a mask are skipped.
 
     Example: wsseg predict runs/phi2 scan.nii.gz --out masks
     """
@@ -110,60 +119,90 @@ def predict(
     loaded = load_run(run)
     with lock_folder(out), open_workers(backend, jobs, scheduler) as workers:
         remove_leftovers(out)
-        work = predict_all(loaded, cases, out, workers)
-        came = {case.name: row for case, row in display.each("predicting", work, len(cases))}
-        ordered = [came[case.name] for case in cases]
-        rows = [row for row in ordered if not isinstance(row, Exception)]
+        predicted = predict_all(loaded, cases, out, workers)
+        by_name = {
+            case.name: result for case, result in display.track("predicting", predicted, len(cases))
+        }
+        results = [by_name[case.name] for case in cases]
+        rows = [result for result in results if not isinstance(result, Exception)]
         if rows:
             write_rows(out / "scores.csv", rows)
             values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
             display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
-        _tell([error for error in ordered if isinstance(error, Exception)], len(cases), display)
+        errors = [result for result in results if isinstance(result, Exception)]
+        if errors:
+            _raise_first(errors, len(cases), display)
 
 
-def _tell(failed: "list[Exception]", scans: int, display: "Display") -> None:
-    """Say why some scans have no mask; the first reason ends the command."""
+def _raise_first(errors: Sequence[Exception], scans: int, display: "Display") -> None:
+    """Raise the first error of the scans without a mask, and print the others as warnings."""
     from wsseg.errors import InputError, WorkError
 
-    for other in failed[1:]:
-        display.warn(str(other))
-    if failed:
-        others = f"{len(failed)} of {scans} scans have no mask; " if scans > 1 else ""
-        kind = InputError if isinstance(failed[0], InputError) else WorkError
-        raise kind(f"{others}{failed[0]}")
+    for error in errors[1:]:
+        display.warn(str(error))
+    failed = f"{len(errors)} of {scans} scans have no mask; " if scans > 1 else ""
+    kind = InputError if isinstance(errors[0], InputError) else WorkError
+    raise kind(f"{failed}{errors[0]}")
 
 
 def score(run: Run) -> None:
-    """Compare what a run predicts in its test cases with the truth.
+    """Score a run on its test cases.
+
+    Compares the predicted masks with the reference masks and writes scores.csv.
 
     Example: wsseg score runs/phi2
     """
-    from wsseg.evaluation.evaluate import evaluate, held_out
+    from wsseg.evaluation.evaluate import evaluate, held_out_cases
     from wsseg.evaluation.rows import read_rows, write_rows
-    from wsseg.evaluation.summary import summary
+    from wsseg.evaluation.summary import summarise
     from wsseg.inference.run import load_run
     from wsseg.report.terminal import terminal_table
     from wsseg.runtime.console import Display, open_console
 
     display = Display()
     loaded = load_run(run)
-    cases = held_out(loaded)
+    cases = held_out_cases(loaded)
     rows = [
         {"method": run.resolve().name, "seed": loaded.recipe.seed, **row}
-        for row in display.each("scoring", evaluate(loaded, cases), len(cases))
+        for row in display.track("scoring", evaluate(loaded, cases), len(cases))
     ]
     write_rows(run / "scores.csv", rows)
-    open_console().print(terminal_table(summary(read_rows(run / "scores.csv"))))
+    open_console().print(terminal_table(summarise(read_rows(run / "scores.csv"))))
 
 
 def report(run: Run) -> None:
-    """Write a run's report.html from its scores.
+    """Write report.html for a scored run.
 
     Example: wsseg report runs/phi2
     """
-    from wsseg.evaluation.evaluate import held_out
+    from wsseg.evaluation.evaluate import held_out_cases
     from wsseg.inference.run import load_run
     from wsseg.report.build import report_run
     from wsseg.runtime.console import Display
 
-    Display().note(f"report: {report_run(run, held_out(load_run(run)))}")
+    Display().note(f"report: {report_run(run, held_out_cases(load_run(run)))}")
+
+
+@manifest.callback()
+def _manifest() -> None:
+    """Make `verify` a subcommand: typer would otherwise merge a single command into its group."""
+
+
+@manifest.command()
+def verify(run: Run) -> None:
+    """Check that the files a run was trained on are unchanged.
+
+    Example: wsseg manifest verify runs/phi2
+    """
+    from wsseg.errors import WorkError, escape_unprintable
+    from wsseg.training.manifest import changed_files, read_manifest
+
+    files = read_manifest(run)["files"]
+    changed = changed_files(files)
+    for each in changed:
+        used_for = f"case {each.case}; {', '.join(each.uses)}"
+        typer.echo(escape_unprintable(f"{each.what}: {each.path} ({used_for})"))
+    number = len({each["path"] for each in files})
+    if changed:
+        raise WorkError(f"{run}: {len(changed)} of {number} files changed since the run read them")
+    typer.echo(f"{run}: all {number} files are unchanged")

@@ -1,1 +1,1 @@
-"""Files, locks, processes and devices; knows nothing of segmentation."""
+"""Files, locks, processes, threads and devices; independent of segmentation."""

@@ -1,7 +1,4 @@
-"""Several processes that train as one: each takes a part of every batch.
-
-With one process, nothing here does anything.
-"""
+"""Operations across the processes of one training; with a single process they do nothing."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -14,30 +11,30 @@ T = TypeVar("T")
 
 
 def shard(batch: Sequence[T], rank: int, processes: int) -> list[T]:
-    """Return every `processes`-th of a batch, from number `rank` on.
+    """Return every `processes`-th item of a batch, starting at item `rank`.
 
-    All parts are equally long: a batch that does not suffice begins again.
+    All shards have the same length; where items run out, the batch is repeated from its start.
     """
     last = -(-len(batch) // processes) * processes
     return [batch[i % len(batch)] for i in range(rank, last, processes)]
 
 
-def gather_batch(fabric: Fabric, rows: Tensor, number: int) -> Tensor:
-    """Return the `number` rows of a batch, in its order, from the processes' parts of it.
+def gather_batch(fabric: Fabric, rows: Tensor, size: int) -> Tensor:
+    """Return the `size` rows of a batch in their order, gathered from the shards of all processes.
 
-    So each process computes the loss of the whole batch, whatever that loss is. Gradients flow
-    back to the process that a row came from, summed over the processes; as the gradients of the
-    weights are averaged over them, the step is that of one process with the whole batch.
+    Each process can then compute the loss of the full batch, whatever the loss is. Gradients flow
+    back to the process of each row, summed over the processes. As gradients of the weights are
+    averaged over the processes, the step equals that of one process with the full batch.
     """
     if fabric.world_size == 1:
         return rows
-    parts = fabric.all_gather(rows, sync_grads=rows.requires_grad)  # (processes, rows, ...)
-    assert isinstance(parts, Tensor), "of a tensor comes a tensor"  # noqa: S101
-    return parts.transpose(0, 1).flatten(0, 1)[:number]
+    shards = fabric.all_gather(rows, sync_grads=rows.requires_grad)  # (processes, rows, ...)
+    assert isinstance(shards, Tensor), "all_gather of a tensor returns a tensor"  # noqa: S101
+    return shards.transpose(0, 1).flatten(0, 1)[:size]
 
 
 def leader_first(fabric: Fabric, work: Callable[[], T]) -> T:
-    """Let the leader do some work first; the others then find what it wrote."""
+    """Run `work` in the leader first, then in the others, which find the files it wrote."""
     if not fabric.is_global_zero:
         fabric.barrier()
     result = work()
@@ -47,7 +44,7 @@ def leader_first(fabric: Fabric, work: Callable[[], T]) -> T:
 
 
 def any_rank(fabric: Fabric, *, here: bool) -> bool:
-    """Say whether it is so in any of the processes. All ask at the same place."""
+    """Return whether `here` is true in any process; every process must call this."""
     if fabric.world_size == 1:
         return here
     most = fabric.all_reduce(torch.tensor(float(here), device=fabric.device), reduce_op="max")

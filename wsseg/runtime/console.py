@@ -1,4 +1,4 @@
-"""What a person sees while a run works: a bar that moves, and a line that stays an epoch."""
+"""Progress bars, notes and warnings on the terminal."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,18 +18,19 @@ from wsseg.errors import escape_unprintable
 
 T = TypeVar("T")
 
-
-WIDE = 10_000  # columns, where no terminal says how many there are: nothing is wrapped or cut
+UNLIMITED_WIDTH = 10_000  # columns of output that is not a terminal: no line is wrapped or cut
 
 
 def open_console(*, stderr: bool = False) -> Console:
-    """Return a console that fits the terminal; output to elsewhere is not wrapped."""
+    """Return a console that fits the terminal; other output is not wrapped."""
     console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=WIDE, soft_wrap=True)
+    if console.is_terminal:
+        return console
+    return Console(stderr=stderr, width=UNLIMITED_WIDTH, soft_wrap=True)
 
 
 class Display:
-    """Shows progress on a terminal; elsewhere, such as in a log file, only the lasting lines."""
+    """Progress bars and lines on a terminal; lines only in other output, such as a log file."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or open_console(stderr=True)
@@ -39,21 +40,21 @@ class Display:
         self.console.print(escape(escape_unprintable(text)), highlight=False)
 
     def warn(self, text: str) -> None:
-        """Print a line that should not be missed."""
+        """Print a warning."""
         self.console.print(
             f"[yellow]warning:[/yellow] {escape(escape_unprintable(text))}", highlight=False
         )
 
-    def each(self, text: str, things: Iterable[T], number: int) -> Iterator[T]:
-        """Go through things with a bar."""
-        with self.bar(text, number) as advance:
-            for thing in things:
-                yield thing
+    def track(self, text: str, items: Iterable[T], total: int) -> Iterator[T]:
+        """Yield `items` with a progress bar of `total` steps."""
+        with self.bar(text, total) as advance:
+            for item in items:
+                yield item
                 advance(1, "")
 
     @contextmanager
-    def bar(self, text: str, number: int, done: int = 0) -> Iterator["Advance"]:
-        """Show a bar of `number` steps while the block runs; it goes when the block ends."""
+    def bar(self, text: str, total: int, completed: int = 0) -> Iterator["Advance"]:
+        """Show a progress bar of `total` steps while the block runs; yield a function to move it."""
         progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
@@ -67,29 +68,29 @@ class Display:
         )
         with progress:
             task = progress.add_task(
-                escape(escape_unprintable(text)), total=number, completed=done, about=""
+                escape(escape_unprintable(text)), total=total, completed=completed, about=""
             )
             yield Advance(progress, task)
 
 
 class SilentDisplay(Display):
-    """Shows nothing, and keeps what should not be missed for somebody who does."""
+    """A display that prints nothing and collects warnings for another process to print."""
 
     def __init__(self) -> None:
         super().__init__(Console(quiet=True))
         self.warnings: list[str] = []
 
     def warn(self, text: str) -> None:
-        """Keep a line."""
+        """Collect a warning."""
         self.warnings.append(text)
 
 
 class Advance:
-    """Moves a bar."""
+    """A function that moves a progress bar."""
 
     def __init__(self, progress: Progress, task: Any) -> None:
         self._progress, self._task = progress, task
 
     def __call__(self, steps: int, about: str) -> None:
-        """Move by `steps` and say something `about` the last one."""
+        """Move the bar by `steps` and show the text `about` next to it."""
         self._progress.update(self._task, advance=steps, about=escape(escape_unprintable(about)))

@@ -1,4 +1,4 @@
-"""What a run computes on: the device and its precision."""
+"""The device and the precision that a run computes with, and the settings of its memory."""
 
 import ctypes
 import logging
@@ -20,63 +20,64 @@ from wsseg.runtime.process_group import SINGLE_PROCESS, Group
 
 Precision = Literal["auto", "bfloat16", "float32"]
 
-PATIENCE = timedelta(days=7)  # while the leader prepares scans, the others wait for it
+COLLECTIVE_TIMEOUT = timedelta(days=7)  # the others wait while the leader prepares scans
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
-NEVER = -1  # a trim threshold that no memory reaches
-KEPT = 2**25  # bytes: the largest threshold that it takes
+NEVER_TRIM = -1
+LARGEST_MMAP_THRESHOLD = 2**25  # bytes
 
 
 def open_fabric(precision: Precision, group: Group = SINGLE_PROCESS) -> Fabric:
-    """Choose the device (a GPU where there is one) and the precision; join the `group`, if any.
+    """Return a Fabric on a GPU, or else the CPU, with `precision`; join `group`.
 
-    `auto` is bfloat16 autocast where the device computes in it, else float32. From then on, small
-    memory is kept: best before the process has its first tensor.
+    `auto` is bfloat16 autocast if the device computes in bfloat16, else float32. Also keeps small
+    freed memory (`keep_small_memory`), which works best before the first tensor.
 
     Raises:
-        InputError: The group wants more GPUs than this machine has.
+        InputError: The group needs more GPUs than this machine has.
     """
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it tells every opening
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it logs each Fabric
     keep_small_memory()
-    fast = precision == "bfloat16" or (precision == "auto" and _computes_bfloat16())
-    computing: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if fast else "32-true"
+    bfloat16 = precision == "bfloat16" or (precision == "auto" and _computes_bfloat16())
+    fabric_precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if bfloat16 else "32-true"
     if group.processes == 1:
-        return Fabric(accelerator="auto", devices=1, precision=computing)
+        return Fabric(accelerator="auto", devices=1, precision=fabric_precision)
     if 0 < torch.cuda.device_count() < group.devices:
         raise InputError(
-            f"{group.devices} devices are wanted, and {torch.cuda.device_count()} GPUs are here; "
-            "give --devices as many, or hide them by CUDA_VISIBLE_DEVICES= to compute on the CPU"
+            f"{group.devices} devices are requested, but this machine has "
+            f"{torch.cuda.device_count()} GPUs; reduce --devices, or hide the GPUs with "
+            "CUDA_VISIBLE_DEVICES= to compute on the CPU"
         )
-    torchrun = "LOCAL_WORLD_SIZE" in os.environ  # or `launch`, which says the same
+    torchrun = "LOCAL_WORLD_SIZE" in os.environ  # set by `launch` as well
     fabric = Fabric(
         accelerator="auto",
         devices=group.devices,
         num_nodes=group.nodes,
-        strategy=DDPStrategy(timeout=PATIENCE),
+        strategy=DDPStrategy(timeout=COLLECTIVE_TIMEOUT),
         plugins=[TorchElasticEnvironment() if torchrun else SLURMEnvironment(auto_requeue=False)],
-        precision=computing,
+        precision=fabric_precision,
     )
     fabric.launch()
     return fabric
 
 
 def keep_memory() -> None:
-    """Keep the memory that a training step frees for the next step, in large pages.
+    """Make the C library keep freed memory of any size, in large pages, for the next step.
 
-    Else the C library returns large tensors to the system, which clears every page of them again
-    for the next layer. Counts for this process, and best before its first tensor.
+    Otherwise it returns large tensors to the system, which clears all their pages again for the
+    next layer. Applies to this process, and works best before its first tensor.
     """
-    _set_malloc({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: NEVER})
+    _set_malloc({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: NEVER_TRIM})
 
 
 @cache
 def keep_small_memory() -> None:
-    """Do the same for what is smaller than `KEPT`: layers of a few slices, but no whole scan."""
-    _set_malloc({M_MMAP_THRESHOLD: KEPT, M_TRIM_THRESHOLD: NEVER})
+    """Make the C library keep freed blocks of up to 32 MiB: layers of a few slices, but no scan."""
+    _set_malloc({M_MMAP_THRESHOLD: LARGEST_MMAP_THRESHOLD, M_TRIM_THRESHOLD: NEVER_TRIM})
 
 
 def _set_malloc(options: Mapping[int, int]) -> None:
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch looks at it at its first tensor
-    with suppress(OSError, AttributeError):  # other C libraries have other ways, or none
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by torch at its first tensor
+    with suppress(OSError, AttributeError, TypeError):  # other C libraries have no mallopt
         c_library = ctypes.CDLL(None)
         for option, value in options.items():
             c_library.mallopt(option, value)
@@ -85,5 +86,5 @@ def _set_malloc(options: Mapping[int, int]) -> None:
 def _computes_bfloat16() -> bool:
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
-    # the only way in torch to ask a CPU; AMX tiles always come with bfloat16
+    # torch has no public function for CPUs; AMX tiles always support bfloat16
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are written atomically, digests, and the location of the cache."""
 
 import hashlib
 import json
@@ -14,16 +14,18 @@ from typing import Any
 
 from wsseg.errors import UnwritableError
 
-NAME_END = 40  # letters of a name, of four bytes at most, that fit into 255 bytes with the rest
-TEMPORARY = re.compile(r"\.\d+-\d+\..+")  # what `_temporary_name` returns
+NAME_END = 40  # characters, of up to four bytes, that fit into a name of 255 bytes with the rest
+TEMPORARY = re.compile(r"\.\d+-\d+\..+")  # names that `_temporary_name` returns
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Name the file or folder that cannot be written: what the system says mostly does not.
+    """Report an OSError in the block as an `UnwritableError` that names `path`.
+
+    The system's own message often does not name the file.
 
     Raises:
-        UnwritableError: Instead of whatever error the system gives.
+        UnwritableError: The block raised an OSError.
     """
     try:
         yield
@@ -36,12 +38,23 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its name when the block ends well.
+    """Yield a temporary path in the folder of `path`, renamed to `path` if the block succeeds.
 
-    The suffix is kept, since writers choose a format by it. Flushed to disk before the renaming.
+    The temporary path has the suffix of `path`, as many writers choose the format by it. The data
+    are flushed to the disk before the renaming. If the block fails, an existing file is unchanged.
 
     Raises:
-        UnwritableError: The disk is full, or the folder is not for writing. What was there stays.
+        UnwritableError: The disk is full, or the folder is read-only.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> from wsseg.tools import atomic_write
+        >>> path = Path(mkdtemp()) / "table.csv"
+        >>> with atomic_write(path) as temporary:
+        ...     _ = temporary.write_text("case,volume_ml")
+        >>> path.read_text()
+        'case,volume_ml'
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,15 +71,25 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` that takes its name when the block ends well.
+    """Yield a temporary folder next to `path`, renamed to `path` if the block succeeds.
 
-    Where another process was faster, its folder stays and ours is dropped.
+    If another process has created `path` in the meantime, its folder is kept and ours is deleted.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> from wsseg.tools import atomic_folder
+        >>> path = Path(mkdtemp()) / "atlas"
+        >>> with atomic_folder(path) as temporary:
+        ...     _ = (temporary / "labels.txt").write_text("1 liver")
+        >>> [file.name for file in path.iterdir()]
+        ['labels.txt']
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f"{_temporary_name(path)}.", dir=path.parent))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())  # mkdtemp's folders are for their owner alone
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp gives access to the owner only
         try:
             temporary.rename(path)
         except OSError:
@@ -77,7 +100,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what killed writers left below a folder that nobody else writes to."""
+    """Delete temporary files of killed writers below a folder that nobody else writes to."""
     for path in [each for each in folder.rglob(".*") if TEMPORARY.fullmatch(each.name)]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -86,18 +109,35 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, atomically.
+
+    Raises:
+        UnwritableError: The disk is full, or the folder is read-only.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> from wsseg.tools import write_text
+        >>> path = Path(mkdtemp()) / "new" / "notes.txt"
+        >>> write_text(path, "φ is fixed")
+        >>> path.read_text(encoding="utf-8")
+        'φ is fixed'
+    """
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all."""
+    """Write `value` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; raise `ValueError` also where it is nested deeper than Python can go."""
+    """Read a JSON file.
+
+    Raises:
+        ValueError: The file is not JSON, or is nested too deeply for Python.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
@@ -105,7 +145,7 @@ def read_json(path: Path) -> Any:
 
 
 def append_line(path: Path, value: Any) -> None:
-    """Append `value` to a file of JSON lines; a reader ignores a last line cut short by a crash."""
+    """Append `value` to a JSON Lines file; readers ignore a last line that a crash cut short."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with writing(path), path.open("a", encoding="utf-8") as file:
@@ -113,9 +153,18 @@ def append_line(path: Path, value: Any) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal digest of a file's bytes; of a folder, of all its files' digests.
+    """Return the SHA-256 of a file, or of the digests of all files in a folder, as hexadecimal.
 
-    What a folder's files are called does not matter.
+    The names of a folder's files do not matter.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> from wsseg.tools import sha256
+        >>> path = Path(mkdtemp()) / "file"
+        >>> _ = path.write_bytes(b"abc")
+        >>> sha256(path)[:8]
+        'ba7816bf'
     """
     if path.is_dir():
         digests = sorted(sha256(file) for file in path.iterdir() if file.is_file())
@@ -125,25 +174,36 @@ def sha256(path: Path) -> str:
 
 
 def fingerprint(value: Any) -> str:
-    """Return a digest of JSON-like `value` that does not depend on the order of its keys."""
+    """Return a digest, 32 hexadecimal digits, of a JSON-like value; the order of keys is ignored.
+
+    Example:
+        >>> from wsseg.tools import fingerprint
+        >>> fingerprint({"seed": 0, "cases": 8}) == fingerprint({"cases": 8, "seed": 0})
+        True
+    """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def cache_folder() -> Path:
-    """Return where prepared data is kept: $WSSEG_CACHE, or wsseg/ in the user's cache folder."""
+    """Return the folder of prepared data: $WSSEG_CACHE, or wsseg in the user's cache folder.
+
+    Example:
+        >>> from wsseg.tools import cache_folder
+        >>> entry = cache_folder() / "my-plugin" / "atlas-v2"  # <kind>/<name>
+    """
     if named := os.environ.get("WSSEG_CACHE"):
         return Path(named).expanduser().resolve()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "wsseg"
 
 
 def _temporary_name(path: Path) -> str:
-    """Return a name beside `path` with its suffix, and no longer where `path`'s is long itself."""
+    """Return a hidden name, unique to this thread, with the suffix of `path`."""
     return f".{os.getpid()}-{threading.get_ident()}.{path.name[-NAME_END:]}"
 
 
 def _umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
+    """Return the umask of this process, which can only be read by setting it."""
     umask = os.umask(0)
     os.umask(umask)
     return umask

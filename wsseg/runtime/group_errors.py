@@ -1,4 +1,4 @@
-"""How processes that train as one end: what ends one ends all, and is told once."""
+"""Errors in a group of training processes: an error in one ends all and is reported once."""
 
 import json
 import logging
@@ -14,50 +14,50 @@ from wsseg.runtime.device import open_fabric
 from wsseg.runtime.launcher import exit_with_launcher
 from wsseg.runtime.process_group import Group
 
-CAUSE = "wsseg/cause"  # in the store that all processes see: JSON of the first error
-TOLD = {kind.__name__: kind for kind in (InputError, InterruptedWorkError, WorkError)}
-LOST = ("gloo", "nccl", "connection")  # one of them is in what torch says of a process that is gone
+CAUSE = "wsseg/cause"  # key in the store of all processes: the first error, as JSON
+REPORTED = {kind.__name__: kind for kind in (InputError, InterruptedWorkError, WorkError)}
+CONNECTION_WORDS = ("gloo", "nccl", "connection")  # in torch's errors after a process has ended
 
 
 @contextmanager
 def group_session(group: Group) -> Iterator[None]:
-    """Work as a process of `group`: an error in any ends all.
+    """Run the block as one process of `group`; an error in any process ends all of them.
 
-    The leader raises the first one, whoever had it, and the others end without a word.
+    The leader raises the first error, whichever process it came from; the others exit silently.
     """
     if group.processes == 1:
         yield
         return
     exit_with_launcher()
     if not group.is_leader:
-        logging.disable(logging.WARNING)  # the leader says the same
+        logging.disable(logging.WARNING)  # the leader logs the same
     try:
         open_fabric("float32", group)
         yield
-    except Exception as error:  # noqa: BLE001 - all ends all
+    except Exception as error:  # noqa: BLE001 - any error ends all processes
         _end(group, error)
     distributed.destroy_process_group()
 
 
 def _end(group: Group, error: Exception) -> NoReturn:
-    mine = _described(group, error)
-    first = _first(mine)
+    own = _as_json(group, error)
+    first = _first_error(own)
     if not group.is_leader:
         raise SystemExit(2 if isinstance(error, InputError) else 1) from None
-    if first == mine and not _is_loss(error):
+    if first == own and not _is_connection_loss(error):
         raise error
     cause = json.loads(first)
-    raise TOLD[cause["kind"]](cause["text"]) from None
+    raise REPORTED[cause["kind"]](cause["text"]) from None
 
 
-def _described(group: Group, error: Exception) -> str:
-    """Return kind and text of an error as the leader shall raise it."""
+def _as_json(group: Group, error: Exception) -> str:
+    """Return the kind and the text of the error that the leader raises for `error`."""
     kind, text = type(error).__name__, str(error)
     if isinstance(error, UnwritableError):
         kind = WorkError.__name__
-    elif _is_loss(error):
-        kind, text = WorkError.__name__, _lost(group)
-    elif kind not in TOLD:
+    elif _is_connection_loss(error):
+        kind, text = WorkError.__name__, _lost_process(group)
+    elif kind not in REPORTED:
         kind, text = (
             WorkError.__name__,
             f"process {group.rank} of {group.processes}: {kind}: {text}",
@@ -65,25 +65,25 @@ def _described(group: Group, error: Exception) -> str:
     return json.dumps({"kind": kind, "text": text})
 
 
-def _first(mine: str) -> str:
-    """Leave word of an error; return the first that anyone left."""
-    with suppress(distributed.DistError, KeyError):  # the store goes with the leader
+def _first_error(own: str) -> str:
+    """Store this process's error unless there is one already; return the stored error."""
+    with suppress(distributed.DistError, KeyError):  # the store ends with the leader
         store = distributed.TCPStore(  # type: ignore[attr-defined] # public, but not for mypy
             os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False
         )
-        return bytes(store.compare_set(CAUSE, "", mine)).decode()
-    return mine
+        return bytes(store.compare_set(CAUSE, "", own)).decode()
+    return own
 
 
-def _is_loss(error: Exception) -> bool:
-    """Say whether an error is only what torch makes of another process that is gone."""
+def _is_connection_loss(error: Exception) -> bool:
+    """Return whether torch raised `error` only because another process has ended."""
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(word in text for word in LOST)
+    return isinstance(error, RuntimeError) and any(word in text for word in CONNECTION_WORDS)
 
 
-def _lost(group: Group) -> str:
+def _lost_process(group: Group) -> str:
     return (
-        f"one of {group.processes} processes that trained together is gone; was it killed, or the "
-        "memory too small?\n"
-        "What was saved last is kept; the same command with --resume goes on from there"
+        f"one of the {group.processes} training processes has ended; it may have been killed, or "
+        "was out of memory.\n"
+        "The last saved state is kept; continue with the same command and --resume"
     )

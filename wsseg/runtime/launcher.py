@@ -1,4 +1,4 @@
-"""Begins a command several times on this machine, as `torchrun` does, and sees to its end."""
+"""Launches a command in several processes on this machine, as `torchrun` does."""
 
 import os
 import signal
@@ -13,65 +13,65 @@ from types import FrameType
 
 from wsseg.errors import WorkError
 
-LAUNCHER = "WSSEG_LAUNCHER"  # in a begun process's environment: who began it
-LOOK_S = 0.1  # between two looks at the processes
-LOOK_AT_PARENT_S = 1
-GRACE_S = 30.0  # for the others, once one has failed: to say why, and to end
-PASSED_ON = (signal.SIGINT, signal.SIGTERM)
+LAUNCHER = "WSSEG_LAUNCHER"  # environment variable of launched processes: the launcher's ID
+POLL_S = 0.1
+POLL_PARENT_S = 1
+GRACE_S = 30.0  # after one process has failed: time for the others to report it and exit
+FORWARDED = (signal.SIGINT, signal.SIGTERM)
 
 
 def launch(processes: int) -> int:
-    """Run this command in so many processes; return the exit code of the first, which speaks.
+    """Run this command in several processes; return the exit code of the first, the leader.
 
-    Signals are passed on to all of them.
+    Signals are forwarded to all processes.
 
     Raises:
-        WorkError: One was killed, and the first could not tell.
+        WorkError: A process was killed, and the leader could not report it.
     """
-    words = [sys.executable, "-m", "wsseg", *sys.argv[1:]]
-    words += ["--debug"] if "--debug" in sys.orig_argv else []
-    port, begun = _free_port(), list[subprocess.Popen[bytes]]()
+    command = [sys.executable, "-m", "wsseg", *sys.argv[1:]]
+    command += ["--debug"] if "--debug" in sys.orig_argv else []
+    port, started = _free_port(), list[subprocess.Popen[bytes]]()
     try:
-        with _passing_on(begun):
+        with _forwarding_signals(started):
             for rank in range(processes):
-                environment = os.environ | _told(rank, processes, port)
-                process = subprocess.Popen(words, env=environment, start_new_session=True)  # noqa: S603 - this command
-                begun.append(process)
-            codes = _ended(begun)
+                environment = os.environ | _environment(rank, processes, port)
+                process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - this command
+                started.append(process)
+            codes = _exit_codes(started)
     finally:
-        for process in begun:
+        for process in started:
             process.kill()
             process.wait()
     first = codes[0]
     if first is not None and first >= 0 and None not in codes:
         return first
-    raise WorkError(_lost(codes))
+    raise WorkError(_failure(codes))
 
 
 def exit_with_launcher(environment: Mapping[str, str] = os.environ) -> None:
-    """See to it that this process, if `launch` began it, does not outlive who may be killed."""
+    """End this process when the process that launched it ends, even if that was killed."""
     if LAUNCHER in environment:
         exit_with_parent(int(environment[LAUNCHER]))
 
 
 def exit_with_parent(parent: int) -> None:
-    """See to it that this process does not outlive `parent`, who began it."""
+    """End this process when its parent process, with the ID `parent`, has ended."""
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(LOOK_AT_PARENT_S)
+            time.sleep(POLL_PARENT_S)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _told(rank: int, processes: int, port: int) -> dict[str, str]:
-    """Return what torchrun would tell a process of one machine, and who began it."""
-    number, all_ = str(rank), str(processes)
-    numbers = {"RANK": number, "LOCAL_RANK": number, "GROUP_RANK": "0"}
-    sizes = {"WORLD_SIZE": all_, "LOCAL_WORLD_SIZE": all_}
-    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return numbers | sizes | where | {LAUNCHER: str(os.getpid())}
+def _environment(rank: int, processes: int, port: int) -> dict[str, str]:
+    """Return the variables that torchrun sets on a single machine, and the launcher's ID."""
+    own, total = str(rank), str(processes)
+    ranks = {"RANK": own, "LOCAL_RANK": own, "GROUP_RANK": "0"}
+    sizes = {"WORLD_SIZE": total, "LOCAL_WORLD_SIZE": total}
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return ranks | sizes | address | {LAUNCHER: str(os.getpid())}
 
 
 def _free_port() -> int:
@@ -81,14 +81,14 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _passing_on(begun: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Pass signals on to processes; they are of sessions of their own, and get none twice."""
+def _forwarding_signals(started: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Forward signals to processes; as these have their own sessions, none receives one twice."""
 
-    def pass_on(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
-        for process in begun:
+    def forward(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
+        for process in started:
             process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
+    before = {number: signal.signal(number, forward) for number in FORWARDED}
     try:
         yield
     finally:
@@ -96,23 +96,23 @@ def _passing_on(begun: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _ended(begun: Sequence[subprocess.Popen[bytes]]) -> list[int | None]:
-    """Wait for all to end; return their exit codes, None for one that had to be made to."""
-    until = float("inf")
-    while None in (codes := [process.poll() for process in begun]):
+def _exit_codes(started: Sequence[subprocess.Popen[bytes]]) -> list[int | None]:
+    """Wait for the processes; return their exit codes, None for each that does not end in time."""
+    deadline = float("inf")
+    while None in (codes := [process.poll() for process in started]):
         if any(codes):
-            until = min(until, time.monotonic() + GRACE_S)
-        if time.monotonic() > until:
+            deadline = min(deadline, time.monotonic() + GRACE_S)
+        if time.monotonic() > deadline:
             break
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     return codes
 
 
-def _lost(codes: Sequence[int | None]) -> str:
-    """Say who went first: one that had to be made to end only waited for it."""
+def _failure(codes: Sequence[int | None]) -> str:
+    """Return a message about the process that failed; those with None only waited for it."""
     rank, code = next((i, code) for i, code in enumerate(codes) if code)
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
     return (
-        f"process {rank} of {len(codes)} that trained together {how}; was the memory too small?\n"
-        "What was saved last is kept; the same command with --resume goes on from there"
+        f"process {rank} of the {len(codes)} training processes {how}; possibly out of memory.\n"
+        "The last saved state is kept; continue with the same command and --resume"
     )

@@ -1,4 +1,4 @@
-"""Which processes train as one, and which of them this is."""
+"""The processes that train one model together, and the rank of this process among them."""
 
 import os
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from wsseg.errors import InputError
 
 @dataclass(frozen=True)
 class Group:
-    """Processes that train as one, a device each: as many on every machine."""
+    """Processes that train one model together, with one device each."""
 
-    devices: int = 1  # on each machine
-    nodes: int = 1  # machines
-    rank: int = 0  # this process's number among all
+    devices: int = 1  # per node
+    nodes: int = 1
+    rank: int = 0  # of this process
 
     @property
     def processes(self) -> int:
-        """How many there are."""
+        """The number of processes."""
         return self.devices * self.nodes
 
     @property
     def is_leader(self) -> bool:
-        """Whether this process is the one that prepares, shows, logs and saves."""
+        """True in the one process that prepares, displays, logs and saves."""
         return self.rank == 0
 
 
@@ -30,10 +30,10 @@ SINGLE_PROCESS = Group()
 
 
 def launched_group(environment: Mapping[str, str] = os.environ) -> Group | None:
-    """Return the group that torchrun, Slurm's srun or `launch` began this process in; None: none.
+    """Return the group in which torchrun, srun or `launch` started this process, or None.
 
     Raises:
-        InputError: Slurm's machines do not have equally many tasks, or it was not said how many.
+        InputError: Slurm's nodes have different or unknown numbers of tasks.
     """
     if {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"} <= environment.keys():
         devices = int(environment["LOCAL_WORLD_SIZE"])
@@ -45,21 +45,21 @@ def launched_group(environment: Mapping[str, str] = os.environ) -> Group | None:
     nodes = int(environment.get("SLURM_STEP_NUM_NODES", "1"))
     if environment.get("SLURM_NTASKS_PER_NODE") != str(tasks // nodes) or tasks % nodes:
         raise InputError(
-            f"srun began {tasks} tasks on {nodes} nodes without an equal --ntasks-per-node; give "
-            "that to sbatch, a task for each GPU of a node"
+            f"srun started {tasks} tasks on {nodes} nodes without an equal --ntasks-per-node; "
+            "give that option to sbatch, with one task for each GPU of a node"
         )
     return Group(tasks // nodes, nodes, int(environment["SLURM_PROCID"]))
 
 
-def requested_group(devices: int | None, here: Group | None) -> Group:
-    """Return the group to be: what was asked for, which is what this process was begun in, if any.
+def requested_group(devices: int | None, launched: Group | None) -> Group:
+    """Return the launched group if there is one, else a group of `devices` on this node.
 
     Raises:
-        InputError: Another number was asked for than was begun.
+        InputError: `devices` differs from the number of launched processes on this node.
     """
-    if here is not None and devices not in (None, here.devices):
+    if launched is not None and devices not in (None, launched.devices):
         raise InputError(
-            f"--devices {devices}, but {here.devices} processes were begun on this machine; leave "
-            "--devices to torchrun or Slurm"
+            f"--devices {devices}, but {launched.devices} processes were started on this machine; "
+            "leave out --devices under torchrun or Slurm"
         )
-    return here or Group(devices or 1)
+    return launched or Group(devices or 1)

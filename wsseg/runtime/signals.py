@@ -1,4 +1,4 @@
-"""Ctrl-C and a cluster's SIGTERM, heard between two steps instead of in the middle of one."""
+"""Handling of Ctrl-C and of a cluster's SIGTERM between two steps instead of during one."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Interrupt:
-    """Whether somebody asked to stop."""
+    """Records whether a signal has requested to stop."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -16,20 +16,20 @@ class Interrupt:
 
 @contextmanager
 def graceful_interrupts() -> Iterator[Interrupt]:
-    """Note SIGINT and SIGTERM instead of dying of them; a second one acts as ever."""
+    """Record the first SIGINT or SIGTERM instead of ending; a second one has its usual effect."""
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
-        yield interrupt  # only the main thread gets signals
+        yield interrupt  # only the main thread receives signals
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
+    def record(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
         interrupt.requested = True
         signal.signal(number, before[signal.Signals(number)])
 
     for number in numbers:
-        signal.signal(number, note)
+        signal.signal(number, record)
     try:
         yield interrupt
     finally:

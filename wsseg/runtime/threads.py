@@ -1,4 +1,4 @@
-"""Work on many things of which neighbours overlap in time, while few of them are held."""
+"""Iterators that overlap work in threads and keep only a few items in memory."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -10,55 +10,71 @@ A = TypeVar("A")
 B = TypeVar("B")
 R = TypeVar("R")
 
-THREADS = 2  # what they run lets go of Python's lock: arrays, zlib, OpenCV
+THREADS = 2  # for work that releases Python's lock: NumPy, zlib, OpenCV
 PREFETCHED = 3
 
 
-def prefetch(things: Iterable[T]) -> Generator[T, None, None]:
-    """Yield `things`, of which one thread makes the next few meanwhile."""
-    iterator, end = iter(things), object()
-    with ThreadPoolExecutor(1) as maker:
-        coming = deque(maker.submit(next, iterator, end) for _ in range(PREFETCHED))
-        while (thing := coming.popleft().result()) is not end:
-            coming.append(maker.submit(next, iterator, end))
-            yield cast("T", thing)
+def prefetch(items: Iterable[T]) -> Generator[T, None, None]:
+    """Yield `items`; a thread computes the next three in advance."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as producer:
+        queue = deque(producer.submit(next, iterator, end) for _ in range(PREFETCHED))
+        while (item := queue.popleft().result()) is not end:
+            queue.append(producer.submit(next, iterator, end))
+            yield cast("T", item)
 
 
-def map_in_threads(work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
-    """Yield work(thing) for each of `things`, in order, and have only some in hand at a time."""
+def map_in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Yield `work(item)` for each item, in order, computed by two threads.
+
+    At most five results are pending, so `items` may be long or large.
+
+    Example:
+        >>> from wsseg.tools import map_in_threads
+        >>> list(map_in_threads(abs, [-1, 2, -3]))
+        [1, 2, 3]
+    """
     with ThreadPoolExecutor(THREADS) as pool:
-        begun: deque[Future[R]] = deque()
-        for thing in things:
-            begun.append(pool.submit(work, thing))
-            if len(begun) > 2 * THREADS:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
+        pending: deque[Future[R]] = deque()
+        for item in items:
+            pending.append(pool.submit(work, item))
+            if len(pending) > 2 * THREADS:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
-def run_in_threads(work: Callable[[T], None], things: Iterable[T]) -> None:
-    """Do work(thing) for each of `things`, and return when all is done."""
-    for _ in map_in_threads(work, things):
+def run_in_threads(work: Callable[[T], None], items: Iterable[T]) -> None:
+    """Call `work(item)` for each item in two threads, and return when all calls have ended.
+
+    Example:
+        >>> from wsseg.tools import run_in_threads
+        >>> squares = {}
+        >>> run_in_threads(lambda n: squares.update({n: n * n}), range(3))
+        >>> sorted(squares.items())
+        [(0, 0), (1, 1), (2, 4)]
+    """
+    for _ in map_in_threads(work, items):
         pass
 
 
 def pipelined(
-    things: Sequence[T], before: Callable[[T], A], work: Callable[[A], B], after: Callable[[B], R]
+    items: Sequence[T], before: Callable[[T], A], work: Callable[[A], B], after: Callable[[B], R]
 ) -> Iterator[R]:
-    """Yield after(work(before(thing))) for each of `things`, in order.
+    """Yield `after(work(before(item)))` for each item, in order.
 
-    While this thread works, one other does what comes before of the next thing and one what comes
-    after of the last: never of more, so that as much memory is held for many as for three.
+    While this thread works on an item, a second thread runs `before` on the next item and a third
+    runs `after` on the previous one. Never more than these three items are in memory.
     """
     with ThreadPoolExecutor(1) as readers, ThreadPoolExecutor(1) as writers:
-        coming = [readers.submit(before, thing) for thing in things[:1]]
-        going: list[Future[R]] = []
-        for index in range(len(things)):
-            begun = coming.pop().result()
-            coming += [readers.submit(before, thing) for thing in things[index + 1 : index + 2]]
-            done = work(begun)
-            if going:
-                yield going.pop().result()
-            going.append(writers.submit(after, done))
-        if going:
-            yield going.pop().result()
+        read = [readers.submit(before, item) for item in items[:1]]
+        written: list[Future[R]] = []
+        for index in range(len(items)):
+            ready = read.pop().result()
+            read += [readers.submit(before, item) for item in items[index + 1 : index + 2]]
+            done = work(ready)
+            if written:
+                yield written.pop().result()
+            written.append(writers.submit(after, done))
+        if written:
+            yield written.pop().result()

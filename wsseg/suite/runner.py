@@ -231,7 +231,7 @@ def run_job(job: Job, place: RunContext, accept: Collection[str] = ()) -> None:
     write_json(folder / "manifest.json", about)
     trained = perf_counter()
     scoring = evaluate(load_run(folder), split.test)
-    rows = list(place.display.each("scoring", scoring, len(split.test)))
+    rows = list(place.display.track("scoring", scoring, len(split.test)))
     write_json(
         folder / "times.json",
         {"train_s": trained - started, "test_s": perf_counter() - trained, "cases": len(rows)},

@@ -104,7 +104,7 @@ def collect_findings(
             [*_as_trained(recipe, stages.values(), training), *tested],
             expected_by(recipe, stages.values()),
             accept,
-            lambda facts, number: display.each("checking scans", facts, number),
+            lambda facts, number: display.track("checking scans", facts, number),
         )
     return accepted(dict.fromkeys(found), accept)
 

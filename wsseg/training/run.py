@@ -140,7 +140,7 @@ def prepare_all(
         return prepared
 
     with ThreadPoolExecutor(PREPARING) as pool:  # an error lets those at work finish their files
-        return list(display.each("preparing scans", pool.map(one, cases), len(cases)))
+        return list(display.track("preparing scans", pool.map(one, cases), len(cases)))
 
 
 def _cases_by_stage(
