@@ -1,15 +1,15 @@
-"""Draws docs/way.svg: the data's way in a stage that learns from tags.
+"""Draw docs/data_flow.svg: one training step of a stage that learns from tags by EM.
 
-Run: .venv/bin/python docs/way.py
+Run: .venv/bin/python docs/data_flow.py
 """
 
 from pathlib import Path
 from typing import NamedTuple
 
-from wsseg.runtime.files import write_text
+from wsseg.tools import write_text
 
 WIDTH, HEIGHT = 900, 330
-YOURS, OURS, INK, SOFT = "#d8f0e3", "#f1f3f5", "#1f2933", "#52606d"
+PLUGIN, CORE, INK, ARROW = "#d8f0e3", "#f1f3f5", "#1f2933", "#52606d"
 MIDDLE, TOP, BOTTOM = 175, 85, 265  # rows
 
 
@@ -21,38 +21,51 @@ class Box(NamedTuple):
     width: int
     heading: str
     lines: tuple[str, ...]
-    yours: bool = False
+    plugin: bool = False
 
 
 BOXES = (
-    Box(20, MIDDLE, 150, "Batch", ("image, region, tags", "no pixel labels in it")),
-    Box(245, TOP, 150, "Backbone", ("the network it builds", "looks at the slices"), yours=True),
-    Box(245, BOTTOM, 150, "Prior", ("a pixel's own value,", "no network asked"), yours=True),
-    Box(485, MIDDLE, 160, "Evidence", ("logit f + logit φ", "−∞ outside region ∧ tag")),
-    Box(735, MIDDLE, 145, "EStep", ("what to believe,", "hard or soft"), yours=True),
-    Box(735, TOP, 145, "Loss", ("how far f is from y",)),
+    Box(20, MIDDLE, 150, "Batch", ("image, region, tags", "(no pixel labels)")),
+    Box(
+        245,
+        TOP,
+        150,
+        "Backbone",
+        ("builds the network that", "predicts f from slices"),
+        plugin=True,
+    ),
+    Box(245, BOTTOM, 150, "Prior", ("predicts φ from the", "image, untrained"), plugin=True),
+    Box(
+        475,
+        MIDDLE,
+        180,
+        "Evidence",
+        ("logit f + logit φ; −∞ where", "region or tag exclude a class"),
+    ),
+    Box(735, MIDDLE, 145, "EStep", ("chooses the targets y,", "hard or soft"), plugin=True),
+    Box(735, TOP, 145, "Loss", ("compares f with y",), plugin=True),
 )
 ARROWS = (
     "M170 160 H205 V85 H241",  # Batch to Backbone
     "M170 190 H205 V265 H241",  # Batch to Prior
     "M395 85 H731",  # Backbone to Loss
-    "M565 85 V141",  # Backbone to Evidence
+    "M565 85 V139",  # Backbone to Evidence
     "M395 265 H565 V211",  # Prior to Evidence
-    "M645 175 H731",  # Evidence to EStep
+    "M655 175 H731",  # Evidence to EStep
     "M807 143 V113",  # EStep to Loss
     "M807 61 V24 H320 V51",  # Loss to Backbone
 )
 LABELS = (
-    (480, 77, "logits of f", "middle"),
-    (480, 257, "φ, ½ is “no opinion”", "middle"),
+    (480, 77, "logit f", "middle"),
+    (480, 257, "φ (½: no opinion)", "middle"),
     (817, 133, "y", "start"),
-    (563, 16, "one optimiser step changes the network’s weights", "middle"),
-    (735, 262, "green: what this page adds", "start"),
-    (735, 282, "grey: what wsseg does", "start"),
+    (563, 16, "an optimiser step updates the weights of the network", "middle"),
+    (715, 262, "green: a part you can write", "start"),
+    (715, 282, "grey: provided by wsseg", "start"),
 )
 
 
-def picture() -> str:
+def svg() -> str:
     """Return the picture as SVG."""
     return "\n".join(
         [
@@ -60,19 +73,19 @@ def picture() -> str:
                 f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
                 f'width="{WIDTH}" height="{HEIGHT}" role="img" font-family="sans-serif">'
             ),
-            "<title>The data's way: batch, backbone and prior, evidence, E-step, loss</title>",
+            "<title>One training step: batch, backbone and prior, evidence, E-step, loss</title>",
             (
                 '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
-                f'markerHeight="8" orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="{SOFT}"/>'
+                f'markerHeight="8" orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="{ARROW}"/>'
                 "</marker></defs>"
             ),
             f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="white"/>',
             *(
-                f'<path d="{way}" fill="none" stroke="{SOFT}" stroke-width="1.6" '
+                f'<path d="{path}" fill="none" stroke="{ARROW}" stroke-width="1.6" '
                 'stroke-linejoin="round" marker-end="url(#tip)"/>'
-                for way in ARROWS
+                for path in ARROWS
             ),
-            *(part for box in BOXES for part in _drawn(box)),
+            *(element for box in BOXES for element in _box(box)),
             *(_text(x, y, words, anchor=anchor) for x, y, words, anchor in LABELS),
             "</svg>",
             "",
@@ -80,10 +93,10 @@ def picture() -> str:
     )
 
 
-def _drawn(box: Box) -> list[str]:
+def _box(box: Box) -> list[str]:
     height = 32 + 16 * len(box.lines)
     middle, top = box.x + box.width // 2, box.y - height // 2
-    fill, edge = (YOURS, "#2f9e6b") if box.yours else (OURS, "#adb5bd")
+    fill, edge = (PLUGIN, "#2f9e6b") if box.plugin else (CORE, "#adb5bd")
     return [
         (
             f'<rect x="{box.x}" y="{top}" width="{box.width}" height="{height}" rx="7" '
@@ -104,4 +117,4 @@ def _text(
 
 
 if __name__ == "__main__":
-    write_text(Path(__file__).with_name("way.svg"), picture())
+    write_text(Path(__file__).with_suffix(".svg"), svg())
