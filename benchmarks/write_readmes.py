@@ -15,9 +15,10 @@ from pathlib import Path
 import pandas as pd
 
 from wsseg.errors import InputError
-from wsseg.evaluation.comparison import MARK, MARKED, label, labelled
+from wsseg.evaluation.comparison import gap_closed
+from wsseg.evaluation.method_labels import MARK, MARK_NOTE, label_methods, method_label
 from wsseg.evaluation.rows import read_rows
-from wsseg.evaluation.summary import covered, summary
+from wsseg.evaluation.summary import summarise
 from wsseg.report.figures.sections import Picture, of_errors, of_scores, of_settings, overlap
 from wsseg.report.markdown import markdown_covered, markdown_table
 from wsseg.runtime.files import write_text
@@ -46,7 +47,7 @@ def written(text: str) -> str:
             shown = "\n\n".join(of_figures(rows, suite, told, name.split()))
         else:
             shown = of_the_way(rows, told) if kind == "way" else of_class(rows, name)
-        note = f"\n\n{MARKED}." if MARK in shown else ""
+        note = f"\n\n{MARK_NOTE}." if MARK in shown else ""
         return f"{begin}\n{shown}{note}\n\n{end}"
 
     return PLACE.sub(table, text)
@@ -56,7 +57,7 @@ def read(name: str) -> tuple[Suite, pd.DataFrame]:
     """Return a suite, and its rows with its methods' names as tables show them."""
     suite = load_suite(BENCHMARKS / name / "suite.yaml")
     rows = read_rows(BENCHMARKS / name / "rows.csv")
-    return suite, labelled(rows, suite.settings_from)
+    return suite, label_methods(rows, suite.settings_from)
 
 
 def index(names: list[str]) -> str:
@@ -68,12 +69,12 @@ def index(names: list[str]) -> str:
 def line_of(name: str) -> str:
     """Return a suite's line of the index, with mean and pooled Dice."""
     suite, rows = read(name)
-    found = summary(rows).set_index("method")
+    found = summarise(rows).set_index("method")
     compare = suite.compare
     if compare is None:
         raise InputError(f"{name}: the suite names no `compare.baseline`")
     ends = {
-        word: label(method, suite.settings_from)
+        word: method_label(method, suite.settings_from)
         for word, method in (("baseline", compare.baseline), ("ceiling", compare.ceiling))
         if method is not None
     }
@@ -93,7 +94,7 @@ def line_of(name: str) -> str:
 
 def of_class(rows: pd.DataFrame, name: str | None) -> str:
     """Return the results for a class, None: the target; equal ones are written once."""
-    prefix, methods = f"{name}." if name else "", summary(rows)
+    prefix, methods = f"{name}." if name else "", summarise(rows)
     if name:
         methods = methods.drop_duplicates([f"{prefix}dice", f"{prefix}dice_pooled"])
         methods = methods.assign(method="all methods" if len(methods) == 1 else methods["method"])
@@ -106,9 +107,9 @@ def of_the_way(rows: pd.DataFrame, suite: Suite) -> str:
     if compare is None or compare.ceiling is None:
         raise InputError("the suite names no `compare.ceiling`")
     baseline, ceiling = (
-        label(each, suite.settings_from) for each in (compare.baseline, compare.ceiling)
+        method_label(each, suite.settings_from) for each in (compare.baseline, compare.ceiling)
     )
-    return markdown_covered(covered(rows, baseline, ceiling))
+    return markdown_covered(gap_closed(rows, baseline, ceiling))
 
 
 def of_figures(rows: pd.DataFrame, name: str, suite: Suite, kinds: list[str]) -> Iterator[str]:
@@ -131,7 +132,7 @@ def drawn(
     rows: pd.DataFrame, name: str, suite: Suite, kinds: list[str]
 ) -> Iterator[tuple[str, Picture]]:
     """Yield a suite's figures of some kinds, as its page shows them, with their files' names."""
-    methods = summary(rows)
+    methods = summarise(rows)
     target = plan(suite, BENCHMARKS / name)[0].recipe.classes[-1]
     for kind in kinds:
         if kind == "scores":

@@ -11,7 +11,7 @@ from benchmarks.speed.timing import Row, in_new_process
 from wsseg import train
 from wsseg.config.recipe import load_recipe
 from wsseg.data.reading import read_case_mask
-from wsseg.evaluation.evaluate import held_out
+from wsseg.evaluation.evaluate import held_out_cases
 from wsseg.runtime.files import write_text
 
 CLASS = "infection"
@@ -62,7 +62,7 @@ class Learnt:
         write_text(folder / "recipe.yaml", RECIPE.format(precision=precision, seed=seed, **sizes))
         run = in_new_process(train, load_recipe(folder / "recipe.yaml"), folder / "run", accept=[])
         both = found = true = 0
-        for case in held_out(run):
+        for case in held_out_cases(run):
             prediction = run.predict(case)
             mask, truth = prediction.masks[CLASS], read_case_mask(case, CLASS, prediction.mask.grid)
             both, found, true = both + (mask & truth).sum(), found + mask.sum(), true + truth.sum()

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from wsseg.evaluation.comparison import PublishedResults, label, labelled, recipe_label, recipe_name
+from wsseg.evaluation.method_labels import label_methods, method_label, recipe_label, recipe_name
+from wsseg.evaluation.published import PublishedResults
 
 
 def test_a_method_is_called_after_its_recipe_and_settings() -> None:
@@ -13,10 +14,10 @@ def test_a_method_is_called_after_its_recipe_and_settings() -> None:
 def test_only_what_was_chosen_on_test_masks_is_marked() -> None:
     chosen = {"phi2": "test masks", "phi1": "training masks"}
     rows = pd.DataFrame({"method": ["phi2 a=1", "phi1", "threshold"], "dice": [0.1, 0.2, 0.3]})
-    shown = labelled(rows, chosen)  # type: ignore[arg-type]
+    shown = label_methods(rows, chosen)  # type: ignore[arg-type]
     assert list(shown["method"]) == ["phi2 a=1 †", "phi1", "threshold"]
     assert list(rows["method"]) == ["phi2 a=1", "phi1", "threshold"]
-    assert label("phi2", {}) == "phi2"
+    assert method_label("phi2", {}) == "phi2"
 
 
 def test_a_recipe_keeps_the_mark_and_drops_the_settings() -> None:

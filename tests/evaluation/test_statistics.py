@@ -13,7 +13,7 @@ from wsseg.evaluation.statistics import (
     mann_whitney,
     rate_exponent,
     ratio,
-    share_of_way,
+    share_of_gap,
     signed_rank,
 )
 
@@ -157,7 +157,7 @@ def test_too_few_or_constant_values_have_no_correlation(x: list[float], y: list[
 
 def test_half_of_the_way_from_baseline_to_ceiling() -> None:
     one = np.ones(3)
-    found = share_of_way(([0.5, 0.6, 0.7], one), ([0.4] * 3, one), ([0.8] * 3, one), "abc", FEW)
+    found = share_of_gap(([0.5, 0.6, 0.7], one), ([0.4] * 3, one), ([0.8] * 3, one), "abc", FEW)
     assert found.value == pytest.approx(0.5)  # 0.6 of 0.4 to 0.8
     assert found.low == pytest.approx(0.25)  # a alone, drawn three times
     assert found.high == pytest.approx(0.75)
@@ -168,7 +168,7 @@ def test_the_share_of_the_way_is_that_of_a_loop_over_patients() -> None:
     generator = np.random.default_rng(0)
     parts = [(generator.uniform(k, k + 2, 6), generator.uniform(4, 5, 6)) for k in (2.0, 0.0, 4.0)]
     method, baseline, ceiling = parts
-    found = share_of_way(method, baseline, ceiling, patients, Bootstrap(draws=20_000))
+    found = share_of_gap(method, baseline, ceiling, patients, Bootstrap(draws=20_000))
     drawn = []
     for _ in range(5_000):
         chosen = generator.choice(["a", "b", "c", "d", "e"], 5)
@@ -182,14 +182,14 @@ def test_the_share_of_the_way_is_that_of_a_loop_over_patients() -> None:
 @pytest.mark.filterwarnings("error")
 def test_there_is_no_way_to_a_ceiling_below_the_baseline() -> None:
     one = np.ones(3)
-    found = share_of_way(([0.5] * 3, one), ([0.4] * 3, one), ([0.3] * 3, one), "abc", FEW)
+    found = share_of_gap(([0.5] * 3, one), ([0.4] * 3, one), ([0.3] * 3, one), "abc", FEW)
     assert math.isnan(found.value)
     assert math.isnan(found.low)
 
 
 def test_a_ceiling_that_is_often_no_higher_leaves_the_share_without_bounds() -> None:
     one = np.ones(2)
-    found = share_of_way(([0.5] * 2, one), ([0.4] * 2, one), ([0.3, 0.6], one), "ab", FEW)
+    found = share_of_gap(([0.5] * 2, one), ([0.4] * 2, one), ([0.3, 0.6], one), "ab", FEW)
     assert found.value == pytest.approx(2)  # of 0.4 to 0.45
     assert math.isnan(found.low)  # one draw in four has a ceiling of 0.3
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from wsseg.errors import InputError
+from wsseg.evaluation.comparison import DIFFERENCE_COLUMNS, gap_closed, paired_differences
 from wsseg.evaluation.statistics import Bootstrap
-from wsseg.evaluation.summary import COMPARISON, compare, covered, per_case, summary, tagged_scores
+from wsseg.evaluation.summary import average_by_case, summarise, tagged_scores
 
 FEW = Bootstrap(draws=200)
 
@@ -37,7 +38,9 @@ def of(frame: pd.DataFrame, method: str = "a") -> dict[str, Any]:
 
 
 def test_mean_and_pooled_dice_are_two_things() -> None:
-    found = of(summary(table(row("a", "1", **overlap(1, 0, 0)), row("a", "2", **overlap(0, 4, 4)))))
+    found = of(
+        summarise(table(row("a", "1", **overlap(1, 0, 0)), row("a", "2", **overlap(0, 4, 4))))
+    )
     assert found["dice"] == 0.5
     assert found["dice_pooled"] == 2 / 10
 
@@ -49,18 +52,18 @@ def test_seeds_are_averaged_before_cases() -> None:
         row("a", "2", seed=0, **overlap(0, 1, 1)),
         row("a", "2", seed=1, **overlap(0, 1, 1)),
     )
-    found = of(summary(rows))
+    found = of(summarise(rows))
     assert (found["cases"], found["seeds"]) == (2, 2)
     assert found["dice"] == pytest.approx((0.75 + 0) / 2)
     assert found["dice_sd_cases"] == pytest.approx(np.std([0.75, 0], ddof=1))
     assert found["dice_sd_seeds"] == pytest.approx(np.std([0.5, 0.25], ddof=1))
-    assert per_case(rows)["dice"].tolist() == [0.75, 0]
+    assert average_by_case(rows)["dice"].tolist() == [0.75, 0]
 
 
 def test_rates_are_pooled_over_the_voxels_of_the_region() -> None:
     one = {"tpr": 1.0, "positive_voxels": 1, "fpr": 0.5, "negative_voxels": 2}
     other = {"tpr": 0.0, "positive_voxels": 3, "fpr": math.nan, "negative_voxels": 0}
-    found = of(summary(table(row("a", "1", **one), row("a", "2", **other))))
+    found = of(summarise(table(row("a", "1", **one), row("a", "2", **other))))
     assert found["tpr"] == 1 / 4
     assert found["fpr"] == 1 / 2
 
@@ -72,7 +75,7 @@ def test_empty_masks_are_counted_and_left_out() -> None:
         row("a", "prediction", **overlap(0, 0, 2), hd95_mm=math.nan),
         row("a", "neither", **overlap(1, 0, 0), hd95_mm=4.0),
     )
-    found = of(summary(rows))
+    found = of(summarise(rows))
     assert [found[f"empty_{which}"] for which in ("both", "truth", "prediction")] == [1, 1, 1]
     assert found["dice"] == pytest.approx(1 / 3)
     assert found["dice_n"] == 3
@@ -81,12 +84,12 @@ def test_empty_masks_are_counted_and_left_out() -> None:
 
 def test_volume_errors_do_not_cancel() -> None:
     rows = table(row("a", "1", volume_error_ml=-3), row("a", "2", volume_error_ml=1))
-    assert of(summary(rows))["volume_error_ml"] == 2
+    assert of(summarise(rows))["volume_error_ml"] == 2
 
 
 def test_other_classes_have_their_name_before_each_column() -> None:
     numbers = {f"infection.{name}": value for name, value in overlap(1, 1, 1).items()}
-    found = of(summary(table(row("a", "1", **overlap(1, 0, 0), **numbers))))
+    found = of(summarise(table(row("a", "1", **overlap(1, 0, 0), **numbers))))
     assert (found["dice"], found["infection.dice"]) == (1, 0.5)
 
 
@@ -96,7 +99,7 @@ def test_severity_correlates_over_cases() -> None:
         row("a", str(case), severity=p, severity_true=t)
         for case, (p, t) in enumerate(zip(predicted, true, strict=True))
     ]
-    found = of(summary(table(*rows)))
+    found = of(summarise(table(*rows)))
     assert found["severity_r"] == pytest.approx(stats.pearsonr(predicted, true).statistic)
     assert found["severity_r_n"] == 4
 
@@ -110,7 +113,7 @@ def test_a_class_score_is_tested_between_the_groups_of_its_tag() -> None:
         ]
     )
     assert tagged_scores(rows) == {"consolidation_score": "consolidation"}
-    found = of(summary(rows))
+    found = of(summarise(rows))
     assert found["consolidation_score_auc"] == 1
     assert found["consolidation_score_u_p"] == pytest.approx(2 / 6)
     assert found["consolidation_score_present"] == 0.25
@@ -119,7 +122,7 @@ def test_a_class_score_is_tested_between_the_groups_of_its_tag() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_what_cannot_be_computed_is_nan() -> None:
-    found = of(summary(table(row("a", "1", **overlap(0, 0, 0), severity=1, severity_true=1))))
+    found = of(summarise(table(row("a", "1", **overlap(0, 0, 0), severity=1, severity_true=1))))
     for name in (
         "dice",
         "dice_low",
@@ -134,7 +137,7 @@ def test_what_cannot_be_computed_is_nan() -> None:
 
 def test_methods_keep_the_order_of_the_rows() -> None:
     rows = table(row("z", "1", dice=1), row("a", "1", dice=1))
-    assert summary(rows, FEW)["method"].tolist() == ["z", "a"]
+    assert summarise(rows, FEW)["method"].tolist() == ["z", "a"]
 
 
 def methods(**dice: list[float]) -> pd.DataFrame:
@@ -151,7 +154,7 @@ def test_methods_are_compared_case_by_case() -> None:
     rows = methods(
         base=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], up=[0.2, 0.4, 0.6, 0.8, 1.0, 0.5], same=[0.1] * 6
     )
-    found = compare(rows, "dice", "base", FEW)
+    found = paired_differences(rows, "dice", "base", FEW)
     up = of(found, "up")
     d = np.array([0.1, 0.2, 0.3, 0.4, 0.5, -0.1]).round(12)
     assert up["difference"] == pytest.approx(d.mean())
@@ -165,8 +168,8 @@ def test_the_test_is_over_patients_whose_cases_are_averaged() -> None:
     """Six cases of three patients: two differ by 0.2 and 0.1 on average, one not at all."""
     rows = methods(base=[0.1] * 6, new=[0.2, 0.4, 0.1, 0.3, 0.0, 0.2])
     rows["patient"] = ["a", "a", "b", "b", "c", "c"] * 2
-    found = of(compare(rows, "dice", "base", FEW), "new")
-    assert (found["n"], found["patients"], found["equal"]) == (6, 3, 1)
+    found = of(paired_differences(rows, "dice", "base", FEW), "new")
+    assert (found["n"], found["patients"], found["equal_patients"]) == (6, 3, 1)
     assert found["difference"] == pytest.approx(0.1)
     assert found["p"] == pytest.approx(stats.wilcoxon([0.2, 0.1]).pvalue) == 0.5
     assert found["effect"] == 1
@@ -174,18 +177,20 @@ def test_the_test_is_over_patients_whose_cases_are_averaged() -> None:
 
 def test_only_cases_that_both_have_are_compared() -> None:
     rows = methods(base=[0.1, 0.2, math.nan, 0.4], new=[0.2, math.nan, 0.3])
-    assert of(compare(rows, "dice", "base", FEW), "new")["n"] == 1
+    assert of(paired_differences(rows, "dice", "base", FEW), "new")["n"] == 1
 
 
 @pytest.mark.filterwarnings("error")
 def test_equal_methods_cannot_be_told_apart() -> None:
-    found = of(compare(methods(base=[0.1, 0.2], same=[0.1, 0.2]), "dice", "base", FEW), "same")
+    found = of(
+        paired_differences(methods(base=[0.1, 0.2], same=[0.1, 0.2]), "dice", "base", FEW), "same"
+    )
     assert found["difference"] == 0
     assert math.isnan(found["p_holm"])
 
 
 def test_one_method_alone_has_nothing_to_compare() -> None:
-    assert compare(methods(only=[0.1]), "dice", "only", FEW).empty
+    assert paired_differences(methods(only=[0.1]), "dice", "only", FEW).empty
 
 
 @pytest.mark.parametrize(
@@ -198,14 +203,14 @@ def test_one_method_alone_has_nothing_to_compare() -> None:
 )
 def test_an_unknown_metric_or_baseline_is_named(metric: str, baseline: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        compare(methods(base=[0.1], other=[0.2]), metric, baseline, FEW)
+        paired_differences(methods(base=[0.1], other=[0.2]), metric, baseline, FEW)
 
 
 def test_the_share_of_the_way_is_of_cases_that_all_three_have() -> None:
     rows = methods(
         base=[0.2, 0.4, 0.1], em=[0.5, 0.6, math.nan], top=[0.8, 0.8, 0.9], other=[0.2, 0.4, 0.1]
     )
-    found = covered(rows, "base", "top", FEW)
+    found = gap_closed(rows, "base", "top", FEW)
     assert list(found["method"]) == ["em", "other"]
     em = of(found, "em")
     assert em["n"] == 2
@@ -221,12 +226,12 @@ def test_the_pooled_share_of_the_way_counts_voxels() -> None:
     rows["fn_voxels"] = [2 * counts[m][1] - 2 * counts[m][0] for m in rows["method"]]
     dice = {m: 2 * tp / (2 * tp + 2 * size - 2 * tp) for m, (tp, size) in counts.items()}
     share = (dice["em"] - dice["base"]) / (dice["top"] - dice["base"])
-    assert of(covered(rows, "base", "top", FEW), "em")["pooled"] == pytest.approx(share)
+    assert of(gap_closed(rows, "base", "top", FEW), "em")["pooled"] == pytest.approx(share)
 
 
 def test_an_unknown_ceiling_is_named() -> None:
     with pytest.raises(InputError, match="Did you mean 'top'"):
-        covered(methods(base=[0.1], top=[0.2]), "base", "tip", FEW)
+        gap_closed(methods(base=[0.1], top=[0.2]), "base", "tip", FEW)
 
 
 def rows_of(method: str, seed: int, dice: list[float], fold: str = "") -> list[dict[str, object]]:
@@ -246,11 +251,11 @@ def test_a_seed_that_only_one_method_has_is_left_out_of_the_difference() -> None
     rows = table(
         *rows_of("a", 0, A_SEED_0), *rows_of("a", 1, EASY_SEED), *rows_of("b", 0, B_SEED_0)
     )
-    found = of(compare(rows, "dice", "a", FEW), "b")
+    found = of(paired_differences(rows, "dice", "a", FEW), "b")
     assert found["difference"] == pytest.approx(0.1)
     assert found["p"] == pytest.approx(stats.wilcoxon([0.1] * 6).pvalue)
     assert found["effect"] == 1
-    assert (found["seeds"], found["seeds_of"], found["unpaired"]) == ("0", "0, 1", 6)
+    assert (found["shared_seeds"], found["all_seeds"], found["unpaired_rows"]) == ("0", "0, 1", 6)
 
 
 def test_a_failed_job_does_not_turn_the_sign_of_a_difference() -> None:
@@ -259,7 +264,7 @@ def test_a_failed_job_does_not_turn_the_sign_of_a_difference() -> None:
     all_jobs = [*both, rows_of("a", 1, hard[0]), rows_of("b", 1, hard[1])]
     for failed in range(4):
         jobs = [job for number, job in enumerate(all_jobs) if number != failed]
-        found = of(compare(table(*chain.from_iterable(jobs)), "dice", "a", FEW), "b")
+        found = of(paired_differences(table(*chain.from_iterable(jobs)), "dice", "a", FEW), "b")
         assert found["difference"] == pytest.approx(0.1)
 
 
@@ -287,7 +292,7 @@ def test_a_case_is_compared_only_in_the_folds_and_seeds_that_both_methods_have()
         differences = [value[b] - value[a] for a, b in pairs if a in value and b in value]
         if differences:
             of_cases.append(sum(differences) / len(differences))
-    found = of(compare(rows, "dice", "a", FEW), "b")
+    found = of(paired_differences(rows, "dice", "a", FEW), "b")
     assert found["n"] == len(of_cases)
     assert found["difference"] == pytest.approx(sum(of_cases) / len(of_cases))
 
@@ -299,16 +304,16 @@ def test_a_seed_whose_dice_is_undefined_for_one_method_is_left_out_for_that_case
         *rows_of("b", 0, [0.2, 0.3]),
         *rows_of("b", 1, [math.nan, 0.4]),
     )
-    found = of(compare(rows, "dice", "a", FEW), "b")
+    found = of(paired_differences(rows, "dice", "a", FEW), "b")
     assert (found["n"], found["difference"]) == (2, pytest.approx(0.1))
-    assert (found["seeds"], found["unpaired"]) == ("0, 1", 0)
+    assert (found["shared_seeds"], found["unpaired_rows"]) == ("0, 1", 0)
 
 
 @pytest.mark.filterwarnings("error")
 def test_methods_without_a_common_seed_have_no_difference() -> None:
     rows = table(*rows_of("a", 0, A_SEED_0), *rows_of("b", 1, B_SEED_0))
-    found = of(compare(rows, "dice", "a", FEW), "b")
-    assert (found["n"], found["seeds"], found["seeds_of"]) == (0, "", "0, 1")
+    found = of(paired_differences(rows, "dice", "a", FEW), "b")
+    assert (found["n"], found["shared_seeds"], found["all_seeds"]) == (0, "", "0, 1")
     assert math.isnan(found["difference"])
 
 
@@ -323,10 +328,10 @@ def test_the_share_of_the_way_is_of_the_seeds_that_all_three_have() -> None:
     )
     rows["tp_voxels"] = 100 * rows["dice"]
     rows["fp_voxels"] = rows["fn_voxels"] = 100 - rows["tp_voxels"]
-    found = of(covered(rows, "base", "top", FEW), "em")
+    found = of(gap_closed(rows, "base", "top", FEW), "em")
     assert found["mean"] == pytest.approx((0.55 - 0.3) / (0.8 - 0.3))
     assert found["pooled"] == pytest.approx((0.55 - 0.3) / (0.8 - 0.3))
-    assert (found["seeds"], found["seeds_of"], found["unpaired"]) == ("0", "0, 1", 4)
+    assert (found["shared_seeds"], found["all_seeds"], found["unpaired_rows"]) == ("0", "0, 1", 4)
 
 
 @st.composite
@@ -350,10 +355,10 @@ def tables_with_an_extra_seed(draw: st.DrawFn) -> pd.DataFrame:
 def test_dropping_a_seed_that_only_one_method_has_changes_no_comparison(
     rows: pd.DataFrame, baseline: str
 ) -> None:
-    numbers = [name for name in COMPARISON if name not in ("seeds_of", "unpaired")]
+    numbers = [name for name in DIFFERENCE_COLUMNS if name not in ("all_seeds", "unpaired_rows")]
     pd.testing.assert_frame_equal(
-        compare(rows, "dice", baseline, FEW)[numbers],
-        compare(rows[rows["seed"] != 2], "dice", baseline, FEW)[numbers],
+        paired_differences(rows, "dice", baseline, FEW)[numbers],
+        paired_differences(rows[rows["seed"] != 2], "dice", baseline, FEW)[numbers],
     )
 
 
@@ -361,13 +366,13 @@ def test_methods_are_ranked_by_the_rows_that_every_method_has() -> None:
     rows = table(
         *rows_of("a", 0, A_SEED_0), *rows_of("a", 1, EASY_SEED), *rows_of("b", 0, B_SEED_0)
     )
-    a, b = (of(summary(rows, FEW), method) for method in "ab")
+    a, b = (of(summarise(rows, FEW), method) for method in "ab")
     assert a["dice"] > b["dice"]
     assert (a["dice_shared"], b["dice_shared"]) == (pytest.approx(0.35), pytest.approx(0.45))
     assert [(each["rows"], each["rows_shared"]) for each in (a, b)] == [(12, 6), (6, 6)]
 
 
 def test_with_the_same_rows_for_every_method_the_shared_mean_is_the_mean() -> None:
-    found = of(summary(methods(a=[0.1, 0.4], b=[0.2, 0.3]), FEW))
+    found = of(summarise(methods(a=[0.1, 0.4], b=[0.2, 0.3]), FEW))
     assert found["dice_shared"] == found["dice"]
     assert found["rows"] == found["rows_shared"] == 2

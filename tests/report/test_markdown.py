@@ -2,7 +2,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from wsseg.evaluation.summary import covered, summary
+from wsseg.evaluation.comparison import gap_closed
+from wsseg.evaluation.summary import summarise
 from wsseg.report.markdown import markdown_covered, markdown_table
 
 Suite = Callable[..., pd.DataFrame]
@@ -11,7 +12,7 @@ Suite = Callable[..., pd.DataFrame]
 def first_row(rows: pd.DataFrame) -> dict[str, str]:
     heads, _, first, *_ = (
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in markdown_table(summary(rows)).splitlines()
+        for line in markdown_table(summarise(rows)).splitlines()
     )
     return dict(zip(heads, first, strict=True))
 
@@ -33,9 +34,9 @@ def test_markdown_tables_name_the_seeds_and_the_shared_mean_where_a_job_is_missi
 ) -> None:
     complete = suite(methods=("threshold", "phi2", "supervised"))
     rows = complete[(complete["method"] != "phi2") | (complete["seed"] != 1)]
-    heads, _, line = markdown_covered(covered(rows, "threshold", "supervised")).splitlines()
+    heads, _, line = markdown_covered(gap_closed(rows, "threshold", "supervised")).splitlines()
     assert heads.endswith("| seeds |")
     assert line.endswith("| 0 of 0, 1 |")
-    assert markdown_table(summary(rows)).splitlines()[0].endswith("| Dice, shared rows |")
-    assert "seeds |" not in markdown_covered(covered(complete, "threshold", "supervised"))
-    assert "shared" not in markdown_table(summary(complete))
+    assert markdown_table(summarise(rows)).splitlines()[0].endswith("| Dice, shared rows |")
+    assert "seeds |" not in markdown_covered(gap_closed(complete, "threshold", "supervised"))
+    assert "shared" not in markdown_table(summarise(complete))

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 from wsseg.errors import InputError
-from wsseg.evaluation.comparison import PublishedResults, labelled
-from wsseg.evaluation.summary import compare, covered, summary
+from wsseg.evaluation.comparison import gap_closed, paired_differences
+from wsseg.evaluation.method_labels import label_methods
+from wsseg.evaluation.published import PublishedResults
+from wsseg.evaluation.summary import summarise
 from wsseg.report.figures.em_targets import TargetPlanes
 from wsseg.report.figures.overlay import Overlay
 from wsseg.report.page import Page, html, sentence, write_page
@@ -203,8 +205,8 @@ def test_no_rows_are_an_input_error() -> None:
 def test_the_sentence_ranks_methods_and_names_what_differs(suite: Suite) -> None:
     rows = suite(cases=24)
     page = Page("A suite", rows, target="consolidation")
-    nothing = covered(rows, "threshold", "phi2")
-    text = sentence(page, summary(rows), compare(rows, "dice", "threshold"), nothing)
+    nothing = gap_closed(rows, "threshold", "phi2")
+    text = sentence(page, summarise(rows), paired_differences(rows, "dice", "threshold"), nothing)
     assert re.match(
         r"Mean Dice of consolidation over 23 cases: phi2 0\.\d\d, threshold 0\.\d\d", text
     )
@@ -213,9 +215,9 @@ def test_the_sentence_ranks_methods_and_names_what_differs(suite: Suite) -> None
 
 def test_the_sentence_tells_the_share_of_the_way(suite: Suite) -> None:
     rows = suite(methods=("threshold", "phi2", "supervised"), cases=24)
-    way = covered(rows, "threshold", "supervised")
+    way = gap_closed(rows, "threshold", "supervised")
     page = Page("A suite", rows, target="consolidation")
-    text = sentence(page, summary(rows), compare(rows, "dice", "threshold"), way)
+    text = sentence(page, summarise(rows), paired_differences(rows, "dice", "threshold"), way)
     share = f"{100 * way['mean'].iloc[0]:.0f} %"
     assert f"Of the way from threshold to supervised in mean Dice, phi2 covers {share}" in text
 
@@ -237,7 +239,7 @@ def test_what_was_published_stands_beside_the_figures(text: str) -> None:
 
 
 def test_settings_chosen_on_test_masks_are_marked_in_every_table(suite: Suite) -> None:
-    rows = labelled(suite(), {"phi2": "test masks"})
+    rows = label_methods(suite(), {"phi2": "test masks"})
     page = html(Page("Marked", rows, target="consolidation", baseline="threshold"))
     tables = re.findall(r"<table.*?</table>", page, flags=re.DOTALL)
     naming = [table for table in tables if "phi2" in table]

@@ -4,7 +4,8 @@ from io import StringIO
 import pandas as pd
 from rich.console import Console
 
-from wsseg.evaluation.summary import compare, covered, summary
+from wsseg.evaluation.comparison import gap_closed, paired_differences
+from wsseg.evaluation.summary import summarise
 from wsseg.report import comparison_tables as compared
 from wsseg.report import tables
 from wsseg.report.terminal import covered_table, terminal_table
@@ -17,7 +18,7 @@ def cell(table: tables.TableData, row: int, head: str) -> tables.Cell:
 
 
 def test_results_show_the_number_its_interval_and_the_best(suite: Suite) -> None:
-    found = summary(suite())
+    found = summarise(suite())
     table = tables.results(found)
     better = cell(table, 1, "Dice, mean")
     assert better.text == f"{found['dice'][1]:.3f}"
@@ -29,17 +30,17 @@ def test_results_show_the_number_its_interval_and_the_best(suite: Suite) -> None
 
 
 def test_methods_without_a_difference_share_a_line(suite: Suite) -> None:
-    table = tables.results(summary(suite()), "infection.")
+    table = tables.results(summarise(suite()), "infection.")
     assert [row[0].text for row in table.rows] == ["all methods, the same"]
 
 
 def test_one_method_is_not_the_best_of_itself(suite: Suite) -> None:
-    table = tables.results(summary(suite(methods=("phi2",))))
+    table = tables.results(summarise(suite(methods=("phi2",))))
     assert not any(cell.best for cell in table.rows[0])
 
 
 def test_scores_have_a_line_each_and_dashes_where_there_is_no_tag(suite: Suite) -> None:
-    table = tables.scores(summary(suite()))
+    table = tables.scores(summarise(suite()))
     assert [row[1].text for row in table.rows] == ["severity", *["consolidation score"] * 2]
     assert cell(table, 0, "Pearson's r").text == "1.000"
     assert cell(table, 0, "AUC").text == "–"
@@ -48,12 +49,12 @@ def test_scores_have_a_line_each_and_dashes_where_there_is_no_tag(suite: Suite) 
 
 
 def test_comparisons_leave_out_the_baseline(suite: Suite) -> None:
-    table = compared.comparisons(compare(suite(), "dice", "threshold"))
+    table = compared.comparisons(paired_differences(suite(), "dice", "threshold"))
     assert [row[0].text for row in table.rows] == ["phi2"]
 
 
 def test_empty_masks_are_counted_by_method_and_class(suite: Suite) -> None:
-    table = tables.empty_masks(summary(suite()), "consolidation")
+    table = tables.empty_masks(summarise(suite()), "consolidation")
     assert [(row[0].text, row[1].text) for row in table.rows[:2]] == [
         ("threshold", "consolidation"),
         ("threshold", "infection"),
@@ -77,7 +78,9 @@ def test_too_many_rows_are_cut_to_the_worst(suite: Suite) -> None:
 
 def test_the_terminal_table_fits_100_columns(suite: Suite) -> None:
     console = Console(width=100, record=True, file=StringIO())
-    console.print(terminal_table(summary(suite(methods=("threshold", "supervised", "[red]x[/]")))))
+    console.print(
+        terminal_table(summarise(suite(methods=("threshold", "supervised", "[red]x[/]"))))
+    )
     text = console.export_text()
     assert "supervised" in text
     assert "[red]x[/]" in text  # markup of a name is shown, not obeyed
@@ -87,10 +90,10 @@ def test_the_terminal_table_fits_100_columns(suite: Suite) -> None:
 
 def test_comparisons_name_the_seeds_that_both_methods_have(suite: Suite) -> None:
     rows = suite()
-    complete = compare(rows, "dice", "threshold")
+    complete = paired_differences(rows, "dice", "threshold")
     assert cell(compared.comparisons(complete), 0, "Seeds").text == "0, 1"
     assert compared.left_out(complete) == []
-    half = compare(without_seed_1(rows, "phi2"), "dice", "threshold")
+    half = paired_differences(without_seed_1(rows, "phi2"), "dice", "threshold")
     assert cell(compared.comparisons(half), 0, "Seeds").text == "0 of 0, 1"
     (sentence,) = compared.left_out(half)
     assert sentence == (
@@ -101,7 +104,7 @@ def test_comparisons_name_the_seeds_that_both_methods_have(suite: Suite) -> None
 
 def test_methods_without_a_common_seed_are_said_not_to_be_compared(suite: Suite) -> None:
     rows = suite().query("(method == 'phi2') == (seed == 1)")
-    found = compare(rows, "dice", "threshold")
+    found = paired_differences(rows, "dice", "threshold")
     assert compared.left_out(found) == [
         "phi2 and threshold have no case, seed and fold in common, so they are not compared."
     ]
@@ -111,12 +114,12 @@ def test_methods_without_a_common_seed_are_said_not_to_be_compared(suite: Suite)
 
 
 def test_only_the_mean_over_shared_rows_is_ranked_where_rows_differ(suite: Suite) -> None:
-    found = summary(without_seed_1(suite(), "phi2"))
+    found = summarise(without_seed_1(suite(), "phi2"))
     table = tables.results(found)
     assert cell(table, 1, "Dice, shared").best
     assert [each.best for each in table.rows[1]].count(True) == 1
     assert "threshold 16, phi2 8 rows" in compared.unequal_rows(found)
-    complete = summary(suite())
+    complete = summarise(suite())
     assert compared.unequal_rows(complete) == ""
     assert "Dice, shared" not in [head for head, _ in tables.results(complete).heads]
 
@@ -124,8 +127,8 @@ def test_only_the_mean_over_shared_rows_is_ranked_where_rows_differ(suite: Suite
 def test_the_terminal_names_shared_dice_and_seeds_where_rows_differ(suite: Suite) -> None:
     rows = without_seed_1(suite(methods=("threshold", "phi2", "supervised")), "phi2")
     console = Console(width=100, record=True, file=StringIO())
-    console.print(terminal_table(summary(rows)))
-    console.print(covered_table(covered(rows, "threshold", "supervised")))
+    console.print(terminal_table(summarise(rows)))
+    console.print(covered_table(gap_closed(rows, "threshold", "supervised")))
     text = console.export_text()
     assert "shared" in text
     assert "0 of 0, 1" in text

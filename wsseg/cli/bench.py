@@ -92,10 +92,11 @@ def _tell(
 def _show(out: Path) -> None:
     """Print the tables and write the report of what is done."""
     from wsseg.errors import InputError
-    from wsseg.evaluation.comparison import MARK, MARKED, label, labelled
-    from wsseg.evaluation.evaluate import held_out
+    from wsseg.evaluation.comparison import gap_closed, paired_differences
+    from wsseg.evaluation.evaluate import held_out_cases
+    from wsseg.evaluation.method_labels import MARK, MARK_NOTE, label_methods, method_label
     from wsseg.evaluation.rows import read_rows
-    from wsseg.evaluation.summary import compare, covered, summary
+    from wsseg.evaluation.summary import summarise
     from wsseg.inference.run import load_run
     from wsseg.report.build import ReportContext, ReportedRun, report_suite
     from wsseg.report.comparison_tables import left_out, unequal_rows
@@ -111,27 +112,29 @@ def _show(out: Path) -> None:
     rows = read_rows(out / ROWS)
     done = rows[["method", "seed", "fold"]].drop_duplicates().itertuples(index=False)
     folders = [(m, out / run_folder(m, s, int(f) if f else None)) for m, s, f in done]
-    runs = [ReportedRun(method, folder, held_out(load_run(folder))) for method, folder in folders]
+    runs = [
+        ReportedRun(method, folder, held_out_cases(load_run(folder))) for method, folder in folders
+    ]
     suite = load_suite(out / SUITE)
     compared = _done(suite.compare, rows)
     held = ReportContext(compared, suite.settings_from, suite.published)
     page = report_suite(out, out.resolve().name, rows, runs, held)
-    console, named = open_console(), labelled(rows, suite.settings_from)
-    found = summary(named)
+    console, named = open_console(), label_methods(rows, suite.settings_from)
+    found = summarise(named)
     console.print(terminal_table(found))
     notes = [unequal_rows(found)]
     if compared is not None:
-        baseline = label(compared.baseline, suite.settings_from)
-        notes += left_out(compare(named, compared.metric, baseline))
+        baseline = method_label(compared.baseline, suite.settings_from)
+        notes += left_out(paired_differences(named, compared.metric, baseline))
     if compared is not None and compared.ceiling is not None:
-        ceiling = label(compared.ceiling, suite.settings_from)
-        if len(way := covered(named, baseline, ceiling)):
+        ceiling = method_label(compared.ceiling, suite.settings_from)
+        if len(way := gap_closed(named, baseline, ceiling)):
             console.print(covered_table(way))
             notes += left_out(way)
     for note in filter(None, notes):
         typer.echo(note)
     if named["method"].str.endswith(MARK).any():
-        typer.echo(MARKED)
+        typer.echo(MARK_NOTE)
     typer.echo(f"rows: {out / ROWS}\nreport: {page}")
 
 

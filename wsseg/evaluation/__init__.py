@@ -1,1 +1,1 @@
-"""Scores of cases, and statistics over them."""
+"""Scoring of predictions, and statistics over the scores."""

@@ -1,60 +1,197 @@
-"""What the results of a suite are held against, and what chose the settings of its methods."""
+"""Comparison of methods over the rows that they share.
 
-from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
+Rows are paired by case, seed and fold, because a failed job leaves a method with fewer rows than
+another. As in `summary`, a case's seeds are averaged first, and intervals are over patients.
+"""
 
+from collections.abc import Iterable
+
+import numpy as np
 import pandas as pd
-from pydantic import Field, FiniteFloat
 
 from wsseg.core.component import Component
+from wsseg.errors import InputError, known_words
+from wsseg.evaluation.rows import IDENTITY
+from wsseg.evaluation.statistics import (
+    Bootstrap,
+    RatioParts,
+    holm,
+    ratio,
+    share_of_gap,
+    signed_rank,
+)
+from wsseg.evaluation.summary import PAIR_KEY, average_by_case, column_or_nan
 
-# Of a recipe's settings: the paper that gives them; tags alone; true masks of training cases; or
-# true masks of the cases it is tested on, which flatters its results.
-ChosenFrom: TypeAlias = Literal["paper", "tags", "training masks", "test masks"]
-FigureName: TypeAlias = Literal["agreement", "groups", "settings", "rates", "dilation", "overlays"]
-
-MARK = " †"  # after the name of a method whose settings were chosen on test masks
-MARKED = "† settings chosen on the masks of test cases: its figures flatter it"
+DECIMALS = 12  # differences are rounded, so that equal values stay equal after averaging
+DIFFERENCE_COLUMNS = (
+    *("method", "baseline", "metric", "n", "difference", "difference_low", "difference_high"),
+    *("patients", "equal_patients", "p", "p_holm", "effect"),
+    *("shared_seeds", "all_seeds", "unpaired_rows"),
+)
+GAP_COLUMNS = (
+    *("method", "baseline", "ceiling", "n", "mean", "mean_low", "mean_high"),
+    *("pooled", "pooled_low", "pooled_high", "shared_seeds", "all_seeds", "unpaired_rows"),
+)
 
 
 class Compare(Component):
-    """Which methods are compared: each with the baseline, by a column of the rows.
-
-    With a `ceiling`, also by the share that each covers of the way from the baseline to it.
-    """
+    """Which methods of a suite are compared, and by which column of its rows."""
 
     baseline: str
+    """The method that all others are compared with."""
     metric: str = "dice"
+    """The column of the rows by which methods are compared."""
     ceiling: str | None = None
+    """The method that sets the upper end of the gap: the report gives the share of the gap between
+    baseline and ceiling that each other method closes. null: no such table."""
 
 
-class PublishedResults(Component):
-    """What was published of the same experiment: shown beside the suite's own figures.
+def paired_differences(
+    rows: pd.DataFrame, metric: str, baseline: str, bootstrap: Bootstrap | None = None
+) -> pd.DataFrame:
+    """Return a row per method other than `baseline`: its paired difference to the baseline.
 
-    `methods` gives columns of `stats.summary` by method, `notes` what a figure showed.
+    - `difference`: mean over the `n` cases of method - baseline, with an interval over patients.
+      Rows are paired by case, seed and fold; the differences of a case are averaged.
+    - `p`: two-sided Wilcoxon signed-rank test over the `patients`. The cases of a patient are not
+      independent, so they are averaged first; `equal_patients` have no difference and are left out.
+    - `p_holm`: `p` corrected for all tests of the table (Holm 1979).
+    - `effect`: matched-pairs rank-biserial correlation (Kerby 2014).
+    - `shared_seeds`, `all_seeds`: the seeds of both methods, and those of either.
+    - `unpaired_rows`: number of rows that only one of the two methods has.
+
+    Without any pair, `shared_seeds` is empty and the numbers are NaN. In a suite, a method that
+    does not depend on the seed has rows for every seed, too.
+
+    Raises:
+        InputError: There is no such metric, or no such method.
     """
-
-    source: str
-    methods: dict[str, dict[str, FiniteFloat]] = Field(default_factory=dict)
-    notes: dict[FigureName, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
-
-
-def recipe_name(method: str) -> str:
-    """Return the part of a method's name that names its recipe, without settings or mark."""
-    return method.partition(" ")[0]
-
-
-def recipe_label(shown: str) -> str:
-    """Return the recipe of a method as tables show it: without its settings, with its mark."""
-    return recipe_name(shown) + (MARK if shown.endswith(MARK) else "")
-
-
-def label(method: str, settings_from: Mapping[str, ChosenFrom]) -> str:
-    """Return a method's name as tables and figures show it."""
-    chosen = settings_from.get(recipe_name(method))
-    return method + MARK if chosen == "test masks" else method
+    measures = [str(name) for name in rows if name not in IDENTITY]
+    if metric not in measures:
+        raise InputError(
+            f"no column of numbers is called {metric!r}; {known_words(metric, measures)}"
+        )
+    by_method = _rows_by_method(rows, baseline)
+    table = [
+        {"method": name, "baseline": baseline, "metric": metric}
+        | _difference(own, by_method[baseline], metric, bootstrap or Bootstrap())
+        for name, own in by_method.items()
+        if name != baseline
+    ]
+    for row, corrected in zip(table, holm([row["p"] for row in table]), strict=True):
+        row["p_holm"] = corrected
+    return pd.DataFrame(table, columns=[*DIFFERENCE_COLUMNS])
 
 
-def labelled(rows: pd.DataFrame, settings_from: Mapping[str, ChosenFrom]) -> pd.DataFrame:
-    """Return rows whose methods have the names that tables and figures show."""
-    return rows.assign(method=[label(method, settings_from) for method in rows["method"]])
+def gap_closed(
+    rows: pd.DataFrame, baseline: str, ceiling: str, bootstrap: Bootstrap | None = None
+) -> pd.DataFrame:
+    """Return a row per other method: the share of the gap from baseline to ceiling it closes.
+
+    (m - b) / (c - b) of the mean Dice (`mean`) and of the pooled Dice (`pooled`), with intervals
+    over patients, over the cases, seeds and folds that all three methods have. The mean is over the
+    `n` cases where the Dice of all three is defined. `shared_seeds`, `all_seeds` and
+    `unpaired_rows` are as in `paired_differences`.
+
+    Raises:
+        InputError: There is no such method.
+    """
+    by_method = _rows_by_method(rows, baseline, ceiling)
+    return pd.DataFrame(
+        [
+            {"method": name, "baseline": baseline, "ceiling": ceiling}
+            | _share(own, by_method[baseline], by_method[ceiling], bootstrap or Bootstrap())
+            for name, own in by_method.items()
+            if name not in (baseline, ceiling)
+        ],
+        columns=[*GAP_COLUMNS],
+    )
+
+
+def _rows_by_method(rows: pd.DataFrame, *required: str) -> dict[str, pd.DataFrame]:
+    """Return the rows of each method; raise `InputError` if a required one is missing."""
+    methods = list(dict.fromkeys(rows["method"]))
+    for name in required:
+        if name not in methods:
+            raise InputError(f"no method is called {name!r}; {known_words(name, methods)}")
+    return {name: rows[rows["method"] == name] for name in methods}
+
+
+def _difference(
+    method: pd.DataFrame, baseline: pd.DataFrame, metric: str, bootstrap: Bootstrap
+) -> dict[str, float | str]:
+    ours, theirs = _shared_rows(method, baseline)
+    differences = (ours[metric] - theirs[metric]).dropna()
+    by_case = differences.groupby("case", sort=False).mean().round(DECIMALS)
+    patients = ours.groupby("case")["patient"].first().reindex(by_case.index)
+    estimate = ratio(by_case, np.ones(len(by_case)), patients, bootstrap)
+    by_patient = by_case.groupby(patients).mean().round(DECIMALS)
+    p, effect = signed_rank(by_patient)
+    return {
+        "n": len(by_case),
+        **estimate.columns("difference"),
+        "patients": len(by_patient),
+        "equal_patients": int((by_patient == 0).sum()),
+        "p": p,
+        "effect": effect,
+        **_pairing(method, baseline),
+    }
+
+
+def _share(
+    method: pd.DataFrame, baseline: pd.DataFrame, ceiling: pd.DataFrame, bootstrap: Bootstrap
+) -> dict[str, float | str]:
+    shared = _shared_rows(method, baseline, ceiling)
+    m, b, c = with_dice = _defined_cases(shared, ["dice"])
+    mean = share_of_gap(_mean_dice(m), _mean_dice(b), _mean_dice(c), m["patient"], bootstrap)
+    m, b, c = _defined_cases(shared, ["tp_voxels", "fp_voxels", "fn_voxels"])
+    pooled = share_of_gap(
+        _pooled_dice(m), _pooled_dice(b), _pooled_dice(c), m["patient"], bootstrap
+    )
+    columns = {"n": len(with_dice[0]), **mean.columns("mean"), **pooled.columns("pooled")}
+    return columns | _pairing(method, baseline, ceiling)
+
+
+def _shared_rows(*methods: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the rows of each method that all have, in one order; index: case, seed and fold."""
+    indexed = [rows.set_index([*PAIR_KEY]) for rows in methods]
+    shared = indexed[0].index
+    for rows in indexed[1:]:
+        shared = shared[shared.isin(rows.index)]
+    return [rows.reindex(shared) for rows in indexed]
+
+
+def _defined_cases(shared: list[pd.DataFrame], names: list[str]) -> list[pd.DataFrame]:
+    """Return the cases of each method, averaged over the rows where these columns are defined.
+
+    A row is used only if the columns are defined for all methods.
+    """
+    defined = np.all(
+        [column_or_nan(rows, name).notna() for rows in shared for name in names], axis=0
+    )
+    return [average_by_case(rows[defined].reset_index()) for rows in shared]
+
+
+def _pairing(*methods: pd.DataFrame) -> dict[str, float | str]:
+    """Return the seeds that all methods have, the seeds of any, and the number of unpaired rows."""
+    paired = _shared_rows(*methods)[0]
+    return {
+        "shared_seeds": _join(paired.index.get_level_values("seed")),
+        "all_seeds": _join(seed for rows in methods for seed in rows["seed"]),
+        "unpaired_rows": sum(len(rows) - len(paired) for rows in methods),
+    }
+
+
+def _join(seeds: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(set(seeds))))
+
+
+def _mean_dice(cases: pd.DataFrame) -> RatioParts:
+    """Return the mean Dice as the parts of a ratio."""
+    return column_or_nan(cases, "dice"), np.ones(len(cases))
+
+
+def _pooled_dice(cases: pd.DataFrame) -> RatioParts:
+    """Return the pooled Dice as the parts of a ratio."""
+    tp, fp, fn = (column_or_nan(cases, f"{name}_voxels") for name in ("tp", "fp", "fn"))
+    return 2 * tp, 2 * tp + fp + fn

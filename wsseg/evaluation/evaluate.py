@@ -1,4 +1,4 @@
-"""Predicts a run's test cases and compares them with what is annotated: a row a case."""
+"""Evaluation of a run on its test cases."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,38 +8,40 @@ from wsseg.core.case import Case
 from wsseg.data.checks.findings import accepting
 from wsseg.data.reading import read_case_mask
 from wsseg.errors import InputError
-from wsseg.evaluation.scoring import score_case
+from wsseg.evaluation.scoring import ScoringPlan, score_case
 from wsseg.inference.prior_ablation import beliefs
 from wsseg.inference.run import Run
 from wsseg.training.manifest import read_manifest
 
 
-def held_out(run: Run) -> list[Case]:
-    """Return the cases that a run was kept from: those that its manifest lists for testing.
+def held_out_cases(run: Run) -> list[Case]:
+    """Return the test cases that the run's manifest lists.
 
     Raises:
-        InputError: There is none, or its cohort has it no longer.
+        InputError: The run has no test cases, or the cohort no longer contains one of them.
     """
-    about = read_manifest(run.folder)
-    names = about["test"]
+    manifest = read_manifest(run.folder)
+    names = manifest["test"]
     if not names:
-        raise InputError(f"{run.folder}: was trained without test cases; nothing to compare with")
-    found = {case.name: case for case in (run.recipe.test or run.recipe.cohort).cases()}
-    if gone := [name for name in names if name not in found]:
+        raise InputError(f"{run.folder}: was trained without test cases, so it cannot be scored")
+    cases = {case.name: case for case in (run.recipe.test or run.recipe.cohort).cases()}
+    if missing := [name for name in names if name not in cases]:
         raise InputError(
-            f"{run.folder}: test case {gone[0]} ({len(gone)} such) is in the cohort no longer"
+            f"{run.folder}: the cohort no longer contains test case {missing[0]} "
+            f"(missing test cases: {len(missing)})"
         )
-    return [accepting(found[name], about.get("accepted", ())) for name in names]
+    return [accepting(cases[name], manifest.get("accepted", ())) for name in names]
 
 
 def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
-    """Write each case's predicted mask into the run's `predictions/` and yield its row.
+    """Predict each case, save its mask in the run's `predictions/`, and yield its row of scores.
 
-    Where the target was learnt by EM, `prior_dice` and `both_dice`, with their counts, are of the
-    prior alone and of prior and network together, as if the case had the tag.
+    If the last stage learns by EM, the row also has `prior_dice` and `both_dice` with their voxel
+    counts: the Dice of the prior alone, and of prior and network combined, both computed as if the
+    case had the tag.
     """
     recipe = run.recipe
-    within = {name: stage.region for stage in recipe.stages.values() for name in stage.classes}
+    plan = ScoringPlan.of_recipe(recipe)
     for case in cases:
         prediction = run.predict(case)
         prediction.save(run.folder / "predictions")
@@ -48,18 +50,10 @@ def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
             for name in prediction.masks
             if name in case.masks
         }
-        measured = score_case(
-            prediction.masks,
-            true,
-            prediction.mask.spacing_mm,
-            classes=recipe.classes,
-            within=within,
-            metrics=recipe.metrics,
-            scores=recipe.scores,
-        )
+        scores = score_case(prediction.masks, true, prediction.mask.spacing_mm, plan)
         if (target := recipe.classes[-1]) in true:
             for source, mask in beliefs(run, case).items():
                 counts = Dice()(mask, true[target], prediction.mask.spacing_mm, mask)
-                measured |= {f"{source}_{column}": value for column, value in counts.items()}
+                scores |= {f"{source}_{column}": value for column, value in counts.items()}
         tags = {f"tag.{name}": case.tags.get(name) for name in recipe.classes}
-        yield {"case": case.name, "patient": case.patient, "site": case.site} | tags | measured
+        yield {"case": case.name, "patient": case.patient, "site": case.site} | tags | scores

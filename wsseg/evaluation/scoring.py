@@ -1,51 +1,74 @@
-"""The numbers in one case's row."""
+"""Scoring of one case: its predicted masks against its annotated masks."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from wsseg.config.recipe import Recipe
 from wsseg.core.interfaces import Metric, Score
 from wsseg.core.volume import Spacing, VoxelMask
 from wsseg.errors import InputError, known_words
+
+
+@dataclass(frozen=True)
+class ScoringPlan:
+    """The classes, regions, metrics and scores with which a recipe's predictions are scored."""
+
+    classes: Sequence[str]  # the last one is the target
+    regions: Mapping[str, str | None]  # class → region it is predicted in; None: the entire image
+    metrics: Mapping[str, Metric]
+    scores: Mapping[str, Score]
+
+    @classmethod
+    def of_recipe(cls, recipe: Recipe) -> Self:
+        """Return the plan of a recipe."""
+        regions = {name: stage.region for stage in recipe.stages.values() for name in stage.classes}
+        return cls(recipe.classes, regions, recipe.metrics, recipe.scores)
 
 
 def score_case(
     predicted: Mapping[str, VoxelMask],
     true: Mapping[str, VoxelMask],
     spacing_mm: Spacing,
-    *,
-    classes: Sequence[str],
-    within: Mapping[str, str | None],
-    metrics: Mapping[str, Metric],
-    scores: Mapping[str, Score],
+    plan: ScoringPlan,
 ) -> dict[str, float]:
-    """Return the numbers of a case's row.
+    """Return the numbers of a case's row: metrics of each annotated class, and scores.
 
-    `predicted` holds the masks of classes and of named regions, `true` of what is annotated;
-    `within` names the region that a class was predicted in (None: the whole image); a metric of
-    the annotated region has no columns where that is a class without annotation. The target, the
-    last of `classes`, has the metrics' columns, another class has `<class>.<column>`, one that is
-    not annotated has none. A score is `<name>` from the prediction, and `<name>_true` from the
-    annotation where it has every class needed; a region without annotation counts as predicted.
+    The columns of the target are called as its metrics name them; those of another class are
+    `<class>.<column>`. A class without annotation has no metrics. A metric of the annotated region
+    is left out where that region is a class without annotation.
+
+    A score is `<name>` for the prediction and `<name>_true` for the annotation. The latter is left
+    out unless all classes that the score needs are annotated; a region without annotation is taken
+    from the prediction.
+
+    Args:
+        predicted: Masks of the classes and of the named regions.
+        true: The annotated masks among them.
+        spacing_mm: The voxel spacing.
+        plan: What to compute.
 
     Raises:
-        InputError: masks differ in shape, or a score needs one that was not predicted.
+        InputError: The masks differ in shape, or a score needs a mask that was not predicted.
     """
     _check_shapes(predicted, true)
-    regions = {name: mask for name, mask in predicted.items() if name not in classes}
-    labelled = {**regions, **true}
+    regions = {name: mask for name, mask in predicted.items() if name not in plan.classes}
+    annotated = {**regions, **true}
     row: dict[str, float] = {}
-    for name in classes:
+    for name in plan.classes:
         if name not in true:
             continue
-        prefix = "" if name == classes[-1] else f"{name}."
-        for metric in metrics.values():
-            region = _region(labelled if metric.in_annotated_region else predicted, within[name])
+        prefix = "" if name == plan.classes[-1] else f"{name}."
+        for metric in plan.metrics.values():
+            masks = annotated if metric.in_annotated_region else predicted
+            region = _region_mask(masks, plan.regions[name])
             if region is not None:
-                measured = metric(predicted[name], true[name], spacing_mm, region)
-                row |= {f"{prefix}{column}": value for column, value in measured.items()}
-    for name, score in scores.items():
-        row |= _score(name, score, predicted, labelled)
+                values = metric(predicted[name], true[name], spacing_mm, region)
+                row |= {f"{prefix}{column}": value for column, value in values.items()}
+    for name, score in plan.scores.items():
+        row |= _score_columns(name, score, predicted, annotated)
     return row
 
 
@@ -53,22 +76,24 @@ def _check_shapes(predicted: Mapping[str, VoxelMask], true: Mapping[str, VoxelMa
     shapes = {f"predicted {name}": mask.shape for name, mask in predicted.items()}
     shapes |= {f"annotated {name}": mask.shape for name, mask in true.items()}
     if len(set(shapes.values())) > 1:
-        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise InputError(f"masks of one case have different shapes: {found}")
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InputError(f"the masks of a case must have the same shape, but have: {listed}")
 
 
-def _region(masks: Mapping[str, VoxelMask], place: str | None) -> VoxelMask | None:
-    """Return the mask of a place, the whole image where none is named; None: it is not known."""
-    return np.ones_like(next(iter(masks.values()))) if place is None else masks.get(place)
+def _region_mask(masks: Mapping[str, VoxelMask], region: str | None) -> VoxelMask | None:
+    """Return the mask of `region`, all voxels if it is None, or None if its mask is unknown."""
+    return np.ones_like(next(iter(masks.values()))) if region is None else masks.get(region)
 
 
-def _score(
-    name: str, score: Score, predicted: Mapping[str, VoxelMask], labelled: Mapping[str, VoxelMask]
+def _score_columns(
+    name: str, score: Score, predicted: Mapping[str, VoxelMask], annotated: Mapping[str, VoxelMask]
 ) -> dict[str, float]:
     missing = sorted(score.needs - predicted.keys())
     if missing:
         raise InputError(
             f"score {name!r} needs a mask of {missing[0]!r}; {known_words(missing[0], predicted)}"
         )
-    row = {name: score(predicted)}
-    return row | ({f"{name}_true": score(labelled)} if score.needs <= labelled.keys() else {})
+    columns = {name: score(predicted)}
+    if score.needs <= annotated.keys():
+        columns[f"{name}_true"] = score(annotated)
+    return columns

@@ -1,6 +1,6 @@
-"""Numbers with their uncertainty: a ratio with its interval, and the tests of the report.
+"""Statistics of the report: ratios with bootstrap intervals, correlations and significance tests.
 
-What cannot be computed (too few values, constant values) is NaN.
+A statistic that cannot be computed (too few values, or constant ones) is NaN.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,16 +12,16 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 
-Part: TypeAlias = tuple[ArrayLike, ArrayLike]  # numerators and denominators of a ratio
+RatioParts: TypeAlias = tuple[ArrayLike, ArrayLike]  # numerators and denominators of a ratio
 
-LEAST_PAIRS = 3  # below, a correlation is certain whatever the numbers are
-MEETING = 0.01  # from an FPR of 1: there, perfect and chance differ by less
-CONSTANT = 1e-12  # relative range below which values differ by rounding only
+MIN_PAIRS = 3  # with two pairs, Pearson's r is always 1 or -1
+FPR_MARGIN = 0.01  # all curves TPR = FPR^gamma meet at FPR = 1: points this close do not fix gamma
+CONSTANT = 1e-12  # relative range below which values differ by rounding errors only
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are drawn."""
+    """Settings of the bootstrap: number of draws, confidence level and random seed."""
 
     draws: int = 2000
     level: float = 0.95
@@ -30,7 +30,7 @@ class Bootstrap:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, and the interval that a repeated experiment would put it in."""
+    """An estimated number with its confidence interval; the bounds are NaN if there is none."""
 
     value: float
     low: float
@@ -44,49 +44,53 @@ class Estimate:
 def ratio(
     numerator: ArrayLike, denominator: ArrayLike, patients: Iterable[str], bootstrap: Bootstrap
 ) -> Estimate:
-    """Estimate sum(numerator) / sum(denominator) with an interval over patients.
+    """Estimate sum(numerator) / sum(denominator) with a bootstrap interval over patients.
 
-    With a denominator of ones it is a mean; with voxel counts it is a pooled measure. Pairs with a
-    NaN are left out. The interval needs two patients.
+    This is a mean where the denominators are 1, and a pooled measure where they are voxel counts.
+    Pairs with a NaN are left out. There is no interval for fewer than two patients.
     """
-    sums = _sums([(numerator, denominator)], patients)
-    (total, whole) = sums.sum(axis=0)
-    value = float(total / whole) if whole > 0 else np.nan
-    if len(sums) < 2:  # noqa: PLR2004 - one patient says nothing of others
+    sums = _sum_by_patient([(numerator, denominator)], patients)
+    numerator_sum, denominator_sum = sums.sum(axis=0)
+    value = float(numerator_sum / denominator_sum) if denominator_sum > 0 else np.nan
+    if len(sums) < 2:  # noqa: PLR2004 - a bootstrap of one patient has no variance
         return Estimate(value, np.nan, np.nan)
-    drawn = _drawn(sums, bootstrap)
-    drawn = drawn[drawn[:, 1] > 0]
-    return _estimate(value, drawn[:, 0] / drawn[:, 1], bootstrap)
+    draws = _bootstrap_sums(sums, bootstrap)
+    draws = draws[draws[:, 1] > 0]
+    return _with_interval(value, draws[:, 0] / draws[:, 1], bootstrap)
 
 
-def share_of_way(
-    method: Part, baseline: Part, ceiling: Part, patients: Iterable[str], bootstrap: Bootstrap
+def share_of_gap(
+    method: RatioParts,
+    baseline: RatioParts,
+    ceiling: RatioParts,
+    patients: Iterable[str],
+    bootstrap: Bootstrap,
 ) -> Estimate:
-    """Estimate (m - b) / (c - b) with an interval over patients; each is a ratio as in `ratio`.
+    """Estimate (m - b) / (c - b) with a bootstrap interval over patients.
 
-    0 is the baseline and 1 the ceiling. Undefined where the ceiling is not above the baseline, and
-    without an interval where that is so in more draws than the interval leaves out: the share then
-    has no bounds.
+    m, b and c are the ratios (see `ratio`) of the method, the baseline and the ceiling. The share
+    is 0 at the baseline and 1 at the ceiling. It is NaN unless the ceiling is above the baseline,
+    and has no interval if that fails in more than 1 - `bootstrap.level` of the draws.
     """
-    sums = _sums([method, baseline, ceiling], patients)
-    value = float(_way(sums.sum(axis=0, keepdims=True))[0])
+    sums = _sum_by_patient([method, baseline, ceiling], patients)
+    value = float(_shares_of_gap(sums.sum(axis=0, keepdims=True))[0])
     if len(sums) < 2 or np.isnan(value):  # noqa: PLR2004 - see `ratio`
         return Estimate(value, np.nan, np.nan)
-    drawn = _way(_drawn(sums, bootstrap))
-    if np.isnan(drawn).mean() > 1 - bootstrap.level:
+    draws = _shares_of_gap(_bootstrap_sums(sums, bootstrap))
+    if np.isnan(draws).mean() > 1 - bootstrap.level:
         return Estimate(value, np.nan, np.nan)
-    return _estimate(value, drawn[~np.isnan(drawn)], bootstrap)
+    return _with_interval(value, draws[~np.isnan(draws)], bootstrap)
 
 
 def rate_exponent(fpr: ArrayLike, tpr: ArrayLike) -> float:
-    """Return gamma of the curve TPR = FPR^gamma nearest to points (Wu 2020, Fig. 4).
+    """Fit gamma of TPR = FPR^gamma to points, by least squares in TPR (Wu 2020, Fig. 4).
 
-    Least squares in TPR, gamma in [0, 1]: 0 is perfect, 1 is chance. All curves meet at (1, 1), so
-    that points there alone have no exponent.
+    gamma lies in [0, 1]: 0 is perfect, 1 is chance. All curves meet at (1, 1), so gamma is NaN if
+    all points are there.
     """
     points = np.stack([np.asarray(fpr, float), np.asarray(tpr, float)])
     x, y = points[:, ~np.isnan(points).any(axis=0)]
-    if not (x < 1 - MEETING).any():
+    if not (x < 1 - FPR_MARGIN).any():
         return np.nan
 
     def error(gamma: float) -> float:
@@ -96,41 +100,50 @@ def rate_exponent(fpr: ArrayLike, tpr: ArrayLike) -> float:
 
 
 def correlation(x: ArrayLike, y: ArrayLike) -> tuple[float, float, int]:
-    """Return Pearson's r, its two-sided p, and the number of pairs it is from."""
+    """Return Pearson's r, its two-sided p-value, and the number of pairs without a NaN."""
     pairs = np.stack([np.asarray(x, float), np.asarray(y, float)])
     pairs = pairs[:, ~np.isnan(pairs).any(axis=0)]
     n = pairs.shape[1]
-    if n < LEAST_PAIRS or (np.ptp(pairs, axis=1) <= CONSTANT * np.abs(pairs).max(axis=1)).any():
+    if n < MIN_PAIRS or (np.ptp(pairs, axis=1) <= CONSTANT * np.abs(pairs).max(axis=1)).any():
         return np.nan, np.nan, n
-    found = stats.pearsonr(*pairs)
-    return float(found.statistic), float(found.pvalue), n
+    test = stats.pearsonr(*pairs)
+    return float(test.statistic), float(test.pvalue), n
 
 
 def signed_rank(differences: ArrayLike) -> tuple[float, float]:
-    """Return the two-sided Wilcoxon p of paired differences, and their rank-biserial correlation.
+    """Return the two-sided p-value of Wilcoxon's signed-rank test, and its effect size.
 
-    (ranks of positive - ranks of negative differences) / all ranks; zeros are left out.
+    The effect size is the matched-pairs rank-biserial correlation (Kerby 2014): the sum of the
+    ranks of positive differences minus that of negative ones, over the sum of all ranks. Zeros and
+    NaN are left out.
     """
-    found = _defined(differences)
-    found = found[found != 0]
-    if not found.size:
+    nonzero = _without_nan(differences)
+    nonzero = nonzero[nonzero != 0]
+    if not nonzero.size:
         return np.nan, np.nan
-    ranks = stats.rankdata(np.abs(found))
-    effect = (ranks * np.sign(found)).sum() / ranks.sum()
-    return float(stats.wilcoxon(found).pvalue), float(effect)
+    ranks = stats.rankdata(np.abs(nonzero))
+    effect = (ranks * np.sign(nonzero)).sum() / ranks.sum()
+    return float(stats.wilcoxon(nonzero).pvalue), float(effect)
 
 
 def mann_whitney(present: ArrayLike, absent: ArrayLike) -> tuple[float, float]:
-    """Return the two-sided Mann-Whitney p of two groups, and the AUC: U of the first / (n1 n2)."""
-    one, other = _defined(present), _defined(absent)
-    if not (one.size and other.size) or np.ptp(np.concatenate([one, other])) == 0:
+    """Return the two-sided p-value of the Mann-Whitney U test of two groups, and the AUC.
+
+    AUC = U / (n1 n2), where U is the statistic of the first group: the probability that a value of
+    the first group is larger than one of the second, with ties counted as half. NaN are left out.
+    """
+    first, second = _without_nan(present), _without_nan(absent)
+    if not (first.size and second.size) or np.ptp(np.concatenate([first, second])) == 0:
         return np.nan, np.nan
-    found = stats.mannwhitneyu(one, other)
-    return float(found.pvalue), float(found.statistic / (one.size * other.size))
+    test = stats.mannwhitneyu(first, second)
+    return float(test.pvalue), float(test.statistic / (first.size * second.size))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return step-down corrected p-values; a NaN stays one and does not count as a test."""
+    """Return p-values with Holm's step-down correction (Holm 1979).
+
+    A NaN stays NaN and is not counted as a test.
+    """
     p = np.asarray(p_values, float)
     order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]  # NaN sorts last
     corrected = np.full_like(p, np.nan)
@@ -138,42 +151,48 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def _defined(values: ArrayLike) -> NDArray[np.float64]:
+def _without_nan(values: ArrayLike) -> NDArray[np.float64]:
     array: NDArray[np.float64] = np.asarray(values, float)
     return array[~np.isnan(array)]
 
 
-def _sums(parts: Sequence[Part], patients: Iterable[str]) -> NDArray[np.float64]:
-    """Sum numerators and denominators by patient, (patients, 2 x parts); NaN leaves a case out."""
-    columns = [np.asarray(column, float) for part in parts for column in part]
-    whole = pd.DataFrame(dict(enumerate(columns))).dropna()
+def _sum_by_patient(
+    ratios: Sequence[RatioParts], patients: Iterable[str]
+) -> NDArray[np.float64]:
+    """Sum numerators and denominators by patient, (patients, 2 x ratios).
+
+    A case with a NaN in any of them is left out.
+    """
+    columns = [np.asarray(column, float) for parts in ratios for column in parts]
+    cases = pd.DataFrame(dict(enumerate(columns))).dropna()
     sums: NDArray[np.float64] = (
-        whole.groupby(pd.Series(list(patients), dtype=object)).sum().to_numpy()
+        cases.groupby(pd.Series(list(patients), dtype=object)).sum().to_numpy()
     )
     return sums
 
 
-def _drawn(sums: NDArray[np.float64], bootstrap: Bootstrap) -> NDArray[np.float64]:
-    """Sum as many patients as there are, drawn with replacement, (draws, columns)."""
+def _bootstrap_sums(sums: NDArray[np.float64], bootstrap: Bootstrap) -> NDArray[np.float64]:
+    """Draw patients with replacement and sum over them: (patients, columns) → (draws, columns)."""
     patients = len(sums)
     generator = np.random.default_rng(bootstrap.seed)
     weights = generator.multinomial(patients, np.full(patients, 1 / patients), bootstrap.draws)
-    drawn: NDArray[np.float64] = weights @ sums
-    return drawn
+    draws: NDArray[np.float64] = weights @ sums
+    return draws
 
 
-def _way(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (m - b) / (c - b) of summed parts, (draws, 6); NaN where c is not above b."""
+def _shares_of_gap(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (m - b) / (c - b) for sums of shape (draws, 6); NaN where c is not above b."""
     with np.errstate(divide="ignore", invalid="ignore"):
         method, baseline, ceiling = (sums[:, 0::2] / sums[:, 1::2]).T
-    way = np.where(ceiling > baseline, ceiling - baseline, np.nan)
-    share: NDArray[np.float64] = (method - baseline) / way
-    return share
+    gap = np.where(ceiling > baseline, ceiling - baseline, np.nan)
+    shares: NDArray[np.float64] = (method - baseline) / gap
+    return shares
 
 
-def _estimate(value: float, drawn: NDArray[np.float64], bootstrap: Bootstrap) -> Estimate:
-    if not drawn.size:
+def _with_interval(value: float, draws: NDArray[np.float64], bootstrap: Bootstrap) -> Estimate:
+    """Return `value` with the percentile interval of its bootstrap draws."""
+    if not draws.size:
         return Estimate(value, np.nan, np.nan)
-    outside = (1 - bootstrap.level) / 2
-    low, high = np.quantile(drawn, [outside, 1 - outside])
+    tail = (1 - bootstrap.level) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
     return Estimate(value, float(low), float(high))

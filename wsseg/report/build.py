@@ -11,9 +11,11 @@ from wsseg.config.recipe import recipe_text
 from wsseg.core.case import Case
 from wsseg.data.reading import read_case, read_case_mask
 from wsseg.errors import InputError
-from wsseg.evaluation.comparison import ChosenFrom, Compare, PublishedResults, label, labelled
+from wsseg.evaluation.comparison import Compare
+from wsseg.evaluation.method_labels import ChosenFrom, label_methods, method_label
+from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.rows import read_rows
-from wsseg.evaluation.summary import summary
+from wsseg.evaluation.summary import summarise
 from wsseg.inference.run import Run, load_run
 from wsseg.report.figures.em_targets import TargetPlanes
 from wsseg.report.figures.overlay import Overlay, telling_cases, telling_slice
@@ -73,12 +75,12 @@ def _write(
 ) -> Path:
     firsts = {shown.method: shown for shown in reversed(runs)}  # of several seeds or folds
     ordered = [firsts[method] for method in dict.fromkeys(shown.method for shown in runs)]
-    names = {shown.method: label(shown.method, held.settings_from) for shown in ordered}
+    names = {shown.method: method_label(shown.method, held.settings_from) for shown in ordered}
     compare = held.compare
-    seen = pictured(summary(rows), (compare.baseline, compare.ceiling) if compare else ())
+    seen = pictured(summarise(rows), (compare.baseline, compare.ceiling) if compare else ())
     page = Page(
         title=title,
-        rows=labelled(rows, held.settings_from),
+        rows=label_methods(rows, held.settings_from),
         curves={names[shown.method]: _curves(shown.folder) for shown in ordered},
         overlays=list(_overlays(rows, [shown for shown in runs if shown.method in seen], names)),
         provenance={"Made from": versions(ordered[0].folder)}
@@ -143,7 +145,7 @@ def _overlays(
     rows: pd.DataFrame, runs: Sequence[ReportedRun], names: Mapping[str, str]
 ) -> Iterator[Overlay]:
     """Show the best, the median and the worst cases of the best method, by every method."""
-    found = ranked(summary(rows).dropna(subset="dice"))
+    found = ranked(summarise(rows).dropna(subset="dice"))
     if found.empty:
         return
     best = str(found["method"].iloc[0])

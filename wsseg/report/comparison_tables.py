@@ -35,8 +35,8 @@ def comparisons(compared: pd.DataFrame) -> TableData:
                 number_cell(row["effect"], 2),
                 Cell(p_value(row["p"]), value=row["p"]),
                 Cell(p_value(row["p_holm"]), value=row["p_holm"]),
-                number_cell(row["patients"], 0, below=_equal(row["equal"])),
-                text_cell(seeds(row["seeds"], row["seeds_of"])),
+                number_cell(row["patients"], 0, below=_equal(row["equal_patients"])),
+                text_cell(seeds(row["shared_seeds"], row["all_seeds"])),
             ]
             for row in rows
         ],
@@ -68,7 +68,7 @@ def covered(found: pd.DataFrame) -> TableData:
                 for name in ("mean", "pooled")
             ),
             number_cell(row["n"], 0),
-            text_cell(seeds(row["seeds"], row["seeds_of"])),
+            text_cell(seeds(row["shared_seeds"], row["all_seeds"])),
         ]
         for row in rows
     ]
@@ -77,7 +77,7 @@ def covered(found: pd.DataFrame) -> TableData:
 
 def left_out(found: pd.DataFrame) -> list[str]:
     """Return a sentence for each comparison, or share of the way, that leaves rows out."""
-    return [_left_out(row) for row in found.to_dict("records") if row["unpaired"]]
+    return [_left_out(row) for row in found.to_dict("records") if row["unpaired_rows"]]
 
 
 def unequal_rows(summary: pd.DataFrame) -> str:
@@ -121,7 +121,7 @@ def labels_seen(stages: Sequence[Mapping[str, str]]) -> TableData:
 def _left_out(row: Row) -> str:
     methods = [str(row[name]) for name in ("method", "baseline", "ceiling") if name in row]
     names = f"{', '.join(methods[:-1])} and {methods[-1]}"
-    if not row["seeds"]:
+    if not row["shared_seeds"]:
         return f"{names} have no case, seed and fold in common, so they are not compared."
     return (
         f"{names} are compared over seeds {seeds(row['seeds'], row['seeds_of'])}; left out "

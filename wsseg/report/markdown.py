@@ -35,7 +35,7 @@ def markdown_covered(covered: pd.DataFrame) -> str:
     Where rows are left out, a last column says which seeds the three methods share.
     """
     ends = covered.iloc[0]
-    unpaired = bool(covered["unpaired"].any())
+    unpaired = bool(covered["unpaired_rows"].any())
     heads = [
         f"of the way from {ends['baseline']} to {ends['ceiling']}",
         "n",
@@ -48,7 +48,7 @@ def markdown_covered(covered: pd.DataFrame) -> str:
             str(row["method"]),
             str(int(row["n"])),
             *(_share(row, name) for name in ("mean", "pooled")),
-            *([shared_seeds(str(row["seeds"]), str(row["seeds_of"]))] if unpaired else []),
+            *([shared_seeds(str(row["shared_seeds"]), str(row["all_seeds"]))] if unpaired else []),
         ]
         for _, row in covered.iterrows()
     ]

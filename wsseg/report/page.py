@@ -12,8 +12,15 @@ import jinja2
 import pandas as pd
 
 from wsseg.errors import InputError
-from wsseg.evaluation.comparison import MARK, MARKED, PublishedResults
-from wsseg.evaluation.summary import COMPARISON, COVERED, compare, covered, rows_differ, summary
+from wsseg.evaluation.comparison import (
+    DIFFERENCE_COLUMNS,
+    GAP_COLUMNS,
+    gap_closed,
+    paired_differences,
+)
+from wsseg.evaluation.method_labels import MARK, MARK_NOTE
+from wsseg.evaluation.published import PublishedResults
+from wsseg.evaluation.summary import rows_differ, summarise
 from wsseg.report import comparison_tables as against
 from wsseg.report import tables
 from wsseg.report.formatting import interval, number, percent, percent_interval
@@ -59,7 +66,7 @@ def html(page: Page) -> str:
     if page.rows.empty:
         raise InputError(f"{page.title}: there are no rows to report; has every method failed?")
     script = (resources.files("wsseg.report") / "page.js").read_text(encoding="utf-8")
-    found = summary(page.rows)
+    found = summarise(page.rows)
     methods = [str(method) for method in found["method"]]
     compared, way = _compared(page, methods), _covered(page)
     published = page.published
@@ -73,7 +80,7 @@ def html(page: Page) -> str:
             "compared": against.left_out(compared),
             "covered": against.left_out(way),
         },
-        marked=MARKED if any(MARK in method for method in methods) else "",
+        marked=MARK_NOTE if any(MARK in method for method in methods) else "",
         results=tables.results(ranked(found)),
         published=against.published(found, published.methods if published else {}),
         others={name: tables.results(found, f"{name}.") for name in tables.other_classes(found)},
@@ -162,14 +169,14 @@ def _of_the_way(way: pd.DataFrame) -> str:
 
 def _compared(page: Page, methods: Sequence[str]) -> pd.DataFrame:
     if page.metric not in page.rows:  # nothing was annotated
-        return pd.DataFrame(columns=[*COMPARISON])
-    return compare(page.rows, page.metric, page.baseline or methods[0])
+        return pd.DataFrame(columns=[*DIFFERENCE_COLUMNS])
+    return paired_differences(page.rows, page.metric, page.baseline or methods[0])
 
 
 def _covered(page: Page) -> pd.DataFrame:
     if page.ceiling is None or page.baseline is None or "dice" not in page.rows:
-        return pd.DataFrame(columns=[*COVERED])
-    return covered(page.rows, page.baseline, page.ceiling)
+        return pd.DataFrame(columns=[*GAP_COLUMNS])
+    return gap_closed(page.rows, page.baseline, page.ceiling)
 
 
 def _template() -> jinja2.Template:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from wsseg.config.recipe import load_recipe
-from wsseg.evaluation.comparison import ChosenFrom, recipe_name
+from wsseg.evaluation.method_labels import ChosenFrom, recipe_name
 from wsseg.training.manifest import read_manifest
 
 FAILED = "failed.txt"  # in a job's folder: why it came to nothing

@@ -51,7 +51,7 @@ def covered_table(covered: pd.DataFrame) -> Table:
         table.add_column(Text(head), justify="right")
     for row in covered.to_dict("records"):
         shares = [_share(row, name) for name in ("mean", "pooled")]
-        counts = [str(row["n"]), seeds(row["seeds"], row["seeds_of"])]
+        counts = [str(row["n"]), seeds(row["shared_seeds"], row["all_seeds"])]
         table.add_row(
             *(Text(escape_unprintable(cell)) for cell in (str(row["method"]), *shares, *counts))
         )

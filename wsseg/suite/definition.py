@@ -27,7 +27,9 @@ from wsseg.config.settings import Settings, assignment, read_settings
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.interfaces import Metric
 from wsseg.errors import InputError, did_you_mean, known_words, shorten_lines
-from wsseg.evaluation.comparison import ChosenFrom, Compare, PublishedResults
+from wsseg.evaluation.comparison import Compare
+from wsseg.evaluation.method_labels import ChosenFrom
+from wsseg.evaluation.published import PublishedResults
 
 LONGEST_METHOD = 200  # bytes with its settings: a file system's names have up to 255
 TAKEN = (

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wsseg.evaluation.summary import summary
+from wsseg.evaluation.summary import summarise
 from wsseg.report.figures.methods import agreement, alike, dice_by_method, groups, joined
 from wsseg.report.figures.style import INK, svg
 from wsseg.report.figures.training import training
@@ -28,7 +28,7 @@ def texts(figure: object) -> str:
 
 def test_every_method_is_a_line_of_the_dice_figure_with_its_n(suite: Suite) -> None:
     rows = suite()
-    figure = dice_by_method(rows, summary(rows), "consolidation")
+    figure = dice_by_method(rows, summarise(rows), "consolidation")
     (axes,) = figure.axes
     assert [t.get_text() for t in axes.get_yticklabels()] == ["threshold  (n = 7)", "phi2  (n = 7)"]
     assert sum(len(np.asarray(c.get_offsets())) for c in axes.collections) == 14
@@ -90,7 +90,7 @@ def test_strange_records_are_drawn_as_far_as_they_go() -> None:
 
 def test_figures_survive_names_with_markup(suite: Suite) -> None:
     rows = suite(methods=("$x^", "<b>&"))
-    assert "<b>&" in texts(dice_by_method(rows, summary(rows), "$\\frac$"))
+    assert "<b>&" in texts(dice_by_method(rows, summarise(rows), "$\\frac$"))
 
 
 def test_a_figure_is_the_same_bytes_twice_and_follows_the_theme(suite: Suite) -> None:

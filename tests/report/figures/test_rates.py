@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wsseg.evaluation.comparison import PublishedResults
+from wsseg.evaluation.published import PublishedResults
 from wsseg.report.figures.rates import against_each_other, by_dilation, dilated, rates
 
 Suite = Callable[..., pd.DataFrame]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from wsseg.evaluation.statistics import Bootstrap
-from wsseg.evaluation.summary import summary
+from wsseg.evaluation.summary import summarise
 from wsseg.report.figures.sweeps import over_setting, sources, sources_over_setting, varied
 
 Suite = Callable[..., pd.DataFrame]
@@ -42,7 +42,7 @@ def test_without_a_number_in_two_values_nothing_varies(methods: list[str]) -> No
 
 def test_dice_is_drawn_over_the_setting(suite: Suite) -> None:
     rows = suite(methods=SWEEP)
-    found, table = varied(SWEEP), summary(rows, FEW)
+    found, table = varied(SWEEP), summarise(rows, FEW)
     assert found is not None
     mean, pooled = over_setting(table, found, "consolidation").axes
     assert mean.get_xlabel() == "midpoint_hu"
@@ -60,7 +60,7 @@ def test_numbers_of_masks_stand_at_equal_ratios(suite: Suite) -> None:
     methods = ("tags masks=1", "tags masks=4", "tags masks=16")
     rows, found = suite(methods=methods), varied(methods)
     assert found is not None
-    assert over_setting(summary(rows, FEW), found, "x").axes[0].get_xscale() == "log"
+    assert over_setting(summarise(rows, FEW), found, "x").axes[0].get_xscale() == "log"
 
 
 def test_prior_network_and_both_are_pooled_over_all_voxels(suite: Suite) -> None:

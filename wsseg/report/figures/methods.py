@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from wsseg.evaluation.comparison import PublishedResults
+from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.statistics import correlation, mann_whitney
-from wsseg.evaluation.summary import per_case
+from wsseg.evaluation.summary import average_by_case
 from wsseg.report.figures.style import INK, MUTED, WIDTH_IN, colour, drawing, quiet
 from wsseg.report.formatting import number, p_equals
 
@@ -48,7 +48,11 @@ def dice_by_method(
         figure = Figure(figsize=(WIDTH_IN, 1.1 + 0.5 * len(methods)))
         axes = figure.subplots()
         for place, method in enumerate(methods):
-            cases = per_case(rows[rows["method"] == method["method"]])["dice"].dropna().to_numpy()
+            cases = (
+                average_by_case(rows[rows["method"] == method["method"]])["dice"]
+                .dropna()
+                .to_numpy()
+            )
             _box(axes, cases, place, colour(place), orientation="horizontal")
             ends = [method["dice_low"], method["dice_high"]]
             axes.plot(ends, [place, place], color=INK, linewidth=2.2, solid_capstyle="butt")
@@ -126,7 +130,9 @@ def joined(names: tuple[str, ...], of: int) -> str:
 
 def _by_method(rows: pd.DataFrame, columns: list[str]) -> dict[str, Values]:
     methods = rows.groupby("method", sort=False)
-    return {str(method): per_case(cases)[columns].to_numpy(float) for method, cases in methods}
+    return {
+        str(method): average_by_case(cases)[columns].to_numpy(float) for method, cases in methods
+    }
 
 
 def _panels(

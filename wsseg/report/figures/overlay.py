@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from wsseg.core.volume import VoxelMask
-from wsseg.evaluation.summary import per_case
+from wsseg.evaluation.summary import average_by_case
 from wsseg.report.figures.style import drawing
 
 Plane: TypeAlias = NDArray[np.bool_]  # (H, W)
@@ -70,7 +70,7 @@ def telling_cases(rows: pd.DataFrame, method: str) -> dict[str, str]:
 
     Cases where it is not defined are left out, and no case is named twice.
     """
-    cases = per_case(rows[rows["method"] == method])
+    cases = average_by_case(rows[rows["method"] == method])
     dice = cases["dice"].dropna() if "dice" in cases else pd.Series(dtype=float)
     ranked = [str(case) for case in dice.sort_values(ascending=False, kind="stable").index]
     last = len(ranked) - 1

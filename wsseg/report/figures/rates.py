@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from wsseg.evaluation.comparison import PublishedResults, recipe_label
+from wsseg.evaluation.method_labels import recipe_label
+from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.statistics import rate_exponent
 from wsseg.report.figures.methods import alike, joined
 from wsseg.report.figures.style import INK, WIDTH_IN, colour, dash, drawing, quiet, row_of_legends

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wsseg.evaluation.comparison import FigureName, PublishedResults, recipe_name
-from wsseg.evaluation.summary import rows_differ, scores, tagged_scores
+from wsseg.evaluation.method_labels import recipe_name
+from wsseg.evaluation.published import FigureName, PublishedResults
+from wsseg.evaluation.summary import annotated_scores, rows_differ, tagged_scores
 from wsseg.report.figures import methods as figures
 from wsseg.report.figures import training as curves
 from wsseg.report.figures.em_targets import TargetPlanes, draw_targets
@@ -157,7 +158,7 @@ def of_scores(
             + _differ(summary)
             + _beside(published, "agreement", f"{score}_r"),
         )
-        for score in scores(rows)
+        for score in annotated_scores(rows)
         if rows[[score, f"{score}_true"]].notna().all(axis=1).any()
     ]
     return shown + [

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from wsseg.evaluation.comparison import recipe_name
+from wsseg.evaluation.method_labels import recipe_name
 from wsseg.report.figures.style import INK, WIDTH_IN, colour, dash, drawing, quiet, row_of_legends
 
 MARKERS = "os^Dv<>P"
