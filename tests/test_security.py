@@ -186,7 +186,7 @@ def test_a_case_cannot_be_named_out_of_its_folder(
     scan = toy_cohort.parent / "6-image.nii.gz"
     (tmp_path / "cohort.csv").write_text(f"case,image\n{name},{scan}\n")
     ended = wsseg("predict", trained, tmp_path / "cohort.csv", "--out", tmp_path / "out/masks")
-    ended.refused("cannot name a file")
+    ended.refused("cannot be used as a file name")
     assert [path.name for path in tmp_path.iterdir()] == ["cohort.csv"]
 
 

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from wsseg.components.backbones import Smp
+from wsseg.components.backbones import Padded, Smp
 from wsseg.components.registry import make
 from wsseg.config.recipe import load_recipe
 from wsseg.core.interfaces import Backbone
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import Wsseg
 
 TINY = "tu-resnet10t"
-LEARN = (  # on top of the toy recipe: enough for a big network on pictures of 32 x 32
+LEARN = (  # changes of the toy recipe, for a large network on images of 32 x 32 pixels
     "stages.infection.epochs=25",
     "stages.infection.batch_size=10",
     "stages.infection.loss={use: batch-dice}",
@@ -27,7 +28,7 @@ LEARN = (  # on top of the toy recipe: enough for a big network on pictures of 3
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A machine without a network and with no weights on it."""
+    """A machine without internet access and without pre-trained weights."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     empty = str(tmp_path_factory.mktemp("hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", empty)
@@ -50,7 +51,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFa
         ),
     ],
 )
-def test_architectures_and_encoders_keep_the_contract(smp: Smp) -> None:
+def test_architectures_and_encoders_keep_the_contract_of_backbones(smp: Smp) -> None:
     check_backbone(smp, slices=7, classes=2)
 
 
@@ -67,7 +68,7 @@ def test_every_architecture_builds_for_any_number_of_slices() -> None:
 
 
 @pytest.mark.parametrize(("encoder", "largest"), [("tu-coatnet_pico_rw_224", 224), (TINY, None)])
-def test_a_transformer_for_one_size_takes_what_can_be_padded_to_it(
+def test_a_transformer_for_one_image_size_accepts_smaller_images(
     encoder: str, largest: int | None
 ) -> None:
     net = Smp(encoder=encoder).build(1, 1).eval()
@@ -81,7 +82,7 @@ def test_a_transformer_for_one_size_takes_what_can_be_padded_to_it(
     ("architecture", "encoder"),
     [("unet", "resnet18"), ("unetplusplus", "efficientnet-b0"), ("fpn", "tu-convnext_atto")],
 )
-def test_backbones_learn_the_toy_hospital_end_to_end(
+def test_backbones_learn_to_segment_the_toy_cohort(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, architecture: str, encoder: str
 ) -> None:
     backbone = (
@@ -98,11 +99,13 @@ def test_backbones_learn_the_toy_hospital_end_to_end(
         rows = list(csv.DictReader(file))
     assert all(float(row["infection.dice"]) > 0.7 for row in rows)
     log = (tmp_path / "run/log.jsonl").read_text()
-    assert '"learn": "em"' in log  # the weak stage took over the network, and trained it on
+    assert '"learn": "em"' in log  # the second stage continued to train the network
 
 
 @pytest.mark.parametrize("architecture", ["pan", "pspnet", "deeplabv3plus", "linknet"])
-def test_sizes_that_an_architecture_cannot_take_are_padded(architecture: str) -> None:
+def test_images_of_a_size_that_an_architecture_does_not_accept_are_padded(
+    architecture: str,
+) -> None:
     net = Smp(architecture=architecture, encoder=TINY).build(1, 1).eval()
     with torch.no_grad():
         assert net(torch.zeros(1, 1, 70, 45)).shape == (1, 1, 70, 45)
@@ -116,13 +119,13 @@ def test_a_new_network_is_in_training_mode() -> None:
     ("wrong", "key", "words"),
     [
         ("architecture: unett", "architecture", ["'unett'", "fpn", "Did you mean 'unet'?"]),
-        ("encoder: resnet81", "encoder", ["'resnet81'", "nearest", "resnet18"]),
+        ("encoder: resnet81", "encoder", ["'resnet81'", "closest", "resnet18"]),
         ("encoder: tu-convnxt_atto", "encoder", ["'tu-convnxt_atto'", "tu-convnext_atto"]),
         ("weights: imagnet", "weights", ["'imagnet'", "ssl", "Did you mean 'imagenet'?"]),
         ("encoder: tu-resnet18, weights: imagenet", "weights", ["'imagenet'", "a1_in1k"]),
     ],
 )
-def test_a_name_that_there_is_not_is_told_when_the_recipe_is_read(
+def test_an_unknown_name_is_refused_when_the_recipe_is_read(
     wrong: str, key: str, words: list[str]
 ) -> None:
     change = f"stages.infection.backbone={{use: smp, {wrong}}}"
@@ -140,7 +143,9 @@ def test_a_name_that_there_is_not_is_told_when_the_recipe_is_read(
         (Smp(encoder="tu-vit_tiny_patch16_224"), ["cannot be built", "with dpt"]),
     ],
 )
-def test_what_cannot_be_built_is_said_with_what_can(smp: Smp, words: list[str]) -> None:
+def test_an_error_for_an_impossible_combination_suggests_a_possible_one(
+    smp: Smp, words: list[str]
+) -> None:
     with pytest.raises(InputError) as error:
         smp.build(3, 1)
     assert all(word in str(error.value) for word in words)
@@ -151,14 +156,14 @@ def test_what_cannot_be_built_is_said_with_what_can(smp: Smp, words: list[str]) 
 @pytest.mark.parametrize(
     "smp", [Smp(weights="imagenet"), Smp(encoder="tu-resnet18", weights="a1_in1k")]
 )
-def test_weights_that_cannot_be_fetched_are_one_clear_error(smp: Smp) -> None:
-    with pytest.raises(InputError, match="not on this machine and cannot be fetched") as error:
+def test_weights_that_cannot_be_downloaded_are_one_clear_error(smp: Smp) -> None:
+    with pytest.raises(InputError, match="not on this machine and cannot be downloaded") as error:
         smp.build(3, 1)
     assert "weights: null" in str(error.value)
 
 
-def test_weights_that_are_on_the_machine_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stands in for the download: resnet18's weights come from wherever the library looks."""
+def test_pretrained_weights_are_loaded_into_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library's download is replaced by random weights of resnet18."""
     import segmentation_models_pytorch as smp
 
     donor = smp.create_model("unet", "resnet18", None, in_channels=3, classes=1).encoder
@@ -172,10 +177,41 @@ def test_weights_that_are_on_the_machine_are_used(monkeypatch: pytest.MonkeyPatc
         assert torch.equal(found[f"net.encoder.{name}"], weight)
 
 
-def test_smp_is_made_by_the_name_of_recipes() -> None:
+def test_smp_is_built_by_its_name_with_an_untrained_resnet18_by_default() -> None:
     made = make(Backbone, "smp", architecture="fpn")
     assert made == Smp(architecture="fpn", encoder="resnet18", weights=None)
 
 
-def test_a_checkpoint_is_loaded_without_fetching_weights() -> None:
+def test_the_untrained_backbone_downloads_no_weights() -> None:
     assert Smp(weights="imagenet").untrained() == Smp()
+
+
+class Recorder(nn.Module):
+    """A network that returns its input and records it."""
+
+    image = torch.empty(0)
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.image = image
+        return image
+
+
+@pytest.mark.parametrize(
+    ("size", "padded"), [((16, 32), (16, 32)), ((17, 31), (32, 32)), ((1, 33), (16, 48))]
+)
+def test_padded_gives_its_network_sides_rounded_up_and_returns_the_original_size(
+    size: tuple[int, int], padded: tuple[int, int]
+) -> None:
+    net = Recorder()
+    image = torch.rand(2, 3, *size)
+    assert torch.equal(Padded(net, 16)(image), image)
+    assert net.image.shape == (2, 3, *padded)
+    assert torch.equal(net.image[..., : size[0], : size[1]], image)
+    assert net.image.sum() == pytest.approx(image.sum().item(), rel=1e-5)  # padded with 0
+
+
+def test_images_larger_than_a_network_accepts_are_refused_with_the_largest_size() -> None:
+    net = Padded(Recorder(), 224, largest=224)
+    assert net(torch.zeros(1, 1, 224, 1)).shape == (1, 1, 224, 1)
+    with pytest.raises(InputError, match=r"at most 224 x 224 pixels; these have 225 x 9.*\n.*size"):
+        net(torch.zeros(1, 1, 225, 9))

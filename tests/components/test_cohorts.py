@@ -15,14 +15,14 @@ def table(folder: Path, text: str, slices: str | None = None, encoding: str = "u
     return Table(path=folder / "cohort.csv")
 
 
-def refused(folder: Path, text: str, said: str, slices: str | None = None) -> None:
-    with pytest.raises(InputError, match=said) as caught:
+def refused(folder: Path, text: str, message: str, slices: str | None = None) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         table(folder, text, slices).cases()
     assert len(str(caught.value).splitlines()) <= 3
     assert str(folder) in str(caught.value)
 
 
-def test_a_row_is_a_case_with_all_that_is_known(tmp_path: Path) -> None:
+def test_a_row_becomes_a_case_with_its_files_and_tags(tmp_path: Path) -> None:
     columns = "case,patient,site,split,image,mask.lung,mask.infection,tag.infection,tag.effusion"
     rows = "a,p1,north,train,a.nii.gz,m.nii.gz,,1,\nb,p2,south,test,b.nii.gz,,,0,1\n"
     first, second = table(tmp_path, f"{columns}\n{rows}").cases()
@@ -34,29 +34,29 @@ def test_a_row_is_a_case_with_all_that_is_known(tmp_path: Path) -> None:
     assert second.tags == {"infection": False, "effusion": True}
 
 
-def test_case_and_image_are_enough(tmp_path: Path) -> None:
+def test_the_columns_case_and_image_are_enough(tmp_path: Path) -> None:
     (case,) = table(tmp_path, "case,image\na,a.nii.gz\n").cases()
     assert (case.patient, case.site, case.split) == ("a", "", "")
 
 
-def test_excels_byte_order_mark_spaces_and_blank_lines_do_not_matter(tmp_path: Path) -> None:
+def test_a_byte_order_mark_spaces_and_blank_lines_are_ignored(tmp_path: Path) -> None:
     text = "case, image ,tag.x\r\n a ,a.nii.gz, 1 \r\n\r\n,,\r\n"
     (case,) = table(tmp_path, text, encoding="utf-8-sig").cases()
     assert (case.name, case.tags) == ("a", {"x": True})
 
 
-def test_columns_that_a_spreadsheet_left_empty_do_not_matter(tmp_path: Path) -> None:
+def test_empty_columns_of_a_spreadsheet_are_ignored(tmp_path: Path) -> None:
     (case,) = table(tmp_path, "case,image,,\na,a.nii.gz,,\n").cases()
     assert case.name == "a"
-    refused(tmp_path, "case,image,,\na,a.nii.gz,,x\n", "has 4 cells, its header 2")
+    refused(tmp_path, "case,image,,\na,a.nii.gz,,x\n", "has 4 cells, but the header has 2")
     refused(tmp_path, "case,,image\na,,a.nii.gz\n", "unknown column ''")
 
 
-def test_a_column_in_capitals_is_recognised(tmp_path: Path) -> None:
+def test_a_column_in_capitals_is_refused_with_the_right_spelling(tmp_path: Path) -> None:
     refused(tmp_path, "case,IMAGE\na,a.nii.gz\n", "unknown column 'IMAGE'.*Did you mean 'image'")
 
 
-def test_a_slices_tag_overrules_its_cases(tmp_path: Path) -> None:
+def test_the_tag_of_a_slice_takes_precedence_over_the_tag_of_its_case(tmp_path: Path) -> None:
     slices = "case,slice,tag.x\na,0,0\na,2,\n"
     case, _ = table(
         tmp_path, "case,image,tag.x\na,a.nii.gz,1\nb,b.nii.gz,0\n", slices=slices
@@ -64,32 +64,32 @@ def test_a_slices_tag_overrules_its_cases(tmp_path: Path) -> None:
     assert [case.tag("x", z) for z in range(3)] == [False, True, None]
 
 
-def test_an_entirely_empty_tag_column_is_all_unknown(tmp_path: Path) -> None:
+def test_tags_in_an_empty_column_are_unknown(tmp_path: Path) -> None:
     cases = table(tmp_path, "case,image,tag.x\na,a.nii.gz,\nb,b.nii.gz,\n").cases()
     assert [case.tags for case in cases] == [{"x": None}, {"x": None}]
 
 
-def test_mask_values_go_to_the_cases_that_have_the_mask(tmp_path: Path) -> None:
+def test_mask_values_are_set_for_cases_that_have_the_mask(tmp_path: Path) -> None:
     table(tmp_path, "case,image,mask.lung\na,a.nii.gz,m.nii.gz\nb,b.nii.gz,\n")
     cohort = Table(path=tmp_path / "cohort.csv", mask_values={"lung": (1, 2)})
     assert [case.mask_values for case in cohort.cases()] == [{"lung": (1, 2)}, {}]
 
 
 @pytest.mark.parametrize("name", ["", "..", ".a", "a/b", "a\\b", "x\ty", "a:b", "a" * 101])
-def test_a_case_name_must_name_a_file(tmp_path: Path, name: str) -> None:
-    refused(tmp_path, f'case,image\n"{name}",a.nii.gz\n', "cannot name a file")
+def test_a_case_name_must_be_usable_as_a_file_name(tmp_path: Path, name: str) -> None:
+    refused(tmp_path, f'case,image\n"{name}",a.nii.gz\n', "cannot be used as a file name")
 
 
 @pytest.mark.parametrize("cell", ["2", "yes", "-1", "1.0", "True"])
-def test_a_tag_is_0_1_or_nothing(tmp_path: Path, cell: str) -> None:
-    said = f"line 3: case b, tag.x is '{cell}'; possible: 1 .present., 0 .absent., nothing"
-    refused(tmp_path, f"case,image,tag.x\na,a.nii.gz,1\nb,b.nii.gz,{cell}\n", said)
+def test_a_tag_other_than_0_1_or_an_empty_cell_is_refused(tmp_path: Path, cell: str) -> None:
+    message = f"line 3: case b, tag.x is '{cell}'; possible: 1 .present., 0 .absent., an empty cell"
+    refused(tmp_path, f"case,image,tag.x\na,a.nii.gz,1\nb,b.nii.gz,{cell}\n", message)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("", "is empty. Its first line names its columns"),
+        ("", "is empty. Its first line must name its columns"),
         ("case,image\n", "has no rows"),
         ("case,image,tags.x\na,a.nii.gz,1\n", "unknown column 'tags.x'.*Did you mean 'tag"),
         ("case,imgae\na,a.nii.gz\n", "unknown column 'imgae'.*Did you mean 'image'"),
@@ -98,8 +98,8 @@ def test_a_tag_is_0_1_or_nothing(tmp_path: Path, cell: str) -> None:
         ("case,image,image\na,a.nii.gz,a.nii.gz\n", "has the column 'image' twice"),
         ("case;image\na;a.nii.gz\n", "separated by ';'"),
         ("case\timage\na\ta.nii.gz\n", r"separated by '\\t'"),
-        ("case,image\na,a.nii.gz,1\n", "line 2: has 3 cells, its header 2"),
-        ("case,image\na,a.nii.gz\na,b.nii.gz\n", "case a is there twice"),
+        ("case,image\na,a.nii.gz,1\n", "line 2: has 3 cells, but the header has 2"),
+        ("case,image\na,a.nii.gz\na,b.nii.gz\n", "case a appears twice"),
         ("case,image\na,no.nii.gz\n", "line 2: case a, image: there is no file .*no.nii.gz"),
         ("case,image\na,\n", "line 2: case a, image: is empty"),
         ("case,image,mask.x\na,a.nii.gz,no.nii.gz\n", "case a, mask.x: there is no file"),
@@ -108,37 +108,41 @@ def test_a_tag_is_0_1_or_nothing(tmp_path: Path, cell: str) -> None:
             "case,patient,image,split\na,p,a.nii.gz,train\nb,p,b.nii.gz,test\n",
             "patient p is in the splits test and train",
         ),
-        ('case,image\n"a,a.nii.gz\n', "is not CSV"),
+        ('case,image\n"a,a.nii.gz\n', "cannot be read as CSV"),
     ],
 )
-def test_a_wrong_table_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    refused(tmp_path, text, said)
+def test_an_invalid_table_is_refused_with_its_problem(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    refused(tmp_path, text, message)
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ("c,0,1\n", "unknown case 'c'"),
-        ("a,-1,1\n", "slice '-1' is no number"),
-        ("a,x,1\n", "slice 'x' is no number"),
-        (f"a,{'9' * 5000},1\n", "slice '999999999' is no number"),
-        ("a,²,1\n", "is no number"),
-        ("a,0,1\na,0,0\n", "slice 0 of case a is there twice"),
+        ("a,-1,1\n", "slice '-1' is not a slice number"),
+        ("a,x,1\n", "slice 'x' is not a slice number"),
+        (f"a,{'9' * 5000},1\n", "slice '999999999' is not a slice number"),
+        ("a,²,1\n", "is not a slice number"),
+        ("a,0,1\na,0,0\n", "slice 0 of case a appears twice"),
         ("a,0,7\n", "tag.x is '7'"),
     ],
 )
-def test_a_wrong_slice_is_refused(tmp_path: Path, rows: str, said: str) -> None:
-    refused(tmp_path, "case,image\na,a.nii.gz\n", said, slices=f"case,slice,tag.x\n{rows}")
+def test_invalid_slice_tags_are_refused_with_their_problem(
+    tmp_path: Path, rows: str, message: str
+) -> None:
+    refused(tmp_path, "case,image\na,a.nii.gz\n", message, slices=f"case,slice,tag.x\n{rows}")
 
 
 def test_other_encodings_and_binary_files_are_refused(tmp_path: Path) -> None:
     for content in ("case,image\nä,a.nii.gz\n".encode("latin-1"), bytes(range(256))):
         (tmp_path / "cohort.csv").write_bytes(content)
-        with pytest.raises(InputError, match="is not CSV in UTF-8"):
+        with pytest.raises(InputError, match="cannot be read as CSV in UTF-8"):
             Table(path=tmp_path / "cohort.csv").cases()
 
 
-def test_a_missing_table_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_a_missing_table_or_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "no.csv", tmp_path):
         with pytest.raises(InputError, match="no such file"):
             Table(path=path).cases()

@@ -25,7 +25,7 @@ def masks(*rows: str) -> VoxelMask:
 
 
 def cross_distance(truth: VoxelMask, z: int, y: int, x: int) -> float:
-    """Return the steps of a 4-neighbour cross from a voxel to the truth in its own slice."""
+    """Return the number of 4-neighbour steps from a voxel to the truth in its slice."""
     return min((abs(y - j) + abs(x - i) for j, i in np.argwhere(truth[z])), default=np.inf)
 
 
@@ -50,18 +50,18 @@ def naive_near(errors: VoxelMask, other: VoxelMask, spacing_mm: Spacing, limit_m
     )
 
 
-def test_errors_at_the_border_are_gone_after_one_dilation() -> None:
+def test_false_positives_at_the_border_disappear_after_one_dilation() -> None:
     prediction, truth = masks(".###....", "......#."), masks("..##....", "........")
     row = DilatedFallOut(steps=1)(prediction, truth, ISOTROPIC, np.ones_like(truth))
     assert row == {
         "fp_dilated_0_voxels": 2,
         "negative_dilated_0_voxels": 14,
-        "fp_dilated_1_voxels": 1,  # the far one stays
-        "negative_dilated_1_voxels": 10,  # beside and below: 4 voxels less
+        "fp_dilated_1_voxels": 1,  # the distant one remains
+        "negative_dilated_1_voxels": 10,  # four fewer: left, right and two below
     }
 
 
-def test_the_default_is_the_papers_figure_from_0_to_9() -> None:
+def test_the_default_of_dilated_fall_out_is_0_to_9_dilations() -> None:
     nothing = masks("....")
     row = DilatedFallOut()(nothing, nothing, ISOTROPIC, ~nothing)
     assert [row[f"negative_dilated_{k}_voxels"] for k in range(10)] == [4] * 10
@@ -70,7 +70,7 @@ def test_the_default_is_the_papers_figure_from_0_to_9() -> None:
 
 @given(mask_triples(), st.integers(0, 4))
 @settings(max_examples=60, deadline=None)
-def test_a_dilation_is_a_distance_by_steps_within_the_slice(
+def test_k_dilations_remove_errors_within_k_steps_of_the_truth_in_a_slice(
     drawn: tuple[VoxelMask, VoxelMask, VoxelMask], step: int
 ) -> None:
     prediction, truth, region = drawn
@@ -81,7 +81,7 @@ def test_a_dilation_is_a_distance_by_steps_within_the_slice(
 
 @given(mask_triples(), st.sampled_from([(1.0, 1.0, 1.0), (5.0, 0.5, 2.0)]), st.floats(0.5, 6))
 @settings(max_examples=60, deadline=None)
-def test_errors_at_the_border_are_near_the_other_side(
+def test_errors_at_the_border_are_those_within_border_mm_of_the_other_side(
     drawn: tuple[VoxelMask, VoxelMask, VoxelMask], spacing_mm: Spacing, border_mm: float
 ) -> None:
     prediction, truth, region = drawn
@@ -96,7 +96,7 @@ def test_a_line_far_from_the_truth_is_thin_and_a_square_is_not() -> None:
     truth = np.zeros((1, 40, 40), bool)
     truth[0, :4, :4] = True
     prediction = truth.copy()
-    prediction[0, :4, 4] = True  # beside the truth
+    prediction[0, :4, 4] = True  # next to the truth
     prediction[0, 30, 5:35] = True  # a vessel
     prediction[0, 12:22, 12:22] = True  # a nodule
     row = ErrorPlaces(border_mm=2, thin_mm=4)(prediction, truth, ISOTROPIC, truth)
@@ -106,7 +106,7 @@ def test_a_line_far_from_the_truth_is_thin_and_a_square_is_not() -> None:
     assert row["fn_border_voxels"] == 0
 
 
-def test_thickness_is_in_millimetres() -> None:
+def test_the_width_of_thin_structures_is_in_mm() -> None:
     truth = np.zeros((1, 9, 9), bool)
     prediction = truth.copy()
     prediction[0, 3:6, :] = True  # 3 voxels wide
@@ -130,7 +130,7 @@ def test_error_places_do_not_depend_on_rounding_errors_of_the_spacing(
 
 
 @pytest.mark.parametrize("metric", [DilatedFallOut(), ErrorPlaces()])
-def test_masks_are_left_as_they_were(metric: DilatedFallOut | ErrorPlaces) -> None:
+def test_error_metrics_do_not_change_the_masks(metric: DilatedFallOut | ErrorPlaces) -> None:
     prediction, truth = masks("##..", "...#"), masks(".##.", "....")
     before = prediction.copy(), truth.copy()
     metric(prediction, truth, ISOTROPIC, np.ones_like(truth))

@@ -1,4 +1,4 @@
-"""Every E-step against a loop over pixels, in f and phi (never log-odds), to 60 digits."""
+"""E-steps agree with loops over pixels, which use f and phi, not log-odds, in 60 digits."""
 
 import math
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ def evidences(
 def one_row(
     logits: list[list[float]], phi: list[list[float]], labels: ClassRelation = INDEPENDENT
 ) -> Evidence:
-    """One image of one row: a list of pixels for each class; all of it is support."""
+    """One image of one row, with a list of pixels for each class; all pixels are in the support."""
     classes, width = len(logits), len(logits[0])
     region = torch.ones(1, 1, 1, width, dtype=torch.bool)
     batch = Batch(torch.zeros(1, 1, 1, width), region, torch.ones(1, classes).bool())
@@ -88,9 +88,9 @@ def naive_posterior(f: Decimal, phi: Decimal) -> Decimal:
 
 
 def naive_exclusive(logits: list[float], phi: list[float], support: list[bool]) -> list[Decimal]:
-    """Posterior of the background and each class, of which at most one has a phi of 1.
+    """Return the posterior of the background and of each class; at most one phi may be 1.
 
-    Class k alone is on: f_k phi_k prod(1 - phi_j); none is: f_0 prod(1 - phi_j).
+    Weights: f_k phi_k prod_(j != k) (1 - phi_j) for class k, f_0 prod_j (1 - phi_j) for none.
     """
     odds = [Decimal(a).exp() if s else Decimal(0) for a, s in zip(logits, support, strict=True)]
     f = [each / (1 + sum(odds, Decimal(0))) for each in (Decimal(1), *odds)]
@@ -104,12 +104,12 @@ def naive_exclusive(logits: list[float], phi: list[float], support: list[bool]) 
 
 @pytest.mark.parametrize("estep", ESTEPS)
 @pytest.mark.parametrize("classes", [1, 2, 3])
-def test_esteps_keep_their_contract(estep: EStep, classes: int) -> None:
+def test_esteps_keep_the_contract_of_esteps(estep: EStep, classes: int) -> None:
     check_estep(estep, classes)
 
 
 @given(evidences())
-def test_hard_em_is_f_plus_phi_above_1(evidence: Evidence) -> None:
+def test_hard_em_is_1_where_f_plus_phi_exceeds_1(evidence: Evidence) -> None:
     y = HardEM()(evidence)
     with localcontext(prec=DIGITS):
         for b, r, c in places(evidence):
@@ -122,7 +122,7 @@ def test_hard_em_is_f_plus_phi_above_1(evidence: Evidence) -> None:
 
 
 @given(evidences())
-def test_soft_em_is_the_posterior(evidence: Evidence) -> None:
+def test_soft_em_equals_the_posterior_in_60_digits(evidence: Evidence) -> None:
     y = SoftEM()(evidence)
     with localcontext(prec=DIGITS):
         for b, r, c in places(evidence):
@@ -134,7 +134,7 @@ def test_soft_em_is_the_posterior(evidence: Evidence) -> None:
 
 
 @given(evidences(OPEN_PHI, Multiclass()))
-def test_exclusive_classes_against_a_loop(evidence: Evidence) -> None:
+def test_hard_and_soft_em_of_exclusive_classes_equal_a_loop_over_pixels(evidence: Evidence) -> None:
     soft, hard = SoftEM()(evidence), HardEM()(evidence)
     with localcontext(prec=DIGITS):
         for b, r, c in places(evidence):
@@ -152,7 +152,9 @@ def test_exclusive_classes_against_a_loop(evidence: Evidence) -> None:
 
 
 @given(evidences(), st.sampled_from([Multilabel(), Multiclass()]))
-def test_hard_is_soft_above_half(evidence: Evidence, labels: ClassRelation) -> None:
+def test_hard_em_is_1_where_soft_em_exceeds_one_half(
+    evidence: Evidence, labels: ClassRelation
+) -> None:
     evidence = replace(evidence, labels=labels)
     soft, hard = SoftEM()(evidence), HardEM()(evidence)
     clear = (soft - 0.5).abs() > NEAR_A_TIE
@@ -162,54 +164,54 @@ def test_hard_is_soft_above_half(evidence: Evidence, labels: ClassRelation) -> N
 
 
 @given(evidences(), st.sampled_from([Multilabel(), Multiclass()]), st.sampled_from(ESTEPS))
-def test_nothing_is_put_outside_the_support(
+def test_targets_are_0_outside_the_support(
     evidence: Evidence, labels: ClassRelation, estep: EStep
 ) -> None:
     y = estep(replace(evidence, labels=labels))
     assert not y[~evidence.batch.support].any()
 
 
-def test_hard_em_takes_the_likelier_label() -> None:
+def test_hard_em_chooses_the_more_likely_label() -> None:
     f = [0.3, 0.3, 0.6, 0.6]
     logits = [math.log(each / (1 - each)) for each in f]
     assert rows(HardEM()(one_row([logits], [[0.8, 0.6, 0.5, 0.3]]))) == [[1, 0, 1, 0]]
 
 
-def test_soft_em_of_numbers_done_by_hand() -> None:
+def test_soft_em_equals_posteriors_computed_by_hand() -> None:
     evidence = one_row([[math.log(3 / 7), 0.0]], [[0.8, 0.8]])  # f = 0.3 and 0.5
     expected = [0.24 / (0.24 + 0.7 * 0.2), 0.8]
     assert rows(SoftEM()(evidence))[0] == pytest.approx(expected)
 
 
-def test_half_leaves_the_networks_own_decision() -> None:
+def test_a_prior_of_one_half_leaves_the_networks_decision() -> None:
     logits = torch.linspace(-50, 50, 101)
     evidence = one_row([logits.tolist()], [[0.5] * 101])
     assert torch.equal(HardEM()(evidence).flatten() == 1, logits > 0)
     torch.testing.assert_close(SoftEM()(evidence).flatten(), logits.sigmoid())
 
 
-def test_half_leaves_the_networks_own_decision_between_exclusive_classes() -> None:
+def test_a_prior_of_one_half_leaves_the_networks_decision_between_exclusive_classes() -> None:
     logits = [[3.0, 1.0, -2.0], [2.0, 4.0, -1.0]]
     assert rows(HardEM()(one_row(logits, [[0.5] * 3] * 2, Multiclass()))) == [[1, 0, 0], [0, 1, 0]]
 
 
 @pytest.mark.parametrize("labels", [Multilabel(), Multiclass()])
 @pytest.mark.parametrize("estep", [HardEM(), SoftEM()])
-def test_a_prior_of_0_or_1_is_exact_whatever_the_network_says(
+def test_a_prior_of_0_or_1_determines_the_target_for_any_logit(
     estep: EStep, labels: ClassRelation
 ) -> None:
     logits, phi = [[-50.0, -50.0, 50.0, 50.0]], [[0.0, 1.0, 0.0, 1.0]]
     assert rows(estep(one_row(logits, phi, labels))) == [[0, 1, 0, 1]]
 
 
-def test_a_tiny_f_is_not_rounded_away() -> None:
+def test_a_certain_prior_wins_even_if_1_plus_f_rounds_to_1() -> None:
     evidence = one_row([[-50.0]], [[1.0]])
     f = evidence.logits.sigmoid()
-    assert (f + evidence.phi).item() == 1  # what float32 makes of a sum that is above 1
+    assert (f + evidence.phi).item() == 1  # the exact sum is above 1
     assert rows(HardEM()(evidence)) == [[1]]
 
 
-def test_between_two_certain_exclusive_classes_the_network_decides() -> None:
+def test_the_network_decides_between_two_exclusive_classes_with_a_prior_of_1() -> None:
     evidence = one_row([[2.0, -3.0], [1.0, -2.0]], [[1.0, 1.0]] * 2, Multiclass())
     assert rows(HardEM()(evidence)) == [[1, 0], [0, 1]]
     assert SoftEM()(evidence)[0, 0, 0, 0].item() == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-4)
@@ -218,7 +220,7 @@ def test_between_two_certain_exclusive_classes_the_network_decides() -> None:
 def naive_adapt(
     evidence: Evidence, share: float, most: float
 ) -> list[set[tuple[int, int, int, int]]]:
-    """Independent classes: sort an image's pixels by their posterior, and take from the top."""
+    """Independent classes: sort the pixels of an image by their posterior and take the first."""
     found = []
     for b in range(evidence.logits.shape[0]):
         for k in range(evidence.logits.shape[1]):
@@ -243,7 +245,7 @@ def naive_adapt(
 
 @given(st.integers(0, 2**31), st.sampled_from([(0.0, 1.0), (0.25, 1.0), (0.5, 0.75), (0.0, 0.25)]))
 @settings(max_examples=50)
-def test_adapt_em_against_a_loop(seed: int, shares: tuple[float, float]) -> None:
+def test_adapt_em_equals_a_loop_over_sorted_pixels(seed: int, shares: tuple[float, float]) -> None:
     dice = torch.Generator().manual_seed(seed)
     region, tags = (
         torch.rand(2, 1, 3, 4, generator=dice) < 0.7,
@@ -261,7 +263,7 @@ def test_adapt_em_against_a_loop(seed: int, shares: tuple[float, float]) -> None
 def naive_exclusive_adapt(
     evidence: Evidence, share: float, most: float
 ) -> set[tuple[int, int, int, int]]:
-    """Exclusive classes: in their order, each claims the pixels where it is furthest ahead."""
+    """Exclusive classes: each in turn claims the pixels where its margin is largest."""
     found = set()
     classes = range(evidence.logits.shape[1])
     for b in range(evidence.logits.shape[0]):
@@ -270,27 +272,27 @@ def naive_exclusive_adapt(
             p: evidence.log_odds[(b, slice(None), *p)].tolist() for p in pixels
         }
 
-        def lead(p: tuple[int, int], k: int) -> float:
+        def margin(p: tuple[int, int], k: int) -> float:
             others = [each for j, each in enumerate(a[p]) if j != k]  # noqa: B023
             return float(a[p][k] - max(0, *others))  # noqa: B023
 
         support = [[p for p in pixels if evidence.batch.support[(b, k, *p)]] for k in classes]
         for k in classes:
             least = math.ceil(share * len(support[k]))
-            free = sorted(support[k], key=lambda p: -lead(p, k))
+            free = sorted(support[k], key=lambda p: -margin(p, k))
             for p in free[:least]:
                 a[p][k] = 1e30  # more than any log-odds
         for k in classes:
             least = math.ceil(share * len(support[k]))
             limit = max(least, math.floor(most * len(support[k])))
             won = [p for p in support[k] if [0, *a[p]].index(max(0, *a[p])) == k + 1]  # first named
-            found |= {(b, k, *p) for p in sorted(won, key=lambda p: -lead(p, k))[:limit]}
+            found |= {(b, k, *p) for p in sorted(won, key=lambda p: -margin(p, k))[:limit]}
     return found
 
 
 @given(st.integers(0, 2**31), st.sampled_from([(0.0, 1.0), (0.2, 1.0), (0.3, 0.5), (0.0, 0.25)]))
 @settings(max_examples=50, deadline=None)
-def test_adapt_em_of_exclusive_classes_against_a_loop(
+def test_adapt_em_of_exclusive_classes_equals_a_loop_over_pixels(
     seed: int, shares: tuple[float, float]
 ) -> None:
     dice = torch.Generator().manual_seed(seed)
@@ -304,33 +306,36 @@ def test_adapt_em_of_exclusive_classes_against_a_loop(
     assert {tuple(place) for place in y.nonzero().tolist()} == expected
 
 
-def test_adapt_em_turns_on_the_pixels_least_behind() -> None:
+def test_adapt_em_adds_the_pixels_with_the_largest_margins() -> None:
     evidence = one_row([[-1.0, -3.0, -2.0, -9.0]], [[0.5] * 4])
     assert rows(AdaptEM(share=0.5)(evidence)) == [[1, 0, 1, 0]]
 
 
-def test_adapt_em_keeps_the_pixels_furthest_ahead() -> None:
+def test_adapt_em_keeps_the_pixels_with_the_largest_margins() -> None:
     evidence = one_row([[1.0, 3.0, 2.0, 9.0]], [[0.5] * 4])
     assert rows(AdaptEM(share=0, most=0.5)(evidence)) == [[0, 1, 0, 1]]
 
 
-def test_adapt_em_within_its_bounds_is_hard_em() -> None:
+def test_adapt_em_equals_hard_em_within_its_bounds() -> None:
     evidence = one_row([[1.0, -3.0, 2.0, -9.0]], [[0.5] * 4])
     assert rows(AdaptEM(share=0.25, most=0.75)(evidence)) == rows(HardEM()(evidence))
 
 
-def test_adapt_em_gives_a_small_support_its_share_before_its_limit() -> None:
+def test_the_lower_bound_of_adapt_em_takes_precedence_after_rounding() -> None:
     evidence = one_row([[1.0, 2.0, 3.0]], [[0.5] * 3])
     assert rows(AdaptEM(share=0.5, most=0.5)(evidence)) == [[0, 1, 1]]  # 1.5 pixels: 2, not 1
 
 
-def test_adapt_em_gives_each_exclusive_class_a_share_of_its_own() -> None:
-    logits = [[-1.0, -2.0, -8.0, -9.0], [-1.5, -2.5, -8.5, -9.5]]  # both want the first two
+def test_adapt_em_gives_exclusive_classes_different_pixels() -> None:
+    logits = [
+        [-1.0, -2.0, -8.0, -9.0],
+        [-1.5, -2.5, -8.5, -9.5],
+    ]  # both are largest in the first two
     y = AdaptEM(share=0.5)(one_row(logits, [[0.5] * 4] * 2, Multiclass()))
     assert rows(y) == [[1, 1, 0, 0], [0, 0, 1, 1]]
 
 
-def test_adapt_em_takes_pixels_from_a_greedy_exclusive_class() -> None:
+def test_adapt_em_gives_a_class_its_share_of_pixels_that_another_class_won() -> None:
     logits = [[9.0, 9.0, 9.0, 9.0], [1.0, 2.0, 3.0, 4.0]]
     y = AdaptEM(share=0.25)(one_row(logits, [[0.5] * 4] * 2, Multiclass()))
     assert rows(y) == [[1, 1, 1, 0], [0, 0, 0, 1]]
@@ -358,9 +363,15 @@ def test_adapt_em_counts_of_exclusive_classes_are_within_bounds(
 
 @pytest.mark.parametrize(
     ("share", "most", "problem"),
-    [(0.6, 0.5, "most is 0.5, below share"), (1.1, 1, "less than or equal to 1"), (-1, 1, "0")],
+    [
+        (0.6, 0.5, "most is 0.5; it must be at least share, 0.6"),
+        (1.1, 1, "less than or equal to 1"),
+        (-1, 1, "0"),
+    ],
 )
-def test_adapt_em_has_shares_in_order(share: float, most: float, problem: str) -> None:
+def test_adapt_em_refuses_shares_outside_0_to_1_or_in_the_wrong_order(
+    share: float, most: float, problem: str
+) -> None:
     with pytest.raises(ValidationError, match=problem):
         AdaptEM(share=share, most=most)
 
@@ -368,13 +379,15 @@ def test_adapt_em_has_shares_in_order(share: float, most: float, problem: str) -
 @pytest.mark.parametrize(
     ("progress", "expected"), [(0.0, 0.8), (0.49, 0.8), (0.5, 1.0), (1.0, 1.0)]
 )
-def test_scheduled_moves_from_one_to_the_other(progress: float, expected: float) -> None:
+def test_scheduled_replaces_the_first_estep_at_the_given_share_of_steps(
+    progress: float, expected: float
+) -> None:
     estep = Scheduled(first=SoftEM(), then=HardEM(), at=0.5)
     evidence = replace(one_row([[0.0]], [[0.8]]), progress=progress)
     assert rows(estep(evidence))[0] == pytest.approx([expected])
 
 
-def test_a_recipe_can_nest_esteps() -> None:
+def test_esteps_can_be_nested_in_a_recipe() -> None:
     adapt: dict[str, object] = {"use": "adapt", "share": 0.2}
     made = make(EStep, "scheduled", first=adapt, then={"use": "hard"}, at=0.25)
     assert made == Scheduled(first=AdaptEM(share=0.2), then=HardEM(), at=0.25)

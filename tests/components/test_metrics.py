@@ -23,7 +23,7 @@ def mask_pairs(draw: st.DrawFn) -> tuple[VoxelMask, VoxelMask, VoxelMask]:
 
 
 def masks(*rows: str) -> VoxelMask:
-    """Draw a slice: '#' is in the mask."""
+    """Return a slice in which '#' is in the mask."""
     return np.array([[[c == "#" for c in row] for row in rows]])
 
 
@@ -31,7 +31,7 @@ def everywhere(mask: VoxelMask) -> VoxelMask:
     return np.ones_like(mask)
 
 
-def test_dice_of_a_drawn_slice() -> None:
+def test_dice_of_one_common_voxel_two_false_positives_and_one_false_negative() -> None:
     prediction, truth = masks("##.", ".#."), masks(".##", "...")
     row = Dice()(prediction, truth, ISOTROPIC, everywhere(truth))
     assert row == {"dice": 2 / 5, "tp_voxels": 1, "fp_voxels": 2, "fn_voxels": 1}
@@ -44,7 +44,7 @@ def test_dice_counts_truth_outside_the_region() -> None:
 
 @given(mask_pairs())
 @settings(max_examples=50, deadline=None)
-def test_dice_is_a_voxel_by_voxel_count(drawn: tuple[VoxelMask, VoxelMask, VoxelMask]) -> None:
+def test_dice_equals_a_count_voxel_by_voxel(drawn: tuple[VoxelMask, VoxelMask, VoxelMask]) -> None:
     prediction, truth, region = drawn
     both = either = 0
     for p, t in zip(prediction.flat, truth.flat, strict=True):
@@ -54,7 +54,7 @@ def test_dice_is_a_voxel_by_voxel_count(drawn: tuple[VoxelMask, VoxelMask, Voxel
     assert math.isnan(dice) if either == 0 else dice == 2 * both / either
 
 
-def test_empty_masks_follow_the_policy() -> None:
+def test_dice_and_hd95_of_empty_masks_are_0_or_undefined() -> None:
     nothing, something = masks("..."), masks(".#.")
     for prediction, truth, dice in [
         (nothing, nothing, math.nan),
@@ -67,7 +67,7 @@ def test_empty_masks_follow_the_policy() -> None:
         assert math.isnan(distance)
 
 
-def test_rates_count_voxels_of_the_region_only() -> None:
+def test_rates_count_only_voxels_of_the_region() -> None:
     region = masks("####..")
     truth = masks("##..#.")  # the fifth voxel is true, but the region leaves it out
     prediction = masks("#.#...")
@@ -96,14 +96,14 @@ def test_hd95_of_two_points_is_their_distance_in_mm() -> None:
     assert row == {"hd95_mm": 5}  # 4 mm up and 3 mm along
 
 
-def test_hd95_is_the_larger_of_the_directed_percentiles() -> None:
+def test_hd95_is_the_larger_of_the_two_directed_percentiles() -> None:
     prediction, truth = masks("#........."), masks("##########")
     # prediction to truth is 0; truth to prediction is 0..9, whose 95th percentile is 8.55
     row = SurfaceDistance()(prediction, truth, ISOTROPIC, everywhere(truth))
     assert row["hd95_mm"] == pytest.approx(8.55)
 
 
-def test_surface_distance_names_its_percentile() -> None:
+def test_the_column_of_the_surface_distance_contains_its_percentile() -> None:
     prediction, truth = masks("#........."), masks("##########")
     row = SurfaceDistance(percentile=100)(prediction, truth, ISOTROPIC, everywhere(truth))
     assert row == {"hd100_mm": 9}
@@ -111,14 +111,16 @@ def test_surface_distance_names_its_percentile() -> None:
         SurfaceDistance(percentile=101)
 
 
-def test_a_single_slice_is_measured_as_a_plane() -> None:
+def test_the_surface_of_a_single_slice_is_its_outline() -> None:
     truth = np.ones((1, 7, 7), bool)
     prediction = np.zeros((1, 7, 7), bool)
     prediction[0, 3, 3] = True  # 3 from each side; 4 corners at 3 sqrt(2)
     farthest = SurfaceDistance(percentile=100)(prediction, truth, ISOTROPIC, truth)["hd100_mm"]
     nearest = SurfaceDistance(percentile=0.001)(truth, prediction, ISOTROPIC, truth)
     assert farthest == pytest.approx(3 * math.sqrt(2))
-    assert nearest["hd0.001_mm"] == pytest.approx(3, abs=1e-3)  # the inside is no surface
+    assert nearest["hd0.001_mm"] == pytest.approx(
+        3, abs=1e-3
+    )  # inner voxels are not on the surface
 
 
 @given(mask_pairs(), st.tuples(*[st.sampled_from([0.5, 1.0, 2.5])] * 3))
@@ -162,14 +164,14 @@ def naive_surface(mask: VoxelMask) -> list[tuple[int, ...]]:
     return found
 
 
-def test_volumes_are_in_millilitres() -> None:
+def test_volumes_are_in_ml() -> None:
     prediction, truth = masks("####"), masks("#...")
     row = VolumeError()(prediction, truth, (5, 10, 10), everywhere(truth))  # 0.5 ml a voxel
     assert row == {"volume_ml": 2.0, "volume_true_ml": 0.5, "volume_error_ml": 1.5}
 
 
-def test_severity_is_the_infected_share_of_the_lung() -> None:
-    severity = Share(of="infection", within="lung")  # Wu 2020, eq. 14
-    assert severity.needs == {"infection", "lung"}
-    assert severity({"infection": masks("#..."), "lung": masks("####")}) == 0.25
-    assert math.isnan(severity({"infection": masks("...."), "lung": masks("....")}))
+def test_share_is_the_ratio_of_two_masks_and_undefined_if_the_second_is_empty() -> None:
+    severity = Share(of="lesion", within="organ")
+    assert severity.needs == {"lesion", "organ"}
+    assert severity({"lesion": masks("#..."), "organ": masks("####")}) == 0.25
+    assert math.isnan(severity({"lesion": masks("...."), "organ": masks("....")}))

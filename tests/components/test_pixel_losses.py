@@ -54,42 +54,44 @@ def naive_batch_dice(f: Tensor, y: Tensor, region: Tensor, s: float) -> float:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_losses_keep_their_contract(loss: PixelLoss) -> None:
+def test_pixel_losses_keep_the_contract_of_pixel_losses(loss: PixelLoss) -> None:
     check_loss(loss)
     check_loss(loss, classes=1)
 
 
-def test_smooth_dice_of_two_pixels() -> None:
+def test_smooth_dice_of_two_pixels_equals_the_formula() -> None:
     f, y = images([0.5, 0.5]), images([1.0, 0.0])
     assert SmoothDice()(f, y, everywhere(f)).item() == pytest.approx(1 - 2 / 3)
 
 
-def test_smooth_dice_is_1_plus_equation_2() -> None:
+def test_smooth_dice_is_1_plus_equation_2_of_the_paper() -> None:
     f, y = images([0.9, 0.2], [0.3, 0.4]), images([1.0, 0.0], [0.0, 0.0])
     equation_2 = -(1 / 2) * ((2 * 0.9 + 1) / (1 + 1.1 + 1) + (0 + 1) / (0 + 0.7 + 1))
     assert SmoothDice()(f, y, everywhere(f)).item() == pytest.approx(1 + equation_2)
 
 
-def test_batch_dice_sums_over_the_batch_before_it_divides() -> None:
+def test_batch_dice_sums_over_the_batch_before_the_division() -> None:
     f, y = images([0.9, 0.2], [0.3, 0.4]), images([1.0, 0.0], [0.0, 0.0])
     expected = 1 - (2 * 0.9 + 1) / (1 + 1.1 + 0.7 + 1)
     assert BatchDice()(f, y, everywhere(f)).item() == pytest.approx(expected)
 
 
-def test_batch_dice_weighs_classes_alike() -> None:
+def test_batch_dice_weights_classes_equally() -> None:
     f = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])[None, :, None, :]
     y = torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])[None, :, None, :]
     assert BatchDice()(f, y, everywhere(f)).item() == pytest.approx((0 + 1 / 2) / 2)
 
 
-def test_for_a_batch_of_one_image_the_reductions_agree() -> None:
+def test_smooth_and_batch_dice_of_one_image_are_equal() -> None:
     f = torch.rand(1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
     y, region = (f > 0.3).float(), f[:, :1] < 0.8
     torch.testing.assert_close(SmoothDice()(f, y, region), BatchDice()(f, y, region))
 
 
 @given(st.integers(0, 2**31), st.integers(1, 3), st.integers(1, 3), st.floats(0.01, 20))
-def test_both_against_a_loop_over_pixels(seed: int, b: int, k: int, s: float) -> None:
+def test_smooth_and_batch_dice_equal_a_loop_over_pixels(
+    seed: int, b: int, k: int, s: float
+) -> None:
     dice = torch.Generator().manual_seed(seed)
     f, y = (torch.rand(b, k, 3, 4, generator=dice, dtype=torch.float64) for _ in range(2))
     region = torch.rand(b, 1, 3, 4, generator=dice) < 0.6
@@ -101,19 +103,21 @@ def test_both_against_a_loop_over_pixels(seed: int, b: int, k: int, s: float) ->
 
 
 @pytest.mark.parametrize("loss", [SmoothDice(), BatchDice()])
-def test_nothing_to_find_and_nothing_found_costs_nothing(loss: PixelLoss) -> None:
+def test_the_loss_of_an_empty_prediction_of_an_empty_target_is_0(loss: PixelLoss) -> None:
     nothing = images([0.0, 0.0])
     assert loss(nothing, nothing, everywhere(nothing)).item() == 0
 
 
 @pytest.mark.parametrize("loss", [SmoothDice(), BatchDice()])
-def test_nothing_to_find_and_three_pixels_found_costs_three_quarters(loss: PixelLoss) -> None:
+def test_the_loss_of_three_pixels_found_in_an_empty_target_is_three_quarters(
+    loss: PixelLoss,
+) -> None:
     f = images([1.0, 1.0, 1.0, 0.0])
     assert loss(f, 0 * f, everywhere(f)).item() == pytest.approx(3 / 4)
 
 
 @pytest.mark.parametrize("loss", [SmoothDice(), BatchDice()])
-def test_an_empty_region_costs_nothing_and_pulls_at_nothing(loss: PixelLoss) -> None:
+def test_an_empty_region_has_a_loss_and_a_gradient_of_0(loss: PixelLoss) -> None:
     f = images([0.3, 0.6]).requires_grad_()
     value = loss(f, images([1.0, 0.0]), torch.zeros(1, 1, 1, 2, dtype=torch.bool))
     value.backward()
@@ -124,7 +128,9 @@ def test_an_empty_region_costs_nothing_and_pulls_at_nothing(loss: PixelLoss) -> 
 
 @pytest.mark.parametrize("loss", [SmoothDice(), BatchDice()])
 @pytest.mark.parametrize("logit", [-80.0, 0.0, 80.0])
-def test_gradients_are_finite_where_the_target_is_empty(loss: PixelLoss, logit: float) -> None:
+def test_gradients_for_an_empty_target_are_finite_and_not_negative(
+    loss: PixelLoss, logit: float
+) -> None:
     logits = torch.full((2, 1, 8, 8), logit, requires_grad=True)
     f = logits.sigmoid()
     loss(f, torch.zeros_like(f), everywhere(f)).backward()
@@ -134,14 +140,14 @@ def test_gradients_are_finite_where_the_target_is_empty(loss: PixelLoss, logit: 
 
 
 @pytest.mark.parametrize("loss", [SmoothDice(), BatchDice()])
-def test_not_even_a_nan_outside_the_region_counts(loss: PixelLoss) -> None:
+def test_a_nan_outside_the_region_is_ignored(loss: PixelLoss) -> None:
     f, y = images([0.5, 0.5, math.nan]), images([1.0, 0.0, math.nan])
     region = torch.tensor([True, True, False]).reshape(1, 1, 1, 3)
     assert loss(f, y, region).item() == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("loss", [SmoothDice(), BatchDice()])
-def test_gradients_are_those_of_the_formula(loss: PixelLoss) -> None:
+def test_gradients_equal_finite_differences(loss: PixelLoss) -> None:
     dice = torch.Generator().manual_seed(3)
     f = torch.rand(2, 2, 3, 3, generator=dice, dtype=torch.float64, requires_grad=True)
     y, region = (f.detach() > 0.5).double(), torch.rand(2, 1, 3, 3, generator=dice) < 0.7
@@ -149,7 +155,7 @@ def test_gradients_are_those_of_the_formula(loss: PixelLoss) -> None:
 
 
 @pytest.mark.parametrize("loss", [SmoothDice(), BatchDice()])
-def test_sums_are_exact_under_bfloat16_autocast(loss: PixelLoss) -> None:
+def test_sums_are_float32_under_bfloat16_autocast(loss: PixelLoss) -> None:
     f = torch.full((1, 1, 100, 100), 0.25, dtype=torch.bfloat16)  # a bfloat16 sum stops at 64
     with torch.autocast("cpu", torch.bfloat16):
         value = loss(f, torch.ones_like(f), everywhere(f))
@@ -157,6 +163,6 @@ def test_sums_are_exact_under_bfloat16_autocast(loss: PixelLoss) -> None:
     assert value.item() == pytest.approx(1 - 5001 / 12501, rel=1e-6)
 
 
-def test_the_smooth_term_is_above_0() -> None:
+def test_a_smooth_term_of_0_is_refused() -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
         SmoothDice(smooth=0)

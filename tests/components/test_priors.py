@@ -18,22 +18,22 @@ from wsseg.testing import check_prior
 
 
 class Slope(Prior):
-    """phi = sigmoid(steepness * x); learns the share of slices that have its class."""
+    """phi = sigmoid(steepness * x); fit learns the share of slices that have the class."""
 
     steepness: float
-    seen: float | None = None
+    share: float | None = None
 
     def __call__(self, batch: Batch) -> Probability:
         return (self.steepness * batch.middle).sigmoid().expand(batch.support.shape)
 
     def fit(self, batches: Iterable[Batch]) -> Self:
         tags = torch.cat([batch.tags for batch in batches])
-        assert tags.shape[1] == 1, "it is shown other classes"
-        return self.model_copy(update={"seen": tags.float().mean().item()})
+        assert tags.shape[1] == 1, "the batch has tags of other classes"
+        return self.model_copy(update={"share": tags.float().mean().item()})
 
 
 def batch(*tags: list[bool]) -> Batch:
-    """Images of three pixels of -1, 0 and 1."""
+    """Images of three pixels, -1, 0 and 1."""
     image = torch.tensor([-1.0, 0.0, 1.0]).reshape(1, 1, 1, 3).expand(len(tags), -1, -1, -1)
     return Batch(image, torch.ones_like(image).bool(), torch.tensor(tags))
 
@@ -46,42 +46,42 @@ def pixels(phi: Tensor) -> list[list[float]]:
     return found
 
 
-def test_each_class_is_judged_by_its_own_prior() -> None:
+def test_phi_of_each_class_comes_from_its_own_prior() -> None:
     both = PerClass(priors=(RISES, FALLS))(batch([True, True]))
     assert pixels(both) == [pixels(each(batch([True])))[0] for each in (RISES, FALLS)]
 
 
-def test_each_prior_learns_from_the_tags_of_its_class() -> None:
+def test_each_prior_is_fitted_to_the_tags_of_its_class() -> None:
     fitted = PerClass(priors=(RISES, FALLS)).fit(
         iter([batch([True, False]), batch([True, False], [True, True])])
     )
-    assert [prior.seen for prior in fitted.priors if isinstance(prior, Slope)] == pytest.approx(
+    assert [prior.share for prior in fitted.priors if isinstance(prior, Slope)] == pytest.approx(
         [1, 1 / 3]
     )
 
 
 @pytest.mark.parametrize("classes", [1, 2])
-def test_it_keeps_the_contract_of_a_prior(classes: int) -> None:
+def test_per_class_keeps_the_contract_of_priors(classes: int) -> None:
     sigmoids = tuple(make(Prior, "hu-sigmoid", width_hu=w) for w in (-220, 220)[:classes])
     check_prior(PerClass(priors=sigmoids), classes)
 
 
-def test_exclusive_classes_compete_by_their_priors_where_the_network_has_no_opinion() -> None:
-    """With f the same for both, the dark pixel is the second class, the bright one the first."""
-    seen = batch([True, True], [False, True])
-    phi = PerClass(priors=(RISES, FALLS))(seen)
-    y = HardEM()(Evidence(seen, torch.zeros_like(phi), phi, Multiclass()))
+def test_priors_decide_between_exclusive_classes_with_equal_logits() -> None:
+    """The bright pixel gets the first class, the dark one the second."""
+    tagged = batch([True, True], [False, True])
+    phi = PerClass(priors=(RISES, FALLS))(tagged)
+    y = HardEM()(Evidence(tagged, torch.zeros_like(phi), phi, Multiclass()))
     assert y[0, :, 0].tolist() == [[0, 0, 1], [1, 0, 0]]
-    assert y[1, :, 0].tolist() == [[0, 0, 0], [1, 0, 0]]  # the first class has no tag here
+    assert y[1, :, 0].tolist() == [[0, 0, 0], [1, 0, 0]]  # this image has no tag of the first class
 
 
-def test_a_stage_needs_a_prior_for_each_class() -> None:
+def test_a_number_of_priors_other_than_of_classes_is_refused() -> None:
     settings = {
         "learn": "nothing",
         "classes": ["a", "b", "c"],
         "prior": {"use": "per-class", "priors": [{"use": "constant"}, {"use": "constant"}]},
     }
-    with pytest.raises(ValidationError, match="2 for 3 classes; give one each"):
+    with pytest.raises(ValidationError, match="2 priors for 3 classes; give one prior for each"):
         TypeAdapter[Any](AnyStage).validate_python(settings, context=registry())
-    with pytest.raises(InputError, match="'per-class': 2 for 1 classes"):
+    with pytest.raises(InputError, match="'per-class': 2 priors for 1 classes"):
         PerClass(priors=(RISES, FALLS))(batch([True]))

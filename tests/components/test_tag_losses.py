@@ -56,7 +56,7 @@ def naive(loss: TagLoss, a: list[Decimal]) -> Decimal:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_tag_losses_keep_their_contract(loss: TagLoss) -> None:
+def test_tag_losses_keep_the_contract_of_tag_losses(loss: TagLoss) -> None:
     check_tag_loss(loss)
     check_tag_loss(loss, classes=1)
 
@@ -64,7 +64,7 @@ def test_tag_losses_keep_their_contract(loss: TagLoss) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 @given(st.integers(0, 2**31), st.integers(1, 3), st.integers(1, 3), st.sampled_from([0.1, 3, 12]))
 @settings(max_examples=15, deadline=None)
-def test_tag_losses_against_a_loop_over_pixels(
+def test_tag_losses_equal_a_loop_over_pixels_in_400_digits(
     loss: TagLoss, seed: int, b: int, k: int, scale: float
 ) -> None:
     dice = torch.Generator().manual_seed(seed)
@@ -82,20 +82,20 @@ def test_tag_losses_against_a_loop_over_pixels(
     assert loss(logits, tags, region).item() == pytest.approx(expected, rel=1e-4, abs=1e-12)
 
 
-def test_noisy_or_of_two_independent_pixels() -> None:
+def test_noisy_or_of_two_independent_pixels_equals_the_product_rule() -> None:
     logits = image(0.0, LN3)  # f = 1/2 and 3/4: P = 1 - 1/2 * 1/4 = 7/8
     loss = NoisyOr(instances=2)
     assert loss(logits, YES, everywhere(logits)).item() == pytest.approx(-math.log(7 / 8))
     assert loss(logits, NO, everywhere(logits)).item() == pytest.approx(-math.log(1 / 8))
 
 
-def test_noisy_or_of_four_pixels_that_count_as_two() -> None:
-    logits = image(0.0, LN3, 0.0, LN3)  # the same pixels twice are the same witnesses
+def test_noisy_or_of_repeated_pixels_is_unchanged_with_the_same_instances() -> None:
+    logits = image(0.0, LN3, 0.0, LN3)  # each pixel twice
     loss = NoisyOr(instances=2)
     assert loss(logits, YES, everywhere(logits)).item() == pytest.approx(-math.log(7 / 8))
 
 
-def test_log_sum_exp_of_two_pixels() -> None:
+def test_log_sum_exp_of_two_pixels_equals_the_formula() -> None:
     logits = image(0.0, math.log(2))  # r = 2: s = log((1 + 4) / 2) / 2
     p = math.sqrt(2.5) / (1 + math.sqrt(2.5))
     loss = LogSumExp(sharpness=2)
@@ -103,21 +103,21 @@ def test_log_sum_exp_of_two_pixels() -> None:
     assert loss(logits, NO, everywhere(logits)).item() == pytest.approx(-math.log(1 - p))
 
 
-def test_log_sum_exp_goes_from_the_mean_to_the_maximum() -> None:
+def test_log_sum_exp_is_between_the_mean_and_the_maximum() -> None:
     logits = image(-1.0, 0.0, 4.0)
     blunt, sharp = (LogSumExp(sharpness=r)(logits, YES, everywhere(logits)) for r in (1e-6, 1e3))
     assert blunt.item() == pytest.approx(math.log1p(math.exp(-1)), abs=1e-4)
     assert sharp.item() == pytest.approx(math.log1p(math.exp(-4)), abs=1e-4)
 
 
-def test_mean_logits_of_two_pixels() -> None:
+def test_mean_logits_of_two_pixels_equals_the_formula() -> None:
     logits = image(0.0, 2 * LN3)  # the mean is the logit of 3/4
     loss = MeanLogits()
     assert loss(logits, YES, everywhere(logits)).item() == pytest.approx(-math.log(3 / 4))
     assert loss(logits, NO, everywhere(logits)).item() == pytest.approx(-math.log(1 / 4))
 
 
-def test_the_loss_is_a_mean_over_images_and_classes() -> None:
+def test_a_tag_loss_is_a_mean_over_images_and_classes() -> None:
     logits = torch.tensor([[0.0, LN3], [LN3, LN3]]).reshape(2, 2, 1, 1)
     tags = torch.tensor([[True, True], [False, True]])
     expected = -(math.log(1 / 2) + math.log(3 / 4) + math.log(1 / 4) + math.log(3 / 4)) / 4
@@ -125,17 +125,19 @@ def test_the_loss_is_a_mean_over_images_and_classes() -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_gradients_are_those_of_the_formula(loss: TagLoss) -> None:
+def test_gradients_equal_finite_differences(loss: TagLoss) -> None:
     dice = torch.Generator().manual_seed(3)
     logits = 3 * torch.randn(2, 2, 3, 3, generator=dice, dtype=torch.float64)
-    logits[0, 0] -= 30  # where noisy-or works with other terms
+    logits[0, 0] -= 30  # where noisy-or uses its linear approximation
     region, tags = torch.rand(2, 1, 3, 3, generator=dice) < 0.7, torch.tensor([[1, 0], [0, 1]]) > 0
     logits.requires_grad_()
     assert torch.autograd.gradcheck(lambda a: loss(a, tags, region), (logits,), atol=1e-4)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_big_region_that_is_all_off_is_pulled_up_by_its_tag(loss: TagLoss) -> None:
+def test_the_gradient_does_not_vanish_in_a_large_region_with_very_negative_logits(
+    loss: TagLoss,
+) -> None:
     logits = torch.full((1, 1, 256, 256), -200.0, requires_grad=True)
     loss(logits, YES, everywhere(logits)).backward()
     assert logits.grad is not None
@@ -143,8 +145,8 @@ def test_a_big_region_that_is_all_off_is_pulled_up_by_its_tag(loss: TagLoss) -> 
 
 
 @pytest.mark.parametrize("instances", [1, 10])
-def test_noisy_or_is_not_saturated_by_a_big_region(instances: float) -> None:
-    """At f = 1/20, 65,536 independent pixels would be certain of a class, and pull by 3000."""
+def test_noisy_or_does_not_saturate_in_a_large_region(instances: float) -> None:
+    """With 65,536 independent pixels at f = 1/20, P would be 1 and the gradient about 3000."""
     logits = torch.full((1, 1, 256, 256), -math.log(19), requires_grad=True)
     doubt = instances * math.log(20 / 19)
     for tag, expected in ((YES, -math.log(1 - math.exp(-doubt))), (NO, doubt)):
@@ -155,7 +157,7 @@ def test_noisy_or_is_not_saturated_by_a_big_region(instances: float) -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_bag_without_a_pixel_costs_nothing_and_pulls_at_nothing(loss: TagLoss) -> None:
+def test_a_bag_without_pixels_has_a_loss_and_a_gradient_of_0(loss: TagLoss) -> None:
     logits = torch.tensor([[[[0.3, math.nan]]]], requires_grad=True)
     value = loss(logits, YES, torch.zeros(1, 1, 1, 2, dtype=torch.bool))
     value.backward()
@@ -165,14 +167,14 @@ def test_a_bag_without_a_pixel_costs_nothing_and_pulls_at_nothing(loss: TagLoss)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_not_even_a_nan_outside_the_region_counts(loss: TagLoss) -> None:
+def test_a_nan_outside_the_region_is_ignored(loss: TagLoss) -> None:
     region = torch.tensor([True, True, False]).reshape(1, 1, 1, 3)
     with_nan, without = image(0.5, -2.0, math.nan), image(0.5, -2.0)
     assert loss(with_nan, YES, region).item() == loss(without, YES, everywhere(without)).item()
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_pools_are_exact_in_bfloat16(loss: TagLoss) -> None:
+def test_pooling_is_float32_for_bfloat16_logits(loss: TagLoss) -> None:
     logits = torch.full((1, 1, 100, 100), 0.25, dtype=torch.bfloat16)  # a bfloat16 sum stops at 64
     with torch.autocast("cpu", torch.bfloat16):
         value = loss(logits, NO, everywhere(logits))
@@ -180,31 +182,31 @@ def test_pools_are_exact_in_bfloat16(loss: TagLoss) -> None:
     assert value.item() == pytest.approx(loss(logits.double(), NO, everywhere(logits)).item())
 
 
-def test_class_activation_maps_are_cut_at_a_share_of_their_maximum() -> None:
+def test_class_activation_maps_are_thresholded_at_a_share_of_their_maximum() -> None:
     logits = image(10.0, 2.1, 1.9, -3.0)
     possible = MeanLogits().possible(logits, everywhere(logits))
     assert possible.flatten().tolist() == [True, True, False, False]
 
 
-def test_a_bag_that_the_network_says_has_not_the_class_has_no_map() -> None:
-    logits = image(10.0, 2.1, 1.9, -30.0)  # on the mean below 0
+def test_a_bag_with_a_negative_mean_has_no_pixel_of_the_class() -> None:
+    logits = image(10.0, 2.1, 1.9, -30.0)  # the mean is below 0
     assert not MeanLogits().possible(logits, everywhere(logits)).any()
 
 
-def test_the_maximum_and_the_mean_of_a_map_are_those_of_its_region() -> None:
+def test_the_maximum_and_the_mean_of_a_map_are_taken_over_the_region() -> None:
     logits = image(10.0, 2.1, 1.9, 99.0, -300.0)
     region = torch.tensor([True, True, True, False, False]).reshape(1, 1, 1, 5)
     possible = MeanLogits().possible(logits, region)
     assert possible.flatten().tolist()[:3] == [True, True, False]
 
 
-def test_other_losses_leave_the_decision_to_the_logits() -> None:
+def test_other_tag_losses_exclude_no_pixel() -> None:
     logits = image(-50.0, 50.0)
     assert LogSumExp(sharpness=1).possible(logits, everywhere(logits)).all()
     assert NoisyOr(instances=1).possible(logits, everywhere(logits)).all()
 
 
-def test_tag_losses_are_made_by_the_names_of_recipes() -> None:
+def test_tag_losses_are_built_by_their_names() -> None:
     assert make(TagLoss, "noisy-or", instances=10) == NoisyOr(instances=10)
     assert make(TagLoss, "log-sum-exp", sharpness=5) == LogSumExp(sharpness=5)
     assert make(TagLoss, "mean-logits") == MeanLogits(share=0.2)
@@ -218,6 +220,6 @@ def test_tag_losses_are_made_by_the_names_of_recipes() -> None:
         ("mean-logits", {"share": 1}),
     ],
 )
-def test_tag_losses_refuse_what_has_no_meaning(use: str, wrong: dict[str, float]) -> None:
+def test_tag_losses_refuse_parameters_out_of_range(use: str, wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         make(TagLoss, use, **wrong)

@@ -1,4 +1,4 @@
-"""The parts that ship with wsseg, offered through the same hooks as anybody's."""
+"""The components that ship with wsseg, offered through the same hooks as those of plugins."""
 
 from wsseg.components.backbones import Smp
 from wsseg.components.cohorts import Table

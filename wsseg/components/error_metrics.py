@@ -1,4 +1,4 @@
-"""Where a prediction errs: at the border of what is annotated, or away from it."""
+"""Metrics for where a prediction is wrong: at the border of the true mask or away from it."""
 
 from typing import Annotated, ClassVar, final
 
@@ -17,15 +17,20 @@ CROSS: VoxelMask = ndimage.generate_binary_structure(2, 1)[None]  # in-plane, 4 
 
 @final
 class DilatedFallOut(Metric):
-    """False positives left when the truth is dilated k times in-plane, k = 0 to `steps`.
+    """False positives that remain when the true mask is dilated k times in-plane, k = 0 to `steps`.
 
-    FPR(k) = `fp_dilated_<k>_voxels` / `negative_dilated_<k>_voxels`, over the annotated region
-    less the dilated truth (Wu 2020, Fig. 6; the cross of 4 neighbours is the authors'). Errors at
-    the border are gone after few steps; those that stay are elsewhere.
+    Errors at the border of the true mask disappear after a few steps; those that remain are away
+    from it. Voxels are counted inside the annotated region and outside the dilated true mask; the
+    structuring element is the cross of 4 neighbours:
+
+        FPR(k) = fp_dilated_<k>_voxels / negative_dilated_<k>_voxels
+
+    Source: Wu et al. 2020, Fig. 6, and the published code.
     """
 
     in_annotated_region: ClassVar[bool] = True
     steps: Annotated[int, Field(ge=0)] = 9
+    """The largest number of dilations."""
 
     @override
     def __call__(
@@ -46,18 +51,22 @@ class DilatedFallOut(Metric):
 
 @final
 class ErrorPlaces(Metric):
-    """Counts errors by where they lie: at the border, in thin structures, elsewhere.
+    """Counts of errors by their place: at the border, in thin structures or elsewhere.
 
-    `fp_border_voxels` and `fn_border_voxels` are no further than `border_mm` (3-D) from a voxel on
-    the other side of the true border. `fp_thin_voxels` are not, and lie where what is predicted is
-    narrower than `thin_mm`: removed by an in-plane opening with a disc of that diameter. Both
-    lengths have a relative tolerance of 1e-3, so that rounding errors of the spacing do not count.
-    Vessels and fissures look so; masks alone cannot tell them from other small things. What is in
-    none of these, of `fp_voxels` and `fn_voxels`, is elsewhere.
+    - `fp_border_voxels` and `fn_border_voxels`: errors within `border_mm` (in 3-D) of a voxel on
+      the other side of the true border.
+    - `fp_thin_voxels`: other false positives where the prediction is narrower than `thin_mm`: an
+      in-plane opening with a disc of that diameter removes them. Vessels often cause these errors,
+      but masks alone cannot distinguish vessels from other small structures.
+
+    The remaining `fp_voxels` and `fn_voxels`, which `Dice` counts, are elsewhere. Both lengths have
+    a relative tolerance of 1e-3, so that rounding errors of the spacing change no count.
     """
 
-    border_mm: PositiveFloat = 3.0  # two pixels of a chest's 350 mm on 256: the scanner's blur
-    thin_mm: PositiveFloat = 6.0  # of vessels beyond the segmental ones
+    border_mm: PositiveFloat = 3.0
+    """Errors up to this distance from the true border count as errors at the border, in mm."""
+    thin_mm: PositiveFloat = 6.0
+    """Predicted structures narrower than this count as thin, in mm."""
 
     @override
     def __call__(
@@ -78,19 +87,19 @@ class ErrorPlaces(Metric):
     def _near(
         self, errors: VoxelMask, other_side: VoxelMask, spacing_mm: Spacing
     ) -> NDArray[np.bool_]:
-        """Tell which of the errors' voxels, (N,), are within `border_mm` of the other side."""
+        """Return which of N error voxels are within `border_mm` of the other side, (N,) bool."""
         points = np.argwhere(errors)
         surface = other_side & ~ndimage.binary_erosion(other_side, border_value=1)
         if not (len(points) and surface.any()):
             return np.zeros(len(points), np.bool_)
         tree = spatial.KDTree(np.argwhere(surface) * np.array(spacing_mm))
-        limit_mm = self.border_mm * (1 + TOLERANCE)  # the bound itself counts as near
+        limit_mm = self.border_mm * (1 + TOLERANCE)  # the bound itself is included
         distance_mm, _ = tree.query(points * np.array(spacing_mm), distance_upper_bound=limit_mm)
         near: NDArray[np.bool_] = np.isfinite(distance_mm)
         return near
 
     def _thick(self, prediction: VoxelMask, spacing_mm: Spacing) -> VoxelMask:
-        """Return the part of a mask that a disc of `thin_mm` across fits into, slice by slice."""
+        """Return the in-plane opening of a mask with a disc of diameter `thin_mm`."""
         _, row_mm, column_mm = spacing_mm
         reach = [int(in_voxels(self.thin_mm / 2, mm)) for mm in (row_mm, column_mm)]
         rows, columns = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
@@ -101,7 +110,7 @@ class ErrorPlaces(Metric):
 
 
 def _box(mask: VoxelMask, margin: int) -> tuple[slice, ...]:
-    """Return where a mask is, with a margin of so many voxels; nowhere if it is empty."""
+    """Return the bounding box of a mask, `margin` voxels larger; an empty box for an empty mask."""
     found = ndimage.find_objects(mask.astype(np.uint8))
     sides = found[0] if found else (slice(0, 0),) * mask.ndim
     return tuple(slice(max(0, side.start - margin), side.stop + margin) for side in sides)

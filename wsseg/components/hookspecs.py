@@ -1,4 +1,4 @@
-"""What a plugin may offer. Each hook returns {name used in recipes: what it names}."""
+"""The hooks of plugins. Each returns a dict from the names used in recipes to what they name."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from wsseg.core.interfaces import (
     TagLoss,
 )
 
-API_VERSION = 1  # raised when a hook or an interface changes in a way that breaks plugins
+API_VERSION = 1  # incremented when a change of a hook or an interface breaks plugins
 
 hookspec = HookspecMarker("wsseg")
 hookimpl = HookimplMarker("wsseg")
@@ -24,39 +24,39 @@ hookimpl = HookimplMarker("wsseg")
 
 @hookspec
 def wsseg_priors() -> dict[str, type[Prior]]:
-    """Offer priors."""
+    """Return the priors that a plugin offers."""
 
 
 @hookspec
 def wsseg_esteps() -> dict[str, type[EStep]]:
-    """Offer E-steps."""
+    """Return the E-steps that a plugin offers."""
 
 
 @hookspec
 def wsseg_backbones() -> dict[str, type[Backbone]]:
-    """Offer backbones."""
+    """Return the backbones that a plugin offers."""
 
 
 @hookspec
 def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
-    """Offer losses, of pixels and of tags."""
+    """Return the losses that a plugin offers, for pixels or for tags."""
 
 
 @hookspec
 def wsseg_regions() -> dict[str, type[Region]]:
-    """Offer regions."""
+    """Return the regions that a plugin offers."""
 
 
 @hookspec
 def wsseg_cohorts() -> dict[str, type[Cohort]]:
-    """Offer cohorts."""
+    """Return the cohorts that a plugin offers."""
 
 
 @hookspec
 def wsseg_metrics() -> dict[str, type[Metric] | type[Score]]:
-    """Offer metrics, which compare with the truth, and scores, which a labelling has on its own."""
+    """Return the metrics and the scores that a plugin offers."""
 
 
 @hookspec
 def wsseg_recipes() -> dict[str, Path]:
-    """Offer recipes: files that `extends` and the command line find by name."""
+    """Return the recipes that a plugin offers, YAML files that are found by name."""

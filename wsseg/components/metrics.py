@@ -1,7 +1,7 @@
-"""What is measured of a prediction: compared with the truth, or on its own.
+"""Metrics, which compare a predicted mask with the true one, and scores of a prediction alone.
 
-Empty masks, everywhere in wsseg: where prediction and truth are both empty, Dice and HD95 are not
-defined (NaN); where exactly one is, Dice is 0 and HD95 is not defined. Such cases are counted.
+If the predicted and the true mask are both empty, Dice and HD95 are undefined (NaN). If exactly one
+of them is empty, Dice is 0 and HD95 is undefined. Reports give the number of these cases.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,20 @@ MM3_PER_ML = 1000.0
 
 @final
 class Dice(Metric):
-    """Overlap: 2 tp / (2 tp + fp + fn), over all voxels; its counts give the pooled Dice."""
+    """Dice coefficient over all voxels, inside and outside the region.
+
+        dice = 2 tp / (2 tp + fp + fn)
+
+    Columns: `dice`, from 0 to 1, NaN if both masks are empty; `tp_voxels`, `fp_voxels` and
+    `fn_voxels`, from which the Dice coefficient can be pooled over cases.
+
+    Source: Dice 1945, "Measures of the amount of ecologic association between species".
+
+    Example:
+        >>> prediction, truth = np.array([[[True, True, False]]]), np.array([[[False, True, True]]])
+        >>> Dice()(prediction, truth, spacing_mm=(1, 1, 1), region=truth)
+        {'dice': 0.5, 'tp_voxels': 1, 'fp_voxels': 1, 'fn_voxels': 1}
+    """
 
     @override
     def __call__(
@@ -36,11 +49,15 @@ class Dice(Metric):
 
 @final
 class Rates(Metric):
-    """Sensitivity tp / (tp + fn) and fall-out fp / (fp + tn), over voxels of the region only.
+    """Sensitivity and fall-out over the voxels of the region.
 
-    As Wu 2020 counts: a true voxel that the region leaves out is the region's error and not counted
-    here (Dice counts it). With the region's `positive_voxels` and `negative_voxels`, rates can be
-    pooled over cases.
+        tpr = tp / (tp + fn)        fpr = fp / (fp + tn)
+
+    True voxels outside the region are not counted here, unlike in `Dice`. Columns: `tpr` and `fpr`,
+    from 0 to 1, NaN without positives or negatives; `tn_voxels`; and the numbers of
+    `positive_voxels` and `negative_voxels`, from which the rates can be pooled over cases.
+
+    Source: Wu et al. 2020, section III.
     """
 
     @override
@@ -62,18 +79,31 @@ class Rates(Metric):
 
 @final
 class SurfaceDistance(Metric):
-    """HD95: the larger of the two directed 95th percentiles of the distance between surfaces.
+    """Hausdorff distance between surfaces, by default its 95th percentile (HD95), in mm.
 
-    max(P95 of d(p, T) for p in P, P95 of d(t, P) for t in T), where P and T are the surfaces of
-    prediction and truth, and percentiles are interpolated linearly: MONAI's definition, not the
-    percentile of both directions' distances taken together. A surface voxel is one of the mask with
-    a face on a voxel outside it, or on the image's border; along an axis of one voxel there are no
-    faces, so that a single slice is measured as a plane. Voxel (z, y, x) is taken to lie at
-    (z, y, x) * spacing: on a sheared grid, the distance between slices is that along their normal,
-    and their sideways shift is neglected.
+        hd = max(percentile of d(p, T) for p in P, percentile of d(t, P) for t in T)
+
+    P and T are the surface voxels of prediction and truth, and d is the Euclidean distance to the
+    nearest voxel of the other surface. The two directed percentiles are computed separately and
+    interpolated linearly, as in MONAI.
+
+    A surface voxel has a face in common with a voxel outside the mask, or lies at the border of the
+    image. An axis with a single voxel has no faces, so that a single slice is measured in its
+    plane. Voxel (z, y, x) is located at (z, y, x) * `spacing_mm`: on a sheared grid, slices are
+    separated along their normal and their in-plane shift is ignored.
+
+    Column: `hd95_mm`, with the percentile in its name; NaN if a mask is empty.
+
+    Source: Huttenlocher et al. 1993, "Comparing images using the Hausdorff distance".
+
+    Example:
+        >>> prediction, truth = np.eye(1, 4, 0, bool)[None], np.eye(1, 4, 3, bool)[None]
+        >>> SurfaceDistance()(prediction, truth, spacing_mm=(5, 1, 0.5), region=truth)
+        {'hd95_mm': 1.5}
     """
 
     percentile: Annotated[float, Field(gt=0, le=100)] = 95
+    """The percentile of the distances; 100 is the Hausdorff distance itself."""
 
     @override
     def __call__(
@@ -83,22 +113,24 @@ class SurfaceDistance(Metric):
         if not (prediction.any() and truth.any()):
             return {column: np.nan}
         axes = [axis for axis, length in enumerate(truth.shape) if length > 1] or [0]
-        flat = tuple(truth.shape[axis] for axis in axes)
-        prediction, truth = prediction.reshape(flat), truth.reshape(flat)
+        shape = tuple(truth.shape[axis] for axis in axes)
+        prediction, truth = prediction.reshape(shape), truth.reshape(shape)
         (box,) = ndimage.find_objects((prediction | truth).astype(np.uint8))
         spacing = np.array(spacing_mm)[axes]
-        of_prediction = _surface(prediction[box]) * spacing
-        of_truth = _surface(truth[box]) * spacing
-        there, _ = spatial.KDTree(of_truth).query(of_prediction)
-        back, _ = spatial.KDTree(of_prediction).query(of_truth)
-        return {column: float(max(np.percentile(d, self.percentile) for d in (there, back)))}
+        predicted_mm = _surface(prediction[box]) * spacing
+        true_mm = _surface(truth[box]) * spacing
+        to_truth, _ = spatial.KDTree(true_mm).query(predicted_mm)
+        to_prediction, _ = spatial.KDTree(predicted_mm).query(true_mm)
+        distances_mm = (to_truth, to_prediction)
+        return {column: float(max(np.percentile(d, self.percentile) for d in distances_mm))}
 
 
 @final
 class VolumeError(Metric):
-    """Volumes of prediction and truth, and their signed difference, in millilitres.
+    """Volumes of prediction and truth and their difference, in ml.
 
-    The volume of a voxel is the product of `spacing_mm`, also on a sheared grid.
+    Columns: `volume_ml`, `volume_true_ml` and `volume_error_ml`, which is the predicted volume
+    minus the true one. The volume of a voxel is the product of `spacing_mm`, on sheared grids too.
     """
 
     @override
@@ -117,13 +149,24 @@ class VolumeError(Metric):
 
 @final
 class Share(Score):
-    """Voxels of `of` / voxels of `within`, such as a severity (Wu 2020, eq. 14 and 15).
+    """Number of voxels of one mask divided by that of another, such as lesion by organ.
+
+        share = |of| / |within|
 
     NaN if `within` is empty.
+
+    Source: Wu et al. 2020, eq. 14 and 15, where it measures severity.
+
+    Example:
+        >>> lesion, organ = np.array([[[True, False]]]), np.array([[[True, True]]])
+        >>> Share(of="lesion", within="organ")({"lesion": lesion, "organ": organ})
+        0.5
     """
 
     of: str = Field(examples=["lesion"])
+    """The class or region in the numerator."""
     within: str = Field(examples=["organ"])
+    """The class or region in the denominator."""
 
     @property
     @override
@@ -139,8 +182,8 @@ def _count(mask: VoxelMask) -> int:
     return int(np.count_nonzero(mask))
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else np.nan
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else np.nan
 
 
 def _surface(mask: VoxelMask) -> NDArray[np.intp]:

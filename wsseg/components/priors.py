@@ -1,4 +1,4 @@
-"""A prior for stages of several classes, made of priors for one."""
+"""The prior that combines one prior for each class of a stage."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,35 +14,49 @@ from wsseg.errors import InputError
 
 @final
 class PerClass(Prior):
-    """phi_k(x) is what the k-th of `priors` says, in the order of the stage's classes.
+    """A separate prior for each class of a stage.
 
-    Each judges, and learns, as if its class were the only one: it is shown that class's tags alone.
-    Of exclusive classes, q_k is then in proportion to f_k phi_k / (1 - phi_k).
+        phi_k = phi of the k-th prior
+
+    Each prior is evaluated, and fitted, as if its class were the only one: its batches have the
+    tags of that class only. For exclusive classes the posterior of class k is proportional to
+    f_k phi_k / (1 - phi_k).
     """
 
     priors: Annotated[tuple[Prior, ...], Field(min_length=1)]
+    """One prior for each class, in the order of the stage's classes."""
 
     def __call__(self, batch: Batch) -> Probability:
-        """Judge each class by its own prior; raise `InputError` if there is not one for each."""
+        """Return phi of all classes, (B, K, H, W).
+
+        Raises:
+            InputError: The number of priors is not the number of classes.
+        """
         if problem := self.mismatch(batch.tags.shape[1]):
             raise InputError(f"prior 'per-class': {problem}")
-        alone = [prior(_alone(batch, k)) for k, prior in enumerate(self.priors)]
-        return torch.cat(alone, dim=1)
+        phi = [prior(_with_one_class(batch, k)) for k, prior in enumerate(self.priors)]
+        return torch.cat(phi, dim=1)
 
     def fit(self, batches: Iterable[Batch]) -> Self:
-        """Return these priors fitted. Batches come once: they are kept where others learn too."""
+        """Return this prior with each of its priors fitted to the tags of its class.
+
+        The batches are kept in memory only if more than one prior learns from them.
+        """
         learners = sum(type(prior).fit is not Prior.fit for prior in self.priors)
         shared = list(batches) if learners > 1 else batches
         fitted = tuple(
-            prior.fit(_alone(batch, k) for batch in shared) for k, prior in enumerate(self.priors)
+            prior.fit(_with_one_class(batch, k) for batch in shared)
+            for k, prior in enumerate(self.priors)
         )
         return self.model_copy(update={"priors": fitted})
 
     def mismatch(self, classes: int) -> str | None:
-        """Say what is wrong for a stage with so many classes; None if nothing is."""
+        """Return why the priors do not match the number of classes; None if they do."""
         number = len(self.priors)
-        return None if number == classes else f"{number} for {classes} classes; give one each"
+        if number == classes:
+            return None
+        return f"{number} priors for {classes} classes; give one prior for each class"
 
 
-def _alone(batch: Batch, k: int) -> Batch:
+def _with_one_class(batch: Batch, k: int) -> Batch:
     return replace(batch, tags=batch.tags[:, k : k + 1])

@@ -1,4 +1,4 @@
-"""Where lesions can be."""
+"""Regions: the part of a scan in which lesions are possible."""
 
 from pathlib import Path
 from typing import final
@@ -16,56 +16,66 @@ from wsseg.data.reading import read_case_mask
 
 @final
 class FileRegion(Region):
-    """The case's own mask file of that name, such as lungs that somebody segmented."""
+    """A mask file of the case, such as an organ that was segmented before."""
 
     mask: str
+    """Name of the mask in the cohort, such as brain for the column mask.brain of a table."""
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:
-        """Read the mask; raise `InputError`, naming the case, where it has none."""
+        """Return the mask on the grid of `volume`, (Z, H, W).
+
+        Raises:
+            InputError: The case has no such mask, or its file cannot be read.
+        """
         return read_case_mask(case, self.mask, volume.grid)
 
     def files(self, case: Case) -> tuple[Path, ...]:
-        """Name the mask's file."""
+        """Return the mask file of the case."""
         return (case.masks[self.mask],) if self.mask in case.masks else ()
 
 
 @final
 class Everything(Region):
-    """Every voxel."""
+    """All voxels of the scan."""
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
-        """Return a mask that is true everywhere."""
+        """Return a mask that is True everywhere, (Z, H, W)."""
         return np.ones(volume.voxels.shape, np.bool_)
 
 
 @final
 class Nonzero(Region):
-    """Voxels other than 0, with what they enclose in a slice: the brain in skull-stripped MRI."""
+    """Voxels other than 0, with holes filled slice by slice, such as the brain in stripped MRI."""
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
-        """Return the mask, its holes filled slice by slice."""
+        """Return the mask, (Z, H, W)."""
         return np.stack([ndimage.binary_fill_holes(image != 0) for image in volume.voxels])
 
 
 @final
 class Foreground(Region):
-    """What is brighter than the scan's mean, with what it encloses in a slice: the head in MRI.
+    """Voxels brighter than the mean of the scan, with holes filled slice by slice.
 
-    The mean as the threshold between air and tissue is that of Nyúl, Udupa & Zhang 2000. Only
-    voxels further than `inward_mm` from the border in their slice stay: with the thickness of
-    scalp and skull, roughly the brain. The image's own edge is no border.
+    In MRI this is the head. An erosion by `inward_mm` removes the outer layers, such as scalp and
+    skull. The edge of the image does not count as a border, so that nothing is removed there.
+
+    Source: the mean as a threshold between air and tissue, Nyúl, Udupa & Zhang 2000, "New variants
+    of a method of MRI scale standardization".
     """
 
     inward_mm: NonNegativeFloat = 0
+    """The distance from the in-plane border up to which voxels are removed, in mm."""
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
-        """Return the mask."""
+        """Return the mask, (Z, H, W); empty if all voxels have the same value."""
         bright = volume.voxels > volume.voxels.mean(dtype=np.float64)
-        return np.stack([self._deep(image, volume.spacing_mm[1:]) for image in bright])
+        return np.stack([self._eroded(image, volume.spacing_mm[1:]) for image in bright])
 
-    def _deep(self, bright: NDArray[np.bool_], spacing_mm: tuple[float, ...]) -> NDArray[np.bool_]:
+    def _eroded(
+        self, bright: NDArray[np.bool_], spacing_mm: tuple[float, ...]
+    ) -> NDArray[np.bool_]:
         filled = ndimage.binary_fill_holes(bright)
-        if self.inward_mm == 0 or filled.all():  # without a border, no distance to it
+        if self.inward_mm == 0 or filled.all():  # there is no border
             return np.asarray(filled)
         distance_mm = ndimage.distance_transform_edt(filled, sampling=spacing_mm)
         return np.asarray(distance_mm > self.inward_mm)

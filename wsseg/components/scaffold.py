@@ -18,7 +18,7 @@ from wsseg.errors import InputError
 from wsseg.runtime.files import atomic_folder
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-LONGEST_NAME = 30  # with it, the lines of the package's files stay below 88 characters
+MAX_NAME_LENGTH = 30  # with it, the lines of the package's files stay below 88 characters
 ARTICLES = {
     "prior": "A prior",
     "estep": "An E-step",
@@ -116,8 +116,8 @@ def write_package(package: Package, out: Path, found: Registry) -> Path:
 
 
 def _check_name(name: str) -> None:
-    if len(name) > LONGEST_NAME:
-        raise InputError(f"{name!r} is long; a name has up to {LONGEST_NAME} characters")
+    if len(name) > MAX_NAME_LENGTH:
+        raise InputError(f"{name!r} is long; a name has up to {MAX_NAME_LENGTH} characters")
     if not NAME.fullmatch(name):
         near = "-".join(re.findall(r"[a-z0-9]+", name.lower())).lstrip("0123456789-")
         raise InputError(

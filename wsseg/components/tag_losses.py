@@ -1,6 +1,8 @@
-"""Losses on tags: pixels are pooled into a logit a bag, whose cross-entropy with the tag is left.
+"""Losses on tags: a logit is pooled over the pixels of a bag and compared with the bag's tag.
 
-A bag is the region of a slice, n pixels; a_j is the logit of pixel j, f_j = sigmoid(a_j).
+A bag is the region of a slice, with n pixels; a_j is the logit of pixel j, and f_j = sigmoid(a_j).
+All losses are the binary cross-entropy of the tag and the pooled logit, averaged over B bags and K
+classes; a bag without pixels has a loss of 0.
 """
 
 from math import log
@@ -14,48 +16,63 @@ from torch.nn import functional as F
 from wsseg.core.batch import Logits, Mask
 from wsseg.core.interfaces import TagLoss
 
-LINEAR = -10.0  # below this, log of softplus(a) is a, and log of expm1(exp(a)) is a, to 1e-4
+LINEAR = -10.0  # below this, log softplus(a) and log expm1(exp(a)) both equal a to 1e-4
 
 
 @final
 class NoisyOr(TagLoss):
-    """The bag has the class unless every pixel says no: P = 1 - prod_j (1 - f_j)^(instances / n).
+    """Noisy-or: a bag has the class unless all of its pixels lack it.
 
-    With `instances` = n the noisy-or of independent pixels (Viola, Platt & Zhang 2005, "Multiple
-    instance boosting"). Over tens of thousands of pixels that is 1 whatever the network does, with
-    no gradient left for a bag that has the class and a huge one for a bag that has not, until
-    about one pixel a bag is on. But neighbours are no independent witnesses: the exponent lets n
-    pixels count as so many. It makes log(1 - P) a mean over pixels, which does not grow with
-    the region; P can approach 1 when about 1 / instances of the pixels are on.
+        P = 1 - prod_j (1 - f_j)^(instances / n)
 
-    All in logarithms: log(1 - f_j) = -softplus(a_j), and the bag's logit is
+    With `instances` = n this is the noisy-or of independent pixels. Over tens of thousands of
+    pixels, however, it is 1 for almost any network: the gradient vanishes for bags that have the
+    class, and is very large for bags that do not. Neighbouring pixels are not independent, so the
+    exponent makes n pixels count as `instances` independent ones. log(1 - P) is then a mean over
+    pixels, which does not grow with the region, and P approaches 1 if about 1 / `instances` of the
+    pixels have the class.
+
+    The computation is in logarithms: log(1 - f_j) = -softplus(a_j), and the logit of the bag is
     log(expm1(instances * mean_j softplus(a_j))).
+
+    Source: Viola, Platt & Zhang 2005, "Multiple instance boosting for object detection"; the
+    exponent is an addition.
+
+    Example:
+        >>> logits = torch.tensor([0.0, 0.0]).view(1, 1, 1, 2)  # f = 1/2
+        >>> region, tags = logits.isfinite(), torch.tensor([[True]])
+        >>> NoisyOr(instances=2)(logits, tags, region)  # -log(1 - 1/2 * 1/2)
+        tensor(0.2877)
     """
 
     instances: Annotated[PositiveFloat, Field(examples=[10.0])]
+    """The number of independent pixels that a bag counts as."""
 
     def __call__(self, logits: Logits, tags: Tensor, region: Tensor) -> Tensor:
-        """Return the mean of B x K cross-entropies; a bag without a pixel has none."""
+        """Return the mean cross-entropy of B bags and K classes, a scalar of at least float32."""
         pixels, log_weight = _bags(logits, region)
         softplus = F.softplus(pixels.clamp(min=LINEAR)).log().where(pixels > LINEAR, pixels)
-        log_doubt = torch.logsumexp(softplus + log_weight, -1) + log(self.instances)
-        doubt = log_doubt.clamp(min=LINEAR).exp()  # -log(1 - P)
-        bag = (doubt + (-torch.expm1(-doubt)).log()).where(log_doubt > LINEAR, log_doubt)
+        log_total = torch.logsumexp(softplus + log_weight, -1) + log(self.instances)
+        total = log_total.clamp(min=LINEAR).exp()  # -log(1 - P)
+        bag = (total + (-torch.expm1(-total)).log()).where(log_total > LINEAR, log_total)
         return _cross_entropy(bag, tags, region)
 
 
 @final
 class LogSumExp(TagLoss):
-    """The bag's logit is a smooth maximum, s = log(mean_j exp(sharpness * a_j)) / sharpness.
+    """Log-sum-exp pooling: the logit of a bag is a smooth maximum of the logits of its pixels.
 
-    Pinheiro & Collobert 2015, "From image-level to pixel-level labeling with convolutional
-    networks": near 0 the mean of all pixels, for a large sharpness their maximum.
+        s = log(mean_j exp(sharpness * a_j)) / sharpness
+
+    Source: Pinheiro & Collobert 2015, "From image-level to pixel-level labeling with convolutional
+    networks".
     """
 
     sharpness: Annotated[PositiveFloat, Field(examples=[5.0])]
+    """From the mean of the logits, for values near 0, to their maximum, for large values."""
 
     def __call__(self, logits: Logits, tags: Tensor, region: Tensor) -> Tensor:
-        """Return the mean of B x K cross-entropies; a bag without a pixel has none."""
+        """Return the mean cross-entropy of B bags and K classes, a scalar of at least float32."""
         pixels, log_weight = _bags(logits, region)
         bag = torch.logsumexp(self.sharpness * pixels + log_weight, -1) / self.sharpness
         return _cross_entropy(bag, tags, region)
@@ -63,32 +80,37 @@ class LogSumExp(TagLoss):
 
 @final
 class MeanLogits(TagLoss):
-    """Class-activation maps: the bag's logit is mean_j a_j, and the map is a_j itself.
+    """Class-activation maps: the logit of a bag is the mean of the logits of its pixels.
 
-    Zhou et al. 2016, "Learning deep features for discriminative localization". A mean says nothing
-    of where 0 lies within a bag: most pixels of a bag that has the class may be above. The paper's
-    rule decides instead: a class is where the map is above `share` (theirs: 20 %) of its maximum
-    in the bag; and, as a new patient has no tag, only in bags that the network itself says have it.
+        s = mean_j a_j
+
+    A mean does not determine the sign of single pixels: in a bag with the class, most logits may be
+    positive. As in the paper, a pixel has the class only if its logit exceeds `share` times the
+    largest logit of the bag. As new cases have no tags, the mean must also be positive.
+
+    Source: Zhou et al. 2016, "Learning deep features for discriminative localization".
     """
 
     share: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """The share of a bag's largest logit that the logit of a pixel must exceed, from 0 to 1."""
 
     def __call__(self, logits: Logits, tags: Tensor, region: Tensor) -> Tensor:
-        """Return the mean of B x K cross-entropies; a bag without a pixel has none."""
+        """Return the mean cross-entropy of B bags and K classes, a scalar of at least float32."""
         return _cross_entropy(_mean(logits, region), tags, region)
 
     def possible(self, logits: Logits, region: Tensor) -> Mask:
-        """Return where the map is high enough, in bags whose mean is above 0."""
+        """Return the pixels whose logit is large enough, in bags with a positive mean."""
         highest = logits.where(region, -torch.inf).amax((2, 3), keepdim=True)
         positive = _mean(logits, region)[:, :, None, None] > 0
         return positive & (logits > self.share * highest)
 
 
 def _bags(logits: Logits, region: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the pixels, (B, K, N), and the log of each one's weight in a mean, (B, 1, N).
+    """Return the logits of all pixels, (B, K, N), and the logarithms of their weights, (B, 1, N).
 
-    Outside the region the weight is 0. A bag without a pixel weighs N zeros instead of nothing,
-    so that its logit is finite. In float32 at least.
+    The weights of a bag add up to 1 and are 0 outside the region. In a bag without pixels, all N
+    logits are 0 and have equal weights, so that the pooled logit is finite. Both are at least
+    float32.
     """
     exact = torch.promote_types(logits.dtype, torch.float32)
     pixels = logits.to(exact).where(region, 0).flatten(2)
@@ -103,6 +125,6 @@ def _mean(logits: Logits, region: Tensor) -> Tensor:
 
 
 def _cross_entropy(bag: Tensor, tags: Tensor, region: Tensor) -> Tensor:
-    """Return the mean of -log P(tag); `bag` is the logits of P, (B, K)."""
+    """Return the mean of -log P(tag), where `bag` has the logits of P, (B, K)."""
     loss = F.softplus(torch.where(tags, -bag, bag))
     return loss.where(region.flatten(1).any(1, keepdim=True), 0).mean()

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wsseg.components.cohorts import NOT_IN_A_NAME
+from wsseg.components.cohorts import FORBIDDEN_IN_NAMES
 from wsseg.components.registry import registry
 from wsseg.core.batch import Batch, Probability
 from wsseg.core.case import Case
@@ -152,7 +152,7 @@ def check_cohort(cohort: Cohort) -> None:
     assert len(set(names)) == len(names), "two cases have one name"
     split_of: dict[str, str] = {}
     for case in cases:
-        assert not NOT_IN_A_NAME & set(case.name), (
+        assert not FORBIDDEN_IN_NAMES & set(case.name), (
             f"{case.name!r} cannot be a file's name, and predictions are named for their case"
         )
         assert split_of.setdefault(case.patient, case.split) == case.split, (
