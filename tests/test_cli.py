@@ -157,7 +157,7 @@ def test_a_signal_before_the_first_stage_leaves_no_lock_and_says_how_to_go_on(
     monkeypatch.setattr("wsseg.training.run.prepare_all", lambda *_: signal.raise_signal(number))
     ended = wsseg("train", toy_recipe, "--out", tmp_path / "run")
     assert ended.code == 1
-    assert ended.error.startswith("interrupted; what is finished is kept. The same command with")
+    assert ended.error.startswith("interrupted; finished stages are saved. To continue, run the same command with")
     assert not (tmp_path / "run").exists()
 
 
@@ -169,7 +169,7 @@ def test_another_interrupted_command_ends_as_a_shell_expects(
     )
     ended = wsseg("data", "prepare", toy_recipe)
     assert ended.code == 130
-    assert ended.error.startswith("interrupted; what was written is whole")
+    assert ended.error.startswith("interrupted; all files written so far are complete")
 
 
 def test_debug_lets_the_traceback_through(wsseg: "Wsseg") -> None:
@@ -226,7 +226,7 @@ def test_recipe_show_prints_a_recipe_and_where_its_values_come_from(
 def test_recipe_check_names_the_stages(wsseg: "Wsseg", toy_recipe: Path) -> None:
     ended = wsseg("recipe", "check", toy_recipe)
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == f"{toy_recipe}: fine; stages: infection, consolidation\n"
+    assert ended.out == f"{toy_recipe}: valid; stages: infection, consolidation\n"
 
 
 @pytest.mark.parametrize("name", ["phi1", "phi2", "threshold", "supervised", "demo-phi2"])

@@ -103,8 +103,8 @@ def test_accuracy_on_100_sentences_is_what_the_command_prints(tmp_path: Path) ->
     The rest is left as it is: a misspelling, "consol", bone, and a comma that ends a negation.
     """
     output = run(str(SENTENCES), "--out", str(tmp_path / "tags.csv"))
-    assert "as given in 96 of 100 (96 %)" in output
-    assert "1 given as present, found absent" in output
+    assert "96 of 100 agree with the given tags (96 %)" in output
+    assert "1 given as present, derived as absent" in output
 
 
 def table(folder: Path, *rows: tuple[str, ...]) -> str:
@@ -181,7 +181,7 @@ def test_reports_are_not_overwritten_by_their_tags(tmp_path: Path) -> None:
     path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."))
     before = Path(path).read_bytes()
     done = CliRunner().invoke(app, ["data", "tags-from-reports", path, "--out", path])
-    assert "would be written over the reports" in str(done.exception)
+    assert "is the file with the reports" in str(done.exception)
     assert Path(path).read_bytes() == before
 
 

@@ -236,7 +236,7 @@ def test_what_is_done_when_a_suite_is_killed_can_be_reported(
             raise SystemExit(9)
         run_job(job, place, accept)
 
-    wsseg("bench", "report", tmp_path).refused("has no rows.csv; no job is done there")
+    wsseg("bench", "report", tmp_path).refused("has no rows.csv, because no job has finished")
     with monkeypatch.context() as patch:
         patch.setattr(bench, "run_job", crash)
         assert ran(wsseg, folder / "plain.yaml", tmp_path).code == 9
@@ -255,7 +255,7 @@ def test_a_metric_that_no_row_has_is_said_not_to_be_compared(
     (tmp_path / "out/suite.yaml").write_text(suite)
     ended = wsseg("bench", "report", tmp_path / "out")
     assert ended.code == 0
-    assert ended.err == "not compared: no row has 'dise'. Did you mean 'dice'?\n"
+    assert ended.err == "no comparison: no row has 'dise'. Did you mean 'dice'?\n"
 
 
 def test_a_failing_job_is_recorded_and_the_others_go_on(
@@ -271,7 +271,7 @@ def test_a_failing_job_is_recorded_and_the_others_go_on(
     )
     ended = ran(wsseg, suite, tmp_path)
     assert ended.code == 1
-    assert ended.error == "1 of 2 jobs failed; the same command tries them again"
+    assert ended.error == "1 of 2 jobs failed; run the same command again to retry them"
     reason = (tmp_path / "explodes/seed-0/failed.txt").read_text()
     assert reason.startswith("stage consolidation, step 1 (epoch 1): the weights exploded")
     assert "explodes/seed-0 failed: stage consolidation, step 1 (epoch 1): the weights" in ended.err
@@ -293,7 +293,7 @@ def test_who_shares_a_stage_that_fails_fails_with_it_and_is_told_where(
     )
     ended = ran(wsseg, suite, tmp_path)
     assert ended.code == 1
-    assert ended.error == "4 of 4 jobs failed; the same command tries them again"
+    assert ended.error == "4 of 4 jobs failed; run the same command again to retry them"
     for seed in (0, 1):
         for method in ("threshold", "em"):
             reason = (tmp_path / method / f"seed-{seed}/failed.txt").read_text()

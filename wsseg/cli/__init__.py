@@ -1,4 +1,4 @@
-"""The command line. Importing it is quick: what a command needs it imports when it runs."""
+"""The command line interface; each command imports what it needs when it runs."""
 
 import errno
 import logging
@@ -7,15 +7,15 @@ import sys
 
 import typer
 
-from wsseg.cli import bench, data, manifest, new, plugins, recipes, runs
+from wsseg.cli import bench, data, plugins, recipes, runs
 from wsseg.errors import InputError, WorkError, escape_unprintable, shorten_lines
 
-INTERRUPTED = 130  # what a shell calls a program that Ctrl-C ended
+INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, by the convention of shells
 
 app = typer.Typer(
     name="wsseg",
     help="Train segmentation networks from weak labels by expectation-maximisation.",
-    epilog="Any command with --debug shows the traceback of an error.",
+    epilog="Every command accepts --debug, which shows the traceback of an error.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -25,22 +25,18 @@ app.command()(runs.train)
 app.command()(runs.predict)
 app.command()(runs.score)
 app.command()(runs.report)
-app.command()(new.new)
+app.command()(plugins.new)
 app.add_typer(bench.app, name="bench")
 app.add_typer(recipes.app, name="recipe")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(data.app, name="data")
-app.add_typer(manifest.app, name="manifest")
+app.add_typer(runs.manifest, name="manifest")
 
 
 def main() -> None:
-    """Run a command. Exit codes: 0 done, 1 the work failed, 2 bad usage or bad input."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Printable("%(levelname)s: %(message)s"))
-    logging.basicConfig(handlers=[handler])
-    logging.getLogger("wsseg").setLevel(logging.INFO)
-    logging.getLogger("nibabel").setLevel(logging.CRITICAL)  # our error says what is wrong
-    # A cluster's SIGTERM ends as Ctrl-C does: locks and temporary files go.
+    """Run the command line; exit with 0 on success, 1 if the work failed, 2 on bad input."""
+    _configure_logging()
+    # End on SIGTERM, which clusters send, as on Ctrl-C: locks and temporary files are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]
@@ -49,26 +45,38 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        _end(str(error), 2)
+        _exit(str(error), 2)
     except (WorkError, OSError) as error:
-        _end(str(error), 2 if getattr(error, "errno", None) == errno.ENAMETOOLONG else 1)
+        _exit(str(error), 2 if getattr(error, "errno", None) == errno.ENAMETOOLONG else 1)
     except SystemExit as end:
         if end.code != INTERRUPTED:
             raise
-        _end("interrupted; what was written is whole, and the same command does the rest", end.code)
-    except Exception as error:  # noqa: BLE001 - a person should never be shown a traceback
+        _exit(
+            "interrupted; all files written so far are complete. "
+            "Run the same command again to continue",
+            INTERRUPTED,
+        )
+    except Exception as error:  # noqa: BLE001 - users get a message instead of a traceback
         kind = type(error).__name__
-        _end(f"{kind}: {error}\nThis is a bug in wsseg or a plugin; --debug shows where.", 1)
+        _exit(f"{kind}: {error}\nThis is a bug in wsseg or a plugin; --debug shows where.", 1)
 
 
-class _Printable(logging.Formatter):
-    """Writes records without what would steer a terminal."""
+class _PrintableFormatter(logging.Formatter):
+    """Formatter that escapes control characters of the terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a record's line."""
+        """Return the line of a record."""
         return escape_unprintable(super().format(record))
 
 
-def _end(text: str, code: int) -> None:
-    sys.stderr.write(f"error: {shorten_lines(escape_unprintable(text))}\n")
+def _configure_logging() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PrintableFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("wsseg").setLevel(logging.INFO)
+    logging.getLogger("nibabel").setLevel(logging.CRITICAL)  # wsseg raises errors of its own
+
+
+def _exit(message: str, code: int) -> None:
+    sys.stderr.write(f"error: {shorten_lines(escape_unprintable(message))}\n")
     sys.exit(code)

@@ -1,34 +1,205 @@
-"""wsseg data phantom, prepare, and what has a file of its own beside this."""
+"""Commands that create, describe and prepare data."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from wsseg.cli.data_cache import cache
 from wsseg.cli.data_check import check
-from wsseg.cli.data_fetch import fetch
-from wsseg.cli.data_reports import tags_from_reports
-from wsseg.cli.data_template import template
 from wsseg.cli.runs import Changes
 
 if TYPE_CHECKING:
-    from wsseg.core.interfaces import Synthetic
+    from wsseg.core.interfaces import PublicDataset, Synthetic
 
-app = typer.Typer(help="Make and prepare data.", no_args_is_help=True, rich_markup_mode=None)
-app.command()(template)
+app = typer.Typer(
+    help="Create, check and prepare data.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@app.command()
+def template(
+    out: Annotated[Path, typer.Option(help="Folder for cohort.csv and slices.csv.")],
+) -> None:
+    """Write template tables that describe your own scans.
+
+    Example: wsseg data template --out mine
+    """
+    from wsseg.data.template import write_template
+
+    for path in write_template(out):
+        typer.echo(path)
+    typer.echo(f"in a recipe: cohort: {{use: table, path: {out / 'cohort.csv'}}}")
+
+
 app.command()(check)
-app.command()(fetch)
-app.command()(tags_from_reports)
-app.command()(cache)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="Name of a public data set, such as medseg-9.")],
+    out: Annotated[Path, typer.Option(help="Folder for the data set.")],
+    at_hand: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder with files that are already downloaded."),
+    ] = None,
+) -> None:
+    """Download a public data set.
+
+    Run the same command again to continue an interrupted download.
+
+    Example: wsseg data fetch medseg-9 --out data/medseg-9
+    """
+    from wsseg.components.registry import registry
+    from wsseg.core.interfaces import Cohort
+    from wsseg.data.download import RECORD, fetch
+    from wsseg.runtime.console import Display
+
+    display, source = Display(), _public_dataset(name).source
+    display.note(f"licence: {source.licence}\ncite: {source.citation}\nsource: {source.page}")
+    fetch(source, out, at_hand, display.bar)
+    cases = registry().make(Cohort, name, root=out).cases()
+    display.note(
+        f"{len(cases)} cases: {out}, checksums in {RECORD}\n"
+        f"in a recipe: cohort: {{use: {name}, root: {out}}}"
+    )
+
+
+def _public_dataset(name: str) -> "type[PublicDataset]":
+    from wsseg.components.registry import registry
+    from wsseg.core.interfaces import Cohort, PublicDataset
+    from wsseg.errors import InputError, known_words
+
+    cohorts = {n: registry().find(Cohort, n) for n in registry().names(Cohort)}
+    datasets: dict[str, type[PublicDataset]] = {
+        n: cohort for n, cohort in cohorts.items() if issubclass(cohort, PublicDataset)
+    }
+    if name not in datasets:
+        raise InputError(f"{name}: is not a public data set; {known_words(name, datasets)}")
+    return datasets[name]
+
+
+@app.command()
+def tags_from_reports(
+    reports: Annotated[
+        Path, typer.Argument(help="CSV file with the columns patient (or case) and report.")
+    ],
+    out: Annotated[Path, typer.Option(help="CSV file to write.")],
+    classes: Annotated[
+        list[str],
+        typer.Option(
+            "--class", help="A class and the words that mean it: NAME=WORD,WORD,... Repeatable."
+        ),
+    ] = ["consolidation=consolidation,consolidations,consolidated,consolidative"],  # noqa: B006
+    unmentioned: Annotated[
+        Literal["unknown", "absent"],
+        typer.Option(help="Tag of a class that no report of a patient mentions."),
+    ] = "unknown",
+) -> None:
+    """Derive the tags of patients from their reports.
+
+    The output has the sentence that led to each tag, so that a person can check it. The command
+    prints no names and no text of the reports. If the table has columns tag.NAME with tags given
+    by a person, it prints how often the derived tags agree with them.
+
+    Example: wsseg data tags-from-reports reports.csv --out tags.csv
+    """
+    from wsseg.data.report_tags import (
+        Unmentioned,
+        agreement,
+        find_verdicts,
+        read_reports,
+        tag_cell,
+        write_tags,
+    )
+    from wsseg.errors import InputError
+
+    table, keywords, silence = read_reports(reports), _keywords(classes), Unmentioned(unmentioned)
+    if out.exists() and out.samefile(reports):
+        raise InputError(f"{out}: is the file with the reports; choose another --out")
+    verdicts = find_verdicts(table, keywords)
+    write_tags(out, table, verdicts, silence)
+    for name, of_patients in verdicts.items():
+        tags = [tag_cell(verdict, silence) for verdict in of_patients.values()]
+        typer.echo(
+            f"{name}: {tags.count('1')} present, {tags.count('0')} absent, "
+            f"{tags.count('')} unknown, of {len(tags)} {table.key}s"
+        )
+        if name in table.manual_tags:
+            _print_agreement(agreement(of_patients, table.manual_tags[name], silence))
+    typer.echo(f"tags: {out}\nread the sentences before you train on these tags")
+
+
+def _keywords(classes: Sequence[str]) -> dict[str, list[str]]:
+    """Parse NAME=WORD,WORD."""
+    from wsseg.errors import InputError
+
+    keywords: dict[str, list[str]] = {}
+    for text in classes:
+        name, _, words = text.partition("=")
+        keywords[name.strip()] = [word.strip() for word in words.split(",") if word.strip()]
+        if not name.strip() or not keywords[name.strip()]:
+            raise InputError(
+                f"--class {text}: write NAME=WORD,WORD, such as effusion=effusion,fluid"
+            )
+    return keywords
+
+
+def _print_agreement(counts: dict[tuple[str, str], int]) -> None:
+    """Print how often the tags given by a person equal the derived ones."""
+    from wsseg.data.report_tags import MEANINGS
+
+    equal, total = sum(n for (a, b), n in counts.items() if a == b), sum(counts.values())
+    typer.echo(f"  {equal} of {total} agree with the given tags ({100 * equal / total:.0f} %)")
+    for (given, derived), number in counts.items():
+        if given != derived and number:
+            typer.echo(f"  {number} given as {MEANINGS[given]}, derived as {MEANINGS[derived]}")
+
+
+@app.command()
+def cache(
+    keep_gb: Annotated[
+        float | None,
+        typer.Option(min=0, help="Delete the least recently used entries above this size."),
+    ] = None,
+) -> None:
+    """Show or shrink the cache of prepared data.
+
+    The cache is kept below $WSSEG_CACHE_GB (default: 50) automatically. Entries that a running
+    process uses are never deleted.
+
+    Example: wsseg data cache --keep-gb 20
+    """
+    from wsseg.runtime.cache import GB, LIMIT, entries, limit_bytes, prune, sweep
+    from wsseg.runtime.files import cache_folder
+
+    found, deleted = entries(), []
+    if keep_gb is not None:
+        sweep()
+        deleted = prune(found, keep_gb * GB)
+    for kind in sorted({entry.kind for entry in found}):
+        sizes = [entry.bytes for entry in found if entry.kind == kind and entry not in deleted]
+        typer.echo(f"{kind:12}  {len(sizes):6}  {sum(sizes) / GB:8.2f} GB")
+    typer.echo(f"in {cache_folder()}, at most {limit_bytes() / GB:g} GB ({LIMIT})")
+    deleted_bytes = sum(entry.bytes for entry in deleted)
+    if deleted:
+        typer.echo(
+            f"deleted {len(deleted)} entries, {deleted_bytes / GB:.2f} GB; "
+            "they are prepared again when needed"
+        )
+    remaining = sum(entry.bytes for entry in found) - deleted_bytes
+    if keep_gb is not None and remaining > keep_gb * GB:
+        typer.echo(f"{remaining / GB:.2f} GB remain because running processes use them")
 
 
 @app.command()
 def prepare(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name or file.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a recipe.")],
     changes: Changes = None,
 ) -> None:
-    """Bring scans to the network's grid ahead of training.
+    """Prepare and cache the scans of a recipe.
+
+    Training then starts without this step.
 
     Example: wsseg data prepare covid/demo-phi2
     """
@@ -48,28 +219,28 @@ def prepare(
 
 @app.command()
 def phantom(
-    out: Annotated[Path, typer.Option(help="The new folder for scans and cohort.csv.")],
-    cases: Annotated[int, typer.Option(min=1, help="How many scans.")] = 24,
-    seed: Annotated[int, typer.Option(min=0, help="Another one gives other scans.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder to create for the scans and cohort.csv.")],
+    cases: Annotated[int, typer.Option(min=1, help="Number of scans.")] = 24,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random generator.")] = 0,
     use: Annotated[
-        str | None, typer.Option(help="Which cohort, where several can be made.")
+        str | None, typer.Option(help="Name of the synthetic cohort, if several are installed.")
     ] = None,
 ) -> None:
-    """Write made-up scans whose masks are known.
+    """Write synthetic scans with their masks.
 
     Example: wsseg data phantom --out phantoms --cases 8
     """
     from wsseg.runtime.console import Display
 
-    display, made = Display(), _synthetic(use, cases, seed)
-    with display.bar("drawing scans", cases) as advance:
-        made.write(out, lambda name: advance(1, name))
+    display, cohort = Display(), _synthetic_cohort(use, cases, seed)
+    with display.bar("writing scans", cases) as advance:
+        cohort.write(out, lambda name: advance(1, name))
     table = out / "cohort.csv"
     display.note(f"{cases} scans: {out}\nin a recipe: cohort: {{use: table, path: {table}}}")
 
 
-def _synthetic(use: str | None, cases: int, seed: int) -> "Synthetic":
-    """Make the installed cohort that can be written; `use` names one of several."""
+def _synthetic_cohort(use: str | None, cases: int, seed: int) -> "Synthetic":
+    """Return the installed synthetic cohort; `use` selects one of several."""
     from wsseg.components.registry import registry
     from wsseg.core.interfaces import Cohort, Synthetic
     from wsseg.errors import InputError, known_words
@@ -78,9 +249,9 @@ def _synthetic(use: str | None, cases: int, seed: int) -> "Synthetic":
         n for n in registry().names(Cohort) if issubclass(registry().find(Cohort, n), Synthetic)
     ]
     if not names:
-        raise InputError("no installed plugin can make scans up; `wsseg plugins list` shows them")
+        raise InputError("no installed plugin offers a synthetic cohort; see `wsseg plugins list`")
     if use not in names and (use is not None or len(names) > 1):
-        raise InputError(f"--use {use}: name a cohort to make; {known_words(str(use), names)}")
-    made = registry().make(Cohort, use or names[0], cases=cases, seed=seed)
-    assert isinstance(made, Synthetic), "chosen so above"  # noqa: S101
-    return made
+        raise InputError(f"--use {use}: is not a synthetic cohort; {known_words(str(use), names)}")
+    cohort = registry().make(Cohort, use or names[0], cases=cases, seed=seed)
+    assert isinstance(cohort, Synthetic), "names has only subclasses"  # noqa: S101
+    return cohort

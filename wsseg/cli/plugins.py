@@ -1,20 +1,48 @@
-"""wsseg plugins list, check."""
+"""Commands for plugins: new, plugins list and plugins check."""
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Look at plugins.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="List and check installed plugins.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
-@app.callback()
-def plugins() -> None:
-    """Look at plugins."""
+class Part(StrEnum):
+    """Parts for which `wsseg new` can write a package."""
+
+    PRIOR = "prior"
+    ESTEP = "estep"
+    BACKBONE = "backbone"
+    METRIC = "metric"
+    RECIPE = "recipe"
+
+
+def new(
+    part: Annotated[Part, typer.Argument(help="Kind of part that the package adds.")],
+    name: Annotated[str, typer.Argument(help="Name of the part in recipes, such as two-normals.")],
+    out: Annotated[Path, typer.Option(help="Folder in which to create the package.")] = Path(),
+) -> None:
+    """Create a plugin package with a working part.
+
+    Replace the part with your own; its tests show what it must do.
+
+    Example: wsseg new prior two-normals
+    """
+    from wsseg.components.registry import registry
+    from wsseg.components.scaffold import Package, write_package
+
+    folder = write_package(Package(part.value, name), out, registry())
+    typer.echo(f"created {folder}")
+    typer.echo(f"next: pip install -e {folder} && pytest {folder}")
 
 
 @app.command("list")
 def list_plugins() -> None:
-    """List every installed part, and the plugins that could not be used.
+    """List all installed parts, and the plugins that failed to load.
 
     Example: wsseg plugins list
     """
@@ -37,12 +65,12 @@ def list_plugins() -> None:
 @app.command()
 def check(
     distribution: Annotated[
-        str | None, typer.Argument(help="Whose parts; without, all that are installed.")
+        str | None, typer.Argument(help="Distribution to check (default: all).")
     ] = None,
 ) -> None:
-    """Run the conformance kit (wsseg.testing) on installed parts.
+    """Run the conformance tests of wsseg.testing on installed parts.
 
-    A part is built from its fields' examples, Field(examples=[...]), and their defaults.
+    Each part is built from the examples of its fields, Field(examples=[...]), and their defaults.
 
     Example: wsseg plugins check wsseg-covid
     """
@@ -50,20 +78,20 @@ def check(
     from wsseg.errors import WorkError
     from wsseg.testing.conformance import PartResult, findings
 
-    found: list[PartResult] = []
-    for each in findings(registry(), distribution):
-        found.append(each)
-        typer.echo(f"{each.kind:9}  {each.name:24}  {each.verdict}")
-        typer.echo(_why(each.error), nl=False)
-    failed = sum(each.error is not None for each in found)
-    built = sum(not each.lacks for each in found)
+    results: list[PartResult] = []
+    for result in findings(registry(), distribution):
+        results.append(result)
+        typer.echo(f"{result.kind:9}  {result.name:24}  {result.verdict}")
+        typer.echo(_error_text(result.error), nl=False)
+    failed = sum(result.error is not None for result in results)
+    built = sum(not result.lacks for result in results)
     if failed:
-        raise WorkError(f"{failed} of {len(found)} parts failed")
-    typer.echo(f"{built} of {len(found)} parts were built and keep their contracts")
+        raise WorkError(f"{failed} of {len(results)} parts failed")
+    typer.echo(f"{built} of {len(results)} parts were built and passed")
 
 
-def _why(error: BaseException | None) -> str:
-    """Return the failure with its traceback, indented; of a wrong recipe, what is wrong."""
+def _error_text(error: BaseException | None) -> str:
+    """Return an error indented: the message of an `InputError`, otherwise the traceback."""
     from textwrap import indent
     from traceback import format_exception
 

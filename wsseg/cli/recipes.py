@@ -1,4 +1,4 @@
-"""wsseg recipe list, show, check, schema."""
+"""Commands for recipes: recipe list, show, check and schema."""
 
 from typing import Annotated
 
@@ -6,13 +6,13 @@ import typer
 
 from wsseg.cli.runs import Changes
 
-app = typer.Typer(help="Look at recipes.", no_args_is_help=True, rich_markup_mode=None)
-Source = Annotated[str, typer.Argument(help="A recipe's name or file.")]
+app = typer.Typer(help="List, show and check recipes.", no_args_is_help=True, rich_markup_mode=None)
+Source = Annotated[str, typer.Argument(help="A recipe file, or the name of a recipe.")]
 
 
 @app.command("list")
 def list_recipes() -> None:
-    """List the recipes that are installed.
+    """List the installed recipes.
 
     Example: wsseg recipe list
     """
@@ -28,7 +28,7 @@ def list_recipes() -> None:
 
 @app.command()
 def show(source: Source, changes: Changes = None) -> None:
-    """Print a recipe whole, and where each value comes from.
+    """Print a recipe with all its values and where each comes from.
 
     Example: wsseg recipe show covid/phi2
     """
@@ -47,14 +47,14 @@ def check(source: Source, changes: Changes = None) -> None:
     from wsseg.config.recipe import load_recipe
 
     recipe = load_recipe(source, changes or [])
-    typer.echo(f"{source}: fine; stages: {', '.join(recipe.stages)}")
+    typer.echo(f"{source}: valid; stages: {', '.join(recipe.stages)}")
 
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of recipes, for an editor.
+    """Print the JSON Schema of recipes, for use in an editor.
 
-    A recipe that begins with this line is completed and checked as it is typed:
+    An editor with a YAML language server completes and checks a recipe that begins with the line
 
     # yaml-language-server: $schema=recipe.schema.json
 

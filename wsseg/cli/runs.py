@@ -44,7 +44,7 @@ def train(
     ] = False,
     save_every: Annotated[
         int | None,
-        typer.Option(min=1, help="Save a checkpoint every N steps, besides every epoch."),
+        typer.Option(min=1, help="Save a checkpoint every N steps and after every epoch."),
     ] = None,
     devices: Annotated[
         int | None,
@@ -54,8 +54,8 @@ def train(
 ) -> None:
     """Train all stages of a recipe.
 
-    The scans are first checked as by `wsseg data check`. For several nodes, start this command
-    with torchrun or srun: all processes then train together.
+    The scans are first checked as by `wsseg data check`. To train on
+    several nodes, start this command with torchrun or srun.
 
     Example: wsseg train covid/demo-phi2 --out runs/phi2 --set seed=1
     """
