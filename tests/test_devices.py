@@ -1,4 +1,4 @@
-"""`wsseg train --devices`: several processes of the real command train as one, and end as one."""
+"""Tests of `wsseg train --devices`: several processes train one run and end together."""
 
 import json
 import os
@@ -29,7 +29,7 @@ SLURM = {
 }
 
 
-def begin(*words: object) -> "subprocess.Popen[str]":
+def start(*words: object) -> "subprocess.Popen[str]":
     command = [*RUN, *map(str, words)]
     return subprocess.Popen(
         command, env=ON_CPU, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -37,7 +37,7 @@ def begin(*words: object) -> "subprocess.Popen[str]":
 
 
 def run(*words: object) -> tuple[int, str]:
-    with begin(*words) as process:
+    with start(*words) as process:
         _, said = process.communicate(timeout=LIMIT_S)
     return process.returncode, said
 
@@ -59,20 +59,20 @@ def wait_for(path: Path) -> None:
 
 
 @pytest.mark.parametrize("environment", [TORCHRUN, SLURM])
-def test_a_process_learns_its_place_from_torchrun_and_from_slurm(
+def test_torchrun_and_slurm_give_a_process_its_group_and_rank(
     environment: dict[str, str],
 ) -> None:
     assert launched_group(environment) == Group(devices=4, nodes=2, rank=5)
 
 
-def test_a_process_that_nobody_began_is_alone() -> None:
+def test_a_process_without_a_launcher_has_the_requested_group() -> None:
     assert launched_group({}) is None
     assert launched_group({"SLURM_NTASKS": "8"}) is None  # a batch script, without srun
     assert requested_group(None, None) == Group(1)
     assert requested_group(3, None) == Group(3)
 
 
-def test_another_number_of_devices_than_was_begun_is_refused() -> None:
+def test_a_number_of_devices_other_than_launched_is_refused() -> None:
     with pytest.raises(InputError, match="--devices 3, but 4 processes"):
         requested_group(3, launched_group(TORCHRUN))
     with pytest.raises(InputError, match="--ntasks-per-node"):
@@ -80,7 +80,7 @@ def test_another_number_of_devices_than_was_begun_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_a_run_of_which_the_leader_alone_speaks(
+def test_two_processes_train_one_run_and_only_the_leader_prints(
     toy_recipe: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
@@ -94,18 +94,18 @@ def test_two_processes_train_a_run_of_which_the_leader_alone_speaks(
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_where_one_was_stopped(toy_recipe: Path, tmp_path: Path) -> None:
-    """One device until the first epoch's end, then two; the log has each epoch once."""
+def test_two_processes_resume_a_run_that_one_began(toy_recipe: Path, tmp_path: Path) -> None:
+    """With one device for the first epoch, then two, the log has each epoch once."""
     out = tmp_path / "run"
     words = ("train", toy_recipe, "--out", out, *SHORT, "--set", "stages.infection.epochs=3")
-    with begin(*words) as alone:
+    with start(*words) as alone:
         wait_for(out / "log.jsonl")
         alone.send_signal(signal.SIGTERM)
         _, said = alone.communicate(timeout=LIMIT_S)
     assert (alone.returncode, "--resume" in said) == (1, True), said
     code, said = run(*words, "--resume", "--devices", 2)
     assert code == 0, said
-    assert said.count("going on after step") == 1  # only the leader speaks
+    assert said.count("going on after step") == 1  # only the leader prints
     assert epochs(out) == [*(("infection", n) for n in (1, 2, 3)), ("consolidation", 1)]
     assert (out / "stages/consolidation/weights.safetensors").exists()
 
@@ -131,7 +131,7 @@ def test_torchrun_trains_the_same_weights_as_devices(toy_recipe: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_an_error_of_all_is_told_once(toy_recipe: Path, tmp_path: Path) -> None:
+def test_an_error_in_all_processes_is_printed_once(toy_recipe: Path, tmp_path: Path) -> None:
     code, said = run("train", toy_recipe, "--out", tmp_path / "run", "--devices", 2, "--set", "x=1")
     assert code == 2
     assert said.count("error: ") == 1
@@ -140,12 +140,12 @@ def test_an_error_of_all_is_told_once(toy_recipe: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_all_and_saves(
+def test_a_signal_stops_all_processes_and_the_state_is_saved(
     toy_recipe: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     out = tmp_path / "run"
     words = ("train", toy_recipe, "--out", out, "--devices", 2)
-    with begin(*words, "--set", "stages.infection.epochs=500") as process:
+    with start(*words, "--set", "stages.infection.epochs=500") as process:
         wait_for(out / "log.jsonl")
         process.send_signal(number)
         _, said = process.communicate(timeout=LIMIT_S)
@@ -157,12 +157,12 @@ def test_a_signal_stops_all_and_saves(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_killed_process_ends_all_with_one_error(
+def test_a_killed_process_ends_all_others_with_one_error(
     toy_recipe: Path, tmp_path: Path, rank: int
 ) -> None:
     out = tmp_path / "run"
     words = ("train", toy_recipe, "--out", out, "--devices", 2)
-    with begin(*words, "--set", "stages.infection.epochs=500") as process:
+    with start(*words, "--set", "stages.infection.epochs=500") as process:
         wait_for(out / "log.jsonl")
         pair = processes_of(process.pid)
         os.kill(pair[rank], signal.SIGKILL)
@@ -175,10 +175,10 @@ def test_a_killed_process_ends_all_with_one_error(
 
 
 @pytest.mark.slow
-def test_processes_end_with_who_began_them(toy_recipe: Path, tmp_path: Path) -> None:
+def test_processes_end_when_their_launcher_is_killed(toy_recipe: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ("train", toy_recipe, "--out", out, "--devices", 2)
-    with begin(*words, "--set", "stages.infection.epochs=500") as process:
+    with start(*words, "--set", "stages.infection.epochs=500") as process:
         wait_for(out / "log.jsonl")
         pair = processes_of(process.pid)
         process.kill()
@@ -189,14 +189,16 @@ def test_processes_end_with_who_began_them(toy_recipe: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_a_belief_of_its_own_pass_trains_in_two_processes(toy_recipe: Path, tmp_path: Path) -> None:
+def test_beliefs_from_an_evaluation_pass_train_in_two_processes(
+    toy_recipe: Path, tmp_path: Path
+) -> None:
     changes = (*SHORT, "--set", "stages.consolidation.belief=evaluation")
     code, said = run("train", toy_recipe, "--out", tmp_path / "run", "--devices", 2, *changes)
     assert code == 0, said
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU, and there is none")
-def test_all_gpus_train_a_run(toy_recipe: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_run_trains_on_all_gpus(toy_recipe: Path, tmp_path: Path) -> None:
     words = ["train", str(toy_recipe), "--out", str(tmp_path / "run"), *SHORT]
     command = [*RUN, *words, "--devices", str(torch.cuda.device_count())]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)

@@ -1,4 +1,4 @@
-"""The cache shows what it holds and gives back what was longest unused."""
+"""Tests of the cache: its entries, its size limit, and leases of entries in use."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from wsseg.errors import InputError
-from wsseg.runtime.cache import Bound, entries, limit_bytes, prune, sweep
+from wsseg.runtime.cache import SizeLimiter, entries, limit_bytes, prune, sweep
 from wsseg.runtime.cache_leases import exclusive_prune, lease, release
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ BLOCK = 4096
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of three prepared scans of two blocks each, used one after the other."""
+    """A cache of three prepared scans of two disk blocks each, last used on successive days."""
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path))
     for day, name in enumerate(("oldest", "middle", "newest")):
         folder = tmp_path / "prepared" / name
@@ -37,47 +37,47 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("cache")
-def test_the_longest_unused_comes_first() -> None:
+def test_entries_are_listed_least_recently_used_first() -> None:
     assert [entry.folder.name for entry in entries()] == ["oldest", "middle", "newest"]
     assert all(entry.kind == "prepared" and entry.bytes >= 2 * BLOCK for entry in entries())
 
 
-def test_pruning_deletes_the_longest_unused_until_the_rest_fits(cache: Path) -> None:
+def test_pruning_deletes_the_least_recently_used_until_the_rest_fits(cache: Path) -> None:
     each = entries()[0].bytes
-    gone = prune(entries(), most_bytes=2 * each)
-    assert [entry.folder.name for entry in gone] == ["oldest"]
+    deleted = prune(entries(), max_bytes=2 * each)
+    assert [entry.folder.name for entry in deleted] == ["oldest"]
     assert {path.name for path in (cache / "prepared").iterdir()} == {"middle", "newest"}
 
 
 @pytest.mark.usefixtures("cache")
-def test_what_fits_stays() -> None:
-    assert prune(entries(), most_bytes=10**9) == []
+def test_pruning_deletes_nothing_while_all_entries_fit() -> None:
+    assert prune(entries(), max_bytes=10**9) == []
     assert len(entries()) == 3
 
 
-def test_a_link_out_of_the_cache_is_neither_followed_nor_deleted(
+def test_a_symbolic_link_out_of_the_cache_is_neither_followed_nor_deleted(
     cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     outside = tmp_path_factory.mktemp("outside")
     (outside / "precious").write_text("kept")
     (cache / "prepared" / "link").symlink_to(outside, target_is_directory=True)
-    prune(entries(), most_bytes=0)
+    prune(entries(), max_bytes=0)
     assert (outside / "precious").read_text() == "kept"
     assert (cache / "prepared" / "link").is_symlink()
 
 
-def test_the_command_shows_and_prunes(cache: Path, wsseg: "Wsseg") -> None:
-    shown = wsseg("data", "cache")
-    assert shown.code == 0
-    assert "prepared" in shown.out
-    assert str(cache) in shown.out
+def test_data_cache_lists_and_deletes_entries(cache: Path, wsseg: "Wsseg") -> None:
+    listed = wsseg("data", "cache")
+    assert listed.code == 0
+    assert "prepared" in listed.out
+    assert str(cache) in listed.out
     pruned = wsseg("data", "cache", "--keep-gb", "0")
     assert pruned.code == 0
     assert "deleted 3" in pruned.out
     assert list((cache / "prepared").iterdir()) == []
 
 
-def test_an_entry_counts_as_used_when_a_scan_is_prepared_again(
+def test_preparing_a_scan_again_counts_as_a_use_of_its_entry(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "own"))
@@ -89,27 +89,25 @@ def test_an_entry_counts_as_used_when_a_scan_is_prepared_again(
     assert all(entry.used > 0 for entry in entries())
 
 
-# Bounded: what a running process uses stays, the rest goes once there is too much.
-
-WAITS = """
+LEASE_AND_WAIT = """
 import sys
 from pathlib import Path
-from wsseg.in_use import use
-use(Path(sys.argv[1]))
-print("uses it", flush=True)
+from wsseg.runtime.cache_leases import lease
+lease(Path(sys.argv[1]))
+print("leased", flush=True)
 sys.stdin.read()
 """
 
 
 @pytest.fixture
 def other(cache: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process, which uses the oldest entry until it is told to end."""
+    """Another process that leases the oldest entry until it gets a line."""
     entry = cache / "prepared" / "oldest" / "image.npy"
-    command = [sys.executable, "-c", WAITS, str(entry)]
+    command = [sys.executable, "-c", LEASE_AND_WAIT, str(entry)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "uses it\n"
+        assert process.stdout.readline() == "leased\n"
         yield process
         process.kill()
 
@@ -118,91 +116,95 @@ def names() -> list[str]:
     return [entry.folder.name for entry in entries()]
 
 
-def test_what_another_process_uses_is_not_deleted(other: subprocess.Popen[str]) -> None:
-    prune(entries(), most_bytes=0)
+def test_an_entry_leased_by_another_process_is_deleted_only_after_that_process(
+    other: subprocess.Popen[str],
+) -> None:
+    prune(entries(), max_bytes=0)
     assert names() == ["oldest"]
     other.communicate("")
-    prune(entries(), most_bytes=0)
+    prune(entries(), max_bytes=0)
     assert names() == []
 
 
-def test_what_a_killed_process_used_is_free(other: subprocess.Popen[str], cache: Path) -> None:
+def test_leases_of_a_killed_process_end(other: subprocess.Popen[str], cache: Path) -> None:
     other.send_signal(signal.SIGKILL)
     other.wait()
-    with exclusive_prune() as used:
-        assert used == set()
+    with exclusive_prune() as leased:
+        assert leased == set()
     assert [path.name for path in (cache / ".in-use").iterdir()] == ["turn"]
 
 
-def test_what_was_let_go_may_be_deleted(cache: Path) -> None:
+def test_an_entry_leased_twice_is_kept_until_it_is_released_twice(cache: Path) -> None:
     entry = cache / "prepared" / "oldest"
-    for path in (entry, entry / "image.npy"):  # twice, and so once is not enough
+    for path in (entry, entry / "image.npy"):
         lease(path)
     release(entry)
-    prune(entries(), most_bytes=0)
+    prune(entries(), max_bytes=0)
     assert names() == ["oldest"]
     release(entry)
-    prune(entries(), most_bytes=0)
+    prune(entries(), max_bytes=0)
     assert names() == []
 
 
-def test_a_file_outside_the_cache_is_nobodys_entry(cache: Path, tmp_path: Path) -> None:
+def test_leasing_a_file_outside_the_cache_has_no_effect(cache: Path, tmp_path: Path) -> None:
     lease(tmp_path.parent / "scan.nii.gz")
     lease(cache)
-    with exclusive_prune() as used:
-        assert not any("scan" in name for name in used)
+    with exclusive_prune() as leased:
+        assert not any("scan" in name for name in leased)
 
 
-def test_writing_past_the_limit_deletes_the_longest_unused(
+def test_writing_past_the_limit_deletes_the_least_recently_used(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     each = entries()[0].bytes
     monkeypatch.setenv("WSSEG_CACHE_GB", str(2.5 * each / 1e9))
-    Bound().grown(1)
+    SizeLimiter().add(1)
     assert names() == ["middle", "newest"]
     lease(cache / "prepared" / "middle")
     monkeypatch.setenv("WSSEG_CACHE_GB", str(1.5 * each / 1e9))
-    Bound().grown(1)
+    SizeLimiter().add(1)
     assert names() == ["middle"]
 
 
-def test_the_whole_is_counted_again_after_each_twentieth_of_the_limit(
+def test_the_cache_is_measured_again_after_a_twentieth_of_the_limit_was_written(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    each, bound = entries()[0].bytes, Bound()
+    each, limiter = entries()[0].bytes, SizeLimiter()
     limit = 3.5 * each
     monkeypatch.setenv("WSSEG_CACHE_GB", str(limit / 1e9))
-    bound.grown(1)
+    limiter.add(1)
     (cache / "prepared" / "oldest" / "more.npy").write_bytes(os.urandom(2 * BLOCK))
-    bound.grown(int(0.04 * limit))
+    limiter.add(int(0.04 * limit))
     assert len(names()) == 3
-    bound.grown(int(0.02 * limit))
+    limiter.add(int(0.02 * limit))
     assert len(names()) == 2
 
 
-def test_a_cache_that_is_all_in_use_is_told_once(
+def test_a_cache_over_its_limit_with_all_entries_in_use_is_warned_about_once(
     cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("WSSEG_CACHE_GB", "0")
     for name in ("oldest", "middle", "newest"):
         lease(cache / "prepared" / name)
-    bound = Bound()
+    limiter = SizeLimiter()
     with caplog.at_level(logging.WARNING):
-        bound.grown(1)
-        bound.grown(1)
+        limiter.add(1)
+        limiter.add(1)
     assert len(caplog.records) == 1
     assert "all in use" in caplog.text
     assert len(names()) == 3
 
 
 @pytest.mark.parametrize("text", ["much", "-1", "nan", "inf"])
-def test_a_limit_is_a_number(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_a_limit_that_is_no_number_of_gigabytes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
     monkeypatch.setenv("WSSEG_CACHE_GB", text)
     with pytest.raises(InputError, match=r"WSSEG_CACHE_GB is .*number of gigabytes"):
         limit_bytes()
 
 
-def test_what_a_kill_left_half_written_is_swept_after_a_day(cache: Path) -> None:
+def test_temporary_files_of_killed_processes_are_deleted_after_a_day(cache: Path) -> None:
     for folder in (".drawn.abc", ".today.abc"):
         (cache / "phantom" / folder).mkdir(parents=True)
     for file in (".1-2.old.npy", ".1-2.new.npy"):
@@ -216,11 +218,11 @@ def test_what_a_kill_left_half_written_is_swept_after_a_day(cache: Path) -> None
     assert "phantom" not in {entry.kind for entry in entries()}
 
 
-KILLED = """
+PREPARE_AND_DIE = """
 import os, signal, sys
 import numpy as np
-from wsseg.data.case import Case
-from wsseg.data.input import Input
+from wsseg.core.case import Case
+from wsseg.core.input import Input
 from wsseg.data import prepare
 save = np.save
 def half(path, array, allow_pickle):
@@ -232,7 +234,7 @@ prepare.prepare(Case("a", "a", Path(sys.argv[1])), Input(size=8, thick=None))
 """
 
 
-def test_a_kill_while_an_entry_is_written_leaves_none_in_its_place(
+def test_a_kill_while_an_entry_is_written_leaves_only_a_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from wsseg.core.case import Case
@@ -243,7 +245,7 @@ def test_a_kill_while_an_entry_is_written_leaves_none_in_its_place(
     image = np.random.default_rng(0).integers(-1000, 100, (8, 8, 6)).astype(np.int16)
     path = tmp_path / "scan.nii.gz"
     nib.save(nib.Nifti1Image(image, np.diag([-2.0, -2.0, 5.0, 1.0])), path)
-    died = subprocess.run([sys.executable, "-c", KILLED, path], check=False, timeout=60)
+    died = subprocess.run([sys.executable, "-c", PREPARE_AND_DIE, path], check=False, timeout=60)
     assert died.returncode == -signal.SIGKILL
     (entry,) = (tmp_path / "own" / "prepared").iterdir()
     assert [file.name.startswith(".") for file in entry.iterdir()] == [True]
@@ -251,7 +253,7 @@ def test_a_kill_while_an_entry_is_written_leaves_none_in_its_place(
     assert np.array_equal(prepared.image, image.transpose(2, 1, 0))
 
 
-def test_preparing_more_than_fits_keeps_what_it_prepares(
+def test_preparing_more_than_the_limit_keeps_the_scans_being_prepared(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "own"))

@@ -1,4 +1,4 @@
-"""Processes that train as one take the steps of one."""
+"""Tests of collectives: several processes take the training steps of one process."""
 
 import os
 import socket
@@ -15,28 +15,28 @@ from safetensors.torch import load_file
 
 from wsseg.runtime.collectives import gather_batch, shard
 
-ALONE = Fabric(accelerator="cpu", devices=1)
+ONE_PROCESS = Fabric(accelerator="cpu", devices=1)
 FIT = Path(__file__).with_name("fit_in_processes.py")
 
 
 @given(st.integers(1, 20), st.integers(1, 6))
-def test_the_parts_of_a_batch_are_the_batch_and_equally_long(number: int, processes: int) -> None:
+def test_shards_have_equal_lengths_and_interleave_to_the_batch(number: int, processes: int) -> None:
     batch = list(range(number))
-    parts = [shard(batch, rank, processes) for rank in range(processes)]
-    assert len({len(each) for each in parts}) == 1
-    interleaved = [each[i] for i in range(len(parts[0])) for each in parts]
+    shards = [shard(batch, rank, processes) for rank in range(processes)]
+    assert len({len(each) for each in shards}) == 1
+    interleaved = [each[i] for i in range(len(shards[0])) for each in shards]
     assert interleaved[:number] == batch
-    assert len(interleaved) - number < processes  # no more is repeated than must be
+    assert len(interleaved) - number < processes  # the fewest possible items are repeated
 
 
-def test_one_process_is_left_alone() -> None:
+def test_gathering_in_one_process_returns_the_tensor_itself() -> None:
     rows = torch.rand(3, 2)
-    assert gather_batch(ALONE, rows, 3) is rows
+    assert gather_batch(ONE_PROCESS, rows, 3) is rows
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ["batch-dice", "smooth-dice"])
-def test_two_processes_take_the_steps_of_one(tmp_path: Path, loss: str) -> None:
+def test_two_processes_take_the_same_steps_as_one(tmp_path: Path, loss: str) -> None:
     """20 SGD steps in float64, with batch norm frozen; the last batch of an epoch is uneven."""
     alone, together = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
     run(1, loss, alone)
@@ -51,8 +51,8 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path, loss: str) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_from_the_state_of_one(tmp_path: Path) -> None:
-    """Weights, momentum and the place in the epoch: the end is that of one process throughout."""
+def test_two_processes_continue_from_the_state_of_one(tmp_path: Path) -> None:
+    """With weights, momentum and position in the epoch, the result is that of one process."""
     alone, together = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
     run(1, "batch-dice", alone)
     run(2, "batch-dice", together, alone.with_suffix(""))

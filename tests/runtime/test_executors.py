@@ -1,4 +1,4 @@
-"""Workers: the same results whoever works, and what becomes of it when one is killed."""
+"""Tests of executors: results, threads, and workers that are killed."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def threads(_: int) -> int:
 
 
 def die_once(flag: Path) -> str:
-    """Be killed the first time that there is a flag."""
+    """Kill this process if the flag file exists, after deleting the file."""
     if flag.exists():
         flag.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -43,49 +43,48 @@ def die_always(number: int) -> int:
 
 
 @pytest.mark.parametrize("workers", [ThisProcess(), Processes(2)], ids=lambda w: type(w).__name__)
-def test_each_thing_comes_back_with_its_result(workers: Workers) -> None:
-    assert dict(workers.each(square, range(5))) == {0: 0, 1: 1, 2: 4, 3: 9, 4: 16}
-    assert list(workers.each(square, [])) == []
+def test_each_item_is_returned_with_its_result(workers: Workers) -> None:
+    assert dict(workers.imap_unordered(square, range(5))) == {0: 0, 1: 1, 2: 4, 3: 9, 4: 16}
+    assert list(workers.imap_unordered(square, [])) == []
 
 
-def test_one_job_is_done_here_and_several_elsewhere() -> None:
+def test_one_job_runs_in_this_process_and_several_run_in_others() -> None:
     for jobs, here in ((None, True), (1, True), (2, False)):
         with open_workers(jobs=jobs) as workers:
-            [(_, pid)] = workers.each(process, [0])
+            [(_, pid)] = workers.imap_unordered(process, [0])
         assert (pid == os.getpid()) is here
 
 
-def test_every_process_has_the_threads_that_were_asked_for() -> None:
+def test_each_process_uses_the_requested_number_of_threads() -> None:
     import torch
 
     before = torch.get_num_threads()
     try:
         for workers in (ThisProcess(2), Processes(2, threads=2)):
-            assert [found for _, found in workers.each(threads, [0, 1])] == [2, 2]
+            assert [found for _, found in workers.imap_unordered(threads, [0, 1])] == [2, 2]
     finally:
         torch.set_num_threads(before)
 
 
-def test_what_a_killed_worker_had_in_hand_is_done_again(tmp_path: Path) -> None:
+def test_the_items_of_a_killed_worker_are_repeated(tmp_path: Path) -> None:
     flags = [tmp_path / name for name in "abcde"]
     flags[2].touch()
-    ended = dict(Processes(2).each(die_once, flags))
+    ended = dict(Processes(2).imap_unordered(die_once, flags))
     assert ended == {flag: flag.name for flag in flags}
 
 
-def test_what_kills_its_worker_is_told_from_what_ran_beside_it() -> None:
-    ended = dict(Processes(2).each(die_always, range(5)))
+def test_an_item_that_kills_its_worker_fails_alone() -> None:
+    ended = dict(Processes(2).imap_unordered(die_always, range(5)))
     assert isinstance(ended.pop(1), WorkerDiedError)
     assert ended == {0: 0, 2: 2, 3: 3, 4: 4}
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
-def test_workers_end_with_who_began_them(tmp_path: Path) -> None:
-    """Also those that have nothing to do."""
+def test_idle_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     text = (
         "import os, signal, sys, time; from wsseg.runtime.executors import Processes; "
         "sys.path.append(sys.argv[1]); from idle import pid; "
-        "print([found for _, found in Processes(2).each(pid, range(1))], flush=True); "
+        "print([found for _, found in Processes(2).imap_unordered(pid, range(1))], flush=True); "
         "time.sleep(60)"
     )
     (tmp_path / "idle.py").write_text("import os\ndef pid(_): return os.getpid()\n")
@@ -108,10 +107,12 @@ def test_workers_end_with_who_began_them(tmp_path: Path) -> None:
     ("words", "text"),
     [
         ({"backend": "dask"}, "needs --scheduler"),
-        ({"scheduler": "tcp://x:1"}, "add that"),
+        ({"scheduler": "tcp://x:1"}, "add --backend dask"),
         ({"backend": "dask", "scheduler": "tcp://x:1", "jobs": 2}, "--jobs is for --backend loky"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(words: dict[str, object], text: str) -> None:
+def test_options_that_contradict_each_other_are_refused(
+    words: dict[str, object], text: str
+) -> None:
     with pytest.raises(InputError, match=text), open_workers(**words):  # type: ignore[arg-type]
         pass

@@ -1,4 +1,4 @@
-"""Files are there whole or not at all."""
+"""Tests of files and folders that are written atomically, and of digests."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +18,7 @@ from wsseg.runtime.files import (
 )
 
 
-def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+def test_an_interrupted_write_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
 
@@ -33,21 +33,21 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path: Path) -
     assert path.read_text() == "old"
 
 
-def test_the_suffix_is_kept_for_writers_that_look_at_it(tmp_path: Path) -> None:
+def test_a_temporary_path_has_the_suffix_of_the_final_path(tmp_path: Path) -> None:
     with atomic_write(tmp_path / "scan.nii.gz") as temporary:
         assert temporary.name.endswith(".nii.gz")
         temporary.write_text("x")
 
 
 @pytest.mark.parametrize("letter", ["x", "日"])
-def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, letter: str) -> None:
+def test_a_file_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, letter: str) -> None:
     name = letter * ((255 - len(".json")) // len(letter.encode())) + ".json"
-    write_text(tmp_path / name, "whole")
+    write_text(tmp_path / name, "text")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert TEMPORARY.fullmatch(_temporary_name(tmp_path / name))
 
 
-def test_an_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_folder_write_leaves_no_folder(tmp_path: Path) -> None:
     def write_half() -> None:
         with atomic_folder(tmp_path / "folder") as temporary:
             (temporary / "a").write_text("x")
@@ -58,14 +58,14 @@ def test_an_interrupted_folder_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_can_be_read_by_whom_other_new_folders_can(tmp_path: Path) -> None:
-    with atomic_folder(tmp_path / "whole"):
+def test_an_atomic_folder_has_the_permissions_of_other_new_folders(tmp_path: Path) -> None:
+    with atomic_folder(tmp_path / "atomic"):
         pass
     (tmp_path / "plain").mkdir()
-    assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_of_two_makers_of_a_folder_the_first_wins(tmp_path: Path) -> None:
+def test_of_two_writers_of_a_folder_the_first_to_finish_wins(tmp_path: Path) -> None:
     with atomic_folder(tmp_path / "a") as late:
         (late / "who").write_text("late")
         with atomic_folder(tmp_path / "a") as early:
@@ -74,21 +74,27 @@ def test_of_two_makers_of_a_folder_the_first_wins(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_threads_can_write_one_file(tmp_path: Path) -> None:
+def test_many_threads_can_write_the_same_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: write_json(path, [n] * 1000), range(64)))
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
-def test_digests_are_of_content_not_of_order(tmp_path: Path) -> None:
+def test_a_fingerprint_ignores_the_order_of_keys() -> None:
     assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
-    (tmp_path / "abc").write_bytes(b"abc")
-    assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
 
 
-def test_lines_are_appended(tmp_path: Path) -> None:
+def test_the_digest_of_a_folder_depends_on_contents_but_not_on_names(tmp_path: Path) -> None:
+    for name, first, second in (("a", "x", "y"), ("b", "y", "x"), ("c", "x", "z")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1").write_text(first)
+        (tmp_path / name / "2").write_text(second)
+    assert sha256(tmp_path / "a") == sha256(tmp_path / "b") != sha256(tmp_path / "c")
+
+
+def test_json_lines_are_appended_in_utf_8(tmp_path: Path) -> None:
     append_line(tmp_path / "log.jsonl", {"a": 1})
     append_line(tmp_path / "log.jsonl", {"b": "é"})
     assert (tmp_path / "log.jsonl").read_text(encoding="utf-8") == '{"a": 1}\n{"b": "é"}\n'

@@ -1,4 +1,4 @@
-"""Neighbours overlap in time, and no more of them than three are held."""
+"""Tests of iterators that overlap work in threads."""
 
 import threading
 from collections import Counter
@@ -12,106 +12,106 @@ from wsseg.runtime.threads import PREFETCHED, THREADS, map_in_threads, pipelined
 WAIT_S = 20
 
 
-def test_each_thing_goes_through_all_steps_in_order() -> None:
+def test_a_pipeline_applies_all_steps_to_each_item_in_order() -> None:
     steps = (lambda x: x + 1, lambda x: x * 10, lambda x: -x)
     assert list(pipelined(range(5), *steps)) == [-10, -20, -30, -40, -50]
     assert not list(pipelined([], *steps))
 
 
-def test_the_next_is_read_and_the_last_written_while_one_is_worked_on() -> None:
-    """Each of the three steps waits for the two others at its neighbours: alone, none would end."""
+def test_a_pipeline_works_on_three_items_at_the_same_time() -> None:
+    """Three steps on three items meet at a barrier, which they can pass only together."""
     middle = threading.Barrier(3, timeout=WAIT_S)
 
-    def meet(which: int, thing: int) -> int:
-        if thing == which:
+    def meet(which: int, item: int) -> int:
+        if item == which:
             middle.wait()
-        return thing
+        return item
 
-    steps = [lambda thing, n=n: meet(n, thing) for n in (3, 2, 1)]
+    steps = [lambda item, n=n: meet(n, item) for n in (3, 2, 1)]
     assert list(pipelined(range(5), *steps)) == list(range(5))
 
 
-def test_never_more_than_three_are_held() -> None:
-    held, most = Counter[int](), 0
+def test_a_pipeline_keeps_three_items_in_memory() -> None:
+    in_memory, most = Counter[int](), 0
     lock = threading.Lock()
 
-    def before(thing: int) -> int:
+    def before(item: int) -> int:
         nonlocal most
         with lock:
-            held[thing] += 1
-            most = max(most, held.total())
-        return thing
+            in_memory[item] += 1
+            most = max(most, in_memory.total())
+        return item
 
-    def after(thing: int) -> int:
+    def after(item: int) -> int:
         with lock:
-            held[thing] -= 1
-        return thing
+            in_memory[item] -= 1
+        return item
 
-    list(pipelined(range(50), before, lambda thing: thing, after))
-    assert 1 <= most <= 3 + 1  # one may be read while the last result waits to be fetched
+    list(pipelined(range(50), before, lambda item: item, after))
+    assert 1 <= most <= 3 + 1  # one may be read while the last result waits for the caller
 
 
 @pytest.mark.parametrize("step", range(3))
-def test_what_a_step_raises_ends_all(step: int) -> None:
-    def fail(thing: int) -> int:
-        if thing == 2:
+def test_an_error_in_any_step_ends_the_pipeline(step: int) -> None:
+    def fail(item: int) -> int:
+        if item == 2:
             raise OSError("disk full")
-        return thing
+        return item
 
-    steps = [fail if n == step else lambda thing: thing for n in range(3)]
+    steps = [fail if n == step else lambda item: item for n in range(3)]
     done: list[int] = []
     with pytest.raises(OSError, match="disk full"):
         done.extend(pipelined(range(5), *steps))
 
 
-def test_threads_share_the_work_and_keep_the_order() -> None:
-    """The first of two waits for the second: one thread alone would wait for ever."""
+def test_two_threads_share_the_items_and_keep_their_order() -> None:
+    """The first two items meet at a barrier: a single thread would wait for ever."""
     both = threading.Barrier(2, timeout=WAIT_S)
 
-    def meet(thing: int) -> int:
-        if thing < 2:
+    def meet(item: int) -> int:
+        if item < 2:
             both.wait()
-        return -thing
+        return -item
 
     assert list(map_in_threads(meet, range(5))) == [0, -1, -2, -3, -4]
 
 
-def test_threads_are_given_only_some_at_a_time() -> None:
-    things = iter(range(1000))
-    done = map_in_threads(lambda thing: thing, things)
+def test_map_in_threads_takes_only_a_few_items_in_advance() -> None:
+    items = iter(range(1000))
+    done = map_in_threads(lambda item: item, items)
     assert next(done) == 0
-    assert next(things) <= 2 * THREADS + 1
+    assert next(items) <= 2 * THREADS + 1
 
 
-def test_things_are_made_ahead_in_order_by_one_other_thread() -> None:
-    makers = set[int]()
+def test_items_are_prefetched_in_order_by_one_other_thread() -> None:
+    producers = set[int]()
 
-    def things() -> Iterator[int]:
-        for thing in range(20):
-            makers.add(threading.get_ident())
-            yield thing
+    def items() -> Iterator[int]:
+        for item in range(20):
+            producers.add(threading.get_ident())
+            yield item
 
-    with closing(prefetch(things())) as coming:
-        assert next(coming) == 0
-        assert list(coming) == list(range(1, 20))
-    assert makers.isdisjoint({threading.get_ident()})
-    assert len(makers) == 1
+    with closing(prefetch(items())) as prefetched:
+        assert next(prefetched) == 0
+        assert list(prefetched) == list(range(1, 20))
+    assert producers.isdisjoint({threading.get_ident()})
+    assert len(producers) == 1
     assert list(prefetch([])) == []
 
 
-def test_only_a_few_are_made_ahead() -> None:
+def test_only_a_few_items_are_prefetched() -> None:
     left = iter(range(100))
-    with closing(prefetch(left)) as coming:  # which waits for those that were begun
-        next(coming)
+    with closing(prefetch(left)) as prefetched:  # closing waits for started items
+        next(prefetched)
     assert next(left) <= PREFETCHED + 1
 
 
-def test_what_ends_the_making_is_raised_after_what_was_made() -> None:
-    def things() -> Iterator[int]:
+def test_an_error_while_prefetching_is_raised_after_the_items_before_it() -> None:
+    def items() -> Iterator[int]:
         yield 1
-        raise OSError("disk gone")
+        raise OSError("disk failure")
 
-    coming = prefetch(things())
-    assert next(coming) == 1
-    with pytest.raises(OSError, match="disk gone"):
-        next(coming)
+    prefetched = prefetch(items())
+    assert next(prefetched) == 1
+    with pytest.raises(OSError, match="disk failure"):
+        next(prefetched)

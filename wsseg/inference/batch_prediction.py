@@ -1,4 +1,4 @@
-"""Predicts many scans into a folder: overlapped, shared among workers, and resumed."""
+"""Prediction of many scans into a folder: pipelined, in parallel, and resumable."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,13 +12,12 @@ from wsseg.components.registry import registry
 from wsseg.core.case import Case
 from wsseg.data.prepare import Prepared, file_digest
 from wsseg.errors import InputError
-from wsseg.inference.run import Run, load_run, mask_path
+from wsseg.inference.folders import PredictionFolder
+from wsseg.inference.run import Run, load_run
 from wsseg.runtime.cache_leases import release
 from wsseg.runtime.executors import ThisProcess, WorkerDiedError, Workers
 from wsseg.runtime.files import append_line, fingerprint
 from wsseg.runtime.threads import pipelined
-
-DONE = "predicted.jsonl"  # beside the masks: a line a mask, its row and what it was made from
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -28,97 +27,101 @@ Row: TypeAlias = Mapping[str, Any]  # "case", then scores and volumes
 def predict_all(
     run: Run, cases: Sequence[Case], out: Path, workers: Workers
 ) -> Iterator[tuple[Case, Row | InputError | WorkerDiedError]]:
-    """Write each case's mask into `out` and yield its row, or why there is none.
+    """Write the mask of each case into `out`; yield its row, or the error that prevented it.
 
-    A mask that is there already, from the same run and the same files, is taken over with its row.
+    A mask that the same run made from the same files is kept, with its row.
     """
-    folder, left = _Folder(out, digest_of(run)), list[Case]()
-    made = folder.made()
+    masks, remaining = _MaskWriter(PredictionFolder(out), digest_of(run)), list[Case]()
+    existing = masks.existing()
     for case in cases:
-        row = _or_error(partial(folder.taken_over, made, run), case)
+        row = _or_error(partial(masks.existing_row, existing, run), case)
         if row is None:
-            left.append(case)
+            remaining.append(case)
         else:
             yield case, row
     if isinstance(workers, ThisProcess):
-        yield from zip(left, _here(run, left, folder), strict=True)
+        yield from zip(remaining, _in_this_process(run, remaining, masks), strict=True)
         return
-    for case, came in workers.each(partial(_elsewhere, run.folder, folder), left):
-        if isinstance(came, _Made):
-            folder.keep(came)
-        yield case, came.row if isinstance(came, _Made) else came
+    for case, result in workers.imap_unordered(partial(_in_worker, run.folder, masks), remaining):
+        if isinstance(result, _MaskRecord):
+            masks.note(result)
+        yield case, result.row if isinstance(result, _MaskRecord) else result
 
 
 def digest_of(run: Run) -> str:
-    """Digest all of a run that shapes what it predicts of a scan."""
-    recipe, regions = run.recipe, run.regions
-    named = {name: regions.digest(name) for name in (*recipe.regions, *recipe.stages)}
+    """Return a digest of all of a run that determines its predictions and their scores."""
+    recipe, pipeline = run.recipe, run.pipeline
+    named = {name: pipeline.digest(name) for name in (*recipe.regions, *recipe.stages)}
     scores = {name: registry().describe(score) for name, score in recipe.scores.items()}
     return fingerprint([named, registry().describe(recipe.input), recipe.classes, scores])
 
 
 @dataclass(frozen=True)
-class _Made:
-    """A mask that was written: what it was made from, and its row."""
+class _MaskRecord:
+    """The row of a mask, and a digest of what the mask was made from."""
 
     key: str
     row: Row
 
 
 @dataclass(frozen=True)
-class _Folder:
-    """Masks, and what is known of them."""
+class _MaskWriter:
+    """Writes the masks of one run, and recognises those written earlier."""
 
-    path: Path
-    run: str  # its digest
+    folder: PredictionFolder
+    run_digest: str
 
-    def made(self) -> dict[str, _Made]:
-        """Return what was written last of each case."""
-        path, made = self.path / DONE, dict[str, _Made]()
+    def existing(self) -> dict[str, _MaskRecord]:
+        """Return the newest record of each case."""
+        path, records = self.folder.record, dict[str, _MaskRecord]()
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         for line in lines:
-            with suppress(ValueError, KeyError, TypeError):  # a last line that was cut short
+            with suppress(ValueError, KeyError, TypeError):  # a crash may truncate the last line
                 record = json.loads(line)
-                made[record["row"]["case"]] = _Made(record["key"], record["row"])
-        return made
+                records[record["row"]["case"]] = _MaskRecord(record["key"], record["row"])
+        return records
 
-    def taken_over(self, made: Mapping[str, _Made], run: Run, case: Case) -> Row | None:
-        """Return the row of a mask that is there already; None where there is none."""
-        if case.name not in made or not mask_path(self.path, case).exists():
+    def existing_row(
+        self, existing: Mapping[str, _MaskRecord], run: Run, case: Case
+    ) -> Row | None:
+        """Return the row of a mask that need not be made again; None if it must be made."""
+        if case.name not in existing or not self.folder.mask(case.name).exists():
             return None
-        known = made[case.name]
-        return known.row if known.key == self.key(run, case) else None
+        record = existing[case.name]
+        return record.row if record.key == self._key(run, case) else None
 
-    def key(self, run: Run, case: Case) -> str:
-        """Digest what a case's mask is made from."""
-        read = [case.image, *(f for r in run.recipe.regions.values() for f in r.files(case))]
-        digests = [file_digest(path) for path in read]
-        return fingerprint([self.run, case.name, digests, case.frame, case.axes])
-
-    def make(self, run: Run, prepared: Prepared) -> _Made:
-        """Write the mask of a case that the networks have looked at."""
+    def write(self, run: Run, prepared: Prepared) -> _MaskRecord:
+        """Write the mask of a case after inference."""
         prediction = run.finish(prepared)
-        prediction.save(self.path)
+        prediction.save(self.folder.path)
         row = {"case": prepared.case.name, **prediction.scores}
         release(prepared.folder)
-        return _Made(self.key(run, prepared.case), row)
+        return _MaskRecord(self._key(run, prepared.case), row)
 
-    def keep(self, made: _Made) -> None:
-        """Note that a mask is there."""
-        append_line(self.path / DONE, {"key": made.key, "row": made.row})
+    def note(self, record: _MaskRecord) -> None:
+        """Append the record of a mask that was written."""
+        append_line(self.folder.record, {"key": record.key, "row": record.row})
+
+    def _key(self, run: Run, case: Case) -> str:
+        """Return a digest of the run and of the files that a case's mask is made from."""
+        files = [case.image, *(f for r in run.recipe.regions.values() for f in r.files(case))]
+        digests = [file_digest(path) for path in files]
+        return fingerprint([self.run_digest, case.name, digests, case.frame, case.axes])
 
 
-def _here(run: Run, cases: Sequence[Case], folder: _Folder) -> Iterator[Row | InputError]:
-    """Predict in this process: the next scan is read and the last one written meanwhile."""
+def _in_this_process(
+    run: Run, cases: Sequence[Case], masks: _MaskWriter
+) -> Iterator[Row | InputError]:
+    """Predict cases, while the next scan is read and the last mask is written."""
 
     def infer(prepared: Prepared) -> Prepared:
         run.infer(prepared)
         return prepared
 
     def write(prepared: Prepared) -> Row:
-        made = folder.make(run, prepared)
-        folder.keep(made)
-        return made.row
+        record = masks.write(run, prepared)
+        masks.note(record)
+        return record.row
 
     return pipelined(
         cases,
@@ -128,28 +131,28 @@ def _here(run: Run, cases: Sequence[Case], folder: _Folder) -> Iterator[Row | In
     )
 
 
-def _elsewhere(run_folder: Path, folder: _Folder, case: Case) -> _Made | InputError:
-    """Predict in a worker."""
-    run = _opened(run_folder, folder.run)
+def _in_worker(run_folder: Path, masks: _MaskWriter, case: Case) -> _MaskRecord | InputError:
+    """Predict a case in another process."""
+    run = _loaded_run(run_folder, masks.run_digest)
 
-    def make(case: Case) -> _Made:
+    def predict(case: Case) -> _MaskRecord:
         prepared = run.prepare(case)
         run.infer(prepared)
-        return folder.make(run, prepared)
+        return masks.write(run, prepared)
 
-    return _or_error(make, case)
+    return _or_error(predict, case)
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: Path, digest: str) -> Run:  # noqa: ARG001 - another digest is another run
+def _loaded_run(folder: Path, digest: str) -> Run:  # noqa: ARG001 - part of the cache's key
     return load_run(folder)
 
 
-def _or_error(step: Callable[[A], B], thing: A | InputError) -> B | InputError:
-    """Take a step, unless one before has failed; what is wrong with a scan ends no other."""
-    if isinstance(thing, InputError):
-        return thing
+def _or_error(step: Callable[[A], B], value: A | InputError) -> B | InputError:
+    """Apply `step`, or pass on an earlier error; an invalid scan must not stop the others."""
+    if isinstance(value, InputError):
+        return value
     try:
-        return step(thing)
+        return step(value)
     except InputError as error:
         return error

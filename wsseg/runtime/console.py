@@ -54,7 +54,7 @@ class Display:
 
     @contextmanager
     def bar(self, text: str, total: int, completed: int = 0) -> Iterator["Advance"]:
-        """Show a progress bar of `total` steps while the block runs; yield a function to move it."""
+        """Show a progress bar of `total` steps in the block; yield a function that moves it."""
         progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),

@@ -1,4 +1,4 @@
-"""Who does the work: this process, several of this machine, or the workers of a Dask cluster."""
+"""Executors that apply a function to many items: here, in processes, or on a Dask cluster."""
 
 import os
 from abc import ABC, abstractmethod
@@ -18,82 +18,82 @@ from wsseg.runtime.launcher import exit_with_parent
 T = TypeVar("T")
 R = TypeVar("R")
 
-ANSWER_S = 10  # within which a scheduler that is there answers
+CONNECT_TIMEOUT_S = 10
 Backend: TypeAlias = Literal["loky", "dask"]
 
 
 class WorkerDiedError(Exception):
-    """A worker was killed each time it was at this, also when it was at nothing else."""
+    """The worker was killed each time it processed an item, even when it ran alone."""
 
     def __str__(self) -> str:
-        return "its worker was killed, also when nothing else ran; was the memory too small?"
+        return "its worker process was killed, even when it ran alone; possibly out of memory"
 
 
 class Workers(ABC):
-    """Does one piece of work for each of many things."""
+    """An executor that applies a function to many items."""
 
     @abstractmethod
-    def each(
-        self, work: Callable[[T], R], things: Sequence[T]
+    def imap_unordered(
+        self, work: Callable[[T], R], items: Sequence[T]
     ) -> Iterator[tuple[T, R | WorkerDiedError]]:
-        """Yield each thing with what `work` returned for it, as they finish.
+        """Yield each item with the result of `work(item)`, in the order of completion.
 
-        `work` and its things are pickled, so they should be small, and `work` is a function of a
-        module. What it raises ends everything: it should return what may go wrong.
+        `work` and the items are pickled, so they should be small, and `work` must be a function of
+        a module. If `work` raises an error, the iteration ends: it should return expected errors.
         """
 
 
 @final
 @dataclass(frozen=True)
 class ThisProcess(Workers):
-    """One thing after the other, here."""
+    """Runs the work in this process, item by item."""
 
-    threads: int | None = None  # of torch; None: as many as it takes by itself
+    threads: int | None = None  # of torch; None: unchanged
 
-    def each(
-        self, work: Callable[[T], R], things: Sequence[T]
+    def imap_unordered(
+        self, work: Callable[[T], R], items: Sequence[T]
     ) -> Iterator[tuple[T, R | WorkerDiedError]]:
-        """See `Workers.each`."""
-        for thing in things:
-            yield thing, _with_threads(work, self.threads, thing)
+        """See `Workers.imap_unordered`."""
+        for item in items:
+            yield item, _with_threads(work, self.threads, item)
 
 
 @final
 @dataclass(frozen=True)
 class Processes(Workers):
-    """Several processes of this machine, by joblib and its backend loky."""
+    """Runs the work in several processes of this machine, with joblib and its backend loky."""
 
     number: int
-    threads: int | None = None  # of torch in each; None: the cores, shared among the processes
+    threads: int | None = None  # of torch per process; None: an equal share of the cores
 
-    def each(
-        self, work: Callable[[T], R], things: Sequence[T]
+    def imap_unordered(
+        self, work: Callable[[T], R], items: Sequence[T]
     ) -> Iterator[tuple[T, R | WorkerDiedError]]:
-        """See `Workers.each`. What a killed worker had in hand is done again, alone."""
-        left, again = dict(enumerate(things)), dict[int, T]()
+        """See `Workers.imap_unordered`. The items of a killed worker are repeated, one by one."""
+        left, repeat = dict(enumerate(items)), dict[int, T]()
         while left:
-            begun: list[int] = []
+            started: list[int] = []
             try:
-                for index, result in self._attempt(work, dict(left), begun):
+                for index, result in self._attempt(work, dict(left), started):
                     yield left.pop(index), result
             except BrokenProcessPool:
-                again |= {index: left.pop(index) for index in tuple(begun) if index in left}
-        for index, thing in again.items():
+                repeat |= {index: left.pop(index) for index in tuple(started) if index in left}
+        for index, item in repeat.items():
             try:
-                for _, result in self._attempt(work, {index: thing}, []):
-                    yield thing, result
+                for _, result in self._attempt(work, {index: item}, []):
+                    yield item, result
             except BrokenProcessPool:
-                yield thing, WorkerDiedError()
+                yield item, WorkerDiedError()
 
     def _attempt(
-        self, work: Callable[[T], R], things: Mapping[int, T], begun: list[int]
+        self, work: Callable[[T], R], items: Mapping[int, T], started: list[int]
     ) -> Iterator[tuple[int, R]]:
-        """Do the work while no worker dies, noting what was `begun`."""
+        """Yield results until a worker dies; add the index of each started item to `started`."""
 
         def calls() -> Iterator[Any]:
-            for index, thing in things.items():
-                begun.append(index)
-                yield joblib.delayed(_numbered)(work, self.threads, index, thing)
+            for index, item in items.items():
+                started.append(index)
+                yield joblib.delayed(_indexed)(work, self.threads, index, item)
 
         with joblib.parallel_config(
             "loky",
@@ -102,7 +102,7 @@ class Processes(Workers):
             initargs=(os.getpid(),),
         ):
             yield from joblib.Parallel(
-                max(2, self.number),  # joblib does the work of one process in this one
+                max(2, self.number),  # with 1, joblib would work in this process
                 pre_dispatch=self.number,
                 batch_size=1,
                 return_as="generator_unordered",
@@ -112,22 +112,22 @@ class Processes(Workers):
 @final
 @dataclass(frozen=True)
 class Cluster(Workers):
-    """The workers of a Dask cluster.
+    """Runs the work on the workers of a Dask cluster.
 
-    Not by joblib's backend for it (1.6), which waits for ever for what a killed worker had in hand.
+    joblib's Dask backend (1.6) is not used: it waits forever for the items of a killed worker.
     """
 
     client: Any
-    threads: int | None = None  # of torch in each; None: as the worker was started
+    threads: int | None = None  # of torch per worker; None: unchanged
 
-    def each(
-        self, work: Callable[[T], R], things: Sequence[T]
+    def imap_unordered(
+        self, work: Callable[[T], R], items: Sequence[T]
     ) -> Iterator[tuple[T, R | WorkerDiedError]]:
-        """See `Workers.each`. The scheduler gives what a dead worker had to another, thrice."""
+        """See `Workers.imap_unordered`. Dask repeats a dead worker's items up to three times."""
         from distributed import KilledWorker, as_completed
 
-        do = partial(_there, Path.cwd(), work, self.threads)
-        futures = {self.client.submit(do, thing, pure=False): thing for thing in things}
+        remote = partial(_in_folder, Path.cwd(), work, self.threads)
+        futures = {self.client.submit(remote, item, pure=False): item for item in items}
         try:
             for future in as_completed(futures, loop=self.client.loop):
                 try:
@@ -136,16 +136,16 @@ class Cluster(Workers):
                     yield futures[future], WorkerDiedError()
                 except ImportError as error:
                     raise InputError(
-                        f"a Dask worker cannot do this ({error}); install what is installed here "
-                        "where the workers run"
+                        f"a Dask worker lacks a package ({error}); install on the workers "
+                        "what is installed here"
                     ) from None
         finally:
             self.client.cancel(list(futures))
 
 
-def threads_each(jobs: int) -> int:
-    """Return how many threads of torch each of `jobs` on this machine has if nobody says."""
-    if jobs == 1 or "OMP_NUM_THREADS" in os.environ:  # joblib too leaves that as it is
+def threads_per_process(jobs: int) -> int:
+    """Return the default number of torch threads in each of `jobs` processes of this machine."""
+    if jobs == 1 or "OMP_NUM_THREADS" in os.environ:  # joblib respects the variable too
         import torch
 
         return torch.get_num_threads()
@@ -159,20 +159,20 @@ def open_workers(
     scheduler: str | None = None,
     threads: int | None = None,
 ) -> Iterator[Workers]:
-    """Return who works: `jobs` processes, without it this one; or a Dask scheduler's workers.
+    """Yield an executor: this process, `jobs` processes, or the workers of a Dask scheduler.
 
     Raises:
-        InputError: What is asked for does not fit together, or no scheduler with workers answers.
+        InputError: The options contradict each other, or no Dask scheduler answers.
     """
     if backend == "loky":
         if scheduler is not None:
-            raise InputError("--scheduler is the address for --backend dask; add that")
+            raise InputError("--scheduler is for --backend dask; add --backend dask")
         yield ThisProcess(threads) if jobs in (None, 1) else Processes(jobs, threads)
         return
     if scheduler is None:
         raise InputError("--backend dask needs --scheduler ADDRESS, for example tcp://node7:8786")
     if jobs is not None:
-        raise InputError("--jobs is for --backend loky; with dask each worker's thread is a job")
+        raise InputError("--jobs is for --backend loky; with dask, each thread runs one job")
     with _connected(scheduler) as client:
         yield Cluster(client, threads)
 
@@ -186,7 +186,7 @@ def _connected(scheduler: str) -> Iterator[Any]:
             "--backend dask needs Dask; install it: pip install 'wsseg[dask]'"
         ) from None
     try:
-        client = Client(scheduler, timeout=ANSWER_S, set_as_default=False)
+        client = Client(scheduler, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"--scheduler {scheduler}: no Dask scheduler answers ({reason})") from None
@@ -194,19 +194,19 @@ def _connected(scheduler: str) -> Iterator[Any]:
         yield client
 
 
-def _there(folder: Path, work: Callable[[T], R], threads: int | None, thing: T) -> R:
-    """Work in the folder that relative paths are relative to; the file system is shared."""
+def _in_folder(folder: Path, work: Callable[[T], R], threads: int | None, item: T) -> R:
+    """Change to `folder` on the shared disk, so that relative paths stay valid, and work."""
     os.chdir(folder)
-    return _with_threads(work, threads, thing)
+    return _with_threads(work, threads, item)
 
 
-def _with_threads(work: Callable[[T], R], threads: int | None, thing: T) -> R:
+def _with_threads(work: Callable[[T], R], threads: int | None, item: T) -> R:
     if threads is not None:
-        import torch  # seconds, in a new process
+        import torch  # takes seconds in a new process
 
         torch.set_num_threads(threads)
-    return work(thing)
+    return work(item)
 
 
-def _numbered(work: Callable[[T], R], threads: int | None, index: int, thing: T) -> tuple[int, R]:
-    return index, _with_threads(work, threads, thing)
+def _indexed(work: Callable[[T], R], threads: int | None, index: int, item: T) -> tuple[int, R]:
+    return index, _with_threads(work, threads, item)

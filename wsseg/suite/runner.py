@@ -201,7 +201,7 @@ class _Progress:
         Raises:
             WorkError: Somebody asked to stop.
         """
-        for thing, came in workers.each(work, things):
+        for thing, came in workers.imap_unordered(work, things):
             self._ended += 1
             ended = Ended(0, reason=str(came)) if isinstance(came, WorkerDiedError) else came
             if ended.interrupted:
