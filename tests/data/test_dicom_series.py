@@ -1,4 +1,4 @@
-"""DICOM as scanners, archives and careless copies leave it: one scan, or one clear error."""
+"""A folder of DICOM slices is read as one scan, or refused with one error."""
 
 import warnings
 from collections.abc import Callable
@@ -24,8 +24,7 @@ from pydicom.uid import (
 from wsseg.components.cohorts import Table
 from wsseg.core.case import Case
 from wsseg.core.input import Input
-from wsseg.data import dicom
-from wsseg.data import voxels as compact
+from wsseg.data import dicom, voxels
 from wsseg.data.prepare import prepare
 from wsseg.data.reading import read_grid, read_volume, write_mask
 from wsseg.errors import InputError
@@ -33,17 +32,17 @@ from wsseg.inference.run import cases_of
 
 REAL = Path(__file__).resolve().parents[2] / "../shared/data/dicom-small"
 SHAPE = ROWS, COLUMNS = 4, 6
-SECRET = "MUSTERMANN^ERIKA"  # noqa: S105 - a name that must be seen nowhere
+SECRET = "MUSTERMANN^ERIKA"  # noqa: S105 - a name that no output may contain
 AXIAL = (1, 0, 0, 0, 1, 0)
 Change = Callable[[pydicom.Dataset], None]
 
 
-def stored(index: int) -> NDArray[np.int16]:
+def stored_values(index: int) -> NDArray[np.int16]:
     return (np.arange(ROWS * COLUMNS).reshape(SHAPE) + 100 * index).astype(np.int16)
 
 
 def header(index: int, series: str) -> pydicom.Dataset:
-    """Slice `index`: 0.5 mm between columns, 0.75 mm between rows, 2.5 mm between slices."""
+    """Return the tags of a slice with 0.5 mm columns, 0.75 mm rows and 2.5 mm between slices."""
     tags = pydicom.Dataset()
     tags.PatientName = SECRET
     tags.SOPClassUID, tags.SOPInstanceUID = CTImageStorage, generate_uid()
@@ -57,7 +56,7 @@ def header(index: int, series: str) -> pydicom.Dataset:
     tags.ImagePositionPatient = [10, 20, 30 + 2.5 * index]
     tags.SliceThickness = 2.5
     tags.RescaleSlope, tags.RescaleIntercept = 2, -1024
-    tags.PixelData = stored(index).tobytes()
+    tags.PixelData = stored_values(index).tobytes()
     return tags
 
 
@@ -71,7 +70,7 @@ def save(path: Path, tags: pydicom.Dataset, syntax: UID = ExplicitVRLittleEndian
 def series(
     folder: Path, change: Change = lambda _: None, at: tuple[int, ...] = (0, 1, 2, 3)
 ) -> Path:
-    """Four slices whose names do not follow their places; `change` is done to the second."""
+    """Write four slices whose names are not in spatial order; `change` modifies the second."""
     identifier = generate_uid()
     for name, index in zip("cadb", at, strict=False):
         tags = header(index, identifier)
@@ -81,25 +80,25 @@ def series(
     return folder
 
 
-def refused(folder: Path, *said: str) -> None:
+def check_refused(folder: Path, *expected: str) -> None:
     with pytest.raises(InputError) as caught:
         read_volume(folder)
     text = str(caught.value)
-    assert all(words in text for words in said), text
+    assert all(words in text for words in expected), text
     assert len(text.splitlines()) <= 3
     assert "MUSTERMANN" not in text
 
 
-def test_slices_are_in_the_order_of_their_places_and_in_hu(tmp_path: Path) -> None:
+def test_slices_are_sorted_by_position_and_rescaled(tmp_path: Path) -> None:
     volume = read_volume(series(tmp_path / "s"))
     assert volume.voxels.shape == (4, ROWS, COLUMNS)
     assert volume.voxels.dtype == np.int16
     for index, plane in enumerate(volume.voxels):
-        assert np.array_equal(plane, 2 * stored(index) - 1024)
+        assert np.array_equal(plane, 2 * stored_values(index) - 1024)
     assert volume.spacing_mm == (2.5, 0.75, 0.5)
 
 
-def test_the_affine_is_what_the_standard_says_turned_to_ras(tmp_path: Path) -> None:
+def test_the_affine_is_that_of_the_standard_in_ras(tmp_path: Path) -> None:
     """Voxel (column 5, row 3, slice 2) lies at LPS (10 + 5 x 0.5, 20 + 3 x 0.75, 30 + 2 x 2.5)."""
     grid = read_grid(series(tmp_path / "s"))
     assert grid.shape == (COLUMNS, ROWS, 4)
@@ -107,8 +106,8 @@ def test_the_affine_is_what_the_standard_says_turned_to_ras(tmp_path: Path) -> N
     assert nib.aff2axcodes(grid.affine) == ("L", "P", "S")
 
 
-def test_any_orientation_comes_to_the_same_view(tmp_path: Path) -> None:
-    """Coronal slices from front to back: rows run down, so their normal points to the back."""
+def test_coronal_slices_are_brought_to_the_axial_view(tmp_path: Path) -> None:
+    """The rows of these slices run down, so that their normal points to the back."""
     identifier = generate_uid()
     for index in range(3):
         tags = header(index, identifier)
@@ -118,7 +117,7 @@ def test_any_orientation_comes_to_the_same_view(tmp_path: Path) -> None:
     volume = read_volume(tmp_path / "s")
     assert volume.voxels.shape == (ROWS, 3, COLUMNS)  # z, front to back, right to left
     assert volume.spacing_mm == (0.75, 2.5, 0.5)
-    expected = [2 * stored(index)[::-1] - 1024 for index in range(3)]  # the last row is lowest
+    expected = [2 * stored_values(index)[::-1] - 1024 for index in range(3)]  # last row lowest
     assert np.array_equal(volume.voxels, np.stack(expected, axis=1))
 
 
@@ -132,18 +131,18 @@ def test_a_tilted_gantry_shears_the_affine(tmp_path: Path) -> None:
     assert affine[:3, 2].tolist() == [0, -0.5, 2.5]
 
 
-def axes_of_tilt(degrees: float) -> tuple[list[float], list[float]]:
-    """ImageOrientationPatient of a gantry tilted about the x axis, and the normal of its planes."""
+def tilted_axes(degrees: float) -> tuple[list[float], list[float]]:
+    """Return ImageOrientationPatient and the normal of a gantry tilted about the x axis."""
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     return [1, 0, 0, 0, c, s], [0, -s, c]
 
 
 @pytest.mark.parametrize(("degrees", "drift_mm"), [(1, 0), (30, 0), (-15, 0), (0, 0.02), (0, 0.2)])
-def test_a_mask_of_a_tilted_or_drifting_series_has_its_affine(
+def test_a_mask_of_a_tilted_or_drifting_series_gets_the_affine_of_the_series(
     tmp_path: Path, degrees: float, drift_mm: float
 ) -> None:
     identifier = generate_uid()
-    axes, normal = axes_of_tilt(degrees)
+    axes, normal = tilted_axes(degrees)
     for index in range(4):
         tags = header(index, identifier)
         tags.ImageOrientationPatient = [f"{value:.9f}" for value in axes]
@@ -160,14 +159,14 @@ def test_a_mask_of_a_tilted_or_drifting_series_has_its_affine(
         assert np.prod(read.spacing_mm) == pytest.approx(determinant)
 
 
-def test_every_slice_has_its_own_slope_and_intercept(tmp_path: Path) -> None:
+def test_each_slice_is_rescaled_by_its_own_slope_and_intercept(tmp_path: Path) -> None:
     def other(tags: pydicom.Dataset) -> None:
         tags.RescaleSlope, tags.RescaleIntercept = 0.5, 10
 
     voxels = read_volume(series(tmp_path / "s", other)).voxels
     assert voxels.dtype == np.float32
-    assert np.array_equal(voxels[1], 0.5 * stored(1) + 10)
-    assert np.array_equal(voxels[2], 2 * stored(2) - 1024)
+    assert np.array_equal(voxels[1], 0.5 * stored_values(1) + 10)
+    assert np.array_equal(voxels[2], 2 * stored_values(2) - 1024)
 
 
 def without(*names: str) -> Change:
@@ -181,111 +180,117 @@ def without(*names: str) -> Change:
 @pytest.mark.parametrize(
     "name", ["SliceThickness", "PhotometricInterpretation", "SamplesPerPixel", "BitsStored"]
 )
-def test_tags_that_can_only_mean_one_thing_may_be_missing(tmp_path: Path, name: str) -> None:
+def test_tags_with_only_one_possible_value_may_be_missing(tmp_path: Path, name: str) -> None:
     voxels = read_volume(series(tmp_path / "s", without(name))).voxels
-    assert np.array_equal(voxels[1], 2 * stored(1) - 1024)
+    assert np.array_equal(voxels[1], 2 * stored_values(1) - 1024)
 
 
-def test_without_rescale_tags_voxels_are_as_stored(tmp_path: Path) -> None:
+def test_without_rescale_tags_voxels_are_the_stored_values(tmp_path: Path) -> None:
     folder = series(tmp_path / "s", without("RescaleSlope", "RescaleIntercept"))
-    assert np.array_equal(read_volume(folder).voxels[1], stored(1))
+    assert np.array_equal(read_volume(folder).voxels[1], stored_values(1))
 
 
 @pytest.mark.parametrize(
     "name",
     ["PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient", "PixelRepresentation"],
 )
-def test_a_missing_tag_is_named(tmp_path: Path, name: str) -> None:
-    refused(series(tmp_path / "s", without(name)), "a.dcm", f"has no {name}")
+def test_a_missing_required_tag_is_named(tmp_path: Path, name: str) -> None:
+    check_refused(series(tmp_path / "s", without(name)), "a.dcm", f"has no {name}")
 
 
-def test_a_gap_is_named_with_its_neighbours(tmp_path: Path) -> None:
-    refused(series(tmp_path / "s", at=(0, 1, 3, 4)), "a.dcm and d.dcm are 5 mm apart", "2.5 mm")
+def test_a_missing_slice_is_reported_with_its_neighbours(tmp_path: Path) -> None:
+    check_refused(
+        series(tmp_path / "s", at=(0, 1, 3, 4)), "a.dcm and d.dcm are 5 mm apart", "2.5 mm"
+    )
 
 
-def test_two_slices_at_one_place_are_named(tmp_path: Path) -> None:
-    refused(series(tmp_path / "s", at=(0, 1, 1, 2)), "a.dcm and d.dcm lie at the same place")
+def test_two_slices_at_one_position_are_named(tmp_path: Path) -> None:
+    check_refused(series(tmp_path / "s", at=(0, 1, 1, 2)), "a.dcm and d.dcm have the same position")
 
 
-def another_series(tags: pydicom.Dataset) -> None:
+def change_series(tags: pydicom.Dataset) -> None:
     tags.SeriesInstanceUID = generate_uid()
 
 
-def another_size(tags: pydicom.Dataset) -> None:
+def change_size(tags: pydicom.Dataset) -> None:
     tags.Rows, tags.Columns = COLUMNS, ROWS
 
 
-def another_spacing(tags: pydicom.Dataset) -> None:
+def change_spacing(tags: pydicom.Dataset) -> None:
     tags.PixelSpacing = [0.75, 0.75]
 
 
-def turned(tags: pydicom.Dataset) -> None:
+def rotate(tags: pydicom.Dataset) -> None:
     tags.ImageOrientationPatient = [0, 1, 0, 1, 0, 0]
 
 
-def aside(tags: pydicom.Dataset) -> None:
+def move_sideways(tags: pydicom.Dataset) -> None:
     tags.ImagePositionPatient = [14, 20, 32.5]
 
 
-def slanted(tags: pydicom.Dataset) -> None:
+def skew_axes(tags: pydicom.Dataset) -> None:
     tags.ImageOrientationPatient = [1, 0, 0, 0.7, 0.7, 0]
 
 
-def colour(tags: pydicom.Dataset) -> None:
+def make_colour(tags: pydicom.Dataset) -> None:
     tags.SamplesPerPixel = 3
 
 
-def many_frames(tags: pydicom.Dataset) -> None:
+def make_multi_frame(tags: pydicom.Dataset) -> None:
     tags.NumberOfFrames = 20
 
 
-def nowhere(tags: pydicom.Dataset) -> None:
+def cut_position(tags: pydicom.Dataset) -> None:
     tags.ImagePositionPatient = [0, 0]
 
 
-def immense(tags: pydicom.Dataset) -> None:
+def declare_huge_size(tags: pydicom.Dataset) -> None:
     tags.Rows, tags.Columns = 65535, 65535
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (another_series, "are of 2 series: 1 (a.dcm, …), 3 (b.dcm, …)"),
-        (another_size, "are of 2 sizes"),
-        (another_spacing, "are of 2 pixel spacings"),
-        (turned, "are not parallel"),
-        (aside, "do not lie one behind the other"),
-        (colour, "a.dcm: is a colour picture"),
-        (many_frames, "a.dcm: holds many slices in one file"),
-        (nowhere, "a.dcm: is damaged"),
-        (immense, "cannot hold 65535 × 65535 voxels"),
+        (change_series, "have 2 different series: 1 (a.dcm, …), 3 (b.dcm, …)"),
+        (change_size, "have 2 different slice sizes"),
+        (change_spacing, "have 2 different pixel spacings"),
+        (rotate, "are not parallel"),
+        (move_sideways, "do not lie on a line"),
+        (make_colour, "a.dcm: is a colour image"),
+        (make_multi_frame, "a.dcm: has several slices in one file"),
+        (cut_position, "a.dcm: is damaged"),
+        (declare_huge_size, "cannot hold 65535 × 65535 voxels"),
     ],
 )
-def test_what_is_not_one_scan_is_refused(tmp_path: Path, change: Change, said: str) -> None:
-    refused(series(tmp_path / "s", change), said)
+def test_slices_that_are_not_one_scan_are_refused(
+    tmp_path: Path, change: Change, message: str
+) -> None:
+    check_refused(series(tmp_path / "s", change), message)
 
 
-def test_axes_that_are_not_at_right_angles_are_refused(tmp_path: Path) -> None:
+def test_axes_that_are_not_perpendicular_are_refused(tmp_path: Path) -> None:
     tags = header(0, "1.2")
-    slanted(tags)
+    skew_axes(tags)
     save(tmp_path / "s" / "a.dcm", tags)
-    refused(tmp_path / "s", "not two axes at right angles")
+    check_refused(tmp_path / "s", "not two perpendicular unit vectors")
 
 
-def test_one_slice_is_as_thick_as_it_says(tmp_path: Path) -> None:
+def test_the_spacing_of_a_single_slice_is_its_thickness(tmp_path: Path) -> None:
     assert read_grid(series(tmp_path / "s", at=(0,))).spacing_mm[0] == 2.5
     tags = header(0, "1.2")
     del tags.SliceThickness
     save(tmp_path / "s" / "c.dcm", tags)
-    refused(tmp_path / "s", "does not say how thick")
+    check_refused(tmp_path / "s", "has no SliceThickness")
 
 
-def test_more_than_memory_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact, "memory_bytes", lambda: 10.0 * 4 * ROWS * COLUMNS - 1)
-    refused(series(tmp_path / "s"), "GiB of memory")
+def test_a_series_that_does_not_fit_into_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voxels, "memory_bytes", lambda: 10.0 * 4 * ROWS * COLUMNS - 1)
+    check_refused(series(tmp_path / "s"), "GiB of memory")
 
 
-def test_rle_is_decompressed(tmp_path: Path) -> None:
+def test_rle_compressed_slices_are_read(tmp_path: Path) -> None:
     def compressed(tags: pydicom.Dataset) -> None:
         tags.file_meta = pydicom.dataset.FileMetaDataset()
         tags.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -294,10 +299,10 @@ def test_rle_is_decompressed(tmp_path: Path) -> None:
     tags = header(1, "1.2")
     compressed(tags)
     save(tmp_path / "s" / "a.dcm", tags, RLELossless)
-    assert np.array_equal(read_volume(tmp_path / "s").voxels[0], 2 * stored(1) - 1024)
+    assert np.array_equal(read_volume(tmp_path / "s").voxels[0], 2 * stored_values(1) - 1024)
 
 
-def test_a_compression_without_a_decoder_is_named(
+def test_the_message_for_a_missing_decoder_names_the_compression(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tags = header(1, "1.2")
@@ -309,25 +314,25 @@ def test_a_compression_without_a_decoder_is_named(
         is_available = False
 
     monkeypatch.setattr(pydicom.pixels, "get_decoder", lambda _: NoDecoder)
-    refused(tmp_path / "s", "a.dcm", "JPEG-LS Lossless", "pip install python-gdcm")
+    check_refused(tmp_path / "s", "a.dcm", "JPEG-LS Lossless", "pip install python-gdcm")
     monkeypatch.undo()
-    refused(tmp_path / "s", "a.dcm")  # whether there is a decoder or not
+    check_refused(tmp_path / "s", "a.dcm")  # with or without a decoder: the data are invalid
 
 
-def test_a_deflated_file_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+def test_a_deflated_file_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "s" / "a.dcm", header(1, "1.2"), UID(dicom.DEFLATED))
-    refused(tmp_path / "s", "is deflated DICOM")
+    check_refused(tmp_path / "s", "is deflated DICOM")
 
 
-def test_files_without_preamble_are_read_by_their_name(tmp_path: Path) -> None:
+def test_files_without_a_preamble_are_recognised_by_their_suffix(tmp_path: Path) -> None:
     path = tmp_path / "s" / "a.ima"
     path.parent.mkdir()
     pydicom.dcmwrite(path, header(1, "1.2"), implicit_vr=True, little_endian=True)
     assert path.read_bytes()[128:132] != b"DICM"
-    assert np.array_equal(read_volume(path.parent).voxels[0], 2 * stored(1) - 1024)
+    assert np.array_equal(read_volume(path.parent).voxels[0], 2 * stored_values(1) - 1024)
 
 
-def test_other_files_and_objects_without_an_image_do_not_disturb(tmp_path: Path) -> None:
+def test_other_files_and_dicom_objects_without_an_image_are_ignored(tmp_path: Path) -> None:
     folder = series(tmp_path / "s")
     report = pydicom.Dataset()
     report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.67"  # a dose report
@@ -337,17 +342,17 @@ def test_other_files_and_objects_without_an_image_do_not_disturb(tmp_path: Path)
     assert read_volume(folder).voxels.shape == (4, ROWS, COLUMNS)
 
 
-def test_bytes_that_only_look_like_dicom_are_refused(tmp_path: Path) -> None:
+def test_files_that_only_look_like_dicom_are_refused(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     for content in (b"", bytes(128) + b"DICM", bytes(128) + b"DICM" + bytes(range(256)), b"x" * 99):
         (tmp_path / "s" / "a.dcm").write_bytes(content)
-        refused(tmp_path / "s", "a.dcm")
+        check_refused(tmp_path / "s", "a.dcm")
 
 
-def test_no_word_of_a_file_reaches_warnings_or_the_log(
+def test_warnings_and_the_log_contain_nothing_from_a_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """pydicom quotes what is against the standard: here an identifier and a character set."""
+    """pydicom quotes values that violate the standard: here an identifier and a character set."""
 
     def careless(tags: pydicom.Dataset) -> None:
         tags.SpecificCharacterSet = SECRET
@@ -355,7 +360,7 @@ def test_no_word_of_a_file_reaches_warnings_or_the_log(
 
     folder = tmp_path / "s"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of writing it
+        warnings.simplefilter("ignore")  # from writing the file
         for index in range(2):
             tags = header(index, SECRET)
             careless(tags)
@@ -366,28 +371,28 @@ def test_no_word_of_a_file_reaches_warnings_or_the_log(
     assert [str(each.message) for each in recwarn] == []
 
 
-def test_more_voxels_than_the_header_says_are_refused(tmp_path: Path) -> None:
+def test_more_voxels_than_the_header_declares_are_refused(tmp_path: Path) -> None:
     def twice(tags: pydicom.Dataset) -> None:
         tags.PixelData *= 2
 
-    refused(series(tmp_path / "s", twice), "a.dcm: holds more voxels than its header says")
+    check_refused(series(tmp_path / "s", twice), "a.dcm: has more voxels than its header declares")
 
 
-def test_a_damaged_compressed_slice_is_one_error(
+def test_a_damaged_compressed_slice_raises_one_error_and_logs_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     tags = header(0, "1.2.3")
     tags.PixelData = pydicom.encaps.encapsulate([bytes(500)])
     tags["PixelData"].VR, tags["PixelData"].is_undefined_length = "OB", True
     save(tmp_path / "s" / "a.dcm", tags, JPEG2000Lossless)
-    refused(tmp_path / "s", "a.dcm")
+    check_refused(tmp_path / "s", "a.dcm")
     assert caplog.messages == []  # pydicom logs a traceback
 
 
-def test_a_text_with_the_name_of_dicom_is_told_from_a_series_without_tags(tmp_path: Path) -> None:
+def test_a_text_file_with_the_suffix_of_dicom_is_refused_as_no_image(tmp_path: Path) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "a.dcm").write_text("case,image\n" * 100)
-    refused(tmp_path / "s", "a.dcm: is no DICOM image")
+    check_refused(tmp_path / "s", "a.dcm: is not a DICOM image")
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
@@ -395,40 +400,40 @@ def test_a_truncated_slice_is_refused(tmp_path: Path, kept: float) -> None:
     folder = series(tmp_path / "s")
     content = (folder / "a.dcm").read_bytes()
     (folder / "a.dcm").write_bytes(content[: int(kept * len(content))])
-    refused(folder, "a.dcm")
+    check_refused(folder, "a.dcm")
 
 
-def test_a_folder_without_dicom_is_no_scan(tmp_path: Path) -> None:
-    refused(tmp_path, "without a DICOM slice")
+def test_a_folder_without_dicom_files_is_refused(tmp_path: Path) -> None:
+    check_refused(tmp_path, "without DICOM slices")
 
 
-def test_without_pydicom_the_extra_is_named(
+def test_without_pydicom_the_message_names_the_extra_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = series(tmp_path / "s")
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
-    refused(folder, "pip install 'wsseg[dicom]'")
+    check_refused(folder, "pip install 'wsseg[dicom]'")
 
 
-def test_only_tags_of_pixels_and_place_are_read(
+def test_only_tags_of_pixels_and_geometry_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[pydicom.Dataset] = []
     original = pydicom.dcmread
 
-    def watched(*words: Any, **options: Any) -> pydicom.Dataset:
+    def record(*words: Any, **options: Any) -> pydicom.Dataset:
         tags = original(*words, **options)
         read.append(tags)
         return tags
 
-    monkeypatch.setattr(pydicom, "dcmread", watched)
+    monkeypatch.setattr(pydicom, "dcmread", record)
     read_volume(series(tmp_path / "s"))
     names = {element.keyword for tags in read for element in tags}
-    assert names <= {*dicom.NEEDED, *dicom.OPTIONAL, *dicom.TO_DECODE}
-    assert not [name for name in names if "Patient" in name and name not in dicom.PLACE]
+    assert names <= {*dicom.REQUIRED, *dicom.OPTIONAL, *dicom.DECODING}
+    assert not [name for name in names if "Patient" in name and name not in dicom.GEOMETRY]
 
 
-def test_a_mask_of_a_series_is_nifti_on_its_grid(tmp_path: Path) -> None:
+def test_a_mask_of_a_series_is_written_as_nifti_on_the_same_grid(tmp_path: Path) -> None:
     volume = read_volume(series(tmp_path / "s"))
     bright = (volume.voxels > -500).astype(np.uint8)
     write_mask(tmp_path / "m.nii.gz", bright, volume.grid)
@@ -437,14 +442,14 @@ def test_a_mask_of_a_series_is_nifti_on_its_grid(tmp_path: Path) -> None:
     assert np.array_equal(written.voxels, bright)
 
 
-def test_a_table_may_name_a_folder_as_image(tmp_path: Path) -> None:
+def test_the_image_of_a_case_may_be_a_folder_of_slices(tmp_path: Path) -> None:
     series(tmp_path / "s")
     (tmp_path / "cohort.csv").write_text("case,image\na,s\n")
     (case,) = Table(path=tmp_path / "cohort.csv").cases()
     assert read_volume(case.image).voxels.shape == (4, ROWS, COLUMNS)
 
 
-def test_preparing_follows_what_is_in_the_folder_and_not_its_names(
+def test_the_cache_key_of_a_series_depends_on_contents_and_not_on_file_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
@@ -459,7 +464,7 @@ def test_preparing_follows_what_is_in_the_folder_and_not_its_names(
     assert prepare(Case("a", "a", folder), settings).key != first.key
 
 
-def test_predict_finds_series_and_folders_of_series(tmp_path: Path) -> None:
+def test_cases_are_found_in_a_series_and_in_a_folder_of_series(tmp_path: Path) -> None:
     (tmp_path / "scans").mkdir()
     for name in ("b", "a"):
         series(tmp_path / "scans" / name)
@@ -469,7 +474,7 @@ def test_predict_finds_series_and_folders_of_series(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data")
-def test_two_real_slices_without_a_modality_tag() -> None:
+def test_two_real_slices_are_read_with_their_geometry() -> None:
     volume = read_volume(REAL)
     assert volume.voxels.shape == (2, 512, 512)
     assert (volume.voxels.min(), volume.voxels.max()) == (-2048, 1502)
@@ -479,6 +484,6 @@ def test_two_real_slices_without_a_modality_tag() -> None:
     assert np.array_equal(volume.voxels[0], first)
 
 
-def test_implicit_syntax_is_read(tmp_path: Path) -> None:
+def test_implicit_little_endian_syntax_is_read(tmp_path: Path) -> None:
     save(tmp_path / "s" / "a.dcm", header(1, "1.2"), ImplicitVRLittleEndian)
-    assert np.array_equal(read_volume(tmp_path / "s").voxels[0], 2 * stored(1) - 1024)
+    assert np.array_equal(read_volume(tmp_path / "s").voxels[0], 2 * stored_values(1) - 1024)

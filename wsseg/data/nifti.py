@@ -17,7 +17,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from wsseg.data.voxels import check_memory, scaled, stacked
+from wsseg.data.voxels import check_memory, rescale, stack_slices
 from wsseg.errors import InputError
 from wsseg.runtime.files import atomic_write
 
@@ -35,7 +35,7 @@ DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, cast("type[Exception]", isal_
 def open_nifti(path: Path) -> nib.Nifti1Image:
     """Read the header of a file and check everything that can be checked without its voxels."""
     _check_file(path)
-    with _named_errors(path):
+    with _as_input_errors(path):
         image = nib.load(path)
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(f"{path}: is {type(image).__name__}, not NIfTI (.nii, .nii.gz)")
@@ -54,17 +54,17 @@ def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> 
         raise InputError(f"{path}: has no frame {frame}; its frames are 0 to {shape[2] - 1}")
     _check_size(path, image, frames=shape[2] if frame is None else 1)
     proxy: Any = image.dataobj
-    with _named_errors(path):
+    with _as_input_errors(path):
         if frame is None:
-            values, slope, inter = _unscaled(path, image), proxy.slope, proxy.inter
+            values, slope, intercept = _unscaled(path, image), proxy.slope, proxy.inter
         else:
             _verify_check_sum(path, _declared_bytes(image), path.stat().st_mtime_ns)
             values = np.asarray(proxy[:, :, frame : frame + 1]).reshape((*shape[:2], 1))
-            slope, inter = 1.0, 0.0
-        if values.dtype == np.int16 and (slope, inter) == (1, 0):
+            slope, intercept = 1.0, 0.0
+        if values.dtype == np.int16 and (slope, intercept) == (1, 0):
             return values
-        slices = (scaled(path, values[..., z], slope, inter) for z in range(values.shape[2]))
-        return stacked(slices, values.shape)
+        slices = (rescale(path, values[..., z], slope, intercept) for z in range(values.shape[2]))
+        return stack_slices(slices, values.shape)
 
 
 def has_affine(image: nib.Nifti1Image) -> bool:
@@ -135,7 +135,7 @@ def _check_file(path: Path) -> None:
 
 
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def _as_input_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
