@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wsseg.core.case import Case
     from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
     from wsseg.core.component import Component
+    from wsseg.core.image_unit import ImageUnit
     from wsseg.core.input import Input
     from wsseg.core.interfaces import (
         Backbone,
@@ -52,6 +53,7 @@ HOME = {
     "EStep": "wsseg.core.interfaces",
     "Evidence": "wsseg.core.batch",
     "Grid": "wsseg.core.volume",
+    "ImageUnit": "wsseg.core.image_unit",
     "Input": "wsseg.core.input",
     "InputError": "wsseg.errors",
     "Logits": "wsseg.core.batch",
@@ -95,6 +97,7 @@ __all__ = [
     "EStep",
     "Evidence",
     "Grid",
+    "ImageUnit",
     "Input",
     "InputError",
     "Logits",

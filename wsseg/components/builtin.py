@@ -10,6 +10,7 @@ from wsseg.components.pixel_losses import BatchDice, SmoothDice
 from wsseg.components.priors import PerClass
 from wsseg.components.regions import Everything, FileRegion, Foreground, Nonzero
 from wsseg.components.tag_losses import LogSumExp, MeanLogits, NoisyOr
+from wsseg.core.image_unit import AnyUnit, ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
     Cohort,
@@ -75,3 +76,8 @@ def wsseg_metrics() -> dict[str, type[Metric] | type[Score]]:
         "error-places": ErrorPlaces,
         "share": Share,
     }
+
+
+@hookimpl
+def wsseg_units() -> dict[str, type[ImageUnit]]:
+    return {AnyUnit.name: AnyUnit}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pluggy import HookimplMarker, HookspecMarker
 
+from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
     Cohort,
@@ -55,6 +56,11 @@ def wsseg_cohorts() -> dict[str, type[Cohort]]:
 @hookspec
 def wsseg_metrics() -> dict[str, type[Metric] | type[Score]]:
     """Return the metrics and the scores that a plugin offers."""
+
+
+@hookspec
+def wsseg_units() -> dict[str, type[ImageUnit]]:
+    """Offer units of image values."""
 
 
 @hookspec

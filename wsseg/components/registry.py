@@ -1,4 +1,4 @@
-"""Finds installed plugins, and says plainly which of them could not be used."""
+"""The registry of all installed components and recipes, and of plugins that failed to load."""
 
 from abc import ABCMeta
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,7 @@ import pluggy
 
 from wsseg.components import builtin, hookspecs
 from wsseg.core.component import Component
+from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
     Cohort,
@@ -38,31 +39,32 @@ HOOKS: dict[str, tuple[Kind, ...]] = {
     "wsseg_regions": (Region,),
     "wsseg_cohorts": (Cohort,),
     "wsseg_metrics": (Metric, Score),
+    "wsseg_units": (ImageUnit,),
     "wsseg_recipes": (Path,),
 }
 
 
 class PluginError(Exception):
-    """A plugin broke its side of the bargain."""
+    """A plugin does not keep the contract of its hooks."""
 
 
 class UnknownComponentError(InputError, ValueError):
-    """A recipe names a component that no loaded plugin offers."""
+    """No loaded plugin offers a component of that name."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One part of a plugin, and where it came from."""
+    """A component or a recipe that a plugin offers."""
 
-    name: str
+    name: str  # as used in recipes
     kind: Kind
-    part: Any  # a class of `kind`, or a recipe's path
-    plugin: str
-    distribution: str
+    part: Any  # a class of that kind, or the path of a recipe
+    plugin: str  # the entry point
+    distribution: str  # name and version
 
     @property
     def summary(self) -> str:
-        """The first line that its author wrote about it."""
+        """The first line of the class's docstring, or of the comment at the top of the recipe."""
         if isinstance(self.part, Path):
             first = self.part.read_text("utf-8", errors="replace").partition("\n")[0]
             return first.lstrip("# ") if first.startswith("#") else ""
@@ -71,10 +73,10 @@ class Offer:
 
 @dataclass(frozen=True)
 class Failure:
-    """A plugin that was found but not used, and why."""
+    """A plugin that was found but could not be loaded."""
 
-    plugin: str
-    distribution: str
+    plugin: str  # the entry point
+    distribution: str  # name and version
     error: BaseException
 
     def __str__(self) -> str:
@@ -83,45 +85,53 @@ class Failure:
 
 @dataclass
 class Registry:
-    """Everything that is installed, by kind and name."""
+    """All installed components and recipes, by kind and name."""
 
     offers: dict[tuple[Kind, str], Offer] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
     def add(self, plugin: str, distribution: str, module: ModuleType) -> None:
-        """Take all that `module` offers, or nothing of it if any part is wrong."""
+        """Add everything that `module` offers, or nothing if any part of it is invalid.
+
+        Raises:
+            PluginError: The plugin is for another API version, or a hook returns something invalid.
+        """
         version = getattr(module, "WSSEG_API_VERSION", hookspecs.API_VERSION)
         if version != hookspecs.API_VERSION:
             raise PluginError(
-                f"made for plugin API {version}; this wsseg has {hookspecs.API_VERSION}"
+                f"written for plugin API {version}; this wsseg has {hookspecs.API_VERSION}"
             )
         taken = dict(self.offers)
-        with _registered(module, plugin) as hooks:
+        with _hooks_of(module, plugin) as hooks:
             for hook, kinds in HOOKS.items():
-                for name, part in _offered(getattr(hooks, hook)):
-                    kind = _kind(name, part, kinds)
+                for name, part in _items_of(getattr(hooks, hook)):
+                    kind = _kind_of(name, part, kinds)
                     _add(taken, Offer(name, kind, part, plugin, distribution))
         self.offers = taken
 
     def names(self, kind: Kind) -> list[str]:
-        """List the names that a recipe can use for a kind of part."""
+        """Return the sorted names that recipes can use for a kind of component."""
         return sorted(name for offered, name in self.offers if offered is kind)
 
     def find(self, kind: Kind, name: str) -> Any:
-        """Return the class (for recipes: the path) that goes by `name`."""
+        """Return the class, or the path of the recipe, with this name.
+
+        Raises:
+            UnknownComponentError: There is none; the message lists the known names.
+        """
         if offer := self.offers.get((kind, name)):
             return offer.part
         lines = [f"no {kind_name(kind)} is called {name!r}; {known_words(name, self.names(kind))}"]
-        lines += [f"plugin not loaded: {failure}" for failure in self.failures]
+        lines += [f"plugin that failed to load: {failure}" for failure in self.failures]
         raise UnknownComponentError("\n  ".join(lines))
 
     def make(self, kind: type[C], /, use: str, **parameters: object) -> C:
-        """Build what a recipe writes as {use: hard, ...}."""
+        """Build a component from its name and parameters, which a recipe writes {use: NAME, ...}."""
         part = cast("type[C]", self.find(kind, str(use)))
         return part.model_validate(parameters, context=self)
 
     def describe(self, component: Component) -> dict[str, Any]:
-        """Return what a recipe would write for `component`: the inverse of `make`."""
+        """Return the plain values of a component, as a recipe has them: the inverse of `make`."""
         names = {id(offer.part): name for (_, name), offer in self.offers.items()}
         keys = type(component).recipe_keys()
         fields = {key: self._plain(getattr(component, name)) for key, name in keys.items()}
@@ -129,7 +139,7 @@ class Registry:
         return fields if use is None else {"use": use, **fields}
 
     def distributions(self, described: Any) -> set[str]:
-        """Return who offers the parts that `describe` named, with their versions."""
+        """Return the distributions, with versions, of the components in the result of `describe`."""
         if isinstance(described, list):
             return {name for each in described for name in self.distributions(each)}
         if not isinstance(described, Mapping):
@@ -139,6 +149,8 @@ class Registry:
         return own.union(*(self.distributions(each) for each in described.values()))
 
     def _plain(self, value: object) -> Any:
+        if isinstance(value, ImageUnit):
+            return value.name
         if isinstance(value, Component):
             return self.describe(value)
         if isinstance(value, Mapping):
@@ -150,13 +162,14 @@ class Registry:
 
 @cache
 def registry() -> Registry:
-    """Load every installed plugin once; one that fails does not take the others down.
+    """Return the registry of all installed plugins, which are loaded on the first call.
 
-    In the order of their installation, so that a new one cannot take a name away from others.
+    A plugin that fails to load is recorded as a failure; the others remain usable. Plugins are
+    loaded in the order of installation, so that a new plugin cannot take over an existing name.
     """
     found = Registry()
     found.add("wsseg", f"wsseg {metadata.version('wsseg')}", builtin)
-    for entry_point in sorted(metadata.entry_points(group="wsseg"), key=_installed):
+    for entry_point in sorted(metadata.entry_points(group="wsseg"), key=_installation_order):
         plugin = f"{entry_point.name} = {entry_point.value}"
         about = entry_point.dist.metadata if entry_point.dist else {"Name": "?", "Version": ""}
         distribution = f"{about['Name']} {about['Version']}".strip()
@@ -170,69 +183,88 @@ def registry() -> Registry:
 
 
 def kind_name(kind: Kind) -> str:
-    """Return what a person calls a kind of part."""
+    """Return the name of a kind of component in messages."""
     return "recipe" if kind is Path else kind.__name__
 
 
 def make(kind: type[C], /, use: str, **parameters: object) -> C:
-    """Build a component by the name that recipes use, from all that is installed."""
+    """Build an installed component from the name and the parameters that a recipe would use.
+
+    Args:
+        kind: The interface, such as `Prior` or `EStep`.
+        use: The name of the component.
+        parameters: Its fields; a nested component is a dict with the key `use`.
+
+    Raises:
+        UnknownComponentError: No installed component of this kind has the name.
+        pydantic.ValidationError: A parameter is missing, unknown or invalid.
+
+    Example:
+        >>> from wsseg import EStep, make
+        >>> make(EStep, "adapt", share=0.2)
+        AdaptEM(share=0.2, most=1)
+    """
     return registry().make(kind, use, **parameters)
 
 
 @cache
-def _manager() -> pluggy.PluginManager:
-    """Return what knows the hooks; made once, since that takes longer than to ask a plugin."""
+def _plugin_manager() -> pluggy.PluginManager:
+    """Return the manager of the hooks, which is created once because that is slow."""
     manager = pluggy.PluginManager("wsseg")
     manager.add_hookspecs(hookspecs)
     return manager
 
 
 @contextmanager
-def _registered(module: ModuleType, plugin: str) -> Iterator[pluggy.HookRelay]:
-    """Yield the hooks with one plugin behind them; raise if it has a hook that there is not."""
-    manager = _manager()
+def _hooks_of(module: ModuleType, plugin: str) -> Iterator[pluggy.HookRelay]:
+    """Yield the hooks with a single plugin registered; raise for hooks that do not exist."""
+    manager = _plugin_manager()
     try:
         manager.register(module, name=plugin)
         manager.check_pending()
         if not manager.get_hookcallers(module):
-            raise PluginError("offers nothing; is each hook marked with @wsseg.hookimpl?")
+            raise PluginError("implements no hook; mark each hook with @wsseg.hookimpl")
         yield manager.hook
     finally:
         if manager.is_registered(module):
             manager.unregister(module)
 
 
-def _installed(entry_point: metadata.EntryPoint) -> tuple[float, str]:
-    """Return when, and as what: of two plugins with one name, the one that came later loses."""
+def _installation_order(entry_point: metadata.EntryPoint) -> tuple[float, str]:
+    """Return the time of installation and the folder of the distribution, as a sort key."""
     match entry_point.dist:
-        case metadata.PathDistribution(_path=Path() as folder):  # there is no public way to it
+        case metadata.PathDistribution(_path=Path() as folder):  # there is no public attribute
             return folder.stat().st_mtime, folder.name
-        case _:  # in an archive, or made up
+        case _:  # in an archive, or without files
             return 0, ""
 
 
-def _offered(hook: pluggy.HookCaller) -> Iterator[tuple[str, Any]]:
-    """Ask a hook what it offers, and by which names."""
+def _items_of(hook: pluggy.HookCaller) -> Iterator[tuple[str, Any]]:
+    """Call a hook and yield the names and the values of the dicts that it returns."""
     returned = hook()
-    if len(returned) < len(hook.get_hookimpls()):  # pluggy leaves out what is None
-        raise PluginError(f"{hook.name} returns None, not a dict of names")
+    if len(returned) < len(hook.get_hookimpls()):  # pluggy omits results that are None
+        raise PluginError(f"{hook.name} returns None instead of a dict from names to classes")
     for names in returned:
         if not isinstance(names, Mapping):
-            raise PluginError(f"{hook.name} returns {names!r}, not a dict of names")
+            raise PluginError(
+                f"{hook.name} returns {names!r} instead of a dict from names to classes"
+            )
         yield from names.items()
 
 
-def _kind(name: object, part: object, kinds: tuple[Kind, ...]) -> Kind:
-    """Return which of the hook's kinds a part is of, if a recipe can name it and use it."""
+def _kind_of(name: object, part: object, kinds: tuple[Kind, ...]) -> Kind:
+    """Return which of `kinds` a part is; raise `PluginError` if it or its name is invalid."""
     if not (isinstance(name, str) and name.isprintable() and name.split() == [name]):
-        raise PluginError(f"{name!r} cannot be a name: a recipe writes one word")
+        raise PluginError(f"{name!r} is not a valid name: a name is a single word")
     kind = next((kind for kind in kinds if _is_a(part, kind)), None)
     if kind is None:
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise PluginError(f"{name!r} is {part!r}, not a {wanted}")
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise PluginError(f"{name!r} is {part!r}, not a {expected}")
     if isinstance(part, ABCMeta) and part.__abstractmethods__:
-        lacking = ", ".join(sorted(part.__abstractmethods__))
-        raise PluginError(f"{name!r} is abstract: {part.__name__} has no {lacking}")
+        missing = ", ".join(sorted(part.__abstractmethods__))
+        raise PluginError(f"{name!r} is abstract: {part.__name__} does not implement {missing}")
+    if kind is ImageUnit and getattr(part, "name", None) != name:
+        raise PluginError(f"{name!r} is {part!r}, whose attribute `name` must be {name!r}")
     if isinstance(part, Path) and not part.is_file():
         raise PluginError(f"{name!r}: there is no file {part}")
     return kind
@@ -247,6 +279,6 @@ def _is_a(part: object, kind: Kind) -> bool:
 def _add(taken: dict[tuple[Kind, str], Offer], offer: Offer) -> None:
     if other := taken.get((offer.kind, offer.name)):
         raise PluginError(
-            f"{offer.name!r} is offered by {other.plugin} ({other.distribution}) already"
+            f"{offer.name!r} is already offered by {other.plugin} ({other.distribution})"
         )
     taken[offer.kind, offer.name] = offer

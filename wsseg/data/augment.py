@@ -1,7 +1,7 @@
 """Random changes of a slice: moves of all that lies on it, by albumentations, and of its values."""
 
 import os
-from functools import cache
+from functools import lru_cache
 from threading import Lock
 from typing import Annotated, Any, Literal
 
@@ -71,7 +71,7 @@ def _varied(
     return np.where(seen, changed, image)
 
 
-@cache
+@lru_cache(maxsize=256)  # fills may differ from image to image
 def _compose(augment: Augment, fill: float) -> Any:
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network when imported
     import albumentations

@@ -68,14 +68,15 @@ class Slices:
         self._input = input
         self._augment = augment
         self._seed = seed
+        self._fills = [_fill(scan.image, input) for scan in scans]
 
     def __getitem__(self, draw: Draw) -> Sample:
-        scan = self._scans[draw.scan]
-        image = _window(scan, draw.z, self._input)
+        scan, fill = self._scans[draw.scan], self._fills[draw.scan]
+        image = _window(scan, draw.z, self._input, fill)
         planes = [_plane(each, draw.z, image.shape[:2]) for each in (scan.region, *scan.labels)]
         words = (self._seed, draw.epoch, crc32(scan.name.encode()), draw.z, draw.repeat)
         seed = int(np.random.SeedSequence(words).generate_state(1)[0])
-        image, moved = move(self._augment, self._input.fill, seed, image, np.stack(planes, axis=-1))
+        image, moved = move(self._augment, fill, seed, image, np.stack(planes, axis=-1))
         y = moved[:, :, 1:].astype(np.float32) if scan.labels else None
         return Sample(image, moved[:, :, :1] > 0, scan.tags[draw.z], scan.name, y)
 
@@ -190,7 +191,19 @@ def _memory_map(path: Path) -> NDArray[Any]:
     return array
 
 
-def _window(scan: Scan, z: int, input: Input) -> NDArray[np.float32]:
+def _fill(image: MapSource, input: Input) -> float:
+    """Return the value outside the mask and beyond the border of an image."""
+    if input.fixed_fill is not None:
+        return input.fixed_fill
+    return _minimum_of_file(image) if isinstance(image, Path) else float(image.min())
+
+
+@lru_cache(maxsize=4096)
+def _minimum_of_file(path: Path) -> float:
+    return float(_memory_map(path).min())
+
+
+def _window(scan: Scan, z: int, input: Input, fill: float) -> NDArray[np.float32]:
     """Return the slices around z as (H, W, S), the edge slices repeated where they run out.
 
     Each goes from its map straight to its place in the window; no other copy is made.
@@ -201,7 +214,7 @@ def _window(scan: Scan, z: int, input: Input) -> NDArray[np.float32]:
     for place, index in enumerate(around):
         plane = image[index]
         if scan.inside is not None:
-            plane = np.where(open_map(scan.inside)[index], plane, np.float32(input.fill))
+            plane = np.where(open_map(scan.inside)[index], plane, np.float32(fill))
         window[..., place] = plane
     return window
 

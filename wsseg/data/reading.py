@@ -1,4 +1,4 @@
-"""Scans in memory: voxels as a radiologist looks at them, and the file's own grid to go back."""
+"""Reading scans and masks of cases into memory, and writing masks on the grid of their scan."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,26 +13,31 @@ from wsseg.core.case import Case
 from wsseg.core.volume import Grid, Volume
 from wsseg.data.dicom_series import Series, open_series, read_series
 from wsseg.data.nifti import open_nifti, read_array, write_nifti
-from wsseg.data.validation import EIGHT_BIT, LEAST_RANGE_HU, misplaced, strange_labels
+from wsseg.data.validation import grid_mismatch, unexpected_labels
 from wsseg.errors import InputError, known_words
 
-WHITE = 255  # of an 8-bit picture
+WHITE = 255  # the highest value of an 8-bit picture
+OVERSHOOT = 45  # grey levels that resampling may add beyond black and white
+MIN_CONTRAST = 100  # grey levels; the brightest pixel of a picture has more
 
 T = TypeVar("T", bound=np.generic)
 
 
 def read_grid(path: Path, frame: int | None = None, axes: str = "") -> Grid:
-    """Read where a scan's voxels lie, from its headers alone."""
+    """Read the grid of a scan from its headers alone."""
     if path.is_dir():
         return _series_grid(open_series(path), axes)
     return _grid(open_nifti(path), frame, axes)
 
 
 def read_volume(path: Path, frame: int | None = None, axes: str = "") -> Volume:
-    """Read a NIfTI file, or a folder of DICOM slices.
+    """Read a NIfTI file or a folder of DICOM slices.
 
-    Of a file that stacks unrelated slices, `frame` picks one. Raises `InputError`, naming the
-    file, for whatever is not one finite number a voxel in 3-D at a known place.
+    `frame` selects one slice of a file that stacks unrelated slices. `axes` overrules the affine,
+    as in `Grid`.
+
+    Raises:
+        InputError: The file is not a 3-D image with one finite number per voxel.
     """
     if path.is_dir():
         series = open_series(path)
@@ -64,10 +69,13 @@ def read_mask(
     frame: int | None = None,
     known: Collection[int] | None = None,
 ) -> NDArray[np.bool_]:
-    """Read where a label image on the grid of its scan has one of `values`, (Z, H, W).
+    """Read a label image on the grid of its scan; return where it has one of `values`, (Z, H, W).
 
-    Without `values` it is a mask of 0 and 1 (or 255). `known` are all labels the file may hold;
-    with `values` and without `known`, others are other structures and not asked about.
+    Without `values`, the file must be a mask of 0 and 1 (or 255). `known` lists all labels that
+    the file may have; with `values` and without `known`, it may have any others.
+
+    Raises:
+        InputError: The file is not on the grid `like`, or has an unexpected label.
     """
     return _mask(path, read_volume(path, frame, like.axes), like, values, known)
 
@@ -79,47 +87,50 @@ def _mask(
     values: tuple[int, ...] | None,
     known: Collection[int] | None,
 ) -> NDArray[np.bool_]:
-    held = {float(label) for label in np.unique(labels.voxels)}
-    problem = misplaced(labels.grid, like) or strange_labels(held, values, known)
+    present = {float(label) for label in np.unique(labels.voxels)}
+    problem = grid_mismatch(labels.grid, like) or unexpected_labels(present, values, known)
     if problem:
         raise InputError(f"{path}: {problem}")
-    return where(labels.voxels, values)
+    return label_mask(labels.voxels, values)
 
 
-def where(labels: NDArray[Any], values: tuple[int, ...] | None) -> NDArray[np.bool_]:
-    """Return where labels are of `values`; without, where they are not 0."""
+def label_mask(labels: NDArray[Any], values: tuple[int, ...] | None) -> NDArray[np.bool_]:
+    """Return which labels are one of `values`; without `values`, which are not 0."""
     return labels != 0 if values is None else np.isin(labels, values)
 
 
 def write_mask(path: Path, voxels: NDArray[np.uint8], grid: Grid) -> None:
-    """Write (Z, H, W) labels as NIfTI on the file's own grid, with the scan's affine."""
+    """Write labels, (Z, H, W), as NIfTI with the array axes and the affine of `grid`."""
     write_nifti(path, grid.to_file(voxels), grid.affine, grid.image_class)
 
 
 def read_case_grid(case: Case) -> Grid:
-    """Read where a case's voxels lie."""
-    with naming(case):
+    """Read the grid of a case's image."""
+    with case_in_errors(case):
         return read_grid(case.image, case.frame, case.axes)
 
 
 def read_case(case: Case) -> Volume:
-    """Read a case's image, in the scanner's unit where it is an 8-bit picture of known window."""
-    with naming(case):
+    """Read a case's image.
+
+    An 8-bit picture with a known window, `case.window`, is converted to the scanner's unit.
+    """
+    with case_in_errors(case):
         volume = read_volume(case.image, case.frame, case.axes)
         return volume if case.window is None else _windowed(case.image, volume, case.window)
 
 
 def read_case_mask(case: Case, name: str, like: Grid) -> NDArray[np.bool_]:
-    """Read a case's mask `name`, (Z, H, W), on the grid of its image."""
+    """Read a case's mask `name`, (Z, H, W); `like` is the grid of its image."""
     values, known = case.mask_values.get(name), case.mask_labels.get(name)
     labels = read_case_labels(case, name, like)
-    with naming(case):
+    with case_in_errors(case):
         return _mask(case.masks[name], labels, like, values, known)
 
 
 def read_case_labels(case: Case, name: str, like: Grid) -> Volume:
-    """Read the labels that a case's mask `name` is made of, wherever they lie."""
-    with naming(case):
+    """Read the label image of a case's mask `name`, on its own grid."""
+    with case_in_errors(case):
         if name not in case.masks:
             raise InputError(f"has no mask {name!r}; {known_words(name, case.masks)}")
         labels = read_volume(case.masks[name], case.frame, like.axes)
@@ -130,10 +141,10 @@ def read_case_labels(case: Case, name: str, like: Grid) -> Volume:
 
 def _windowed(path: Path, volume: Volume, window: tuple[float, float]) -> Volume:
     lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
-    if lowest < WHITE - EIGHT_BIT or not LEAST_RANGE_HU < highest <= EIGHT_BIT:
+    if lowest < -OVERSHOOT or not MIN_CONTRAST < highest <= WHITE + OVERSHOOT:
         raise InputError(
-            f"{path}: its values go from {lowest:g} to {highest:g}; as published it is an 8-bit "
-            "picture, 0 to 255. Take the publisher's own file."
+            f"{path}: its values go from {lowest:g} to {highest:g}; the published file is an 8-bit "
+            "picture, 0 to 255. Use the publisher's own file."
         )
     low, high = window
     unit = low + np.clip(volume.voxels, 0, WHITE, dtype=np.float32) * ((high - low) / WHITE)
@@ -141,8 +152,8 @@ def _windowed(path: Path, volume: Volume, window: tuple[float, float]) -> Volume
 
 
 @contextmanager
-def naming(case: Case) -> Iterator[None]:
-    """Put the case's name before an error of its files."""
+def case_in_errors(case: Case) -> Iterator[None]:
+    """Put the name of the case at the start of an `InputError`."""
     try:
         yield
     except InputError as error:

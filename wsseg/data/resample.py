@@ -1,6 +1,7 @@
-"""From a scan's grid to the network's and back; a voxel's value sits at its centre.
+"""Resampling between the grid of a scan and that of a network.
 
-Along an axis of n voxels, voxel i covers [i, i + 1) voxel widths and its centre is at i + 1/2.
+Along an axis of n voxels, voxel i covers [i, i + 1) voxel widths; its value is that at its centre,
+i + 1/2.
 """
 
 from collections.abc import Iterable
@@ -13,16 +14,17 @@ from wsseg.core.input import Thick
 from wsseg.data.spacing import exceeds, in_voxels
 
 
-def applicable(thick: Thick | None, count: int, spacing_mm: float) -> Thick | None:
-    """Return `thick` where a scan of `count` slices is to be brought to it; a lone slice stays."""
+def thick_for(thick: Thick | None, count: int, spacing_mm: float) -> Thick | None:
+    """Return `thick` if it applies to a scan of `count` slices; a single slice stays as it is."""
     thin = thick is not None and exceeds(thick.thinner_than_mm, spacing_mm)
     return thick if thin and count > 1 else None
 
 
 def slice_positions(count: int, spacing_mm: float, thick: Thick | None) -> NDArray[np.float64]:
-    """Return where the prepared slices lie, in slices of the scan (2.5: between 2 and 3).
+    """Return the positions of the prepared slices, in slices of the scan (2.5: between 2 and 3).
 
-    They are as many as fit into the scan's extent, with the margin halved between both ends.
+    There are as many as fit into the extent of the scan; the rest is left out in equal parts at
+    both ends.
     """
     if thick is None:
         return np.arange(count, dtype=np.float64)
@@ -36,9 +38,9 @@ def slice_positions(count: int, spacing_mm: float, thick: Thick | None) -> NDArr
 def prepared_weights(
     positions: NDArray[np.float64], count: int, spacing_mm: float, thick: Thick | None
 ) -> NDArray[np.float64]:
-    """Return what each of a scan's `count` slices adds to each prepared one, (positions, count).
+    """Return the weights of a scan's `count` slices in each prepared slice, (positions, count).
 
-    Thick slices are made by a Gaussian along z, then linear interpolation.
+    Thick slices are smoothed by a Gaussian along z, then interpolated linearly.
     """
     linear = linear_weights(positions, count)
     if thick is None:
@@ -46,20 +48,23 @@ def prepared_weights(
     return linear @ smoothing_weights(count, thick.smoothing * thick.to_mm / spacing_mm)
 
 
-def own_weights(positions: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return what each prepared slice adds to each of a scan's `count`, (count, positions)."""
+def scan_weights(positions: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Return the weights of the prepared slices in each of a scan's slices, (count, positions)."""
     slices = len(positions)
     return linear_weights(np.interp(np.arange(count), positions, np.arange(slices)), slices)
 
 
 def linear_weights(positions: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return (positions, count) weights of linear interpolation; the edge slices go on outside."""
+    """Return the weights of linear interpolation, (positions, count).
+
+    Beyond the ends of the scan, its last slice is repeated.
+    """
     distance = np.abs(positions.clip(0, count - 1)[:, None] - np.arange(count))
     return (1 - distance).clip(0, None)
 
 
 def smoothing_weights(count: int, sigma: float) -> NDArray[np.float64]:
-    """Return the (count, count) weights of a Gaussian of `sigma` slices."""
+    """Return the weights of a Gaussian with a standard deviation of `sigma` slices, (count, count)."""
     if sigma == 0:
         return np.eye(count)
     offset = np.arange(count)[:, None] - np.arange(count)
@@ -67,10 +72,10 @@ def smoothing_weights(count: int, sigma: float) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float64)
 
 
-def mixed_slices(
+def combine_slices(
     slices: Iterable[NDArray[np.float32]], weights: NDArray[np.float64], shape: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Return weighted sums of `slices`, which come one at a time; weights are (sums, slices)."""
+    """Return weighted sums of slices, which are read one at a time; weights are (sums, slices)."""
     sums = np.zeros((len(weights), *shape), np.float32)
     for image, column in zip(slices, weights.astype(np.float32).T, strict=True):
         for index in np.flatnonzero(column):
@@ -78,8 +83,8 @@ def mixed_slices(
     return sums
 
 
-def resized(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Bring a slice to `shape`: linear, and averaged over the area of a pixel where it shrinks."""
+def resize_slice(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Resize a slice to `shape`: by area averaging along an axis that shrinks, else linearly."""
     for axis in (0, 1):
         target = list(image.shape)
         target[axis] = shape[axis]
@@ -89,5 +94,5 @@ def resized(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.fl
 
 
 def nearest_indices(count: int, size: int) -> NDArray[np.intp]:
-    """Return, for each of `size` pixels over the extent of `count`, the one its centre lies in."""
+    """Return which of `count` pixels contains the centre of each of `size` pixels, (size,)."""
     return ((np.arange(size) + 0.5) * (count / size)).astype(np.intp)

@@ -5,7 +5,7 @@ from typing import Any
 
 from wsseg.components.metrics import Dice
 from wsseg.core.case import Case
-from wsseg.data.checks.findings import accepting
+from wsseg.data.checks.findings import case_with_accepted
 from wsseg.data.reading import read_case_mask
 from wsseg.errors import InputError
 from wsseg.evaluation.scoring import ScoringPlan, score_case
@@ -30,7 +30,7 @@ def held_out_cases(run: Run) -> list[Case]:
             f"{run.folder}: the cohort no longer contains test case {missing[0]} "
             f"(missing test cases: {len(missing)})"
         )
-    return [accepting(cases[name], manifest.get("accepted", ())) for name in names]
+    return [case_with_accepted(cases[name], manifest.get("accepted", ())) for name in names]
 
 
 def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:

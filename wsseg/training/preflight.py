@@ -1,4 +1,4 @@
-"""Checks the cohorts of a recipe: for `wsseg data check`, and before it is trained."""
+"""Checks of the cohorts of a recipe: for `wsseg data check`, and before training."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -8,19 +8,24 @@ from wsseg.components.regions import FileRegion
 from wsseg.config.recipe import Recipe
 from wsseg.config.stages import Learning, MasksStage, Stage
 from wsseg.core.case import Case
-from wsseg.data.checks.expected import Expected
-from wsseg.data.checks.findings import Finding, accepted, accepting, check_acceptable
-from wsseg.data.checks.run import Listed, check, listed
+from wsseg.data.checks.expected import Expectations
+from wsseg.data.checks.findings import (
+    Finding,
+    case_with_accepted,
+    check_acceptable,
+    with_accepted,
+)
+from wsseg.data.checks.run import CaseList, check_cases, list_cases
 from wsseg.data.split import Split
 from wsseg.errors import InputError
 from wsseg.runtime.console import Display
 
-DEFERRED = ("no-labels",)  # stages tell it themselves, and with more about it
-MOST_WARNINGS = 3  # of a kind that are told one by one
+DEFERRED = ("no-labels",)  # findings that a stage reports itself, in more detail
+MOST_WARNINGS = 3  # of the same name that are shown one by one
 
 
-def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expected:
-    """Return what some stages of a recipe want of the cohort that they learn from."""
+def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expectations:
+    """Return what some stages of a recipe expect of the cohort that they learn from."""
     learning = [stage for stage in stages if isinstance(stage, Learning)]
     weak = [stage.classes for stage in learning if not isinstance(stage, MasksStage)]
     inside: dict[str, str] = {}
@@ -29,7 +34,7 @@ def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expected:
         outer = [_mask_of(recipe, stage.region)] if region is None else region.classes
         if len(outer) == 1:
             inside |= dict.fromkeys(stage.classes, outer[0])
-    return Expected(
+    return Expectations(
         input=recipe.input,
         tags=tuple(dict.fromkeys(chain(*weak))),
         masks=tuple(tuple(s.classes) for s in learning if isinstance(s, MasksStage)),
@@ -37,37 +42,37 @@ def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expected:
     )
 
 
-def listed_for(recipe: Recipe) -> Iterator[tuple[Listed, Expected]]:
-    """Yield a recipe's cases and those of each stage with its own, each beside those tested on.
+def lists_of_cases(recipe: Recipe) -> Iterator[tuple[CaseList, Expectations]]:
+    """Yield the cases of each cohort of a recipe, with the test cases, and what is expected of them.
 
-    With them comes what is wanted of them.
+    First the recipe's own cohort, then the one of each stage that has its own.
     """
-    shared = _listed(recipe)
+    shared = _list_own_cases(recipe)
     tested = [case for case in shared.cases if case.split == "test"]
     yield shared, expected_by(recipe, recipe.together.values())
     for stage in recipe.stages.values():
         if stage.cohort is not None:
-            own = listed(stage.cohort)
+            own = list_cases(stage.cohort)
             training = [case for case in own.cases if case.split != "test"]
-            yield Listed([*training, *tested], own.findings), expected_by(recipe, [stage])
+            yield CaseList([*training, *tested], own.findings), expected_by(recipe, [stage])
 
 
-def _listed(recipe: Recipe) -> Listed:
-    """List the cases of a recipe's cohorts; those of `test` are for testing."""
-    own = listed(recipe.cohort)
+def _list_own_cases(recipe: Recipe) -> CaseList:
+    """List the cases of a recipe's `cohort` and `test`; the latter are test cases."""
+    own = list_cases(recipe.cohort)
     if recipe.test is None:
         return own
-    test = listed(recipe.test)
+    test = list_cases(recipe.test)
     training = [case for case in own.cases if case.split != "test"]
     cases = [*training, *(replace(case, split="test") for case in test.cases)]
-    return Listed(cases, [*own.findings, *test.findings])
+    return CaseList(cases, [*own.findings, *test.findings])
 
 
 def preflight(recipe: Recipe, split: Split, accept: Collection[str], display: Display) -> Split:
-    """Check whom a recipe is trained and tested on; return them as they are to be read.
+    """Check the cases of a recipe; return them with the accepted findings taken into account.
 
     Raises:
-        InputError: Something is wrong that `accept` does not name; the first of it is told.
+        InputError: There is an error that `accept` does not name; the first one is reported.
     """
     as_read = accepting_split(split, accept)
     raise_on_errors(collect_findings(recipe, as_read, accept, display), display)
@@ -75,15 +80,15 @@ def preflight(recipe: Recipe, split: Split, accept: Collection[str], display: Di
 
 
 def accepting_split(split: Split, accept: Collection[str]) -> Split:
-    """Return the cases as they are read where the findings `accept` are accepted.
+    """Return the cases as they are read when the findings named by `accept` are ignored.
 
     Raises:
-        InputError: One of them cannot be.
+        InputError: A finding cannot be ignored.
     """
     check_acceptable(accept)
 
     def read(cases: Sequence[Case]) -> tuple[Case, ...]:
-        return tuple(accepting(case, accept) for case in cases)
+        return tuple(case_with_accepted(case, accept) for case in cases)
 
     by_stage = {stage: read(cases) for stage, cases in split.by_stage.items()}
     return Split(read(split.train), read(split.test), by_stage)
@@ -92,33 +97,33 @@ def accepting_split(split: Split, accept: Collection[str]) -> Split:
 def collect_findings(
     recipe: Recipe, split: Split, accept: Collection[str], display: Display
 ) -> list[Finding]:
-    """Return what is found in the files of a split, the worst first.
+    """Return the findings in the files of a split, the most severe first.
 
-    Of a training case only those masks are opened that a stage may learn from.
+    Of a training case, only the masks that a stage may learn from are opened.
     """
     found: list[Finding] = []
     tested = [replace(case, split="test") for case in split.test]
     for stages in recipe.by_cohort:
         training = split.learnt_from(next(iter(stages)))
-        found += check(
+        found += check_cases(
             [*_as_trained(recipe, stages.values(), training), *tested],
             expected_by(recipe, stages.values()),
             accept,
             lambda facts, number: display.track("checking scans", facts, number),
         )
-    return accepted(dict.fromkeys(found), accept)
+    return with_accepted(dict.fromkeys(found), accept)
 
 
 def raise_on_errors(found: Sequence[Finding], display: Display) -> None:
-    """Tell the warnings; raise `InputError` with the first error, and how many there are."""
-    _tell([finding for finding in found if finding.severity == "warning"], display)
+    """Show the warnings; raise `InputError` with the first error and the number of errors."""
+    _show_warnings([finding for finding in found if finding.severity == "warning"], display)
     errors = [f for f in found if f.severity == "error" and f.name not in DEFERRED]
     if errors:
-        raise InputError(_refusal(errors))
+        raise InputError(_error_text(errors))
 
 
 def _as_trained(recipe: Recipe, stages: Collection[Stage], cases: Sequence[Case]) -> list[Case]:
-    """Return training cases with the masks that `stages` may read, and no other."""
+    """Return training cases with only the masks that `stages` may read."""
     strong = [stage for stage in stages if isinstance(stage, MasksStage)]
     seen = {name for stage in strong for name in stage.classes}
     seen |= {region.mask for region in recipe.regions.values() if isinstance(region, FileRegion)}
@@ -130,12 +135,12 @@ def _as_trained(recipe: Recipe, stages: Collection[Stage], cases: Sequence[Case]
 
 
 def _mask_of(recipe: Recipe, region: str | None) -> str:
-    """Name the mask that a region is read from, or would be found in a case that has it."""
+    """Return the name of the mask that a region is read from, or that would have its name."""
     named = recipe.regions.get(region or "")
     return named.mask if isinstance(named, FileRegion) else region or ""
 
 
-def _tell(warnings: Sequence[Finding], display: Display) -> None:
+def _show_warnings(warnings: Sequence[Finding], display: Display) -> None:
     for name in dict.fromkeys(finding.name for finding in warnings):
         same = [finding for finding in warnings if finding.name == name]
         for finding in same[:MOST_WARNINGS]:
@@ -146,11 +151,11 @@ def _tell(warnings: Sequence[Finding], display: Display) -> None:
             )
 
 
-def _refusal(errors: Sequence[Finding]) -> str:
+def _error_text(errors: Sequence[Finding]) -> str:
     first = errors[0]
     lines = [first.sentence]
     if first.acceptable:
-        lines.append(f"To train all the same: --accept {first.name}")
+        lines.append(f"To ignore this and train: --accept {first.name}")
     if len(errors) > 1:
-        lines.append(f"{len(errors)} errors in all; `wsseg data check RECIPE` lists them")
+        lines.append(f"{len(errors)} errors in total; `wsseg data check RECIPE` lists them")
     return "\n".join(lines)

@@ -1,25 +1,25 @@
-"""Whether the cases of a cohort go together."""
+"""Checks of a cohort: patients, duplicates, spacing, nesting of masks and numbers of labels."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from wsseg.core.case import Case, splits_by_patient
-from wsseg.data.checks.expected import Expected
+from wsseg.data.checks.expected import Expectations
 from wsseg.data.checks.findings import Finding
-from wsseg.data.checks.masks import swapped
+from wsseg.data.checks.masks import swapped_classes
 from wsseg.data.checks.measurements import CaseFacts
-from wsseg.data.resample import applicable
+from wsseg.data.resample import thick_for
 from wsseg.data.spacing import exceeds, rounded_mm
 
-FEW = 5  # cases with a class: each is then a fifth or more of what is learnt of it
-MIXED = 2.0  # times, that the finest spacing goes into the coarsest
-NESTED, APART = 0.95, 0.9  # of the one in the other, and at most of the other in the one
-LISTED = 3
-CLEAR_CASES, CLEAR_SHARE = 3, 0.75  # that must agree on which of two masks is the inner one
+MIN_POSITIVES = 5  # cases with a class; with fewer, each is over a fifth of its training data
+MAX_SPACING_RATIO = 2.0  # of the coarsest to the finest spacing
+NESTED, NOT_EQUAL = 0.95, 0.9  # least share of the inner mask in the outer one, most of the reverse
+MAX_FILES = 3  # listed in a finding
+MAJORITY_CASES, MAJORITY = 3, 0.75  # least number of cases, and the share that must agree
 
 
-def check_duplicates(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:  # noqa: ARG001
-    """Find scans that are there under two names: the same voxels, however they are stored."""
+def check_duplicates(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
+    """Find scans with several names: the same voxels, whatever the file format."""
     same: dict[str, list[Case]] = defaultdict(list)
     for facts in cohort:
         if facts.scan is not None and facts.scan.values.lowest < facts.scan.values.highest:
@@ -27,22 +27,22 @@ def check_duplicates(cohort: Sequence[CaseFacts], expected: Expected) -> Iterato
     for cases in same.values():
         if len(cases) == 1:
             continue
-        apart = len({case.patient for case in cases}) > 1 or len({c.split for c in cases}) > 1
+        differ = len({case.patient for case in cases}) > 1 or len({c.split for c in cases}) > 1
         files = [case.image.name for case in cases]
-        named = ", ".join(files[:LISTED]) + ", …" * (len(files) > LISTED)
+        named = ", ".join(files[:MAX_FILES]) + ", …" * (len(files) > MAX_FILES)
         yield Finding(
             "duplicate-scan",
-            "error" if apart else "warning",
+            "error" if differ else "warning",
             ", ".join(case.name for case in cases),
-            f"the same scan under {len(cases)} names"
-            + ", as if of several patients" * apart
+            f"the same scan has {len(cases)} names"
+            + " and several patients or splits" * differ
             + f" ({named})",
-            "Leave all but one out" + ", or give them one patient and one split" * apart,
+            "Leave all but one out" + ", or give them one patient and one split" * differ,
         )
 
 
-def check_patients(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:  # noqa: ARG001
-    """Find patients that are trained on and tested on."""
+def check_patients(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
+    """Find patients with scans in both the training and the test split."""
     for patient, splits in splits_by_patient(facts.case for facts in cohort).items():
         if len(splits) > 1:
             cases = [facts.case.name for facts in cohort if facts.case.patient == patient]
@@ -56,20 +56,20 @@ def check_patients(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[
             )
 
 
-def check_spacing(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:
-    """Find spacings that differ much, once `thick` and `size` have made scans more alike."""
-    apart, pixels = list[tuple[float, str]](), list[tuple[float, str]]()
+def check_spacing(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:
+    """Find spacings that still differ by a factor of more than 2 after `thick` and `size`."""
+    slices, pixels = list[tuple[float, str]](), list[tuple[float, str]]()
     for facts in cohort:
         if facts.scan is None or facts.case.axes or not facts.scan.has_geometry:
             continue
         z, height, width = facts.scan.shape
         z_mm, row_mm, column_mm = map(rounded_mm, facts.scan.spacing_mm)
-        thick = applicable(expected.input.thick, z, z_mm)
-        apart += [(thick.to_mm if thick else z_mm, facts.case.name)] * (z > 1)
+        thick = thick_for(expected.input.thick, z, z_mm)
+        slices += [(thick.to_mm if thick else z_mm, facts.case.name)] * (z > 1)
         larger = max(height * row_mm, width * column_mm) / expected.input.size
         pixels.append((larger, facts.case.name))
-    for what, sizes in (("slices", apart), ("pixels of the network's grid", pixels)):
-        if sizes and exceeds(max(sizes)[0], MIXED * min(sizes)[0]):
+    for what, sizes in (("slices", slices), ("pixels of the network's grid", pixels)):
+        if sizes and exceeds(max(sizes)[0], MAX_SPACING_RATIO * min(sizes)[0]):
             (low, finest), (high, coarsest) = min(sizes), max(sizes)
             yield Finding(
                 "mixed-spacing",
@@ -80,29 +80,29 @@ def check_spacing(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[F
             )
 
 
-def check_nesting_of_most(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:
-    """Find cases in which two masks lie in each other the other way round than in most."""
+def check_nesting_of_most(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:
+    """Find cases in which one mask contains another, while in most cases it lies inside it."""
     inner_first: dict[tuple[str, str], dict[str, bool]] = defaultdict(dict)
     for facts in cohort:
         for pair, overlap in facts.overlaps.items():
             shares = (overlap.first_in_second, overlap.second_in_first)
-            if max(shares) >= NESTED and min(shares) <= APART:
+            if max(shares) >= NESTED and min(shares) <= NOT_EQUAL:
                 inner_first[pair][facts.case.name] = shares[0] > shares[1]
     for (first, second), cases in inner_first.items():
         known = expected.inside.get(first) == second or expected.inside.get(second) == first
-        if known or len(cases) < CLEAR_CASES:  # check_nesting tells
+        if known or len(cases) < MAJORITY_CASES:  # check_nesting finds those that are known
             continue
         share = sum(cases.values()) / len(cases)
-        if max(share, 1 - share) >= CLEAR_SHARE:
+        if max(share, 1 - share) >= MAJORITY:
             usual = share > 1 / 2
             inner, outer = (first, second) if usual else (second, first)
-            yield from (
-                swapped(case, inner, outer) for case, found in cases.items() if found != usual
-            )
+            for case, order in cases.items():
+                if order != usual:
+                    yield swapped_classes(case, inner, outer)
 
 
-def check_label_counts(cohort: Sequence[CaseFacts], expected: Expected) -> Iterator[Finding]:
-    """Find classes that too few training cases tell of."""
+def check_label_counts(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:
+    """Find classes without, or with too few, labels in the training cases."""
     cases = [facts.case for facts in cohort if facts.case.split != "test"]
     for names in expected.masks:
         if not any(set(names) <= set(case.masks) for case in cases):
@@ -114,7 +114,7 @@ def check_label_counts(cohort: Sequence[CaseFacts], expected: Expected) -> Itera
         if having == 0:
             what = f"none of {len(cases)} training cases is tagged with {name}"
             yield Finding("no-labels", "error", "", what, f"Fill tag.{name} in the cohort's table")
-        elif having < FEW:
+        elif having < MIN_POSITIVES:
             what = f"{having} of {len(cases)} training cases have {name}: few for EM"
             yield Finding("few-positives", "warning", "", what, "Add cases that have it")
 

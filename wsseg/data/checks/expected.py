@@ -1,4 +1,4 @@
-"""What a recipe wants of a cohort."""
+"""What a recipe expects of a cohort."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,10 +7,13 @@ from wsseg.core.input import Input
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What the cases are to be used for."""
+class Expectations:
+    """What the cases of a cohort are to be used for."""
 
     input: Input
-    tags: tuple[str, ...] = ()  # that EM, or another weak stage, learns from
-    masks: tuple[tuple[str, ...], ...] = ()  # that a stage learns from, all of them of a case
-    inside: Mapping[str, str] = field(default_factory=dict)  # a mask, and the one it lies in
+    tags: tuple[str, ...] = ()
+    """The classes that weak stages learn from tags."""
+    masks: tuple[tuple[str, ...], ...] = ()
+    """The classes of each supervised stage, which needs all their masks of a case."""
+    inside: Mapping[str, str] = field(default_factory=dict)
+    """For masks that lie inside another one: the name of that one, by their own."""

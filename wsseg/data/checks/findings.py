@@ -1,4 +1,4 @@
-"""What a check of a cohort can find, and which of it may be accepted."""
+"""The findings of a check, and which of them can be accepted."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -27,50 +27,51 @@ ACCEPTABLE = (
     "tag-contradicts-mask",
     "two-affines",
 )
-"""What can be worked with. The rest is refused by whatever reads it, and so must be mended."""
+"""Findings that training can continue with. Files with any other finding cannot be read."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a cohort that is wrong, or should be known."""
+    """A problem of a cohort or of its cases."""
 
     name: str
     severity: Severity
-    case: str  # or several, by comma; "" of the cohort as a whole
+    case: str
+    """The names of the cases, separated by commas; '' if it concerns the cohort."""
     what: str
     remedy: str
 
     @property
     def acceptable(self) -> bool:
-        """Whether training can go on with it."""
+        """Whether training can continue with it."""
         return self.name in ACCEPTABLE
 
     @property
     def sentence(self) -> str:
-        """All of it, for a message."""
+        """The case, the problem and the remedy, for a message."""
         case = f"case {self.case}: " if self.case else ""
         return f"{case}{self.what.removesuffix('.')}. {self.remedy.removesuffix('.')}."
 
 
-def told(name: str, case: Case, text: str, remedy: str) -> Finding:
-    """Return an error of a case whose text, where it goes on after a full stop, has the remedy."""
+def case_error(name: str, case: Case, text: str, remedy: str) -> Finding:
+    """Return an error of a case; a second sentence of `text` is its remedy, instead of `remedy`."""
     what, _, rest = text.partition(". ")
     return Finding(name, "error", case.name, what, rest.removesuffix(".") or remedy)
 
 
 def check_acceptable(names: Iterable[str]) -> None:
-    """Raise `InputError` for a name that cannot be accepted."""
+    """Raise `InputError` if one of `names` is not that of a finding that can be accepted."""
     for name in names:
         if name not in ACCEPTABLE:
             raise InputError(f"--accept {name}: {known_words(name, ACCEPTABLE)}")
 
 
-def accepted(findings: Iterable[Finding], names: Collection[str]) -> list[Finding]:
-    """Return findings, the worst first; those of `names` are notes."""
+def with_accepted(findings: Iterable[Finding], names: Collection[str]) -> list[Finding]:
+    """Return findings sorted by severity, in which the accepted ones, of `names`, are notes."""
     known = [replace(f, severity="note") if f.name in names else f for f in findings]
     return sorted(known, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
-def accepting(case: Case, names: Collection[str]) -> Case:
-    """Return a case as it is read where the findings `names` are accepted."""
+def case_with_accepted(case: Case, names: Collection[str]) -> Case:
+    """Return a case that is read as if the findings `names` were not there."""
     return replace(case, masks_on_grid=True) if "affine-shift" in names else case

@@ -1,26 +1,26 @@
-"""Whether masks are those of their image, and say what the tags say."""
+"""Checks of masks: against their image, against the tags and against each other."""
 
 from collections.abc import Iterator
 
-from wsseg.data.checks.expected import Expected
-from wsseg.data.checks.findings import Finding, told
+from wsseg.data.checks.expected import Expectations
+from wsseg.data.checks.findings import Finding, case_error
 from wsseg.data.checks.measurements import CaseFacts, MaskFacts
 from wsseg.data.prepare import stray_slice
 
-MOST_CLASSES = 16  # of a label image; an image of a scanner has more values
-OUTSIDE = 0.1  # of a mask lies in its region: the two have nothing to do with each other
-LISTED = 3
-CHANGE = "Give the cohort's table the right files"
+MAX_CLASSES = 16  # of a label image; a scanner's image has more values
+OUTSIDE = 0.1  # a mask with a smaller share in its region does not belong to it
+MAX_SLICES = 3  # listed in a finding
+CORRECT_TABLE = "Enter the right files in the cohort's table"
 
 
-def exchanged(facts: CaseFacts) -> Finding | None:
-    """Find an image that looks like labels, with a mask that looks like an image."""
+def swapped_files(facts: CaseFacts) -> Finding | None:
+    """Find an image that looks like labels and has a mask that looks like an image."""
     if facts.scan is None:
         return None
     values = facts.scan.values
-    few = len(values.labels) <= MOST_CLASSES and values.lowest >= 0
-    masks = [name for name, mask in facts.masks.items() if mask.distinct > MOST_CLASSES]
-    if not (few and masks):
+    is_labels = len(values.labels) <= MAX_CLASSES and values.lowest >= 0
+    masks = [name for name, mask in facts.masks.items() if mask.label_count > MAX_CLASSES]
+    if not (is_labels and masks):
         return None
     return Finding(
         "files-swapped",
@@ -28,21 +28,22 @@ def exchanged(facts: CaseFacts) -> Finding | None:
         facts.case.name,
         f"{facts.case.image.name} looks like a mask, and {facts.case.masks[masks[0]].name}, its "
         f"mask.{masks[0]}, like an image",
-        "Exchange the two in the cohort's table",
+        "Swap the two in the cohort's table",
     )
 
 
-def check_masks(facts: CaseFacts, expected: Expected) -> Iterator[Finding]:  # noqa: ARG001
-    """Find masks that lie elsewhere, have labels nobody knows, are empty or contradict a tag."""
+def check_masks(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
+    """Find masks on another grid, with unknown labels, without any voxel or contradicting a tag."""
     if facts.scan is not None and (text := stray_slice(facts.case, facts.scan.shape[0])):
-        yield told("stray-slice", facts.case, text, "Correct slices.csv")
+        yield case_error("stray-slice", facts.case, text, "Correct slices.csv")
     for name, mask in facts.masks.items():
         file = facts.case.masks[name].name
-        if mask.misplaced:
+        if mask.grid_mismatch:
             what = "affine-shift" if mask.same_shape else "mask-shape"
-            yield told(what, facts.case, f"{file}: {mask.misplaced}", CHANGE)
-        if mask.strange:
-            yield told("unknown-labels", facts.case, f"{file}: {mask.strange}", CHANGE)
+            yield case_error(what, facts.case, f"{file}: {mask.grid_mismatch}", CORRECT_TABLE)
+        if mask.unexpected_labels:
+            text = f"{file}: {mask.unexpected_labels}"
+            yield case_error("unknown-labels", facts.case, text, CORRECT_TABLE)
         elif mask.same_shape:
             yield from _check_tags(facts, name, mask)
 
@@ -57,19 +58,19 @@ def _check_tags(facts: CaseFacts, name: str, mask: MaskFacts) -> Iterator[Findin
     slices = {z: tags[name] for z, tags in case.slice_tags.items() if name in tags}
     differ = [z for z, tag in slices.items() if tag is not None and tag != (z in mask.slices)]
     if differ and not wrong:
-        first = ", ".join(map(str, differ[:LISTED])) + ", …" * (len(differ) > LISTED)
+        first = ", ".join(map(str, differ[:MAX_SLICES])) + ", …" * (len(differ) > MAX_SLICES)
         wrong = f"tag.{name} and the mask differ in {len(differ)} slices ({first})"
     if wrong:
         remedy = "Correct the tag or the mask"
         yield Finding("tag-contradicts-mask", "error", case.name, wrong, remedy)
     elif not mask.voxels and tag is None and not slices:
-        what = f"mask.{name} is empty ({case.masks[name].name}), and no tag says so"
-        remedy = "Leave the cell empty where nobody drew it; else give the tag 0"
+        what = f"mask.{name} is empty ({case.masks[name].name}), and there is no tag for it"
+        remedy = "Leave the cell empty if nobody drew the mask; otherwise set the tag to 0"
         yield Finding("empty-mask", "warning", case.name, what, remedy)
 
 
-def check_nesting(facts: CaseFacts, expected: Expected) -> Iterator[Finding]:
-    """Find a mask that holds its region instead of lying in it, or lies elsewhere."""
+def check_nesting(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
+    """Find masks that contain their region instead of lying in it, or lie outside it."""
     for (first, second), overlap in facts.overlaps.items():
         shares = {
             (first, second): overlap.first_in_second,
@@ -79,13 +80,13 @@ def check_nesting(facts: CaseFacts, expected: Expected) -> Iterator[Finding]:
             if expected.inside.get(inner) != outer:
                 continue
             if within < 1 / 2 and shares[outer, inner] > 1 - OUTSIDE:
-                yield swapped(facts.case.name, inner, outer)
+                yield swapped_classes(facts.case.name, inner, outer)
             elif within < OUTSIDE:
                 what = f"{100 * within:.0f} % of mask.{inner} lies in mask.{outer}, its region"
-                yield Finding("outside-region", "warning", facts.case.name, what, CHANGE)
+                yield Finding("outside-region", "warning", facts.case.name, what, CORRECT_TABLE)
 
 
-def swapped(case: str, inner: str, outer: str) -> Finding:
-    """Return that the masks of two classes are exchanged."""
-    what = f"mask.{outer} lies in mask.{inner}, and should be around it: they seem exchanged"
-    return Finding("classes-swapped", "error", case, what, CHANGE)
+def swapped_classes(case: str, inner: str, outer: str) -> Finding:
+    """Return the finding that the masks of two classes are swapped."""
+    what = f"mask.{outer} lies in mask.{inner} and should contain it: they seem to be swapped"
+    return Finding("classes-swapped", "error", case, what, CORRECT_TABLE)

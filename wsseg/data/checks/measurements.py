@@ -1,6 +1,6 @@
-"""What is measured of a case's files, each read once: what checks are made of.
+"""Measurements of a case's files, on which all checks are based. Each file is read once.
 
-Facts are kept in the cache under names that digest the files. A second look costs their digests.
+The results are cached by the digests of the files, so that only these are computed the next time.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import combinations
-from math import acos, degrees
+from math import acos, degrees, inf
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,48 +18,58 @@ from pydantic import TypeAdapter, ValidationError
 
 from wsseg.core.case import Case
 from wsseg.core.volume import Grid, Volume
-from wsseg.data.checks.value_range import Values, values_of
+from wsseg.data.checks.value_range import ValueRange, value_range
 from wsseg.data.nifti import has_affine, open_nifti, sform_qform_distance_mm
 from wsseg.data.prepare import file_digest
-from wsseg.data.reading import read_case, read_case_grid, read_case_labels, where
-from wsseg.data.validation import misplaced, strange_labels
+from wsseg.data.reading import label_mask, read_case, read_case_grid, read_case_labels
+from wsseg.data.validation import grid_mismatch, unexpected_labels
 from wsseg.errors import InputError
 from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import cache_folder, fingerprint, write_json
 
-VERSION = 3  # of what this file measures: a new number makes old facts unknown
+VERSION = 4  # increment when this module measures something else: old facts are not used
 
 F = TypeVar("F")
 
 
 @dataclass(frozen=True)
 class ScanFacts:
-    """Of an image."""
+    """Measurements of an image."""
 
-    shape: tuple[int, int, int]  # (z, row, column)
-    spacing_mm: tuple[float, float, float]  # between slices, rows and columns
-    oblique_deg: float  # between an axis of the array and the patient's nearest
-    has_geometry: bool  # no: its header has no affine, or the identity, which says nothing
-    affines_apart_mm: float  # its header's sform and qform
-    values: Values
+    shape: tuple[int, int, int]
+    """The number of slices, rows and columns."""
+    spacing_mm: tuple[float, float, float]
+    """The distances between slices, rows and columns."""
+    oblique_deg: float
+    """The largest angle between an axis of the array and the patient's nearest axis."""
+    has_geometry: bool
+    """Whether the header has an affine other than the identity."""
+    affine_distance_mm: float
+    """The largest distance between a voxel's positions by the two affines, sform and qform."""
+    values: ValueRange
     voxels_sha256: str
 
 
 @dataclass(frozen=True)
 class MaskFacts:
-    """Of a mask."""
+    """Measurements of a mask."""
 
-    misplaced: str  # in words; "" where it is on its image's grid
-    same_shape: bool  # as its image
-    distinct: int  # labels in its file
-    strange: str  # labels that it should not have, in words
+    grid_mismatch: str
+    """The reason why it is not on the grid of its image, or ''."""
+    same_shape: bool
+    """Whether it has the shape of its image."""
+    label_count: int
+    """The number of distinct labels in its file, up to `value_range.MAX_LABELS` + 1."""
+    unexpected_labels: str
+    """The labels that it should not have, in words, or ''."""
     voxels: int
-    slices: tuple[int, ...]  # that have any voxel, numbered as in the image's file
+    slices: tuple[int, ...]
+    """The slices with any voxel, numbered as in the image's file."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Of two masks: the share of the first that lies in the second, and the other way round."""
+    """The share of a mask that lies in another one, and the reverse."""
 
     first_in_second: float
     second_in_first: float
@@ -67,42 +77,55 @@ class Overlap:
 
 @dataclass(frozen=True)
 class CaseFacts:
-    """All that is measured of a case, but for what could not be read."""
+    """The measurements of a case."""
 
     case: Case
     scan: ScanFacts | None
+    """None if the image could not be read."""
     masks: Mapping[str, MaskFacts]
-    overlaps: Mapping[tuple[str, str], Overlap]  # of masks on one grid that are not empty
-    unread: tuple[str, ...]  # why, a file each
+    """Those that could be read, by name."""
+    overlaps: Mapping[tuple[str, str], Overlap]
+    """For each pair of masks that are not empty and have the shape of the image."""
+    read_errors: tuple[str, ...]
+    """The error of each file that could not be read."""
 
 
-def facts_of(case: Case) -> CaseFacts:
-    """Measure a case's image, then its masks one by one; or look up what was measured before."""
-    unread: list[str] = []
+def measure_case(case: Case, lowest_measured: float) -> CaseFacts:
+    """Measure a case's image, then its masks one by one, or look the results up in the cache.
+
+    Args:
+        case: The case.
+        lowest_measured: The lowest value inside the scanner's field of view.
+    """
+    read_errors: list[str] = []
     masks: dict[str, MaskFacts] = {}
     overlaps: dict[tuple[str, str], Overlap] = {}
     try:
-        kept = _Kept(case)
-        scan = kept.get("scan", ScanFacts, lambda: _scan_facts(case, read_case(case)))
+        cached = _CachedFacts(case)
+        scan = cached.get(
+            f"scan from {lowest_measured:g}",
+            ScanFacts,
+            lambda: _scan_facts(case, read_case(case), lowest_measured),
+        )
     except InputError as error:
         return CaseFacts(case, None, masks, overlaps, (str(error),))
-    look = _Look(case)
+    reader = _MaskReader(case)
     for name in case.masks:
         try:
             key = f"mask {_mask_key(case, name)}"
-            masks[name] = kept.get(key, MaskFacts, partial(look.mask_facts, name))
+            masks[name] = cached.get(key, MaskFacts, partial(reader.mask_facts, name))
         except InputError as error:
-            unread.append(str(error))
-    alike = [name for name, mask in masks.items() if mask.same_shape and mask.voxels]
-    for first, second in combinations(alike, 2):
+            read_errors.append(str(error))
+    comparable = [name for name, mask in masks.items() if mask.same_shape and mask.voxels]
+    for first, second in combinations(comparable, 2):
         key = f"overlap {_mask_key(case, first)} {_mask_key(case, second)}"
-        overlaps[first, second] = kept.get(key, Overlap, partial(look.overlap, first, second))
-    kept.write()
-    return CaseFacts(case, scan, masks, overlaps, tuple(unread))
+        overlaps[first, second] = cached.get(key, Overlap, partial(reader.overlap, first, second))
+    cached.write()
+    return CaseFacts(case, scan, masks, overlaps, tuple(read_errors))
 
 
-class _Look:
-    """Reads a case's masks when asked; holds of each only a bit a voxel."""
+class _MaskReader:
+    """Reads a case's masks on demand; keeps each in memory as one bit per voxel."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
@@ -111,24 +134,26 @@ class _Look:
 
     def mask_facts(self, name: str) -> MaskFacts:
         case, grid, labels = self._case, self._image_grid(), self._labels(name)
-        inside = self._keep(name, labels)
+        inside = self._add(name, labels)
         same_shape = labels.grid.canonical_shape == grid.canonical_shape
-        held = values_of(labels.voxels).labels
+        present = value_range(labels.voxels, -inf).labels
         slices = np.flatnonzero(inside.any(axis=(1, 2))).tolist()
         in_file = [grid.slice_in_file(z) for z in slices] if same_shape else []
         return MaskFacts(
-            misplaced=misplaced(labels.grid, grid),
+            grid_mismatch=grid_mismatch(labels.grid, grid),
             same_shape=same_shape,
-            distinct=len(held),
-            strange=strange_labels(held, case.mask_values.get(name), case.mask_labels.get(name)),
+            label_count=len(present),
+            unexpected_labels=unexpected_labels(
+                present, case.mask_values.get(name), case.mask_labels.get(name)
+            ),
             voxels=int(np.count_nonzero(inside)),
             slices=(case.frame,) * bool(slices) if case.frame is not None else tuple(in_file),
         )
 
     def overlap(self, first: str, second: str) -> Overlap:
-        a, b = self._held(first), self._held(second)
-        both, alone_a, alone_b = (int(np.bitwise_count(each).sum()) for each in (a & b, a, b))
-        return Overlap(both / alone_a, both / alone_b)
+        a, b = self._packed(first), self._packed(second)
+        both, in_a, in_b = (int(np.bitwise_count(each).sum()) for each in (a & b, a, b))
+        return Overlap(both / in_a, both / in_b)
 
     def _image_grid(self) -> Grid:
         self._grid = self._grid or read_case_grid(self._case)
@@ -137,19 +162,19 @@ class _Look:
     def _labels(self, name: str) -> Volume:
         return read_case_labels(self._case, name, self._image_grid())
 
-    def _keep(self, name: str, labels: Volume) -> NDArray[np.bool_]:
-        inside = where(labels.voxels, self._case.mask_values.get(name))
+    def _add(self, name: str, labels: Volume) -> NDArray[np.bool_]:
+        inside = label_mask(labels.voxels, self._case.mask_values.get(name))
         self._bits[name] = np.packbits(inside)
         return inside
 
-    def _held(self, name: str) -> NDArray[np.uint8]:
+    def _packed(self, name: str) -> NDArray[np.uint8]:
         if name not in self._bits:
-            self._keep(name, self._labels(name))
+            self._add(name, self._labels(name))
         return self._bits[name]
 
 
-class _Kept:
-    """What the cache has of one image and what was measured with it; new facts are added."""
+class _CachedFacts:
+    """The cached facts of an image and its masks, to which new ones are added."""
 
     def __init__(self, case: Case) -> None:
         image = [VERSION, file_digest(case.image), case.frame, case.axes, case.window]
@@ -162,7 +187,7 @@ class _Kept:
     def get(self, key: str, kind: type[F], measure: Callable[[], F]) -> F:
         try:
             return TypeAdapter(kind).validate_python(self._known[key])
-        except (KeyError, ValidationError):  # new, or damaged
+        except (KeyError, ValidationError):  # not measured yet, or damaged
             fact = measure()
             self._known[key], self._new = asdict(fact), True  # type: ignore[call-overload]
             return fact
@@ -173,10 +198,10 @@ class _Kept:
 
     def _read(self) -> dict[str, Any]:
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
+            facts = json.loads(self._path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return facts if isinstance(facts, dict) else {}
 
 
 def _mask_key(case: Case, name: str) -> str:
@@ -184,7 +209,7 @@ def _mask_key(case: Case, name: str) -> str:
     return fingerprint([file_digest(case.masks[name]), values, known])
 
 
-def _scan_facts(case: Case, volume: Volume) -> ScanFacts:
+def _scan_facts(case: Case, volume: Volume, lowest_measured: float) -> ScanFacts:
     affine, axes = volume.grid.affine, volume.grid.axes
     image = None if case.image.is_dir() else open_nifti(case.image)
     return ScanFacts(
@@ -192,8 +217,8 @@ def _scan_facts(case: Case, volume: Volume) -> ScanFacts:
         spacing_mm=volume.spacing_mm,
         oblique_deg=0.0 if axes else _oblique_deg(affine),
         has_geometry=image is None or has_affine(image),
-        affines_apart_mm=0.0 if image is None else sform_qform_distance_mm(image),
-        values=values_of(volume.voxels),
+        affine_distance_mm=0.0 if image is None else sform_qform_distance_mm(image),
+        values=value_range(volume.voxels, lowest_measured),
         voxels_sha256=_digest(volume.voxels),
     )
 
@@ -204,7 +229,7 @@ def _oblique_deg(affine: NDArray[np.float64]) -> float:
 
 
 def _digest(voxels: NDArray[Any]) -> str:
-    """Digest voxels, however their file is stored or turned."""
+    """Digest voxels in canonical orientation, independently of their file format and data type."""
     digest = hashlib.sha256(repr(voxels.shape).encode())
     for plane in voxels:
         digest.update(np.ascontiguousarray(plane, np.float32).tobytes())

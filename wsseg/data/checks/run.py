@@ -1,7 +1,8 @@
-"""Everything that can be found wrong with a cohort before anything is trained."""
+"""The check of a cohort before training."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from wsseg.core.case import Case, repeated_names
@@ -13,68 +14,70 @@ from wsseg.data.checks.cohorts import (
     check_patients,
     check_spacing,
 )
-from wsseg.data.checks.expected import Expected
-from wsseg.data.checks.findings import Finding, accepted
-from wsseg.data.checks.masks import check_masks, check_nesting, exchanged
-from wsseg.data.checks.measurements import CaseFacts, facts_of
+from wsseg.data.checks.expected import Expectations
+from wsseg.data.checks.findings import Finding, with_accepted
+from wsseg.data.checks.masks import check_masks, check_nesting, swapped_files
+from wsseg.data.checks.measurements import CaseFacts, measure_case
 from wsseg.data.checks.scans import check_geometry, check_values
+from wsseg.data.validation import lowest_measured
 
-OF_A_CASE: tuple[Callable[[CaseFacts, Expected], Iterator[Finding]], ...] = (
+CASE_CHECKS: tuple[Callable[[CaseFacts, Expectations], Iterator[Finding]], ...] = (
     check_values,
     check_geometry,
     check_masks,
     check_nesting,
 )
-OF_A_COHORT: tuple[Callable[[Sequence[CaseFacts], Expected], Iterator[Finding]], ...] = (
+COHORT_CHECKS: tuple[Callable[[Sequence[CaseFacts], Expectations], Iterator[Finding]], ...] = (
     check_patients,
     check_duplicates,
     check_nesting_of_most,
     check_spacing,
     check_label_counts,
 )
-Each: TypeAlias = Callable[[Iterator[CaseFacts], int], Iterator[CaseFacts]]  # shows a bar
+Progress: TypeAlias = Callable[[Iterator[CaseFacts], int], Iterator[CaseFacts]]  # passes facts on
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A cohort's cases, and what is wrong with the list itself."""
+class CaseList:
+    """The cases of a cohort, with the problems of the list itself."""
 
     cases: list[Case]
     findings: list[Finding]
 
 
-def listed(cohort: Cohort) -> Listed:
-    """List the usable cases of a cohort, with a finding for each bad row and repeated name.
+def list_cases(cohort: Cohort) -> CaseList:
+    """List the usable cases of a cohort, with a finding for each wrong row and repeated name.
 
     Raises:
         InputError: The cohort cannot be read.
     """
     cases, problems = cohort.read()
-    remedy = "Mend the cell"
+    remedy = "Correct the cell"
     findings = [Finding("wrong-row", "error", case, str(each), remedy) for case, each in problems]
     for name in repeated_names(cases):
         what = f"the cohort has two cases called {name}"
         findings.append(Finding("case-twice", "error", name, what, "A case has one row"))
-    return Listed(cases, findings)
+    return CaseList(cases, findings)
 
 
-def check(
-    cases: Sequence[Case], expected: Expected, accept: Collection[str], each: Each
+def check_cases(
+    cases: Sequence[Case], expected: Expectations, accept: Collection[str], progress: Progress
 ) -> list[Finding]:
-    """Look at all files of `cases`, one at a time, and return what was found, the worst first."""
-    cohort = list(each(map(facts_of, cases), len(cases)))
-    found = [finding for facts in cohort for finding in _of_a_case(facts, expected)]
-    found += [finding for check in OF_A_COHORT for finding in check(cohort, expected)]
-    return accepted(found, accept)
+    """Read all files of `cases`, one at a time, and return the findings sorted by severity."""
+    measure = partial(measure_case, lowest_measured=lowest_measured(expected.input.unit))
+    cohort = list(progress(map(measure, cases), len(cases)))
+    findings = [finding for facts in cohort for finding in _check_case(facts, expected)]
+    findings += [finding for check in COHORT_CHECKS for finding in check(cohort, expected)]
+    return with_accepted(findings, accept)
 
 
-def _of_a_case(facts: CaseFacts, expected: Expected) -> Iterator[Finding]:
-    for text in facts.unread:
+def _check_case(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
+    for text in facts.read_errors:
         what = text.removeprefix(f"case {facts.case.name}: ")
-        remedy = "Mend the file, or leave the case out"
+        remedy = "Correct the file, or leave the case out"
         yield Finding("unreadable", "error", facts.case.name, what, remedy)
-    if swapped := exchanged(facts):
+    if swapped := swapped_files(facts):
         yield swapped
         return
-    for check in OF_A_CASE:
+    for check in CASE_CHECKS:
         yield from check(facts, expected)

@@ -1,106 +1,109 @@
-"""Whether an image can be what it is said to be: its values, its spacing, its orientation."""
+"""Checks of an image: its values, its spacing and its orientation."""
 
 from collections.abc import Iterator
 
-from wsseg.data.checks.expected import Expected
-from wsseg.data.checks.findings import Finding, told
-from wsseg.data.checks.measurements import CaseFacts
+from wsseg.data.checks.expected import Expectations
+from wsseg.data.checks.findings import Finding, case_error
+from wsseg.data.checks.measurements import CaseFacts, ScanFacts
 from wsseg.data.spacing import exceeds
-from wsseg.data.validation import BEYOND_THE_SCANNER_HU, not_hu
+from wsseg.data.validation import lowest_measured, unit_mismatch
 
-CLIPPED_SHARE = 0.005  # of voxels with the highest value: a scanner's own highest is that of a few
-SOFT_TISSUE_HU = 300  # contrast in vessels, and so above all soft tissue: what is clipped is bone
-VIEW_MM = (20.0, 1000.0)  # of a slice: no patient is smaller, no scanner wider
-MOST_APART_MM = 15.0  # slices that one could still call neighbours
-UNEQUAL, UNEQUAL_MUCH = 1.02, 1.5  # row to column: scanners make square pixels
-MOST_OBLIQUE_DEG = 15.0
+CLIPPED_SHARE = 0.005  # of the voxels have the highest value; without clipping, only a few have
+FIELD_OF_VIEW_MM = (20.0, 1000.0)  # the smallest and the largest side of a slice
+MAX_SLICE_DISTANCE_MM = 15.0
+UNEQUAL, VERY_UNEQUAL = 1.02, 1.5  # ratios of row and column spacing; scanners make square pixels
+MAX_OBLIQUE_DEG = 15.0
+CONVERT = "Convert it again from DICOM"
 
 
-def check_values(facts: CaseFacts, expected: Expected) -> Iterator[Finding]:
-    """Find what is no CT where one is expected, and values that were lost or put in."""
+def check_values(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
+    """Find images in another unit or without contrast, and values that were lost or added."""
     if facts.scan is None:
         return
-    values, name = facts.scan.values, facts.case.image.name
-    if expected.input.unit == "HU":
-        if text := not_hu(values.seen_lowest, values.seen_highest):
-            remedy = "For images that are no CT: input.unit=any"
-            yield told("not-hu", facts.case, f"{name}: {text}", remedy)
-            return
-        yield from _check_padding(facts, expected)
-        yield from _check_clipped(facts, expected)
-    elif values.lowest == values.highest:
+    values, file, unit = facts.scan.values, facts.case.image.name, expected.input.unit
+    if reason := unit_mismatch(unit, values.measured_lowest, values.measured_highest):
+        remedy = "For images in another unit: input.unit=any"
+        yield case_error("wrong-unit", facts.case, f"{file}: {reason}", remedy)
+        return
+    if values.lowest == values.highest:
         yield Finding(
             "constant-image",
             "error",
             facts.case.name,
-            f"{name}: every voxel is {values.lowest:g}",
-            "Give the scan as it came from the scanner, or leave the case out",
+            f"{file}: every voxel is {values.lowest:g}",
+            "Use the scan as it came from the scanner, or leave the case out",
         )
-
-
-def _check_padding(facts: CaseFacts, expected: Expected) -> Iterator[Finding]:
-    assert facts.scan is not None, "asked before"  # noqa: S101
-    values, clip = facts.scan.values, expected.input.clip
-    if values.beyond_share and not (clip and clip[0] >= BEYOND_THE_SCANNER_HU):
-        yield Finding(
-            "padding",
-            "warning",
-            facts.case.name,
-            f"{facts.case.image.name}: {_percent(values.beyond_share)} of its voxels are below "
-            f"air, down to {values.lowest:g} HU, as scanners fill what they do not see",
-            "Clip them: input.clip with a lower end of about -1024",
-        )
-
-
-def _check_clipped(facts: CaseFacts, expected: Expected) -> Iterator[Finding]:
-    assert facts.scan is not None, "asked before"  # noqa: S101
-    values, clip = facts.scan.values, expected.input.clip
-    needed = clip[1] if clip else SOFT_TISSUE_HU
-    if values.highest < needed and values.highest_share > CLIPPED_SHARE:
-        yield Finding(
-            "clipped",
-            "warning",
-            facts.case.name,
-            f"{facts.case.image.name}: {_percent(values.highest_share)} of its voxels have its "
-            f"highest value, {values.highest:g} HU: soft tissue was clipped",
-            "Convert the scan again without a window, or end input.clip there",
-        )
-
-
-def check_geometry(facts: CaseFacts, expected: Expected) -> Iterator[Finding]:  # noqa: ARG001
-    """Find spacings and orientations that no scanner gives."""
-    if facts.scan is None or facts.case.axes:  # its reader knows better than the file
         return
-    for name, what, remedy in _odd_geometry(facts):
+    problems = (*_padding(facts.scan, expected), *_clipping(facts.scan, expected))
+    for name, what, remedy in problems:
+        yield Finding(name, "warning", facts.case.name, f"{file}: {what}", remedy)
+
+
+def _padding(scan: ScanFacts, expected: Expectations) -> Iterator[tuple[str, str, str]]:
+    values, clip, unit = scan.values, expected.input.clip, expected.input.unit
+    limit = lowest_measured(unit)
+    if values.unmeasured_share and not (clip and clip[0] >= limit):
+        what = (
+            f"{_percent(values.unmeasured_share)} of its voxels are below {limit:g} {unit.name}, "
+            f"down to {values.lowest:g}, as files have them outside the field of view"
+        )
+        yield "padding", what, f"Clip them: input.clip with a lower end of at least {limit:g}"
+
+
+def _clipping(scan: ScanFacts, expected: Expectations) -> Iterator[tuple[str, str, str]]:
+    values, clip, unit = scan.values, expected.input.clip, expected.input.unit
+    if unit.highest_tissue is None:
+        return
+    needed = clip[1] if clip else unit.highest_tissue
+    if values.highest < needed and values.highest_share > CLIPPED_SHARE:
+        what = (
+            f"{_percent(values.highest_share)} of its voxels have its highest value, "
+            f"{values.highest:g} {unit.name}: brighter tissue was clipped"
+        )
+        yield (
+            "clipped",
+            what,
+            "Convert the scan again without a window, or let input.clip end there",
+        )
+
+
+def check_geometry(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
+    """Find spacings and orientations that no scanner produces."""
+    if facts.scan is None or facts.case.axes:  # with `axes`, the file's geometry is not used
+        return
+    for name, what, remedy in _geometry(facts.scan):
         text = f"{facts.case.image.name}: {what}"
         yield Finding(name, "warning", facts.case.name, text, remedy)
 
 
-def _odd_geometry(facts: CaseFacts) -> Iterator[tuple[str, str, str]]:
-    assert facts.scan is not None, "asked before"  # noqa: S101
-    again = "Convert it again from DICOM"
-    z_mm, row_mm, column_mm = facts.scan.spacing_mm
-    if not facts.scan.has_geometry:
-        yield "no-geometry", "does not say how it lies and how large its voxels are", again
+def _geometry(scan: ScanFacts) -> Iterator[tuple[str, str, str]]:
+    if not scan.has_geometry:
+        yield "no-geometry", "its header has no orientation and no voxel size", CONVERT
         return
-    apart_mm = facts.scan.affines_apart_mm
-    if exceeds(apart_mm, min(facts.scan.spacing_mm)):
-        what = f"its header has two affines (sform, qform) that lie {apart_mm:.3g} mm apart"
-        yield "two-affines", f"{what}; the sform is taken", again
-    view = [n * mm for n, mm in zip(facts.scan.shape[1:], (row_mm, column_mm), strict=True)]
-    wide, narrow = max(row_mm, column_mm), min(row_mm, column_mm)
-    if exceeds(wide, UNEQUAL_MUCH * narrow) and exceeds(wide, z_mm):
-        what = f"voxels of {row_mm:.3g} × {column_mm:.3g} mm in slices {z_mm:.3g} mm apart"
-        yield "not-axial", f"{what}: its own slices are not axial", "Leave it out, or resample it"
-    elif exceeds(wide, UNEQUAL * narrow):
-        yield "odd-spacing", f"its pixels are not square: {row_mm:.3g} × {column_mm:.3g} mm", again
-    if exceeds(VIEW_MM[0], min(view)) or exceeds(max(view), VIEW_MM[1]):
-        yield "odd-spacing", f"its slices are {view[0]:.4g} × {view[1]:.4g} mm large", again
-    if exceeds(z_mm, MOST_APART_MM):
-        yield "odd-spacing", f"its slices are {z_mm:.3g} mm apart", again
-    if facts.scan.oblique_deg > MOST_OBLIQUE_DEG:
-        what = f"is tilted by {facts.scan.oblique_deg:.0f}° against the patient's axes"
+    if exceeds(scan.affine_distance_mm, min(scan.spacing_mm)):
+        distance = f"{scan.affine_distance_mm:.3g} mm apart"
+        what = f"its header has two affines (sform, qform) that lie {distance}; the sform is used"
+        yield "two-affines", what, CONVERT
+    yield from _spacing(scan)
+    if scan.oblique_deg > MAX_OBLIQUE_DEG:
+        what = f"is tilted by {scan.oblique_deg:.0f}° against the patient's axes"
         yield "oblique", what, "Resample it to the patient's axes"
+
+
+def _spacing(scan: ScanFacts) -> Iterator[tuple[str, str, str]]:
+    z_mm, row_mm, column_mm = scan.spacing_mm
+    view = [n * mm for n, mm in zip(scan.shape[1:], (row_mm, column_mm), strict=True)]
+    wide, narrow = max(row_mm, column_mm), min(row_mm, column_mm)
+    if exceeds(wide, VERY_UNEQUAL * narrow) and exceeds(wide, z_mm):
+        what = f"voxels of {row_mm:.3g} × {column_mm:.3g} mm in slices {z_mm:.3g} mm apart"
+        yield "not-axial", f"{what}: its slices are not axial", "Leave it out, or resample it"
+    elif exceeds(wide, UNEQUAL * narrow):
+        what = f"its pixels are not square: {row_mm:.3g} × {column_mm:.3g} mm"
+        yield "odd-spacing", what, CONVERT
+    if exceeds(FIELD_OF_VIEW_MM[0], min(view)) or exceeds(max(view), FIELD_OF_VIEW_MM[1]):
+        yield "odd-spacing", f"its slices measure {view[0]:.4g} × {view[1]:.4g} mm", CONVERT
+    if exceeds(z_mm, MAX_SLICE_DISTANCE_MM):
+        yield "odd-spacing", f"its slices are {z_mm:.3g} mm apart", CONVERT
 
 
 def _percent(share: float) -> str:
