@@ -24,6 +24,7 @@ PAGES = {
     "wsseg_regions": "Regions",
     "wsseg_cohorts": "Cohorts",
     "wsseg_metrics": "Metrics and scores",
+    "wsseg_units": "Image units",
     "wsseg_recipes": "Named recipes",
 }
 SIMPLE_TYPES = {
@@ -148,7 +149,7 @@ def _hook_page(hook: str, kinds: Sequence[Kind]) -> str:
         for offer in offers:
             lines += [
                 f"### `{offer.name}` {{: #{_anchor(offer)} }}",
-                f"`use: {offer.name}`, from `{_package(offer)}`",
+                f"From the package `{_package(offer)}`.",
                 *_section(offer.part),
             ]
     return _joined(lines)
@@ -159,7 +160,7 @@ def _named_recipes_page() -> str:
     for offer in _offers(Path):
         lines += [
             f"## `{offer.name}`",
-            f"{offer.summary}. From `{_package(offer)}`.",
+            f"{offer.summary}. From the package `{_package(offer)}`.",
             f"```yaml\n{offer.part.read_text(encoding='utf-8').strip()}\n```",
         ]
     return _joined(lines)
