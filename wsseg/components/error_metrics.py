@@ -63,9 +63,9 @@ class ErrorPlaces(Metric):
     a relative tolerance of 1e-3, so that rounding errors of the spacing change no count.
     """
 
-    border_mm: PositiveFloat = 3.0
+    border_mm: PositiveFloat = Field(examples=[3.0])
     """Errors up to this distance from the true border count as errors at the border, in mm."""
-    thin_mm: PositiveFloat = 6.0
+    thin_mm: PositiveFloat = Field(examples=[6.0])
     """Predicted structures narrower than this count as thin, in mm."""
 
     @override

@@ -14,6 +14,7 @@ from pydantic_core import core_schema
 from wsseg.components.registry import HOOKS, Offer, Registry
 from wsseg.config.recipe import Recipe
 from wsseg.core.component import Component
+from wsseg.core.image_unit import ImageUnit
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -31,7 +32,7 @@ def recipe_schema(found: Registry) -> Schema:
     definitions = generated["$defs"]
     names = {of: each["$ref"].removeprefix(DEFINITION) for (of, _), each in references.items()}
     for kind in kinds:
-        parts = [_named(o, definitions[names[o.part]]) for o in offers if o.kind is kind]
+        parts = [_part_schema(o, definitions[names[o.part]]) for o in offers if o.kind is kind]
         about = definitions[names[kind]].get("description", "")
         definitions[names[kind]] = {"description": about, "anyOf": parts or [{"not": {}}]}
     recipe = definitions.pop(names[Recipe])
@@ -61,9 +62,11 @@ class _AsWritten(GenerateJsonSchema):
         return {"anyOf": [self.generate_inner(each) for each in schema["choices"].values()]}
 
 
-def _named(offer: Offer, part: Schema) -> Schema:
-    """Return the schema of a part, by the name that a recipe gives it."""
+def _part_schema(offer: Offer, part: Schema) -> Schema:
+    """Return the schema of a part as recipes write it: a unit as its name, others as a map."""
     use = {"const": offer.name, "description": f"{offer.summary} ({offer.distribution})"}
+    if offer.kind is ImageUnit:
+        return use
     return part | {"title": offer.name, "properties": {"use": use} | part["properties"]}
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 import yaml
 from pydantic import Field, FiniteFloat, ValidationError, model_validator
 
-from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
+from wsseg.components.error_metrics import DilatedFallOut
 from wsseg.components.metrics import Dice, Rates, SurfaceDistance, VolumeError
 from wsseg.components.regions import FileRegion
 from wsseg.components.registry import UnknownComponentError, registry
@@ -32,7 +32,6 @@ METRICS: dict[str, Metric] = {
     "hd95": SurfaceDistance(),
     "volume": VolumeError(),
     "dilation": DilatedFallOut(),
-    "places": ErrorPlaces(),
 }
 
 
@@ -48,7 +47,14 @@ class Recipe(Component):
     scores: dict[str, Score] = Field(default_factory=dict)
     seed: Seed = 0
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
-    window: tuple[FiniteFloat, FiniteFloat] = (-1350, 150)  # black and white in figures
+    window: tuple[FiniteFloat, FiniteFloat] | None = None
+    """The values shown as black and white in figures; null: those of the input's unit, or else the
+    1st and the 99th percentile of the image."""
+
+    @property
+    def display_window(self) -> tuple[float, float] | None:
+        """The values shown as black and white; None: percentiles of each image."""
+        return self.input.unit.window if self.window is None else self.window
 
     @property
     def classes(self) -> list[str]:

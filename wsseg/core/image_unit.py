@@ -57,14 +57,14 @@ class AnyUnit(ImageUnit):
 
 def _find(value: Any, info: ValidationInfo) -> Any:
     """Look up a unit by its name, with the validating registry."""
-    if not isinstance(value, str):
+    if isinstance(value, ImageUnit):
         return value
     if value == AnyUnit.name:
         return AnyUnit()
     if info.context is None:
-        raise ValueError(f"{value!r} is a name; pass a unit, such as AnyUnit()")
+        raise ValueError(f"{value!r} is not a unit; pass one, such as AnyUnit()")
     try:
-        return info.context.make(ImageUnit, value)
+        return info.context.make(ImageUnit, str(value))
     except InputError as error:
         raise ValueError(str(error)) from None
 

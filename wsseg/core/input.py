@@ -40,7 +40,7 @@ class Input(Component):
     """At the ends of a scan: `repeat` its last slice, or `drop` slices with too few neighbours."""
     size: PositiveInt = 256
     """Rows and columns of the network's grid, in pixels."""
-    unit: UnitByName = AnyUnit()
+    unit: UnitByName = Field(default=AnyUnit(), json_schema_extra={"default": AnyUnit.name})
     """The unit of image values, by its name. Images that cannot be in it are refused."""
     thick: Thick | None = None
     """Resampling along z; null: slices stay as they are."""

@@ -1,4 +1,23 @@
-"""The choices a recipe makes: what pixels say, what to believe, what to train, what to minimise."""
+"""The interfaces of a recipe's components: everything that a plugin can offer, on one page.
+
+| Interface     | Decides                                            | Hook of a plugin   |
+| ------------- | -------------------------------------------------- | ------------------ |
+| `Prior`       | what the value of a pixel says about its class     | `wsseg_priors`     |
+| `EStep`       | the targets, from the network and the prior        | `wsseg_esteps`     |
+| `Backbone`    | the network                                        | `wsseg_backbones`  |
+| `PixelLoss`   | what the M-step minimises, given targets of pixels | `wsseg_losses`     |
+| `TagLoss`     | what training minimises, given only tags           | `wsseg_losses`     |
+| `Region`      | which part of a scan a stage works in              | `wsseg_regions`    |
+| `Cohort`      | the scans, their tags and their masks              | `wsseg_cohorts`    |
+| `Metric`      | how a mask is compared with the true mask          | `wsseg_metrics`    |
+| `Score`       | a number that a mask has on its own                | `wsseg_metrics`    |
+
+To write one, subclass the interface, declare the parameters as fields, implement the abstract
+methods, and offer the class in a hook (see `hookimpl`). `wsseg.testing` has a check for each.
+
+In shapes, B is the batch, S the slices of an image, K the classes and H x W the pixels of a slice;
+masks of scans are (Z, H, W).
+"""
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -20,163 +39,372 @@ from wsseg.errors import InputError
 
 
 class Prior(Component):
-    """phi: what a pixel's own value says about its class. 1/2 means "no opinion"."""
+    """The probability of each class given only the value of a pixel, phi.
+
+    A phi of 1/2 is no opinion; 0 and 1 are certain, and no network overrules them. Evidence of the
+    prior and of the network is combined by Bayes' rule (see `Evidence`).
+
+    Example:
+        >>> import torch
+        >>> from wsseg import Batch, Prior, Probability
+        >>> class Brighter(Prior):
+        ...     than: float
+        ...     def __call__(self, batch: Batch) -> Probability:
+        ...         return (batch.middle > self.than).float().expand_as(batch.support)
+        >>> image = torch.tensor([[[[10.0, 90.0]]]])  # one slice of two pixels
+        >>> batch = Batch(image, region=image > 0, tags=torch.tensor([[True]]))
+        >>> Brighter(than=50)(batch)
+        tensor([[[[0., 1.]]]])
+    """
 
     @abstractmethod
     def __call__(self, batch: Batch) -> Probability:
-        """Judge the middle slice without asking the network."""
+        """Return phi, (B, K, H, W) in [0, 1], for the middle slice of each image."""
 
-    def fit(self, batches: Iterable[Batch]) -> Self:  # noqa: ARG002 - for those that learn
-        """Return this prior with its constants learnt from images and tags; by default, itself.
+    def fit(self, batches: Iterable[Batch]) -> Self:  # noqa: ARG002 - for priors that learn
+        """Return this prior with parameters estimated from images and tags; by default unchanged.
 
-        Called once before a stage, with the cohort's slices as they are: not augmented, not
-        balanced.
+        Called once before a stage, with the slices of the cohort, not augmented and not balanced.
         """
         return self
 
 
 class EStep(Component):
-    """Turns evidence into the targets y that the next M-step trains on."""
+    """The rule that turns evidence into the targets y of the next M-step.
+
+    Example:
+        >>> import torch
+        >>> from wsseg import Batch, EStep, Evidence, Probability
+        >>> class Half(EStep):
+        ...     def __call__(self, evidence: Evidence) -> Probability:
+        ...         return evidence.batch.support * 0.5
+        >>> image = torch.tensor([[[[10.0, 90.0]]]])
+        >>> batch = Batch(image, region=image > 50, tags=torch.tensor([[True]]))
+        >>> Half()(Evidence(batch, logits=image, phi=image / 100))
+        tensor([[[[0.0000, 0.5000]]]])
+    """
 
     @abstractmethod
     def __call__(self, evidence: Evidence) -> Probability:
-        """Return y, hard or soft, and 0 outside `evidence.batch.support`."""
+        """Return y, (B, K, H, W) in [0, 1] and 0 outside `evidence.batch.support`."""
 
 
 class Backbone(Component):
-    """The blueprint of a network. The module it builds is all that ever learns."""
+    """A recipe for a network; the module that it builds holds all weights that are trained.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from wsseg import Backbone
+        >>> class Pixelwise(Backbone):
+        ...     local = True
+        ...     def build(self, slices: int, classes: int) -> nn.Module:
+        ...         return nn.Conv2d(slices, classes, kernel_size=1)
+        >>> Pixelwise().build(slices=7, classes=2)(torch.zeros(4, 7, 64, 64)).shape
+        torch.Size([4, 2, 64, 64])
+    """
 
     local: ClassVar[bool] = False
-    """Whether a logit depends only on pixels near it, through convolutions that pad by numbers:
-    on no mean, norm or attention over the image. Then prediction leaves out where it is empty."""
+    """Whether a logit depends only on pixels near it, by convolutions that pad with a constant, and
+    on no mean, norm or attention over the image. Prediction then skips empty parts of an image."""
 
     @abstractmethod
     def build(self, slices: int, classes: int) -> nn.Module:
-        """Return a new module from (B, slices, H, W), normalised, to (B, classes, H, W) logits."""
+        """Return a new module from normalised images, (B, S, H, W), to logits, (B, K, H, W)."""
 
     def untrained(self) -> Self:
-        """Return the same network without weights from elsewhere, for a checkpoint's to go into."""
+        """Return this backbone without pretrained weights, for loading a checkpoint into it."""
         return self
 
 
 class PixelLoss(Component):
-    """What the M-step minimises: how far the network's probabilities are from the targets."""
+    """The loss of the M-step: the distance between the network's probabilities and the targets.
+
+    Example:
+        >>> import torch
+        >>> from torch import Tensor
+        >>> from wsseg import PixelLoss, Probability
+        >>> class MeanSquare(PixelLoss):
+        ...     def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:
+        ...         return ((f - y) ** 2)[region.expand_as(f)].mean()
+        >>> f, y = torch.tensor([[[[0.5, 0.9]]]]), torch.tensor([[[[1.0, 0.0]]]])
+        >>> MeanSquare()(f, y, region=torch.tensor([[[[True, False]]]]))
+        tensor(0.2500)
+    """
 
     @abstractmethod
     def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:
-        """Return a scalar; only pixels of `region`, (B, 1, H, W) bool, count."""
+        """Return the loss, a scalar, over the pixels of `region`.
+
+        Args:
+            f: The network's probabilities, (B, K, H, W).
+            y: The targets, (B, K, H, W) in [0, 1].
+            region: The pixels that count, (B, 1, H, W) bool.
+        """
 
 
 class TagLoss(Component):
-    """What a stage without any pixel's label minimises: how far bags of pixels are from their tags.
+    """The loss of a stage without targets of pixels: it compares bags of pixels with their tags.
 
-    A bag is the region of a slice; its tags are the slice's own, or its case's.
+    A bag is the region of a slice. Its tags are those of the slice or, by default, of the case.
+
+    Example:
+        >>> import torch
+        >>> from torch import Tensor
+        >>> from torch.nn.functional import binary_cross_entropy_with_logits
+        >>> from wsseg import Logits, TagLoss
+        >>> class Maximum(TagLoss):
+        ...     def __call__(self, logits: Logits, tags: Tensor, region: Tensor) -> Tensor:
+        ...         pooled = logits.masked_fill(~region, -100).amax((2, 3))
+        ...         return binary_cross_entropy_with_logits(pooled, tags.float())
+        >>> logits = torch.tensor([[[[-3.0, 0.0, 5.0]]]])
+        >>> region = torch.tensor([[[[True, True, False]]]])
+        >>> Maximum()(logits, torch.tensor([[True]]), region)  # -log sigmoid(0)
+        tensor(0.6931)
     """
 
     @abstractmethod
     def __call__(self, logits: Logits, tags: Tensor, region: Tensor) -> Tensor:
-        """Return a scalar; only pixels of `region`, (B, 1, H, W) bool, count.
+        """Return the loss, a scalar, over the pixels of `region`.
 
-        Given are each class's own logits, log f / (1 - f): the probabilities of tens of thousands
-        of pixels can be multiplied in logarithms alone. `tags` are (B, K) bool.
+        Args:
+            logits: Of each class against all others, log f / (1 - f), (B, K, H, W). Products of
+                the probabilities of many pixels are only computable with logarithms.
+            tags: Whether each image has each class, (B, K) bool.
+            region: The pixels of the bags, (B, 1, H, W) bool.
         """
 
-    def possible(self, logits: Logits, region: Tensor) -> Mask:  # noqa: ARG002 - for those that ask
-        """Return where what was learnt leaves a class possible; by default, everywhere."""
+    def possible(self, logits: Logits, region: Tensor) -> Mask:  # noqa: ARG002 - for overrides
+        """Return the pixels that can have each class in a prediction; by default all of them."""
         return torch.ones_like(logits, dtype=torch.bool)
 
 
 @dataclass(frozen=True)
 class RegionLimits:
-    """What holds for an organ whoever the patient is."""
+    """Limits that an organ's mask satisfies in every patient; a mask that violates one is reported.
 
-    litres: tuple[float, float]
-    whole_mm: float  # a scan of this length has all of the organ, a shorter one perhaps a part
-    largest_cm2: float  # in any axial slice
-    median: tuple[float, float]  # of the voxels inside, in the scanner's unit
+    Example:
+        >>> from wsseg import RegionLimits
+        >>> liver = RegionLimits((0.5, 3.5), full_length_mm=400, max_area_cm2=350, median=(20, 200))
+        >>> liver.volume_litres
+        (0.5, 3.5)
+    """
+
+    volume_litres: tuple[float, float]
+    """The smallest and the largest volume. The smallest applies to scans of the full length."""
+    full_length_mm: float
+    """The length of a scan, along z, from which on it contains the complete organ."""
+    max_area_cm2: float
+    """The largest area in an axial slice."""
+    median: tuple[float, float]
+    """The lowest and the highest median of the image inside the mask, in the unit of the image."""
 
 
 class Region(Component):
-    """Finds the part of a scan that a stage works in."""
+    """A method that finds the part of a scan that a stage works in.
 
-    version: ClassVar[int] = 1  # of what it computes: a new number makes cached masks unknown
-    plausible: ClassVar[RegionLimits | None] = None  # what it cannot be: a warning names the case
+    Masks are cached until `version`, the parameters or the files of the case change.
+
+    Example:
+        >>> import numpy as np
+        >>> from wsseg import Case, Grid, Region, Volume, VoxelMask
+        >>> class Brighter(Region):
+        ...     than: float
+        ...     def __call__(self, case: Case, volume: Volume) -> VoxelMask:
+        ...         return volume.voxels > self.than
+        >>> volume = Volume(np.array([[[10, 90]]]), Grid((2, 1, 1), np.eye(4)))
+        >>> Brighter(than=50)(Case("a", "a", "a.nii.gz"), volume)
+        array([[[False,  True]]])
+    """
+
+    version: ClassVar[int] = 1
+    """Increase it when the method computes different masks, so that cached ones are not used."""
+    plausible: ClassVar[RegionLimits | None] = None
+    """Limits for a plausible mask; a warning names each case that violates them."""
 
     @abstractmethod
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:
-        """Return a mask of `volume.voxels`' shape; empty where nothing was found."""
+        """Return a mask of the scan, (Z, H, W), empty if the method finds nothing.
 
-    def files(self, case: Case) -> tuple[Path, ...]:  # noqa: ARG002 - for those that read
-        """Name the files it reads besides the image; by default none."""
+        Raises:
+            InputError: The case lacks a file that the method needs.
+        """
+
+    def files(self, case: Case) -> tuple[Path, ...]:  # noqa: ARG002 - for overrides
+        """Return the files that the method reads besides the image; by default none."""
         return ()
 
 
 class Cohort(Component):
-    """A set of scans with what is known of each."""
+    """A set of scans with what is known about each.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg import Case, Cohort
+        >>> class TwoScans(Cohort):
+        ...     root: Path
+        ...     def cases(self) -> list[Case]:
+        ...         return [Case(name, name, self.root / f"{name}.nii.gz") for name in ("a", "b")]
+        >>> [case.name for case in TwoScans(root="scans").cases()]
+        ['a', 'b']
+    """
 
     @abstractmethod
     def cases(self) -> list[Case]:
-        """List the cases, in an order that does not change; images are not read."""
-
-    def read(self) -> tuple[list[Case], list[tuple[str, InputError]]]:
-        """Return the cases that can be used, and each problem with the name of its case.
-
-        By default all of `cases()` and no problem. A cohort that is read from a file overrides it,
-        so that `wsseg data check` can report every bad row at once.
+        """Return the cases, always in the same order, without reading images.
 
         Raises:
-            InputError: The cohort itself cannot be read.
+            InputError: The cohort cannot be read, or a case is invalid.
+        """
+
+    def read(self) -> tuple[list[Case], list[tuple[str, InputError]]]:
+        """Return the valid cases, and each problem with the name of its case.
+
+        By default these are all of `cases()` and no problems. A cohort that is read from a file
+        overrides this, so that `wsseg data check` reports all invalid rows at once.
+
+        Raises:
+            InputError: The cohort cannot be read.
         """
         return self.cases(), []
 
-    def as_seen_with(self, masks: Collection[str]) -> "Cohort":  # noqa: ARG002 - for others
-        """Return a cohort that is the same to one who looks at these masks alone: or itself."""
+    def as_seen_with(self, masks: Collection[str]) -> "Cohort":  # noqa: ARG002 - for overrides
+        """Return a cohort with the same images, tags and `masks`; by default this one.
+
+        Two stages that use only these masks can be shared if the returned cohorts are equal. A
+        cohort that only hides masks of another one returns that one, unless it hides `masks`.
+        """
         return self
 
 
 class Synthetic(Cohort):
-    """A cohort that is computed, not read. A recipe gives it `cases`, their number, and `seed`."""
+    """A cohort that is generated. Its recipe keys include `cases`, their number, and `seed`.
+
+    Example:
+        >>> from collections.abc import Callable
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> from wsseg import Case, Synthetic
+        >>> from wsseg.tools import atomic_folder, write_text
+        >>> class Empty(Synthetic):
+        ...     def cases(self) -> list[Case]:
+        ...         return []
+        ...     def write(self, folder: Path, progress: Callable[[str], object]) -> None:
+        ...         with atomic_folder(folder) as temporary:
+        ...             write_text(temporary / "cohort.csv", "case,image")
+        >>> folder = Path(mkdtemp()) / "phantoms"
+        >>> Empty().write(folder, progress=print)
+        >>> (folder / "cohort.csv").read_text()
+        'case,image'
+    """
 
     @abstractmethod
     def write(self, folder: Path, progress: Callable[[str], object]) -> None:
-        """Write all scans and their `cohort.csv` into a new folder, whole or not at all.
+        """Write all scans and their `cohort.csv` into a new folder, atomically.
 
-        `progress` gets each case's name when it is done. Raises `InputError` if the folder is in
-        use.
+        Args:
+            folder: The folder, which must not exist.
+            progress: Called with the name of each case when it is finished.
+
+        Raises:
+            InputError: The folder exists.
         """
 
 
 class PublicDataset(Cohort):
-    """A public data set in its publisher's own layout; `wsseg data fetch` downloads it."""
+    """A public data set in its publisher's layout; `wsseg data fetch` downloads it.
+
+    Example:
+        >>> from wsseg import Case, PublicDataset, Source, SourceFile
+        >>> class Livers(PublicDataset):
+        ...     source = Source(
+        ...         page="https://example.org/livers",
+        ...         licence="CC BY 4.0",
+        ...         citation="Doe et al. 2020, Livers",
+        ...         files=(SourceFile("livers.zip", "https://example.org/livers.zip"),),
+        ...     )
+        ...     def cases(self) -> list[Case]:
+        ...         images = sorted(self.root.glob("livers/*.nii.gz"))
+        ...         return [Case(path.name, path.name, path) for path in images]
+        >>> Livers(root="data").source.licence
+        'CC BY 4.0'
+    """
 
     source: ClassVar[Source]
+    """Where the data set comes from."""
 
     root: Path
+    """The folder that contains the data set's files."""
 
 
 class Metric(Component):
-    """Compares one class of a prediction with the truth; its keys become a row's columns.
+    """A comparison of one class of a predicted mask with the true mask.
 
-    `region` is where the stage predicted; with `in_annotated_region`, the annotation of that place.
+    Example:
+        >>> import numpy as np
+        >>> from wsseg import Metric, Spacing, VoxelMask
+        >>> class Agreement(Metric):
+        ...     def __call__(
+        ...         self,
+        ...         prediction: VoxelMask,
+        ...         truth: VoxelMask,
+        ...         spacing_mm: Spacing,
+        ...         region: VoxelMask,
+        ...     ) -> dict[str, float]:
+        ...         equal = (prediction == truth)[region]
+        ...         return {"agreement": equal.mean() if equal.size else float("nan")}
+        >>> masks = np.array([[[True, True]]]), np.array([[[True, False]]])
+        >>> Agreement()(*masks, spacing_mm=(5, 1, 1), region=masks[0])
+        {'agreement': 0.5}
     """
 
     in_annotated_region: ClassVar[bool] = False
+    """Whether `region` is the annotated region instead of the one that the stage predicted in."""
 
     @abstractmethod
     def __call__(
         self, prediction: VoxelMask, truth: VoxelMask, spacing_mm: Spacing, region: VoxelMask
     ) -> dict[str, float]:
-        """Measure inside or beside `region`. NaN is "not defined for this case"."""
+        """Return named values, the columns of the results; NaN is "undefined for this case".
+
+        Args:
+            prediction: The predicted mask, (Z, H, W).
+            truth: The true mask, (Z, H, W).
+            spacing_mm: The distances between slices, rows and columns.
+            region: The region of the stage, (Z, H, W).
+        """
 
 
 class Score(Component):
-    """A number that a labelling has on its own, such as a severity."""
+    """A number that is computed from the masks of a case alone, such as a severity.
+
+    Example:
+        >>> from collections.abc import Mapping
+        >>> import numpy as np
+        >>> from wsseg import Score, VoxelMask
+        >>> class Share(Score):
+        ...     of: str
+        ...     within: str
+        ...     @property
+        ...     def needs(self) -> frozenset[str]:
+        ...         return frozenset({self.of, self.within})
+        ...     def __call__(self, masks: Mapping[str, VoxelMask]) -> float:
+        ...         inside = masks[self.of][masks[self.within]]
+        ...         return float(inside.mean()) if inside.size else float("nan")
+        >>> masks = {"tumour": np.array([[[True, False]]]), "liver": np.array([[[True, True]]])}
+        >>> Share(of="tumour", within="liver")(masks)
+        0.5
+    """
 
     @property
     @abstractmethod
     def needs(self) -> frozenset[str]:
-        """The names of the classes and regions whose masks it is computed from."""
+        """The names of the classes and regions whose masks the score is computed from."""
 
     @abstractmethod
     def __call__(self, masks: Mapping[str, VoxelMask]) -> float:
-        """Score the masks of a case, by the name of their class or region. NaN is "undefined"."""
+        """Return the score of a case; NaN is "undefined".
+
+        Args:
+            masks: The masks that `needs` names, (Z, H, W).
+        """

@@ -127,7 +127,7 @@ def _targets(shown: ReportedRun, name: str) -> Iterator[TargetPlanes]:
                 image=seen["image"].numpy(),
                 region=seen["region"].numpy() > 0,
                 by_epoch={epoch: planes[:, -1].numpy() > 0 for epoch, planes in by_epoch.items()},
-                window=recipe.window,
+                window=recipe.display_window,
             )
 
 
@@ -175,7 +175,7 @@ def _overlay(run: Run, case: Case, method: str, group: str) -> Overlay:
         predicted={name: prediction.masks[name][z] for name in classes},
         true={name: mask[z] for name, mask in true.items()},
         group=group,
-        window=run.recipe.window,
+        window=run.recipe.display_window,
     )
 
 

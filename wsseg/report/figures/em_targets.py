@@ -8,7 +8,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from wsseg.report.figures.overlay import BLACK, CONTOURS, HALO, PALE
+from wsseg.report.figures.overlay import (
+    BLACK,
+    CONTOURS,
+    HALO,
+    PALE,
+    percentile_window,
+    show_image,
+)
 from wsseg.report.figures.style import drawing
 
 PANEL_IN, TITLE_IN = 2.2, 0.3
@@ -24,7 +31,7 @@ class TargetPlanes:
     image: NDArray[Any]  # (N, H, W)
     region: NDArray[np.bool_]  # (N, H, W)
     by_epoch: Mapping[int, NDArray[np.bool_]]  # (N, H, W) each
-    window: tuple[float, float]
+    window: tuple[float, float] | None = None  # black and white; None: 1st and 99th percentile
 
 
 def draw_targets(shown: TargetPlanes) -> Figure:
@@ -43,8 +50,8 @@ def draw_targets(shown: TargetPlanes) -> Figure:
                 bottom = (count - 1 - line) * panel_in / height_in
                 place = (column / epochs, bottom, 0.995 / epochs, 0.985 * panel_in / height_in)
                 axes = figure.add_axes(place)
-                axes.imshow(image[line].astype(np.float32), cmap="gray", vmin=shown.window[0],
-                            vmax=shown.window[1], interpolation="bicubic")  # fmt: skip
+                window = shown.window or percentile_window(shown.image[line])
+                show_image(axes, image[line].astype(np.float32), window)
                 for mask, shade in ((region[line], PALE), (planes[:, *box][line], colour)):
                     if mask.any() and not mask.all():
                         lines = axes.contour(mask.astype(float), [0.5], colors=shade)

@@ -59,6 +59,18 @@ def draw(shown: Overlay) -> Figure:
     return figure
 
 
+def percentile_window(image: NDArray[Any]) -> tuple[float, float]:
+    """Return the 1st and the 99th percentile of an image."""
+    low, high = np.percentile(image, [1, 99])
+    return float(low), float(high)
+
+
+def show_image(axes: Axes, image: NDArray[Any], window: tuple[float, float]) -> None:
+    """Draw an image in grey; `window` has the values of black and white."""
+    low, high = window
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="bicubic")
+
+
 def telling_slice(predicted: VoxelMask, true: VoxelMask | None = None) -> int:
     """Return the slice with most of the true mask, or, where that is empty, of the predicted."""
     mask = predicted if true is None or not true.any() else true
@@ -87,8 +99,7 @@ def telling_cases(rows: pd.DataFrame, method: str) -> dict[str, str]:
 def _panel(
     axes: Axes, shown: Overlay, masks: Mapping[str, Plane], styles: Mapping[str, tuple[str, str]]
 ) -> None:
-    low, high = shown.window or np.percentile(shown.image, [1, 99])
-    axes.imshow(shown.image, cmap="gray", vmin=low, vmax=high, interpolation="bicubic")
+    show_image(axes, shown.image, shown.window or percentile_window(shown.image))
     for name, mask in masks.items():
         if mask.any():
             outline = np.pad(mask.astype(float), 1)  # closed at the image's border
