@@ -12,6 +12,8 @@ from wsseg.cli.runs import Changes
 if TYPE_CHECKING:
     from wsseg.core.interfaces import PublicDataset, Synthetic
 
+SYNTAX = "--class NAME=WORD,WORD, such as --class effusion=effusion,effusions"
+
 app = typer.Typer(
     help="Create, check and prepare data.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -86,11 +88,11 @@ def tags_from_reports(
     ],
     out: Annotated[Path, typer.Option(help="CSV file to write.")],
     classes: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--class", help="A class and the words that mean it: NAME=WORD,WORD,... Repeatable."
         ),
-    ] = ["consolidation=consolidation,consolidations,consolidated,consolidative"],  # noqa: B006
+    ] = None,
     unmentioned: Annotated[
         Literal["unknown", "absent"],
         typer.Option(help="Tag of a class that no report of a patient mentions."),
@@ -102,7 +104,7 @@ def tags_from_reports(
     prints no names and no text of the reports. If the table has columns tag.NAME with tags given
     by a person, it prints how often the derived tags agree with them.
 
-    Example: wsseg data tags-from-reports reports.csv --out tags.csv
+    Example: wsseg data tags-from-reports reports.csv --out tags.csv --class edema=edema,oedema
     """
     from wsseg.data.report_tags import (
         Unmentioned,
@@ -114,7 +116,7 @@ def tags_from_reports(
     )
     from wsseg.errors import InputError
 
-    table, keywords, silence = read_reports(reports), _keywords(classes), Unmentioned(unmentioned)
+    table, keywords, silence = read_reports(reports), _keywords(classes or []), Unmentioned(unmentioned)
     if out.exists() and out.samefile(reports):
         raise InputError(f"{out}: is the file with the reports; choose another --out")
     verdicts = find_verdicts(table, keywords)
@@ -134,14 +136,14 @@ def _keywords(classes: Sequence[str]) -> dict[str, list[str]]:
     """Parse NAME=WORD,WORD."""
     from wsseg.errors import InputError
 
+    if not classes:
+        raise InputError(f"--class is missing; write {SYNTAX}")
     keywords: dict[str, list[str]] = {}
     for text in classes:
         name, _, words = text.partition("=")
         keywords[name.strip()] = [word.strip() for word in words.split(",") if word.strip()]
         if not name.strip() or not keywords[name.strip()]:
-            raise InputError(
-                f"--class {text}: write NAME=WORD,WORD, such as effusion=effusion,fluid"
-            )
+            raise InputError(f"--class {text}: write {SYNTAX}")
     return keywords
 
 
@@ -201,7 +203,7 @@ def prepare(
 
     Training then starts without this step.
 
-    Example: wsseg data prepare covid/demo-phi2
+    Example: wsseg data prepare my-recipe.yaml
     """
     from wsseg.config.recipe import load_recipe
     from wsseg.runtime.console import Display
@@ -212,7 +214,7 @@ def prepare(
     display, number = Display(), len(split.test)
     prepare_all(split.test, loaded, loaded.stages.values(), display)
     for stages in loaded.by_cohort:
-        cases = split.learnt_from(next(iter(stages)))
+        cases = split.training_cases(next(iter(stages)))
         number += len(prepare_all(cases, loaded, stages.values(), display))
     typer.echo(f"{number} scans prepared")
 

@@ -72,7 +72,7 @@ def check(
 
     Each part is built from the examples of its fields, Field(examples=[...]), and their defaults.
 
-    Example: wsseg plugins check wsseg-covid
+    Example: wsseg plugins check wsseg-mine
     """
     from wsseg.components.registry import registry
     from wsseg.errors import WorkError

@@ -30,7 +30,7 @@ def list_recipes() -> None:
 def show(source: Source, changes: Changes = None) -> None:
     """Print a recipe with all its values and where each comes from.
 
-    Example: wsseg recipe show covid/phi2
+    Example: wsseg recipe show my-recipe.yaml
     """
     from wsseg.config.recipe import annotated_text, check_recipe, recipe_settings
 

@@ -57,7 +57,7 @@ def train(
     The scans are first checked as by `wsseg data check`. To train on
     several nodes, start this command with torchrun or srun.
 
-    Example: wsseg train covid/demo-phi2 --out runs/phi2 --set seed=1
+    Example: wsseg train my-recipe.yaml --out runs/first --set seed=1
     """
     from wsseg.runtime.launcher import launch
     from wsseg.runtime.process_group import launched_group, requested_group

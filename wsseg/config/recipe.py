@@ -149,7 +149,7 @@ class Recipe(Component):
 
 
 def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe by its name ("covid/phi2") or from a file, with changes "a.b.c=VALUE" on top.
+    """Read a recipe by its name or from a .yaml file, with changes "a.b.c=VALUE" on top.
 
     Raises:
         InputError: What is wrong with it, by file, line and key, and what would be right.

@@ -27,7 +27,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 class Batch:
     """What is known before any learning. There are no pixel labels in it."""
 
-    image: Tensor  # (B, S, H, W) float, in the scanner's unit: HU for CT
+    image: Tensor  # (B, S, H, W) float, in the unit of the input
     region: Tensor  # (B, 1, H, W) bool, where lesions can be
     tags: Tensor  # (B, K) bool, which classes the case is said to have
     case: tuple[str, ...] = ()  # B names, for messages

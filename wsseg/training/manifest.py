@@ -1,7 +1,10 @@
-"""Which files a run read, and as what: the label firewall, on paper."""
+"""The manifest of a run: the files that each stage read, and what it used them for.
+
+It shows that no weakly supervised stage has read a mask of its classes.
+"""
 
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -12,18 +15,27 @@ from wsseg.config.stages import MasksStage
 from wsseg.core.case import Case
 from wsseg.data.split import Split
 from wsseg.errors import InputError
+from wsseg.inference.folders import RunFolder
 from wsseg.runtime.files import read_json, sha256
 
 PACKAGES = ("wsseg", "torch", "lightning-fabric", "albumentations", "numpy", "scipy", "nibabel")
-FILE_KEYS = ("stage", "case", "use", "path", "sha256")  # of a file's entry
+FILE_KEYS = ("stage", "case", "use", "path", "sha256")  # of the entry of a file
 
 
-def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> dict[str, Any]:
-    """List what each stage read of the cases that it `learnt` from, and who is held out."""
+def manifest(
+    recipe: Recipe,
+    split: Split,
+    training_cases: Mapping[str, Sequence[str]],
+    accept: Collection[str],
+) -> dict[str, Any]:
+    """Return the manifest of a run.
+
+    `training_cases` names the cases of each stage; `accept` names the findings that were ignored.
+    """
     digests: dict[Path, str] = {}
     files = []
-    for stage, names in learnt.items():
-        cases = [case for case in split.learnt_from(stage) if case.name in set(names)]
+    for stage, names in training_cases.items():
+        cases = [case for case in split.training_cases(stage) if case.name in set(names)]
         for case in cases:
             for use, path in _files(recipe, stage, case):
                 digests[path] = digests.get(path) or sha256(path)
@@ -44,21 +56,22 @@ def manifest(recipe: Recipe, split: Split, learnt: dict[str, Sequence[str]]) -> 
         "apart": {stage: [case.name for case in cases] for stage, cases in split.by_stage.items()},
         "test": [case.name for case in split.test],
         "tags": {
-            name: {case.name: _tags(case, stage.classes) for case in split.learnt_from(name)}
+            name: {case.name: _tags(case, stage.classes) for case in split.training_cases(name)}
             for name, stage in recipe.stages.items()
-            if learnt[name] and not isinstance(stage, MasksStage)
+            if training_cases[name] and not isinstance(stage, MasksStage)
         },
         "files": files,
+        "accepted": sorted(accept),
     }
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a run's folder.
+def read_manifest(folder: RunFolder) -> dict[str, Any]:
+    """Read the manifest of a run.
 
     Raises:
-        InputError: There is none, or it is damaged.
+        InputError: The file is missing or damaged.
     """
-    path = folder / "manifest.json"
+    path = folder.manifest
     try:
         found: dict[str, Any] = read_json(path)
         listed = all(isinstance(found[key], list) for key in ("train", "test", "files"))
@@ -67,14 +80,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    raise InputError(f"{path}: missing or damaged; the run was not copied whole")
+    raise InputError(f"{path}: missing or damaged; copy the run again, with all of its files")
 
 
 def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, Path]]:
     stage = recipe.stages[stage_name]
     yield "image", case.image
-    seen = {recipe.input.mask, recipe.input.standardize}
-    for name in seen | {stage.region_in_training or stage.region}:
+    visible = {recipe.input.mask, recipe.input.standardize}
+    for name in visible | {stage.region_in_training or stage.region}:
         if name in recipe.regions:
             yield from (("region", path) for path in recipe.regions[name].files(case))
     if isinstance(stage, MasksStage):
@@ -87,17 +100,17 @@ def _tags(case: Case, classes: Sequence[str]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Changed:
-    """A file of a manifest that is no longer what the run read."""
+class ChangedFile:
+    """A file of a manifest that differs from the one the run read."""
 
     path: Path
-    what: str  # "missing", "changed"
+    change: str  # "missing" or "changed"
     case: str
-    uses: tuple[str, ...]  # such as "infection: label"
+    uses: tuple[str, ...]  # such as "lesion: label"
 
 
-def changed_files(files: Iterable[Mapping[str, str]]) -> list[Changed]:
-    """Recompute the digest of each file of a manifest; return those that differ."""
+def changed_files(files: Iterable[Mapping[str, str]]) -> list[ChangedFile]:
+    """Return the files of a manifest whose digest differs, each with all of its uses."""
     uses: dict[tuple[str, str, str], list[str]] = {}
     for each in files:
         key = (each["path"], each["sha256"], each["case"])
@@ -106,7 +119,7 @@ def changed_files(files: Iterable[Mapping[str, str]]) -> list[Changed]:
     for (name, digest, case), stages in uses.items():
         path = Path(name)
         if not path.exists():
-            changed.append(Changed(path, "missing", case, tuple(stages)))
+            changed.append(ChangedFile(path, "missing", case, tuple(stages)))
         elif sha256(path) != digest:
-            changed.append(Changed(path, "changed", case, tuple(stages)))
+            changed.append(ChangedFile(path, "changed", case, tuple(stages)))
     return changed
