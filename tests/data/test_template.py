@@ -8,7 +8,7 @@ from wsseg.data.template import write_template
 from wsseg.errors import InputError
 
 
-def test_with_its_files_there_the_template_is_a_cohort(tmp_path: Path) -> None:
+def test_the_template_is_a_valid_cohort_once_its_files_exist(tmp_path: Path) -> None:
     table, slices, guide = write_template(tmp_path / "mine")
     columns = ("case", "patient", "site", "split", "image", "mask.*", "tag.*")
     for row in read_csv_table(table, columns, columns[:5]).rows:
@@ -24,8 +24,8 @@ def test_with_its_files_there_the_template_is_a_cohort(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cohort.csv", "slices.csv"])
-def test_nothing_is_written_over(tmp_path: Path, name: str) -> None:
+def test_existing_files_are_not_overwritten(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match=f"{name}: is there already"):
+    with pytest.raises(InputError, match=f"{name}: exists already"):
         write_template(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]

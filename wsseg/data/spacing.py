@@ -1,33 +1,34 @@
-"""Lengths against voxel spacings, whose last digits are rounding errors.
+"""Comparisons of voxel spacings that do not depend on rounding errors.
 
-The spacing of one scanner setting is stored as 5, as 4.99999 or, where it is computed from a
-rotated affine, as 5.0000000000005. Everything that decides by a spacing uses these functions, so
-that such spacings give the same result.
+The spacing of one scanner setting may be stored as 5, as 4.99999 or, if it is computed from a
+rotated affine, as 5.0000000000005. Every decision that depends on a spacing uses these functions,
+so that these values give the same result.
 """
 
 from math import floor
 
-STEPS_PER_MM = 1000  # finer than spacings are set on a scanner
-ROUNDED_UP = 0.5 + 1 / 256  # from this fraction of a step on
-TOLERANCE = 1e-3  # relative: more than rounding changes, less than what matters in an image
+STEPS_PER_MM = 1000  # finer than the settings of scanners
+ROUND_UP_FROM = 0.5 + 1 / 256  # fraction of a step
+TOLERANCE = 1e-3  # relative: above rounding errors, below differences that matter
 
 
 def rounded_mm(spacing_mm: float) -> float:
-    """Return the spacing rounded to 0.001 mm, and 0.001 mm at least.
+    """Return the spacing rounded to steps of 0.001 mm, at least 0.001 mm.
 
-    Halfway between two steps it is rounded down, and up from 1/256 of a step above on. Common
-    spacings have at most five decimals, or are a field of view in whole millimetres divided by 512
-    or 1024 pixels. Many are halfway (352 mm / 512 = 0.6875 mm), where rounding errors would decide;
-    none of them is nearer than 1/256 of a step, 3.9e-6 mm, to the limit used here.
+    It is rounded up if it is 1/256 of a step or more above the midpoint of two steps. Common
+    spacings have at most five decimals, or are a field of view in full millimetres divided by 512
+    or 1024 pixels. Many of them are midpoints (352 mm / 512 = 0.6875 mm), at which ordinary
+    rounding would depend on rounding errors. None is nearer than 1/256 of a step, 3.9e-6 mm, to the
+    limit used here.
     """
-    return max(1, floor(spacing_mm * STEPS_PER_MM + 1 - ROUNDED_UP)) / STEPS_PER_MM
+    return max(1, floor(spacing_mm * STEPS_PER_MM + 1 - ROUND_UP_FROM)) / STEPS_PER_MM
 
 
 def in_voxels(length_mm: float, spacing_mm: float) -> float:
-    """Return a length in voxels, to be rounded by the caller.
+    """Return a length in voxels, not rounded to an integer.
 
-    Within a relative tolerance of 1e-3 of a multiple of 1/2 it is that multiple, so that neither
-    `round` nor `int` depends on rounding errors.
+    A result within a relative tolerance of 1e-3 of a multiple of 1/2 is replaced by that multiple,
+    so that `round` and `int` of it do not depend on rounding errors.
     """
     voxels = length_mm / spacing_mm
     nearest = round(2 * voxels) / 2
@@ -35,5 +36,5 @@ def in_voxels(length_mm: float, spacing_mm: float) -> float:
 
 
 def exceeds(size: float, limit: float) -> bool:
-    """Return whether a size is over a limit by more than a relative tolerance of 1e-3."""
+    """Return whether `size` is larger than `limit` by more than a relative tolerance of 1e-3."""
     return size > limit * (1 + TOLERANCE)

@@ -1,4 +1,4 @@
-"""Tables to start from."""
+"""Templates of the tables that describe a cohort."""
 
 from pathlib import Path
 
@@ -20,21 +20,21 @@ bert-2,17,1
 GUIDE = """\
 # Two tables that describe your scans
 
-Replace the made-up rows by yours; what you do not know, leave empty.
-Use it in a recipe as: cohort: {use: table, path: cohort.csv}
+Replace the example rows by your own. Leave cells empty if you do not know their values.
+To use the tables in a recipe, write: cohort: {use: table, path: cohort.csv}
 
-cohort.csv: a row a scan
-    case         its name: letters, digits, "-", "_", "."; results are called after it
-    patient      scans of one patient stay on one side of every split (empty: a patient of its own)
-    site         where it was made, for tables of results (may be empty)
+cohort.csv: one row per scan
+    case         its name, from letters, digits, "-", "_" and "."; results are named after it
+    patient      all scans of a patient are in the same part of a split (default: the case)
+    site         the hospital or scanner, for tables of results (may be empty)
     split        train, test, or empty
     image        a NIfTI file, or a folder of DICOM slices; relative to this folder
-    mask.NAME    a NIfTI file of 0 and 1 on the image's own grid (empty: nobody outlined it)
+    mask.NAME    a NIfTI file of 0 and 1 on the grid of the image (empty: no mask was drawn)
     tag.CLASS    1 present, 0 absent, empty unknown; one column for each class of the recipe
 
-slices.csv: tags of single slices, where they are known; without any, delete it
+slices.csv: tags of single slices; delete the file if you have none
     case         as in cohort.csv
-    slice        counted from 0 as in the image file
+    slice        counted from 0, as in the image file
     tag.CLASS    1, 0 or empty
 """
 
@@ -43,12 +43,12 @@ def write_template(folder: Path) -> list[Path]:
     """Write cohort.csv, slices.csv and a guide to them into `folder`, and return their paths.
 
     Raises:
-        InputError: One of them is there already.
+        InputError: One of the files exists.
     """
     texts = {"cohort.csv": COHORT, "slices.csv": SLICES, "columns.md": GUIDE}
     paths = [folder / name for name in texts]
-    if there := [path for path in paths if path.exists()]:
-        raise InputError(f"{there[0]}: is there already; choose another folder")
+    if existing := [path for path in paths if path.exists()]:
+        raise InputError(f"{existing[0]}: exists already. Choose another folder.")
     for path, text in zip(paths, texts.values(), strict=True):
         write_text(path, text)
     return paths

@@ -104,7 +104,7 @@ def collect_findings(
     found: list[Finding] = []
     tested = [replace(case, split="test") for case in split.test]
     for stages in recipe.by_cohort:
-        training = split.learnt_from(next(iter(stages)))
+        training = split.training_cases(next(iter(stages)))
         found += check_cases(
             [*_as_trained(recipe, stages.values(), training), *tested],
             expected_by(recipe, stages.values()),
