@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsseg.core.input import Thick
-from wsseg.data.resample import applicable, slice_positions
+from wsseg.data.resample import slice_positions, thick_for
 from wsseg.data.spacing import exceeds, in_voxels, rounded_mm
 
 FACTORS = st.floats(1 - 1e-6, 1 + 1e-6)
@@ -65,16 +65,16 @@ def test_common_spacings_with_a_rounding_error_give_the_same_slices(
     count: int, spacing_mm: float, factor: float
 ) -> None:
     almost_mm = spacing_mm * factor
-    thick = applicable(THICK, count, spacing_mm)
-    assert applicable(THICK, count, almost_mm) == thick
+    thick = thick_for(THICK, count, spacing_mm)
+    assert thick_for(THICK, count, almost_mm) == thick
     slices = slice_positions(count, rounded_mm(spacing_mm), thick)
     assert slice_positions(count, rounded_mm(almost_mm), thick).tolist() == slices.tolist()
 
 
 def test_scans_at_the_thickness_limit_are_not_resampled_whatever_their_rounding_error() -> None:
     for spacing_mm in (4.0, 3.9999999999, 3.999996, 4.000004):
-        assert applicable(THICK, 10, spacing_mm) is None
-    assert applicable(THICK, 10, 3.9) is THICK
+        assert thick_for(THICK, 10, spacing_mm) is None
+    assert thick_for(THICK, 10, 3.9) is THICK
 
 
 def test_a_remaining_half_slice_is_dropped_whatever_the_rounding_error() -> None:
