@@ -6,13 +6,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from wsseg.core.interfaces import RegionLimits
-from wsseg.data.region_check import doubt
+from wsseg.data.region_check import implausibility
 from wsseg_covid.lung_threshold import LUNGS
 from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
 from wsseg_covid.phantom.scanner import SCANNERS
 
 SPACING_MM = (100.0, 50.0, 50.0)  # a voxel is a quarter of a litre, 25 cm2
-ORGAN = RegionLimits(litres=(0.5, 2), whole_mm=400, largest_cm2=110, median=(-900, -300))
+ORGAN = RegionLimits(
+    volume_litres=(0.5, 2), full_length_mm=400, max_area_cm2=110, median=(-900, -300)
+)
 
 
 def case(voxels: list[int], value: int = -800) -> tuple[NDArray[np.bool_], NDArray[np.int16]]:
@@ -35,7 +37,7 @@ def case(voxels: list[int], value: int = -800) -> tuple[NDArray[np.bool_], NDArr
     ],
 )
 def test_each_sign(voxels: list[int], value: int, said: str) -> None:
-    found = doubt(*case(voxels, value), SPACING_MM, ORGAN)
+    found = implausibility(*case(voxels, value), SPACING_MM, ORGAN)
     assert found.startswith(said)
     assert bool(found) == bool(said)
 
@@ -43,24 +45,24 @@ def test_each_sign(voxels: list[int], value: int, said: str) -> None:
 @pytest.mark.parametrize("factor", [1 - 1e-6, 1, 1 + 1e-6])
 def test_sizes_at_a_limit_are_judged_alike_whatever_the_rounding_error(factor: float) -> None:
     spacing_mm = (100.0 * factor, 50.0 * factor, 50.0)
-    assert doubt(*case([2, 4, 2, 0]), spacing_mm, ORGAN) == ""  # 2 litres are not over 2
-    too_small = doubt(*case([1, 0, 0, 0]), spacing_mm, ORGAN)  # in a scan of 400 mm
+    assert implausibility(*case([2, 4, 2, 0]), spacing_mm, ORGAN) == ""  # 2 litres are not over 2
+    too_small = implausibility(*case([1, 0, 0, 0]), spacing_mm, ORGAN)  # in a scan of 400 mm
     assert too_small.startswith("has 0.25 litres")
 
 
 def test_without_a_known_spacing_only_the_median_is_judged() -> None:
-    assert doubt(*case([9, 9, 9, 9]), None, ORGAN) == ""
-    assert "median" in doubt(*case([9, 9, 9, 9], 0), None, ORGAN)
+    assert implausibility(*case([9, 9, 9, 9]), None, ORGAN) == ""
+    assert "median" in implausibility(*case([9, 9, 9, 9], 0), None, ORGAN)
 
 
 def test_a_standardized_image_has_no_median_to_judge() -> None:
     mask, image = case([2, 4, 2, 0], 0)
-    assert doubt(mask, image.astype(np.float32), SPACING_MM, ORGAN) == ""
+    assert implausibility(mask, image.astype(np.float32), SPACING_MM, ORGAN) == ""
 
 
 def test_of_a_region_of_nothing_known_only_emptiness_is_told() -> None:
-    assert doubt(*case([9, 9, 9, 9], 3000), SPACING_MM, None) == ""
-    assert doubt(*case([0]), SPACING_MM, None) != ""
+    assert implausibility(*case([9, 9, 9, 9], 3000), SPACING_MM, None) == ""
+    assert implausibility(*case([0]), SPACING_MM, None) != ""
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def patients() -> list[Phantom]:
 
 def test_no_lung_of_a_phantom_is_doubted(patients: list[Phantom]) -> None:
     for each in patients:
-        assert doubt(each.lung, each.image, each.spacing_mm, LUNGS) == ""
+        assert implausibility(each.lung, each.image, each.spacing_mm, LUNGS) == ""
 
 
 def outside(each: Phantom) -> NDArray[np.bool_]:
@@ -98,11 +100,11 @@ def swapped(each: Phantom) -> NDArray[np.bool_]:
 def test_every_failure_is_doubted(patients: list[Phantom], failure: object) -> None:
     assert callable(failure)
     for each in patients:
-        assert doubt(failure(each), each.image, each.spacing_mm, LUNGS) != ""
+        assert implausibility(failure(each), each.image, each.spacing_mm, LUNGS) != ""
 
 
 def test_a_whole_chest_with_hardly_any_lung_is_doubted(patients: list[Phantom]) -> None:
     each = patients[0]
     scrap = each.lung.copy()
     scrap[: len(scrap) * 3 // 4] = False
-    assert "most of it was not found" in doubt(scrap, each.image, each.spacing_mm, LUNGS)
+    assert "most of it was not found" in implausibility(scrap, each.image, each.spacing_mm, LUNGS)

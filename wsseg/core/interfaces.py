@@ -206,6 +206,7 @@ class Region(Component):
     Masks are cached until `version`, the parameters or the files of the case change.
 
     Example:
+        >>> from pathlib import Path
         >>> import numpy as np
         >>> from wsseg import Case, Grid, Region, Volume, VoxelMask
         >>> class Brighter(Region):
@@ -213,7 +214,7 @@ class Region(Component):
         ...     def __call__(self, case: Case, volume: Volume) -> VoxelMask:
         ...         return volume.voxels > self.than
         >>> volume = Volume(np.array([[[10, 90]]]), Grid((2, 1, 1), np.eye(4)))
-        >>> Brighter(than=50)(Case("a", "a", "a.nii.gz"), volume)
+        >>> Brighter(than=50)(Case("a", "a", Path("a.nii.gz")), volume)
         array([[[False,  True]]])
     """
 
@@ -352,7 +353,7 @@ class Metric(Component):
         ...         region: VoxelMask,
         ...     ) -> dict[str, float]:
         ...         equal = (prediction == truth)[region]
-        ...         return {"agreement": equal.mean() if equal.size else float("nan")}
+        ...         return {"agreement": float(equal.mean()) if equal.size else float("nan")}
         >>> masks = np.array([[[True, True]]]), np.array([[[True, False]]])
         >>> Agreement()(*masks, spacing_mm=(5, 1, 1), region=masks[0])
         {'agreement': 0.5}

@@ -38,15 +38,15 @@ def _implausible_size(
     pixels = np.count_nonzero(mask, axis=(1, 2))
     litres = float(pixels.sum()) * z_mm * row_mm * column_mm / MM3_PER_LITRE
     largest_cm2 = float(pixels.max()) * row_mm * column_mm / MM2_PER_CM2
-    least, most = plausible.litres
+    least, most = plausible.volume_litres
     if exceeds(litres, most):
         return f"has {litres:.1f} litres, over {most:g}: it leaks, or the spacing is wrong"
-    if exceeds(largest_cm2, plausible.largest_cm2):
+    if exceeds(largest_cm2, plausible.max_area_cm2):
         index = int(pixels.argmax())
         return (
-            f"has {largest_cm2:.0f} cm² in slice {index}, over {plausible.largest_cm2:g}: it leaks"
+            f"has {largest_cm2:.0f} cm² in slice {index}, over {plausible.max_area_cm2:g}: it leaks"
         )
-    if exceeds(least, litres) and not exceeds(plausible.whole_mm, len(mask) * z_mm):
+    if exceeds(least, litres) and not exceeds(plausible.full_length_mm, len(mask) * z_mm):
         return f"has {litres:.2f} litres, under {least:g}: most of it was not found"
     return ""
 

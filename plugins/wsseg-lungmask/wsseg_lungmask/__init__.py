@@ -1,6 +1,6 @@
-"""A wsseg region: the lungs by JoHof/lungmask, whose U-net has seen severe disease.
+"""A wsseg region: the lungs as segmented by the U-net of JoHof/lungmask.
 
-J. Hofmanninger et al. 2020, Eur. Radiol. Exp. 4(50), doi:10.1186/s41747-020-00173-2.
+Source: Hofmanninger et al. 2020, Eur. Radiol. Exp. 4(50), doi:10.1186/s41747-020-00173-2.
 """
 
 import logging
@@ -23,53 +23,63 @@ from torch import Tensor, nn
 from wsseg import Case, InputError, Region, RegionLimits, SourceFile, Volume, WorkError, hookimpl
 from wsseg.tools import cache_folder, download, sha256
 
-LUNGS = RegionLimits(litres=(0.8, 10), whole_mm=250, largest_cm2=550, median=(-950, -300))
+LUNGS = RegionLimits(
+    volume_litres=(0.8, 10), full_length_mm=250, max_area_cm2=550, median=(-950, -300)
+)
 HOST = "https://github.com/JoHof/lungmask/releases/download/v0.0"
-FILES = {  # the end of a name is the beginning of its SHA-256
+FILES = {  # the eight digits at the end of a name are the first of the file's SHA-256
     "R231": "unet_r231-d5d2fc3d.pth",
     "R231CovidWeb": "unet_r231covid-0de78a7e.pth",
     "LTRCLobes": "unet_ltrclobes-3a07043d.pth",
 }
-SIDE_PX = 256  # of the network's slices
-LOWEST_HU, HIGHEST_HU = -1024, 600  # become 0 and 1
-BATCH = 8  # slices at a time
-loading = Lock()  # scans are prepared by several threads
+SIDE_PX = 256  # size of the network's input
+LOWEST_HU, HIGHEST_HU = -1024, 600  # mapped to 0 and 1
+BATCH_SLICES = 8
+loading = Lock()  # several threads prepare scans
 log = logging.getLogger("wsseg")
 
 
 @final
 class LungMask(Region):
-    """Both lungs with what is dense in them, by lungmask's U-net, slice by slice.
+    """Both lungs with the lesions in them, segmented slice by slice by lungmask's U-net.
 
-    `weights` names a file with the network's weights, .safetensors or .pth; without it, `model`'s
-    own are downloaded once into the cache folder. A .pth is read as tensors and nothing else
-    (torch's `weights_only`): whatever else it holds is refused, not run.
+    The weights are downloaded once into the cache folder, unless `weights` names a file. A .pth
+    file is loaded with `weights_only`, which accepts tensors only and runs no code.
+
+    Source: Hofmanninger et al. 2020, "Automatic lung segmentation in routine imaging is primarily
+    a data diversity problem, not a methodology problem".
     """
 
     plausible: ClassVar = LUNGS
 
     model: Literal["R231", "R231CovidWeb", "LTRCLobes"] = "R231"
+    """Name of the published model."""
     weights: Path | None = None
+    """File with the weights, .safetensors or .pth; null downloads those of `model`."""
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
-        """Find the lungs, (Z, H, W); the scan is in HU."""
+        """Return the mask of the lungs, (Z, H, W), of a volume in HU.
+
+        Raises:
+            InputError: The weights cannot be downloaded or read.
+        """
         with loading:
             network = _network(self.weights or _downloaded(FILES[self.model]))
         return _segmented(network, volume.voxels)
 
     def files(self, case: Case) -> tuple[Path, ...]:  # noqa: ARG002 - the same for all
-        """Name the file of the weights."""
+        """Return the file with the weights, if one is named."""
         return () if self.weights is None else (self.weights,)
 
 
 @hookimpl
 def wsseg_regions() -> dict[str, type[Region]]:
-    """Offer the lungs."""
+    """Register the region."""
     return {"lungmask": LungMask}
 
 
 def _lungmask(module: str) -> ModuleType:
-    """Import a part of lungmask, which would switch off every user warning and talk."""
+    """Import a module of lungmask; undo its warning filter and silence its log."""
     with warnings.catch_warnings():
         found = import_module(f"lungmask.{module}")
     logging.getLogger("lungmask").setLevel(logging.WARNING)
@@ -77,7 +87,7 @@ def _lungmask(module: str) -> ModuleType:
 
 
 def _segmented(network: nn.Module, voxels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Do what lungmask's `LMInferer.apply` does with an array that lies as ours do."""
+    """Segment as `LMInferer.apply` of lungmask does, for an array (Z, H, W)."""
     utils = _lungmask("utils")
     small, boxes = utils.preprocess(voxels, resolution=[SIDE_PX, SIDE_PX])
     unit = (np.minimum(small, HIGHEST_HU) - LOWEST_HU) / (HIGHEST_HU - LOWEST_HU)
@@ -86,7 +96,7 @@ def _segmented(network: nn.Module, voxels: NDArray[Any]) -> NDArray[np.bool_]:
         labels = np.concatenate(
             [
                 network(torch.from_numpy(batch).float()[:, None].to(device)).argmax(1).cpu().numpy()
-                for batch in np.split(unit, range(BATCH, len(unit), BATCH))
+                for batch in np.split(unit, range(BATCH_SLICES, len(unit), BATCH_SLICES))
             ]
         )
     whole = utils.postprocessing(labels.astype(np.uint8), disable_tqdm=True)
@@ -97,33 +107,35 @@ def _segmented(network: nn.Module, voxels: NDArray[Any]) -> NDArray[np.bool_]:
 
 @lru_cache(maxsize=1)
 def _network(path: Path) -> nn.Module:
-    """Build lungmask's U-net with the weights of a file."""
+    """Build lungmask's U-net and load its weights from a file."""
     state = _state(path)
     if "last.weight" not in state:
-        raise InputError(f"{path}: holds no weights of lungmask's U-net")
+        raise InputError(f"{path}: has no weights of lungmask's U-net")
     build = _lungmask("resunet").UNet
     options = {"padding": True, "depth": 5, "up_mode": "upsample", "batch_norm": True}
     network: nn.Module = build(n_classes=len(state["last.weight"]), residual=False, **options)
     try:
         network.load_state_dict(dict(state))
     except RuntimeError as error:
-        raise InputError(f"{path}: holds weights of another network than lungmask's") from error
+        raise InputError(f"{path}: has weights of a network other than lungmask's U-net") from error
     return network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
 def _state(path: Path) -> Mapping[str, Tensor]:
-    """Read named tensors. Nothing is unpickled but what `weights_only` lets through: tensors."""
+    """Read named tensors; `weights_only` refuses everything else in a pickle."""
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file of weights")
+        raise InputError(f"{path}: there is no such file")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # strangers' bytes may raise anything
+    except Exception as error:  # a damaged file may raise anything
         kind = type(error).__name__
-        raise InputError(f"{path}: is damaged, or holds more than tensors ({kind})") from error
+        raise InputError(
+            f"{path}: is damaged, or contains objects other than tensors ({kind})"
+        ) from error
     if not (isinstance(state, Mapping) and _are_tensors(state.values())):
-        raise InputError(f"{path}: holds no named tensors")
+        raise InputError(f"{path}: contains no named tensors")
     return state
 
 
@@ -132,22 +144,22 @@ def _are_tensors(values: Iterable[object]) -> bool:
 
 
 def _downloaded(name: str) -> Path:
-    """Return lungmask's own weights from the cache folder; the first time, download them."""
+    """Return published weights from the cache folder; download them first if necessary."""
     folder = cache_folder() / "lungmask"
     if not (folder / name).is_file():
-        log.info("downloading the weights of lungmask, once")
+        log.info("downloading the weights of lungmask")
     try:
         path = download(SourceFile(name, f"{HOST}/{name}"), folder, "", _no_bar)
     except WorkError as error:
         raise InputError(
-            f"{error}.\nOr bring the file yourself and name it: {{use: lungmask, weights: FILE}}"
+            f"{error}.\nOr copy the file here yourself and name it: {{use: lungmask, weights: FILE}}"
         ) from error
     if not sha256(path).startswith(Path(name).stem.rpartition("-")[2]):
         path.unlink()
-        raise InputError(f"{path}: was damaged on the way, and is deleted. Try again")
+        raise InputError(f"{path}: was damaged during the download and has been deleted. Try again")
     return path
 
 
 def _no_bar(text: str, number: int, done: int) -> AbstractContextManager[Any]:  # noqa: ARG001
-    """Show nothing: a bar of scans is on the screen already."""
+    """Show no progress bar: one for the scans is already shown."""
     return nullcontext(lambda *_: None)

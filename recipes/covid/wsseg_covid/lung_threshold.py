@@ -36,7 +36,9 @@ AIRWAY_WALL_MM = 4.0  # with what is blurred: not lung
 NEAR_AIRWAY_MM = 15.0  # branches and scraps of the bowel's air are in this distance
 BRANCH_MM = 2.5  # radius of what is no branch any more
 MOST_NEAR_AIRWAY = 0.5  # of a piece of lung
-LUNGS = RegionLimits(litres=(0.8, 10), whole_mm=250, largest_cm2=550, median=(-950, -300))
+LUNGS = RegionLimits(
+    volume_litres=(0.8, 10), full_length_mm=250, max_area_cm2=550, median=(-950, -300)
+)
 """Of adults: wider than any healthy or ill lung, narrower than one with the air around a body."""
 
 
