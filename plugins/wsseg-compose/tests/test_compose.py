@@ -142,7 +142,7 @@ def test_recipes_write_inner_priors_by_name() -> None:
 
 
 def test_what_cannot_be_combined_is_refused() -> None:
-    with pytest.raises(ValidationError, match="1 weights for 2 priors; give one each"):
+    with pytest.raises(ValidationError, match="1 weights for 2 priors; give one weight each"):
         Blend(priors=constants(0.5, 0.5), weights=(1,))
     with pytest.raises(ValidationError, match="at least 1 item"):
         Product(priors=())

@@ -1,4 +1,4 @@
-"""wsseg priors made of other priors: the sum or the mean of their log-odds."""
+"""wsseg priors that combine other priors: the sum or the mean of their log-odds."""
 
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Self, final
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wsseg import CERTAIN, Batch, Logits, Prior, Probability, hookimpl
 
-ALMOST = 1 - 2**-24  # the float32 below 1: only a certain prior may round to certainty
+BELOW_ONE = 1 - 2**-24  # the largest float32 below 1
 
 Priors = Annotated[
     tuple[Prior, ...],
@@ -19,17 +19,22 @@ Priors = Annotated[
 
 @final
 class Product(Prior):
-    """Independent judgements of one pixel: logit phi = sum_i logit phi_i.
+    """The sum of the log-odds of several priors: a product of independent experts.
 
-    That is phi = prod phi_i / (prod phi_i + prod (1 - phi_i)), a product of experts (Hinton
-    2002) between two labels. A certain prior (phi of 0 or 1) overrules all that doubt; two that
-    are certain of the opposite cancel.
+        logit phi = sum_i logit phi_i
+        phi = prod_i phi_i / (prod_i phi_i + prod_i (1 - phi_i))
+
+    Where one prior is certain (phi of 0 or 1) and the others are not, phi is that of the certain
+    one. Priors that are certain of opposite labels cancel.
+
+    Source: Hinton 2002, "Training products of experts by minimizing contrastive divergence".
     """
 
     priors: Priors
+    """The priors to combine."""
 
     def __call__(self, batch: Batch) -> Probability:
-        """Add what each prior says."""
+        """Return phi of each pixel, (B, K, H, W)."""
         return _probability(_log_odds(self.priors, batch).sum(0))
 
     def fit(self, batches: Iterable[Batch]) -> Self:
@@ -39,25 +44,31 @@ class Product(Prior):
 
 @final
 class Blend(Prior):
-    """Opinions about the same thing: logit phi = sum_i w_i logit phi_i / sum_i w_i.
+    """The weighted mean of the log-odds of several priors: a logarithmic opinion pool.
 
-    The logarithmic opinion pool (Genest & Zidek 1986): what all agree on stays as it is, however
-    many they are. A certain prior (phi of 0 or 1) overrules all that doubt, whatever its weight.
+        logit phi = sum_i w_i logit phi_i / sum_i w_i
+
+    If all priors have the same phi, the blend has it too. Where one prior is certain (phi of 0
+    or 1) and the others are not, phi is that of the certain one, whatever its weight.
+
+    Source: Genest & Zidek 1986, "Combining probability distributions".
     """
 
     priors: Priors
-    weights: tuple[PositiveFloat, ...] = Field(examples=[[2, 1]])  # one a prior; only ratios matter
+    """The priors to combine."""
+    weights: tuple[PositiveFloat, ...] = Field(examples=[[2, 1]])
+    """The weight of each prior; only their ratios matter."""
 
     @model_validator(mode="after")
-    def _one_weight_a_prior(self) -> Self:
+    def _check_weights(self) -> Self:
         if len(self.weights) != len(self.priors):
             raise ValueError(
-                f"{len(self.weights)} weights for {len(self.priors)} priors; give one each"
+                f"{len(self.weights)} weights for {len(self.priors)} priors; give one weight each"
             )
         return self
 
     def __call__(self, batch: Batch) -> Probability:
-        """Average what each prior says."""
+        """Return phi of each pixel, (B, K, H, W)."""
         log_odds = _log_odds(self.priors, batch)
         certain = log_odds.where(log_odds.abs() == CERTAIN, 0)
         shares = torch.tensor(self.weights, device=log_odds.device) / sum(self.weights)
@@ -70,18 +81,19 @@ class Blend(Prior):
 
 
 def _log_odds(priors: Sequence[Prior], batch: Batch) -> Tensor:
-    """Return (priors, B, K, H, W), where certainty is finite."""
+    """Return the log-odds of each prior, (priors, B, K, H, W), with ±CERTAIN in place of ±inf."""
     each = [prior(batch).float().logit().clamp(-CERTAIN, CERTAIN) for prior in priors]
     return torch.stack(each)
 
 
 def _probability(log_odds: Logits) -> Probability:
+    """Return the sigmoid; it rounds to 1 only where a prior is certain."""
     phi = log_odds.sigmoid()
-    return phi.where(log_odds > CERTAIN / 2, phi.clamp(max=ALMOST))
+    return phi.where(log_odds > CERTAIN / 2, phi.clamp(max=BELOW_ONE))
 
 
 def _fitted(priors: Sequence[Prior], batches: Iterable[Batch]) -> tuple[Prior, ...]:
-    """Fit each prior. Batches come once: they are kept only where more than one prior learns."""
+    """Fit each prior; keep the batches in memory only if more than one prior learns from them."""
     learners = [prior for prior in priors if type(prior).fit is not Prior.fit]
     shared = list(batches) if len(learners) > 1 else batches
     return tuple(prior.fit(shared) for prior in priors)
@@ -89,5 +101,5 @@ def _fitted(priors: Sequence[Prior], batches: Iterable[Batch]) -> tuple[Prior, .
 
 @hookimpl
 def wsseg_priors() -> dict[str, type[Prior]]:
-    """Offer the two ways to combine priors."""
+    """Register the two priors."""
     return {"product": Product, "blend": Blend}

@@ -1,4 +1,4 @@
-"""A wsseg E-step that smooths the evidence by a conditional random field before another decides."""
+"""A wsseg E-step that smooths the evidence with a conditional random field."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,61 +12,74 @@ from torch import Tensor
 
 from wsseg import Batch, EStep, Evidence, Logits, Probability, hookimpl
 
-View: TypeAlias = tuple[EllipsisType, slice, slice]  # of an image: which rows and columns
-Pixels = Annotated[float, Field(ge=0.1)]  # a spread below is none: the next pixel has a weight of 0
+View: TypeAlias = tuple[EllipsisType, slice, slice]  # a selection of rows and columns
+Pixels = Annotated[float, Field(ge=0.1)]  # below 0.1, the weight of the next pixel underflows
 
 
 @final
 class Smoothed(EStep):
-    """`inner`, given log-odds on which neighbours agree: mean field in a conditional random field.
+    """Mean-field inference in a conditional random field, followed by another E-step.
 
-    The field of Krähenbühl & Koltun 2011 (Potts, two kernels), which rewards two pixels i, j of
-    one label by
+    The energy is a Potts model with two kernels. Two pixels i and j with the same label lower it by
 
         k_ij = spatial_weight / S exp(-|p_i - p_j|^2 / 2 spatial_sd_px^2)
              + bilateral_weight / T exp(-|p_i - p_j|^2 / 2 bilateral_sd_px^2
-                                        - (x_i - x_j)^2 / 2 bilateral_sd_intensity^2),
+                                        - (x_i - x_j)^2 / 2 bilateral_sd_intensity^2)
 
-    with p a pixel's place, x its intensity in the middle slice, and j no further than `radius_px`
-    rows and columns away (as Teichmann & Cipolla 2018 have it). S and T are the sums of the
-    factors of place over the whole window, so that a weight is the log-odds which neighbours add
-    who are all alike and all of one mind. With a_ik the evidence's log-odds of class k against
-    the background, each iteration sets
+    p is the position of a pixel and x its intensity in the middle slice; j is at most `radius_px`
+    rows and columns from i. S and T are the sums of the position-dependent factors over the window.
+    A weight is therefore the log-odds that the neighbours add if all have the same intensity and
+    the same label. With a_ik the evidence's log-odds of class k against the background, each
+    iteration computes
 
-        a'_ik = a_ik + sum_j k_ij (q_jk - q_j0),    q = probability of a'.
+        a'_ik = a_ik + sum_j k_ij (q_jk - q_j0),    q = probabilities of a'
 
-    Pixels outside the region neither change nor count: they are no background, they are unknown,
-    like those beyond the image. Weights of 0 leave `inner` exactly as it is.
+    and `inner` gets the log-odds of the last iteration. Pixels outside the region have no label:
+    they do not change and have no influence, like those outside the image. With weights of 0 the
+    targets are those of `inner`.
+
+    The weights of all pairs are kept in memory: (2 r^2 + 2 r) B H W floats for a radius r.
+
+    Source: Krähenbühl & Koltun 2011, "Efficient inference in fully connected CRFs with Gaussian
+    edge potentials"; the window is that of Teichmann & Cipolla 2018, "Convolutional CRFs".
     """
 
     inner: EStep = Field(examples=[{"use": "hard"}])
-    spatial_weight: NonNegativeFloat = Field(examples=[1])  # log-odds
+    """The E-step that turns the smoothed evidence into targets."""
+    spatial_weight: NonNegativeFloat = Field(examples=[1])
+    """Weight of the spatial kernel, in log-odds."""
     spatial_sd_px: Pixels = Field(examples=[1])
-    bilateral_weight: NonNegativeFloat = Field(examples=[2])  # log-odds
+    """Standard deviation of the spatial kernel, in pixels of the network's grid."""
+    bilateral_weight: NonNegativeFloat = Field(examples=[2])
+    """Weight of the bilateral kernel, in log-odds."""
     bilateral_sd_px: Pixels = Field(examples=[3])
-    bilateral_sd_intensity: PositiveFloat = Field(examples=[100])  # in the image's unit: HU for CT
+    """Standard deviation of the bilateral kernel's position, in pixels of the network's grid."""
+    bilateral_sd_intensity: PositiveFloat = Field(examples=[100])
+    """Standard deviation of the bilateral kernel's intensity, in the image's unit (HU for CT)."""
     radius_px: PositiveInt = Field(examples=[3])
-    iterations: PositiveInt = 5  # as CRF-as-RNN trains (Zheng et al. 2015)
+    """Half-width of the window, in pixels of the network's grid."""
+    iterations: PositiveInt = 5
+    """Number of mean-field iterations; 5 is the number for training of Zheng et al. 2015."""
 
     def __call__(self, evidence: Evidence) -> Probability:
-        """Return what `inner` makes of the smoothed evidence."""
+        """Return the targets of `inner` for the smoothed evidence, (B, K, H, W)."""
         pairs, labels = list(self._pairs(evidence.batch)), evidence.labels
         alone = evidence.log_odds.float()
         gain = torch.zeros_like(alone)
         for _ in range(self.iterations):
             log_odds = alone + gain
             opinion = labels.probability(log_odds) - labels.background(log_odds)
-            gain = _heard(opinion, pairs)
+            gain = _weighted_sum(opinion, pairs)
         logits: Logits = evidence.logits + gain.to(evidence.logits.dtype)
         return self.inner(replace(evidence, logits=logits))
 
     def _pairs(self, batch: Batch) -> Iterator["_Pairs"]:
-        """Yield every pair of pixels of the window once, by the way from one to the other."""
+        """Yield the pairs of neighbouring pixels, grouped by their offset; each pair once."""
         middle, region = batch.middle.float(), batch.region
         window = list(_offsets(self.radius_px))
         spatial = [_gauss(y * y + x * x, self.spatial_sd_px) for y, x in window]
         nearby = [_gauss(y * y + x * x, self.bilateral_sd_px) for y, x in window]
-        # the window holds each offset and its opposite, hence the sums' factor of 2
+        # `window` has only one of each offset and its opposite, hence the factor of 2
         spatial_unit = self.spatial_weight / (2 * sum(spatial))
         bilateral_unit = self.bilateral_weight / (2 * sum(nearby))
         for (y, x), by_place, by_nearness in zip(window, spatial, nearby, strict=True):
@@ -83,10 +96,10 @@ class _Pairs:
 
     one: View
     other: View
-    weight: Tensor  # k_ij, (B, 1, H - |y|, W - |x|); 0 where either is outside the region
+    weight: Tensor  # k_ij, (B, 1, H - |y|, W - |x|); 0 if either pixel is outside the region
 
 
-def _heard(opinion: Tensor, pairs: list[_Pairs]) -> Tensor:
+def _weighted_sum(opinion: Tensor, pairs: list[_Pairs]) -> Tensor:
     """Return sum_j k_ij opinion_j for every pixel i, (B, K, H, W)."""
     total = torch.zeros_like(opinion)
     for pair in pairs:
@@ -96,7 +109,7 @@ def _heard(opinion: Tensor, pairs: list[_Pairs]) -> Tensor:
 
 
 def _offsets(radius: int) -> Iterator[tuple[int, int]]:
-    """List half of a window, (rows, columns): those below, and to the right on the same row."""
+    """Yield the offsets (rows, columns) of half a window: below, or right in the same row."""
     for y in range(radius + 1):
         for x in range(-radius, radius + 1):
             if y > 0 or x > 0:
@@ -104,7 +117,7 @@ def _offsets(radius: int) -> Iterator[tuple[int, int]]:
 
 
 def _views(y: int, x: int) -> tuple[View, View]:
-    """Return the views of an image that lay each pixel on the one `y` rows, `x` columns on."""
+    """Return two views of an image that align each pixel with the one at offset (y, x)."""
     left, right = max(-x, 0), max(x, 0)
     one = (..., slice(None, -y or None), slice(left, -right or None))
     return one, (..., slice(y, None), slice(right, -left or None))
@@ -116,5 +129,5 @@ def _gauss(squared: float, sd: float) -> float:
 
 @hookimpl
 def wsseg_esteps() -> dict[str, type[EStep]]:
-    """Offer the E-step."""
+    """Register the E-step."""
     return {"smoothed": Smoothed}

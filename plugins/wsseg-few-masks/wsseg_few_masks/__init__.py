@@ -1,4 +1,4 @@
-"""A cohort with fewer annotated cases, to measure what annotation buys."""
+"""A wsseg cohort with fewer annotated cases, to measure the benefit of annotation."""
 
 from collections.abc import Collection, Iterator
 from typing import Annotated, final
@@ -10,15 +10,17 @@ from wsseg import Case, Cohort, hookimpl
 
 @final
 class FewMasks(Cohort):
-    """Another cohort of which only the first `masks` training cases keep the masks named in `of`.
+    """Another cohort in which only the first `masks` training cases keep certain masks.
 
-    Tags and the cases that the cohort marks as test cases do not change.
+    Tags do not change, nor do the test cases that the cohort defines.
     """
 
     cohort: Cohort = Field(examples=[{"use": "lung-phantom", "cases": 3, "size": 32, "slices": 4}])
+    """The cohort whose masks are hidden."""
     of: Annotated[tuple[str, ...], Field(min_length=1, examples=[["infection"]])]
+    """Names of the masks to hide."""
     masks: NonNegativeInt = Field(examples=[1])
-    """How many training cases keep these masks."""
+    """Number of training cases that keep these masks."""
 
     def cases(self) -> list[Case]:
         """List the cases in the order of the wrapped cohort."""
@@ -43,5 +45,5 @@ class FewMasks(Cohort):
 
 @hookimpl
 def wsseg_cohorts() -> dict[str, type[Cohort]]:
-    """Offer the cohort."""
+    """Register the cohort."""
     return {"few-masks": FewMasks}

@@ -131,9 +131,7 @@ def _state(path: Path) -> Mapping[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file may raise anything
         kind = type(error).__name__
-        raise InputError(
-            f"{path}: is damaged, or contains objects other than tensors ({kind})"
-        ) from error
+        raise InputError(f"{path}: is damaged or holds more than tensors ({kind})") from error
     if not (isinstance(state, Mapping) and _are_tensors(state.values())):
         raise InputError(f"{path}: contains no named tensors")
     return state
@@ -152,7 +150,7 @@ def _downloaded(name: str) -> Path:
         path = download(SourceFile(name, f"{HOST}/{name}"), folder, "", _no_bar)
     except WorkError as error:
         raise InputError(
-            f"{error}.\nOr copy the file here yourself and name it: {{use: lungmask, weights: FILE}}"
+            f"{error}.\nOr copy the file here and name it: {{use: lungmask, weights: FILE}}"
         ) from error
     if not sha256(path).startswith(Path(name).stem.rpartition("-")[2]):
         path.unlink()

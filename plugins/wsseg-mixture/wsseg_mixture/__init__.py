@@ -1,4 +1,4 @@
-"""A wsseg prior that learns the lesion's intensities from tags: no constant to choose by hand."""
+"""A wsseg prior that learns the intensities of the lesion from tags."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,53 +12,61 @@ from pydantic import FiniteFloat, model_validator
 
 from wsseg import Batch, InputError, Prior, Probability, hookimpl
 
-LEVELS = 64  # intensities at which densities are kept; straight lines between
-QUANTILES = 256  # of a slice, which stand for its pixels
-RANGE = (0.005, 0.995)  # quantiles of all pixels, between which there are enough to judge by
-LEAST = 1e-12  # of a density, which adds up to 1: where neither has a pixel, there is no opinion
+LEVELS = 64  # intensities at which log-odds are stored; linear interpolation between them
+QUANTILES = 256  # per slice; they represent its pixels
+RANGE = (0.005, 0.995)  # quantiles of all pixels between which densities are estimated
+MIN_DENSITY = 1e-12  # added to densities with sum 1; without any pixel the log-odds are then 0
 
 Numbers: TypeAlias = NDArray[np.float64]
 
 
 @final
 class Mixture(Prior):
-    """logit phi = log p(x | lesion) - log p(x | background), both learnt from tags by `fit`.
+    """The density ratio of lesion and background intensities, estimated from tagged slices.
 
-    Inside the regions, p0 is the density of intensities in slices without the class, p1 of those
-    with it. The latter is a mixture of background and lesion with an unknown share s of lesion,
+        logit phi = log p_lesion(x) - log p_background(x)
 
-        p1 = (1 - s) p0 + s p_lesion,    1 - s = min over x of p1(x) / p0(x),
+    Let p0 be the density of the intensities inside the regions of slices without the class, and p1
+    that of slices with the class. p0 is the background, and p1 a mixture of background and lesion
+    with an unknown share s of lesion:
 
-    the largest share of background that leaves no negative lesion (Blanchard, Lee & Scott 2010,
-    "Semi-supervised novelty detection"). Densities are Gaussian kernel estimates; their
-    width is 0.9 min(sd, IQR / 1.34) n^(-1/5) (Silverman 1986, eq. 3.31), where n counts cases, on
-    the side that has fewer, as pixels of one case are no independent draws. For the same reason
-    one tag in n + 1 is taken to be wrong: with n1 cases that have the class and n0 that have not,
+        p1 = (1 - s) p0 + s p_lesion,    1 - s = min over x of p1(x) / p0(x)
 
-        phi / (1 - phi) = (n1 p_lesion + p0) / (n1 + 1) * (n0 + 1) / (n0 p0 + p_lesion),
+    This is the largest share of background that leaves no negative density of the lesion. The
+    densities are Gaussian kernel estimates of width 0.9 min(sd, IQR / 1.34) n^(-1/5), where n is
+    the number of cases with or without the class, whichever is smaller, because the pixels of a
+    case are not independent. For the same reason, one of n + 1 tags is assumed to be wrong: with
+    n1 cases that have the class and n0 that do not,
 
-    which is bounded, so that few cases say little (one on either side: nothing) and the network
-    can always overrule it.
+        phi / (1 - phi) = (n1 p_lesion + p0) / (n1 + 1) * (n0 + 1) / (n0 p0 + p_lesion)
 
-    The share s is left out of phi. Log-odds add to the network's, which knows from training how
-    frequent the class is: counted twice, it would wear the class away. And phi > 1/2 is then
-    p1 > p0, a decision that does not depend on s, the one number that tags hardly tell.
+    The odds are bounded, so that few cases give weak evidence (none, with one case on each side)
+    and the network can always overrule the prior.
 
-    `fit` sees batches: images, regions and tags. There is no mask in them. Each class is learnt
-    by itself, against all slices without it. Before `fit`, phi is 1/2: no opinion.
+    phi does not contain the share s. The network's log-odds, to which those of phi are added,
+    already contain the frequency of the class. Moreover, phi > 1/2 is equivalent to p1 > p0, which
+    does not depend on s.
+
+    `fit` uses images, regions and tags, but no masks. Each class is compared with all slices
+    without it. Before `fit`, phi is 1/2.
+
+    Source: Blanchard, Lee & Scott 2010, "Semi-supervised novelty detection"; for the kernel width
+    Silverman 1986, "Density estimation", eq. 3.31.
     """
 
-    levels: tuple[FiniteFloat, ...] = ()  # intensities, evenly spaced, in the image's unit
-    log_odds: tuple[tuple[FiniteFloat, ...], ...] = ()  # of phi, a tuple a class, one a level
+    levels: tuple[FiniteFloat, ...] = ()
+    """Evenly spaced intensities, in the image's unit; learnt by `fit`."""
+    log_odds: tuple[tuple[FiniteFloat, ...], ...] = ()
+    """Log-odds of phi for each class at each level; learnt by `fit`."""
 
     @model_validator(mode="after")
-    def _one_a_level(self) -> Self:
+    def _check_lengths(self) -> Self:
         if any(len(each) != len(self.levels) for each in self.log_odds) or len(self.levels) == 1:
-            raise ValueError("log_odds needs one number a level, of which there are two or more")
+            raise ValueError("log_odds needs one number for each of two or more levels")
         return self
 
     def __call__(self, batch: Batch) -> Probability:
-        """Judge each pixel by its own intensity; beyond the levels, as at the nearest."""
+        """Return phi of each pixel, (B, K, H, W); outside the levels, that of the nearest level."""
         if not self.levels:
             return torch.full(batch.support.shape, 0.5, device=batch.image.device)
         first, last = self.levels[0], self.levels[-1]
@@ -70,10 +78,10 @@ class Mixture(Prior):
         return found[:, :, 0].transpose(0, 1).sigmoid()
 
     def fit(self, batches: Iterable[Batch]) -> Self:
-        """Return this prior with the log-odds learnt from slices with and without each class.
+        """Return the prior with log-odds estimated from slices with and without each class.
 
         Raises:
-            InputError: All slices have a class, or none has, or all pixels are alike.
+            InputError: All slices have a class, or none has it, or all intensities are equal.
         """
         slices = [each for batch in batches for each in _summaries(batch)]
         levels = _levels(slices)
@@ -84,38 +92,38 @@ class Mixture(Prior):
 
 @dataclass(frozen=True)
 class _Summary:
-    """What is kept of a slice."""
+    """The tags and intensities of a slice."""
 
     case: str
     tags: tuple[bool, ...]
     pixels: int  # in its region
-    values: Numbers  # QUANTILES of their intensities
+    values: Numbers  # QUANTILES quantiles of their intensities
 
 
 @dataclass(frozen=True)
 class _Side:
-    """The slices that have a class, or those that have not."""
+    """The slices with a class, or those without it."""
 
     slices: Sequence[_Summary]
 
     @property
     def cases(self) -> int:
-        """How many independent observations these are; a slice without a case's name is one."""
+        """The number of cases; a slice without the name of a case counts as one."""
         names = [each.case for each in self.slices]
         return len(set(names) - {""}) + names.count("")
 
     def density(self, levels: Numbers, width: float) -> Numbers:
-        """Return a kernel estimate at `levels`, to which every pixel adds the same."""
+        """Return a kernel density estimate at `levels`, with the same weight for every pixel."""
         total = np.zeros_like(levels)
         for each in self.slices:
             distance = (levels[:, None] - each.values) / width
             total += each.pixels * np.exp(-(distance**2) / 2).mean(1)
-        found: Numbers = total / total.sum() + LEAST
+        found: Numbers = total / total.sum() + MIN_DENSITY
         return found
 
 
 def _summaries(batch: Batch) -> list[_Summary]:
-    """Summarise the slices that have a region."""
+    """Summarise the slices whose region is not empty."""
     found = []
     for i, (middle, region) in enumerate(zip(batch.middle, batch.region, strict=True)):
         values = middle[region].double().cpu().numpy()
@@ -129,12 +137,12 @@ def _summaries(batch: Batch) -> list[_Summary]:
 
 def _levels(slices: Sequence[_Summary]) -> Numbers:
     if not slices:
-        raise InputError("prior 'mixture': no slice has a region to learn from; check the region")
+        raise InputError("prior 'mixture': no slice has a pixel in the region; check the region")
     low, high = _quantiles(slices, RANGE)
     if low == high:
         raise InputError(
-            f"prior 'mixture': nearly all pixels of the regions are {low:g}; there is nothing to "
-            f"learn from.\nCheck the region, or choose a prior that does not learn"
+            f"prior 'mixture': nearly all pixels of the regions have the value {low:g}, so "
+            f"there is nothing to learn.\nCheck the region, or choose a prior with constants"
         )
     return np.linspace(low, high, LEVELS)
 
@@ -144,11 +152,11 @@ def _log_odds(slices: Sequence[_Summary], k: int, levels: Numbers) -> Numbers:
     without = _Side([each for each in slices if not each.tags[k]])
     having = _Side([each for each in slices if each.tags[k]])
     if not (without.slices and having.slices):
-        lacking = "without" if having.slices else "with"
+        verb, adding = ("lacks", "without") if having.slices else ("has", "with")
         raise InputError(
-            f"prior 'mixture': none of {len(slices)} slices is {lacking} the stage's class "
-            f"{k + 1}; it learns by comparing slices with and without.\n"
-            f"Add cases {lacking} it, or choose a prior with constants, such as two-gaussian"
+            f"prior 'mixture': none of {len(slices)} slices {verb} class {k + 1} of the stage, but "
+            f"the prior compares slices with and without it.\n"
+            f"Add cases {adding} the class, or choose a prior with constants, such as two-gaussian"
         )
     n0, n1 = without.cases, having.cases
     width = _kernel_width(slices, min(n0, n1))
@@ -160,12 +168,11 @@ def _log_odds(slices: Sequence[_Summary], k: int, levels: Numbers) -> Numbers:
 
 
 def _unmixed(mixed: Numbers, background: Numbers) -> Numbers:
-    """Take the largest share of `background` out of `mixed`; what is left is the lesion."""
+    """Subtract the largest possible share of `background` from `mixed`, and normalise."""
     share = (mixed / background).min()
-    left = mixed - share * background
-    total = left.sum()
-    found: Numbers = left / total if total > LEAST * len(left) else background
-    return found
+    lesion: Numbers = mixed - share * background
+    total = lesion.sum()
+    return lesion / total if total > MIN_DENSITY * len(lesion) else background
 
 
 def _kernel_width(slices: Sequence[_Summary], cases: int) -> float:
@@ -184,12 +191,12 @@ def _quantiles(slices: Sequence[_Summary], at: tuple[float, float]) -> tuple[flo
 
 
 def _values(slices: Sequence[_Summary]) -> tuple[Numbers, NDArray[Any]]:
-    """Return values and how many pixels each stands for."""
+    """Return values, and the number of pixels that each represents."""
     values = np.concatenate([each.values for each in slices])
     return values, np.repeat([each.pixels for each in slices], QUANTILES)
 
 
 @hookimpl
 def wsseg_priors() -> dict[str, type[Prior]]:
-    """Offer the prior."""
+    """Register the prior."""
     return {"mixture": Mixture}

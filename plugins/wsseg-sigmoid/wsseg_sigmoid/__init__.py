@@ -9,24 +9,29 @@ from wsseg import Batch, Prior, Probability, hookimpl
 
 @final
 class Sigmoid(Prior):
-    """logit phi = (x - midpoint) / width, for x in the image's unit.
+    """A sigmoid of the intensity, for lesions that are brighter than the tissue around them.
 
-    The posterior of two normal densities with equal spreads and equal odds beforehand (Bishop
-    2006, eq. 4.57 and 4.64): `width` is how much brighter a pixel must be for e times the odds. A
-    stage that learns nothing takes phi > 1/2, which is x > midpoint: a threshold. Every class
-    gets the same phi.
+        logit phi = (x - midpoint) / width
+
+    x is a pixel's intensity in the middle slice. phi is the posterior of two normal densities with
+    equal standard deviations and equal odds. In a stage without training, phi > 1/2 is the
+    threshold x > midpoint. All classes get the same phi.
+
+    Source: Bishop 2006, "Pattern recognition and machine learning", eq. 4.57 and 4.64.
     """
 
     midpoint: FiniteFloat = Field(examples=[1.0])
+    """Intensity at which phi is 1/2, in the image's unit."""
     width: PositiveFloat = Field(examples=[0.5])
+    """Increase of the intensity that multiplies the odds of the lesion by e."""
 
     def __call__(self, batch: Batch) -> Probability:
-        """Judge each pixel by its own intensity."""
+        """Return phi of each pixel, (B, K, H, W)."""
         log_odds = (batch.middle.float() - self.midpoint) / self.width
         return log_odds.sigmoid().expand(batch.support.shape)
 
 
 @hookimpl
 def wsseg_priors() -> dict[str, type[Prior]]:
-    """Offer the prior."""
+    """Register the prior."""
     return {"sigmoid": Sigmoid}

@@ -1,4 +1,4 @@
-"""A wsseg prior for tissue and lesions whose intensities are each roughly normal."""
+"""A wsseg prior for tissue and lesions whose intensities are normally distributed."""
 
 from typing import final
 
@@ -10,20 +10,27 @@ from wsseg import Batch, Logits, Prior, Probability, hookimpl
 
 @final
 class TwoGaussian(Prior):
-    """phi = N(x; lesion) / (N(x; lesion) + N(x; tissue)), for x in HU.
+    """Bayes' rule for a normal density of the lesion and one of the tissue, with equal odds.
 
-    Bayes' rule for two normal distributions with equal odds beforehand (Bishop 2006, section
-    4.2). With equal spreads this is a sigmoid in x, centred between the two means. Every class
-    gets the same phi.
+        phi = N(x; lesion_hu, lesion_sd) / (N(x; lesion_hu, lesion_sd) + N(x; tissue_hu, tissue_sd))
+
+    x is a pixel's intensity in the middle slice. With equal standard deviations phi is a sigmoid
+    in x, centred between the two means. All classes get the same phi.
+
+    Source: Bishop 2006, "Pattern recognition and machine learning", section 4.2.
     """
 
     tissue_hu: FiniteFloat = Field(examples=[-600])
+    """Mean intensity of the tissue around the lesion, in the image's unit (HU for CT)."""
     tissue_sd: PositiveFloat = Field(examples=[200])
+    """Standard deviation of the tissue's intensity."""
     lesion_hu: FiniteFloat = Field(examples=[-100])
+    """Mean intensity of the lesion, in the image's unit (HU for CT)."""
     lesion_sd: PositiveFloat = Field(examples=[200])
+    """Standard deviation of the lesion's intensity."""
 
     def __call__(self, batch: Batch) -> Probability:
-        """Judge each pixel by its own HU value."""
+        """Return phi of each pixel, (B, K, H, W)."""
         middle = batch.middle.float()
         lesion = Normal(self.lesion_hu, self.lesion_sd).log_prob(middle)
         tissue = Normal(self.tissue_hu, self.tissue_sd).log_prob(middle)
@@ -33,5 +40,5 @@ class TwoGaussian(Prior):
 
 @hookimpl
 def wsseg_priors() -> dict[str, type[Prior]]:
-    """Offer the prior."""
+    """Register the prior."""
     return {"two-gaussian": TwoGaussian}
