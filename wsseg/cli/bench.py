@@ -67,7 +67,9 @@ def run(
 def report(
     out: Annotated[Path, typer.Argument(help="The folder of a suite, from `wsseg bench run`.")],
 ) -> None:
-    """Write the report of a suite and print its tables, from the finished jobs.
+    """Write the report of a suite and print its tables.
+
+    Jobs that have not finished are left out.
 
     Example: wsseg bench report runs/demo
     """
