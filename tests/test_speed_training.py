@@ -17,7 +17,7 @@ from benchmarks.speed.paper import (
     write_scans,
 )
 from benchmarks.speed.plain_training import FILL_HU, SCALE_HU, PlainStep, PlainUNet
-from wsseg.data.batches import Slices, batches_of, epoch_draws, loaded
+from wsseg.data.batches import Slices, split_into_batches, epoch_draws, load_batches
 from wsseg.training.trainer import StepDone
 
 SMALL = Sizes(slices=3, pixels=32, width=2, batch=4)
@@ -43,8 +43,8 @@ def test_the_plain_step_has_the_loss_of_a_fit(tmp_path: Path) -> None:
     write_scans(tmp_path, SMALL, batches=1)
     ours = fit("masks", SMALL, tmp_path)
     own = list(scans(tmp_path, labels=True))
-    draws = batches_of([epoch_draws(own, "uniform", 0, 0)], SMALL.batch)
-    (batch, labels), *_ = loaded(Slices(own, SMALL.input, AUGMENT), draws)
+    draws = split_into_batches([epoch_draws(own, "uniform", 0, 0)], SMALL.batch)
+    (batch, labels), *_ = load_batches(Slices(own, SMALL.input, AUGMENT), draws)
     assert labels is not None
     loss = PlainStep(plain_twin(network(SMALL)), RATE)(batch.image, batch.region, labels)
     done = next(each for each in ours.run() if isinstance(each, StepDone))

@@ -32,7 +32,7 @@ from benchmarks.speed.timing import (
     seconds_of,
     told_by_turns,
 )
-from wsseg.data.batches import Slices, batches_of, epoch_draws, loaded
+from wsseg.data.batches import Slices, split_into_batches, epoch_draws, load_batches
 from wsseg.runtime.device import keep_memory
 from wsseg.runtime.threads import PREFETCHED
 
@@ -107,8 +107,8 @@ def _plain_step(sizes: Sizes) -> PlainStep:
 def _plain(sizes: Sizes, folder: Path, steps: int) -> float:
     step, started = _plain_step(sizes), 0.0
     own = list(scans(folder, labels=True))
-    draws = batches_of([epoch_draws(own, "uniform", 0, 0)], sizes.batch)[: PREFETCHED + steps]
-    for number, (batch, labels) in enumerate(loaded(Slices(own, sizes.input, AUGMENT), draws)):
+    draws = split_into_batches([epoch_draws(own, "uniform", 0, 0)], sizes.batch)[: PREFETCHED + steps]
+    for number, (batch, labels) in enumerate(load_batches(Slices(own, sizes.input, AUGMENT), draws)):
         if number == PREFETCHED:
             started = perf_counter()
         assert labels is not None, "the scans have labels"  # noqa: S101

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from wsseg.data.augment import Augment, move
+from wsseg.data.augment import Augment, augment_slice
 
 FILL = -1024.0
 SIZE = 24
@@ -19,7 +19,7 @@ def _image() -> NDArray[np.float32]:
 
 def _values(augment: Augment, seed: int = 3) -> NDArray[np.float32]:
     planes = np.zeros((SIZE, SIZE, 2), np.uint8)
-    return move(augment, FILL, seed, _image(), planes)[0]
+    return augment_slice(augment, FILL, seed, _image(), planes)[0]
 
 
 def test_a_shift_adds_one_number_of_at_most_its_size_to_all_that_is_seen() -> None:
@@ -57,10 +57,10 @@ def test_the_same_seed_gives_the_same_values() -> None:
 
 def test_masks_do_not_change_with_the_values() -> None:
     planes = np.random.default_rng(2).integers(0, 2, (SIZE, SIZE, 2)).astype(np.uint8)
-    moved = move(Augment(gain=0.2, shift=60, noise=50), FILL, 3, _image(), planes)[1]
+    moved = augment_slice(Augment(gain=0.2, shift=60, noise=50), FILL, 3, _image(), planes)[1]
     assert_array_equal(moved, planes)
 
 
 def test_an_image_that_is_all_fill_stays_so() -> None:
     image, planes = np.full((4, 4, 1), FILL, np.float32), np.zeros((4, 4, 1), np.uint8)
-    assert_array_equal(move(Augment(shift=60), FILL, 0, image, planes)[0], image)
+    assert_array_equal(augment_slice(Augment(shift=60), FILL, 0, image, planes)[0], image)

@@ -13,11 +13,11 @@ from wsseg.data.batches import (
     Scan,
     Slices,
     all_slices,
-    batches_of,
     collate,
     epoch_draws,
-    loaded,
+    load_batches,
     open_map,
+    split_into_batches,
 )
 
 INPUT = Input(slices=3, size=8, fill=-7)
@@ -126,7 +126,7 @@ def test_a_balanced_epoch_has_as_many_slices_with_as_without() -> None:
 
 def test_no_batch_reaches_into_the_next_epoch() -> None:
     epochs = [[Draw(0, z, e) for z in range(5)] for e in range(2)]
-    batches = batches_of(epochs, 2)
+    batches = split_into_batches(epochs, 2)
     assert [len(batch) for batch in batches] == [2, 2, 1, 2, 2, 1]
     assert [draw for batch in batches for draw in batch] == epochs[0] + epochs[1]
 
@@ -135,8 +135,8 @@ def test_what_is_gathered_ahead_is_what_is_drawn(tmp_path: Path) -> None:
     known = scan()
     np.save(tmp_path / "image.npy", open_map(known.image))
     filed = Scan("a", tmp_path / "image.npy", None, known.region, known.tags, known.slices)
-    batches = batches_of([epoch_draws([filed], "uniform", 0, 0)], 3)
-    ahead = list(loaded(Slices([filed], INPUT, ALL_MOVES), batches))
+    batches = split_into_batches([epoch_draws([filed], "uniform", 0, 0)], 3)
+    ahead = list(load_batches(Slices([filed], INPUT, ALL_MOVES), batches))
     again = [collate([Slices([known], INPUT, ALL_MOVES)[d] for d in batch]) for batch in batches]
     for (batch, _), (other, _) in zip(ahead, again, strict=True):
         assert torch.equal(batch.image, other.image)

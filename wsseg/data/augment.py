@@ -1,4 +1,4 @@
-"""Random changes of a slice: moves of all that lies on it, by albumentations, and of its values."""
+"""Random augmentation of slices: geometric by albumentations, and of their intensities."""
 
 import os
 from functools import lru_cache
@@ -11,69 +11,87 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat
 
 from wsseg.core.component import Component
 
-NOISY = 0.5  # share of the draws that get noise
-_moving = Lock()  # one composition is seeded by all threads
+NOISE_PROBABILITY = 0.5
+_compose_lock = Lock()  # threads share a composition and its seed
 
 
 class Augment(Component):
-    """Random changes of a slice, drawn anew for each slice and epoch.
+    """Random changes of slices, drawn anew for each slice and epoch.
 
-    Image, region and targets move together; what comes in from outside the image is the input's
-    `fill`. Then the image's values change, but for those that are `fill`:
+    Image, region and targets get the same geometric transformation; pixels from outside the image
+    get the `fill` of the input. Then the intensities change, except those equal to `fill`:
 
-        x' = mean + (1 + g) (x - mean) + s + n,    g, s uniform, n normal
+        x' = mean + (1 + g) (x - mean) + s + n,    g, s uniform, n normal,
 
-    A scanner's calibration, kernel and noise are so imitated. Priors see what the network sees.
+    with the mean over the changed pixels. This imitates the calibration, reconstruction kernel and
+    noise of scanners. Priors see the augmented image, as the network does.
+
+    Shapes: H x W pixels of S slices; all slices of a stack change alike, except for their noise.
+
+    Example:
+        >>> Augment(rotate_deg=10, flip=("left-right",)).zoom
+        (1.0, 1.0)
     """
 
-    rotate_deg: Annotated[float, Field(ge=0, le=180)] = 0  # up to, both ways
-    translate: Annotated[float, Field(ge=0, lt=1)] = 0  # of the side, both ways
+    rotate_deg: Annotated[float, Field(ge=0, le=180)] = 0
+    """The largest rotation in either direction, in degrees."""
+    translate: Annotated[float, Field(ge=0, lt=1)] = 0
+    """The largest translation in either direction, as a fraction of the side length."""
     zoom: tuple[PositiveFloat, PositiveFloat] = (1, 1)
-    flip: tuple[Literal["left-right", "front-back"], ...] = ()  # each in half of the draws
-    gain: Annotated[float, Field(ge=0, lt=1)] = 0  # g: up to, both ways
-    shift: NonNegativeFloat = 0  # s: up to, both ways, in the image's unit
-    noise: NonNegativeFloat = 0  # n: standard deviation up to, in half of the draws
+    """The smallest and the largest scale factor."""
+    flip: tuple[Literal["left-right", "front-back"], ...] = ()
+    """The directions in which slices are flipped, each with probability 0.5."""
+    gain: Annotated[float, Field(ge=0, lt=1)] = 0
+    """The largest |g|."""
+    shift: NonNegativeFloat = 0
+    """The largest |s|, in the unit of the image."""
+    noise: NonNegativeFloat = 0
+    """The largest standard deviation of n, in the unit of the image; half of the draws have noise."""
 
 
-def move(
+def augment_slice(
     augment: Augment,
     fill: float,
     seed: int,
     image: NDArray[np.float32],
     planes: NDArray[np.uint8],
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Move `image` (H, W, S) linearly and `planes` (H, W, P; masks) to the nearest, as one.
+    """Return `image` (H, W, S) and the masks `planes` (H, W, P) after the same random changes.
 
-    The same `seed` gives the same move. From outside come `fill` and 0.
+    The image is interpolated linearly, the masks by nearest neighbour. Pixels from outside are
+    `fill` in the image and 0 in the masks. The result is a function of the arguments.
     """
     if augment == Augment():
         return image, planes
     compose = _compose(augment, fill)
-    with _moving:
+    with _compose_lock:
         compose.set_random_seed(seed)
-        moved = compose(image=image, mask=planes)
-    return _varied(augment, fill, seed, moved["image"]), moved["mask"].reshape(planes.shape)
+        changed = compose(image=image, mask=planes)
+    augmented = _change_intensities(augment, fill, seed, changed["image"])
+    return augmented, changed["mask"].reshape(planes.shape)
 
 
-def _varied(
+def _change_intensities(
     augment: Augment, fill: float, seed: int, image: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return the image with its values changed, all slices of the window by the same numbers."""
-    seen = image != np.float32(fill)
-    if not (augment.gain or augment.shift or augment.noise) or not seen.any():
+    """Return the image with gain, shift and noise; all slices have the same gain and shift."""
+    inside = image != np.float32(fill)
+    if not (augment.gain or augment.shift or augment.noise) or not inside.any():
         return image
     random = np.random.default_rng(seed)
     gain, shift = random.uniform(-1, 1, 2) * (augment.gain, augment.shift)
-    changed = image + np.float32(gain) * (image - image.mean(where=seen)) + np.float32(shift)
-    if random.uniform() < NOISY:
+    changed = image + np.float32(gain) * (image - image.mean(where=inside)) + np.float32(shift)
+    if random.uniform() < NOISE_PROBABILITY:
         sd = np.float32(random.uniform(0, augment.noise))
         changed += sd * random.standard_normal(image.shape, np.float32)
-    return np.where(seen, changed, image)
+    return np.where(inside, changed, image)
 
 
 @lru_cache(maxsize=256)  # fills may differ from image to image
 def _compose(augment: Augment, fill: float) -> Any:
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network when imported
+    os.environ.setdefault(
+        "NO_ALBUMENTATIONS_UPDATE", "1"
+    )  # else its import looks for updates online
     import albumentations
     import cv2
 

@@ -1,4 +1,4 @@
-"""Batches of slices, gathered from the prepared memory maps."""
+"""Batches of slices, read from prepared scans."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from wsseg.core.batch import Batch, Probability
 from wsseg.core.input import Input
-from wsseg.data.augment import Augment, move
+from wsseg.data.augment import Augment, augment_slice
 from wsseg.runtime.threads import prefetch
 
-STILL = Augment()  # no move at all
+NO_AUGMENTATION = Augment()
 MapSource: TypeAlias = Path | NDArray[Any]
 
 
@@ -25,31 +25,31 @@ MapSource: TypeAlias = Path | NDArray[Any]
 class Scan:
     """A prepared case as one stage sees it.
 
-    All maps are (Z, H, W): files, so that a scan is cheap to send to a worker, or arrays. `labels`
-    has a mask a class in supervised stages and is empty in all others: what is not here cannot be
-    learnt from.
+    All maps are (Z, H, W). They are arrays, or files, so that a scan can be sent to a worker
+    cheaply. `labels` has a mask per class in supervised stages and is empty in all others: a weakly
+    supervised stage has no access to masks.
     """
 
     name: str
     image: MapSource  # int16 or float32
-    inside: MapSource | None  # uint8, what the network may see; None: everything
-    region: MapSource | None  # uint8, where the stage works; None: everywhere
+    inside: MapSource | None  # uint8, the voxels that the network sees; None: all
+    region: MapSource | None  # uint8, where the stage segments; None: everywhere
     tags: NDArray[np.bool_]  # (Z, K)
-    slices: tuple[int, ...]  # those that take part
-    labels: tuple[MapSource, ...] = ()  # uint8, K of them
+    slices: tuple[int, ...]  # indices of the slices that are used
+    labels: tuple[MapSource, ...] = ()  # K maps, uint8
 
 
 class Draw(NamedTuple):
-    """One use of one slice. The random numbers it needs depend on nothing else but the seed."""
+    """One use of one slice. Its augmentation depends only on these values and the seed."""
 
     scan: int
     z: int
     epoch: int = 0
-    repeat: int = 0  # of a slice that is drawn more than once in an epoch
+    repeat: int = 0  # counts the draws of a slice within an epoch
 
 
 class Sample(NamedTuple):
-    """One drawn slice, before it joins a batch."""
+    """One drawn slice, before it is part of a batch."""
 
     image: NDArray[np.float32]  # (H, W, S)
     region: NDArray[np.bool_]  # (H, W, 1)
@@ -59,10 +59,10 @@ class Sample(NamedTuple):
 
 
 class Slices:
-    """The slices of `scans` as a network sees them, moved by `augment`."""
+    """The slices of `scans` as a network sees them, with augmentation."""
 
     def __init__(
-        self, scans: Sequence[Scan], input: Input, augment: Augment = STILL, seed: int = 0
+        self, scans: Sequence[Scan], input: Input, augment: Augment = NO_AUGMENTATION, seed: int = 0
     ) -> None:
         self._scans = scans
         self._input = input
@@ -76,13 +76,13 @@ class Slices:
         planes = [_plane(each, draw.z, image.shape[:2]) for each in (scan.region, *scan.labels)]
         words = (self._seed, draw.epoch, crc32(scan.name.encode()), draw.z, draw.repeat)
         seed = int(np.random.SeedSequence(words).generate_state(1)[0])
-        image, moved = move(self._augment, fill, seed, image, np.stack(planes, axis=-1))
+        image, moved = augment_slice(self._augment, fill, seed, image, np.stack(planes, axis=-1))
         y = moved[:, :, 1:].astype(np.float32) if scan.labels else None
         return Sample(image, moved[:, :, :1] > 0, scan.tags[draw.z], scan.name, y)
 
 
-def batches_of(epochs: Sequence[Sequence[Draw]], batch_size: int) -> list[list[Draw]]:
-    """Cut each epoch into batches, of which its last may be smaller; return those of all."""
+def split_into_batches(epochs: Sequence[Sequence[Draw]], batch_size: int) -> list[list[Draw]]:
+    """Return the batches of all epochs. The last batch of each epoch may be smaller."""
     return [
         list(epoch[start : start + batch_size])
         for epoch in epochs
@@ -91,17 +91,18 @@ def batches_of(epochs: Sequence[Sequence[Draw]], batch_size: int) -> list[list[D
 
 
 def all_slices(scans: Sequence[Scan]) -> list[Draw]:
-    """List every slice that takes part, once, in order."""
+    """Return one draw for each slice that is used, in order."""
     return [Draw(i, z) for i, scan in enumerate(scans) for z in scan.slices]
 
 
 def epoch_draws(
     scans: Sequence[Scan], sampling: Literal["uniform", "balanced"], seed: int, epoch: int
 ) -> list[Draw]:
-    """Shuffle the slices of an epoch.
+    """Return the shuffled draws of an epoch.
 
-    Balanced: slices are grouped by their tags, and smaller groups are repeated until each is as
-    large as the largest, so that a batch sees as many slices with a class as without.
+    Uniform: every slice is drawn once. Balanced: slices are grouped by their tags, and smaller
+    groups are repeated up to the size of the largest. With one class, there are then as many slices
+    with it as without it.
     """
     generator = np.random.default_rng((seed, epoch))
     slices = all_slices(scans)
@@ -110,29 +111,29 @@ def epoch_draws(
         for draw in slices:
             groups.setdefault(scans[draw.scan].tags[draw.z].tobytes(), []).append(draw)
         largest = max(map(len, groups.values()))
-        slices = [d for group in groups.values() for d in _repeated(group, largest, generator)]
+        slices = [d for group in groups.values() for d in _repeat(group, largest, generator)]
     order = generator.permutation(len(slices))
     return [slices[i]._replace(epoch=epoch) for i in order]
 
 
-def loaded(
+def load_batches(
     slices: Slices, batches: Iterable[Sequence[Draw]]
 ) -> Generator[tuple[Batch, Probability | None], None, None]:
-    """Yield (batch, y or None) for each of `batches`, gathered a little ahead by one thread.
+    """Yield (batch, y or None) for each of `batches`; one thread loads a few of them in advance.
 
-    What that runs are long loops of numpy and OpenCV, which hold up no training step; a process
-    would copy every page of memory that the step writes to after it was forked.
+    A thread is enough because the loops of numpy and OpenCV release Python's lock. A forked process
+    would copy every page of memory that the training step writes.
     """
-    gathered = (collate([slices[draw] for draw in draws]) for draws in batches)
+    batches_with_labels = (collate([slices[draw] for draw in draws]) for draws in batches)
     if torch.cuda.is_available():
         return prefetch(
-            (x.pin_memory(), None if y is None else y.pin_memory()) for x, y in gathered
+            (x.pin_memory(), None if y is None else y.pin_memory()) for x, y in batches_with_labels
         )
-    return prefetch(gathered)
+    return prefetch(batches_with_labels)
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:
-    """Stack samples; images keep the channels-last memory they come in."""
+    """Return the samples as one batch; images keep their channels-last memory layout."""
     batch = Batch(
         image=_stack([s.image for s in samples]),
         region=_stack([s.region for s in samples]),
@@ -153,7 +154,7 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     )
 
 
-def _repeated(group: list[Draw], number: int, generator: np.random.Generator) -> Iterator[Draw]:
+def _repeat(group: list[Draw], number: int, generator: np.random.Generator) -> Iterator[Draw]:
     for repeat in range(-(-number // len(group))):
         left = min(len(group), number - repeat * len(group))
         for i in generator.permutation(len(group))[:left]:
@@ -165,17 +166,17 @@ def _stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
 
 
 def open_map(source: MapSource) -> NDArray[Any]:
-    """Return a map's array; a file is mapped into memory, not read."""
+    """Return the array of a map; a file is memory-mapped."""
     return _memory_map(source) if isinstance(source, Path) else source
 
 
 def read_map(source: MapSource) -> NDArray[Any]:
-    """Return a map's array; of a file the whole, for who goes through it once."""
+    """Return the array of a map; a file is read completely."""
     return np.load(source, allow_pickle=False) if isinstance(source, Path) else source
 
 
-def in_memory(scan: Scan) -> Scan:
-    """Return a scan whose maps are read: a file that stays mapped would count as memory in use."""
+def load_into_memory(scan: Scan) -> Scan:
+    """Return the scan with all its maps read. Mapped files would count as memory in use."""
     return replace(
         scan,
         image=read_map(scan.image),
@@ -204,9 +205,9 @@ def _minimum_of_file(path: Path) -> float:
 
 
 def _window(scan: Scan, z: int, input: Input, fill: float) -> NDArray[np.float32]:
-    """Return the slices around z as (H, W, S), the edge slices repeated where they run out.
+    """Return the S slices around z as (H, W, S). Beyond the ends of a scan, its last is repeated.
 
-    Each goes from its map straight to its place in the window; no other copy is made.
+    Slices are written directly into the result, without intermediate copies.
     """
     image = open_map(scan.image)
     around = np.clip(np.arange(z - input.slices // 2, z + input.slices // 2 + 1), 0, len(image) - 1)
