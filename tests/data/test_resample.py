@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from wsseg.core.input import Thick
 from wsseg.data.resample import (
-    applicable,
+    thick_for,
     linear_weights,
-    mixed_slices,
+    combine_slices,
     nearest_indices,
-    own_weights,
+    scan_weights,
     prepared_weights,
-    resized,
+    resize_slice,
     slice_positions,
     smoothing_weights,
 )
@@ -20,10 +20,10 @@ THICK = Thick(thinner_than_mm=4, to_mm=5, smoothing=0.25)
 
 
 def test_only_thin_slices_are_made_thick() -> None:
-    assert applicable(THICK, 10, 3.9) is THICK
-    assert applicable(THICK, 10, 4.0) is None
-    assert applicable(THICK, 1, 1.0) is None  # there is nothing along z
-    assert applicable(None, 10, 1.0) is None
+    assert thick_for(THICK, 10, 3.9) is THICK
+    assert thick_for(THICK, 10, 4.0) is None
+    assert thick_for(THICK, 1, 1.0) is None  # there is nothing along z
+    assert thick_for(None, 10, 1.0) is None
 
 
 def test_new_slices_are_centred_in_the_scans_extent() -> None:
@@ -74,20 +74,20 @@ def test_a_ramp_along_z_stays_a_ramp() -> None:
 
 def test_a_ramp_in_plane_keeps_its_values_at_pixel_centres() -> None:
     ramp = np.tile(np.arange(8, dtype=np.float32) + 0.5, (6, 1))  # the centre's coordinate
-    half = resized(ramp, (3, 4))
+    half = resize_slice(ramp, (3, 4))
     assert half == pytest.approx(np.tile([1, 3, 5, 7], (3, 1)))  # pixels of width 2
-    double = resized(ramp, (12, 16))
+    double = resize_slice(ramp, (12, 16))
     assert double[0, 1:-1] == pytest.approx(np.arange(0.75, 7.5, 0.5))  # pixels of width 1/2
-    third = resized(ramp.T.copy(), (4, 6))
+    third = resize_slice(ramp.T.copy(), (4, 6))
     assert third[:, 0] == pytest.approx([1, 3, 5, 7])
 
 
 def test_shrinking_averages_all_pixels_and_mixes_with_growing() -> None:
     image = np.zeros((6, 2), np.float32)
     image[4, :] = 9
-    assert resized(image, (2, 2)) == pytest.approx(np.array([[0, 0], [3, 3]]))
-    assert resized(image, (2, 4)) == pytest.approx(np.array([[0] * 4, [3] * 4]))
-    assert resized(image, (6, 2)) == pytest.approx(image)
+    assert resize_slice(image, (2, 2)) == pytest.approx(np.array([[0, 0], [3, 3]]))
+    assert resize_slice(image, (2, 4)) == pytest.approx(np.array([[0] * 4, [3] * 4]))
+    assert resize_slice(image, (6, 2)) == pytest.approx(image)
 
 
 def test_nearest_indices_by_hand() -> None:
@@ -109,11 +109,11 @@ def test_mixed_slices_are_the_matrix_product() -> None:
     slices = generator.normal(size=(5, 3, 4)).astype(np.float32)
     weights = generator.random((2, 5)) * (generator.random((2, 5)) < 0.5)
     expected = np.einsum("ij,jhw->ihw", weights, slices)
-    assert mixed_slices(slices, weights, (3, 4)) == pytest.approx(expected, abs=1e-5)
+    assert combine_slices(slices, weights, (3, 4)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_back_on_the_scans_slices_a_prepared_slice_has_its_own_place() -> None:
-    weights = own_weights(np.array([2.0, 7.0]), 10)
+    weights = scan_weights(np.array([2.0, 7.0]), 10)
     assert weights.sum(axis=1) == pytest.approx(1)
     assert weights[2].tolist() == [1, 0]
     assert weights[0].tolist() == [1, 0]

@@ -10,6 +10,7 @@ from wsseg.testing.checks import (
     check_region,
     check_score,
     check_tag_loss,
+    check_unit,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "check_region",
     "check_score",
     "check_tag_loss",
+    "check_unit",
 ]

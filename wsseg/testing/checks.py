@@ -24,6 +24,7 @@ from wsseg.core.batch import Batch, Probability
 from wsseg.core.case import Case
 from wsseg.core.class_relation import Multiclass, Multilabel
 from wsseg.core.component import Component
+from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
     Cohort,
@@ -194,6 +195,24 @@ def check_score(score: Score) -> None:
         _check_number("the score", value)
         assert np.array_equal(value, score(given), equal_nan=True), "the score changes"
     _check_written_and_read(score)
+
+
+def check_unit(unit: ImageUnit) -> None:
+    """Check that `unit` keeps the contract of `ImageUnit`."""
+    assert unit.name.split() == [unit.name], f"the name {unit.name!r} is not a single word"
+    for key in ("lowest_measured", "highest_tissue", "fill"):
+        if (value := getattr(unit, key)) is not None:
+            _check_number(key, value)
+            assert math.isfinite(value), f"{key} is {value}"
+    for lowest, highest in ((0, 0), (0, 1), (0, 255), (-1e6, 1e6)):
+        reason = unit.mismatch(lowest, highest)
+        assert isinstance(reason, str), f"mismatch returns {reason!r}, not a text"
+        assert reason == unit.mismatch(lowest, highest), "mismatch changes from call to call"
+    if unit.window is not None:
+        black, white = unit.window
+        assert black < white, f"window is {unit.window}; black must be the lower value"
+        assert not unit.mismatch(black, white), "an image that fills the window is not in the unit"
+    _check_written_and_read(unit)
 
 
 def _check_probability(name: str, value: Probability, batch: Batch) -> None:
