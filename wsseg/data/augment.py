@@ -21,7 +21,7 @@ class Augment(Component):
     Image, region and targets get the same geometric transformation; pixels from outside the image
     get the `fill` of the input. Then the intensities change, except those equal to `fill`:
 
-        x' = mean + (1 + g) (x - mean) + s + n,    g, s uniform, n normal,
+        x' = mean + (1 + g) (x - mean) + s + n,    g, s uniform, n normal in half of the draws and else 0,
 
     with the mean over the changed pixels. This imitates the calibration, reconstruction kernel and
     noise of scanners. Priors see the augmented image, as the network does.
@@ -46,7 +46,7 @@ class Augment(Component):
     shift: NonNegativeFloat = 0
     """The largest |s|, in the unit of the image."""
     noise: NonNegativeFloat = 0
-    """The largest standard deviation of n, in the unit of the image; half of the draws have noise."""
+    """The largest standard deviation of n, in the unit of the image."""
 
 
 def augment_slice(
