@@ -26,7 +26,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
     [
         ("input.sise=3", "--set input.sise=3: input.sise: unknown key; possible: "),
         ("stages.consolidation.prior={use: hu-sigmoit}", "Did you mean 'hu-sigmoid'?"),
-        ("stages.consolidation.estep=[1, 2]", "names no EStep"),
+        ("stages.consolidation.estep=[1, 2]", "is not a valid EStep"),
         ("stages.infection.epochs=few", "stages.infection.epochs: "),
         ("stages.consolidation.region=lung", "nothing is called 'lung'"),
         ("cohort.path=none.csv", "none.csv: there is no such file"),

@@ -1,1 +1,1 @@
-"""The nouns of wsseg and the interfaces that plugins implement."""
+"""The data types of wsseg, and the interfaces of everything that a plugin can offer."""

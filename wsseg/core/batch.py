@@ -1,6 +1,6 @@
-"""What is known, and what is believed, about a batch of slices.
+"""A batch of slices, and the evidence of the network and the prior about it.
 
-In shapes: B slices to label, S slices seen for each, K classes, H x W pixels.
+In shapes, B is the batch, S the slices of an image, K the classes and H x W the pixels of a slice.
 """
 
 from dataclasses import dataclass, field
@@ -11,60 +11,128 @@ from torch import Tensor
 
 from wsseg.core.class_relation import ClassRelation, Multilabel
 
-Logits: TypeAlias = Tensor  # (B, K, H, W) float, the log-odds of each class
-Probability: TypeAlias = Tensor  # (B, K, H, W) float in [0, 1]
-Mask: TypeAlias = Tensor  # (B, K, H, W) bool
+Logits: TypeAlias = Tensor
+"""The log-odds of each class, (B, K, H, W), floating point. 0 means a probability of 1/2.
 
-CERTAIN = 1000.0  # the log-odds of a phi of 1: finite, so that sums are, yet beyond any other's
+Example:
+    >>> import torch
+    >>> from wsseg import Logits
+    >>> logits: Logits = torch.tensor([[[[0.0, 2.0]]]])  # one image, one class, two pixels
+    >>> logits.sigmoid()
+    tensor([[[[0.5000, 0.8808]]]])
+"""
+
+Probability: TypeAlias = Tensor
+"""The probability of each class, (B, K, H, W), floating point in [0, 1].
+
+Example:
+    >>> import torch
+    >>> from wsseg import Probability
+    >>> phi: Probability = torch.full((1, 2, 4, 4), 0.5)  # no opinion on two classes
+"""
+
+Mask: TypeAlias = Tensor
+"""Pixels of each class, (B, K, H, W) bool; K is 1 for a region.
+
+Example:
+    >>> import torch
+    >>> from wsseg import Mask
+    >>> left_half: Mask = torch.arange(4).expand(1, 1, 4, 4) < 2
+"""
+
+CERTAIN = 1000.0
+"""The log-odds of a phi of 1: finite, so that sums are finite, but larger than any network's.
+
+Example:
+    >>> from wsseg import CERTAIN
+    >>> CERTAIN + 50 > 0 > 50 - CERTAIN  # a phi of 1 and of 0 against a network's log-odds of 50
+    True
+"""
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Return x in float32 at least: over an image, a bfloat16 sum stops growing at 256."""
+    """Return x in float32 or a wider type: in bfloat16, a sum over an image stops at 256."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What is known before any learning. There are no pixel labels in it."""
+    """Slices with what is known before training. A batch contains no labels of pixels.
 
-    image: Tensor  # (B, S, H, W) float, in the unit of the input
-    region: Tensor  # (B, 1, H, W) bool, where lesions can be
-    tags: Tensor  # (B, K) bool, which classes the case is said to have
-    case: tuple[str, ...] = ()  # B names, for messages
+    Example:
+        >>> import torch
+        >>> from wsseg import Batch
+        >>> image = torch.arange(6.0).reshape(1, 3, 1, 2)  # three slices of two pixels
+        >>> region = torch.tensor([[[[True, False]]]])
+        >>> batch = Batch(image, region, tags=torch.tensor([[True, False]]))
+        >>> batch.middle
+        tensor([[[[2., 3.]]]])
+        >>> batch.support[0].flatten(1)  # two classes, of which only the first is tagged
+        tensor([[ True, False],
+                [False, False]])
+    """
+
+    image: Tensor
+    """The slices, (B, S, H, W), floating point, in the unit of the recipe's input."""
+    region: Tensor
+    """Where the stage's classes can be, (B, 1, H, W) bool."""
+    tags: Tensor
+    """Which classes each image is said to have, (B, K) bool."""
+    case: tuple[str, ...] = ()
+    """The names of the B cases, for messages."""
 
     def pin_memory(self) -> "Batch":
-        """Return the batch in memory that a GPU reads by itself."""
+        """Return the batch in page-locked memory, from which copies to a GPU are faster."""
         return Batch(
             self.image.pin_memory(), self.region.pin_memory(), self.tags.pin_memory(), self.case
         )
 
     @property
     def middle(self) -> Tensor:
-        """The slice being labelled, (B, 1, H, W)."""
+        """The slice to be labelled, (B, 1, H, W)."""
         return self.image[:, self.image.shape[1] // 2].unsqueeze(1)
 
     @property
     def support(self) -> Mask:
-        """Where class k may be at all: inside the region, if the tag names k."""
+        """Where each class is possible, (B, K, H, W): in the region, if the tags have the class."""
         return self.region & self.tags[:, :, None, None]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What network and prior believe about a batch: f from the logits, and phi."""
+    """A batch with the network's logits and the prior's phi, combined by Bayes' rule.
+
+    Example:
+        >>> import torch
+        >>> from wsseg import Batch, Evidence
+        >>> image = torch.zeros(1, 1, 1, 2)
+        >>> batch = Batch(image, torch.tensor([[[[True, False]]]]), torch.tensor([[True]]))
+        >>> evidence = Evidence(batch, logits=image, phi=image + 0.75)
+        >>> evidence.log_odds  # logit(1/2) + logit(3/4) = log 3
+        tensor([[[[1.0986,   -inf]]]])
+    """
 
     batch: Batch
     logits: Logits
+    """The log-odds that the network assigns to each class, logit f, (B, K, H, W)."""
     phi: Probability
+    """The probability that the prior assigns to each class, (B, K, H, W)."""
     labels: ClassRelation = field(default_factory=Multilabel)
-    progress: float = 1.0  # of the stage: 0 at its first step, 1 at its last
+    """How the classes relate."""
+    progress: float = 1.0
+    """The progress of the stage: 0 at its first step, 1 at its last."""
 
     @property
     def log_odds(self) -> Logits:
-        """Bayes' rule: independent beliefs multiply, so their log-odds add.
+        """The log-odds of the posterior q, (B, K, H, W); -inf outside the support.
 
-        logit q = logit f + logit phi, which is q = f phi / (f phi + (1 - f)(1 - phi)) (Wu 2020,
-        appendix); and -inf outside the support, so that no E-step can put a class there.
+        Network and prior are taken as independent, so their log-odds add:
+
+            logit q = logit f + logit phi,  that is  q = f phi / (f phi + (1 - f)(1 - phi))
+
+        Outside the support, -inf keeps every E-step from assigning the class.
+
+        Source: Wu et al. 2020, appendix.
         """
         belief = self.logits + self.phi.logit().clamp(-CERTAIN, CERTAIN)
         return belief.where(self.batch.support, -torch.inf)

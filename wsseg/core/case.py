@@ -1,4 +1,4 @@
-"""Who was scanned, which files there are, and what is known without a pixel label."""
+"""Cases: scans with their files and with what is known without a label of pixels."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
@@ -8,41 +8,68 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Case:
-    """One scan of a cohort. Nothing is read before it is asked for.
+    """One scan of a cohort, with its files and tags. Files are read only when they are needed.
 
     A tag is True (present), False (absent) or None (unknown).
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg import Case
+        >>> case = Case(
+        ...     name="scan-7",
+        ...     patient="patient-3",
+        ...     image=Path("scan-7.nii.gz"),
+        ...     tags={"tumour": True},
+        ...     slice_tags={0: {"tumour": False}},
+        ... )
+        >>> case.tag("tumour", slice_index=0), case.tag("tumour", slice_index=1)
+        (False, True)
     """
 
     name: str
+    """Unique in the cohort; names of output files contain it."""
     patient: str
+    """The patient, whose scans are never divided between training and test."""
     image: Path
+    """A NIfTI file, or a folder with the DICOM files of one series."""
     site: str = ""
-    split: str = ""  # "train", "test", or "" where the cohort does not say
-    masks: Mapping[str, Path] = field(default_factory=dict)  # by name; none where unlabelled
-    mask_values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # default: 1 (or 255)
-    mask_labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # all a file may hold
-    tags: Mapping[str, bool | None] = field(default_factory=dict)  # by class
+    """The hospital or scanner."""
+    split: str = ""
+    """`train`, `test`, or empty if the cohort does not define a split."""
+    masks: Mapping[str, Path] = field(default_factory=dict)
+    """The files of masks, by the name of the class or region."""
+    mask_values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """For each mask, the values in its file that belong to it; the default is 1, or 255."""
+    mask_labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """For each mask, all values that its file may contain; by default any, with `mask_values`."""
+    tags: Mapping[str, bool | None] = field(default_factory=dict)
+    """The tags of the scan, by class."""
     slice_tags: Mapping[int, Mapping[str, bool | None]] = field(default_factory=dict)
-    frame: int | None = None  # of a file that stacks unrelated slices, the one that is this case
-    window: tuple[float, float] | None = None  # of an 8-bit picture: what 0 and 255 stand for
-    masks_on_grid: bool = False  # voxel by voxel on the image, whatever the masks' affine says
-    axes: str = ""  # what the files' axes run towards ("LPS"), where their affine cannot be trusted
+    """The tags of single slices, by the number of the slice in the file, from 0."""
+    frame: int | None = None
+    """The slice that is this case, in a file that stacks unrelated slices."""
+    window: tuple[float, float] | None = None
+    """The values that 0 and 255 represent, if the image is an 8-bit picture."""
+    masks_on_grid: bool = False
+    """Whether masks match the image voxel by voxel although their affines differ."""
+    axes: str = ""
+    """The directions of the file's axes, such as "LPS", if its affine is wrong."""
 
     def without_masks(self, names: Collection[str]) -> "Case":
-        """Return the case as one sees it who must not see these masks."""
+        """Return the case without the masks of these names."""
         return replace(self, masks={k: path for k, path in self.masks.items() if k not in names})
 
     def tag(self, name: str, slice_index: int) -> bool | None:
-        """Return what is known of class `name` in a slice, counted as in the file (from 0).
+        """Return the tag of class `name` for a slice, numbered as in the file, from 0.
 
-        The slice's own tag, where it has one; else the case's.
+        A slice's own tag takes precedence over the tag of the case.
         """
         tags = self.slice_tags.get(slice_index, {})
         return tags[name] if name in tags else self.tags.get(name)
 
 
 def splits_by_patient(cases: Iterable[Case]) -> dict[str, set[str]]:
-    """Return the splits that each patient's scans are in: one, if all is well."""
+    """Return the splits of each patient's scans; a valid cohort has one per patient."""
     splits: dict[str, set[str]] = defaultdict(set)
     for case in cases:
         splits[case.patient].add(case.split)

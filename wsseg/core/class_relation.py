@@ -1,6 +1,7 @@
-"""How the K classes of a stage relate: any of them at once, or one at most.
+"""The relation of a stage's classes: several per pixel, or at most one.
 
-Log-odds are (B, K, H, W), against the background, whose own are 0; -inf is "not this class".
+Log-odds a are (B, K, H, W), of each class against the background, whose log-odds are 0. Log-odds of
+-inf exclude a class.
 """
 
 from abc import abstractmethod
@@ -13,35 +14,54 @@ from wsseg.core.component import Component
 
 
 class ClassRelation(Component):
-    """Turns log-odds into beliefs and into decisions."""
+    """The rule that turns log-odds into probabilities and decisions: `Multilabel` or `Multiclass`.
+
+    Example:
+        >>> import torch
+        >>> from wsseg import ClassRelation, Multiclass, Multilabel
+        >>> def classes_of(relation: ClassRelation, *log_odds: float) -> list[bool]:
+        ...     return relation.decide(torch.tensor(log_odds).view(1, -1, 1, 1)).flatten().tolist()
+        >>> classes_of(Multilabel(), 1.0, 2.0, -1.0), classes_of(Multiclass(), 1.0, 2.0, -1.0)
+        ([True, True, False], [False, True, False])
+    """
 
     @abstractmethod
     def probability(self, log_odds: Tensor) -> Tensor:
-        """Return each class's probability, (B, K, H, W) in [0, 1]."""
+        """Return the probability f_k of each class, (B, K, H, W) in [0, 1]."""
 
     @abstractmethod
     def logit(self, log_odds: Tensor) -> Tensor:
-        """Return log f_k / (1 - f_k): each class against all else, exact for any f."""
+        """Return log f_k / (1 - f_k), (B, K, H, W), exactly even where f_k rounds to 0 or 1."""
 
     @abstractmethod
     def background(self, log_odds: Tensor) -> Tensor:
-        """Return the probability of what each class is against, (B, K or 1, H, W) in [0, 1]."""
+        """Return the probability of the alternative to each class, (B, K or 1, H, W) in [0, 1]."""
 
     @abstractmethod
     def decide(self, log_odds: Tensor) -> Tensor:
-        """Return the likeliest labelling, (B, K, H, W) bool."""
+        """Return the most probable labels, (B, K, H, W) bool."""
 
     @abstractmethod
     def margin(self, log_odds: Tensor) -> Tensor:
-        """Return by how much each class is ahead of its best alternative, (B, K, H, W).
+        """Return the log-odds of each class minus those of its best alternative, (B, K, H, W).
 
-        Above 0 where the class is decided for, below 0 where it is not.
+        The margin is positive where the class is chosen, and negative where it is not.
         """
 
 
 @final
 class Multilabel(ClassRelation):
-    """Each class for itself: f_k = sigmoid(a_k), and k where f_k > 1/2."""
+    """Independent classes, several of which a pixel can have.
+
+        f_k = 1 / (1 + exp(-a_k));  class k is chosen where f_k > 1/2
+
+    Example:
+        >>> import torch
+        >>> from wsseg import Multilabel
+        >>> log_odds = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1)  # two classes of one pixel
+        >>> Multilabel().probability(log_odds).flatten()
+        tensor([0.7311, 0.8808])
+    """
 
     def probability(self, log_odds: Tensor) -> Tensor:
         """Return f_k = 1 / (1 + exp(-a_k))."""
@@ -52,21 +72,31 @@ class Multilabel(ClassRelation):
         return log_odds
 
     def background(self, log_odds: Tensor) -> Tensor:
-        """Return 1 - f_k: a class is against its own absence."""
+        """Return 1 - f_k: the alternative to a class is its absence."""
         return (-log_odds).sigmoid()
 
     def decide(self, log_odds: Tensor) -> Tensor:
-        """Return a_k > 0; a tie goes to the background."""
+        """Return a_k > 0; at 0, the background is chosen."""
         return log_odds > 0
 
     def margin(self, log_odds: Tensor) -> Tensor:
-        """Return a_k: the alternative is the background."""
+        """Return a_k: the best alternative is the background."""
         return log_odds
 
 
 @final
 class Multiclass(ClassRelation):
-    """One class or the background: f = softmax([0, a_1 ... a_K]), and the likeliest of these."""
+    """Exclusive classes: a pixel has one class or the background.
+
+        f = softmax([0, a_1, ..., a_K]);  the most probable of these is chosen
+
+    Example:
+        >>> import torch
+        >>> from wsseg import Multiclass
+        >>> log_odds = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1)  # two classes of one pixel
+        >>> Multiclass().probability(log_odds).flatten()  # the background has the rest
+        tensor([0.2447, 0.6652])
+    """
 
     def probability(self, log_odds: Tensor) -> Tensor:
         """Return f_k = exp(a_k) / (1 + sum_j exp(a_j))."""
@@ -75,8 +105,8 @@ class Multiclass(ClassRelation):
     def logit(self, log_odds: Tensor) -> Tensor:
         """Return a_k - log(1 + sum_(j != k) exp(a_j))."""
         own = torch.eye(log_odds.shape[1] + 1, dtype=torch.bool, device=log_odds.device)[1:]
-        all_of_each = _with_background(log_odds)[:, None]  # (B, 1, K + 1, H, W)
-        others = all_of_each.masked_fill(own[:, :, None, None], -torch.inf)
+        repeated = _with_background(log_odds)[:, None]  # (B, 1, K + 1, H, W)
+        others = repeated.masked_fill(own[:, :, None, None], -torch.inf)
         return log_odds - others.logsumexp(dim=2)
 
     def background(self, log_odds: Tensor) -> Tensor:
@@ -84,16 +114,16 @@ class Multiclass(ClassRelation):
         return _with_background(log_odds).softmax(dim=1)[:, :1]
 
     def decide(self, log_odds: Tensor) -> Tensor:
-        """Return the largest a_k if it is above 0; a tie goes to what is named first."""
-        likeliest = _with_background(log_odds).argmax(dim=1, keepdim=True)
-        each = torch.arange(1, log_odds.shape[1] + 1, device=log_odds.device)
-        return likeliest == each[:, None, None]
+        """Return whether a_k is the largest and above 0; among equals, the first is chosen."""
+        chosen = _with_background(log_odds).argmax(dim=1, keepdim=True)
+        classes = torch.arange(1, log_odds.shape[1] + 1, device=log_odds.device)
+        return chosen == classes[:, None, None]
 
     def margin(self, log_odds: Tensor) -> Tensor:
-        """Return a_k - max(0, max over the other classes)."""
+        """Return a_k - max(0, max_(j != k) a_j)."""
         best, order = _with_background(log_odds).topk(2, dim=1)
-        each = torch.arange(1, log_odds.shape[1] + 1, device=log_odds.device)
-        is_best = order[:, :1] == each[:, None, None]
+        classes = torch.arange(1, log_odds.shape[1] + 1, device=log_odds.device)
+        is_best = order[:, :1] == classes[:, None, None]
         return log_odds - torch.where(is_best, best[:, 1:], best[:, :1])
 
 

@@ -1,4 +1,4 @@
-"""Scans in memory: voxels as a radiologist views them, and the file grid they came from."""
+"""Scans in memory: voxels in the orientation of radiology, and the grid of their file."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -11,51 +11,73 @@ from numpy.typing import NDArray
 
 from wsseg.runtime.threads import run_in_threads
 
-CANONICAL = orientations.axcodes2ornt("SPL")  # what the axes of (Z, H, W) run towards
-VoxelMask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
-Spacing: TypeAlias = tuple[float, float, float]  # mm between slices, rows and columns
+CANONICAL = orientations.axcodes2ornt("SPL")  # the directions of the axes of (Z, H, W)
 T = TypeVar("T", bound=np.generic)
+
+VoxelMask: TypeAlias = NDArray[np.bool_]
+"""The mask of a scan, (Z, H, W) bool.
+
+Example:
+    >>> import numpy as np
+    >>> from wsseg import VoxelMask
+    >>> nothing: VoxelMask = np.zeros((40, 512, 512), dtype=np.bool_)
+"""
+
+Spacing: TypeAlias = tuple[float, float, float]
+"""The distances between slices, between rows and between columns, in mm.
+
+Example:
+    >>> from wsseg import Spacing
+    >>> spacing_mm: Spacing = (5.0, 0.75, 0.75)
+"""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a file's voxels lie: its array's shape, and its affine to RAS millimetres.
+    """The positions of a file's voxels.
 
-    `axes` overrules the affine where that is known to be wrong: what the array's axes run
-    towards, such as "LPS" (to the patient's left, back and head). Masks are written as
-    `image_class`: NIfTI-2, whose affine has double precision, for a scan in NIfTI-2, else NIfTI-1.
+    Example:
+        >>> import numpy as np
+        >>> from wsseg import Grid
+        >>> grid = Grid((512, 512, 40), np.diag([0.75, 0.75, 5, 1]))
+        >>> grid.spacing_mm, grid.canonical_shape
+        ((5.0, 0.75, 0.75), (40, 512, 512))
     """
 
     shape: tuple[int, int, int]
-    affine: NDArray[np.float64]  # (4, 4)
+    """The shape of the file's array."""
+    affine: NDArray[np.float64]
+    """From array indices to RAS millimetres (right, front, head), (4, 4)."""
     axes: str = ""
+    """The directions of the axes, such as "LPS" (left, back, head), if the affine is wrong."""
     image_class: type[nib.Nifti1Image] = nib.Nifti1Image
+    """The format of masks on this grid: NIfTI-2, with a float64 affine, for a scan in NIfTI-2."""
 
     def to_canonical(self, array: NDArray[T]) -> NDArray[T]:
-        """Turn an array of the file into (Z, H, W); its memory may be taken for that."""
+        """Return an array of the file as (Z, H, W), possibly in the same memory, which changes."""
         turned: NDArray[T] = orientations.apply_orientation(array, self._turn)
-        return upright(turned)
+        return in_c_order(turned)
 
     def to_file(self, voxels: NDArray[T]) -> NDArray[T]:
-        """Turn (Z, H, W) into an array of the file."""
+        """Return an array (Z, H, W) in the order of the file's axes."""
         back = orientations.ornt_transform(CANONICAL, self._orientation)
         turned: NDArray[T] = orientations.apply_orientation(voxels, back)
         return turned
 
     @property
     def canonical_shape(self) -> tuple[int, int, int]:
-        """The shape of (Z, H, W)."""
+        """The shape of the scan as (Z, H, W)."""
         z, row, column = (self.shape[axis] for axis in self._file_axes)
         return z, row, column
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distances between neighbouring slices, between rows and between columns.
+        """The distances between neighbouring slices, rows and columns.
 
-        Slices are as far apart as their planes, measured along the normal, and rows as their lines.
-        On a sheared grid, such as that of a tilted gantry, this is less than the distance between
-        the centres of voxels (z, y, x) and (z + 1, y, x). The product of the three is the volume of
-        a voxel, |det(affine)|, on any grid.
+        The distance of slices is measured along the normal of their planes, and that of rows at
+        right angles to the rows. On a sheared grid, such as that of a tilted gantry, it is less
+        than the distance between the centres of voxels (z, y, x) and (z + 1, y, x). On any grid the
+        product of the three is the volume of a voxel, |det(affine)|.
         """
         z, row, column = (self.affine[:3, axis] for axis in self._file_axes)
         row = _across(row, column)
@@ -64,15 +86,15 @@ class Grid:
         return z_mm, row_mm, column_mm
 
     def slice_in_file(self, z: int) -> int:
-        """Return the number in the file of canonical slice `z`, both counted from 0."""
+        """Return the number that slice `z` has in the file; both are counted from 0."""
         runs_down = self._turn[self._file_axes[0], 1] < 0
         return self.canonical_shape[0] - 1 - z if runs_down else z
 
     def shift_mm(self, other: "Grid") -> float:
-        """Return how far apart the corners of two canonical grids of one shape are, at most."""
+        """Return the largest distance between corresponding corners of two grids of one shape."""
         corners = np.array([(*c, 1) for c in product(*((0, n - 1) for n in self.canonical_shape))])
-        apart = corners @ (self._canonical_affine - other._canonical_affine).T  # noqa: SLF001
-        return float(np.sqrt((apart[:, :3] ** 2).sum(axis=1)).max())
+        shifts = corners @ (self._canonical_affine - other._canonical_affine).T  # noqa: SLF001
+        return float(np.sqrt((shifts[:, :3] ** 2).sum(axis=1)).max())
 
     @property
     def _orientation(self) -> NDArray[np.float64]:
@@ -86,7 +108,7 @@ class Grid:
 
     @property
     def _file_axes(self) -> list[int]:
-        """The file's axis of each of z, row and column."""
+        """The axes of the file's array that become z, row and column."""
         return [int(axis) for axis in np.argsort(self._turn[:, 0])]
 
     @property
@@ -97,30 +119,40 @@ class Grid:
 
 @dataclass(frozen=True)
 class Volume:
-    """Voxels (Z, H, W): z from feet to head, rows from front to back, columns from right to left.
+    """A scan, (Z, H, W), in the orientation of radiology.
 
-    Right and left are the patient's, so that a slice looks as in radiology.
+    Slices run from feet to head, rows from front to back, and columns from the patient's right to
+    left.
+
+    Example:
+        >>> import numpy as np
+        >>> from wsseg import Grid, Volume
+        >>> volume = Volume(np.zeros((2, 3, 4), np.int16), Grid((4, 3, 2), np.diag([1, 1, 5, 1])))
+        >>> volume.spacing_mm
+        (5.0, 1.0, 1.0)
     """
 
-    voxels: NDArray[Any]  # int16, or float32 where that would lose something
-    grid: Grid  # of the file it came from
+    voxels: NDArray[Any]
+    """The values, (Z, H, W): int16, or float32 if int16 would change them."""
+    grid: Grid
+    """The grid of the file that the scan was read from."""
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distances between neighbouring slices, between rows and between columns."""
+        """The distances between neighbouring slices, rows and columns."""
         return self.grid.spacing_mm
 
 
-def upright(turned: NDArray[T]) -> NDArray[T]:
-    """Return what a view shows, (Z, H, W), in C order.
+def in_c_order(view: NDArray[T]) -> NDArray[T]:
+    """Return the values of a view, (Z, H, W), as an array in C order.
 
-    If it was only flipped, its memory is used for that, and what it was a view of is no more.
+    If the view only flips axes of an array, the values are moved within the memory of that array.
     """
-    flips = tuple(slice(None, None, -1 if step < 0 else 1) for step in turned.strides)
-    voxels = turned[flips]  # as they lie in memory
+    flips = tuple(slice(None, None, -1 if step < 0 else 1) for step in view.strides)
+    voxels = view[flips]  # in the order of the memory
     if not (voxels.flags.c_contiguous and voxels.flags.writeable):
-        return np.ascontiguousarray(turned)
-    partner = range(len(voxels))[flips[0]]  # slice z comes to where its partner lies
+        return np.ascontiguousarray(view)
+    partner = range(len(voxels))[flips[0]]  # slices z and partner[z] change places
 
     def swap(z: int) -> None:
         first, second = voxels[z][flips[1:]].copy(), voxels[partner[z]][flips[1:]].copy()
@@ -131,5 +163,5 @@ def upright(turned: NDArray[T]) -> NDArray[T]:
 
 
 def _across(step: NDArray[np.float64], direction: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the part of a vector at right angles to `direction`."""
+    """Return the component of a vector that is orthogonal to `direction`."""
     return step - direction * ((step @ direction) / (direction @ direction))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsseg.core.volume import upright
+from wsseg.core.volume import in_c_order
 from wsseg.data.reading import read_volume
 
 ORDERS: tuple[Literal["C", "F"], ...] = ("C", "F")
@@ -32,7 +32,7 @@ def test_it_is_a_copy_in_c_order(
     array = np.arange(np.prod(shape)).reshape(shape).copy(order)
     turned = array.transpose(axes)[flips]
     wanted = turned.copy(order="C")
-    found = upright(turned)
+    found = in_c_order(turned)
     assert np.array_equal(found, wanted)
     assert found.flags.c_contiguous
 
@@ -40,13 +40,13 @@ def test_it_is_a_copy_in_c_order(
 @pytest.mark.parametrize("flips", FLIPS)
 def test_what_is_only_flipped_stays_in_its_memory(flips: tuple[slice, ...]) -> None:
     array = np.arange(2 * 3 * 4).reshape(2, 3, 4)
-    assert np.shares_memory(upright(array[flips]), array)
+    assert np.shares_memory(in_c_order(array[flips]), array)
 
 
 def test_memory_that_may_not_be_written_is_copied() -> None:
     array = np.arange(8).reshape(2, 2, 2)
     array.flags.writeable = False
-    assert upright(array[::-1]).ravel().tolist() == [4, 5, 6, 7, 0, 1, 2, 3]
+    assert in_c_order(array[::-1]).ravel().tolist() == [4, 5, 6, 7, 0, 1, 2, 3]
     assert array.ravel().tolist() == list(range(8))
 
 
