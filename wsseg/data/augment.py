@@ -21,16 +21,16 @@ class Augment(Component):
     Image, region and targets get the same geometric transformation; pixels from outside the image
     get the `fill` of the input. Then the intensities change, except those equal to `fill`:
 
-        x' = mean + (1 + g) (x - mean) + s + n,    g, s uniform, n normal in half of the draws and else 0,
+        x' = mean + (1 + g) (x - mean) + s + n,    g, s uniform, n normal,
 
-    with the mean over the changed pixels. This imitates the calibration, reconstruction kernel and
+    with the mean over the changed pixels and n = 0 in half of the draws. This imitates the calibration, reconstruction kernel and
     noise of scanners. Priors see the augmented image, as the network does.
 
     Shapes: H x W pixels of S slices; all slices of a stack change alike, except for their noise.
 
     Example:
         >>> Augment(rotate_deg=10, flip=("left-right",)).zoom
-        (1.0, 1.0)
+        (1, 1)
     """
 
     rotate_deg: Annotated[float, Field(ge=0, le=180)] = 0
@@ -89,9 +89,8 @@ def _change_intensities(
 
 @lru_cache(maxsize=256)  # fills may differ from image to image
 def _compose(augment: Augment, fill: float) -> Any:
-    os.environ.setdefault(
-        "NO_ALBUMENTATIONS_UPDATE", "1"
-    )  # else its import looks for updates online
+    # Otherwise the import looks for updates online.
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     import albumentations
     import cv2
 
