@@ -23,8 +23,9 @@ class Augment(Component):
 
         x' = mean + (1 + g) (x - mean) + s + n,    g, s uniform, n normal,
 
-    with the mean over the changed pixels and n = 0 in half of the draws. This imitates the calibration, reconstruction kernel and
-    noise of scanners. Priors see the augmented image, as the network does.
+    with the mean over the changed pixels and n = 0 in half of the draws. This imitates the
+    calibration, reconstruction kernel and noise of scanners. Priors see the augmented image, as the
+    network does.
 
     Shapes: H x W pixels of S slices; all slices of a stack change alike, except for their noise.
 
