@@ -16,25 +16,25 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @hookimpl
 def wsseg_priors() -> dict[str, type[Prior]]:
-    """Offer the priors of the paper."""
+    """Register the priors of the paper."""
     return {"hu-sigmoid": HuSigmoid, "constant": Constant, "threshold": Threshold}
 
 
 @hookimpl
 def wsseg_backbones() -> dict[str, type[Backbone]]:
-    """Offer the paper's network and that of its published code."""
+    """Register the network of the paper and that of its published code."""
     return {"additive-unet": AdditiveUNet, "concat-unet": ConcatUNet}
 
 
 @hookimpl
 def wsseg_regions() -> dict[str, type[Region]]:
-    """Offer the lung."""
+    """Register the region of the lungs."""
     return {"lung-threshold": LungThreshold}
 
 
 @hookimpl
 def wsseg_cohorts() -> dict[str, type[Cohort]]:
-    """Offer the phantom and the public scans."""
+    """Register the phantom and the public data sets."""
     return {
         "lung-phantom": LungPhantom,
         "medseg-9": MedSeg9,
@@ -46,5 +46,5 @@ def wsseg_cohorts() -> dict[str, type[Cohort]]:
 
 @hookimpl
 def wsseg_recipes() -> dict[str, Path]:
-    """Offer every recipe of the folder beside this file, as covid/NAME."""
+    """Register the recipes in the folder `recipes` as covid/NAME."""
     return {f"covid/{path.stem}": path for path in sorted(RECIPES.glob("*.yaml"))}

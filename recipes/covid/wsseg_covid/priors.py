@@ -1,7 +1,7 @@
-"""What a pixel's HU value says about consolidation: the two priors of Wu 2020, and its baseline.
+"""The two priors of Wu et al. 2020 for consolidation, and the threshold of its baseline.
 
-None of them looks at the tag: the equations' "0 if z = 0" is `Batch.support`, which no E-step and
-no prediction leaves. Every class gets the same phi.
+The priors do not use the tag. The "0 if z = 0" of the paper's equations is `Batch.support`, to
+which all E-steps and predictions are confined. All classes get the same phi.
 """
 
 from typing import Annotated, Self, final
@@ -12,56 +12,68 @@ from torch import Tensor
 
 from wsseg import Batch, Prior, Probability
 
-AIR_HU = -1024.0  # normalised as x = (HU + 1024) / 110: Wu 2020, section III-A
+AIR_HU = -1024.0  # the paper normalises intensities to (HU + 1024) / 110 (section III-A)
 HU_PER_UNIT = 110.0
 
 
-def _not_0(width_hu: float) -> float:
+def _check_nonzero(width_hu: float) -> float:
     if width_hu == 0:
-        raise ValueError("must not be 0; a step is the prior 'threshold'")
+        raise ValueError("must not be 0; use the prior 'threshold' for a step")
     return width_hu
 
 
 @final
 class HuSigmoid(Prior):
-    """phi = min(1, sigmoid((x - midpoint_hu) / width_hu) + bias), x in HU (Wu 2020, eq. 13).
+    """A sigmoid of the intensity with an offset.
 
-    With the paper's bias of 1/2, a pixel above the midpoint is positive for sure, and one far below
-    gets no opinion. Without bias, phi is below 1/2 under the midpoint: the prior can say no. The
-    paper's best: -34 HU and 220 HU; midpoints of 21, -34, -89 and -144 HU are its Fig. 3.
+        phi = min(1, sigmoid((x - midpoint_hu) / width_hu) + bias)
 
-    A width below 0 is the mirror image, for a class that is darker than the rest.
+    x is a pixel's intensity in the middle slice, in HU. With the paper's bias of 1/2, phi is 1
+    above the midpoint and approaches 1/2, no evidence, far below it. Without bias, phi is below
+    1/2 below the midpoint. A negative width mirrors the sigmoid, for a class that is darker than
+    the rest.
+
+    Source: Wu et al. 2020, eq. 13. The defaults are the paper's best constants; its Fig. 3 compares
+    midpoints of 21, -34, -89 and -144 HU.
     """
 
     midpoint_hu: FiniteFloat = -34.0
-    width_hu: Annotated[FiniteFloat, AfterValidator(_not_0)] = 220.0
+    """Centre of the sigmoid, in HU."""
+    width_hu: Annotated[FiniteFloat, AfterValidator(_check_nonzero)] = 220.0
+    """Width of the sigmoid, in HU."""
     bias: Annotated[float, Field(ge=0, le=0.5)] = 0.5
+    """Offset that is added to the sigmoid."""
 
     @classmethod
     def from_paper(cls, b2: float = 9.0, k2: float = 0.5) -> Self:
-        """Build from the paper's constants, which are of normalised values x = (HU + 1024) / 110.
+        """Convert the constants b2 and k2 of the paper, which are for x = (HU + 1024) / 110.
 
-        1 / (1 + exp(-k2 (x - b2))): midpoint_hu = 110 b2 - 1024, width_hu = 110 / k2.
+        The paper's sigmoid is 1 / (1 + exp(-k2 (x - b2))), so that midpoint_hu = 110 b2 - 1024 and
+        width_hu = 110 / k2.
         """
         return cls(midpoint_hu=HU_PER_UNIT * b2 + AIR_HU, width_hu=HU_PER_UNIT / k2)
 
     def __call__(self, batch: Batch) -> Probability:
-        """Judge each pixel by its own HU value."""
+        """Return phi of each pixel, (B, K, H, W)."""
         steps = (batch.middle.float() - self.midpoint_hu) / self.width_hu
         return _for_each_class((steps.sigmoid() + self.bias).clamp(max=1), batch)
 
 
 @final
 class Constant(Prior):
-    """phi = probability, the same for every pixel (Wu 2020, eq. 12: b1).
+    """The same phi for every pixel.
 
-    The paper's best, 1, says that every pixel of the region has the class if the tag names it.
+        phi = probability
+
+    Source: Wu et al. 2020, eq. 12. The default of 1 is the paper's best value: if a tag is set, the
+    whole region belongs to the class.
     """
 
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """phi of every pixel, from 0 to 1; b1 in the paper."""
 
     def __call__(self, batch: Batch) -> Probability:
-        """Judge every pixel alike."""
+        """Return phi of each pixel, (B, K, H, W)."""
         return _for_each_class(
             torch.full_like(batch.middle, self.probability, dtype=torch.float32), batch
         )
@@ -69,18 +81,22 @@ class Constant(Prior):
 
 @final
 class Threshold(Prior):
-    """phi = 1 where x > hu, 0 elsewhere: no network can change its mind.
+    """A threshold on the intensity.
 
-    In a stage that learns nothing, the baseline of Wu 2020, section III-B, at -200 HU.
+        phi = 1 if x > hu, else 0
+
+    The network has no influence on the posterior. In a stage without training, this is the baseline
+    of Wu et al. 2020, section III-B.
     """
 
     hu: FiniteFloat = -200.0
+    """The threshold, in HU."""
 
     def __call__(self, batch: Batch) -> Probability:
-        """Judge each pixel by its own HU value."""
+        """Return phi of each pixel, (B, K, H, W)."""
         return _for_each_class((batch.middle > self.hu).float(), batch)
 
 
 def _for_each_class(phi: Tensor, batch: Batch) -> Probability:
-    """Repeat (B, 1, H, W) for the K classes, without a copy."""
+    """Expand (B, 1, H, W) to the K classes, without a copy."""
     return phi.expand(-1, batch.tags.shape[1], -1, -1)

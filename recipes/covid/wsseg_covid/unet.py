@@ -1,9 +1,10 @@
-"""The UNet of Wu 2020, and its variant in the published code.
+"""The U-net of Wu et al. 2020, and the variant in its published code.
 
-Every 3x3 convolution is followed by batch norm and an activation. On each of four levels: a
-convolution, the skip leaves here, a convolution with stride 2. Then the bottom, the fifth level.
-Up again: a transposed convolution, the skip joins, two convolutions. The variants differ in how
-the skip joins, in the bottom and in the activation.
+Every 3 x 3 convolution is followed by batch normalisation and an activation. Each of the four upper
+levels of the encoder has a convolution, whose output is the skip connection, and a convolution with
+stride 2. The fifth level is the bottleneck. Each level of the decoder has a transposed convolution,
+the skip connection and two convolutions. The variants differ in the skip connection, the bottleneck
+and the activation.
 """
 
 from collections.abc import Callable
@@ -20,72 +21,76 @@ from wsseg import Backbone
 from wsseg.tools import Padded
 
 LEVELS = 5
-MULTIPLE = 2 ** (LEVELS - 1)  # what the sides of an image are padded to: each level but one halves
+MULTIPLE = 2 ** (LEVELS - 1)  # of the sides of an image, which four levels halve
 
 Activation: TypeAlias = Callable[[], nn.Module]
 
 
 @final
 class AdditiveUNet(Backbone):
-    """The UNet of Wu 2020, section II-B: skips are added, leaky ReLU.
+    """A U-net with additive skip connections and leaky ReLU.
 
-    Its levels have `width`, 2, 4, 8 and 16 `width` channels. With 7 slices, 1 class and width 32:
-    6,980,833 parameters, and 15.8 GFLOP (2 a multiplication and addition) for 256 x 256 pixels.
-    The paper is silent about `slope`; its authors' file has 0.2.
+    The levels have `width`, 2, 4, 8 and 16 `width` channels. With 7 slices, 1 class and width 32:
+    6,980,833 parameters, and 15.8 GFLOP (2 per multiply-add) for 256 x 256 pixels.
+
+    Source: Wu et al. 2020, section II-B.
     """
 
     local: ClassVar[bool] = True
     width: PositiveInt = Field(default=32, examples=[4])
+    """Number of channels of the first level."""
     slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """Negative slope of the leaky ReLU; the default is that of the published code."""
 
     def build(self, slices: int, classes: int) -> nn.Module:
-        """Return a new module with He's random weights."""
+        """Return a new network with random weights (He et al. 2015)."""
         activation = partial(nn.LeakyReLU, self.slope, inplace=True)
         widths = _widths(self.width)
         bottom = nn.Sequential(
             _convolution(widths[-2], widths[-1], activation),
             _convolution(widths[-1], widths[-1], activation),
         )
-        net = _UNet(slices, classes, widths, bottom=bottom, join=_Added, activation=activation)
+        net = _UNet([slices, *widths], classes, bottom, _AddSkip, activation)
         return Padded(_initialised(net, self.slope), MULTIPLE)
 
 
 @final
 class ConcatUNet(Backbone):
-    """The UNet of the published code of Wu 2020: skips are concatenated, ReLU.
+    """A U-net with concatenated skip connections and ReLU.
 
-    There, the second convolution of the last level has weights but no use; here it is absent.
+    The published code has a second convolution in the bottleneck that it does not use; it is
+    omitted here.
+
+    Source: the published code of Wu et al. 2020.
     """
 
     local: ClassVar[bool] = True
     width: PositiveInt = Field(default=32, examples=[4])
+    """Number of channels of the first level."""
 
     def build(self, slices: int, classes: int) -> nn.Module:
-        """Return a new module with He's random weights."""
+        """Return a new network with random weights (He et al. 2015)."""
         activation = partial(nn.ReLU, inplace=True)
         widths = _widths(self.width)
         bottom = _convolution(widths[-2], widths[-1], activation)
-        net = _UNet(
-            slices, classes, widths, bottom=bottom, join=_Concatenated, activation=activation
-        )
+        net = _UNet([slices, *widths], classes, bottom, _ConcatenateSkip, activation)
         return Padded(_initialised(net, slope=0), MULTIPLE)
 
 
 class _UNet(nn.Module):
     def __init__(
         self,
-        slices: int,
+        channels: list[int],
         classes: int,
-        widths: list[int],
-        *,
         bottom: nn.Module,
         join: Callable[[int, int, Activation], nn.Module],
         activation: Activation,
     ) -> None:
+        """Build the network; `channels` are those of the input and of each level."""
         super().__init__()
+        widths = channels[1:]
         self.enter = nn.ModuleList(
-            _convolution(before, width, activation)
-            for before, width in pairwise([slices, *widths[:-1]])
+            _convolution(before, width, activation) for before, width in pairwise(channels[:-1])
         )
         self.halve = nn.ModuleList(
             _convolution(width, width, activation, stride=2) for width in widths[:-1]
@@ -109,7 +114,7 @@ class _UNet(nn.Module):
 
 
 @final
-class _Doubled(nn.ConvTranspose2d):
+class _Upsample(nn.ConvTranspose2d):
     """A transposed convolution of 2 x 2 with stride 2."""
 
     def __init__(self, deep: int, shallow: int) -> None:
@@ -118,15 +123,15 @@ class _Doubled(nn.ConvTranspose2d):
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         if not torch.is_grad_enabled() or self.bias is None:
             return super().forward(x, output_size)
-        # The bias on its own: on a CPU, torch takes longer for its gradient here than for the rest.
+        # Adding the bias separately is faster: on a CPU, its gradient dominates the convolution.
         up = F.conv_transpose2d(x, self.weight, None, self.stride)
         return up + self.bias.to(up.dtype)[:, None, None]
 
 
-class _Added(nn.Module):
+class _AddSkip(nn.Module):
     def __init__(self, deep: int, shallow: int, activation: Activation) -> None:
         super().__init__()
-        self.up = _Doubled(deep, shallow)
+        self.up = _Upsample(deep, shallow)
         self.convolve = nn.Sequential(
             _convolution(shallow, shallow, activation), _convolution(shallow, shallow, activation)
         )
@@ -136,10 +141,10 @@ class _Added(nn.Module):
         return joined
 
 
-class _Concatenated(nn.Module):
+class _ConcatenateSkip(nn.Module):
     def __init__(self, deep: int, shallow: int, activation: Activation) -> None:
         super().__init__()
-        self.up = _Doubled(deep, shallow)
+        self.up = _Upsample(deep, shallow)
         self.convolve = nn.Sequential(
             _convolution(2 * shallow, shallow, activation),
             _convolution(shallow, shallow, activation),
@@ -163,10 +168,10 @@ def _convolution(before: int, after: int, activation: Activation, stride: int = 
 
 
 def _initialised(net: nn.Module, slope: float) -> nn.Module:
-    """Give 3x3 convolutions He's weights, and transposed ones such that they keep the variance.
+    """Initialise all convolutions so that they preserve the variance; return the network.
 
-    He et al. 2015, eq. 14. With stride 2 and a 2 x 2 kernel, an output pixel of a transposed
-    convolution sees one input pixel, so that its fan-in is the number of channels.
+    3 x 3 convolutions follow He et al. 2015, eq. 14. In a transposed convolution of 2 x 2 with
+    stride 2, each output pixel depends on one input pixel: the fan-in is the number of channels.
     """
     for module in net.modules():
         if isinstance(module, nn.ConvTranspose2d):
