@@ -1,4 +1,4 @@
-"""Plugins: all of one or nothing of it, and nobody takes the others down."""
+"""Plugins are added completely or not at all, and one that fails does not affect the others."""
 
 import os
 import re
@@ -18,18 +18,18 @@ from wsseg.core.interfaces import EStep
 
 
 class Half(Prior):
-    """No opinion."""
+    """A prior of 1/2."""
 
     def __call__(self, batch: Batch) -> Probability:
         return torch.full(batch.support.shape, 0.5)
 
 
 class Undecided(Prior):
-    """Leaves its one method out."""
+    """A prior without its abstract method."""
 
 
 def plugin(**hooks: Any) -> ModuleType:
-    """A module whose hooks return what is given."""
+    """Return a module with hooks that return the given values."""
     module = ModuleType("a_plugin")
     for name, offered in hooks.items():
         setattr(module, name, hookimpl(_returning(offered)))
@@ -43,7 +43,7 @@ def _returning(offered: Any) -> Any:
     return hook
 
 
-def test_a_component_is_built_by_the_name_recipes_use() -> None:
+def test_a_component_is_built_from_its_name_and_parameters() -> None:
     prior = make(Prior, "hu-sigmoid", midpoint_hu=-34, width_hu=220)
     assert registry().describe(prior) == {
         "use": "hu-sigmoid",
@@ -53,7 +53,7 @@ def test_a_component_is_built_by_the_name_recipes_use() -> None:
     }
 
 
-def test_what_is_described_can_be_made_again() -> None:
+def test_make_is_the_inverse_of_describe() -> None:
     parts = {"first": {"use": "hard"}, "then": {"use": "soft"}, "at": 0.25}
     estep = make(EStep, "scheduled", **parts)
     described = registry().describe(estep)
@@ -61,17 +61,17 @@ def test_what_is_described_can_be_made_again() -> None:
     assert make(EStep, **described) == estep
 
 
-def test_an_unknown_name_is_answered_with_the_known_and_the_nearest() -> None:
+def test_an_unknown_name_is_refused_with_the_most_similar_name() -> None:
     with pytest.raises(UnknownComponentError, match=r"no EStep is called 'herd'.*mean 'hard'"):
         make(EStep, "herd")
 
 
-def test_a_plugin_adds_its_parts() -> None:
+def test_a_plugin_adds_its_components_to_the_registry() -> None:
     found = Registry()
     found.add("mine", "mine 1.0", plugin(wsseg_priors={"half": Half}))
     assert found.names(Prior) == ["half"]
     offer = found.offers[Prior, "half"]
-    assert (offer.distribution, offer.summary) == ("mine 1.0", "No opinion.")
+    assert (offer.distribution, offer.summary) == ("mine 1.0", "A prior of 1/2.")
 
 
 @pytest.mark.parametrize(
@@ -82,18 +82,23 @@ def test_a_plugin_adds_its_parts() -> None:
         ({"wsseg_priors": {"good": Half}, "wsseg_esteps": {"hard": HardEM}}, "offered by first"),
         ({"wsseg_priors": {"good": Half}, "wsseg_recipes": {"r": "a.yaml"}}, "not a Path"),
         ({"wsseg_priors": {"good": Half}, "wsseg_proirs": {"x": Half}}, "unknown hook"),
-        ({"wsseg_priors": {"good": Half, "bad": Undecided}}, "'bad' is abstract.* no __call__"),
+        (
+            {"wsseg_priors": {"good": Half, "bad": Undecided}},
+            "'bad' is abstract.* not implement __call__",
+        ),
         ({"wsseg_priors": {"good": Half, "bad": Prior}}, "'bad' is abstract"),
-        ({"wsseg_priors": {"good": Half, 3: Half}}, "3 cannot be a name"),
-        ({"wsseg_priors": {"good": Half, "a b": Half}}, "'a b' cannot be a name"),
-        ({"wsseg_priors": {"good": Half, "": Half}}, "'' cannot be a name"),
+        ({"wsseg_priors": {"good": Half, 3: Half}}, "3 is not a valid name"),
+        ({"wsseg_priors": {"good": Half, "a b": Half}}, "'a b' is not a valid name"),
+        ({"wsseg_priors": {"good": Half, "": Half}}, "'' is not a valid name"),
         ({"wsseg_priors": {"good": Half}, "wsseg_esteps": None}, "wsseg_esteps returns None"),
         ({"wsseg_priors": {"good": Half}, "wsseg_esteps": [HardEM]}, r"returns \[<class .*HardEM"),
         ({"wsseg_priors": {"good": Half}, "wsseg_recipes": {"r": Path("gone")}}, "no file gone"),
-        ({}, "offers nothing; is each hook marked with @wsseg.hookimpl?"),
+        ({}, "implements no hook; mark each hook with @wsseg.hookimpl"),
     ],
 )
-def test_a_plugin_with_one_wrong_part_adds_nothing(hooks: dict[str, Any], message: str) -> None:
+def test_a_plugin_with_one_invalid_component_adds_nothing(
+    hooks: dict[str, Any], message: str
+) -> None:
     found = Registry()
     found.add("first", "first 1.0", plugin(wsseg_esteps={"hard": HardEM}))
     with pytest.raises(Exception, match=message):
@@ -101,14 +106,14 @@ def test_a_plugin_with_one_wrong_part_adds_nothing(hooks: dict[str, Any], messag
     assert found.names(Prior) == []
 
 
-def test_a_plugin_for_another_api_is_refused() -> None:
+def test_a_plugin_for_another_api_version_is_refused() -> None:
     module = plugin(wsseg_priors={"half": Half})
     module.WSSEG_API_VERSION = 2  # type: ignore[attr-defined]
-    with pytest.raises(PluginError, match="made for plugin API 2; this wsseg has 1"):
+    with pytest.raises(PluginError, match="written for plugin API 2; this wsseg has 1"):
         Registry().add("new", "new 1.0", module)
 
 
-def test_a_plugin_whose_hooks_pluggy_refuses_leaves_nothing_to_the_next() -> None:
+def test_a_plugin_with_invalid_hooks_does_not_affect_the_next_plugin() -> None:
     found, wrong = Registry(), plugin(wsseg_esteps={"hard": HardEM})
     wrong.wsseg_priors = hookimpl(lambda extra: {"wrong": extra})  # type: ignore[attr-defined]
     with pytest.raises(Exception, match="extra"):
@@ -119,7 +124,7 @@ def test_a_plugin_whose_hooks_pluggy_refuses_leaves_nothing_to_the_next() -> Non
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of installed distributions, in front of all others."""
+    """Return a folder of installed distributions that comes first on the import path."""
     monkeypatch.syspath_prepend(tmp_path)
     registry.cache_clear()
     yield tmp_path
@@ -127,7 +132,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def install(site: Path, name: str, module: str, at_s: int = 2_000_000_000) -> None:
-    """Put a distribution `name` and its one module there, as if installed at that time."""
+    """Write a distribution with one module, with the given time of installation."""
     (site / f"{name}_plugin.py").write_text(module)
     about = site / f"{name}-1.0.dist-info"
     about.mkdir()
@@ -147,14 +152,16 @@ def install(site: Path, name: str, module: str, at_s: int = 2_000_000_000) -> No
         ("class E(Exception):\n def __str__(self): 1 / 0\nraise E", r"\(E\)"),
     ],
 )
-def test_whatever_an_import_raises_is_told_in_a_line(site: Path, module: str, reason: str) -> None:
+def test_any_exception_of_an_import_becomes_a_failure_in_one_line(
+    site: Path, module: str, reason: str
+) -> None:
     install(site, "broken", module)
     (failure,) = registry().failures
     assert re.fullmatch(f"broken = broken_plugin {reason}.*", str(failure))
     assert make(EStep, "hard") == HardEM()
 
 
-def test_a_name_stays_with_the_plugin_that_was_installed_first(site: Path) -> None:
+def test_a_name_belongs_to_the_plugin_that_was_installed_first(site: Path) -> None:
     offer = (
         "from tests.components.test_registry import *\n"
         "@hookimpl\ndef wsseg_priors(): return {'mine': Half}"
@@ -166,7 +173,7 @@ def test_a_name_stays_with_the_plugin_that_was_installed_first(site: Path) -> No
     assert [failure.distribution for failure in found.failures] == ["a_late_one 1.0"]
 
 
-def test_everything_that_ships_is_found_and_nothing_failed() -> None:
+def test_all_components_of_this_repository_are_found_with_a_summary() -> None:
     found = registry()
     assert found.failures == []
     for kind, name in [(Prior, "constant"), (EStep, "hard"), (Path, "covid/phi2")]:
@@ -174,14 +181,14 @@ def test_everything_that_ships_is_found_and_nothing_failed() -> None:
     assert all(offer.summary for offer in found.offers.values())
 
 
-def test_the_public_names_can_be_imported() -> None:
+def test_all_public_names_can_be_imported() -> None:
     for name in wsseg.__all__:
         assert getattr(wsseg, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         wsseg.nonsense  # noqa: B018
 
 
-def test_a_recipe_names_the_distributions_of_its_parts() -> None:
+def test_the_distributions_of_a_recipe_are_those_of_its_components() -> None:
     found = Registry()
     found.add("a", "dist-a 1.0", plugin(wsseg_esteps={"hard": HardEM}))
     found.add("b", "dist-b 2.0", plugin(wsseg_priors={"half": Half}))

@@ -1,4 +1,4 @@
-"""`wsseg new` writes packages that install, keep their contract and pass their test at once."""
+"""Packages written by `wsseg new` can be installed, keep their contract and pass their tests."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import Wsseg
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PLACE = [sys.executable, "-m"]
+PYTHON = [sys.executable, "-m"]
 OFFLINE = ["--no-index", "--no-deps", "--no-build-isolation", "--quiet"]
 
 
@@ -38,13 +38,13 @@ def run(command: list[str], folder: Path, site: Path) -> str:
     return done.stdout
 
 
-def installed(package: Path, site: Path) -> None:
-    run([*PLACE, "pip", "install", *OFFLINE, "--target", str(site), str(package)], package, site)
+def install(package: Path, site: Path) -> None:
+    run([*PYTHON, "pip", "install", *OFFLINE, "--target", str(site), str(package)], package, site)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["x", "a-name-of-as-many-letters-as-30"[:30]])
-def test_what_is_written_is_as_clean_as_this_repository(
+@pytest.mark.parametrize("name", ["x", "a" + "-bc" * 9 + "-d"])
+def test_a_new_package_passes_the_linter_of_this_repository(
     wsseg: "Wsseg", tmp_path: Path, kind: str, name: str
 ) -> None:
     package = write(wsseg, kind, name, tmp_path)
@@ -59,48 +59,54 @@ def test_what_is_written_is_as_clean_as_this_repository(
         "line-length=88",
     ]
     options = [word for rule in rules for word in ("--config", rule)]
-    run([*PLACE, "ruff", "check", "--isolated", *options, "."], package, tmp_path)
-    run([*PLACE, "ruff", "format", "--isolated", "--check", "."], package, tmp_path)
+    run([*PYTHON, "ruff", "check", "--isolated", *options, "."], package, tmp_path)
+    run([*PYTHON, "ruff", "format", "--isolated", "--check", "."], package, tmp_path)
 
 
-def test_a_new_prior_installs_and_passes_its_own_test(wsseg: "Wsseg", tmp_path: Path) -> None:
+def test_a_new_prior_can_be_installed_and_passes_its_own_test(
+    wsseg: "Wsseg", tmp_path: Path
+) -> None:
     package, site = write(wsseg, "prior", "brand-new", tmp_path), tmp_path / "site"
-    installed(package, site)
-    run([*PLACE, "pytest", "-q", "-p", "no:cacheprovider", str(package)], tmp_path, site)
+    install(package, site)
+    run([*PYTHON, "pytest", "-q", "-p", "no:cacheprovider", str(package)], tmp_path, site)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_new_package_passes_its_own_test_and_the_check_of_plugins(
+def test_a_new_package_passes_its_own_test_and_wsseg_plugins_check(
     wsseg: "Wsseg", tmp_path: Path, kind: str
 ) -> None:
     package, site = write(wsseg, kind, "brand-new", tmp_path), tmp_path / "site"
-    installed(package, site)
-    run([*PLACE, "pytest", "-q", "-p", "no:cacheprovider", str(package)], tmp_path, site)
-    checked = run([*PLACE, "wsseg", "plugins", "check", "wsseg-brand-new"], tmp_path, site)
+    install(package, site)
+    run([*PYTHON, "pytest", "-q", "-p", "no:cacheprovider", str(package)], tmp_path, site)
+    checked = run([*PYTHON, "wsseg", "plugins", "check", "wsseg-brand-new"], tmp_path, site)
     lines = [line for line in checked.splitlines() if "brand-new" in line]
     assert lines
     assert all(line.endswith((" ok", "recipes that extend it")) for line in lines)
 
 
 @pytest.mark.slow
-def test_what_is_written_passes_mypy_in_strict_mode(wsseg: "Wsseg", tmp_path: Path) -> None:
+def test_new_packages_pass_mypy_in_strict_mode(wsseg: "Wsseg", tmp_path: Path) -> None:
     for kind in KINDS:
         package = write(wsseg, kind, f"typed-{kind}", tmp_path)
         configuration = str(REPOSITORY / "pyproject.toml")
-        run([*PLACE, "mypy", "--config-file", configuration, "."], package, package)
+        run([*PYTHON, "mypy", "--config-file", configuration, "."], package, package)
 
 
 @pytest.mark.slow
-def test_the_examples_of_their_readmes_are_right(wsseg: "Wsseg", tmp_path: Path) -> None:
+def test_the_example_in_the_readme_of_a_new_package_is_a_valid_recipe(
+    wsseg: "Wsseg", tmp_path: Path
+) -> None:
     site = tmp_path / "site"
+    recipes = write(wsseg, "recipe", "scans", tmp_path) / "wsseg_scans" / "recipes"
+    (tmp_path / "own.yaml").write_text(f"extends: {recipes / 'em.yaml'}\n", encoding="utf-8")
     for kind in ("prior", "estep", "backbone", "metric"):
         package = write(wsseg, kind, f"new-{kind}", tmp_path)
-        installed(package, site)
+        install(package, site)
         text = (package / "README.md").read_text(encoding="utf-8")
         recipe = tmp_path / f"{kind}.yaml"
         recipe.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
-        shown = run([*PLACE, "wsseg", "recipe", "show", str(recipe)], tmp_path, site)
+        shown = run([*PYTHON, "wsseg", "recipe", "show", str(recipe)], tmp_path, site)
         assert f"use: new-{kind}" in shown
 
 
@@ -108,22 +114,22 @@ def test_the_examples_of_their_readmes_are_right(wsseg: "Wsseg", tmp_path: Path)
     ("kind", "name", "words"),
     [
         ("prior", "Two Normals", "Did you mean 'two-normals'?"),
-        ("prior", "2d", "cannot name a part"),
-        ("prior", "", "cannot name a part"),
+        ("prior", "2d", "is not a valid name"),
+        ("prior", "", "is not a valid name"),
         ("prior", "../up", "Did you mean 'up'?"),
         ("prior", "two_normals", "Did you mean 'two-normals'?"),
-        ("prior", "a" * 31, "up to 30 characters"),
-        ("prior", "hu-sigmoid", "'hu-sigmoid' is offered by wsseg-covid"),
-        ("estep", "hard", "'hard' is offered by wsseg "),
-        ("metric", "share", "'share' is offered by wsseg "),
-        ("recipe", "covid", "is offered by wsseg-covid"),
-        ("backbone", "crf", "a module wsseg_crf is installed already"),
-        ("prior", "batch", "its class would be Batch"),
-        ("recipe", "off", "'off' means False where a recipe names it"),
-        ("prior", "none", "its class would be None"),
+        ("prior", "a" * 31, "use up to 30 characters"),
+        ("prior", "hu-sigmoid", "'hu-sigmoid' is already offered by wsseg-covid"),
+        ("estep", "hard", "'hard' is already offered by wsseg "),
+        ("metric", "share", "'share' is already offered by wsseg "),
+        ("recipe", "covid", "is already offered by wsseg-covid"),
+        ("backbone", "crf", "a module wsseg_crf is already installed"),
+        ("prior", "batch", "its class would be called Batch"),
+        ("recipe", "off", "'off' would be read as False in a recipe"),
+        ("prior", "none", "its class would be called None"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused_by_one_clear_error(
+def test_an_invalid_or_used_name_is_refused_with_one_clear_error(
     wsseg: "Wsseg", tmp_path: Path, kind: str, name: str, words: str
 ) -> None:
     ended = wsseg("new", kind, name, "--out", tmp_path)
@@ -131,23 +137,23 @@ def test_a_name_that_cannot_be_is_refused_by_one_clear_error(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_of_one_kind_is_free_for_another() -> None:
+def test_a_name_used_by_one_kind_can_be_used_by_another() -> None:
     assert (Prior, "constant") in registry().offers
     files = Package("estep", "constant").files()
-    assert "class Constant(EStep):" in files["wsseg_constant.py"]
+    assert "class Constant(EStep):" in files["wsseg_constant/__init__.py"]
 
 
-def test_a_folder_that_is_there_is_left_as_it_is(wsseg: "Wsseg", tmp_path: Path) -> None:
+def test_an_existing_folder_is_refused_and_not_changed(wsseg: "Wsseg", tmp_path: Path) -> None:
     kept = tmp_path / "wsseg-mine" / "note.txt"
     kept.parent.mkdir()
     kept.write_text("mine")
-    wsseg("new", "prior", "mine", "--out", tmp_path).refused("wsseg-mine: is there already")
-    wsseg("new", "prior", "mine", "--out", kept).refused("note.txt: is no folder")
-    wsseg("new", "prior", "mine", "--out", kept / "in").refused("is no folder")
+    wsseg("new", "prior", "mine", "--out", tmp_path).refused("wsseg-mine: already exists")
+    wsseg("new", "prior", "mine", "--out", kept).refused("note.txt: is not a folder")
+    wsseg("new", "prior", "mine", "--out", kept / "in").refused("is not a folder")
     assert [path.name for path in tmp_path.rglob("*")] == ["wsseg-mine", "note.txt"]
 
 
-def test_nothing_is_left_of_a_package_that_could_not_be_written(
+def test_a_package_that_cannot_be_written_leaves_no_files(
     wsseg: "Wsseg", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, *_: object, **__: object) -> None:
@@ -160,7 +166,7 @@ def test_nothing_is_left_of_a_package_that_could_not_be_written(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_kind_that_is_none_is_answered_with_the_kinds(wsseg: "Wsseg", tmp_path: Path) -> None:
+def test_an_unknown_kind_is_refused_with_the_possible_kinds(wsseg: "Wsseg", tmp_path: Path) -> None:
     ended = wsseg("new", "proir", "mine", "--out", tmp_path)
     assert ended.code == 2
     assert all(kind in ended.err for kind in KINDS)

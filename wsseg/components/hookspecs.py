@@ -60,7 +60,7 @@ def wsseg_metrics() -> dict[str, type[Metric] | type[Score]]:
 
 @hookspec
 def wsseg_units() -> dict[str, type[ImageUnit]]:
-    """Offer units of image values."""
+    """Return the units of image values that a plugin offers."""
 
 
 @hookspec

@@ -126,7 +126,7 @@ class Registry:
         raise UnknownComponentError("\n  ".join(lines))
 
     def make(self, kind: type[C], /, use: str, **parameters: object) -> C:
-        """Build a component from its name and parameters, which a recipe writes {use: NAME, ...}."""
+        """Build a component from its name and parameters, in a recipe {use: NAME, ...}."""
         part = cast("type[C]", self.find(kind, str(use)))
         return part.model_validate(parameters, context=self)
 
@@ -139,7 +139,7 @@ class Registry:
         return fields if use is None else {"use": use, **fields}
 
     def distributions(self, described: Any) -> set[str]:
-        """Return the distributions, with versions, of the components in the result of `describe`."""
+        """Return the distributions and versions of the components in a result of `describe`."""
         if isinstance(described, list):
             return {name for each in described for name in self.distributions(each)}
         if not isinstance(described, Mapping):

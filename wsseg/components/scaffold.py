@@ -1,4 +1,4 @@
-"""A package with a part of one's own, to start from: what `wsseg new` writes."""
+"""The packages that `wsseg new` writes, from which authors of plugins can start."""
 
 import ast
 import keyword
@@ -18,7 +18,7 @@ from wsseg.errors import InputError
 from wsseg.runtime.files import atomic_folder
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-MAX_NAME_LENGTH = 30  # with it, the lines of the package's files stay below 88 characters
+MAX_NAME_LENGTH = 30  # characters; lines of the generated files then stay below 88
 ARTICLES = {
     "prior": "A prior",
     "estep": "An E-step",
@@ -37,36 +37,36 @@ KINDS: Mapping[str, tuple[Kind, ...]] = {
 
 @dataclass(frozen=True)
 class Package:
-    """What a new package is called, and all that is called after it."""
+    """A new plugin package, and the names that follow from the name of its component."""
 
     kind: str  # a key of KINDS
-    name: str  # by which recipes name the part, such as two-normals
+    name: str  # of the component in recipes, such as two-normals
 
     @property
     def distribution(self) -> str:
-        """What is installed, and the folder's name."""
+        """The name of the distribution and of its folder, such as wsseg-two-normals."""
         return f"wsseg-{self.name}"
 
     @property
     def module(self) -> str:
-        """What is imported."""
+        """The name of the Python package, such as wsseg_two_normals."""
         return self.distribution.replace("-", "_")
 
     @property
     def cls(self) -> str:
-        """The part's class."""
+        """The name of the component's class, such as TwoNormals."""
         return "".join(word.capitalize() for word in self.name.split("-"))
 
     def files(self) -> dict[str, str]:
-        """Return the text of each file, by its path in the package's folder."""
+        """Return the text of each file by its path relative to the package's folder."""
         templates = Environment(
             loader=PackageLoader("wsseg.components"),
             undefined=StrictUndefined,
             keep_trailing_newline=True,
-            autoescape=False,  # noqa: S701 - Python, TOML and Markdown, no HTML
+            autoescape=False,  # noqa: S701 - the files are not HTML
         )
         major, minor = metadata.version("wsseg").split(".")[:2]
-        words = {
+        variables = {
             "kind": self.kind,
             "article": ARTICLES[self.kind],
             "name": self.name,
@@ -76,38 +76,43 @@ class Package:
             "version": f"{major}.{minor}",
             "next_version": f"{major}.{int(minor) + 1}",
         }
-        paths = self._paths([each for each in templates.list_templates() if "use.md" not in each])
-        return {path: templates.get_template(each).render(words) for each, path in paths.items()}
+        names = [name for name in templates.list_templates() if "use.md" not in name]
+        paths = self._paths(names)
+        texts = {path: templates.get_template(name).render(variables) for name, path in paths}
+        return texts | {f"{self.module}/py.typed": ""}
 
-    def _paths(self, templates: list[str]) -> dict[str, str]:
-        """Return where each template that this kind has goes."""
-        module = f"{self.module}/__init__.py" if self.kind == "recipe" else f"{self.module}.py"
-        own = {"module.py": module, "test.py": f"tests/test_{self.name.replace('-', '_')}.py"}
-        paths: dict[str, str] = {}
+    def _paths(self, templates: list[str]) -> list[tuple[str, str]]:
+        """Return the templates of this kind of package, each with the path of its file."""
+        special = {
+            "module.py": f"{self.module}/__init__.py",
+            "test.py": f"tests/test_{self.name.replace('-', '_')}.py",
+        }
+        paths: list[tuple[str, str]] = []
         for template in templates:
             folder, _, file = template.removesuffix(".j2").rpartition("/")
             if not folder:
-                paths[template] = file
+                paths.append((template, file))
             elif folder == self.kind:
-                paths[template] = own.get(file, f"{self.module}/recipes/{file}")
+                paths.append((template, special.get(file, f"{self.module}/recipes/{file}")))
         return paths
 
 
 def write_package(package: Package, out: Path, found: Registry) -> Path:
-    """Write the package into a new folder in `out`, whole or not at all, and return the folder.
+    """Write the package atomically into a new folder in `out`, and return the new folder.
 
     Raises:
-        InputError: The name is none or is taken, or the folder is there already.
+        InputError: The name is invalid or already in use, or the folder exists.
     """
     _check_name(package.name)
-    _check_free(package, found)
+    _check_unused(package, found)
     folder = out / package.distribution
     if folder.exists():
-        raise InputError(f"{folder}: is there already; remove it, or take another name or --out")
+        raise InputError(f"{folder}: already exists; remove it, or choose another name or --out")
     if any(each.exists() and not each.is_dir() for each in (out, *out.parents)):
-        raise InputError(f"{out}: is no folder; name one, and the package's is made in it")
+        raise InputError(f"{out}: is not a folder; give the folder in which to create the package")
     files = package.files()
-    _check_class(package, files)
+    if package.kind != "recipe":
+        _check_class(package, files[f"{package.module}/__init__.py"])
     with atomic_folder(folder) as temporary:
         for path, text in files.items():
             (temporary / path).parent.mkdir(parents=True, exist_ok=True)
@@ -117,41 +122,41 @@ def write_package(package: Package, out: Path, found: Registry) -> Path:
 
 def _check_name(name: str) -> None:
     if len(name) > MAX_NAME_LENGTH:
-        raise InputError(f"{name!r} is long; a name has up to {MAX_NAME_LENGTH} characters")
+        raise InputError(f"{name!r} is too long; use up to {MAX_NAME_LENGTH} characters")
     if not NAME.fullmatch(name):
-        near = "-".join(re.findall(r"[a-z0-9]+", name.lower())).lstrip("0123456789-")
+        suggestion = "-".join(re.findall(r"[a-z0-9]+", name.lower())).lstrip("0123456789-")
         raise InputError(
-            f"{name!r} cannot name a part: small letters and digits, joined by hyphens"
-            + (f". Did you mean {near!r}?" if near else ", such as two-normals")
+            f"{name!r} is not a valid name; use lowercase letters and digits joined by hyphens"
+            + (f". Did you mean {suggestion!r}?" if suggestion else ", such as two-normals")
         )
     if yaml.safe_load(name) != name:
         raise InputError(
-            f"{name!r} means {yaml.safe_load(name)} where a recipe names it; take another name"
+            f"{name!r} would be read as {yaml.safe_load(name)} in a recipe; choose another name"
         )
 
 
-def _check_free(package: Package, found: Registry) -> None:
-    """Refuse what some installed part, or some module, is called already."""
+def _check_unused(package: Package, found: Registry) -> None:
+    """Raise `InputError` if an installed component or module already has the name."""
     for offer in found.offers.values():
-        word = offer.name.partition("/")[0] if offer.kind is Path else offer.name
-        if offer.kind in KINDS[package.kind] and word == package.name:
+        name = offer.name.partition("/")[0] if offer.kind is Path else offer.name
+        if offer.kind in KINDS[package.kind] and name == package.name:
             raise InputError(
-                f"{offer.name!r} is offered by {offer.distribution} already; take another name"
+                f"{offer.name!r} is already offered by {offer.distribution}; choose another name"
             )
     if find_spec(package.module) is not None:
-        raise InputError(f"a module {package.module} is installed already; take another name")
+        raise InputError(f"a module {package.module} is already installed; choose another name")
 
 
-def _check_class(package: Package, files: Mapping[str, str]) -> None:
-    """Refuse a class that would be called like something that its module imports."""
-    text = files.get(f"{package.module}.py", "")
-    if keyword.iskeyword(package.cls) or package.cls in _imported(text):
+def _check_class(package: Package, module: str) -> None:
+    """Raise `InputError` if the class has the name of a keyword or of an import of its module."""
+    if keyword.iskeyword(package.cls) or package.cls in _imported_names(module):
         raise InputError(
-            f"{package.name!r}: its class would be {package.cls}, which means something else "
-            "there; take another name"
+            f"{package.name!r}: its class would be called {package.cls}, which has another meaning "
+            "in its module; choose another name"
         )
 
 
-def _imported(text: str) -> set[str]:
+def _imported_names(text: str) -> set[str]:
+    """Return the names that a module imports with `from ... import`."""
     imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
     return {each.name for node in imports for each in node.names}
