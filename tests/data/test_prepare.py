@@ -5,15 +5,17 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from wsseg.components.regions import Everything, FileRegion, Nonzero
 from wsseg.core.case import Case
+from wsseg.core.image_unit import ImageUnit
 from wsseg.core.input import Input, Thick
 from wsseg.core.interfaces import Region
 from wsseg.core.volume import Volume
@@ -21,7 +23,8 @@ from wsseg.data.prepare import prepare, prepare_mask, prepare_region, to_scan_gr
 from wsseg.data.reading import read_case
 from wsseg.errors import InputError
 
-AS_IT_IS = Input(size=32, thick=None)
+PLAIN = Input(size=32)
+THICK = Thick(thinner_than_mm=4, to_mm=5)
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,7 @@ def scan(
     spacing_mm: tuple[float, float, float] = (1, 1, 2),
     **known: Any,
 ) -> Case:
-    """A file of x, y, z that is RAS: rows run against y, columns against x."""
+    """Write a scan in RAS orientation: rows run against y, columns against x."""
     affine = np.diag([*spacing_mm, 1.0])
     voxels = (ball() * 500 - 900).astype(np.int16) if array is None else array
     nib.save(nib.Nifti1Image(voxels, affine), folder / "image.nii.gz")
@@ -55,31 +58,31 @@ def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return float(2 * (a & b).sum() / (a.sum() + b.sum()))
 
 
-def test_size_and_spacing_are_the_networks(tmp_path: Path) -> None:
+def test_prepared_images_have_the_size_and_spacing_of_the_networks_grid(tmp_path: Path) -> None:
     case = scan(tmp_path, (ball() * 500 - 900).astype(np.int16))
-    prepared = prepare(case, Input(size=24, thick=Thick()))
+    prepared = prepare(case, Input(size=24, thick=THICK))
     assert prepared.spacing_mm == pytest.approx((5, 40 / 24, 48 / 24))  # z, row, column
     assert prepared.image.shape == prepared.shape == (12, 24, 24)  # 60 mm are 12 slices of 5
     assert prepared.image.dtype == np.int16
     assert prepared.grid.shape == (48, 40, 30)
 
 
-def test_without_change_of_grid_the_voxels_are_those_of_the_file(tmp_path: Path) -> None:
+def test_voxels_do_not_change_if_the_grid_does_not(tmp_path: Path) -> None:
     array = np.random.default_rng(0).integers(-1000, 1000, (32, 32, 5)).astype(np.int16)
-    prepared = prepare(scan(tmp_path, array), AS_IT_IS)
+    prepared = prepare(scan(tmp_path, array), PLAIN)
     assert np.array_equal(prepared.image, array[::-1, ::-1].T)
 
 
 @pytest.mark.parametrize("z_mm", [0.5, 0.7, 0.703125, 0.8, 1, 1.25, 2, 2.5, 3, 4, 5, 10])
 @pytest.mark.parametrize("factor", [1 - 1e-6, 1 + 1e-6, 1 + 1e-13])
-def test_what_is_prepared_does_not_depend_on_rounding_errors_of_the_spacing(
+def test_rounding_errors_of_the_spacing_change_no_prepared_voxel(
     tmp_path: Path, z_mm: float, factor: float
 ) -> None:
     array = np.random.default_rng(0).integers(-1000, 100, (48, 40, 30)).astype(np.int16)
     masks = []
     for name, spacing_mm in (("exact", (0.8, 0.8, z_mm)), ("almost", (0.8, 0.8, z_mm * factor))):
         (tmp_path / name).mkdir()
-        prepared = prepare(scan(tmp_path / name, array, spacing_mm), Input(size=24, thick=Thick()))
+        prepared = prepare(scan(tmp_path / name, array, spacing_mm), Input(size=24, thick=THICK))
         mask = prepare_mask(prepared, "ball")
         masks.append((prepared.positions, prepared.image, mask, to_scan_grid(prepared, mask > 0)))
     (positions, *exact), (almost_positions, *almost) = masks
@@ -88,24 +91,38 @@ def test_what_is_prepared_does_not_depend_on_rounding_errors_of_the_spacing(
         assert np.array_equal(one, other)
 
 
-def test_a_ramp_is_resampled_at_voxel_centres(tmp_path: Path) -> None:
+def test_a_ramp_is_resampled_at_the_centres_of_voxels(tmp_path: Path) -> None:
     z = 10 * np.broadcast_to(np.arange(20), (4, 4, 20)).astype(np.int16)
-    prepared = prepare(scan(tmp_path, z, (1, 1, 1)), Input(size=4, thick=Thick()))
+    prepared = prepare(scan(tmp_path, z, (1, 1, 1)), Input(size=4, thick=THICK))
     # 4 slices of 5 mm; the first is centred on slice 2, where a ramp's smoothed value is its own,
     # but for what the Gaussian misses below slice 0
     assert prepared.image[:, 0, 0] == pytest.approx([20, 70, 120, 170], abs=2)
     x = np.broadcast_to(100 * np.arange(64)[:, None, None], (64, 64, 2)).astype(np.int16)
-    prepared = prepare(scan(tmp_path, x), AS_IT_IS)
+    prepared = prepare(scan(tmp_path, x), PLAIN)
     assert prepared.image[0, 0, :3].tolist() == [6250, 6050, 5850]  # mean of 63 and 62, ...
 
 
-def test_float_images_stay_float_unless_they_are_hu(tmp_path: Path) -> None:
-    array = np.linspace(-1000, 100, 32 * 32).reshape(32, 32, 1).astype(np.float32)
+@final
+class Grey(ImageUnit):
+    """A unit of whole numbers that are not negative."""
+
+    name = "grey"
+    whole_numbers = True
+
+    @override
+    def mismatch(self, lowest: float, highest: float) -> str:
+        return "" if lowest >= 0 else "another image. Use the right one"
+
+
+def test_float_images_are_rounded_to_int16_only_if_their_unit_has_whole_numbers(
+    tmp_path: Path,
+) -> None:
+    array = np.linspace(0, 100, 32 * 32).reshape(32, 32, 1).astype(np.float32)
     case = scan(tmp_path, array)
-    assert prepare(case, AS_IT_IS).image.dtype == np.float32
-    in_hu = prepare(case, Input(size=32, thick=None, unit="HU")).image
-    assert in_hu.dtype == np.int16
-    assert np.abs(in_hu - array[::-1, ::-1].T).max() <= 0.5
+    assert prepare(case, PLAIN).image.dtype == np.float32
+    rounded = prepare(case, Input(size=32, unit=Grey())).image
+    assert rounded.dtype == np.int16
+    assert np.abs(rounded - array[::-1, ::-1].T).max() <= 0.5
 
 
 def test_standardized_voxels_have_mean_0_and_sd_1_inside_the_region(tmp_path: Path) -> None:
@@ -114,18 +131,18 @@ def test_standardized_voxels_have_mean_0_and_sd_1_inside_the_region(tmp_path: Pa
     inside = np.zeros((32, 32, 10), np.uint8)
     inside[8:24, 4:20] = 1
     nib.save(nib.Nifti1Image(inside, np.diag([1, 1, 2, 1.0])), tmp_path / "ball.nii.gz")
-    settings = AS_IT_IS.model_copy(update={"standardize": "b"})
+    settings = PLAIN.model_copy(update={"standardize": "b"})
     regions = {"a": Everything(), "b": FileRegion(mask="ball")}
     prepared = prepare(case, settings, regions)
     values = prepared.image[prepare_region(prepared, regions["b"]) > 0]
     assert prepared.image.dtype == np.float32
     assert (values.mean(), values.std()) == pytest.approx((0, 1), abs=1e-5)
-    raw = np.asarray(prepare(case, AS_IT_IS).image, np.float32)
+    raw = np.asarray(prepare(case, PLAIN).image, np.float32)
     within = array[inside > 0]
     assert np.allclose(prepared.image, (raw - within.mean()) / within.std(), atol=1e-5)
 
 
-def test_the_image_is_read_once_for_all_regions_that_are_to_be_found(
+def test_the_image_is_read_once_for_all_regions_to_find(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case, reads = scan(tmp_path), list[Case]()
@@ -136,22 +153,24 @@ def test_the_image_is_read_once_for_all_regions_that_are_to_be_found(
         return read_case(case)
 
     monkeypatch.setattr("wsseg.data.prepare.read_case", read)
-    prepared = prepare(case, AS_IT_IS, regions, find=["a", "b"])
+    prepared = prepare(case, PLAIN, regions, find=["a", "b"])
     assert reads == [case]
     found = [np.array(prepare_region(prepared, regions[name])) for name in "ab"]
-    assert prepare(case, AS_IT_IS, regions, find="ab").key == prepared.key
-    assert reads == [case]  # all is known
+    assert prepare(case, PLAIN, regions, find="ab").key == prepared.key
+    assert reads == [case]  # everything is in the cache
     prepare_region(prepared, regions["c"])
     assert len(reads) == 2
     shutil.rmtree(prepared.folder)
-    alone = prepare(case, AS_IT_IS)
+    alone = prepare(case, PLAIN)
     for name, together in zip("ab", found, strict=True):
         assert np.array_equal(prepare_region(alone, regions[name]), together)
 
 
-def test_another_scale_of_the_scanner_gives_the_same_standardized_voxels(tmp_path: Path) -> None:
+def test_standardized_voxels_do_not_depend_on_gain_and_offset_of_the_scanner(
+    tmp_path: Path,
+) -> None:
     array = np.random.default_rng(0).normal(size=(16, 16, 4)).astype(np.float32)
-    settings = Input(size=16, thick=None, standardize="all")
+    settings = Input(size=16, standardize="all")
     images = []
     for gain, offset in ((1, 0), (50, 7)):
         case = scan(tmp_path, array * gain + offset)
@@ -160,11 +179,11 @@ def test_another_scale_of_the_scanner_gives_the_same_standardized_voxels(tmp_pat
     assert np.allclose(first, second, atol=1e-4)
 
 
-def test_another_region_to_standardize_by_makes_another_entry(tmp_path: Path) -> None:
+def test_the_region_to_standardize_by_is_part_of_the_cache_key(tmp_path: Path) -> None:
     case = scan(tmp_path)
-    settings = AS_IT_IS.model_copy(update={"standardize": "a"})
+    settings = PLAIN.model_copy(update={"standardize": "a"})
     keys = {
-        prepare(case, AS_IT_IS).key,
+        prepare(case, PLAIN).key,
         prepare(case, settings, {"a": Everything()}).key,
         prepare(case, settings, {"a": Nonzero()}).key,
     }
@@ -172,40 +191,43 @@ def test_another_region_to_standardize_by_makes_another_entry(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("array", "what"), [(np.zeros((8, 8, 4)), "none"), (None, "all alike")])
-def test_a_case_without_contrast_in_the_region_is_named(
+def test_a_case_without_contrast_in_the_region_is_refused_by_name(
     tmp_path: Path, array: NDArray[Any] | None, what: str
 ) -> None:
     region: Region = Nonzero() if array is not None else FileRegion(mask="ball")
     with pytest.raises(InputError, match=f"^case p1: cannot be standardized: .* are {what}"):
         prepare(
             scan(tmp_path, None if array is None else array.astype(np.int16)),
-            AS_IT_IS.model_copy(update={"standardize": "a"}),
+            PLAIN.model_copy(update={"standardize": "a"}),
             {"a": region},
         )
 
 
-def test_what_is_standardized_is_not_hu() -> None:
-    with pytest.raises(ValueError, match="standardize would take HU away"):
-        Input(unit="HU", standardize="lung")
+def test_standardizing_and_a_unit_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="standardized images are not in grey; write unit: any"):
+        Input(unit=Grey(), standardize="organ")
 
 
-def test_what_is_not_ct_is_refused_where_hu_is_expected(tmp_path: Path) -> None:
-    case = scan(tmp_path, (ball() * 255).astype(np.uint8))
-    assert prepare(case, AS_IT_IS).image.max() == 255
-    with pytest.raises(InputError, match=r"^case p1: .*8-bit picture"):
-        prepare(case, Input(size=32, thick=None, unit="HU"))
+def test_an_image_that_cannot_be_in_its_unit_is_refused_with_the_name_of_its_case(
+    tmp_path: Path,
+) -> None:
+    case = scan(tmp_path)  # from -900 to -400
+    assert prepare(case, PLAIN).image.min() == -900
+    with pytest.raises(InputError, match=r"^case p1: .*image.nii.gz: is not in grey: .* -900 to"):
+        prepare(case, Input(size=32, unit=Grey()))
 
 
-def test_slices_are_traced_to_the_file(tmp_path: Path) -> None:
+def test_prepared_slices_know_their_slice_of_the_file(tmp_path: Path) -> None:
     case = scan(tmp_path, np.zeros((4, 4, 10), np.int16), (1, 1, 1))
-    prepared = prepare(case, Input(size=4))
+    prepared = prepare(case, Input(size=4, thick=THICK))
     assert prepared.slice_of == (2, 7)
     image = nib.Nifti1Image(np.zeros((4, 4, 10), np.int16), np.diag([1, 1, -1, 1]))
     nib.save(image, tmp_path / "down.nii.gz")
-    assert prepare(replace(case, image=tmp_path / "down.nii.gz"), Input(size=4)).slice_of == (7, 2)
+    turned = replace(case, image=tmp_path / "down.nii.gz")
+    assert prepare(turned, Input(size=4, thick=THICK)).slice_of == (7, 2)
 
 
-def test_a_frame_is_one_prepared_slice(tmp_path: Path) -> None:
+def test_a_frame_is_prepared_as_one_slice(tmp_path: Path) -> None:
     array = np.zeros((32, 32, 4), np.int16)
     array[..., 2] = 7
     prepared = prepare(scan(tmp_path, array, frame=2), Input(size=32))
@@ -214,55 +236,59 @@ def test_a_frame_is_one_prepared_slice(tmp_path: Path) -> None:
     assert (prepared.image == 7).all()
 
 
-def test_a_tag_of_a_slice_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_tag_of_a_slice_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     case = scan(tmp_path, slice_tags={30: {"x": True}})
     with pytest.raises(InputError, match=r"case p1: slice 30 has a tag, but .* has 30 slices"):
-        prepare(case, AS_IT_IS)
+        prepare(case, PLAIN)
 
 
 @pytest.mark.parametrize("size", [20, 48, 100])
-@pytest.mark.parametrize("thick", [None, Thick()])
-def test_a_mask_comes_back_to_its_place(tmp_path: Path, size: int, thick: Thick | None) -> None:
+@pytest.mark.parametrize("thick", [None, THICK])
+def test_a_mask_resampled_back_to_the_scan_overlaps_the_original(
+    tmp_path: Path, size: int, thick: Thick | None
+) -> None:
     prepared = prepare(scan(tmp_path), Input(size=size, thick=thick))
     back = to_scan_grid(prepared, prepare_mask(prepared, "ball") > 0)
     assert back.shape == prepared.grid.canonical_shape
     assert dice(prepared.grid.to_file(back), ball()) > (0.85 if thick or size == 20 else 0.97)
 
 
-def test_a_mask_back_on_its_grid_is_inside_from_one_half_on(tmp_path: Path) -> None:
-    prepared = prepare(scan(tmp_path, np.zeros((4, 4, 10), np.int16), (1, 1, 1)), Input(size=4))
+def test_a_mask_resampled_back_to_the_scan_ends_halfway_between_slices(tmp_path: Path) -> None:
+    prepared = prepare(
+        scan(tmp_path, np.zeros((4, 4, 10), np.int16), (1, 1, 1)), Input(size=4, thick=THICK)
+    )
     mask = np.zeros((2, 4, 4), bool)
     mask[0] = True  # slice 2; the other one is slice 7
     assert to_scan_grid(prepared, mask).all(axis=(1, 2)).tolist() == [True] * 5 + [False] * 5
     assert not to_scan_grid(prepared, np.zeros_like(mask)).any()
 
 
-def test_prepared_scans_are_cheap_to_send(tmp_path: Path) -> None:
-    prepared = prepare(scan(tmp_path), AS_IT_IS)
+def test_a_prepared_case_is_pickled_without_its_voxels(tmp_path: Path) -> None:
+    prepared = prepare(scan(tmp_path), PLAIN)
     sent = pickle.dumps(prepared)
     assert len(sent) < 4000
     assert np.array_equal(pickle.loads(sent).image, prepared.image)  # noqa: S301 - our own bytes
 
 
-def test_the_key_is_of_content_and_grid_and_of_nothing_else(tmp_path: Path) -> None:
+def test_the_cache_key_depends_on_content_and_grid_alone(tmp_path: Path) -> None:
     case = scan(tmp_path)
-    key = prepare(case, AS_IT_IS).key
+    key = prepare(case, PLAIN).key
     same = tmp_path / "copy.nii.gz"
     same.write_bytes(case.image.read_bytes())
-    assert prepare(replace(case, image=same, name="other"), AS_IT_IS).key == key
-    assert prepare(case, AS_IT_IS.model_copy(update={"slices": 3, "fill": 0})).key == key
+    assert prepare(replace(case, image=same, name="other"), PLAIN).key == key
+    assert prepare(case, PLAIN.model_copy(update={"slices": 3, "fill": 0})).key == key
     others = [
-        prepare(case, Input(size=16, thick=None)).key,
-        prepare(case, Input(size=32, thick=Thick(to_mm=6))).key,
-        prepare(replace(case, frame=3), AS_IT_IS).key,
-        prepare(replace(case, axes="LPS"), AS_IT_IS).key,
-        prepare(scan(tmp_path, (ball() * 400).astype(np.int16)), AS_IT_IS).key,
+        prepare(case, Input(size=16)).key,
+        prepare(case, Input(size=32, thick=Thick(thinner_than_mm=4, to_mm=6))).key,
+        prepare(replace(case, frame=3), PLAIN).key,
+        prepare(replace(case, axes="LPS"), PLAIN).key,
+        prepare(scan(tmp_path, (ball() * 400).astype(np.int16)), PLAIN).key,
     ]
     assert len({key, *others}) == 6
 
 
 class Counted(Region):
-    """Counts in a file, since it may be called in another process."""
+    """A region that counts its calls in a file, since it may be called in another process."""
 
     file: Path
 
@@ -271,9 +297,9 @@ class Counted(Region):
         return np.asarray(volume.voxels > -500)
 
 
-def test_a_region_is_found_once(tmp_path: Path) -> None:
+def test_a_region_is_computed_once(tmp_path: Path) -> None:
     region = Counted(file=tmp_path / "count")
-    prepared = prepare(scan(tmp_path), Input(size=48, thick=None))
+    prepared = prepare(scan(tmp_path), Input(size=48))
     first, second = prepare_region(prepared, region), prepare_region(prepared, region)
     assert (tmp_path / "count").read_text() == "x"
     assert np.array_equal(first, second)
@@ -282,8 +308,8 @@ def test_a_region_is_found_once(tmp_path: Path) -> None:
     assert Path(str(first.filename)).is_relative_to(tmp_path / "cache")
 
 
-def test_a_changed_mask_file_makes_another_region(tmp_path: Path) -> None:
-    prepared = prepare(scan(tmp_path), AS_IT_IS)
+def test_a_changed_mask_file_gives_another_region(tmp_path: Path) -> None:
+    prepared = prepare(scan(tmp_path), PLAIN)
     before = prepare_region(prepared, FileRegion(mask="ball"))
     changed = nib.Nifti1Image((~ball()).astype(np.uint8), np.diag([1.0, 1, 2, 1]))
     nib.save(changed, prepared.case.masks["ball"])
@@ -291,27 +317,27 @@ def test_a_changed_mask_file_makes_another_region(tmp_path: Path) -> None:
     assert np.array_equal(before, 1 - after)
 
 
-def test_regions_do_not_share_a_cache_entry(tmp_path: Path) -> None:
-    prepared = prepare(scan(tmp_path, ball().astype(np.int16)), AS_IT_IS)
+def test_two_regions_have_two_cache_entries(tmp_path: Path) -> None:
+    prepared = prepare(scan(tmp_path, ball().astype(np.int16)), PLAIN)
     assert prepare_region(prepared, Everything()).all()
     assert not prepare_region(prepared, Nonzero()).all()
 
 
-def test_an_empty_region_is_a_warning_that_names_the_case(
+def test_an_empty_region_causes_one_warning_with_the_name_of_the_case(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepared = prepare(scan(tmp_path, np.zeros((8, 8, 3), np.int16)), AS_IT_IS)
-    for _ in range(2):  # from the cache, too
+    prepared = prepare(scan(tmp_path, np.zeros((8, 8, 3), np.int16)), PLAIN)
+    for _ in range(2):  # computed, then from the cache
         caplog.clear()
-        monkeypatch.setattr("wsseg.data.prepare._judged", set())  # as in another process
+        monkeypatch.setattr("wsseg.data.prepare._checked", set())  # as in another process
         with caplog.at_level(logging.WARNING, "wsseg"):
-            for _ in range(3):  # once is enough
+            for _ in range(3):
                 assert not prepare_region(prepared, Nonzero()).any()
         assert caplog.messages == ["case p1: its region is empty: nothing was found (Nonzero)"]
 
 
-def test_a_missing_mask_is_named_with_its_case(tmp_path: Path) -> None:
-    prepared = prepare(scan(tmp_path), AS_IT_IS)
+def test_a_missing_mask_is_refused_with_the_name_of_its_case(tmp_path: Path) -> None:
+    prepared = prepare(scan(tmp_path), PLAIN)
     with pytest.raises(InputError, match=r"^case p1: has no mask 'bal'; possible: ball"):
         prepare_mask(prepared, "bal")
     prepared.case.masks["ball"].unlink()
@@ -319,42 +345,46 @@ def test_a_missing_mask_is_named_with_its_case(tmp_path: Path) -> None:
         prepare_mask(prepared, "ball")
 
 
-def cut(path: Path) -> None:
+def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def emptied(path: Path) -> None:
+def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-def scribbled(path: Path) -> None:
-    path.write_bytes(b"scribbled" * 100)
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"garbage" * 100)
 
 
-@pytest.mark.parametrize("harm", [cut, emptied, scribbled, Path.unlink])
-def test_a_damaged_cache_entry_is_made_again(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("harm", [truncate, empty, overwrite, Path.unlink])
+def test_a_damaged_cache_entry_is_computed_again(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
     case = scan(tmp_path)
-    prepared = prepare(case, AS_IT_IS)
+    prepared = prepare(case, PLAIN)
     image, mask = np.array(prepared.image), np.array(prepare_mask(prepared, "ball"))
     for file in prepared.folder.iterdir():
         harm(file)
-    assert np.array_equal(prepare(case, AS_IT_IS).image, image)
+    assert np.array_equal(prepare(case, PLAIN).image, image)
     assert np.array_equal(prepare_mask(prepared, "ball"), mask)
 
 
-def test_a_scan_that_cannot_be_prepared_leaves_no_half_entry(tmp_path: Path, cache: Path) -> None:
+def test_a_scan_that_cannot_be_prepared_leaves_no_file_in_the_cache(
+    tmp_path: Path, cache: Path
+) -> None:
     array = np.zeros((8, 8, 8))
     array[7, 7, 7] = np.nan
     with pytest.raises(InputError, match=r"case p1: .*NaN"):
-        prepare(scan(tmp_path, array), AS_IT_IS)
+        prepare(scan(tmp_path, array), PLAIN)
     assert [path for path in cache.glob("prepared/**/*") if path.is_file()] == []
 
 
 def _prepared_sum(case: Case) -> float:
-    return float(np.asarray(prepare(case, AS_IT_IS).image, np.float64).sum())
+    return float(np.asarray(prepare(case, PLAIN).image, np.float64).sum())
 
 
-def test_processes_may_prepare_the_same_scan_at_once(tmp_path: Path, cache: Path) -> None:
+def test_several_processes_can_prepare_the_same_scan_at_once(tmp_path: Path, cache: Path) -> None:
     case = scan(tmp_path, np.random.default_rng(0).integers(-999, 99, (64, 64, 20), np.int16))
     with multiprocessing.get_context("fork").Pool(3) as pool:
         sums = pool.map(_prepared_sum, [case] * 6)

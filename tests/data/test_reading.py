@@ -1,17 +1,20 @@
 import struct
 from pathlib import Path
+from typing import final
 
 import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from wsseg.components.metrics import SurfaceDistance, VolumeError
 from wsseg.core.case import Case
+from wsseg.core.image_unit import AnyUnit, ImageUnit
 from wsseg.core.volume import Grid, Volume
 from wsseg.data.reading import read_case, read_case_mask, read_mask, read_volume, write_mask
-from wsseg.data.validation import check_hu
+from wsseg.data.validation import check_unit
 from wsseg.errors import InputError
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -19,7 +22,7 @@ ORIENTATIONS = ("RAS", "LPS", "LAS", "SRA", "PIL", "ASR")
 
 
 def affine_of(axes: str, sizes: tuple[float, float, float] = (2, 3, 5)) -> np.ndarray:
-    """An affine whose array axes run towards `axes`, with voxels of `sizes` along them."""
+    """Return an affine whose array axes point towards `axes`, with voxels of `sizes` along them."""
     affine = np.eye(4)
     affine[:3, :3] = 0
     for axis, (towards, size) in enumerate(zip(axes, sizes, strict=True)):
@@ -40,7 +43,9 @@ def load(path: Path) -> nib.Nifti1Image:
     return image
 
 
-def test_voxels_run_to_head_back_and_left_whatever_the_file(tmp_path: Path) -> None:
+def test_voxels_are_in_canonical_orientation_whatever_the_orientation_of_the_file(
+    tmp_path: Path,
+) -> None:
     for axes in ORIENTATIONS:
         image = nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), affine_of(axes))
         array = np.asarray(image.dataobj)
@@ -58,7 +63,7 @@ def test_voxels_run_to_head_back_and_left_whatever_the_file(tmp_path: Path) -> N
         assert voxels[0, 0, -1] == 1, axes
 
 
-def test_spacing_is_that_of_z_row_and_column(tmp_path: Path) -> None:
+def test_spacing_is_in_the_order_slice_row_and_column(tmp_path: Path) -> None:
     path = save(tmp_path / "a.nii", np.zeros((4, 5, 6), np.int16), affine_of("SRA", (2, 3, 5)))
     volume = read_volume(path)
     assert volume.spacing_mm == pytest.approx((2, 5, 3))
@@ -66,10 +71,8 @@ def test_spacing_is_that_of_z_row_and_column(tmp_path: Path) -> None:
     assert volume.grid.canonical_shape == (4, 6, 5)
 
 
-def test_slices_of_a_sheared_grid_are_as_far_apart_as_their_planes_in_all_that_is_measured() -> (
-    None
-):
-    """Tilted by 30 degrees, slices that follow each other every 5 mm are 4.33 mm apart."""
+def test_metrics_use_the_distance_between_the_planes_of_a_sheared_grid() -> None:
+    """The planes of slices 5 mm apart along an axis tilted by 30 degrees are 4.33 mm apart."""
     c, s = np.cos(np.pi / 6), 0.5
     affine = np.eye(4)
     affine[:3, :3] = np.transpose([[0.8, 0, 0], [0, 0.8 * c, 0.8 * s], [0, 0, 5]])
@@ -103,7 +106,7 @@ def test_the_product_of_spacings_is_the_volume_of_a_voxel(
 
 
 @pytest.mark.parametrize("image_class", [nib.Nifti1Image, nib.Nifti2Image])
-def test_a_mask_of_a_sheared_file_has_its_affine_and_its_version_of_nifti(
+def test_a_mask_of_a_sheared_scan_has_the_scans_affine_and_nifti_version(
     tmp_path: Path, image_class: type[nib.Nifti1Image]
 ) -> None:
     affine = np.diag([-0.7, -0.7, 5.0, 1])
@@ -117,7 +120,7 @@ def test_a_mask_of_a_sheared_file_has_its_affine_and_its_version_of_nifti(
 
 
 @pytest.mark.parametrize("axes", ORIENTATIONS)
-def test_a_mask_is_written_on_the_files_own_grid(tmp_path: Path, axes: str) -> None:
+def test_a_mask_is_written_on_the_grid_of_the_scans_file(tmp_path: Path, axes: str) -> None:
     array = np.random.default_rng(0).integers(-1000, 1000, (4, 5, 6), dtype=np.int16)
     affine = affine_of(axes)
     affine[:3, :3] = affine[:3, :3] @ rotation(0.1)
@@ -135,7 +138,7 @@ def rotation(angle: float) -> np.ndarray:
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
-def test_a_quaternions_affine_is_repeated_to_the_last_bit(tmp_path: Path) -> None:
+def test_the_affine_of_a_quaternion_is_copied_exactly(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.zeros((4, 5, 6), np.int16), np.eye(4))
     image.set_sform(None, code=0)
     image.set_qform(np.diag([0.7, 0.7, 1.3, 1]) @ affine_rotation(0.3), code=1)
@@ -156,19 +159,21 @@ def affine_rotation(angle: float) -> np.ndarray:
 @given(
     st.sampled_from(ORIENTATIONS), st.tuples(*[st.integers(1, 5)] * 3), st.integers(0, 2**32 - 1)
 )
-def test_to_file_undoes_to_canonical(axes: str, shape: tuple[int, int, int], seed: int) -> None:
+def test_to_file_is_the_inverse_of_to_canonical(
+    axes: str, shape: tuple[int, int, int], seed: int
+) -> None:
     array = np.random.default_rng(seed).integers(0, 99, shape)
     grid = Grid(shape, affine_of(axes))
     assert np.array_equal(grid.to_file(grid.to_canonical(array.copy())), array)
 
 
-def test_slices_are_numbered_as_in_the_file() -> None:
+def test_slice_numbers_are_those_of_the_file() -> None:
     up, down = Grid((2, 2, 7), affine_of("RAS")), Grid((2, 2, 7), affine_of("RAI"))
     assert [up.slice_in_file(z) for z in (0, 6)] == [0, 6]
     assert [down.slice_in_file(z) for z in (0, 6)] == [6, 0]
 
 
-def test_axes_overrule_an_affine_that_is_wrong(tmp_path: Path) -> None:
+def test_given_axes_replace_the_orientation_of_the_affine(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     volume = read_volume(save(tmp_path / "a.nii.gz", array), axes="LPS")
     assert np.array_equal(volume.voxels, array.T)  # as an upright picture
@@ -176,7 +181,7 @@ def test_axes_overrule_an_affine_that_is_wrong(tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(load(tmp_path / "m.nii.gz").dataobj), array > 9)
 
 
-def test_a_frame_is_one_slice_at_its_place(tmp_path: Path) -> None:
+def test_a_frame_is_read_as_one_slice_at_its_position(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     volume = read_volume(save(tmp_path / "a.nii.gz", array, affine_of("RAS")), frame=2)
     assert volume.grid.shape == (2, 3, 1)
@@ -187,12 +192,12 @@ def test_a_frame_is_one_slice_at_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
-def test_whole_numbers_become_int16(tmp_path: Path, dtype: type) -> None:
+def test_integer_values_are_read_as_int16(tmp_path: Path, dtype: type) -> None:
     array: np.ndarray = np.full((2, 2, 2), 200, dtype)
     assert read_volume(save(tmp_path / "a.nii", array)).voxels.dtype == np.int16
 
 
-def test_other_numbers_become_float32(tmp_path: Path) -> None:
+def test_fractions_and_values_beyond_int16_are_read_as_float32(tmp_path: Path) -> None:
     arrays: list[np.ndarray] = [np.full((2, 2, 2), 0.5), np.full((2, 2, 2), 40000, np.uint16)]
     for array in arrays:
         voxels = read_volume(save(tmp_path / "a.nii", array)).voxels
@@ -200,7 +205,7 @@ def test_other_numbers_become_float32(tmp_path: Path) -> None:
         assert voxels[0, 0, 0] == array[0, 0, 0]
 
 
-def test_one_fraction_in_the_last_slice_keeps_the_others_exact(tmp_path: Path) -> None:
+def test_a_fraction_in_the_last_slice_does_not_change_other_slices(tmp_path: Path) -> None:
     array = np.arange(8.0).reshape(2, 2, 2)
     array[1, 1, 1] = 0.25
     volume = read_volume(save(tmp_path / "a.nii", array))
@@ -218,12 +223,12 @@ def test_slope_and_intercept_are_applied(tmp_path: Path) -> None:
         assert voxels.dtype == np.int16
 
 
-def test_a_trailing_axis_of_length_one_is_no_fourth_dimension(tmp_path: Path) -> None:
+def test_a_trailing_axis_of_length_1_is_dropped(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.int16).reshape(2, 3, 4, 1)
     assert read_volume(save(tmp_path / "a.nii.gz", array)).grid.shape == (2, 3, 4)
 
 
-def test_labels_are_chosen_by_value(tmp_path: Path) -> None:
+def test_a_mask_has_the_voxels_whose_labels_are_among_the_values(tmp_path: Path) -> None:
     labels = np.array([0, 1, 2, 3], np.uint8).reshape(4, 1, 1)
     path, grid = save(tmp_path / "m.nii.gz", labels), Grid((4, 1, 1), np.eye(4))
     assert grid.to_file(read_mask(path, grid, (1, 2))).ravel().tolist() == [
@@ -235,7 +240,7 @@ def test_labels_are_chosen_by_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("top", [1, 255])
-def test_a_mask_is_0_and_1_or_255(tmp_path: Path, top: int) -> None:
+def test_masks_of_0_and_1_and_of_0_and_255_are_read(tmp_path: Path, top: int) -> None:
     path = save(tmp_path / "m.nii.gz", np.array([0, top], np.uint8).reshape(2, 1, 1))
     assert read_mask(path, Grid((2, 1, 1), np.eye(4))).sum() == 1
 
@@ -249,7 +254,7 @@ def test_a_mask_is_0_and_1_or_255(tmp_path: Path, top: int) -> None:
         ([0, 1, 9], (0, 1, 2, 3), "unknown labels 9; possible: 0, 1, 2, 3"),
     ],
 )
-def test_unknown_labels_are_named(
+def test_unexpected_labels_are_refused_and_listed(
     tmp_path: Path, labels: list[float], known: tuple[int, ...] | None, said: str
 ) -> None:
     path = save(tmp_path / "m.nii.gz", np.array(labels, np.float32).reshape(3, 1, 1))
@@ -257,7 +262,7 @@ def test_unknown_labels_are_named(
         read_mask(path, Grid((3, 1, 1), np.eye(4)), known=known)
 
 
-def test_a_mask_of_another_shape_or_place_is_refused(tmp_path: Path) -> None:
+def test_a_mask_with_another_shape_or_affine_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "m.nii.gz", np.zeros((3, 4, 5), np.uint8))
     with pytest.raises(InputError, match=r"shape is \(3, 4, 5\), its image's \(3, 4, 6\)"):
         read_mask(path, Grid((3, 4, 6), np.eye(4)))
@@ -269,12 +274,12 @@ def test_a_mask_of_another_shape_or_place_is_refused(tmp_path: Path) -> None:
         read_mask(path, Grid((3, 4, 5), np.diag([1, 1, 2, 1])))
 
 
-def test_a_rounded_affine_is_the_same_place(tmp_path: Path) -> None:
+def test_a_mask_whose_affine_differs_by_rounding_is_read(tmp_path: Path) -> None:
     path = save(tmp_path / "m.nii.gz", np.ones((3, 4, 5), np.uint8))
     assert read_mask(path, Grid((3, 4, 5), np.eye(4) * 1.001)).all()
 
 
-def test_a_mask_that_was_stored_the_other_way_round_is_turned(tmp_path: Path) -> None:
+def test_a_mask_in_another_orientation_is_brought_to_that_of_its_scan(tmp_path: Path) -> None:
     labels = np.zeros((3, 4, 5), np.uint8)
     labels[0] = 1
     save(tmp_path / "m.nii.gz", labels, affine_of("RAS", (1, 1, 1)))
@@ -285,35 +290,34 @@ def test_a_mask_that_was_stored_the_other_way_round_is_turned(tmp_path: Path) ->
     assert mask.sum() == 20
 
 
-def hu(*values: float) -> Volume:
-    voxels = np.array(values, np.float32).reshape(1, 1, -1)
-    return Volume(voxels, Grid((len(values), 1, 1), np.eye(4)))
+@final
+class Percent(ImageUnit):
+    """A unit whose images have a value above 1; values below -10 are outside the field of view."""
+
+    name = "percent"
+    lowest_measured = -10.0
+
+    @override
+    def mismatch(self, lowest: float, highest: float) -> str:
+        return "" if highest > 1 else f"a fraction from {lowest:g}. Multiply it by 100"
 
 
-@pytest.mark.parametrize(
-    ("volume", "looks"),
-    [
-        (hu(0, 128, 255), "8-bit picture"),
-        (hu(-3, 258), "8-bit picture"),
-        (hu(0, 24, 1100, 2500), "without its rescale intercept"),
-        (hu(-2000, 0, 1100), "without its rescale intercept"),  # padding beside the field of view
-        (hu(0, 1), "normalised"),
-        (hu(-1000, -1000), "normalised or nearly constant"),
-        (hu(-2000, -2000), "normalised or nearly constant"),
-    ],
-)
-def test_what_is_not_in_hu_is_said_to_look_like_something(volume: Volume, looks: str) -> None:
-    with pytest.raises(InputError, match=looks):
-        check_hu(volume, "scan.nii.gz")
+def volume(*values: float) -> Volume:
+    voxels = np.array(values, np.float32).reshape(-1, 1, 1)
+    return Volume(voxels, Grid((1, 1, len(values)), np.eye(4)))
 
 
-def test_ct_is_in_hu() -> None:
-    check_hu(hu(-1024, -860, 40, 1200), "a")
-    check_hu(hu(-2048, -1000, 300), "b")
-    check_hu(hu(-120, 60), "a crop without air")
+def test_an_image_that_cannot_be_in_its_unit_is_refused_with_its_measured_range() -> None:
+    message = r"^a.nii: is not in percent: its values go from -1 to 1, like a fraction from -1. Mul"
+    with pytest.raises(InputError, match=message):
+        check_unit(volume(0, -1, -50, 1), Percent(), "a.nii")
+    with pytest.raises(InputError, match="values go from 0 to 0"):
+        check_unit(volume(-50, -50), Percent(), "a scan without any measured value")
+    check_unit(volume(0, 1, 99), Percent(), "a.nii")
+    check_unit(volume(0, 1), AnyUnit(), "a.nii")
 
 
-def test_errors_of_a_case_name_it(tmp_path: Path) -> None:
+def test_errors_of_a_case_start_with_its_name(tmp_path: Path) -> None:
     case = Case("p7", "p7", tmp_path / "no.nii.gz")
     with pytest.raises(InputError, match=r"^case p7: .*no such file"):
         read_case(case)
@@ -323,7 +327,7 @@ def test_errors_of_a_case_name_it(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
 @pytest.mark.parametrize("name", ["example_ct_sm", "pulmonary_ct_cropped"])
-def test_real_scans_come_back_on_their_grid(tmp_path: Path, name: str) -> None:
+def test_masks_of_real_scans_have_the_scans_grid(tmp_path: Path, name: str) -> None:
     path = SHARED / "ct-small" / f"{name}.nii.gz"
     volume = read_volume(path)
     write_mask(tmp_path / "m.nii.gz", (volume.voxels > -200).astype(np.uint8), volume.grid)
