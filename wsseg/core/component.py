@@ -46,7 +46,7 @@ class Component(BaseModel, ABC):
 
     @classmethod
     def recipe_keys(cls) -> dict[str, str]:
-        """Return the field of each recipe key; a field has another name if a method has the key's."""
+        """Return the field of each recipe key; they differ where a method has the key's name."""
         return {field.alias or name: name for name, field in cls.model_fields.items()}
 
     @model_validator(mode="wrap")

@@ -4,8 +4,8 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,11 @@ TIMEOUT_S = 60.0  # without any bytes from the host
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416  # HTTP status codes
 # (text, MB in all, MB already done) -> a context that reports progress: `Display.bar`
 ProgressBar = Callable[[str, int, int], AbstractContextManager[Callable[[int, str], object]]]
+
+
+def no_bar(text: str, total: int, completed: int) -> AbstractContextManager[Any]:  # noqa: ARG001
+    """Show no progress bar."""
+    return nullcontext(lambda *_: None)
 
 
 def fetch(source: Source, out: Path, local: Path | None, bar: ProgressBar) -> None:
@@ -42,7 +47,7 @@ def fetch(source: Source, out: Path, local: Path | None, bar: ProgressBar) -> No
         final = out / file.name.removesuffix(".zip")
         if final.exists() and file.name in record and (final.is_dir() or _matches(final, known)):
             continue
-        path = here.get(file.name) or download(file, out, known, bar)
+        path = here.get(file.name) or download(replace(file, checksum=known), out, bar)
         _check_checksum(path, known)
         record[file.name] = {
             "from": str(path) if file.name in here else file.url,
@@ -85,18 +90,30 @@ def _read_record(out: Path) -> dict[str, Any]:
     return files if isinstance(files, dict) else {}
 
 
-def download(file: SourceFile, folder: Path, checksum: str, bar: ProgressBar) -> Path:
-    """Download a file into `folder`, and resume an interrupted download.
+def download(file: SourceFile, folder: Path, bar: ProgressBar = no_bar) -> Path:
+    """Download a file into `folder`, unless it is there already; return its path.
+
+    An interrupted download is resumed.
 
     Raises:
         WorkError: The host cannot be reached, or the file has another checksum.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> from wsseg import SourceFile
+        >>> from wsseg.tools import download, write_text
+        >>> folder = Path(mkdtemp())
+        >>> write_text(folder / "labels.txt", "1 liver")  # left by an earlier download
+        >>> download(SourceFile("labels.txt", "https://example.org/labels.txt"), folder).name
+        'labels.txt'
     """
     import pooch
     import requests
 
     # pooch logs the checksum of files that have none; here the record holds it.
     pooch.get_logger().setLevel(logging.WARNING)
-    downloader = ResumingDownloader(folder / f".{file.name}.part", bar)
+    checksum, downloader = file.checksum, ResumingDownloader(folder / f".{file.name}.part", bar)
     try:
         path = pooch.retrieve(file.url, checksum or None, file.name, folder, downloader=downloader)
         return Path(path)

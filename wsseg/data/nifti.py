@@ -98,6 +98,16 @@ def write_nifti(
     changes the affine but a quaternion repeats it exactly, as for a scan with only a qform, only
     the qform is written. Otherwise the qform is added if it agrees with the sform. A quaternion
     cannot represent shear: the qform of a sheared grid has code 0, "unknown".
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> import numpy as np
+        >>> from wsseg.tools import read_grid, write_nifti
+        >>> path = Path(mkdtemp()) / "scan.nii.gz"
+        >>> write_nifti(path, np.zeros((4, 3, 2), np.int16), np.diag([0.75, 0.75, 5, 1]))
+        >>> read_grid(path).spacing_mm
+        (5.0, 0.75, 0.75)
     """
     image = image_class(array, affine)  # with an sform, and a qform of code 0
     header: Any = image.header

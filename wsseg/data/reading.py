@@ -24,7 +24,20 @@ T = TypeVar("T", bound=np.generic)
 
 
 def read_grid(path: Path, frame: int | None = None, axes: str = "") -> Grid:
-    """Read the grid of a scan from its headers alone."""
+    """Read the grid of a scan from its headers alone.
+
+    `frame` selects one slice of a file that stacks unrelated slices. `axes` overrules the affine,
+    as in `Grid`.
+
+    Raises:
+        InputError: The file is not a 3-D image.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg.tools import read_grid
+        >>> read_grid(Path("scan.nii.gz")).canonical_shape
+        (4, 24, 24)
+    """
     if path.is_dir():
         return _series_grid(open_series(path), axes)
     return _grid(open_nifti(path), frame, axes)
@@ -38,6 +51,13 @@ def read_volume(path: Path, frame: int | None = None, axes: str = "") -> Volume:
 
     Raises:
         InputError: The file is not a 3-D image with one finite number per voxel.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg.tools import read_volume
+        >>> volume = read_volume(Path("scan.nii.gz"))
+        >>> volume.voxels.shape, volume.spacing_mm
+        ((4, 24, 24), (5.0, 1.0, 1.0))
     """
     if path.is_dir():
         series = open_series(path)
@@ -76,6 +96,13 @@ def read_mask(
 
     Raises:
         InputError: The file is not on the grid `like`, or has an unexpected label.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg.tools import read_grid, read_mask
+        >>> mask = read_mask(Path("mask.nii.gz"), like=read_grid(Path("scan.nii.gz")))
+        >>> mask.shape, mask.dtype
+        ((4, 24, 24), dtype('bool'))
     """
     return _mask(path, read_volume(path, frame, like.axes), like, values, known)
 
@@ -105,7 +132,18 @@ def write_mask(path: Path, voxels: NDArray[np.uint8], grid: Grid) -> None:
 
 
 def read_case_grid(case: Case) -> Grid:
-    """Read the grid of a case's image."""
+    """Read the grid of a case's image from its headers.
+
+    Raises:
+        InputError: The image is not a 3-D image; the message names the case.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg import Case
+        >>> from wsseg.tools import read_case_grid
+        >>> read_case_grid(Case("a", "a", Path("scan.nii.gz"))).spacing_mm
+        (5.0, 1.0, 1.0)
+    """
     with case_in_errors(case):
         return read_grid(case.image, case.frame, case.axes)
 
@@ -114,6 +152,16 @@ def read_case(case: Case) -> Volume:
     """Read a case's image.
 
     An 8-bit picture with a known window, `case.window`, is converted to the scanner's unit.
+
+    Raises:
+        InputError: The image cannot be read; the message names the case.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg import Case
+        >>> from wsseg.tools import read_case
+        >>> read_case(Case("a", "a", Path("scan.nii.gz"))).voxels.shape
+        (4, 24, 24)
     """
     with case_in_errors(case):
         volume = read_volume(case.image, case.frame, case.axes)
@@ -121,7 +169,19 @@ def read_case(case: Case) -> Volume:
 
 
 def read_case_mask(case: Case, name: str, like: Grid) -> NDArray[np.bool_]:
-    """Read a case's mask `name`, (Z, H, W); `like` is the grid of its image."""
+    """Read a case's mask `name`, (Z, H, W); `like` is the grid of its image.
+
+    Raises:
+        InputError: The case has no such mask, or the mask does not match the image.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg import Case
+        >>> from wsseg.tools import read_case_grid, read_case_mask
+        >>> case = Case("a", "a", Path("scan.nii.gz"), masks={"tumour": Path("mask.nii.gz")})
+        >>> read_case_mask(case, "tumour", like=read_case_grid(case)).any()
+        np.True_
+    """
     values, known = case.mask_values.get(name), case.mask_labels.get(name)
     labels = read_case_labels(case, name, like)
     with case_in_errors(case):

@@ -20,6 +20,11 @@ def rounded_mm(spacing_mm: float) -> float:
     or 1024 pixels. Many of them are midpoints (352 mm / 512 = 0.6875 mm), at which ordinary
     rounding would depend on rounding errors. None is nearer than 1/256 of a step, 3.9e-6 mm, to the
     limit used here.
+
+    Example:
+        >>> from wsseg.tools import rounded_mm
+        >>> rounded_mm(4.99999), rounded_mm(5.0000000000005)
+        (5.0, 5.0)
     """
     return max(1, floor(spacing_mm * STEPS_PER_MM + 1 - ROUND_UP_FROM)) / STEPS_PER_MM
 
@@ -29,6 +34,11 @@ def in_voxels(length_mm: float, spacing_mm: float) -> float:
 
     A result within a relative tolerance of 1e-3 of a multiple of 1/2 is replaced by that multiple,
     so that `round` and `int` of it do not depend on rounding errors.
+
+    Example:
+        >>> from wsseg.tools import in_voxels
+        >>> in_voxels(10, 4.99999), in_voxels(10, 3)
+        (2.0, 3.3333333333333335)
     """
     voxels = length_mm / spacing_mm
     nearest = round(2 * voxels) / 2
@@ -36,5 +46,11 @@ def in_voxels(length_mm: float, spacing_mm: float) -> float:
 
 
 def exceeds(size: float, limit: float) -> bool:
-    """Return whether `size` is larger than `limit` by more than a relative tolerance of 1e-3."""
+    """Return whether `size` is larger than `limit` by more than a relative tolerance of 1e-3.
+
+    Example:
+        >>> from wsseg.tools import exceeds
+        >>> exceeds(5.00001, 5), exceeds(5.1, 5)
+        (False, True)
+    """
     return size > limit * (1 + TOLERANCE)

@@ -6,7 +6,6 @@ Source: Hofmanninger et al. 2020, Eur. Radiol. Exp. 4(50), doi:10.1186/s41747-02
 import logging
 import warnings
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -147,7 +146,7 @@ def _downloaded(name: str) -> Path:
     if not (folder / name).is_file():
         log.info("downloading the weights of lungmask")
     try:
-        path = download(SourceFile(name, f"{HOST}/{name}"), folder, "", _no_bar)
+        path = download(SourceFile(name, f"{HOST}/{name}"), folder)
     except WorkError as error:
         raise InputError(
             f"{error}.\nOr copy the file here and name it: {{use: lungmask, weights: FILE}}"
@@ -156,8 +155,3 @@ def _downloaded(name: str) -> Path:
         path.unlink()
         raise InputError(f"{path}: was damaged during the download and has been deleted. Try again")
     return path
-
-
-def _no_bar(text: str, number: int, done: int) -> AbstractContextManager[Any]:  # noqa: ARG001
-    """Show no progress bar: one for the scans is already shown."""
-    return nullcontext(lambda *_: None)
