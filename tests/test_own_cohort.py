@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wsseg.config.recipe import load_recipe
+from wsseg.config.recipe_files import load_recipe
 from wsseg.suite.definition import load_suite, plan
-from wsseg.suite.shared_stages import trainings
-from wsseg.training.preflight import listed_for
+from wsseg.suite.shared_stages import stage_trainings
+from wsseg.training.preflight import lists_of_cases
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -79,12 +79,12 @@ def test_every_fold_shares_what_was_learnt_from_it(toy_recipe: Path, own: str) -
     text = f"recipes: {{em: toy.yaml}}\nset: {{{own.replace('=', ': ', 1)}}}\nfolds: 3\n"
     (toy_recipe.parent / "suite.yaml").write_text(text)
     jobs = plan(load_suite(toy_recipe.parent / "suite.yaml"), toy_recipe.parent)
-    found = [(training.stage, len(training.jobs)) for training in trainings(jobs)]
+    found = [(training.stage, len(training.jobs)) for training in stage_trainings(jobs)]
     assert found == [("infection", 3), *[("consolidation", 1)] * 3]
 
 
 def test_of_each_cohort_is_wanted_what_its_stages_learn_from(toy_recipe: Path, own: str) -> None:
-    (shared, wanted), (apart, wanted_apart) = listed_for(load_recipe(toy_recipe, [own]))
+    (shared, wanted), (apart, wanted_apart) = lists_of_cases(load_recipe(toy_recipe, [own]))
     assert (len(shared.cases), wanted.tags, wanted.masks) == (8, ("consolidation",), ())
     assert [case.name for case in apart.cases] == ["other-0", "other-1", "case-6", "case-7"]
     assert (wanted_apart.tags, wanted_apart.masks) == ((), (("infection",),))

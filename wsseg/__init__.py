@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from wsseg.components.cohorts import Table
     from wsseg.components.hookspecs import hookimpl
     from wsseg.components.registry import make
-    from wsseg.config.recipe import Recipe, load_recipe
+    from wsseg.config.recipe import Recipe
+    from wsseg.config.recipe_files import load_recipe
     from wsseg.core.batch import CERTAIN, Batch, Evidence, Logits, Mask, Probability
     from wsseg.core.case import Case
     from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
@@ -81,7 +82,7 @@ HOME = {
     "VoxelMask": "wsseg.core.volume",
     "WorkError": "wsseg.errors",
     "hookimpl": "wsseg.components.hookspecs",
-    "load_recipe": "wsseg.config.recipe",
+    "load_recipe": "wsseg.config.recipe_files",
     "load_run": "wsseg.inference.run",
     "make": "wsseg.components.registry",
     "train": "wsseg.training.run",

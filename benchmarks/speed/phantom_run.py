@@ -9,11 +9,11 @@ from torch import nn
 
 from benchmarks.speed.timing import in_new_process
 from wsseg import train
-from wsseg.config.recipe import load_recipe
+from wsseg.config.recipe_files import load_recipe
 from wsseg.config.stages import Learning
 from wsseg.core.case import Case
 from wsseg.core.interfaces import Backbone
-from wsseg.inference.checkpoint import Trained
+from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.run import Run, load_run
 from wsseg.runtime.device import Precision, open_fabric
 from wsseg.runtime.files import write_text
@@ -76,16 +76,16 @@ def trained_run(folder: Path, sizes: Sizes) -> tuple[Path, Case]:
 def opened(folder: Path, precision: Precision = "auto") -> Run:
     """Open a run to compute in `precision`."""
     run = load_run(folder)
-    return replace(run, regions=replace(run.regions, fabric=open_fabric(precision)))
+    return replace(run, pipeline=replace(run.pipeline, fabric=open_fabric(precision)))
 
 
 def uncropped(run: Run) -> Run:
     """Return a run whose network sees whole slices."""
-    stages: Mapping[str, Trained] = {
-        name: replace(each, stage=_whole(each.stage), key=f"{each.key}, whole")
-        for name, each in run.regions.trained.items()
+    stages: Mapping[str, TrainedStage] = {
+        name: replace(each, stage=_whole(each.stage), digest=f"{each.digest}, whole")
+        for name, each in run.pipeline.stages.items()
     }
-    return replace(run, regions=replace(run.regions, trained=stages))
+    return replace(run, pipeline=replace(run.pipeline, stages=stages))
 
 
 def _whole(stage: object) -> Learning:

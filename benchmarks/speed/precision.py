@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.timing import Row, in_new_process
 from wsseg import train
-from wsseg.config.recipe import load_recipe
+from wsseg.config.recipe_files import load_recipe
 from wsseg.data.reading import read_case_mask
 from wsseg.evaluation.evaluate import held_out_cases
 from wsseg.runtime.files import write_text

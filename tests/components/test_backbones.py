@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from wsseg.components.backbones import Padded, Smp
 from wsseg.components.registry import make
-from wsseg.config.recipe import load_recipe
+from wsseg.config.recipe_files import load_recipe
 from wsseg.core.interfaces import Backbone
 from wsseg.errors import InputError
 from wsseg.testing import check_backbone

@@ -16,7 +16,7 @@ from pydantic import PositiveFloat
 from wsseg import Batch, InputError, Prior, Probability, hookimpl
 from wsseg.components.registry import Registry, registry
 from wsseg.config.json_schema import recipe_schema
-from wsseg.config.recipe import load_recipe, recipe_text
+from wsseg.config.recipe_files import load_recipe, recipe_text
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from wsseg.components.esteps import HardEM
-from wsseg.config.recipe import (
+from wsseg.config.recipe_files import (
     annotated_text,
     check_recipe,
     load_recipe,

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from wsseg.components.registry import registry
 from wsseg.components.tag_losses import MeanLogits
-from wsseg.config.recipe import load_recipe
+from wsseg.config.recipe_files import load_recipe
 from wsseg.config.stages import AnyStage, Learning, TagsStage
 from wsseg.core.batch import Batch
 from wsseg.core.class_relation import Multiclass

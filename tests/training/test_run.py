@@ -15,12 +15,14 @@ from safetensors.torch import load_file
 
 import wsseg
 from wsseg.components.registry import registry
-from wsseg.config.recipe import Recipe, check_recipe
+from wsseg.config.recipe import Recipe
+from wsseg.config.recipe_files import check_recipe
 from wsseg.config.settings import Settings
 from wsseg.errors import InputError, WorkError
+from wsseg.inference.folders import RunFolder
 from wsseg.runtime.console import Display
+from wsseg.training.context import RunContext
 from wsseg.training.run import split_of, train_stages
-from wsseg.training.stage import RunContext
 from wsseg.training.trainer import Trainer
 
 QUIET = Display(Console(quiet=True))
@@ -82,7 +84,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
     save_every: int | None,
 ) -> None:
-    place = RunContext(tmp_path / "run", QUIET, save_every)
+    context = RunContext(RunFolder(tmp_path / "run"), QUIET, save_every)
     steps = 0
     step = Trainer._step
 
@@ -96,12 +98,12 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_step", die_at_11)
         with pytest.raises(RuntimeError, match="power cut"):
-            train_stages(recipe, split_of(recipe), place, resume=False)
-    assert (place.out / "stages/infection/last/state.safetensors").exists()
-    train_stages(recipe, split_of(recipe), place, resume=True)
-    assert same(weights(run, "infection"), weights(place.out, "infection"))
-    assert same(weights(run), weights(place.out))
-    assert epochs(place.out) == epochs(run)  # each once, in their order
+            train_stages(recipe, split_of(recipe), context, resume=False)
+    assert (context.folder.path / "stages/infection/last/state.safetensors").exists()
+    train_stages(recipe, split_of(recipe), context, resume=True)
+    assert same(weights(run, "infection"), weights(context.folder.path, "infection"))
+    assert same(weights(run), weights(context.folder.path))
+    assert epochs(context.folder.path) == epochs(run)  # each once, in their order
 
 
 def test_a_signal_saves_and_says_how_to_go_on(toy_recipe: Path, run: Path, tmp_path: Path) -> None:
@@ -121,14 +123,14 @@ def test_a_signal_saves_and_says_how_to_go_on(toy_recipe: Path, run: Path, tmp_p
 
 
 def test_a_folder_with_a_run_is_not_overwritten(recipe: Recipe, run: Path) -> None:
-    with pytest.raises(InputError, match="holds a run already"):
+    with pytest.raises(InputError, match="already holds a run"):
         wsseg.train(recipe, run, display=QUIET)
 
 
 def test_a_run_is_not_resumed_with_another_recipe(recipe: Recipe, run: Path) -> None:
     other = recipe.model_copy(update={"seed": 9})
-    with pytest.raises(InputError, match="another recipe"):
-        train_stages(other, split_of(other), RunContext(run, QUIET), resume=True)
+    with pytest.raises(InputError, match="differs from the recipe given"):
+        train_stages(other, split_of(other), RunContext(RunFolder(run), QUIET), resume=True)
 
 
 def test_finished_stages_are_shared_by_what_determines_them(
@@ -139,18 +141,19 @@ def test_finished_stages_are_shared_by_what_determines_them(
     train_stages(
         recipe,
         split_of(recipe),
-        RunContext(tmp_path / "a", QUIET, stage_cache=stage_cache),
+        RunContext(RunFolder(tmp_path / "a"), QUIET, stage_cache=stage_cache),
         resume=False,
     )
     stage = recipe.stages["consolidation"]
     changed = stage.model_copy(update={"prior": wsseg.make(wsseg.Prior, "constant", probability=1)})
     other = recipe.model_copy(update={"stages": {**recipe.stages, "consolidation": changed}})
-    place = RunContext(tmp_path / "b", QUIET, stage_cache=stage_cache)
-    train_stages(other, split_of(other), place, resume=False)
+    context = RunContext(RunFolder(tmp_path / "b"), QUIET, stage_cache=stage_cache)
+    train_stages(other, split_of(other), context, resume=False)
     assert len(list(stage_cache.iterdir())) == 3
-    assert same(weights(run, "infection"), weights(place.out, "infection"))
+    assert same(weights(run, "infection"), weights(context.folder.path, "infection"))
     logged = {
-        json.loads(line)["stage"] for line in (place.out / "log.jsonl").read_text().splitlines()
+        json.loads(line)["stage"]
+        for line in (context.folder.path / "log.jsonl").read_text().splitlines()
     }
     assert logged == {"consolidation"}
 

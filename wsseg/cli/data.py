@@ -116,7 +116,11 @@ def tags_from_reports(
     )
     from wsseg.errors import InputError
 
-    table, keywords, silence = read_reports(reports), _keywords(classes or []), Unmentioned(unmentioned)
+    table, keywords, silence = (
+        read_reports(reports),
+        _keywords(classes or []),
+        Unmentioned(unmentioned),
+    )
     if out.exists() and out.samefile(reports):
         raise InputError(f"{out}: is the file with the reports; choose another --out")
     verdicts = find_verdicts(table, keywords)
@@ -205,7 +209,7 @@ def prepare(
 
     Example: wsseg data prepare my-recipe.yaml
     """
-    from wsseg.config.recipe import load_recipe
+    from wsseg.config.recipe_files import load_recipe
     from wsseg.runtime.console import Display
     from wsseg.training.run import prepare_all, split_of
 

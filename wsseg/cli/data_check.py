@@ -78,14 +78,14 @@ def _cohorts_to_check(
 
     path = Path(cohort)
     if path.suffix in (".yaml", ".yml") or not (path.exists() or path.suffix == ".csv"):
-        from wsseg.config.recipe import load_recipe
-        from wsseg.training.preflight import listed_for
+        from wsseg.config.recipe_files import load_recipe
+        from wsseg.training.preflight import lists_of_cases
 
         if unit is not None:
             raise InputError(
                 f"{cohort}: the unit is part of the recipe; write --set input.unit={unit}"
             )
-        return listed_for(load_recipe(cohort, changes or []))
+        return lists_of_cases(load_recipe(cohort, changes or []))
     if changes:
         raise InputError(f"{cohort}: is not a recipe; --set changes values of recipes only")
     return [_cohort_without_recipe(path, unit or "any")]

@@ -32,7 +32,7 @@ def show(source: Source, changes: Changes = None) -> None:
 
     Example: wsseg recipe show my-recipe.yaml
     """
-    from wsseg.config.recipe import annotated_text, check_recipe, recipe_settings
+    from wsseg.config.recipe_files import annotated_text, check_recipe, recipe_settings
 
     settings = recipe_settings(source, changes or [])
     typer.echo(annotated_text(check_recipe(settings), settings), nl=False)
@@ -44,7 +44,7 @@ def check(source: Source, changes: Changes = None) -> None:
 
     Example: wsseg recipe check my-recipe.yaml
     """
-    from wsseg.config.recipe import load_recipe
+    from wsseg.config.recipe_files import load_recipe
 
     recipe = load_recipe(source, changes or [])
     typer.echo(f"{source}: valid; stages: {', '.join(recipe.stages)}")

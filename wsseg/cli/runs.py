@@ -67,15 +67,16 @@ def train(
     if launched is None and group.processes > 1:
         raise typer.Exit(launch(group.processes))
 
-    from wsseg.config.recipe import load_recipe
+    from wsseg.config.recipe_files import load_recipe
     from wsseg.errors import InterruptedWorkError, WorkError
+    from wsseg.inference.folders import RunFolder
     from wsseg.runtime.console import Display, SilentDisplay
     from wsseg.runtime.group_errors import group_session
+    from wsseg.training.context import RunContext
     from wsseg.training.run import split_of, train_stages
-    from wsseg.training.stage import RunContext
 
     display = Display() if group.is_leader else SilentDisplay()
-    context = RunContext(out, display, save_every, group=group)
+    context = RunContext(RunFolder(out), display, save_every, group=group)
     how_to_continue = "To continue, run the same command with --resume"
     try:
         with group_session(group):
@@ -108,6 +109,7 @@ def predict(
     """
     from wsseg.evaluation.rows import write_rows
     from wsseg.inference.batch_prediction import predict_all
+    from wsseg.inference.folders import PredictionFolder
     from wsseg.inference.run import cases_of, check_scans, load_run
     from wsseg.runtime.console import Display
     from wsseg.runtime.executors import open_workers
@@ -126,7 +128,7 @@ def predict(
         results = [by_name[case.name] for case in cases]
         rows = [result for result in results if not isinstance(result, Exception)]
         if rows:
-            write_rows(out / "scores.csv", rows)
+            write_rows(PredictionFolder(out).scores, rows)
             values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
             display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
         errors = [result for result in results if isinstance(result, Exception)]
@@ -155,8 +157,9 @@ def score(run: Run) -> None:
     from wsseg.evaluation.evaluate import evaluate, held_out_cases
     from wsseg.evaluation.rows import read_rows, write_rows
     from wsseg.evaluation.summary import summarise
+    from wsseg.inference.folders import RunFolder
     from wsseg.inference.run import load_run
-    from wsseg.report.terminal import terminal_table
+    from wsseg.report.terminal import terminal_results
     from wsseg.runtime.console import Display, open_console
 
     display = Display()
@@ -166,8 +169,9 @@ def score(run: Run) -> None:
         {"method": run.resolve().name, "seed": loaded.recipe.seed, **row}
         for row in display.track("scoring", evaluate(loaded, cases), len(cases))
     ]
-    write_rows(run / "scores.csv", rows)
-    open_console().print(terminal_table(summarise(read_rows(run / "scores.csv"))))
+    scores = RunFolder(run).scores
+    write_rows(scores, rows)
+    open_console().print(terminal_results(summarise(read_rows(scores))))
 
 
 def report(run: Run) -> None:
@@ -195,13 +199,14 @@ def verify(run: Run) -> None:
     Example: wsseg manifest verify runs/phi2
     """
     from wsseg.errors import WorkError, escape_unprintable
+    from wsseg.inference.folders import RunFolder
     from wsseg.training.manifest import changed_files, read_manifest
 
-    files = read_manifest(run)["files"]
+    files = read_manifest(RunFolder(run))["files"]
     changed = changed_files(files)
     for each in changed:
         used_for = f"case {each.case}; {', '.join(each.uses)}"
-        typer.echo(escape_unprintable(f"{each.what}: {each.path} ({used_for})"))
+        typer.echo(escape_unprintable(f"{each.change}: {each.path} ({used_for})"))
     number = len({each["path"] for each in files})
     if changed:
         raise WorkError(f"{run}: {len(changed)} of {number} files changed since the run read them")

@@ -1,4 +1,4 @@
-"""Uses a finished run: masks in a scan's own geometry, and scores."""
+"""Trained runs, and the prediction of scans by them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from wsseg.components.cohorts import Table
 from wsseg.components.metrics import MM3_PER_ML
-from wsseg.config.recipe import Recipe, load_recipe
+from wsseg.config.recipe import Recipe
+from wsseg.config.recipe_files import load_recipe
 from wsseg.core.case import Case
 from wsseg.core.volume import Volume, VoxelMask
 from wsseg.data.batches import read_map
@@ -18,8 +19,9 @@ from wsseg.data.dicom_series import is_series
 from wsseg.data.prepare import Prepared, prepare, to_scan_grid
 from wsseg.data.reading import read_case_grid, write_mask
 from wsseg.errors import InputError
-from wsseg.inference.checkpoint import Trained, load_stage
-from wsseg.inference.stage_inputs import Regions
+from wsseg.inference.checkpoint import TrainedStage, load_stage
+from wsseg.inference.folders import PredictionFolder, RunFolder
+from wsseg.inference.pipeline import Pipeline
 from wsseg.runtime.device import open_fabric
 
 SUFFIXES = (".nii.gz", ".nii")
@@ -27,33 +29,52 @@ SUFFIXES = (".nii.gz", ".nii")
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run sees in a scan, on the scan's own grid."""
+    """The masks and scores that a run predicts for a scan, on the scan's own grid.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg import load_run
+        >>> prediction = load_run("runs/first").predict("scan.nii.gz")
+        >>> prediction.mask.voxels.shape, sorted(prediction.masks), sorted(prediction.scores)
+        ((4, 24, 24), ['tumour'], ['tumour_ml'])
+        >>> prediction.save(Path("masks")).name
+        'scan.nii.gz'
+    """
 
     case: Case
-    mask: Volume  # uint8: 0 background, k + 1 the recipe's class k; later classes lie on top
+    mask: Volume  # uint8: 0 background, k + 1 the recipe's class k; later classes overwrite earlier
     masks: Mapping[str, VoxelMask]  # by class and by region
-    scores: Mapping[str, float]  # the recipe's, and a volume in ml a class and region
+    scores: Mapping[str, float]  # the recipe's, and each class's and region's volume in ml
 
     def save(self, folder: Path) -> Path:
         """Write the mask as NIfTI with the scan's own shape, affine and orientation."""
-        path = mask_path(folder, self.case)
+        path = PredictionFolder(folder).mask(self.case.name)
         write_mask(path, self.mask.voxels, self.mask.grid)
         return path
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained recipe."""
+    """A trained recipe.
+
+    Example:
+        >>> from wsseg import load_run
+        >>> run = load_run("runs/first")
+        >>> run.recipe.classes
+        ['tumour']
+        >>> run.predict("scan.nii.gz").masks["tumour"].shape
+        (4, 24, 24)
+    """
 
     folder: Path
     recipe: Recipe
-    regions: Regions  # with every stage
+    pipeline: Pipeline  # with every stage
 
     def predict(self, scan: str | Path | Case) -> Prediction:
         """Segment a scan.
 
         Raises:
-            InputError: It is not a scan that can be read, or a region needs a file it has not got.
+            InputError: The scan cannot be read, or lacks a file that a region needs.
         """
         case = scan if isinstance(scan, Case) else case_of(Path(scan))
         prepared = self.prepare(case)
@@ -61,17 +82,17 @@ class Run:
         return self.finish(prepared)
 
     def prepare(self, case: Case) -> Prepared:
-        """Bring a case to the network's grid and find its regions, into the cache: no network."""
+        """Resample a case to the network's grid and find its regions; cached."""
         regions = self.recipe.regions
         return prepare(case, self.recipe.input, regions, find=regions)
 
     def infer(self, prepared: Prepared) -> None:
-        """Run the networks of all stages on a prepared case, into the cache."""
+        """Run the networks of all stages on a prepared case; cached."""
         for name in self.recipe.stages:
-            self.regions.predict(name, prepared)
+            self.pipeline.predict(name, prepared)
 
     def finish(self, prepared: Prepared) -> Prediction:
-        """Bring what the cache has of a case to the scan's own grid, and score it."""
+        """Return the cached masks of a case on the scan's own grid, with their scores."""
         masks = self._masks(prepared)
         labels = np.zeros(prepared.grid.canonical_shape, np.uint8)
         for value, name in enumerate(self.recipe.classes, 1):
@@ -82,11 +103,11 @@ class Run:
     def _masks(self, prepared: Prepared) -> dict[str, VoxelMask]:
         masks: dict[str, VoxelMask] = {}
         for name in self.recipe.regions:
-            found = self.regions.find(name, prepared)
-            assert found is not None, "a named region has a map"  # noqa: S101
+            found = self.pipeline.region_map(name, prepared)
+            assert found is not None, "only a region without a name has no map"  # noqa: S101
             masks[name] = to_scan_grid(prepared, read_map(found) > 0)
         for name, stage in self.recipe.stages.items():
-            planes: NDArray[np.uint8] = read_map(self.regions.predict(name, prepared))
+            planes: NDArray[np.uint8] = read_map(self.pipeline.predict(name, prepared))
             own = {c: to_scan_grid(prepared, planes[k] > 0) for k, c in enumerate(stage.classes)}
             masks |= own | ({} if name in own else {name: np.any(list(own.values()), axis=0)})
         return masks
@@ -100,28 +121,35 @@ class Run:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Open what `train` left in a folder, wherever it was copied to.
+    """Load a run from the folder that `train` wrote, or from a copy of it.
 
     Raises:
-        InputError: The folder holds no finished run, or a file of it is damaged.
+        InputError: The folder holds no finished run, or one of its files is damaged.
+
+    Example:
+        >>> from wsseg import load_run
+        >>> list(load_run("runs/first").recipe.stages)
+        ['tumour']
     """
-    folder = Path(folder)
-    if not (folder / "recipe.yaml").exists():
-        raise InputError(f"{folder}: holds no run (no recipe.yaml); name a folder that train wrote")
-    recipe = load_recipe(folder / "recipe.yaml")
-    fabric, stages = open_fabric(recipe.precision), dict[str, Trained]()
+    files = RunFolder(Path(folder))
+    if not files.recipe.exists():
+        raise InputError(
+            f"{folder}: holds no run (no {files.recipe.name}); name a folder that wsseg train wrote"
+        )
+    recipe = load_recipe(files.recipe)
+    fabric, stages = open_fabric(recipe.precision), dict[str, TrainedStage]()
     for name in recipe.stages:
-        if not (folder / "stages" / name / "stage.json").exists():
+        if not files.stage(name).record.exists():
             raise InputError(
-                f"{folder}: stage {name} is not finished; go on with: wsseg train "
-                f"{folder / 'recipe.yaml'} --out {folder} --resume"
+                f"{folder}: stage {name} is not finished; resume training: wsseg train "
+                f"{files.recipe} --out {folder} --resume"
             )
-        stages[name] = load_stage(folder / "stages" / name)
-    return Run(folder, recipe, Regions(recipe.regions, stages, recipe.input, fabric))
+        stages[name] = load_stage(files.stage(name))
+    return Run(files.path, recipe, Pipeline(recipe.regions, stages, recipe.input, fabric))
 
 
 def case_of(path: Path) -> Case:
-    """Return a scan as a case of its own, named after its file or folder."""
+    """Return a scan as a case, named after its file or folder."""
     name = path.resolve().name if path.is_dir() else path.name
     ending = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
     name = name[: len(name) - len(ending)]
@@ -129,47 +157,42 @@ def case_of(path: Path) -> Case:
 
 
 def check_scans(cases: Sequence[Case], out: Path) -> None:
-    """Check before the first prediction what can be checked quickly.
+    """Check, before the first prediction, what can be checked without reading voxels.
 
     Raises:
-        InputError: A file's header is wrong, or masks could not lie in `out`, or would replace a
-            scan or what is a run's.
+        InputError: A file's header is invalid, `out` is not a folder or holds a run, or a mask
+            would overwrite its scan.
     """
     if next(each for each in (out, *out.absolute().parents) if each.exists()).is_file():
-        raise InputError(f"{out}: is, or lies below, a file; name a folder")
-    if (out / "stages").is_dir():
+        raise InputError(f"{out}: is a file or lies below one; name a folder")
+    folder = PredictionFolder(out)
+    if RunFolder(out).stages.is_dir():
         raise InputError(
-            f"{out}: is a run, whose scores.csv this would replace; name another --out"
+            f"{out}: is a run, whose {folder.scores.name} would be overwritten; name another --out"
         )
     for case in cases:
         read_case_grid(case)
-        if realpath(mask_path(out, case)) == realpath(case.image):  # also where links go in circles
+        if realpath(folder.mask(case.name)) == realpath(case.image):  # also resolves link cycles
             raise InputError(
-                f"{case.image}: its mask would be written over it; choose another --out than its "
-                "folder"
+                f"{case.image}: its mask would overwrite it; choose an --out other than its folder"
             )
 
 
-def mask_path(folder: Path, case: Case) -> Path:
-    """Return where the mask of a case is kept."""
-    return folder / f"{case.name}.nii.gz"
-
-
 def cases_of(paths: list[Path]) -> list[Case]:
-    """Return the scans that paths name: NIfTI files, DICOM folders, folders of these, and tables.
+    """Return the scans at some paths.
 
-    A table is a cohort's, cohort.csv.
+    A path is a NIfTI file, a DICOM folder, a folder of these, or a cohort's table (cohort.csv).
 
     Raises:
-        InputError: A folder has no scan, or two scans have one name.
+        InputError: A folder contains no scan, or two scans have the same name.
     """
     cases: dict[str, Case] = {}
     for path in paths:
         for case in _cases_at(path):
             if case.name in cases:
                 raise InputError(
-                    f"{case.image} and {cases[case.name].image} would both be called {case.name}; "
-                    "predict them into two folders"
+                    f"{case.image} and {cases[case.name].image} are both named {case.name}; "
+                    "predict them into separate folders"
                 )
             cases[case.name] = case
     return list(cases.values())
@@ -183,6 +206,6 @@ def _cases_at(path: Path) -> list[Case]:
     inside = sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES) or is_series(p))
     if not inside and not is_series(path):
         raise InputError(
-            f"{path}: has no scan in it; a scan is a file .nii.gz or .nii, or a folder with DICOM"
+            f"{path}: contains no scan; a scan is a .nii.gz or .nii file, or a DICOM folder"
         )
     return list(map(case_of, inside or [path]))

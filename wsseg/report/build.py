@@ -1,4 +1,4 @@
-"""The reports of a run and of a suite: gathers from their folders what a page shows."""
+"""Building of the reports of runs and suites from the files in their folders."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from wsseg.config.recipe import recipe_text
+from wsseg.config.recipe_files import recipe_text
 from wsseg.core.case import Case
 from wsseg.data.reading import read_case, read_case_mask
 from wsseg.errors import InputError
@@ -16,21 +16,20 @@ from wsseg.evaluation.method_labels import ChosenFrom, label_methods, method_lab
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.rows import read_rows
 from wsseg.evaluation.summary import summarise
+from wsseg.inference.folders import REPORT, RunFolder
 from wsseg.inference.run import Run, load_run
 from wsseg.report.figures.em_targets import TargetPlanes
-from wsseg.report.figures.overlay import Overlay, telling_cases, telling_slice
-from wsseg.report.figures.sections import pictured
+from wsseg.report.figures.overlay import Overlay, key_cases, key_slice
+from wsseg.report.figures.sections import methods_with_scans
 from wsseg.report.page import Page, ranked, write_page
-from wsseg.report.provenance import failures, labels_seen, versions
+from wsseg.report.provenance import failures, labels_used, versions
 from wsseg.training.log import read_log
-from wsseg.training.target_snapshots import read_planes
-
-REPORT = "report.html"
+from wsseg.training.target_snapshots import load_snapshots
 
 
 @dataclass(frozen=True)
 class ReportedRun:
-    """A run as a page needs it."""
+    """A finished run of a method, and its test cases."""
 
     method: str
     folder: Path
@@ -39,7 +38,7 @@ class ReportedRun:
 
 @dataclass(frozen=True)
 class ReportContext:
-    """What a suite's results are held against, and what chose its methods' settings."""
+    """What a suite's file states about its results: comparison, choice of settings, publication."""
 
     compare: Compare | None = None
     settings_from: Mapping[str, ChosenFrom] = field(default_factory=dict)
@@ -47,59 +46,67 @@ class ReportContext:
 
 
 def report_run(folder: Path, test: Sequence[Case]) -> Path:
-    """Write a run's report from its scores.
+    """Write the report of a run, and return its path.
 
     Raises:
-        InputError: It was not scored yet.
+        InputError: The run has no scores.
     """
-    if not (folder / "scores.csv").exists():
-        raise InputError(f"{folder}: has no scores.csv; make it with: wsseg score {folder}")
-    rows = read_rows(folder / "scores.csv")
+    scores = RunFolder(folder).scores
+    if not scores.exists():
+        raise InputError(f"{folder}: has no {scores.name}; create it with: wsseg score {folder}")
+    rows = read_rows(scores)
     if rows.empty:
-        raise InputError(
-            f"{folder / 'scores.csv'}: has no rows; make it again: wsseg score {folder}"
-        )
+        raise InputError(f"{scores}: has no rows; create it again with: wsseg score {folder}")
     name = folder.resolve().name
-    return _write(folder, name, rows, [ReportedRun(name, folder, test)], ReportContext())
+    return report_suite(folder, name, rows, [ReportedRun(name, folder, test)], ReportContext())
 
 
 def report_suite(
-    out: Path, title: str, rows: pd.DataFrame, runs: Sequence[ReportedRun], held: ReportContext
+    out: Path,
+    title: str,
+    rows: pd.DataFrame,
+    runs: Sequence[ReportedRun],
+    context: ReportContext,
 ) -> Path:
-    """Write a suite's report from its rows; pictures come from `runs`."""
-    return _write(out, title, rows, runs, held)
+    """Write the report of a suite, and return its path.
 
-
-def _write(
-    out: Path, title: str, rows: pd.DataFrame, runs: Sequence[ReportedRun], held: ReportContext
-) -> Path:
-    firsts = {shown.method: shown for shown in reversed(runs)}  # of several seeds or folds
-    ordered = [firsts[method] for method in dict.fromkeys(shown.method for shown in runs)]
-    names = {shown.method: method_label(shown.method, held.settings_from) for shown in ordered}
-    compare = held.compare
-    seen = pictured(summarise(rows), (compare.baseline, compare.ceiling) if compare else ())
+    Args:
+        out: The suite's folder.
+        title: The title of the report.
+        rows: The scores of all finished runs.
+        runs: The finished runs, from which figures and provenance are made.
+        context: What the suite's file states about its results.
+    """
+    first_runs = _first_runs(runs)
+    labels = {run.method: method_label(run.method, context.settings_from) for run in first_runs}
+    compare = context.compare
+    compared = (compare.baseline, compare.ceiling) if compare else ()
+    with_scans = methods_with_scans(summarise(rows), compared)
     page = Page(
         title=title,
-        rows=label_methods(rows, held.settings_from),
-        curves={names[shown.method]: _curves(shown.folder) for shown in ordered},
-        overlays=list(_overlays(rows, [shown for shown in runs if shown.method in seen], names)),
-        provenance={"Made from": versions(ordered[0].folder)}
-        | {f"Recipe {names[shown.method]}": _recipe(shown.folder) for shown in ordered},
-        target=load_run(ordered[0].folder).recipe.classes[-1],
-        baseline=names[compare.baseline] if compare else None,
+        rows=label_methods(rows, context.settings_from),
+        curves={labels[run.method]: _curves(run.folder) for run in first_runs},
+        overlays=list(_overlays(rows, [run for run in runs if run.method in with_scans], labels)),
+        provenance={"Software and cases": versions(first_runs[0].folder)}
+        | {
+            f"Recipe {labels[run.method]}": recipe_text(load_run(run.folder).recipe)
+            for run in first_runs
+        },
+        target=load_run(first_runs[0].folder).recipe.classes[-1],
+        baseline=labels[compare.baseline] if compare else None,
         metric=compare.metric if compare else "dice",
-        ceiling=names[compare.ceiling] if compare and compare.ceiling else None,
-        published=_named(held.published, names),
+        ceiling=labels[compare.ceiling] if compare and compare.ceiling else None,
+        published=_label_published(context.published, labels),
         labels=[
-            row | {"Method": names[shown.method]}
-            for shown in ordered
-            for row in labels_seen(shown.method, shown.folder, held.settings_from)
+            row | {"Method": labels[run.method]}
+            for run in first_runs
+            for row in labels_used(run.method, run.folder, context.settings_from)
         ],
         targets=[
             planes
-            for shown in ordered
-            if shown.method in seen
-            for planes in _targets(shown, names[shown.method])
+            for run in first_runs
+            if run.method in with_scans
+            for planes in _targets(run.folder, labels[run.method])
         ],
         failures=failures(out),
     )
@@ -107,59 +114,71 @@ def _write(
     return out / REPORT
 
 
-def _named(published: PublishedResults | None, names: Mapping[str, str]) -> PublishedResults | None:
-    """Return what was published by the names that tables show."""
+def _first_runs(runs: Sequence[ReportedRun]) -> list[ReportedRun]:
+    """Return the first run of each method, of several seeds or folds."""
+    by_method: dict[str, ReportedRun] = {}
+    for run in runs:
+        by_method.setdefault(run.method, run)
+    return list(by_method.values())
+
+
+def _label_published(
+    published: PublishedResults | None, labels: Mapping[str, str]
+) -> PublishedResults | None:
+    """Return the published results with the labels of their methods; other methods are left out."""
     if published is None:
         return None
-    methods = {names[m]: values for m, values in published.methods.items() if m in names}
+    methods = {labels[m]: values for m, values in published.methods.items() if m in labels}
     return published.model_copy(update={"methods": methods})
 
 
-def _targets(shown: ReportedRun, name: str) -> Iterator[TargetPlanes]:
-    """Show what each EM stage of a run was trained on, if that was kept."""
-    recipe = load_run(shown.folder).recipe
-    for stage_name, stage in recipe.stages.items():
-        seen, by_epoch = read_planes(shown.folder / "stages" / stage_name)
-        if seen:
+def _targets(folder: Path, label: str) -> Iterator[TargetPlanes]:
+    """Yield the saved targets of each EM stage of a run."""
+    recipe = load_run(folder).recipe
+    for name, stage in recipe.stages.items():
+        snapshots = load_snapshots(RunFolder(folder).stage(name))
+        if snapshots:
+            first = next(iter(snapshots.values()))
             yield TargetPlanes(
-                caption=f"{name}, stage {stage_name}",
+                caption=f"{label}, stage {name}",
                 target=stage.classes[-1],
-                image=seen["image"].numpy(),
-                region=seen["region"].numpy() > 0,
-                by_epoch={epoch: planes[:, -1].numpy() > 0 for epoch, planes in by_epoch.items()},
+                image=first.image.numpy(),
+                region=first.region.numpy() > 0,
+                by_epoch={n: each.targets[:, -1].numpy() > 0 for n, each in snapshots.items()},
                 window=recipe.display_window,
             )
 
 
 def _curves(folder: Path) -> list[Mapping[str, Any]]:
-    """Return the records of every stage, also of those that another run trained."""
+    """Return the epochs of all stages, including shared ones, and the run's warnings."""
     records: list[Mapping[str, Any]] = []
-    for stage in load_run(folder).regions.trained.values():
+    for stage in load_run(folder).pipeline.stages.values():
         records += [{"event": "epoch", **record} for record in stage.history]
-    if (folder / "log.jsonl").exists():
-        records += [r for r in read_log(folder / "log.jsonl") if r["event"] == "warning"]
+    log = RunFolder(folder).log
+    if log.exists():
+        records += [record for record in read_log(log) if record["event"] == "warning"]
     return records
 
 
 def _overlays(
-    rows: pd.DataFrame, runs: Sequence[ReportedRun], names: Mapping[str, str]
+    rows: pd.DataFrame, runs: Sequence[ReportedRun], labels: Mapping[str, str]
 ) -> Iterator[Overlay]:
-    """Show the best, the median and the worst cases of the best method, by every method."""
-    found = ranked(summarise(rows).dropna(subset="dice"))
-    if found.empty:
+    """Yield the predictions of each method for the key cases of the best method."""
+    best_first = ranked(summarise(rows).dropna(subset="dice"))
+    if best_first.empty:
         return
-    best = str(found["method"].iloc[0])
-    for word, name in telling_cases(rows, best).items():
-        seen: set[str] = set()
-        for shown in runs:
-            case = next((case for case in shown.test if case.name == name), None)
-            if case is not None and shown.method not in seen:
-                seen.add(shown.method)
-                group = f"{name}, {word} of {names[best]}"
-                yield _overlay(load_run(shown.folder), case, names[shown.method], group)
+    best = str(best_first["method"].iloc[0])
+    for rank, name in key_cases(rows, best).items():
+        drawn: set[str] = set()
+        for run in runs:
+            case = next((case for case in run.test if case.name == name), None)
+            if case is not None and run.method not in drawn:
+                drawn.add(run.method)
+                group = f"{name}, {rank} case of {labels[best]}"
+                yield _overlay(load_run(run.folder), case, labels[run.method], group)
 
 
-def _overlay(run: Run, case: Case, method: str, group: str) -> Overlay:
+def _overlay(run: Run, case: Case, label: str, group: str) -> Overlay:
     prediction = run.predict(case)
     image, classes = read_case(case).voxels, run.recipe.classes
     true = {
@@ -168,16 +187,12 @@ def _overlay(run: Run, case: Case, method: str, group: str) -> Overlay:
         if name in case.masks
     }
     target = classes[-1]
-    z = telling_slice(prediction.masks[target], true.get(target))
+    z = key_slice(prediction.masks[target], true.get(target))
     return Overlay(
-        caption=f"{method}, slice {z + 1} of {len(image)}",
+        caption=f"{label}, slice {z + 1} of {len(image)}",
         image=image[z],
         predicted={name: prediction.masks[name][z] for name in classes},
         true={name: mask[z] for name, mask in true.items()},
         group=group,
         window=run.recipe.display_window,
     )
-
-
-def _recipe(folder: Path) -> str:
-    return recipe_text(load_run(folder).recipe)

@@ -1,74 +1,74 @@
-"""What runs were made from, as a page tells it: versions, labels read, and what failed."""
+"""Provenance of results: software versions, labels used for training, and failed jobs."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from wsseg.config.recipe import load_recipe
+from wsseg.config.recipe_files import load_recipe
 from wsseg.evaluation.method_labels import ChosenFrom, recipe_name
+from wsseg.inference.folders import FAILURE, RunFolder
 from wsseg.training.manifest import read_manifest
 
-FAILED = "failed.txt"  # in a job's folder: why it came to nothing
-TEST = "{} cases, no patient in common"
-NOTHING = "nothing"
+NONE = "none"  # of a kind of label
 
 
 def versions(folder: Path) -> dict[str, str]:
-    """Return the versions of what a run was made with, and on how many cases."""
-    manifest = read_manifest(folder)
+    """Return the software versions of a run, and its numbers of cases."""
+    manifest = read_manifest(RunFolder(folder))
     return {name: str(version) for name, version in manifest["versions"].items()} | {
         "trained on": f"{len(manifest['train'])} cases",
-        "tested on": TEST.format(len(manifest["test"])),
+        "tested on": f"{len(manifest['test'])} cases of other patients",
     }
 
 
-def labels_seen(
+def labels_used(
     method: str, folder: Path, settings_from: Mapping[str, ChosenFrom]
 ) -> Iterator[dict[str, str]]:
-    """Tell for each stage of a run which labels of training cases it read, by head."""
-    manifest, recipe = read_manifest(folder), load_recipe(folder / "recipe.yaml")
+    """Yield a row of texts by heading for each stage: the labels it was trained with.
+
+    Args:
+        method: The method's name.
+        folder: A run of the method.
+        settings_from: How the settings of each recipe were chosen, by the recipe's name.
+    """
+    run = RunFolder(folder)
+    manifest, recipe = read_manifest(run), load_recipe(run.recipe)
     for name, stage in recipe.stages.items():
-        masked = {
-            f["case"] for f in manifest["files"] if f["stage"] == name and f["use"] == "label"
+        with_mask = {
+            file["case"]
+            for file in manifest["files"]
+            if file["stage"] == name and file["use"] == "label"
         }
-        tags = manifest["tags"].get(name, {})
-        chosen = settings_from.get(recipe_name(method), "not stated")
+        masks = f"{' and '.join(stage.classes)}: {len(with_mask)} cases" if with_mask else NONE
         yield {
             "Method": method,
             "Stage": name,
             "Learns from": stage.learn,
-            "True masks": f"of {_listed(stage.classes)}, {len(masked)} cases"
-            if masked
-            else NOTHING,
-            "Tags": _tags(tags, stage.classes) or NOTHING,
-            "Settings chosen by": chosen,
+            "True masks": masks,
+            "Tags": _describe_tags(manifest["tags"].get(name, {}), stage.classes) or NONE,
+            "Settings chosen on": settings_from.get(recipe_name(method), "not stated"),
         }
 
 
 def failures(out: Path) -> dict[str, str]:
-    """Return why jobs of a suite failed, by their folder below the suite's."""
+    """Return why jobs of a suite failed, by their folder within the suite's."""
     return {
         str(path.parent.relative_to(out)): path.read_text(encoding="utf-8").strip()
-        for path in sorted(out.glob(f"**/{FAILED}"))
+        for path in sorted(out.glob(f"**/{FAILURE}"))
     }
 
 
-def _tags(by_case: Mapping[str, Any], classes: list[str]) -> str:
-    """Tell how many cases, or slices, have a known tag of a class, and how many have the class."""
-    told = []
+def _describe_tags(by_case: Mapping[str, Any], classes: list[str]) -> str:
+    """Return the numbers of cases, or slices, with a known tag of each class, and of positive ones.
+
+    `by_case` has the tags of each case, or a mapping of them by slice in `slices`.
+    """
+    sliced = [tags["slices"].values() for tags in by_case.values() if "slices" in tags]
+    unit = "slices" if sliced else "cases"
+    tags = [tags for each in sliced for tags in each] if sliced else list(by_case.values())
+    texts = []
     for name in classes:
-        sliced = [tags["slices"].values() for tags in by_case.values() if "slices" in tags]
-        unit = "slices" if sliced else "cases"
-        values = (
-            [tags.get(name) for each in sliced for tags in each]
-            if sliced
-            else [tags.get(name) for tags in by_case.values()]
-        )
-        known = [value for value in values if value is not None]
+        known = [each[name] for each in tags if each.get(name) is not None]
         if known:
-            told.append(f"of {name}, {len(known)} {unit}, {sum(map(bool, known))} with it")
-    return "; ".join(told)
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(names)
+            texts.append(f"{name}: {len(known)} {unit}, {sum(map(bool, known))} positive")
+    return "; ".join(texts)

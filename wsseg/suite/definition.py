@@ -1,4 +1,4 @@
-"""A benchmark suite: recipes × settings × seeds × folds, checked whole before it runs."""
+"""Benchmark suites, and the jobs that they consist of: recipes × settings × seeds × folds."""
 
 import math
 import re
@@ -14,15 +14,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from wsseg.components.registry import registry
 from wsseg.config.messages import explain
-from wsseg.config.recipe import (
-    NAME,
-    NO_FOLDER,
-    Recipe,
-    Seed,
-    check_recipe,
-    inline_settings,
-    recipe_settings,
-)
+from wsseg.config.recipe import NAME, NO_FOLDER, Recipe, Seed
+from wsseg.config.recipe_files import check_recipe, inline_settings, recipe_settings
 from wsseg.config.settings import Settings, assignment, read_settings
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.interfaces import Metric
@@ -30,43 +23,46 @@ from wsseg.errors import InputError, did_you_mean, known_words, shorten_lines
 from wsseg.evaluation.comparison import Compare
 from wsseg.evaluation.method_labels import ChosenFrom
 from wsseg.evaluation.published import PublishedResults
+from wsseg.suite.folder import RESERVED_NAMES, run_path
 
-LONGEST_METHOD = 200  # bytes with its settings: a file system's names have up to 255
-TAKEN = (
-    "stages",
-    "rows.csv",
-    "report.html",
-    "suite.yaml",
-)  # beside the methods in a suite's folder
+LONGEST_METHOD = 200  # bytes, with its settings; file systems allow names of 255
 SEEDS = "a suite's seeds are written as seeds: [0, 1]"
 
 
 class Suite(Component):
-    """What a suite's file says.
+    """The contents of a suite's file.
 
-    A recipe is named, or written in place, on top of what it `extends`. `set` holds for all
-    recipes, `matrix` is gone through in every combination; both count where a recipe has the key.
+    A recipe is given by its name, or by settings on top of the recipe that it `extends`. `set`
+    changes all recipes, and `matrix` lists values of which every combination is run. A recipe that
+    lacks a key of either is left unchanged by it.
     """
 
-    recipes: Annotated[dict[str, str | Settings], Field(min_length=1)]  # method: recipe
+    recipes: Annotated[dict[str, str | Settings], Field(min_length=1)]  # by method
     set: Settings = Settings()
-    matrix: Settings = Settings()  # of lists
+    matrix: Settings = Settings()  # a list of values for each key
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
-    folds: Annotated[int, Field(ge=2)] | None = None  # by patient; null: the cohort's own split
-    metrics: Annotated[dict[str, Metric], Field(min_length=1)] | None = None  # null: the recipes'
+    folds: Annotated[int, Field(ge=2)] | None = (
+        None  # split by patient; null: the cohort's own split
+    )
+    metrics: Annotated[dict[str, Metric], Field(min_length=1)] | None = (
+        None  # null: those of each recipe
+    )
     compare: Compare | None = None
-    settings_from: dict[str, ChosenFrom] = Field(default_factory=dict)  # recipe: what chose them
+    settings_from: dict[str, ChosenFrom] = Field(
+        default_factory=dict
+    )  # by recipe: what its settings were chosen on
     published: PublishedResults | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _named(cls, values: Any) -> Any:
-        """Name the recipes of a list by their last part."""
+        """Name the recipes of a list by the last part of their name."""
         if not (isinstance(values, Mapping) and isinstance(values.get("recipes"), list)):
             return values
         if inline := [each for each in values["recipes"] if not isinstance(each, str)]:
             raise KeyProblemError(
-                ("recipes",), f"{inline[0]!r} has no name; write {{name: {{extends: recipe, ...}}}}"
+                ("recipes",),
+                f"{inline[0]!r} needs a name; write {{name: {{extends: recipe, ...}}}}",
             )
         named: dict[str, Any] = {}
         for each in values["recipes"]:
@@ -74,7 +70,7 @@ class Suite(Component):
             if name in named:
                 raise KeyProblemError(
                     ("recipes",),
-                    f"{named[name]!r} and {each!r} would both be {name!r}; write {{name: recipe}}",
+                    f"{named[name]!r} and {each!r} are both named {name!r}; write {{name: recipe}}",
                 )
             named[name] = each
         return {**values, "recipes": named}
@@ -84,9 +80,10 @@ class Suite(Component):
         for name, source in self.recipes.items():
             if not NAME.fullmatch(name):
                 raise KeyProblemError(("recipes", name), NO_FOLDER)
-            if name in TAKEN:
+            if name in RESERVED_NAMES:
                 raise KeyProblemError(
-                    ("recipes", name), "the suite's folder has a file or folder of that name"
+                    ("recipes", name),
+                    "is the name of a file or folder of the suite; choose another",
                 )
             if isinstance(source, Settings) and "seed" in source.values:
                 raise KeyProblemError(("recipes", name, "seed"), SEEDS)
@@ -95,15 +92,13 @@ class Suite(Component):
                 raise KeyProblemError((key, "seed"), SEEDS)
         for key, values in self.matrix.values.items():
             if not (isinstance(values, list) and values):
-                raise KeyProblemError(
-                    ("matrix", key), f"{values!r} is no list of the values to go through"
-                )
+                raise KeyProblemError(("matrix", key), f"{values!r} is not a list of values")
         return self
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a suite."""
+    """One run of a suite: a method, a seed and a fold."""
 
     method: str  # with its settings from the matrix
     recipe: Recipe  # with its seed
@@ -112,21 +107,20 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Where it is kept, below the suite's folder."""
-        return run_folder(self.method, self.recipe.seed, self.fold)
+        """The path of its run, relative to the suite's folder."""
+        return run_path(self.method, self.recipe.seed, self.fold)
 
-
-def run_folder(method: str, seed: int, fold: int | None) -> Path:
-    """Return where a run of a suite is kept, below the suite's folder."""
-    path = Path(method.replace(" ", ","), f"seed-{seed}")
-    return path if fold is None else path / f"fold-{fold}"
+    @property
+    def split(self) -> tuple[int, int] | None:
+        """Its fold and the number of folds; None: the cohort's own split."""
+        return None if self.fold is None or self.folds is None else (self.fold, self.folds)
 
 
 def load_suite(path: Path) -> Suite:
-    """Read a suite's file, and below it the one that it extends.
+    """Read a suite's file, on top of the one that it extends.
 
     Raises:
-        InputError: By file, line and key, what is wrong.
+        InputError: The suite is invalid; the message names file, line and key.
     """
     settings = inline_settings(read_settings(path), path)
     values = dict(settings.values)
@@ -145,21 +139,23 @@ def load_suite(path: Path) -> Suite:
 
 
 def suite_text(suite: Suite) -> str:
-    """Return a suite as YAML, with all that its file extends."""
+    """Return a suite as YAML, including what its file extends."""
     recipes = {k: v.values if isinstance(v, Settings) else v for k, v in suite.recipes.items()}
     written = {"recipes": recipes, "set": suite.set.values, "matrix": suite.matrix.values}
     return yaml.safe_dump(registry().describe(suite) | written, sort_keys=False)
 
 
 def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
-    """Return every run of a suite, whose recipes' files are `beside` it; every recipe is checked.
+    """Return the jobs of a suite, and check all of their recipes.
+
+    The files of recipes are relative to the folder `beside`.
 
     Raises:
-        InputError: A recipe is wrong with its settings, a key fits none of the recipes, or two
-            runs, or the baseline, cannot be told by their names.
+        InputError: A recipe is invalid with its settings, no recipe has a key of `set` or `matrix`,
+            two runs have the same name, or a method that the suite names does not exist.
     """
     jobs: list[Job] = []
-    set_in, varied_in = set[str](), set[str]()  # every key that a recipe has, at that time
+    set_in, varied_in = set[str](), set[str]()  # all keys of the recipes, at that stage
     for name, source in suite.recipes.items():
         settings, keys = _set(_settings(source, name, beside), suite.set)
         set_in |= keys
@@ -188,9 +184,9 @@ def _settings(source: str | Settings, name: str, beside: Path) -> Settings:
 
 
 def _set(settings: Settings, wanted: Settings) -> tuple[Settings, set[str]]:
-    """Give a recipe the values that it has the keys for, and return every key it has had.
+    """Set the values whose keys the recipe has; return the settings and all keys met.
 
-    A key may be one that only another of the values brings.
+    A value may introduce the key of another one.
     """
     keys, left = _keys_of(settings), dict(wanted.values)
     while fitting := [key for key in left if key in keys]:
@@ -200,7 +196,7 @@ def _set(settings: Settings, wanted: Settings) -> tuple[Settings, set[str]]:
 
 
 def _with_metrics(settings: Settings, suite: Suite) -> Settings:
-    """Let a suite's metrics, if it names any, replace a recipe's."""
+    """Replace a recipe's metrics by the suite's, if it has any."""
     if suite.metrics is None:
         return settings
     metrics = {word: registry().describe(each) for word, each in suite.metrics.items()}
@@ -208,14 +204,18 @@ def _with_metrics(settings: Settings, suite: Suite) -> Settings:
 
 
 def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
-    folders = Counter(str(job.folder).casefold() for job in jobs)  # some disks fold them, too
+    folders = Counter(
+        str(job.folder).casefold() for job in jobs
+    )  # as on case-insensitive file systems
     if twice := next((job.folder for job in jobs if folders[str(job.folder).casefold()] > 1), None):
-        raise InputError(f"suite: two runs would lie in {twice}; each needs its own name and seed")
+        raise InputError(
+            f"suite: two runs would be written to {twice}; each needs its own name and seed"
+        )
     methods = {job.method: job for job in jobs}
     if long := next((each for each in methods if len(each.encode()) > LONGEST_METHOD), None):
         raise InputError(
-            f"suite: {shorten_lines(long)!r} is too long a name for a folder; write such settings as "
-            "recipes with names of their own"
+            f"suite: {shorten_lines(long)!r} is too long for the name of a folder; write these "
+            "settings as recipes with names of their own"
         )
     compare = suite.compare
     named = [("compare.baseline", compare.baseline, set(methods))] if compare else []
@@ -227,7 +227,7 @@ def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
     for key, name, known in named:
         if name not in known:
             words = known_words(name, known)
-            raise InputError(f"suite: {key}: no method is {name!r}; {words}")
+            raise InputError(f"suite: {key}: there is no method {name!r}; {words}")
 
 
 def _jobs(method: str, settings: Settings, suite: Suite) -> Iterator[Job]:
@@ -235,15 +235,15 @@ def _jobs(method: str, settings: Settings, suite: Suite) -> Iterator[Job]:
         recipe = check_recipe(settings.merged(assignment(["seed"], seed, "suite: seeds")))
         if suite.folds and recipe.test is not None:
             raise InputError(
-                f"suite: folds: {method} is tested on a cohort of its own, which has none; leave "
-                "folds out, or set: {test: null}"
+                f"suite: folds: {method} has a separate test cohort, so there is nothing to split; "
+                "remove `folds`, or set: {test: null}"
             )
         for fold in range(suite.folds) if suite.folds else [None]:
             yield Job(method, recipe, fold, suite.folds)
 
 
 def _with(settings: Settings, values: Mapping[str, Any], written: Settings) -> Settings:
-    """Return settings with values laid over them, which are `written` at their keys."""
+    """Return settings with `values` on top; their places in the file are those in `written`."""
     for key, value in values.items():
         settings = settings.merged(assignment(key.split("."), value, written.place((key,))))
     return settings
@@ -254,7 +254,7 @@ def _keys_of(settings: Settings) -> set[str]:
 
 
 def _keys(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """List every key of a recipe, "a.b.c", written or by default."""
+    """Yield every key of a recipe as "a.b.c", including those with default values."""
     for word, value in values.items():
         yield above + word
         if isinstance(value, Mapping):
@@ -262,7 +262,7 @@ def _keys(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 
 def _short(key: str, keys: Sequence[str] | Mapping[str, Any]) -> str:
-    """Return the last word of a key, where that is enough to tell it from the others."""
+    """Return the last word of a key if no other key has it, else the full key."""
     last = key.rpartition(".")[2]
     return last if sum(k.rpartition(".")[2] == last for k in keys) == 1 else key
 

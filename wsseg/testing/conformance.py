@@ -11,7 +11,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from wsseg.components.registry import Failure, Kind, Offer, Registry, kind_name
-from wsseg.config.recipe import load_recipe, parents
+from wsseg.config.recipe_files import load_recipe, parents
 from wsseg.core.component import Component
 from wsseg.errors import InputError, known_words
 from wsseg.testing import checks as contracts

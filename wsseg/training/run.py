@@ -1,28 +1,33 @@
-"""Trains a recipe's stages, one after the other, into a folder that can be used anywhere."""
+"""Training of a recipe's stages, in order, into the folder of a run."""
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from wsseg.config.recipe import Recipe, recipe_text
-from wsseg.config.stages import MasksStage, PriorStage, Stage
+from wsseg.config.recipe import Recipe
+from wsseg.config.recipe_files import recipe_text
+from wsseg.config.stages import MasksStage, Stage
 from wsseg.core.case import Case
 from wsseg.data.prepare import Prepared, prepare, prepare_mask
 from wsseg.data.split import Split, by_column
 from wsseg.errors import InputError
-from wsseg.inference.checkpoint import Trained, load_stage
+from wsseg.inference.checkpoint import TrainedStage
+from wsseg.inference.folders import RunFolder
+from wsseg.inference.pipeline import Pipeline
 from wsseg.inference.run import Run, load_run
-from wsseg.inference.stage_inputs import Regions, require_labels
 from wsseg.runtime.collectives import leader_first
 from wsseg.runtime.console import Display
 from wsseg.runtime.device import open_fabric
 from wsseg.runtime.files import remove_leftovers, write_json, write_text
 from wsseg.runtime.folder_lock import lock_folder
+from wsseg.training.context import RunContext
 from wsseg.training.manifest import manifest
 from wsseg.training.preflight import accepting_split, preflight
-from wsseg.training.stage import RunContext, fit_stage, train_stage
+from wsseg.training.stage import train_stage
+from wsseg.training.stage_task import stage_task
+from wsseg.training.training_set import require_labels
 
-PREPARING = 2  # scans at a time
+SCANS_AT_ONCE = 2  # that are prepared, each in a thread
 
 
 def train(
@@ -32,91 +37,94 @@ def train(
     display: Display | None = None,
     accept: Collection[str] = (),
 ) -> Run:
-    """Train `recipe` on its cohort into the new folder `out`, and open the run.
+    """Train a recipe on its cohort into the new folder `out`, and load the run.
 
-    The cohort is checked before; `accept` names findings to go on with.
+    The scans are checked first, as by `wsseg data check`; `accept` names findings to ignore.
 
     Raises:
-        InputError: The recipe does not fit its cohort, or `out` holds a run already.
+        InputError: The recipe does not fit its cohort, or `out` already holds a run.
         WorkError: Training failed or was interrupted.
+
+    Example:
+        >>> from wsseg import load_recipe, train
+        >>> run = train(load_recipe("recipe.yaml", ["stages.tumour.epochs=1"]), out="runs/second")
+        >>> run.predict("scan.nii.gz").mask.voxels.shape
+        (4, 24, 24)
     """
-    place = RunContext(Path(out), display or Display())
-    train_stages(recipe, split_of(recipe), place, resume=False, accept=accept)
+    context = RunContext(RunFolder(Path(out)), display or Display())
+    train_stages(recipe, split_of(recipe), context, resume=False, accept=accept)
     return load_run(out)
 
 
 def train_stages(
     recipe: Recipe,
     split: Split,
-    place: RunContext,
+    context: RunContext,
     *,
     resume: bool,
     accept: Collection[str] = (),
 ) -> None:
-    """Check the cases of `split` and train every stage of `recipe` on some, into `place.out`.
+    """Check the cases of `split`, and train every stage of a recipe on its training cases.
 
-    Of a group of processes the leader locks, checks and writes; all train.
+    In a group of processes, the leader alone locks the folder, checks the cases and writes files.
 
     Raises:
         InputError: The recipe does not fit its cases, or the folder is in use or holds another run.
         WorkError: Training failed or was interrupted.
     """
-    if not place.group.is_leader:
-        train_selected_stages(recipe, accepting_split(split, accept), place, recipe.stages)
+    if not context.group.is_leader:
+        train_selected_stages(recipe, accepting_split(split, accept), context, recipe.stages)
         return
-    with lock_folder(place.out):
-        _check_new(recipe, place.out, resume=resume)
-        remove_leftovers(place.out)
-        split = preflight(recipe, split, accept, place.display)
-        learnt = train_selected_stages(recipe, split, place, recipe.stages)
-        about = manifest(recipe, split, learnt) | {"accepted": sorted(accept)}
-        write_json(place.out / "manifest.json", about)
+    folder = context.folder
+    with lock_folder(folder.path):
+        _check_folder(recipe, folder, resume=resume)
+        remove_leftovers(folder.path)
+        split = preflight(recipe, split, accept, context.display)
+        training_cases = train_selected_stages(recipe, split, context, recipe.stages)
+        write_json(folder.manifest, manifest(recipe, split, training_cases, accept))
 
 
 def train_selected_stages(
-    recipe: Recipe, split: Split, place: RunContext, names: Collection[str]
+    recipe: Recipe, split: Split, context: RunContext, names: Collection[str]
 ) -> dict[str, Sequence[str]]:
-    """Train the named stages, and say which cases each learnt from; what they need is among them.
+    """Train the named stages; return the names of the cases that each learnt from.
 
-    The folder is for the caller to lock.
+    `names` must include the stages that the named ones build on, and the caller must hold the
+    lock of the run's folder.
 
     Raises:
         InputError: The recipe does not fit its cases.
         WorkError: Training failed or was interrupted.
     """
-    fabric = open_fabric(recipe.precision, place.group)
-    cases = leader_first(fabric, lambda: _cases_by_stage(recipe, split, names, place.display))
-    if place.group.is_leader:
-        write_text(place.out / "recipe.yaml", recipe_text(recipe))
-    done: dict[str, Trained] = {}
-    learnt: dict[str, Sequence[str]] = {}
-    for name, stage in recipe.stages.items():
-        if name not in names:
-            continue
-        regions = Regions(recipe.regions, done, recipe.input, fabric)
-        if isinstance(stage, PriorStage):
-            learnt[name] = fit_stage(name, stage, recipe, cases[name], regions, place)
-        else:
-            learnt[name] = train_stage(name, stage, recipe, cases[name], regions, place)
-        done[name] = load_stage(place.out / "stages" / name)
-    return learnt
+    fabric = open_fabric(recipe.precision, context.group)
+    cases = leader_first(fabric, lambda: _cases_by_stage(recipe, split, names, context.display))
+    if context.group.is_leader:
+        write_text(context.folder.recipe, recipe_text(recipe))
+    trained: dict[str, TrainedStage] = {}
+    training_cases: dict[str, Sequence[str]] = {}
+    for name in (each for each in recipe.stages if each in names):
+        pipeline = Pipeline(recipe.regions, trained, recipe.input, fabric)
+        task = stage_task(recipe, name, cases[name], pipeline)
+        training_cases[name] = [scan.name for scan in task.scans]
+        trained[name] = train_stage(task, context)
+    return training_cases
 
 
 def split_of(recipe: Recipe) -> Split:
-    """Return who is trained on and who is tested on, as the recipe's cohorts say.
+    """Return the training and test cases that the recipe's cohorts define.
 
     Raises:
-        InputError: A patient is in both, or nobody is left to train on.
+        InputError: A patient is in both, or there is no training case.
     """
     own = by_column(recipe.cohort.cases())
     test = own.test if recipe.test is None else tuple(recipe.test.cases())
     if recipe.together and not own.train:
-        raise InputError("the cohort has no case to train on: its split is 'test' throughout")
+        raise InputError("the cohort has no training case: the split of every case is 'test'")
     return Split(own.train, test, cases_by_stage(recipe))
 
 
 def cases_by_stage(recipe: Recipe) -> dict[str, tuple[Case, ...]]:
-    """Return the training cases of each stage that has a cohort of its own."""
+    """Return the training cases of each stage with a cohort of its own."""
     stages = recipe.stages.items()
     own = {name: stage.cohort for name, stage in stages if stage.cohort is not None}
     return {name: by_column(cohort.cases()).train for name, cohort in own.items()}
@@ -125,45 +133,45 @@ def cases_by_stage(recipe: Recipe) -> dict[str, tuple[Case, ...]]:
 def prepare_all(
     cases: Sequence[Case], recipe: Recipe, stages: Collection[Stage], display: Display
 ) -> list[Prepared]:
-    """Bring cases, and the regions and masks that `stages` use, to the network's grid."""
+    """Resample cases, and the regions and masks that `stages` use, to the network's grid."""
     used, labels = {recipe.input.mask}, set[str]()
     for stage in stages:
         used |= {stage.region, getattr(stage, "region_in_training", None)}
         labels |= set(stage.classes) if isinstance(stage, MasksStage) else set()
 
-    find = [name for name in recipe.regions if name in used]
+    regions = [name for name in recipe.regions if name in used]
 
-    def one(case: Case) -> Prepared:
-        prepared = prepare(case, recipe.input, recipe.regions, find)
+    def prepare_one(case: Case) -> Prepared:
+        prepared = prepare(case, recipe.input, recipe.regions, regions)
         for name in labels & set(case.masks):
             prepare_mask(prepared, name)
         return prepared
 
-    with ThreadPoolExecutor(PREPARING) as pool:  # an error lets those at work finish their files
-        return list(display.track("preparing scans", pool.map(one, cases), len(cases)))
+    with ThreadPoolExecutor(SCANS_AT_ONCE) as pool:  # after an error, threads finish their files
+        return list(display.track("preparing scans", pool.map(prepare_one, cases), len(cases)))
 
 
 def _cases_by_stage(
     recipe: Recipe, split: Split, names: Collection[str], display: Display
 ) -> dict[str, list[Prepared]]:
-    """Prepare what the named stages learn from; stages of one cohort share its cases."""
-    found: dict[str, list[Prepared]] = {}
+    """Prepare the training cases of the named stages; stages with the same cohort share them."""
+    prepared: dict[str, list[Prepared]] = {}
     for stages in recipe.by_cohort:
         if stages.keys().isdisjoint(names):
             continue
         hidden = recipe.hidden_from(stages.values())
-        seen = [case.without_masks(hidden) for case in split.learnt_from(next(iter(stages)))]
-        cases = prepare_all(seen, recipe, stages.values(), display)
+        visible = [case.without_masks(hidden) for case in split.training_cases(next(iter(stages)))]
+        cases = prepare_all(visible, recipe, stages.values(), display)
         require_labels(stages, cases)
-        found |= dict.fromkeys(stages, cases)
-    return found
+        prepared |= dict.fromkeys(stages, cases)
+    return prepared
 
 
-def _check_new(recipe: Recipe, out: Path, *, resume: bool) -> None:
-    path, text = out / "recipe.yaml", recipe_text(recipe)
-    if path.exists() and not resume:
+def _check_folder(recipe: Recipe, folder: RunFolder, *, resume: bool) -> None:
+    """Raise `InputError` if a run must not be started or resumed in a folder."""
+    if folder.recipe.exists() and not resume:
         raise InputError(
-            f"{out}: holds a run already; go on with it by --resume, or choose another --out"
+            f"{folder.path}: already holds a run; resume it with --resume, or choose another --out"
         )
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise InputError(f"{path}: is another recipe than this; choose another --out")
+    if folder.recipe.exists() and folder.recipe.read_text(encoding="utf-8") != recipe_text(recipe):
+        raise InputError(f"{folder.recipe}: differs from the recipe given; choose another --out")

@@ -1,4 +1,4 @@
-"""`wsseg data check` finds all that is wrong with a cohort, and nothing where all is well."""
+"""`wsseg data check` finds all errors of a cohort, and none in a cohort without any."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,11 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from wsseg.components.cohorts import Table
-from wsseg.config.recipe import load_recipe
-from wsseg.data.checks.findings import ACCEPTABLE, accepting
-from wsseg.data.checks.measurements import facts_of
-from wsseg.data.checks.run import listed
-from wsseg.data.checks.value_range import values_of
+from wsseg.config.recipe_files import load_recipe
+from wsseg.core.case import Case
+from wsseg.data.checks.findings import ACCEPTABLE, case_with_accepted
+from wsseg.data.checks.measurements import CaseFacts, measure_case
+from wsseg.data.checks.run import list_cases
+from wsseg.data.checks.value_range import value_range
 from wsseg.data.reading import read_case_grid, read_case_mask
 from wsseg.runtime.console import SilentDisplay
 from wsseg.suite import runner as bench
@@ -35,7 +36,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Hospital:
-    """Seven CTs in a folder, `a` to `g`, of which `f` has no lesion and `g` is for testing."""
+    """Seven CT scans in a folder, `a` to `g`; `f` has no lesion, and `g` is a test case."""
 
     folder: Path
 
@@ -81,8 +82,8 @@ def hospital(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hospital:
 
 
 def found(wsseg: "Wsseg", hospital: Hospital, *words: object) -> list[dict[str, str]]:
-    """Return the findings of the command, which ends with 1 where one of them is an error."""
-    ended = wsseg("data", "check", hospital.table, "--json", *words)
+    """Return the findings of the command, whose exit code is 1 if one of them is an error."""
+    ended = wsseg("data", "check", hospital.table, "--unit", "HU", "--json", *words)
     findings: list[dict[str, str]] = json.loads(ended.out)["findings"]
     assert ended.code == int(any(each["severity"] == "error" for each in findings)), ended.err
     assert all(each["what"] and each["remedy"] for each in findings)
@@ -93,9 +94,9 @@ def short(findings: list[dict[str, str]]) -> list[tuple[str, str, str]]:
     return [(each["severity"], each["name"], each["case"]) for each in findings]
 
 
-def test_nothing_is_found_where_all_is_well(wsseg: "Wsseg", hospital: Hospital) -> None:
+def test_nothing_is_found_in_a_cohort_without_errors(wsseg: "Wsseg", hospital: Hospital) -> None:
     for cohort in (hospital.table, hospital.folder):
-        ended = wsseg("data", "check", cohort)
+        ended = wsseg("data", "check", cohort, "--unit", "HU")
         assert ended.code == 0
         assert ended.out == "7 scans: nothing found\n"
 
@@ -158,7 +159,7 @@ def turn(h: Hospital, affine: Array) -> None:
 
 
 def turned_in_one_affine(h: Hospital) -> None:
-    """Its qform has x and y the other way round: a corner is sqrt(184² + 152²) mm away."""
+    """Flip x and y of the qform: a corner is then sqrt(184² + 152²) mm away."""
     image = nib.Nifti1Image(h.voxels("c"), AFFINE)
     image.set_qform(np.diag([4.0, 4.0, 5.0, 1.0]), code="scanner")
     nib.save(image, h.file("c"))
@@ -199,7 +200,7 @@ def exchanged_classes(h: Hospital) -> None:
 
 
 def copied(h: Hospital) -> None:
-    """The same scan in another file: not compressed, and its array turned."""
+    """Use the same scan in another file: not compressed, with another orientation."""
     image = nib.Nifti1Image.from_filename(h.file("a"))
     turned = image.as_reoriented(nib.orientations.axcodes2ornt("PRI"))
     nib.save(turned, h.folder / "copy.nii")
@@ -245,14 +246,14 @@ def twice(h: Hospital) -> None:
 
 
 FOUND: Mapping[Callable[[Hospital], None], tuple[str, str, str, str]] = {
-    picture: ("error", "not-hu", "c", "like an 8-bit picture"),
-    without_intercept: ("error", "not-hu", "c", "without its rescale intercept"),
-    normalised: ("error", "not-hu", "c", "normalised"),
-    padded: ("warning", "padding", "c", "8.3 % of its voxels are below air, down to -3024 HU"),
+    picture: ("error", "wrong-unit", "c", "like an 8-bit picture"),
+    without_intercept: ("error", "wrong-unit", "c", "without its rescale intercept"),
+    normalised: ("error", "wrong-unit", "c", "normalised"),
+    padded: ("warning", "padding", "c", "8.3 % of its voxels are below -1100 HU, down to -3024"),
     windowed: ("warning", "clipped", "c", "highest value, 40 HU"),
-    identity: ("warning", "no-geometry", "c", "does not say how it lies"),
+    identity: ("warning", "no-geometry", "c", "its header has no orientation and no voxel size"),
     rectangular: ("warning", "odd-spacing", "c", "5 × 4 mm"),
-    a_hundred_times: ("warning", "odd-spacing", "c", "0.8 × 0.96 mm large"),
+    a_hundred_times: ("warning", "odd-spacing", "c", "its slices measure 0.8 × 0.96 mm"),
     far_apart: ("warning", "odd-spacing", "c", "40 mm apart"),
     coronal: ("warning", "not-axial", "c", "12 × 4 mm in slices 4 mm apart"),
     tilted: ("warning", "oblique", "c", "tilted by 29°"),
@@ -265,7 +266,12 @@ FOUND: Mapping[Callable[[Hospital], None], tuple[str, str, str, str]] = {
     drawn: ("error", "tag-contradicts-mask", "f", "tag.lesion is 0, but the mask has 48 voxels"),
     exchanged_files: ("error", "files-swapped", "c", "c-lung.nii.gz looks like a mask, and c.nii"),
     exchanged_classes: ("error", "classes-swapped", "c", "mask.lung lies in mask.lesion"),
-    copied: ("error", "duplicate-scan", "a, d", "as if of several patients (a.nii.gz, copy.nii)"),
+    copied: (
+        "error",
+        "duplicate-scan",
+        "a, d",
+        "several patients or splits (a.nii.gz, copy",
+    ),
     in_both_splits: ("error", "patient-overlap", "c, g", "in the splits test and train"),
     finer: ("warning", "mixed-spacing", "", "pixels of the network's grid"),
     thicker: ("warning", "mixed-spacing", "", "slices are 5 mm apart in a, 11 mm in c"),
@@ -273,18 +279,20 @@ FOUND: Mapping[Callable[[Hospital], None], tuple[str, str, str, str]] = {
     untagged: ("error", "no-labels", "", "none of 6 training cases is tagged with lesion"),
     truncated: ("error", "unreadable", "c", "is truncated"),
     misspelt: ("error", "wrong-row", "c", "line 4: case c, image: there is no file"),
-    twice: ("error", "case-twice", "a", "is there twice"),
+    twice: ("error", "case-twice", "a", "two cases called a"),
 }
 
 
 @pytest.mark.parametrize("harm", FOUND, ids=lambda harm: harm.__name__)
-def test_it_is_found(wsseg: "Wsseg", hospital: Hospital, harm: Callable[[Hospital], None]) -> None:
+def test_each_error_is_found_with_its_severity_its_case_and_its_text(
+    wsseg: "Wsseg", hospital: Hospital, harm: Callable[[Hospital], None]
+) -> None:
     severity, name, case, words = FOUND[harm]
     harm(hospital)
     findings = found(wsseg, hospital)
-    told = [each for each in findings if each["name"] == name]
-    assert short(told) == [(severity, name, case)], findings
-    assert words in told[0]["what"]
+    of_name = [each for each in findings if each["name"] == name]
+    assert short(of_name) == [(severity, name, case)], findings
+    assert words in of_name[0]["what"]
 
 
 @pytest.mark.parametrize(("z_mm", "findings"), [(10, 0), (10 * (1 + 1e-6), 0), (10.1, 1)])
@@ -310,51 +318,50 @@ ALONE = sorted(set(FOUND) - {identity, a_hundred_times, coronal, far_apart, miss
 
 
 @pytest.mark.parametrize("harm", ALONE, ids=lambda harm: harm.__name__)
-def test_one_mistake_is_found_once(
+def test_one_error_causes_one_finding(
     wsseg: "Wsseg", hospital: Hospital, harm: Callable[[Hospital], None]
 ) -> None:
     harm(hospital)
     assert len(found(wsseg, hospital)) == 1
 
 
-def test_every_name_that_can_be_accepted_is_that_of_something_found() -> None:
+def test_every_acceptable_name_is_that_of_a_finding() -> None:
     only_with_a_recipe = {"constant-image", "outside-region"}
     assert set(ACCEPTABLE) - {name for _, name, _, _ in FOUND.values()} == only_with_a_recipe
 
 
-def test_all_is_found_not_only_the_first(wsseg: "Wsseg", hospital: Hospital) -> None:
+def test_all_errors_are_found_in_one_run(wsseg: "Wsseg", hospital: Hospital) -> None:
     for harm in (shifted, drawn, in_both_splits):
         harm(hospital)
     hospital.change("b.nii.gz", "bee.nii.gz")
     hospital.save("a", noise(0, 256))
     names = {each["name"] for each in found(wsseg, hospital)}
-    errors = {"affine-shift", "tag-contradicts-mask", "patient-overlap", "wrong-row", "not-hu"}
+    errors = {"affine-shift", "tag-contradicts-mask", "patient-overlap", "wrong-row", "wrong-unit"}
     assert errors <= names
 
 
-def test_the_worst_comes_first(wsseg: "Wsseg", hospital: Hospital) -> None:
+def test_findings_are_sorted_by_severity(wsseg: "Wsseg", hospital: Hospital) -> None:
     for harm in (padded, drawn):
         harm(hospital)
     assert [each["severity"] for each in found(wsseg, hospital)] == ["error", "warning"]
 
 
-def test_what_is_accepted_is_no_error_but_stays_known(wsseg: "Wsseg", hospital: Hospital) -> None:
+def test_an_accepted_error_becomes_a_note(wsseg: "Wsseg", hospital: Hospital) -> None:
     drawn(hospital)
     words = ("--accept", "tag-contradicts-mask")
     assert short(found(wsseg, hospital, *words)) == [("note", "tag-contradicts-mask", "f")]
 
 
-def test_what_is_no_ct_is_no_error_where_none_is_expected(
-    wsseg: "Wsseg", hospital: Hospital
-) -> None:
+def test_without_a_unit_images_may_have_any_values(wsseg: "Wsseg", hospital: Hospital) -> None:
     picture(hospital)
-    padded_too = hospital.voxels("d").copy()
-    padded_too[0] = -3024
-    hospital.save("d", padded_too)
-    assert found(wsseg, hospital, "--unit", "any") == []
+    windowed_too = hospital.voxels("d").clip(-1000, 40)
+    windowed_too[0] = -3024
+    hospital.save("d", windowed_too)
+    for words in ((), ("--unit", "any")):
+        assert wsseg("data", "check", hospital.table, *words).out == "7 scans: nothing found\n"
 
 
-def test_a_slices_tag_that_contradicts_the_mask_is_named(
+def test_a_tag_of_a_slice_that_contradicts_the_mask_is_found(
     wsseg: "Wsseg", hospital: Hospital
 ) -> None:
     rows = "a,0,0\na,1,1\na,2,1\na,3,0\nb,2,1\n"  # the lesion of each is in slices 2 and 3
@@ -364,19 +371,21 @@ def test_a_slices_tag_that_contradicts_the_mask_is_named(
     assert "differ in 2 slices (1, 3)" in finding["what"]
 
 
-def test_a_tag_of_a_slice_that_is_not_there_is_named(wsseg: "Wsseg", hospital: Hospital) -> None:
+def test_a_tag_of_a_slice_that_does_not_exist_is_found(wsseg: "Wsseg", hospital: Hospital) -> None:
     (hospital.folder / "slices.csv").write_text("case,slice,tag.lesion\na,6,0\n")
     (finding,) = found(wsseg, hospital)
     assert (finding["name"], finding["case"]) == ("stray-slice", "a")
 
 
-def test_a_copy_of_the_same_patient_is_only_warned_of(wsseg: "Wsseg", hospital: Hospital) -> None:
+def test_a_copy_of_a_scan_of_the_same_patient_is_only_a_warning(
+    wsseg: "Wsseg", hospital: Hospital
+) -> None:
     copied(hospital)
     hospital.change("patient-d", "patient-a")
     assert short(found(wsseg, hospital)) == [("warning", "duplicate-scan", "a, d")]
 
 
-def test_a_scan_under_many_names_is_a_short_row(wsseg: "Wsseg", hospital: Hospital) -> None:
+def test_a_scan_with_many_names_has_a_short_row(wsseg: "Wsseg", hospital: Hospital) -> None:
     rows = [f"x{number},a.nii.gz" for number in range(20)]
     hospital.table.write_text("\n".join(["case,image", *rows]) + "\n")
     ended = wsseg("data", "check", hospital.table)
@@ -386,12 +395,14 @@ def test_a_scan_under_many_names_is_a_short_row(wsseg: "Wsseg", hospital: Hospit
     assert "--accept duplicate-scan" in row  # not wrapped, where there is no terminal
 
 
-def test_a_rounded_affine_is_no_shift(wsseg: "Wsseg", hospital: Hospital) -> None:
+def test_a_mask_whose_affine_differs_by_rounding_is_not_found(
+    wsseg: "Wsseg", hospital: Hospital
+) -> None:
     hospital.save("c-lung", hospital.voxels("c-lung"), AFFINE * 1.0001)
     assert found(wsseg, hospital) == []
 
 
-def test_the_table_tells_severity_case_remedy_and_the_flag(
+def test_the_table_has_severity_case_remedy_and_the_option_that_accepts(
     wsseg: "Wsseg", hospital: Hospital
 ) -> None:
     drawn(hospital)
@@ -404,14 +415,16 @@ def test_the_table_tells_severity_case_remedy_and_the_flag(
     assert "1 error found" in ended.error
 
 
-def test_a_kind_of_finding_is_listed_five_times_at_most(wsseg: "Wsseg", hospital: Hospital) -> None:
+def test_the_table_lists_at_most_five_findings_of_a_kind(
+    wsseg: "Wsseg", hospital: Hospital
+) -> None:
     for name in "abcdefg":
         voxels = hospital.voxels(name).copy()
         voxels[:2] = -2000
         hospital.save(name, voxels)
-    ended = wsseg("data", "check", hospital.table)
+    ended = wsseg("data", "check", hospital.table, "--unit", "HU")
     assert ended.code == 0
-    assert ended.out.count("down to -2000 HU") == 5
+    assert ended.out.count("down to -2000,") == 5
     assert "and 2 more" in ended.out
     assert len(found(wsseg, hospital)) == 7
 
@@ -421,13 +434,14 @@ def test_a_kind_of_finding_is_listed_five_times_at_most(wsseg: "Wsseg", hospital
     [
         (("none.csv",), "there is no such file"),
         (("no-recipe",), "no recipe is called 'no-recipe'"),
-        (("COHORT", "--accept", "not-hu"), "--accept not-hu: possible: affine-shift"),
+        (("COHORT", "--accept", "wrong-unit"), "--accept wrong-unit: possible: affine-shift"),
         (("COHORT", "--accept", "oblik"), "Did you mean 'oblique'"),
-        (("COHORT", "--set", "seed=1"), "is no recipe"),
+        (("COHORT", "--set", "seed=1"), "is not a recipe"),
+        (("COHORT", "--unit", "Hu"), "no ImageUnit is called 'Hu'; possible: HU, any"),
         (("covid/demo-phi2", "--unit", "any"), "--set input.unit=any"),
     ],
 )
-def test_wrong_use_ends_with_2(
+def test_wrong_arguments_end_with_exit_code_2(
     wsseg: "Wsseg", hospital: Hospital, words: tuple[str, ...], said: str
 ) -> None:
     given = [str(hospital.table) if word == "COHORT" else word for word in words]
@@ -435,54 +449,68 @@ def test_wrong_use_ends_with_2(
     wsseg("data", "check", *given).refused()
 
 
+def measure(case: Case) -> CaseFacts:
+    return measure_case(case, lowest_measured=-1100)
+
+
 def test_a_file_is_read_again_only_when_it_has_changed(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (case,) = [case for case in Table(path=hospital.table).cases() if case.name == "c"]
-    first = facts_of(case)
+    first = measure(case)
     with monkeypatch.context() as patch:
         patch.setattr("wsseg.data.checks.measurements.read_case", None)  # called, it would fail
         patch.setattr("wsseg.data.checks.measurements.read_case_labels", None)
-        assert facts_of(case) == first
+        assert measure(case) == first
     hospital.save("c-lesion", hospital.voxels("c-lesion") * 7)
-    assert facts_of(case).masks["lesion"].strange
-    assert facts_of(case).scan == first.scan
+    assert measure(case).masks["lesion"].unexpected_labels
+    assert measure(case).scan == first.scan
 
 
 def test_damaged_facts_are_measured_again(hospital: Hospital) -> None:
     case = Table(path=hospital.table).cases()[0]
-    first = facts_of(case)
+    first = measure(case)
     (path,) = (hospital.folder.parent / "cache").glob("facts/*/facts.json")
     for text in ("", "[]", '{"scan": {"shape": 1}}'):
         path.write_text(text)
-        assert facts_of(case) == first
+        assert measure(case) == first
 
 
-def test_the_overlap_of_two_masks_is_counted(hospital: Hospital) -> None:
-    overlap = facts_of(Table(path=hospital.table).cases()[0]).overlaps["lung", "lesion"]
+def test_the_overlap_of_two_masks_is_measured_as_shares_of_both(hospital: Hospital) -> None:
+    overlap = measure(Table(path=hospital.table).cases()[0]).overlaps["lung", "lesion"]
     assert overlap.first_in_second == pytest.approx(48 / (16 * 12 * 5))
     assert overlap.second_in_first == 1
 
 
-def test_values_are_summarised_alike_in_int16_and_float() -> None:
+def test_int16_and_float_voxels_have_the_same_summary() -> None:
     voxels = np.array([[[-3024, -1000, 40], [40, 0, 7]]], np.int16)
     for array in (voxels, voxels.astype(np.float32)):
-        values = values_of(array)
+        values = value_range(array, lowest_measured=-1100)
         assert (values.lowest, values.highest) == (-3024, 40)
-        assert (values.seen_lowest, values.seen_highest) == (-1000, 40)
-        assert values.beyond_share == pytest.approx(1 / 6)
+        assert (values.measured_lowest, values.measured_highest) == (-1000, 40)
+        assert values.unmeasured_share == pytest.approx(1 / 6)
         assert values.highest_share == pytest.approx(2 / 6)
         assert values.labels == (-3024, -1000, 0, 7, 40)
+        assert value_range(array, -np.inf).unmeasured_share == 0
 
 
-def test_a_table_lists_all_wrong_rows(hospital: Hospital) -> None:
+def test_facts_are_measured_again_for_a_unit_with_another_lowest_value(hospital: Hospital) -> None:
+    case = Table(path=hospital.table).cases()[0]
+    for lowest in (-1100, 0, -np.inf):
+        scan = measure_case(case, lowest).scan
+        assert scan is not None
+        voxels = hospital.voxels("a")
+        assert scan.values.measured_lowest == voxels[voxels >= lowest].min()
+
+
+def test_all_wrong_rows_of_a_table_are_listed(hospital: Hospital) -> None:
     hospital.change("a.nii.gz", "x.nii.gz")
     hospital.change("d-lung.nii.gz", "y.nii.gz")
-    told = [finding.what for finding in listed(Table(path=hospital.table)).findings]
+    told = [finding.what for finding in list_cases(Table(path=hospital.table)).findings]
     assert ["line 2" in told[0], "line 5" in told[1], len(told)] == [True, True, 2]
 
 
-# With a recipe: what it wants of its cohort, and before training.
+# With a recipe, and before training.
 
 RECIPE = """\
 cohort: {{use: table, path: {cohort}}}
@@ -510,7 +538,7 @@ def recipe(hospital: Hospital) -> Path:
     return path
 
 
-def test_a_recipe_that_clips_is_not_told_of_padding(
+def test_padding_is_not_found_if_the_recipe_clips_it(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path
 ) -> None:
     padded(hospital)
@@ -519,7 +547,7 @@ def test_a_recipe_that_clips_is_not_told_of_padding(
     assert "padding" in unclipped.out
 
 
-def test_a_lone_case_with_classes_exchanged_is_found_by_the_recipes_regions(
+def test_swapped_classes_of_a_single_case_are_found_by_the_regions_of_the_recipe(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path
 ) -> None:
     lines = hospital.table.read_text().splitlines()
@@ -529,7 +557,7 @@ def test_a_lone_case_with_classes_exchanged_is_found_by_the_recipes_regions(
     assert "classes-swapped" in wsseg("data", "check", recipe).out
 
 
-def test_a_mask_outside_its_region_is_warned_of(
+def test_a_mask_outside_its_region_is_a_warning(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path
 ) -> None:
     lesion = np.zeros(SHAPE, np.uint8)
@@ -540,7 +568,7 @@ def test_a_mask_outside_its_region_is_warned_of(
     assert "0 % of mask.lesion lies in mask.lung, its region" in ended.out
 
 
-def test_an_image_of_one_value_is_refused_also_where_the_unit_is_any(
+def test_an_image_with_a_single_value_is_refused_in_any_unit(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path
 ) -> None:
     hospital.save("c", np.full(SHAPE, -1000, np.int16))
@@ -557,7 +585,7 @@ def train(wsseg: "Wsseg", recipe: Path, *words: object) -> Any:
     return wsseg("train", recipe, "--out", recipe.parent / "run", "--set", change, *words)
 
 
-def test_training_is_refused_and_names_the_flag_that_accepts(
+def test_training_stops_at_an_error_and_names_the_option_that_accepts_it(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path
 ) -> None:
     copied(hospital)
@@ -569,7 +597,7 @@ def test_training_is_refused_and_names_the_flag_that_accepts(
     assert about["accepted"] == ["duplicate-scan"]
 
 
-def test_a_mask_with_another_affine_is_used_voxel_by_voxel_where_that_is_accepted(
+def test_an_accepted_mask_with_another_affine_is_used_voxel_by_voxel(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path
 ) -> None:
     for case in "cg":  # of a test case too, which scoring reads
@@ -579,18 +607,22 @@ def test_a_mask_with_another_affine_is_used_voxel_by_voxel_where_that_is_accepte
     assert train(wsseg, recipe, "--accept", "affine-shift").code == 0
     assert wsseg("score", hospital.folder / "run").code == 0
     third = Table(path=hospital.table).cases()[2]
-    mask = read_case_mask(accepting(third, ["affine-shift"]), "lung", read_case_grid(third))
+    mask = read_case_mask(
+        case_with_accepted(third, ["affine-shift"]), "lung", read_case_grid(third)
+    )
     assert np.array_equal(mask, hospital.voxels("c-lung").transpose(2, 1, 0) > 0)
 
 
-def test_training_opens_no_mask_of_a_weakly_learnt_class(hospital: Hospital, recipe: Path) -> None:
+def test_the_check_before_training_opens_no_mask_of_a_weakly_learnt_class(
+    hospital: Hospital, recipe: Path
+) -> None:
     for case in "abcdef":
         hospital.file(f"{case}-lesion").write_bytes(b"nobody may look at this")
     loaded = load_recipe(recipe)
     assert collect_findings(loaded, split_of(loaded), (), SilentDisplay()) == []
 
 
-def test_warnings_are_told_before_training(
+def test_warnings_are_printed_before_training(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path
 ) -> None:
     fewer(hospital)
@@ -601,7 +633,7 @@ def test_warnings_are_told_before_training(
     assert "[few-positives]" in ended.err
 
 
-def test_a_suite_looks_at_its_cohort_once(
+def test_a_suite_checks_its_cohort_once(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
