@@ -92,8 +92,8 @@ def test_of_each_cohort_is_wanted_what_its_stages_learn_from(toy_recipe: Path, o
 
 def test_a_mask_of_one_cohort_opens_none_of_another(toy_recipe: Path, own: str) -> None:
     recipe = load_recipe(toy_recipe, [own])
-    assert recipe.hidden_from(recipe.together.values()) == {"infection", "consolidation"}
-    assert recipe.hidden_from([recipe.stages["infection"]]) == {"consolidation"}
+    assert recipe.hidden_classes(recipe.own_stages.values()) == {"infection", "consolidation"}
+    assert recipe.hidden_classes([recipe.stages["infection"]]) == {"consolidation"}
 
 
 def test_a_scan_that_is_tested_on_elsewhere_is_told(

@@ -13,13 +13,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.plain_training import FILL_HU, HIGHEST_HU, SCALE_HU
 from wsseg.components.registry import registry
-from wsseg.config.stages import EmStage, Learning, MasksStage
+from wsseg.config.stages import EmStage, NetworkStage, MasksStage
 from wsseg.core.input import Input
 from wsseg.data.augment import Augment
 from wsseg.data.batches import Scan
 from wsseg.inference.network import Network, new_network
 from wsseg.runtime.device import open_fabric
 from wsseg.runtime.threads import PREFETCHED
+from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import Progress, StepDone, Trainer
 
 CASES = 4
@@ -40,7 +41,7 @@ GUESSED: dict[str, Any] = {
     "prior": {"use": "hu-sigmoid", "midpoint_hu": -34, "width_hu": 220},
     "estep": {"use": "hard"},
 }
-LEARN: dict[str, tuple[type[Learning], dict[str, Any]]] = {
+LEARN: dict[str, tuple[type[NetworkStage], dict[str, Any]]] = {
     "masks": (MasksStage, {"learn": "masks"}),
     "em": (EmStage, GUESSED),
     "em, belief: evaluation": (EmStage, GUESSED | {"belief": "evaluation"}),
@@ -122,10 +123,16 @@ def scans(folder: Path, *, labels: bool) -> Iterator[Scan]:
 @cache
 def fit(learn: str, sizes: Sizes, folder: Path) -> Trainer:
     """Return a stage being fitted, the same one for every call in a process."""
-    own = list(scans(folder, labels=learn == "masks"))
-    return Trainer(
-        learn, _stage(learn, sizes), network(sizes), own, sizes.input, 0, open_fabric("bfloat16")
+    task = StageTask(
+        name=learn,
+        stage=_stage(learn, sizes),
+        input=sizes.input,
+        seed=0,
+        scans=tuple(scans(folder, labels=learn == "masks")),
+        fabric=open_fabric("bfloat16"),
+        fingerprint=learn,
     )
+    return Trainer(task, network(sizes))
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ def take_steps(fit: Trainer, number: int) -> Turn:
     return Turn(sum(step.seconds for step in counted), sum(step.waited_s for step in counted))
 
 
-def _stage(learn: str, sizes: Sizes) -> Learning:
+def _stage(learn: str, sizes: Sizes) -> NetworkStage:
     kind, own = LEARN[learn]
     settings = SHARED | own | {"backbone": sizes.backbone, "batch_size": sizes.batch}
     return kind.model_validate(settings, context=registry())

@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks.speed.timing import in_new_process
 from wsseg import train
 from wsseg.config.recipe_files import load_recipe
-from wsseg.config.stages import Learning
+from wsseg.config.stages import NetworkStage
 from wsseg.core.case import Case
 from wsseg.core.interfaces import Backbone
 from wsseg.inference.checkpoint import TrainedStage
@@ -88,7 +88,7 @@ def uncropped(run: Run) -> Run:
     return replace(run, pipeline=replace(run.pipeline, stages=stages))
 
 
-def _whole(stage: object) -> Learning:
-    assert isinstance(stage, Learning)  # noqa: S101
+def _whole(stage: object) -> NetworkStage:
+    assert isinstance(stage, NetworkStage)  # noqa: S101
     assert stage.backbone is not None  # noqa: S101
     return stage.model_copy(update={"backbone": Whole(inner=stage.backbone)})

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from wsseg.components.registry import registry
 from wsseg.components.tag_losses import MeanLogits
 from wsseg.config.recipe_files import load_recipe
-from wsseg.config.stages import AnyStage, Learning, TagsStage
+from wsseg.config.stages import AnyStage, NetworkStage, TagsStage
 from wsseg.core.batch import Batch
 from wsseg.core.class_relation import Multiclass
 from wsseg.errors import InputError
@@ -126,4 +126,4 @@ def test_every_kind_of_stage_says_what_it_learns_from(toy_text: str) -> None:
         for each in stages.values()
     ]
     assert [stage.learn for stage in made] == ["masks", "em"]
-    assert all(isinstance(stage, Learning) for stage in made)
+    assert all(isinstance(stage, NetworkStage) for stage in made)

@@ -12,15 +12,17 @@ import torch
 from torch import Tensor
 
 from wsseg.components.registry import registry
-from wsseg.config.stages import EmStage, Learning, MasksStage, TagsStage
+from wsseg.config.stages import EmStage, NetworkStage, MasksStage, TagsStage
 from wsseg.core.batch import Evidence, Probability
 from wsseg.core.input import Input
 from wsseg.core.interfaces import EStep, PixelLoss
 from wsseg.data.batches import Scan
 from wsseg.errors import WorkError
+from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import new_network
 from wsseg.runtime.device import open_fabric
-from wsseg.training.monitoring import Probe
+from wsseg.training.monitoring import TargetProbe
+from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import EpochDone, StepDone, Trainer
 from wsseg.training.training_state import load_state, save_state
 
@@ -63,12 +65,14 @@ def scans(labels: bool = True) -> list[Scan]:
 
 
 def fit(settings: dict[str, Any], given: list[Scan] | None = None) -> Trainer:
-    kinds: dict[str, type[Learning]] = {"masks": MasksStage, "em": EmStage, "tags": TagsStage}
+    kinds: dict[str, type[NetworkStage]] = {"masks": MasksStage, "em": EmStage, "tags": TagsStage}
     stage = kinds[settings["learn"]].model_validate(settings, context=registry())
     assert stage.backbone is not None
     network = new_network(stage.backbone, INPUT, len(stage.classes), seed=1)
     own = scans(labels=settings["learn"] == "masks") if given is None else given
-    return Trainer("weak", stage, network, own, INPUT, 1, open_fabric("float32"))
+    fabric = open_fabric("float32")
+    task = StageTask("weak", stage, INPUT, 1, tuple(own), fabric, fingerprint="key")
+    return Trainer(task, network)
 
 
 def steps(events: Iterator[StepDone | EpochDone]) -> Iterator[StepDone]:
@@ -99,9 +103,9 @@ def test_a_stage_goes_on_to_the_bit_with_every_optimiser(
     list(whole.run())
     half = fit(settings)
     list(islice(steps(half.run()), 4))  # in the second epoch
-    save_state(tmp_path, *half.state(), "key")
+    save_state(StageFolder(tmp_path), *half.state(), "key")
     later = fit(settings)
-    later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
+    later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
     list(later.run())
     for name, weight in whole.weights.items():
         assert torch.equal(weight, later.weights[name]), name
@@ -117,9 +121,9 @@ def test_no_epoch_is_lost_after_whichever_step_the_state_is_taken(tmp_path: Path
     for number in range(1, whole.steps + 1):
         half = fit(EM)
         list(islice(steps(half.run()), number))
-        save_state(tmp_path, *half.state(), "key")
+        save_state(StageFolder(tmp_path), *half.state(), "key")
         later = fit(EM)
-        later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
+        later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
         list(later.run())
         assert told(later.progress.history) == told(whole.progress.history), number
 
@@ -131,12 +135,12 @@ def test_what_an_optimiser_knows_comes_back_in_the_order_of_its_weights(tmp_path
     """
     half = fit(MASKS)
     list(islice(steps(half.run()), 2))
-    save_state(tmp_path, *half.state(), "key")
+    save_state(StageFolder(tmp_path), *half.state(), "key")
     later = fit(MASKS)
-    later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
+    later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
     compared = 0
     for weight, state in later._optimizer.state_dict()["state"].items():
-        weights = list(later._plain.parameters())[weight]
+        weights = list(later._module.parameters())[weight]
         before = half._optimizer.state_dict()["state"][weight]
         for name, value in state.items():
             assert torch.equal(value, before[name])
@@ -187,7 +191,7 @@ def test_a_loss_without_a_number_stops_at_its_step_and_what_was_saved_is_sound(
 
     def run_and_save() -> None:
         for _ in steps(bad.run()):
-            save_state(tmp_path, *bad.state(), "key")
+            save_state(StageFolder(tmp_path), *bad.state(), "key")
 
     with pytest.raises(WorkError) as caught:
         run_and_save()
@@ -195,10 +199,10 @@ def test_a_loss_without_a_number_stops_at_its_step_and_what_was_saved_is_sound(
     assert text.startswith("stage weak, step 3 (epoch 1): ")
     assert said in text
     assert "; cases case-0, case-1, case-2.\n" in text
-    assert "What was saved last is kept" in text
+    assert "The newest saved state is intact" in text
     later = fit(MASKS)
     later._stage = whole._stage
-    later.restore(*(load_state(tmp_path, "key") or pytest.fail("no state")))
+    later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
     list(later.run())
     for name, weight in whole.weights.items():
         assert torch.equal(weight, later.weights[name]), name
@@ -212,7 +216,7 @@ def test_slices_whose_region_is_empty_are_warned_of_once_and_named() -> None:
     settings = MASKS | {"augment": {}, "batch_size": CASES * SLICES}
     first, *others = steps(fit(settings, given).run())
     assert first.warning is not None
-    assert "nothing is left of the region in 1 slices of case case-2" in first.warning
+    assert "1 slices of case case-2 have no region left" in first.warning
     assert all(step.warning is None for step in others)
 
 
@@ -238,4 +242,4 @@ def test_targets_that_are_no_probabilities_are_told_before_the_first_step(
     assert stage.backbone is not None
     network = new_network(stage.backbone, INPUT, 1, seed=1)
     with pytest.raises(WorkError, match=f"Times returns targets {told}"):
-        Probe(stage, scans(), INPUT).planes(network, torch.device("cpu"))
+        TargetProbe(stage, scans(), INPUT).snapshot(network, torch.device("cpu"))

@@ -217,7 +217,7 @@ def prepare(
     split = split_of(loaded)
     display, number = Display(), len(split.test)
     prepare_all(split.test, loaded, loaded.stages.values(), display)
-    for stages in loaded.by_cohort:
+    for stages in loaded.stages_by_cohort:
         cases = split.training_cases(next(iter(stages)))
         number += len(prepare_all(cases, loaded, stages.values(), display))
     typer.echo(f"{number} scans prepared")

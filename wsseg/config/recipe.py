@@ -9,7 +9,7 @@ from pydantic import Field, FiniteFloat, model_validator
 from wsseg.components.error_metrics import DilatedFallOut
 from wsseg.components.metrics import Dice, Rates, SurfaceDistance, VolumeError
 from wsseg.components.regions import FileRegion
-from wsseg.config.stages import AnyStage, Learning, MasksStage, Stage
+from wsseg.config.stages import AnyStage, NetworkStage, MasksStage, Stage
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
@@ -17,10 +17,10 @@ from wsseg.errors import known_words
 
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 
-NAME = re.compile(r"\w[\w.-]{,99}")  # of a stage, of a method: a folder, and a word in tables
-NO_FOLDER = "cannot name a folder; use up to 100 letters, digits, '-', '_', '.', the first no '.'"
+FOLDER_NAME = re.compile(r"\w[\w.-]{,99}")  # of a stage, of a method: a folder, and a word in tables
+FOLDER_NAME_RULE = "cannot name a folder; use up to 100 letters, digits, '-', '_', '.', the first no '.'"
 ONE_LINE = 10**9  # letters: no list is broken into several lines
-METRICS: dict[str, Metric] = {
+DEFAULT_METRICS: dict[str, Metric] = {
     "dice": Dice(),
     "rates": Rates(),
     "hd95": SurfaceDistance(),
@@ -37,7 +37,7 @@ class Recipe(Component):
     input: Input = Input()
     regions: dict[str, Region] = Field(default_factory=dict)
     stages: Annotated[dict[str, AnyStage], Field(min_length=1)]
-    metrics: dict[str, Metric] = Field(default_factory=lambda: dict(METRICS))
+    metrics: dict[str, Metric] = Field(default_factory=lambda: dict(DEFAULT_METRICS))
     scores: dict[str, Score] = Field(default_factory=dict)
     seed: Seed = 0
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
@@ -57,17 +57,17 @@ class Recipe(Component):
         return list(dict.fromkeys(named))
 
     @property
-    def together(self) -> dict[str, AnyStage]:
+    def own_stages(self) -> dict[str, AnyStage]:
         """The stages that learn from the recipe's cohort; each of the others has its own."""
         return {name: stage for name, stage in self.stages.items() if stage.cohort is None}
 
     @property
-    def by_cohort(self) -> list[dict[str, AnyStage]]:
+    def stages_by_cohort(self) -> list[dict[str, AnyStage]]:
         """The stages, those that learn from the same cases together."""
         alone = [{name: each} for name, each in self.stages.items() if each.cohort is not None]
-        return [self.together, *alone] if self.together else alone
+        return [self.own_stages, *alone] if self.own_stages else alone
 
-    def hidden_from(self, stages: Collection[Stage]) -> set[str]:
+    def hidden_classes(self, stages: Collection[Stage]) -> set[str]:
         """Return the classes whose masks none of `stages` looks at: no label, and no region's."""
         strong = [stage for stage in stages if isinstance(stage, MasksStage)]
         seen = {name for stage in strong for name in stage.classes}
@@ -83,16 +83,16 @@ class Recipe(Component):
                     self._hidden(("input", key), stage, region)
         for i, (name, stage) in enumerate(self.stages.items()):
             earlier = list(self.stages)[:i]
-            if not NAME.fullmatch(name):
-                raise KeyProblemError(("stages", name), NO_FOLDER)
+            if not FOLDER_NAME.fullmatch(name):
+                raise KeyProblemError(("stages", name), FOLDER_NAME_RULE)
             if name in self.regions:
                 raise KeyProblemError(("stages", name), "is the name of a region too")
             for key in ("region", "region_in_training"):
                 if (region := getattr(stage, key, None)) is not None:
                     self._known(("stages", name, key), region, [*self.regions, *earlier])
                     self._hidden(("stages", name, key), stage, region)
-            if isinstance(stage, Learning) and stage.start is not None:
-                learnt = [each for each in earlier if isinstance(self.stages[each], Learning)]
+            if isinstance(stage, NetworkStage) and stage.start is not None:
+                learnt = [each for each in earlier if isinstance(self.stages[each], NetworkStage)]
                 self._known(("stages", name, "start"), stage.start, learnt)
         return self
 

@@ -35,7 +35,7 @@ class Settings:
     def _place_in(self, key: Key) -> str:
         return next((self.places[each] for each in self.places if each[: len(key)] == key), "")
 
-    def part(self, key: Key) -> "Settings":
+    def subtree(self, key: Key) -> "Settings":
         """Return the map that stands at `key`, as settings of its own."""
         values: Any = self.values
         for word in key:

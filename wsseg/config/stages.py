@@ -74,10 +74,10 @@ class Stage(Component):
         return self.relation.decide(logits)
 
 
-class Learning(Stage):
+class NetworkStage(Stage):
     """A stage that trains a network."""
 
-    watched: ClassVar[str] = "target_share"  # what the log calls the share of `marked`
+    share_key: ClassVar[str] = "target_share"  # what the log calls the share of `marked`
     backbone: Backbone | None = None  # null: that of `start`
     start: str | None = None  # an earlier stage, whose weights it begins with
     loss: PixelLoss | TagLoss
@@ -104,7 +104,7 @@ class Learning(Stage):
         """Return (B, K, H, W), within the support: what to watch the share of."""
 
 
-class PixelStage(Learning):
+class PixelStage(NetworkStage):
     """A stage that has a target for every pixel."""
 
     loss: PixelLoss
@@ -150,12 +150,12 @@ class EmStage(PixelStage):
     belief: Literal["training", "evaluation"] = "training"
 
 
-class TagsStage(Learning):
+class TagsStage(NetworkStage):
     """Weakly supervised, without EM: pixels are pooled, and the pool is to have the tag."""
 
     learn: Literal["tags"]
     loss: TagLoss
-    watched: ClassVar[str] = "found_share"
+    share_key: ClassVar[str] = "found_share"
 
     def decide(self, logits: Logits, region: Tensor) -> Mask:
         """Return what is likeliest, of what the loss leaves possible."""

@@ -1,4 +1,4 @@
-"""What a finished stage sees in a scan: its masks on the network's grid."""
+"""The masks that a trained stage predicts for a scan, on the network's grid."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,75 +10,79 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
-from wsseg.config.stages import Learning, PriorStage
+from wsseg.config.stages import NetworkStage, PriorStage
 from wsseg.core.batch import Batch, Logits, at_least_float32
 from wsseg.data.batches import (
     Scan,
     Slices,
     all_slices,
-    batches_of,
-    in_memory,
-    loaded,
+    load_batches,
+    load_into_memory,
     read_map,
+    split_into_batches,
     to_device,
 )
-from wsseg.inference.checkpoint import Trained
-from wsseg.inference.cropping import Cropped, box_around
-from wsseg.inference.fusion import folded
+from wsseg.inference.checkpoint import TrainedStage
+from wsseg.inference.cropping import CroppedNetwork, box_around
+from wsseg.inference.fusion import fused
 
-Rule: TypeAlias = Callable[[Trained, Batch, Fabric], torch.Tensor]  # decides (B, K, H, W) bool
+# Decides which pixels have each class, (B, K, H, W) bool.
+DecisionRule: TypeAlias = Callable[[TrainedStage, Batch, Fabric], torch.Tensor]
 
-BATCH_SLICES = 4  # bounds the memory that a prediction holds: of a layer, `machine.KEPT`
+BATCH_SLICES = 4  # keeps a layer's output within what the C library reuses: `device.KEPT`
 
 
-def alone(trained: Trained, batch: Batch, fabric: Fabric) -> torch.Tensor:
-    """Decide as a new patient needs it, who has no tag: by the network, if any learnt."""
+def predicted_classes(trained: TrainedStage, batch: Batch, fabric: Fabric) -> torch.Tensor:
+    """Decide by the network alone, since a new patient has no tag; without a network, by phi."""
     if trained.network is None:
         assert isinstance(trained.stage, PriorStage), "only a prior decides without a network"  # noqa: S101
         return trained.stage.relation.decide(trained.stage.prior(batch).logit())
-    return trained.stage.decide(logits_of(trained, batch, fabric), batch.region)
+    return trained.stage.decide(stage_logits(trained, batch, fabric), batch.region)
 
 
 @torch.inference_mode()
 def stage_masks(
-    trained: Trained, scan: Scan, fabric: Fabric, rule: Rule = alone
+    trained: TrainedStage, scan: Scan, fabric: Fabric, rule: DecisionRule = predicted_classes
 ) -> NDArray[np.bool_]:
-    """Return the masks of a stage's classes, (K, Z, H, W); nothing outside `scan.region`.
+    """Return the masks of a stage's classes, (K, Z, H, W), empty outside `scan.region`.
 
-    Only `scan.slices` are looked at.
+    Only `scan.slices` are predicted; the masks of all other slices are empty.
     """
-    scan = in_memory(scan)
+    scan = load_into_memory(scan)
     slices = Slices([scan], trained.input)
     masks = np.zeros((len(trained.stage.classes), *read_map(scan.image).shape), np.bool_)
-    parts = batches_of([all_slices([scan])], BATCH_SLICES)
-    for draws, (gathered, _) in zip(parts, loaded(slices, parts), strict=True):
+    parts = split_into_batches([all_slices([scan])], BATCH_SLICES)
+    for draws, (gathered, _) in zip(parts, load_batches(slices, parts), strict=True):
         batch = to_device(gathered, fabric.device)
         on = rule(trained, batch, fabric) & batch.region
         masks[:, [draw.z for draw in draws]] = on.permute(1, 0, 2, 3).cpu().numpy()
     return masks
 
 
-def logits_of(trained: Trained, batch: Batch, fabric: Fabric) -> Logits:
-    """Run a stage's network, which it must have; where the images are empty, logits may be 0."""
+def stage_logits(trained: TrainedStage, batch: Batch, fabric: Fabric) -> Logits:
+    """Run the network of a stage that has one; where the images are empty, logits may be 0."""
     stage, network = trained.stage, trained.network
     assert network is not None, "only a learning stage has logits"  # noqa: S101
-    assert isinstance(stage, Learning), "what has a network has learnt"  # noqa: S101
+    assert isinstance(stage, NetworkStage), "only a learning stage has a network"  # noqa: S101
+    fill = trained.input.fixed_fill  # None: it differs from image to image
     with fabric.autocast():
-        if stage.backbone is None or not stage.backbone.local:
-            return at_least_float32(_whole(network, fabric)(batch.image))
-        fill, shape = trained.input.fill, batch.image.shape[1:]
-        cropped = _cropped(network, fabric, tuple(shape), fill)
-        seen = (batch.image != fill).any(dim=1) | batch.region[:, 0]
-        return at_least_float32(cropped(batch.image, box_around(seen.any(dim=0), cropped.multiple)))
+        if fill is None or stage.backbone is None or not stage.backbone.local:
+            return at_least_float32(_fused(network, fabric)(batch.image))
+        cropped = _cropped(network, fabric, tuple(batch.image.shape[1:]), fill)
+        content = (batch.image != fill).any(dim=1) | batch.region[:, 0]
+        box = box_around(content.any(dim=0), cropped.multiple)
+        return at_least_float32(cropped(batch.image, box))
 
 
-@lru_cache(maxsize=8)  # the stages of a run or two; networks are told by identity
-def _whole(network: nn.Module, fabric: Fabric) -> nn.Module:
-    return folded(network).to(memory_format=torch.channels_last).to(fabric.device)
+@lru_cache(maxsize=8)  # enough for the stages of two runs; networks are compared by identity
+def _fused(network: nn.Module, fabric: Fabric) -> nn.Module:
+    return fused(network).to(memory_format=torch.channels_last).to(fabric.device)
 
 
 @lru_cache(maxsize=8)
-def _cropped(network: nn.Module, fabric: Fabric, shape: tuple[int, ...], fill: float) -> Cropped:
-    nothing = torch.full((1, *shape), fill, device=fabric.device)
-    ready = folded(network).to(memory_format=torch.channels_last).to(fabric.device)
-    return Cropped(ready, nothing.contiguous(memory_format=torch.channels_last))
+def _cropped(
+    network: nn.Module, fabric: Fabric, shape: tuple[int, ...], fill: float
+) -> CroppedNetwork:
+    empty = torch.full((1, *shape), fill, device=fabric.device)
+    ready = fused(network).to(memory_format=torch.channels_last).to(fabric.device)
+    return CroppedNetwork(ready, empty.contiguous(memory_format=torch.channels_last))

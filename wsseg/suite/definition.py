@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from wsseg.components.registry import registry
 from wsseg.config.messages import explain
-from wsseg.config.recipe import NAME, NO_FOLDER, Recipe, Seed
+from wsseg.config.recipe import FOLDER_NAME, FOLDER_NAME_RULE, Recipe, Seed
 from wsseg.config.recipe_files import check_recipe, inline_settings, recipe_settings
 from wsseg.config.settings import Settings, assignment, read_settings
 from wsseg.core.component import Component, KeyProblemError
@@ -78,8 +78,8 @@ class Suite(Component):
     @model_validator(mode="after")
     def _usable(self) -> Self:
         for name, source in self.recipes.items():
-            if not NAME.fullmatch(name):
-                raise KeyProblemError(("recipes", name), NO_FOLDER)
+            if not FOLDER_NAME.fullmatch(name):
+                raise KeyProblemError(("recipes", name), FOLDER_NAME_RULE)
             if name in RESERVED_NAMES:
                 raise KeyProblemError(
                     ("recipes", name),
@@ -126,12 +126,12 @@ def load_suite(path: Path) -> Suite:
     values = dict(settings.values)
     if isinstance(recipes := values.get("recipes"), dict):
         values["recipes"] = {
-            name: settings.part(("recipes", name)) if isinstance(each, dict) else each
+            name: settings.subtree(("recipes", name)) if isinstance(each, dict) else each
             for name, each in recipes.items()
         }
     for word in ("set", "matrix"):
         if isinstance(values.get(word), dict):
-            values[word] = settings.part((word,))
+            values[word] = settings.subtree((word,))
     try:
         return Suite.model_validate(values, context=registry())
     except ValidationError as error:

@@ -1,86 +1,93 @@
-"""What a suite would do, before it does it."""
+"""The plan of a suite as text: what remains to be done, in which order, and how long it takes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from wsseg.config.stages import Learning
+from wsseg.config.stages import NetworkStage
 from wsseg.suite.definition import Job
-from wsseg.suite.folder import is_done, is_trained, why_failed
-from wsseg.suite.shared_stages import Training, trainings
+from wsseg.suite.folder import SuiteFolder
+from wsseg.suite.job_status import failure_of, is_done, is_trained
+from wsseg.suite.shared_stages import StageTraining, stage_trainings
 from wsseg.suite.timings import epoch_kind, scoring_kind
 
 MINUTE, HOUR = 60, 3600
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Tells how long work will take, from how long its like took. None: that is not known."""
+class DurationEstimate:
+    """Estimates durations from measured ones. None stands for an unknown duration."""
 
-    at_once: int  # jobs
-    paces: Mapping[str, float]  # seconds, by kind of work
+    at_once: int  # jobs that run at the same time
+    measured: Mapping[str, float]  # seconds, by kind of work
 
-    def training(self, training: Training) -> float | None:
+    def training_s(self, training: StageTraining) -> float | None:
         """Return the seconds of all epochs of a stage."""
         job = training.jobs[0]
         stage = job.recipe.stages[training.stage]
-        assert isinstance(stage, Learning), "only these are trained"  # noqa: S101
-        pace = self.paces.get(epoch_kind(job, training.stage))
-        return None if pace is None else pace * stage.epochs
+        assert isinstance(stage, NetworkStage), "other stages are not trained"  # noqa: S101
+        epoch_s = self.measured.get(epoch_kind(job, training.stage))
+        return None if epoch_s is None else epoch_s * stage.epochs
 
-    def job(self, job: Job, own: Sequence[Training]) -> float | None:
-        """Return the seconds of a job that trains its `own` stages, and is scored."""
-        return _sum([self.paces.get(scoring_kind(job)), *map(self.training, own)])
+    def job_s(self, job: Job, own: Sequence[StageTraining]) -> float | None:
+        """Return the seconds of a job that trains its `own` stages and is scored."""
+        return _sum([self.measured.get(scoring_kind(job)), *map(self.training_s, own)])
 
-    def wave(self, each: Sequence[float | None]) -> float | None:
-        """Return the seconds of what is done next to each other."""
-        whole = _sum(each)
+    def parallel_s(self, each: Sequence[float | None]) -> float | None:
+        """Return the seconds of work that runs in parallel."""
+        total = _sum(each)
         longest = max((seconds or 0 for seconds in each), default=0)
-        return None if whole is None else max(longest, whole / self.at_once)
+        return None if total is None else max(longest, total / self.at_once)
 
 
-def plan_lines(jobs: Sequence[Job], out: Path, clock: Clock) -> Iterator[str]:
-    """Say what there is to do, in which order, how long it takes, and how far each job is."""
-    todo = [job for job in jobs if not is_done(job, out)]
+def plan_lines(
+    jobs: Sequence[Job], folder: SuiteFolder, estimate: DurationEstimate
+) -> Iterator[str]:
+    """Yield the plan of a suite, line by line, with the status of each job at the end."""
+    todo = [job for job in jobs if not is_done(job, folder)]
     yield f"{_count(jobs)}; {len(jobs) - len(todo)} done, {len(todo)} to do"
     if todo:
-        yield from _waves(todo, out, clock)
+        yield from _phases(todo, folder, estimate)
     width = max(len(str(job.folder)) for job in jobs)
     for job in jobs:
-        yield f"  {job.folder!s:{width}}  {_state(job, out)}"
+        yield f"  {job.folder!s:{width}}  {_status(job, folder)}"
 
 
-def _waves(todo: Sequence[Job], out: Path, clock: Clock) -> Iterator[str]:
-    left = [t for t in trainings(todo) if not is_trained(t, out) and not _has(t, out)]
-    shared = [training for training in left if len(training.jobs) > 1]
+def _phases(todo: Sequence[Job], folder: SuiteFolder, estimate: DurationEstimate) -> Iterator[str]:
+    remaining = [
+        training
+        for training in stage_trainings(todo)
+        if not is_trained(training, folder) and not _is_trained_unshared(training, folder)
+    ]
+    shared = [training for training in remaining if len(training.jobs) > 1]
     times: list[float | None] = []
-    alone = sum(len(training.jobs) for training in left)
-    yield f"{_plural(len(left), 'training')} to do, {alone} if no jobs shared any"
+    unshared = sum(len(training.jobs) for training in remaining)
+    yield f"{_plural(len(remaining), 'training')} to do ({unshared} if jobs shared no stage)"
     for depth in sorted({training.depth for training in shared}):
-        now = [training for training in shared if training.depth == depth]
-        times.append(clock.wave([clock.training(training) for training in now]))
-        yield f"  wave {len(times)}: {_stages(now)}, for {_users(now)} jobs{_about(times[-1])}"
-    own = {job.folder: [t for t in left if t.jobs == (job,)] for job in todo}
-    times.append(clock.wave([clock.job(job, own[job.folder]) for job in todo]))
+        parallel = [training for training in shared if training.depth == depth]
+        times.append(estimate.parallel_s([estimate.training_s(each) for each in parallel]))
+        users = len({job.folder for training in parallel for job in training.jobs})
+        yield f"  phase {len(times)}: {_stages(parallel)}, for {users} jobs{_about(times[-1])}"
+    own = {job.folder: [t for t in remaining if t.jobs == (job,)] for job in todo}
+    times.append(estimate.parallel_s([estimate.job_s(job, own[job.folder]) for job in todo]))
     rest = _stages([training for each in own.values() for training in each])
     then = f"{rest}, then scoring" if rest else "scoring"
-    yield f"  wave {len(times)}: {then} ×{len(todo)}{_about(times[-1])}"
-    yield _time(times, clock)
+    yield f"  phase {len(times)}: {then} ×{len(todo)}{_about(times[-1])}"
+    yield _total_time(times, estimate)
 
 
-def _state(job: Job, out: Path) -> str:
-    if is_done(job, out):
+def _status(job: Job, folder: SuiteFolder) -> str:
+    if is_done(job, folder):
         return "done"
-    reason = why_failed(job, out)
+    reason = failure_of(job, folder)
     if reason is not None:
         return f"failed: {reason}"
-    return "begun" if (out / job.folder).exists() else "to do"
+    return "started" if folder.run(job.folder).path.exists() else "to do"
 
 
-def _has(training: Training, out: Path) -> bool:
-    """Whether the only job that needs a stage has it."""
-    path = out / training.folder / "stages" / training.stage / "stage.json"
-    return len(training.jobs) == 1 and path.exists()
+def _is_trained_unshared(training: StageTraining, folder: SuiteFolder) -> bool:
+    """Return whether a stage that only one job needs is in that job's folder."""
+    record = folder.run(training.folder).stage(training.stage).record
+    return len(training.jobs) == 1 and record.exists()
 
 
 def _count(jobs: Sequence[Job]) -> str:
@@ -92,24 +99,19 @@ def _count(jobs: Sequence[Job]) -> str:
     return f"{_plural(len(jobs), 'job')} = {' × '.join(parts)}"
 
 
-def _stages(found: Sequence[Training]) -> str:
-    names = dict.fromkeys(training.stage for training in found)
-    return ", ".join(f"{name} ×{sum(t.stage == name for t in found)}" for name in names)
+def _stages(trainings: Sequence[StageTraining]) -> str:
+    names = dict.fromkeys(training.stage for training in trainings)
+    return ", ".join(f"{name} ×{sum(t.stage == name for t in trainings)}" for name in names)
 
 
-def _users(found: Sequence[Training]) -> int:
-    return len({job.folder for training in found for job in training.jobs})
-
-
-def _time(times: Sequence[float | None], clock: Clock) -> str:
-    whole = _sum(times)
-    at_once = f"{_plural(clock.at_once, 'job')} at a time"
-    if whole is None:
+def _total_time(times: Sequence[float | None], estimate: DurationEstimate) -> str:
+    total = _sum(times)
+    at_once = f"{_plural(estimate.at_once, 'job')} at a time"
+    if total is None:
         return (
-            f"time: not known, as not all of this was measured on this machine with {at_once}; "
-            "what runs is measured"
+            f"time: unknown, since not all of this work was measured on this machine with {at_once}"
         )
-    return f"time: about {_duration(whole)} with {at_once}, from what was measured on this machine"
+    return f"time: about {_duration(total)} with {at_once}, as measured on this machine"
 
 
 def _sum(each: Sequence[float | None]) -> float | None:
@@ -127,5 +129,5 @@ def _duration(seconds: float) -> str:
     return f"{seconds / MINUTE:.0f} min" if seconds < HOUR else f"{seconds / HOUR:.1f} h"
 
 
-def _plural(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("" if number == 1 else "s")
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

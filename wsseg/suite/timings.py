@@ -1,85 +1,82 @@
-"""How long work took on this machine, which tells how long the like will take."""
+"""Durations measured on this machine, from which a dry run estimates how long a suite takes."""
 
 import json
 import platform
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from statistics import median
 
 import torch
 
 from wsseg.components.registry import registry
-from wsseg.config.stages import Learning
+from wsseg.config.stages import NetworkStage
 from wsseg.errors import InputError
+from wsseg.inference.folders import RunFolder
 from wsseg.runtime.files import append_line, cache_folder, fingerprint
 from wsseg.suite.definition import Job
-from wsseg.suite.shared_stages import cohort_of
 from wsseg.training.log import read_log
+from wsseg.training.stage_identity import backbone_of, visible_cohort
 
-STORE = "pace.jsonl"  # in the cache folder
-LATEST = 5  # measurements of a kind that count
+FILE = "pace.jsonl"  # in the cache folder
+MEASUREMENTS = 5  # newest of a kind, whose median is taken
 
 
 def machine(threads: int) -> str:
-    """Name this machine, and how much of it a job has."""
+    """Return a name for this machine's processors, and the threads that a job uses."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     return f"{platform.node()}, {device}, {threads} threads"
 
 
 def epoch_kind(job: Job, name: str) -> str:
-    """Digest what makes an epoch of a job's stage long or short."""
+    """Return a digest of what determines the duration of an epoch of a job's stage."""
     stage, recipe, describe = job.recipe.stages[name], job.recipe, registry().describe
-    assert isinstance(stage, Learning), "only these have epochs"  # noqa: S101
+    assert isinstance(stage, NetworkStage), "other stages have no epochs"  # noqa: S101
     learning = describe(stage)
-    shaping = [learning[key] for key in ("learn", "classes", "batch_size", "sampling", "augment")]
-    backbone = _backbone(job, stage)
-    data = [describe(cohort_of(job, stage)), job.folds, describe(recipe.input), recipe.precision]
-    return fingerprint(["epoch", shaping, backbone, data])
+    settings = [learning[key] for key in ("learn", "classes", "batch_size", "sampling", "augment")]
+    backbone = describe(backbone_of(recipe.stages, name))
+    cohort = describe(visible_cohort(recipe, stage))
+    data = [cohort, job.folds, describe(recipe.input), recipe.precision]
+    return fingerprint(["epoch", settings, backbone, data])
 
 
 def scoring_kind(job: Job) -> str:
-    """Digest what makes the scoring of a job long or short."""
-    recipe = registry().describe(job.recipe)
+    """Return a digest of what determines the duration of scoring a job."""
+    describe, stages = registry().describe, job.recipe.stages
+    recipe = describe(job.recipe)
     backbones = [
-        _backbone(job, stage) for stage in job.recipe.stages.values() if isinstance(stage, Learning)
+        describe(backbone_of(stages, name))
+        for name, stage in stages.items()
+        if isinstance(stage, NetworkStage)
     ]
-    shaping = [recipe[key] for key in ("cohort", "test", "input", "metrics", "precision")]
-    return fingerprint(["scoring", shaping, job.folds, backbones])
+    settings = [recipe[key] for key in ("cohort", "test", "input", "metrics", "precision")]
+    return fingerprint(["scoring", settings, job.folds, backbones])
 
 
-def remember(job: Job, folder: Path) -> None:
-    """Note how long each epoch and the scoring took in a job's folder, as far as it has come."""
+def record_durations(job: Job, folder: RunFolder) -> None:
+    """Store the durations of the epochs and of the scoring in a job's folder, as far as known."""
     seconds: dict[str, list[float]] = {}
-    with suppress(InputError, KeyError):  # a stage that another job trained is not in the log
-        for record in read_log(folder / "log.jsonl"):
+    with suppress(InputError, KeyError):  # the log lacks stages that another job has trained
+        for record in read_log(folder.log):
             if record["event"] == "epoch":
                 seconds.setdefault(record["stage"], []).append(record["seconds"])
     measured = {epoch_kind(job, name): median(each) for name, each in seconds.items()}
     with suppress(OSError, ValueError, KeyError):
-        times = json.loads((folder / "times.json").read_text(encoding="utf-8"))
+        times = json.loads(folder.times.read_text(encoding="utf-8"))
         measured[scoring_kind(job)] = times["test_s"]
     here = machine(torch.get_num_threads())
     for kind, each in measured.items():
-        append_line(cache_folder() / STORE, {"kind": kind, "machine": here, "seconds": each})
+        line = {"kind": kind, "machine": here, "seconds": each}
+        append_line(cache_folder() / FILE, line)
 
 
-def paces(machine: str) -> dict[str, float]:
-    """Return the seconds that each kind of work takes, as last measured on `machine`."""
+def measured_durations(machine: str) -> Mapping[str, float]:
+    """Return the seconds of each kind of work, as measured last on `machine`."""
     measured: dict[str, list[float]] = {}
-    path = cache_folder() / STORE
+    path = cache_folder() / FILE
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     for line in lines:
         with suppress(ValueError, KeyError, TypeError):
             record = json.loads(line)
             if record["machine"] == machine:
                 measured.setdefault(record["kind"], []).append(float(record["seconds"]))
-    return {kind: median(seconds[-LATEST:]) for kind, seconds in measured.items()}
-
-
-def _backbone(job: Job, stage: Learning) -> object:
-    """Describe a stage's backbone, which may be that of the stage it starts from."""
-    if stage.backbone is not None:
-        return registry().describe(stage.backbone)
-    earlier = job.recipe.stages[str(stage.start)]
-    assert isinstance(earlier, Learning), "the recipe allows to start from learning stages only"  # noqa: S101
-    return _backbone(job, earlier)
+    return {kind: median(seconds[-MEASUREMENTS:]) for kind, seconds in measured.items()}

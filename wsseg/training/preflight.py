@@ -6,7 +6,7 @@ from itertools import chain
 
 from wsseg.components.regions import FileRegion
 from wsseg.config.recipe import Recipe
-from wsseg.config.stages import Learning, MasksStage, Stage
+from wsseg.config.stages import NetworkStage, MasksStage, Stage
 from wsseg.core.case import Case
 from wsseg.data.checks.expected import Expectations
 from wsseg.data.checks.findings import (
@@ -26,7 +26,7 @@ MOST_WARNINGS = 3  # of the same name that are shown one by one
 
 def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expectations:
     """Return what some stages of a recipe expect of the cohort that they learn from."""
-    learning = [stage for stage in stages if isinstance(stage, Learning)]
+    learning = [stage for stage in stages if isinstance(stage, NetworkStage)]
     weak = [stage.classes for stage in learning if not isinstance(stage, MasksStage)]
     inside: dict[str, str] = {}
     for stage in stages:
@@ -43,13 +43,13 @@ def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expectations:
 
 
 def lists_of_cases(recipe: Recipe) -> Iterator[tuple[CaseList, Expectations]]:
-    """Yield the cases of each cohort of a recipe, with the test cases, and what is expected of them.
+    """Yield the cases of each cohort of a recipe, with the test cases, and what they must have.
 
     First the recipe's own cohort, then the one of each stage that has its own.
     """
     shared = _list_own_cases(recipe)
     tested = [case for case in shared.cases if case.split == "test"]
-    yield shared, expected_by(recipe, recipe.together.values())
+    yield shared, expected_by(recipe, recipe.own_stages.values())
     for stage in recipe.stages.values():
         if stage.cohort is not None:
             own = list_cases(stage.cohort)
@@ -103,7 +103,7 @@ def collect_findings(
     """
     found: list[Finding] = []
     tested = [replace(case, split="test") for case in split.test]
-    for stages in recipe.by_cohort:
+    for stages in recipe.stages_by_cohort:
         training = split.training_cases(next(iter(stages)))
         found += check_cases(
             [*_as_trained(recipe, stages.values(), training), *tested],

@@ -118,7 +118,7 @@ def split_of(recipe: Recipe) -> Split:
     """
     own = by_column(recipe.cohort.cases())
     test = own.test if recipe.test is None else tuple(recipe.test.cases())
-    if recipe.together and not own.train:
+    if recipe.own_stages and not own.train:
         raise InputError("the cohort has no training case: the split of every case is 'test'")
     return Split(own.train, test, cases_by_stage(recipe))
 
@@ -156,10 +156,10 @@ def _cases_by_stage(
 ) -> dict[str, list[Prepared]]:
     """Prepare the training cases of the named stages; stages with the same cohort share them."""
     prepared: dict[str, list[Prepared]] = {}
-    for stages in recipe.by_cohort:
+    for stages in recipe.stages_by_cohort:
         if stages.keys().isdisjoint(names):
             continue
-        hidden = recipe.hidden_from(stages.values())
+        hidden = recipe.hidden_classes(stages.values())
         visible = [case.without_masks(hidden) for case in split.training_cases(next(iter(stages)))]
         cases = prepare_all(visible, recipe, stages.values(), display)
         require_labels(stages, cases)

@@ -1,51 +1,59 @@
-"""Fits one stage: a guess at the labels and one optimiser step, a batch at a time.
+"""The training loop of one stage: for each batch, targets and an optimiser step.
 
-`Fit.run` tells what happens as it happens; whoever drives it shows, logs and saves.
+`Trainer.run` yields events; callers show, log and save.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
-from torch.optim import SGD, Adam, AdamW
 
-from wsseg.config.stages import EmStage, Learning, Optimizer, PixelStage
+from wsseg.config.stages import EmStage, PixelStage
 from wsseg.core.batch import Batch, Logits, Probability
-from wsseg.core.input import Input
-from wsseg.data.batches import Draw, Scan, Slices, batches_of, epoch_draws, loaded, to_device
+from wsseg.data.batches import (
+    Draw,
+    Slices,
+    epoch_draws,
+    load_batches,
+    split_into_batches,
+    to_device,
+)
 from wsseg.errors import WorkError
 from wsseg.inference.network import Network
 from wsseg.runtime.collectives import gather_batch, shard
 from wsseg.training.em import forward, targets
-from wsseg.training.monitoring import Probe, divergence, named, warning_about
+from wsseg.training.monitoring import TargetProbe, divergence, list_cases, target_warning
+from wsseg.training.optimizer import in_memory_format_of, new_optimizer
+from wsseg.training.stage_task import StageTask
+from wsseg.training.target_snapshots import TargetSnapshot
 
 
 @dataclass(frozen=True)
 class StepDone:
-    """One optimiser step."""
+    """The event after an optimiser step."""
 
-    step: int  # of all the stage's steps, from 1
-    steps: int
+    step: int  # counted over the stage, from 1
+    steps: int  # of the stage
     epoch: int
     loss: float
-    share: float  # of the batch's support: `Learning.marked`
-    watched: str  # its name
-    slices_per_s: float  # of the epoch so far
-    seconds: float  # of this step
-    waited_s: float  # of them, for the batch to be loaded
+    share: float  # of the batch's support, inside `NetworkStage.watched_mask`
+    share_name: str  # the share's key in an epoch's record
+    slices_per_s: float  # averaged over the epoch so far
+    seconds: float  # for this step
+    waited_s: float  # for the batch to be loaded, included in `seconds`
     warning: str | None
 
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch: what the log keeps of it, and what is wrong with its targets, if anything is."""
+    """The event after an epoch: its record in the log, and a warning about EM's targets, if any."""
 
     record: dict[str, Any]
     warning: str | None
@@ -53,53 +61,55 @@ class EpochDone:
 
 @dataclass
 class Progress:
-    """What is known of a stage half-way, but for its tensors; plain, to be saved as JSON."""
+    """The progress of a stage, apart from tensors. All values can be saved as JSON."""
 
     step: int = 0
-    losses: list[float] = field(default_factory=list)  # of the epoch so far
-    shares: list[float] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)  # of the current epoch
+    shares: list[float] = field(default_factory=list)  # of the current epoch
+    history: list[dict[str, Any]] = field(default_factory=list)  # records of finished epochs
+
+
+class _StepResult(NamedTuple):
+    loss: float
+    share: float
+    warning: str | None
 
 
 class Trainer:
-    """One stage being fitted. All randomness is a function of `seed`, epoch, case and slice.
+    """The training of one stage, which can be saved and restored after every step.
 
-    `steps` is how many it takes in all.
+    All random numbers are a function of the task's seed, the epoch, the case and the slice.
+    `steps` is the number of optimiser steps of the stage.
     """
 
-    def __init__(
-        self,
-        name: str,
-        stage: Learning,
-        network: Network,
-        scans: Sequence[Scan],
-        input: Input,
-        seed: int,
-        fabric: Fabric,
-    ) -> None:
+    def __init__(self, task: StageTask, network: Network) -> None:
+        """Prepare to train `network`, which is changed, on the scans of `task`."""
+        stage, scans, input, fabric = task.learning_stage, task.scans, task.input, task.fabric
         self.progress = Progress()
-        self.probe = Probe(stage, scans, input) if isinstance(stage, EmStage) else None
-        self._name, self._stage, self._fabric = name, stage, fabric
-        self._plain = _synchronised(network, fabric).to(memory_format=torch.channels_last)
-        self._began = float(self._norm())
+        self.probe = TargetProbe(stage, scans, input) if isinstance(stage, EmStage) else None
+        self._name, self._stage, self._fabric = task.name, stage, fabric
+        self._module = _synchronised(network, fabric).to(memory_format=torch.channels_last)
+        self._initial_norm = float(self._weight_norm())
         self._network, self._optimizer = fabric.setup(
-            self._plain, _new_optimizer(stage.optimizer, self._plain)
+            self._module, new_optimizer(stage.optimizer, self._module)
         )
-        self._slices = Slices(scans, input, stage.augment, seed)
-        epochs = [epoch_draws(scans, stage.sampling, seed, epoch) for epoch in range(stage.epochs)]
-        self._batches = batches_of(epochs, stage.batch_size)
+        self._slices = Slices(scans, input, stage.augment, task.seed)
+        epochs = [
+            epoch_draws(scans, stage.sampling, task.seed, epoch) for epoch in range(stage.epochs)
+        ]
+        self._batches = split_into_batches(epochs, stage.batch_size)
         self.steps = len(self._batches)
-        self._per_epoch = self.steps // stage.epochs
-        self._names = [scan.name for scan in scans]
-        self._warned = False
+        self._steps_per_epoch = self.steps // stage.epochs
+        self._case_names = [scan.name for scan in scans]
+        self._warned_of_empty_regions = False
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The network's weights as they are now."""
-        return {name: value.detach().cpu() for name, value in self._plain.state_dict().items()}
+        """The network's current weights, on the CPU."""
+        return {name: value.detach().cpu() for name, value in self._module.state_dict().items()}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return all that `restore` needs to go on from here: tensors, and plain values."""
+        """Return what `restore` needs to resume training: tensors, and JSON-like values."""
         tensors = {f"network.{name}": value for name, value in self.weights.items()}
         for index, values in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value.cpu() for key, value in values.items()}
@@ -107,100 +117,100 @@ class Trainer:
             tensors["probe.last"] = self.probe.last
         return tensors, asdict(self.progress)
 
-    def restore(self, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
-        """Go back to where `state` was taken."""
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Continue from a state that `state` returned."""
         parts = {name: dict[str, Tensor]() for name in ("network", "optimizer", "probe")}
         for name, value in tensors.items():
-            shard, _, rest = name.partition(".")
-            parts[shard][rest] = value
-        self._plain.load_state_dict(parts["network"])
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        self._module.load_state_dict(parts["network"])
         state: dict[int, dict[str, Tensor]] = {}
-        weights = list(self._plain.parameters())
+        weights = list(self._module.parameters())
         for name, value in parts["optimizer"].items():
             index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = _laid_out_as(weights[int(index)], value)
+            state.setdefault(int(index), {})[key] = in_memory_format_of(weights[int(index)], value)
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": state, "param_groups": groups})
         if self.probe is not None:
             self.probe.last = parts["probe"].get("last")
-        self.progress = Progress(**plain)
+        self.progress = Progress(**values)
 
-    def planes(self) -> dict[str, Tensor]:
-        """Return a few slices with their newest targets; nothing where the stage does not guess."""
+    def target_snapshot(self) -> TargetSnapshot | None:
+        """Return the newest EM targets of a few slices; None for a stage without EM."""
         if self.probe is None:
-            return {}
-        with self._fabric.autocast():  # not by way of DDP: only one of several processes may ask
-            return self.probe.planes(self._plain, self._fabric.device)
+            return None
+        with self._fabric.autocast():  # not through DDP, since only one process may call this
+            return self.probe.snapshot(self._module, self._fabric.device)
 
     def run(self) -> Iterator[StepDone | EpochDone]:
-        """Train from where the progress stands to the stage's end.
+        """Train from the current progress to the end of the stage.
 
-        An epoch's end comes before its last step is told: after a step, no state lacks an epoch.
+        The event of an epoch precedes that of its last step, so that a state saved after any
+        `StepDone` contains every finished epoch.
 
         Raises:
-            WorkError: A number is none or absurd, or there was nothing to learn from.
+            WorkError: Training diverged, or all targets of an epoch are empty.
         """
         fabric, progress = self._fabric, self.progress
-        rest = self._batches[progress.step :]
-        parts = [shard(draws, fabric.global_rank, fabric.world_size) for draws in rest]
-        started, seen = perf_counter(), 0
-        with closing(loaded(self._slices, parts)) as batches:
-            for draws in rest:
-                asked = perf_counter()
+        remaining = self._batches[progress.step :]
+        parts = [shard(draws, fabric.global_rank, fabric.world_size) for draws in remaining]
+        epoch_start, slices = perf_counter(), 0
+        with closing(load_batches(self._slices, parts)) as batches:
+            for draws in remaining:
+                step_start = perf_counter()
                 batch, labels = next(batches)
-                waited = perf_counter() - asked
-                loss, share, warning = self._step(draws, to_device(batch, fabric.device), labels)
-                seconds = perf_counter() - asked
-                seen += len(draws)
-                rate = seen / (perf_counter() - started)
-                watched = self._stage.watched
-                epoch = -(-progress.step // self._per_epoch)
-                if progress.step % self._per_epoch == 0:
-                    yield self._end_epoch(perf_counter() - started, seen)
-                    started, seen = perf_counter(), 0
+                waited = perf_counter() - step_start
+                result = self._step(draws, to_device(batch, fabric.device), labels)
+                seconds = perf_counter() - step_start
+                slices += len(draws)
+                rate = slices / (perf_counter() - epoch_start)
+                epoch = self._epoch
+                if progress.step % self._steps_per_epoch == 0:
+                    yield self._end_epoch(perf_counter() - epoch_start, slices)
+                    epoch_start, slices = perf_counter(), 0
                 yield StepDone(
-                    progress.step, self.steps, epoch, loss, share, watched, rate, seconds, waited,
-                    warning,
-                )  # fmt: skip
+                    step=progress.step,
+                    steps=self.steps,
+                    epoch=epoch,
+                    loss=result.loss,
+                    share=result.share,
+                    share_name=self._stage.share_key,
+                    slices_per_s=rate,
+                    seconds=seconds,
+                    waited_s=waited,
+                    warning=result.warning,
+                )
 
-    def _step(
-        self, draws: Sequence[Draw], batch: Batch, labels: Probability | None
-    ) -> tuple[float, float, str | None]:
-        """Take one optimiser step; return its loss, the share that is marked, and a warning.
-
-        The `batch` is this process's part of `draws`.
-        """
+    def _step(self, draws: Sequence[Draw], batch: Batch, labels: Probability | None) -> _StepResult:
+        """Take one optimiser step. `batch` is this process's shard of `draws`."""
         stage, progress = self._stage, self.progress
         for group in self._optimizer.param_groups:
-            group["lr"] = stage.optimizer.lr_at(progress.step / self._per_epoch, stage.epochs)
-        logits, belief = forward(stage, self._network, batch)
-        y = targets(stage, batch, labels, belief, progress.step / self.steps)
-        logits, y, batch = self._whole(len(draws), logits, y, batch)
+            group["lr"] = stage.optimizer.lr_at(progress.step / self._steps_per_epoch, stage.epochs)
+        outputs = forward(stage, self._network, batch)
+        y = targets(stage, batch, labels, outputs.e_step, progress.step / self.steps)
+        logits, y, batch = self._gather(len(draws), outputs.m_step, y, batch)
         loss = stage.objective(logits, y, batch)
         self._fabric.backward(loss)
-        gradient = get_total_norm(p.grad for p in self._plain.parameters() if p.grad is not None)
+        gradient = get_total_norm(p.grad for p in self._module.parameters() if p.grad is not None)
         self._optimizer.step()
         self._optimizer.zero_grad()
         progress.step += 1
-        share = stage.watched_mask(logits.detach(), y, batch).sum() / batch.support.sum().clamp(
-            min=1
-        )
-        numbers = torch.stack([loss.detach(), gradient, self._norm(), share])
-        inside = batch.region.flatten(1).any(1)
-        loss_, gradient_, norm, share_, *some = torch.cat([numbers, inside]).tolist()  # one wait
-        if problem := divergence(loss_, gradient_, norm, self._began):
-            raise WorkError(self._unsound(problem, draws))
+        watched = stage.watched_mask(logits.detach(), y, batch)
+        share = watched.sum() / batch.support.sum().clamp(min=1)
+        numbers = torch.stack([loss.detach(), gradient, self._weight_norm(), share])
+        has_region = batch.region.flatten(1).any(1)
+        # One transfer from the device for all numbers.
+        loss_, gradient_, norm, share_, *some = torch.cat([numbers, has_region]).tolist()
+        if problem := divergence(loss_, gradient_, norm, self._initial_norm):
+            raise WorkError(self._divergence_error(problem, draws))
         progress.losses.append(loss_)
         progress.shares.append(share_)
-        return (
-            loss_,
-            share_,
-            self._outside([d for d, any_ in zip(draws, some, strict=True) if not any_]),
-        )
+        empty = [draw for draw, any_ in zip(draws, some, strict=True) if not any_]
+        return _StepResult(loss_, share_, self._empty_region_warning(empty))
 
-    def _end_epoch(self, seconds: float, seen: int) -> EpochDone:
+    def _end_epoch(self, seconds: float, slices: int) -> EpochDone:
         progress, stage = self.progress, self._stage
-        epoch = progress.step // self._per_epoch
+        epoch = self._epoch
         record: dict[str, Any] = {
             "stage": self._name,
             "learn": stage.learn,
@@ -208,90 +218,75 @@ class Trainer:
             "epochs": stage.epochs,
             "step": progress.step,
             "loss": sum(progress.losses) / len(progress.losses),
-            stage.watched: sum(progress.shares) / len(progress.shares),
+            stage.share_key: sum(progress.shares) / len(progress.shares),
             "lr": stage.optimizer.lr_at(epoch, stage.epochs),
-            "slices_per_s": seen / seconds,
+            "slices_per_s": slices / seconds,
             "seconds": seconds,
         }
         if isinstance(stage, PixelStage) and not any(progress.shares):
-            raise WorkError(self._nothing(seen))
+            raise WorkError(self._empty_targets_error(slices))
         if self.probe is not None:
-            record |= self.probe.look(self._network, self._fabric.device, epoch / stage.epochs)
+            record |= self.probe.measure(self._network, self._fabric.device, epoch / stage.epochs)
         progress.history.append(record)
         progress.losses, progress.shares = [], []
-        return EpochDone(record, warning_about(progress.history))
+        return EpochDone(record, target_warning(progress.history))
 
-    def _whole(
-        self, number: int, logits: Logits, y: Tensor, batch: Batch
+    def _gather(
+        self, size: int, logits: Logits, y: Tensor, batch: Batch
     ) -> tuple[Logits, Tensor, Batch]:
-        """Join the processes' parts of a batch; without its images, at which nobody looks now."""
+        """Join the shards of all processes, without the images, which no loss uses."""
         if self._fabric.world_size == 1:
             return logits, y, batch
         logits, y, region, tags = (
-            gather_batch(self._fabric, each, number)
-            for each in (logits, y, batch.region, batch.tags)
+            gather_batch(self._fabric, each, size) for each in (logits, y, batch.region, batch.tags)
         )
-        return logits, y, Batch(region.new_empty(number, 0, *region.shape[2:]), region, tags)
+        return logits, y, Batch(region.new_empty(size, 0, *region.shape[2:]), region, tags)
 
-    def _norm(self) -> Tensor:
-        return get_total_norm(p.detach() for p in self._plain.parameters())
+    def _weight_norm(self) -> Tensor:
+        return get_total_norm(p.detach() for p in self._module.parameters())
 
-    def _at(self) -> str:
-        epoch = -(-self.progress.step // self._per_epoch)
-        return f"stage {self._name}, step {self.progress.step} (epoch {epoch})"
+    @property
+    def _epoch(self) -> int:
+        """The epoch of the newest step, from 1."""
+        return -(-self.progress.step // self._steps_per_epoch)
 
-    def _unsound(self, problem: str, draws: Sequence[Draw]) -> str:
-        """Blame the cases whose images have values that are no numbers; where none has, all."""
+    @property
+    def _position(self) -> str:
+        return f"stage {self._name}, step {self.progress.step} (epoch {self._epoch})"
+
+    def _divergence_error(self, problem: str, draws: Sequence[Draw]) -> str:
+        """Return an error that names the cases with NaN or infinite voxels, or else all cases."""
         bad = [draw for draw in draws if not np.isfinite(self._slices[draw].image).all()]
         return (
-            f"{self._at()}: {problem}; {self._cases(bad or draws)}.\n"
-            "What was saved last is kept, and is sound. Lower the learning rate, or look at these "
-            "images"
+            f"{self._position}: {problem}; {self._cases(bad or draws)}.\n"
+            "The newest saved state is intact. Lower the learning rate, or inspect these images"
         )
 
-    def _nothing(self, slices: int) -> str:
+    def _empty_targets_error(self, slices: int) -> str:
         return (
-            f"{self._at()}: the targets of all {slices} slices of the epoch are empty "
-            f"({named(self._names)}): a network would only learn to find nothing.\n"
-            "What was saved last is kept. Is the region empty, or the prior too strict?"
+            f"{self._position}: the targets of all {slices} slices of the epoch are empty "
+            f"({list_cases(self._case_names)}), so the network would learn to predict background "
+            "only.\nThe newest saved state is intact. Is the region empty, or the prior too strict?"
         )
 
-    def _outside(self, draws: Sequence[Draw]) -> str | None:
-        """Say, once, that nothing is left of some slices' region."""
-        if not draws or self._warned:
+    def _empty_region_warning(self, draws: Sequence[Draw]) -> str | None:
+        """Return a warning about slices without region; None where it was given before."""
+        if not draws or self._warned_of_empty_regions:
             return None
-        self._warned = True
+        self._warned_of_empty_regions = True
         return (
-            f"{self._at()}: nothing is left of the region in {len(draws)} slices of "
-            f"{self._cases(draws)}: moved out of the image, or smaller than a pixel. Nothing is "
+            f"{self._position}: {len(draws)} slices of {self._cases(draws)} have no region left: "
+            "augmentation moved it out of the image, or it is smaller than a pixel. Nothing is "
             "learnt from them"
         )
 
     def _cases(self, draws: Sequence[Draw]) -> str:
-        return named(self._names[draw.scan] for draw in draws)
+        return list_cases(self._case_names[draw.scan] for draw in draws)
 
 
 def _synchronised(network: Network, fabric: Fabric) -> nn.Module:
-    """Let batch norm see the whole batch where several GPUs share it; torch has that for no CPU."""
+    """Synchronise batch norm between GPUs; torch has no synchronised batch norm for CPUs."""
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return synchronised
     return network
-
-
-def _laid_out_as(weight: Tensor, value: Tensor) -> Tensor:
-    """Return `value` in the memory order of its weight: fused optimisers go through both at once.
-
-    A file has every tensor in the order of its axes.
-    """
-    if value.shape != weight.shape:  # a count of steps
-        return value
-    return torch.empty_like(weight, dtype=value.dtype, device=value.device).copy_(value)
-
-
-def _new_optimizer(settings: Optimizer, network: nn.Module) -> Adam | AdamW | SGD:
-    rate, decay = settings.lr_at(0, 1), settings.weight_decay
-    if settings.use == "sgd":
-        return SGD(network.parameters(), lr=rate, weight_decay=decay, momentum=0.9)
-    kind = Adam if settings.use == "adam" else AdamW
-    return kind(network.parameters(), lr=rate, weight_decay=decay)
