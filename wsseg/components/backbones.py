@@ -162,6 +162,7 @@ class Padded(nn.Module):
 
     Example:
         >>> import torch
+        >>> from wsseg.tools import Padded
         >>> net = torch.nn.Sequential(torch.nn.MaxPool2d(2), torch.nn.Upsample(scale_factor=2))
         >>> Padded(net, multiple=2)(torch.rand(1, 3, 5, 7)).shape
         torch.Size([1, 3, 5, 7])

@@ -41,6 +41,7 @@ class Table(Cohort):
     Example:
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
+        >>> from wsseg import Table
         >>> with TemporaryDirectory() as folder:
         ...     table, image = Path(folder, "cohort.csv"), Path(folder, "a.nii.gz")
         ...     image.touch()

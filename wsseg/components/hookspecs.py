@@ -21,6 +21,20 @@ API_VERSION = 1  # incremented when a change of a hook or an interface breaks pl
 
 hookspec = HookspecMarker("wsseg")
 hookimpl = HookimplMarker("wsseg")
+"""Decorator of the functions by which a plugin offers its components.
+
+A plugin is a module that an entry point of the group `wsseg` names. A function of the module with
+the name of a hook, such as `wsseg_esteps`, returns the components by the names used in recipes.
+
+Example:
+    >>> from wsseg import EStep, Evidence, Probability, hookimpl
+    >>> class Half(EStep):
+    ...     def __call__(self, evidence: Evidence) -> Probability:
+    ...         return evidence.batch.support * 0.5
+    >>> @hookimpl
+    ... def wsseg_esteps() -> dict[str, type[EStep]]:
+    ...     return {"half": Half}
+"""
 
 
 @hookspec
