@@ -9,10 +9,10 @@ from scipy.spatial.transform import Rotation
 from wsseg import Case, Grid, Volume
 from wsseg.testing import check_region
 from wsseg.tools import read_mask, read_volume
-from wsseg_covid.lung_hull import closed_along_z, convex_hull, parted
+from wsseg_covid.lung_hull import closing_along_z, convex_hull, split_lungs
 from wsseg_covid.lung_threshold import LungThreshold
 from wsseg_covid.phantom.cohort import LungPhantom, draw
-from wsseg_covid.planes import coarse, fine
+from wsseg_covid.planes import downsample, upsample_slice
 
 SHARED = Path(__file__).resolve().parents[3] / "../shared/data/ct-small"
 needs_scans = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
@@ -275,7 +275,7 @@ def test_a_real_scan_cropped_through_the_lungs() -> None:
 def test_lungs_apart_are_parted_as_they_are() -> None:
     air = np.zeros((3, 20, 40), bool)
     air[:, 4:16, 4:18], air[:, 4:16, 22:36] = True, True
-    first, second = parted(air, (5, 2, 2))
+    first, second = split_lungs(air, (5, 2, 2))
     assert np.array_equal(first | second, air)
     assert {bool(first[0, 8, 8]), bool(second[0, 8, 8])} == {True, False}
     assert first.sum() == second.sum()
@@ -284,15 +284,15 @@ def test_lungs_apart_are_parted_as_they_are() -> None:
 def test_one_lung_is_not_parted() -> None:
     air = np.zeros((3, 20, 40), bool)
     air[:, 4:16, 4:18] = True
-    (only,) = parted(air, (5, 2, 2))
+    (only,) = split_lungs(air, (5, 2, 2))
     assert np.array_equal(only, air)
 
 
 def test_gaps_along_z_are_closed_only_between_lung() -> None:
     mask = np.array([1, 0, 0, 1, 0, 0, 0, 0, 1, 0], bool)[:, None, None]
-    closed = closed_along_z(mask, 1)[:, 0, 0]
-    assert closed.astype(int).tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 1, 0]
-    assert np.array_equal(closed_along_z(mask, 0), mask)
+    closing = closing_along_z(mask, 1)[:, 0, 0]
+    assert closing.astype(int).tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 1, 0]
+    assert np.array_equal(closing_along_z(mask, 0), mask)
 
 
 def test_the_convex_hull_of_an_l_is_its_triangle() -> None:
@@ -304,9 +304,9 @@ def test_the_convex_hull_of_an_l_is_its_triangle() -> None:
 
 def test_blocks_are_averaged_and_undone() -> None:
     voxels = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)
-    planes = coarse(voxels, (5, 1, 1), to_mm=2)
+    planes = downsample(voxels, (5, 1, 1), to_mm=2)
     assert planes.step == (1, 2, 2)
     assert planes.spacing_mm == (5, 2, 2)
     assert planes.hu[0].tolist() == [[2.5, 4.5], [8.5, 10.5]]  # the last row repeated
-    back = fine(planes.hu[0] > 5, planes.step, voxels.shape)
+    back = upsample_slice(planes.hu[0] > 5, planes.step, voxels.shape)
     assert back.astype(int).tolist() == [[0] * 4, [0] * 4, [1] * 4]
