@@ -17,8 +17,12 @@ from wsseg.errors import known_words
 
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator takes
 
-FOLDER_NAME = re.compile(r"\w[\w.-]{,99}")  # of a stage, of a method: a folder, and a word in tables
-FOLDER_NAME_RULE = "cannot name a folder; use up to 100 letters, digits, '-', '_', '.', the first no '.'"
+FOLDER_NAME = re.compile(
+    r"\w[\w.-]{,99}"
+)  # of a stage, of a method: a folder, and a word in tables
+FOLDER_NAME_RULE = (
+    "cannot name a folder; use up to 100 letters, digits, '-', '_', '.', the first no '.'"
+)
 ONE_LINE = 10**9  # letters: no list is broken into several lines
 DEFAULT_METRICS: dict[str, Metric] = {
     "dice": Dice(),
@@ -30,7 +34,14 @@ DEFAULT_METRICS: dict[str, Metric] = {
 
 
 class Recipe(Component):
-    """What pixels say, what to believe, what to train, on whom, and what to measure."""
+    """A complete description of a run: data, input, stages, metrics and seed.
+
+    Example:
+        >>> from wsseg import load_recipe
+        >>> recipe = load_recipe("recipe.yaml")
+        >>> recipe.classes, recipe.seed
+        (['tumour'], 0)
+    """
 
     cohort: Cohort
     test: Cohort | None = None  # null: the cases that the cohort, or a fold, marks as test

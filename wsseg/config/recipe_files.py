@@ -18,10 +18,15 @@ ONE_LINE = 10**9  # letters: no list is broken into several lines
 
 
 def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe by its name or from a .yaml file, with changes "a.b.c=VALUE" on top.
+    """Read a recipe by its name or from a .yaml file, and apply changes "a.b.c=VALUE".
 
     Raises:
-        InputError: What is wrong with it, by file, line and key, and what would be right.
+        InputError: The recipe is invalid; the message names the file, line and key, and the remedy.
+
+    Example:
+        >>> from wsseg import load_recipe
+        >>> load_recipe("recipe.yaml", ["seed=1", "stages.tumour.epochs=20"]).seed
+        1
     """
     return check_recipe(recipe_settings(source, changes))
 

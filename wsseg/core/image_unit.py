@@ -15,6 +15,17 @@ class ImageUnit(Component):
 
     A recipe names it as `input: {unit: NAME}`. Images that cannot be in the unit are then refused,
     and the unit replaces the neutral defaults of `fill` and of the display window.
+
+    Example:
+        >>> from wsseg import ImageUnit
+        >>> class Percent(ImageUnit):
+        ...     name = "percent"
+        ...     window = (0, 100)
+        ...     def mismatch(self, lowest: float, highest: float) -> str:
+        ...         too_high = highest > 100
+        ...         return "an image in another unit. Divide it by its maximum" if too_high else ""
+        >>> Percent().mismatch(lowest=0, highest=255)
+        'an image in another unit. Divide it by its maximum'
     """
 
     name: ClassVar[str]

@@ -32,6 +32,15 @@ class Input(Component):
     `standardize`: the voxels of each case become z = (x - mean) / sd, with the mean and standard
     deviation of the voxels inside the region of that name. Priors, `fill`, `clip`, `offset` and
     `scale` then refer to z; regions are still computed from the original image.
+
+    Example:
+        >>> from wsseg import Input
+        >>> Input(slices=3, clip=(0, 400), scale=200).size
+        256
+        >>> Input(slices=4)
+        Traceback (most recent call last):
+        pydantic_core._pydantic_core.ValidationError: 1 validation error for Input
+          Value error, slices is 4; an odd number has a middle slice ...
     """
 
     slices: PositiveInt = 7

@@ -46,7 +46,19 @@ SPACING_MM = (5.0, 0.8, 0.7)
 
 
 def check_prior(prior: Prior, classes: int = 1) -> None:
-    """Fail unless `prior` keeps the contract of `Prior`, and what it is after `fit` too."""
+    """Check that `prior` keeps the contract of `Prior`, before and after `fit`.
+
+    Raises:
+        AssertionError: It does not; the message describes the difference.
+
+    Example:
+        >>> from wsseg import Batch, Prior, Probability
+        >>> from wsseg.testing import check_prior
+        >>> class NoOpinion(Prior):
+        ...     def __call__(self, batch: Batch) -> Probability:
+        ...         return batch.support.float() * 0 + 0.5
+        >>> check_prior(NoOpinion())
+    """
     batches = [samples.batch(classes, slices, dtype) for slices in (1, 5) for dtype in DTYPES]
     fitted = prior.fit(iter(batches[-2:]))
     assert type(fitted) is type(prior), f"fit returns {fitted!r}"
@@ -61,7 +73,16 @@ def check_prior(prior: Prior, classes: int = 1) -> None:
 
 
 def check_estep(estep: EStep, classes: int = 2) -> None:
-    """Fail unless `estep` keeps the contract of `EStep`, whatever the labels and the progress."""
+    """Check that `estep` keeps the contract of `EStep`, for both class relations.
+
+    Raises:
+        AssertionError: It does not; the message describes the difference.
+
+    Example:
+        >>> from wsseg import EStep, make
+        >>> from wsseg.testing import check_estep
+        >>> check_estep(make(EStep, "soft"))
+    """
     for dtype, labels, progress in product(DTYPES, (Multilabel(), Multiclass()), (0.0, 0.5, 1.0)):
         evidence = replace(samples.evidence(classes, dtype), labels=labels, progress=progress)
         y = _repeatable(estep, evidence)
@@ -75,7 +96,22 @@ def check_estep(estep: EStep, classes: int = 2) -> None:
 
 
 def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> None:
-    """Fail unless `backbone` keeps the contract of `Backbone`, for these and for 1 and 1."""
+    """Check that `backbone` keeps the contract of `Backbone`.
+
+    It is built for `slices` and `classes`, and for one slice and one class.
+
+    Raises:
+        AssertionError: It does not; the message describes the difference.
+
+    Example:
+        >>> from torch import nn
+        >>> from wsseg import Backbone
+        >>> from wsseg.testing import check_backbone
+        >>> class Pixelwise(Backbone):
+        ...     def build(self, slices: int, classes: int) -> nn.Module:
+        ...         return nn.Conv2d(slices, classes, kernel_size=1)
+        >>> check_backbone(Pixelwise())
+    """
     for s, k in {(slices, classes), (1, 1)}:
         net = _built(backbone, s, k)
         for height, width in SIZES:
@@ -92,7 +128,16 @@ def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> Non
 
 
 def check_loss(loss: PixelLoss, classes: int = 2) -> None:
-    """Fail unless `loss` keeps the contract of `PixelLoss`, with and without anything to find."""
+    """Check that `loss` keeps the contract of `PixelLoss`, also without any positive pixel.
+
+    Raises:
+        AssertionError: It does not; the message describes the difference.
+
+    Example:
+        >>> from wsseg import PixelLoss, make
+        >>> from wsseg.testing import check_loss
+        >>> check_loss(make(PixelLoss, "smooth-dice"))
+    """
     batch = samples.batch(classes, 1, torch.float32)
     y = (samples.noise(*batch.support.shape) > 0).float()
     for dtype, target in product(DTYPES, (y, torch.zeros_like(y), torch.ones_like(y))):
@@ -108,7 +153,16 @@ def check_loss(loss: PixelLoss, classes: int = 2) -> None:
 
 
 def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
-    """Fail unless `loss` keeps the contract of `TagLoss`, also where logits are far from 0."""
+    """Check that `loss` keeps the contract of `TagLoss`, also for logits far from 0.
+
+    Raises:
+        AssertionError: It does not; the message describes the difference.
+
+    Example:
+        >>> from wsseg import TagLoss, make
+        >>> from wsseg.testing import check_tag_loss
+        >>> check_tag_loss(make(TagLoss, "noisy-or", instances=10))
+    """
     batch = samples.batch(classes, 1, torch.float32)
     for dtype, scale in product(DTYPES, (0, 1, 1000)):
         logits = (scale * samples.noise(*batch.support.shape)).to(dtype)
@@ -129,6 +183,14 @@ def check_region(region: Region, case: Case | None = None, volume: Volume | None
 
     Pass the `case` or the `volume` that the region needs. By default the case has no files, and the
     volume is a block of bright tissue, with a dark cavity, in dark surroundings.
+
+    Raises:
+        AssertionError: It does not; the message describes the difference.
+
+    Example:
+        >>> from wsseg import Region, make
+        >>> from wsseg.testing import check_region
+        >>> check_region(make(Region, "nonzero"))
     """
     case = case or Case(name="made-up", patient="made-up", image=Path("made-up.nii.gz"))
     volume = volume or samples.volume()
@@ -145,7 +207,16 @@ def check_region(region: Region, case: Case | None = None, volume: Volume | None
 
 
 def check_cohort(cohort: Cohort) -> None:
-    """Fail unless `cohort` keeps the contract of `Cohort`."""
+    """Check that `cohort` keeps the contract of `Cohort` and that its files exist.
+
+    Raises:
+        AssertionError: It does not; the message describes the difference.
+
+    Example:
+        >>> from wsseg import Table
+        >>> from wsseg.testing import check_cohort
+        >>> check_cohort(Table(path="cohort.csv"))
+    """
     cases = cohort.cases()
     assert cases, "there are no cases"
     assert cases == cohort.cases(), "the cases change from call to call"
@@ -169,7 +240,16 @@ def check_cohort(cohort: Cohort) -> None:
 
 
 def check_metric(metric: Metric) -> None:
-    """Fail unless `metric` keeps the contract of `Metric`, with either mask empty too."""
+    """Check that `metric` keeps the contract of `Metric`, also for empty masks.
+
+    Raises:
+        AssertionError: It does not; the message describes the difference.
+
+    Example:
+        >>> from wsseg import Metric, make
+        >>> from wsseg.testing import check_metric
+        >>> check_metric(make(Metric, "dice"))
+    """
     masks = samples.masks()
     names: set[frozenset[str]] = set()
     for prediction, truth in product(masks, masks):
@@ -187,7 +267,16 @@ def check_metric(metric: Metric) -> None:
 
 
 def check_score(score: Score) -> None:
-    """Fail unless `score` keeps the contract of `Score`, given the masks that it needs."""
+    """Check that `score` keeps the contract of `Score`.
+
+    Raises:
+        AssertionError: It does not; the message describes the difference.
+
+    Example:
+        >>> from wsseg import Score, make
+        >>> from wsseg.testing import check_score
+        >>> check_score(make(Score, "share", of="tumour", within="liver"))
+    """
     names = sorted(score.needs)
     for masks in product(samples.masks(), repeat=len(names)):
         given = dict(zip(names, masks, strict=True))
@@ -198,7 +287,16 @@ def check_score(score: Score) -> None:
 
 
 def check_unit(unit: ImageUnit) -> None:
-    """Check that `unit` keeps the contract of `ImageUnit`."""
+    """Check that `unit` keeps the contract of `ImageUnit`.
+
+    Raises:
+        AssertionError: It does not; the message describes the difference.
+
+    Example:
+        >>> from wsseg import ImageUnit, make
+        >>> from wsseg.testing import check_unit
+        >>> check_unit(make(ImageUnit, "any"))
+    """
     assert unit.name.split() == [unit.name], f"the name {unit.name!r} is not a single word"
     for key in ("lowest_measured", "highest_tissue", "fill"):
         if (value := getattr(unit, key)) is not None:
