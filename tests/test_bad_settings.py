@@ -173,11 +173,11 @@ def test_a_mistake_in_a_third_recipe_is_told_before_the_first_job(
         ("recipes: {}\n", "recipes: "),
         ("seeds: [0]\n", "recipes: is missing"),
         ("recipes: [none.yaml]\n", "none.yaml: cannot be read"),
-        ("recipes: [toy.yaml, other/toy.yaml]\n", "would both be 'toy'"),
+        ("recipes: [toy.yaml, other/toy.yaml]\n", "are both named 'toy'"),
         ("recipes: {../up: toy.yaml}\n", "cannot name a folder"),
         ("recipes: [toy.yaml]\nset: {seed: 1}\n", "seeds: [0, 1]"),
-        ("recipes: {rows.csv: toy.yaml}\n", "the suite's folder has a file or folder of that name"),
-        ("recipes: {em: toy.yaml, EM: toy.yaml}\n", "two runs would lie in em/seed-0"),
+        ("recipes: {rows.csv: toy.yaml}\n", "is reserved for a file or folder of the suite"),
+        ("recipes: {em: toy.yaml, EM: toy.yaml}\n", "two runs would be written to em/seed-0"),
         ("recipes: {a: {extends: toy.yaml, seed: 1}}\n", "recipes.a.seed: a suite's seeds are"),
         (
             "recipes: [toy.yaml]\nset:\n  cohort.path: x.csv\n  input.sise: 1\n",
@@ -190,7 +190,7 @@ def test_a_mistake_in_a_third_recipe_is_told_before_the_first_job(
         ("recipes: [toy.yaml]\nset: [1]\n", "suite.yaml:2: set: [1] is no map {key: value}"),
         ("recipes: [toy.yaml]\nmatrix: {input.size: []}\n", "matrix.input.size: [] is no list"),
         ("recipes: [toy.yaml]\nmatrix: {input.size: 32}\n", "matrix.input.size: 32 is no list"),
-        ("recipes: [toy.yaml]\nseeds: [0, 0]\n", "two runs would lie in toy/seed-0"),
+        ("recipes: [toy.yaml]\nseeds: [0, 0]\n", "two runs would be written to toy/seed-0"),
         ("recipes: [toy.yaml]\nfolds: 1\n", "folds: "),
         (
             "recipes: [toy.yaml]\nfolds: 2\nset: {test: {use: lung-phantom}}\n",

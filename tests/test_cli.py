@@ -124,7 +124,7 @@ def test_from_files_to_report_and_masks(
 def test_a_run_is_not_overwritten(wsseg: "Wsseg", toy_recipe: Path, trained: Path) -> None:
     ended = wsseg("train", toy_recipe, "--out", trained)
     assert ended.code == 2
-    assert "holds a run already" in ended.error
+    assert "already holds a run" in ended.error
 
 
 def test_failed_work_ends_with_1(wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_data_phantom_writes_a_cohort_that_can_be_read(wsseg: "Wsseg", tmp_path:
     assert {"infection", "consolidation"} <= set(case.masks)
     again = wsseg("data", "phantom", "--out", tmp_path / "new")
     assert again.code == 2
-    assert "is there already" in again.error
+    assert "already exists" in again.error
 
 
 def test_data_phantom_without_a_cohort_to_make_says_so(

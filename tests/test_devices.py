@@ -105,7 +105,7 @@ def test_two_processes_resume_a_run_that_one_began(toy_recipe: Path, tmp_path: P
     assert (alone.returncode, "--resume" in said) == (1, True), said
     code, said = run(*words, "--resume", "--devices", 2)
     assert code == 0, said
-    assert said.count("going on after step") == 1  # only the leader prints
+    assert said.count("resumed after step") == 1  # only the leader prints
     assert epochs(out) == [*(("infection", n) for n in (1, 2, 3)), ("consolidation", 1)]
     assert (out / "stages/consolidation/weights.safetensors").exists()
 

@@ -29,11 +29,12 @@ from wsseg.core.case import Case
 from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, Region
 from wsseg.core.volume import Volume
 from wsseg.data.prepare import prepare, prepare_mask
-from wsseg.inference.network import new_network
-from wsseg.inference.stage_inputs import Regions, scans_to_learn
+from wsseg.inference.network import Network, new_network
+from wsseg.inference.pipeline import Pipeline
 from wsseg.runtime.console import Display
 from wsseg.runtime.device import open_fabric
 from wsseg.training.run import split_of
+from wsseg.training.stage_task import StageTask, stage_task
 from wsseg.training.trainer import Trainer
 
 GIVEN: list[tuple[str, object]] = []  # to whom, and what
@@ -186,10 +187,10 @@ def run(toy_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recip
     recipe = wsseg.load_recipe(path, changes)
     begin = Trainer.__init__
 
-    def kept(self: Trainer, *args: Any) -> None:
-        begin(self, *args)
-        if isinstance(args[1], EmStage):
-            GIVEN.append(("Fit", self))
+    def kept(self: Trainer, task: StageTask, network: Network) -> None:
+        begin(self, task, network)
+        if isinstance(task.stage, EmStage):
+            GIVEN.append(("Trainer", self))
 
     monkeypatch.setattr(Trainer, "__init__", kept)
     wsseg.train(recipe, tmp_path / "run", display=QUIET)
@@ -231,7 +232,7 @@ def test_no_part_of_a_weak_stage_reaches_a_mask(run: Recipe) -> None:
     both, weak = planes_of(run, ("infection", "consolidation")), planes_of(run, ("consolidation",))
     whom = {who for who, _ in GIVEN}
     assert whom == {
-        "Prior", "Prior.fit", "EStep", "Loss", "Backbone.build", "network", "Region", "Fit"
+        "Prior", "Prior.fit", "EStep", "Loss", "Backbone.build", "network", "Region", "Trainer"
     }  # fmt: skip
     for who, what in GIVEN:
         # a region may be the file of another class: that of the lungs, or of the infection
@@ -255,8 +256,7 @@ def test_the_way_to_a_mask_would_be_found(run: Recipe) -> None:
     stage, input = run.stages["infection"], run.input
     assert isinstance(stage, MasksStage)
     assert stage.backbone is not None
-    regions = Regions(run.regions, {}, input, open_fabric("float32"))
-    scans = scans_to_learn("infection", stage, [prepare(case, input)], regions)
-    network = new_network(stage.backbone, input, 1, seed=0)
-    fit = Trainer("infection", stage, network, scans, input, 0, regions.fabric)
-    assert to_masks(fit, files, planes)
+    pipeline = Pipeline(run.regions, {}, input, open_fabric("float32"))
+    task = stage_task(run, "infection", [prepare(case, input)], pipeline)
+    trainer = Trainer(task, new_network(stage.backbone, input, 1, seed=0))
+    assert to_masks(trainer, files, planes)

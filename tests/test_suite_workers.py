@@ -172,7 +172,7 @@ def test_ctrl_c_stops_all_workers_and_says_how_to_go_on(
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1, output
-    assert output.rstrip().endswith("The same command goes on from there"), output
+    assert output.rstrip().endswith("To continue, run the same command again"), output
     assert "Traceback" not in output
     until(lambda: not any(map(alive, workers)), "workers outlive the suite")
     assert wsseg(*words).code == 0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.speed.paper import PAPER, Sizes, network
 from benchmarks.speed.timing import REPEATS, Row, by_turns, in_new_process, ratios
-from wsseg.inference.fusion import folded
+from wsseg.inference.fusion import fused
 from wsseg.inference.stage_prediction import BATCH_SLICES
 from wsseg.runtime.device import keep_memory
 
@@ -62,7 +62,7 @@ def _rows(sizes: Compiled) -> list[Row]:
     image = torch.zeros(sizes.sizes.batch, sizes.sizes.slices, *[sizes.sizes.pixels] * 2)
     image = image.to(memory_format=torch.channels_last)
     net = network(sizes.sizes)
-    eager = _Passes(net, folded(net), image)
+    eager = _Passes(net, fused(net), image)
     net = network(sizes.sizes)
     net.compile()
     fast = _Passes(net, net, image)

@@ -43,14 +43,14 @@ class Plain:
 
 def plain(run: Run) -> Plain:
     """Return a run's network as torch makes one: NCHW, float32, batch norm apart."""
-    network = run.regions.trained[STAGE].network
+    network = run.pipeline.stages[STAGE].network
     assert network is not None  # noqa: S101
     return Plain(run, deepcopy(network).to(memory_format=torch.contiguous_format).eval())
 
 
 def windows_of(run: Run, prepared: Prepared) -> Tensor:
     """Return what the network sees of each slice, (Z, S, H, W), a view of the masked scan."""
-    lung = run.regions.find(run.recipe.input.mask, prepared)
+    lung = run.pipeline.region_map(run.recipe.input.mask, prepared)
     assert lung is not None  # noqa: S101
     seen = np.where(read_map(lung), prepared.image, np.float32(run.recipe.input.fill))
     margin = run.recipe.input.slices // 2

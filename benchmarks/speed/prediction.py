@@ -20,7 +20,7 @@ from wsseg.core.batch import Batch
 from wsseg.core.case import Case
 from wsseg.inference.run import Run
 from wsseg.inference.stage_prediction import BATCH_SLICES as PREDICTED_AT_ONCE
-from wsseg.inference.stage_prediction import logits_of
+from wsseg.inference.stage_prediction import stage_logits
 
 PERCENT = 100
 
@@ -103,7 +103,7 @@ def logits_in_parts(run: Run, batch: Batch) -> None:
         *(each.split(PREDICTED_AT_ONCE) for each in (batch.image, batch.region, batch.tags)),
         strict=True,
     ):
-        logits_of(run.regions.trained[STAGE], Batch(image, region, tags), run.regions.fabric)
+        stage_logits(run.pipeline.stages[STAGE], Batch(image, region, tags), run.pipeline.fabric)
 
 
 def predict_file(run: Run, case: Case, folder: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests.inference.test_run import scan, table
 from wsseg.core.case import Case
 from wsseg.data.prepare import Prepared
-from wsseg.inference.batch_prediction import DONE
+from wsseg.inference.folders import PredictionFolder
 from wsseg.inference.run import Run
 
 if TYPE_CHECKING:
@@ -48,7 +48,11 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != DONE}
+    return {
+        path.name: path.read_bytes()
+        for path in folder.iterdir()
+        if path != PredictionFolder(folder).record
+    }
 
 
 def test_the_same_command_again_makes_nothing_anew(
@@ -71,9 +75,9 @@ def test_what_is_missing_damaged_or_of_another_scan_is_made_again(
     first = contents(out)
     (out / "a.nii.gz").unlink()
     scan(scans / "b.nii.gz", z_mm=2)
-    lines = (out / DONE).read_text().splitlines()
+    lines = PredictionFolder(out).record.read_text().splitlines()
     kept = [line for line in lines if json.loads(line)["row"]["case"] != "d"]
-    (out / DONE).write_text("\n".join(kept) + '\n{"key": "cut sho')
+    PredictionFolder(out).record.write_text("\n".join(kept) + '\n{"key": "cut sho')
     looked_at.clear()
     assert wsseg("predict", trained, scans, "--out", out).code == 0
     assert sorted(looked_at) == ["a", "b", "d"]
@@ -125,11 +129,14 @@ def test_a_killed_command_goes_on_where_it_was(
     ]
     process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
     deadline = time.monotonic() + 120
-    while not (out / DONE).exists() and time.monotonic() < deadline:
+    while not PredictionFolder(out).record.exists() and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = [json.loads(line)["row"]["case"] for line in (out / DONE).read_text().splitlines()]
+    done = [
+        json.loads(line)["row"]["case"]
+        for line in PredictionFolder(out).record.read_text().splitlines()
+    ]
     assert 0 < len(done) < 24
     assert wsseg("predict", trained, scans, "--out", out).code == 0
     assert set(looked_at).isdisjoint(done)
@@ -203,6 +210,6 @@ def test_workers_make_the_same_masks(
     away = wsseg("predict", trained, scans, "--out", there, *words(request))
     assert (away.code, away.error) == (ended.code, ended.error)
     assert contents(here) == contents(there)
-    before = (there / DONE).read_bytes()
+    before = PredictionFolder(there).record.read_bytes()
     wsseg("predict", trained, scans, "--out", there)
-    assert (there / DONE).read_bytes() == before
+    assert PredictionFolder(there).record.read_bytes() == before

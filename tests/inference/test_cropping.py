@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from tests.inference.test_fusion import lived_in
 from wsseg.components.registry import registry
 from wsseg.core.interfaces import Backbone
-from wsseg.inference.cropping import MARGIN_PIXELS, Box, Cropped, box_around
-from wsseg.inference.fusion import folded
+from wsseg.inference.cropping import Box, CroppedNetwork, box_around
+from wsseg.inference.fusion import fused
 
 FILL = -2.0
 
@@ -34,9 +34,8 @@ def nothing(image: Tensor) -> Tensor:
 
 
 def test_a_box_has_a_margin_and_starts_where_the_network_halves() -> None:
-    """Rows 40 to 59 with 16 around are 24 to 76; of 8 they become 24 to 80."""
+    """Rows 40 to 59 with 16 around are 24 to 75; in multiples of 8, 24 to 79."""
     _, seen = blob()
-    assert MARGIN_PIXELS == 16
     assert box_around(seen, 8) == Box(top=24, bottom=80, left=8, right=80)
 
 
@@ -58,13 +57,13 @@ def test_convolutions_that_see_less_than_the_margin_are_exact(stride: int) -> No
     ).double()
     image, seen = blob()
     whole = network(image)
-    cropped = Cropped(folded(network), nothing(image))
+    cropped = CroppedNetwork(fused(network), nothing(image))
     box = box_around(seen, cropped.multiple)
     assert cropped.multiple == stride
     logits = cropped(image, box)
-    assert torch.allclose(box.of(logits), box.of(whole), rtol=0, atol=1e-12)
+    assert torch.allclose(box.crop(logits), box.crop(whole), rtol=0, atol=1e-12)
     outside = torch.ones_like(seen)
-    box.of(outside)[...] = False
+    box.crop(outside)[...] = False
     assert not logits[..., outside].any()
 
 
@@ -84,27 +83,27 @@ def test_a_deep_network_sees_around_a_crop_what_was_there(name: str) -> None:
     network = lived_in(registry().make(Backbone, name, width=4).build(3, 1))
     image, seen = blob(side=160)
     whole = network(image)
-    cropped = Cropped(folded(network), nothing(image))
+    cropped = CroppedNetwork(fused(network), nothing(image))
     box = box_around(seen, cropped.multiple)
     assert cropped.multiple == 16
     error = (cropped(image, box) - whole)[..., seen].abs().mean()
-    zeros = (network(box.of(image)) - box.of(whole))[..., box.of(seen)].abs().mean()
+    zeros = (network(box.crop(image)) - box.crop(whole))[..., box.crop(seen)].abs().mean()
     assert error < 0.2 * zeros
 
 
 def test_an_image_that_is_seen_everywhere_is_not_touched() -> None:
     network = lived_in(registry().make(Backbone, "additive-unet", width=4).build(3, 1))
     image = torch.randn(2, 3, 40, 56, dtype=torch.float64)
-    cropped = Cropped(folded(network), nothing(image))
+    cropped = CroppedNetwork(fused(network), nothing(image))
     box = box_around(torch.ones(40, 56, dtype=torch.bool), cropped.multiple)
     assert box == Box(0, 40, 0, 56)
-    assert torch.equal(cropped(image, box), folded(network)(image))
+    assert torch.equal(cropped(image, box), fused(network)(image))
 
 
 def test_one_crop_after_the_other_does_not_matter() -> None:
     network = lived_in(registry().make(Backbone, "additive-unet", width=4).build(3, 1))
     image, _ = blob()
-    cropped = Cropped(folded(network), nothing(image))
+    cropped = CroppedNetwork(fused(network), nothing(image))
     near, far = Box(16, 80, 16, 80), Box(32, 64, 16, 64)
     first = cropped(image, near)
     cropped(image, far)

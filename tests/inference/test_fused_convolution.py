@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wsseg.inference.fusion import FusedConvLeakyReLU, folded
+from wsseg.inference.fusion import FusedConvLeakyReLU, fused
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def kinds(network: nn.Module) -> list[str]:
 @pytest.mark.parametrize("activation", [nn.LeakyReLU(0.2), nn.ReLU()], ids=["leaky", "plain"])
 def test_the_function_stays(activation: nn.Module, how: dict[str, object]) -> None:
     network = pair(activation, **how)
-    ready = folded(network)
+    ready = fused(network)
     assert kinds(ready) == ["FusedConvLeakyReLU", "Identity"]
     assert torch.equal(ready(noise()), network(noise()))
     exact = network(noise().bfloat16().float())
@@ -82,8 +82,8 @@ def test_making_one_draws_no_random_numbers() -> None:
     ids=["padding by name", "reflected", "another activation", "the other way round"],
 )
 def test_what_it_cannot_do_is_left_as_it_is(network: nn.Sequential) -> None:
-    assert kinds(folded(network)) == kinds(network)
-    assert torch.equal(folded(network)(noise()), network(noise()))
+    assert kinds(fused(network)) == kinds(network)
+    assert torch.equal(fused(network)(noise()), network(noise()))
 
 
 def test_gradients_flow_through_it() -> None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from wsseg.inference.fusion import folded
+from wsseg.inference.fusion import fused
 
 
 def lived_in(network: nn.Module) -> nn.Module:
@@ -50,7 +50,7 @@ def norms(network: nn.Module) -> int:
 
 def test_only_a_norm_right_after_a_convolution_goes_and_the_function_stays() -> None:
     network, image = lived_in(Norms()), torch.randn(2, 2, 8, 8, dtype=torch.float64)
-    ready = folded(network)
+    ready = fused(network)
     assert (norms(network), norms(ready)) == (3, 2)
     assert torch.allclose(ready(image), network(image), rtol=0, atol=1e-12)
 
@@ -63,7 +63,7 @@ def test_folding_by_hand() -> None:
     network[0].weight.data.fill_(3)
     for tensor, value in zip(network[1].state_dict().values(), (6, 5, 1, 4), strict=False):
         tensor.fill_(value)
-    ready = folded(network)
+    ready = fused(network)
     assert isinstance(ready, nn.Sequential)
     convolution = ready[0]
     assert isinstance(convolution, nn.Conv2d)
@@ -75,6 +75,6 @@ def test_folding_by_hand() -> None:
 def test_the_network_itself_is_left_as_it_is() -> None:
     network = Norms().train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    assert not folded(network).training
+    assert not fused(network).training
     assert network.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

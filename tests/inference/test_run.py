@@ -209,7 +209,7 @@ def test_a_scan_is_not_overwritten_by_its_mask(
     before = (tmp_path / "scan.nii.gz").read_bytes()
     ended = wsseg("predict", trained, tmp_path, "--out", tmp_path)
     assert ended.code == 2
-    assert "would be written over it" in ended.error
+    assert "would overwrite it" in ended.error
     assert [path.name for path in tmp_path.iterdir()] == ["scan.nii.gz"]
     assert (tmp_path / "scan.nii.gz").read_bytes() == before
 
@@ -219,14 +219,14 @@ def test_two_scans_of_one_name_are_refused(wsseg: "Wsseg", trained: Path, tmp_pa
     scan(tmp_path / "scan.nii")
     ended = wsseg("predict", trained, tmp_path, "--out", tmp_path / "out")
     assert ended.code == 2
-    assert "would both be called scan" in ended.error
+    assert "are both named scan" in ended.error
 
 
 def test_a_folder_without_scans_is_named(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     ended = wsseg("predict", trained, tmp_path / "in", "--out", tmp_path / "out")
     assert ended.code == 2
-    assert "has no scan in it" in ended.error
+    assert "contains no scan" in ended.error
 
 
 def test_a_name_that_is_too_long_is_bad_input(

@@ -18,7 +18,9 @@ from wsseg.core.input import Input
 from wsseg.core.interfaces import PixelLoss
 from wsseg.data.augment import Augment
 from wsseg.data.batches import Scan
+from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import Network
+from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import StepDone, Trainer
 from wsseg.training.training_state import load_state, save_state
 
@@ -66,15 +68,16 @@ def main() -> None:
         augment=Augment(flip=("left-right",)),
         sampling="balanced",
     )
-    scans = [scan(number) for number in range(5)]
-    fit = Trainer("masks", stage, Network(body, INPUT), scans, INPUT, seed=3, fabric=fabric)
+    scans = tuple(scan(number) for number in range(5))
+    task = StageTask("masks", stage, INPUT, 3, scans, fabric, fingerprint="key")
+    fit = Trainer(task, Network(body, INPUT))
     if fabric.is_global_zero:
         save(fit, out.with_suffix(".start.safetensors"))
-    if state := load_state(Path(sys.argv[4]), "key") if len(sys.argv) > 4 else None:
+    if state := load_state(StageFolder(Path(sys.argv[4])), "key") if len(sys.argv) > 4 else None:
         fit.restore(*state)
     for event in fit.run():
         if processes == 1 and isinstance(event, StepDone) and event.step == HALF_WAY:
-            save_state(out.with_suffix(""), *fit.state(), "key")
+            save_state(StageFolder(out.with_suffix("")), *fit.state(), "key")
     assert fit.progress.step >= 20, fit.progress.step
     if fabric.is_global_zero:
         save(fit, out)

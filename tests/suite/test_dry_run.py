@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 
 from wsseg.suite.definition import Job, load_suite, plan
-from wsseg.suite.dry_run import Clock, plan_lines
-from wsseg.suite.timings import STORE, epoch_kind, machine, paces, remember, scoring_kind
+from wsseg.inference.folders import RunFolder
+from wsseg.suite.dry_run import DurationEstimate, plan_lines
+from wsseg.suite.folder import SuiteFolder
+from wsseg.suite.timings import (
+    FILE,
+    epoch_kind,
+    machine,
+    measured_durations,
+    record_durations,
+    scoring_kind,
+)
 
 SUITE = """\
 recipes: {em: em.yaml, soft: {extends: em.yaml, stages: {consolidation: {estep: {use: soft}}}}}
 seeds: [0, 1]
 """
-NOWHERE = Path("nowhere")
+NOWHERE = SuiteFolder(Path("nowhere"))
 
 
 @pytest.fixture
@@ -36,20 +45,20 @@ def measured(job: Job) -> dict[str, float]:
 def test_time_is_epochs_times_pace_and_what_runs_at_once_shares_it(jobs: list[Job]) -> None:
     """2 × 3 × 20 s, then 4 × (2 × 10 + 5) s: 220 s alone, 110 s by two, 60 + 25 s by many."""
     for at_once, text in ((1, "about 4 min with 1 job "), (2, "about 2 min"), (9, "about 1 min")):
-        lines = list(plan_lines(jobs, NOWHERE, Clock(at_once, measured(jobs[0]))))
+        lines = list(plan_lines(jobs, NOWHERE, DurationEstimate(at_once, measured(jobs[0]))))
         [time] = [line for line in lines if line.startswith("time:")]
         assert text in time
-    assert "  wave 1: infection ×2, for 4 jobs, about 1 min" in lines
-    assert "  wave 2: consolidation ×4, then scoring ×4, about 25 s" in lines
+    assert "  phase 1: infection ×2, for 4 jobs, about 1 min" in lines
+    assert "  phase 2: consolidation ×4, then scoring ×4, about 25 s" in lines
 
 
 def test_what_was_never_measured_is_not_made_up(jobs: list[Job]) -> None:
     known = measured(jobs[0])
     del known[epoch_kind(jobs[0], "consolidation")]
-    lines = list(plan_lines(jobs, NOWHERE, Clock(1, known)))
-    assert any(line.startswith("time: not known") for line in lines)
-    assert "  wave 1: infection ×2, for 4 jobs, about 2 min" in lines
-    assert "  wave 2: consolidation ×4, then scoring ×4" in lines
+    lines = list(plan_lines(jobs, NOWHERE, DurationEstimate(1, known)))
+    assert any(line.startswith("time: unknown") for line in lines)
+    assert "  phase 1: infection ×2, for 4 jobs, about 2 min" in lines
+    assert "  phase 2: consolidation ×4, then scoring ×4" in lines
 
 
 def test_a_kind_of_work_is_what_makes_it_long(jobs: list[Job]) -> None:
@@ -68,17 +77,17 @@ def test_paces_are_medians_of_the_last_measurements_on_this_machine(
     import torch
 
     here = machine(torch.get_num_threads())
-    assert paces(here) == {}
+    assert measured_durations(here) == {}
     run = tmp_path / "run"
     run.mkdir()
     line = '{"event": "epoch", "stage": "infection", "epoch": 1, "epochs": 3, "seconds": %d}\n'
     (run / "log.jsonl").write_text("".join(line % seconds for seconds in (9, 2, 1)))
-    remember(jobs[0], run)
-    assert paces(here) == {epoch_kind(jobs[0], "infection"): 2}
+    record_durations(jobs[0], RunFolder(run))
+    assert measured_durations(here) == {epoch_kind(jobs[0], "infection"): 2}
     (run / "times.json").write_text('{"train_s": 3, "test_s": 7, "cases": 2}')
-    remember(jobs[0], run)
-    assert paces(here)[scoring_kind(jobs[0])] == 7
-    assert paces("elsewhere") == {}
-    with (tmp_path / "cache" / STORE).open("a") as file:
+    record_durations(jobs[0], RunFolder(run))
+    assert measured_durations(here)[scoring_kind(jobs[0])] == 7
+    assert measured_durations("elsewhere") == {}
+    with (tmp_path / "cache" / FILE).open("a") as file:
         file.write('{"kind": "cut sho')
-    assert paces(here)[scoring_kind(jobs[0])] == 7
+    assert measured_durations(here)[scoring_kind(jobs[0])] == 7

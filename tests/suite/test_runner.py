@@ -20,7 +20,7 @@ from wsseg.evaluation.rows import read_rows
 from wsseg.suite import runner as bench
 from wsseg.suite.definition import Job, load_suite, plan, suite_text
 from wsseg.training import stage as stage_training
-from wsseg.training.stage import RunContext
+from wsseg.training.context import RunContext
 from wsseg.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def test_a_second_call_only_shows_the_table_again(
     assert ended.code == 0
     assert "threshold" in ended.out
     assert ended.out.endswith(f"rows: {folds / 'rows.csv'}\nreport: {folds / 'report.html'}\n")
-    assert ended.err == "4 of 4 jobs are done already\n"
+    assert ended.err == "4 of 4 jobs are already done\n"
     after = files(folds)
     rewritten = {name for name in after if after[name] != before.get(name)}
     assert rewritten <= {"rows.csv", "report.html", "suite.yaml"}
@@ -206,7 +206,7 @@ def test_who_asks_to_stop_stops_the_suite_not_one_job(
         ended = ran(wsseg, folder / "plain.yaml", out)
     assert ended.code == 1
     assert ended.error.startswith("threshold/seed-0: interrupted in stage infection after step 4")
-    assert ended.error.endswith("The same command goes on from there")
+    assert ended.error.endswith("To continue, run the same command again")
     assert not (out / "em").exists()
     finished(wsseg, folder / "plain.yaml", out)
     assert (out / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
@@ -215,11 +215,11 @@ def test_who_asks_to_stop_stops_the_suite_not_one_job(
 def test_a_stage_finished_just_before_a_crash_is_shared_all_the_same(
     wsseg: "Wsseg", folder: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(*_: Path) -> None:
+    def crash(*_: object) -> None:
         raise SystemExit(9)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage_training, "_copy", crash)
+        patch.setattr(stage_training, "_copy_stage", crash)
         assert ran(wsseg, folder / "plain.yaml", tmp_path).code == 9
     finished(wsseg, folder / "plain.yaml", tmp_path)
     assert stages_trained(tmp_path) == stages_trained(plain)
@@ -231,10 +231,10 @@ def test_what_is_done_when_a_suite_is_killed_can_be_reported(
 ) -> None:
     run_job = bench.run_job
 
-    def crash(job: Job, place: RunContext, accept: Collection[str]) -> None:
+    def crash(job: Job, context: RunContext, accept: Collection[str]) -> None:
         if job.method == "em":
             raise SystemExit(9)
-        run_job(job, place, accept)
+        run_job(job, context, accept)
 
     wsseg("bench", "report", tmp_path).refused("has no rows.csv, because no job has finished")
     with monkeypatch.context() as patch:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wsseg.suite.definition import Job, load_suite, plan
-from wsseg.suite.shared_stages import stage_keys, trainings
+from wsseg.suite.shared_stages import stage_digests, stage_trainings
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -33,13 +33,13 @@ def folder(toy_text: str, tmp_path: Path) -> Path:
 
 def keys(folder: Path, changes: str) -> dict[str, str]:
     [job] = jobs_of(folder, f"recipes: [em.yaml]\n{changes}\n")
-    return stage_keys(job)
+    return stage_digests(job)
 
 
 def test_twelve_priors_over_three_seeds_train_three_infection_stages(folder: Path) -> None:
     jobs = jobs_of(folder, SWEEP)
     assert len(jobs) == 36
-    found = [(t.stage, len(t.jobs), t.depth) for t in trainings(jobs)]
+    found = [(t.stage, len(t.jobs), t.depth) for t in stage_trainings(jobs)]
     assert found == [("infection", 12, 0)] * 3 + [("consolidation", 1, 1)] * 36
 
 
@@ -52,9 +52,9 @@ def test_the_dry_run_of_that_says_so_and_prepares_nothing(
         ended = wsseg("bench", "run", folder / "sweep.yaml", "--out", folder / "out", "--dry-run")
     assert ended.code == 0, ended.err
     assert "36 jobs = 12 methods × 3 seeds; 0 done, 36 to do\n" in ended.out
-    assert "39 trainings to do, 72 if no jobs shared any\n" in ended.out
-    assert "wave 1: infection ×3, for 36 jobs" in ended.out
-    assert "wave 2: consolidation ×36, then scoring ×36" in ended.out
+    assert "39 trainings to do (72 if jobs shared no stage)\n" in ended.out
+    assert "phase 1: infection ×3, for 36 jobs" in ended.out
+    assert "phase 2: consolidation ×36, then scoring ×36" in ended.out
     assert not (tmp_path / "cache").exists()
     assert not (folder / "out").exists()
 
@@ -101,7 +101,7 @@ def test_masks_that_a_stage_does_not_read_are_nothing_to_it(folder: Path) -> Non
 
 def test_folds_share_nothing(folder: Path) -> None:
     jobs = jobs_of(folder, "recipes: [em.yaml]\nfolds: 2\n")
-    assert len({stage_keys(job)["infection"] for job in jobs}) == 2
+    assert len({stage_digests(job)["infection"] for job in jobs}) == 2
 
 
 def test_another_name_for_a_stage_or_a_region_is_another_seed_or_nothing(folder: Path) -> None:
@@ -117,7 +117,7 @@ def test_another_name_for_a_stage_or_a_region_is_another_seed_or_nothing(folder:
     renamed = renamed.replace("region: infection", "region: lesion")
     (folder / "renamed.yaml").write_text(renamed)
     jobs = jobs_of(folder, "recipes: [em.yaml, body.yaml, all.yaml, renamed.yaml]\n")
-    em, body, everything, other = (stage_keys(job) for job in jobs)
+    em, body, everything, other = (stage_digests(job) for job in jobs)
     assert body == everything
     assert em["infection"] != body["infection"]
     assert em["infection"] != other["lesion"]
@@ -130,9 +130,26 @@ def test_a_stage_is_trained_after_what_it_builds_on(folder: Path) -> None:
     third = third.replace("[consolidation]", "[core]").replace("infection", "consolidation")
     (folder / "three.yaml").write_text(text.replace("scores:", f"  core:\n{third}scores:"))
     jobs = jobs_of(folder, "recipes: {a: three.yaml, b: three.yaml}\n")
-    found = [(t.stage, t.depth, t.needed) for t in trainings(jobs)]
+    found = [(t.stage, t.depth, t.needed) for t in stage_trainings(jobs)]
     assert found == [
         ("infection", 0, ["infection"]),
         ("consolidation", 1, ["infection", "consolidation"]),
         ("core", 2, ["infection", "consolidation", "core"]),
     ]
+
+
+def test_runs_that_share_a_stage_find_its_region_by_the_name_in_their_own_recipe(
+    wsseg: "Wsseg", toy_text: str, tmp_path: Path
+) -> None:
+    """Two recipes call the same region `body` and `all`: the stage is trained once, for both."""
+    recipe = toy_text.partition("  consolidation:\n")[0]
+    for name in ("body", "all"):
+        within = recipe.replace("[infection]\n", f"[infection]\n    region: {name}\n")
+        (tmp_path / f"{name}.yaml").write_text(
+            f"{within}regions: {{{name}: {{use: everything}}}}\n"
+        )
+    (tmp_path / "suite.yaml").write_text("recipes: [body.yaml, all.yaml]\n")
+    out = tmp_path / "out"
+    ended = wsseg("bench", "run", tmp_path / "suite.yaml", "--out", out)
+    assert ended.code == 0, ended.err
+    assert len(list((out / "stages").iterdir())) == 1

@@ -1,4 +1,4 @@
-"""What the E-step believes: the network as it learns, or as it is evaluated."""
+"""The three parts of an EM iteration: forward pass, E-step and M-step."""
 
 from collections.abc import Sequence
 
@@ -9,25 +9,33 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 import wsseg
-from wsseg.components.esteps import SoftEM
+from wsseg.components.esteps import HardEM, SoftEM
 from wsseg.components.pixel_losses import BatchDice
 from wsseg.config.stages import EmStage, Optimizer
 from wsseg.core.batch import Batch
 from wsseg.core.input import Input
 from wsseg.data.batches import Scan
 from wsseg.inference.network import Network
-from wsseg.training.em import forward, targets
+from wsseg.training.em import e_step, forward
+from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import Trainer
 
 INPUT = Input(slices=1, size=8)
 
 
-def stage(belief: str) -> EmStage:
+class IntensityAsPhi(wsseg.Prior):
+    """phi is the intensity itself."""
+
+    def __call__(self, batch: Batch) -> Tensor:
+        return batch.middle.expand(batch.support.shape)
+
+
+def stage(belief: str = "training") -> EmStage:
     return EmStage(
         learn="em",
         classes=["lesion"],
         start="before",
-        prior=wsseg.make(wsseg.Prior, "hu-sigmoid", midpoint_hu=0, width_hu=2),
+        prior=IntensityAsPhi(),
         estep=SoftEM(),
         belief=belief,
         loss=BatchDice(),
@@ -37,11 +45,12 @@ def stage(belief: str) -> EmStage:
     )
 
 
-def batch(*values: float) -> Batch:
-    """Images of one value each, everywhere region, all tagged."""
-    image = torch.tensor(values)[:, None, None, None].expand(-1, 1, 8, 8)
+def batch(*values: float, tags: Sequence[bool] | None = None) -> Batch:
+    """Images of one value each, with region everywhere, tagged unless `tags` differ."""
     number = len(values)
-    return Batch(image, torch.ones(number, 1, 8, 8).bool(), torch.ones(number, 1).bool())
+    image = torch.tensor(values)[:, None, None, None].expand(-1, 1, 8, 8)
+    tagged = torch.tensor([True] * number if tags is None else tags)[:, None]
+    return Batch(image, torch.ones(number, 1, 8, 8).bool(), tagged)
 
 
 def network(norm: nn.Module) -> Network:
@@ -53,99 +62,131 @@ def network(norm: nn.Module) -> Network:
 
 
 class FrozenNorm(nn.BatchNorm2d):
-    """Normalises by its running statistics, also while it learns."""
+    """Normalises by its running statistics also during training."""
 
     def train(self, mode: bool = True) -> "FrozenNorm":  # noqa: ARG002
         return super().train(False)
 
 
-def fitted(belief: str, norm: nn.Module) -> dict[str, Tensor]:
+def trained_weights(belief: str, norm: nn.Module) -> dict[str, Tensor]:
     noise = np.random.default_rng(0)
-    scans: Sequence[Scan] = [
+    scans = tuple(
         Scan(
             name=f"case-{number}",
-            image=noise.normal(size=(3, 8, 8)).astype(np.float32),
+            image=noise.uniform(0.1, 0.9, size=(3, 8, 8)).astype(np.float32),
             inside=None,
             region=None,
             tags=np.full((3, 1), number > 0),
             slices=(0, 1, 2),
         )
         for number in range(2)
-    ]
-    fit = Trainer(
-        "em", stage(belief), network(norm), scans, INPUT, 0, Fabric(accelerator="cpu", devices=1)
     )
-    list(fit.run())
-    return fit.weights
+    fabric = Fabric(accelerator="cpu", devices=1)
+    task = StageTask("em", stage(belief), INPUT, 0, scans, fabric, fingerprint="key")
+    trainer = Trainer(task, network(norm))
+    list(trainer.run())
+    return trainer.weights
 
 
-def test_the_m_steps_own_pass_is_what_an_em_stage_believes_by_default() -> None:
-    assert EmStage.model_fields["belief"].default == "training"
-    learnt, believed = forward(stage("training"), network(nn.BatchNorm2d(3)), batch(0.0, 2.0))
-    assert torch.equal(learnt, believed)
-    assert learnt.requires_grad
-    assert not believed.requires_grad
+def test_by_default_both_steps_use_the_logits_of_one_forward_pass() -> None:
+    passes = 0
+
+    class Counting(nn.Identity):
+        def forward(self, x: Tensor) -> Tensor:
+            nonlocal passes
+            passes += 1
+            return x
+
+    default = stage().model_copy(update={"belief": EmStage.model_fields["belief"].default})
+    logits = forward(default, network(Counting()), batch(0.0, 2.0))
+    assert passes == 1
+    assert torch.equal(logits.m_step, logits.e_step)
+    assert logits.m_step.requires_grad
+    assert not logits.e_step.requires_grad
 
 
-def test_belief_from_evaluation_depends_on_no_batch_mate() -> None:
+def test_e_step_logits_in_evaluation_mode_do_not_depend_on_the_rest_of_the_batch() -> None:
     net, evaluation = network(nn.BatchNorm2d(3)), stage("evaluation")
     net.body.get_submodule("1").get_buffer("running_mean").fill_(0.5)
-    for mate in (2.0, 50.0):  # the first step of a fresh copy each, since a step moves statistics
+    for other in (2.0, 50.0):  # each with a fresh copy, since a step changes running statistics
         fresh = network(nn.BatchNorm2d(3))
         fresh.load_state_dict(net.state_dict())
-        _, believed = forward(evaluation, fresh, batch(1.0, mate))
+        logits = forward(evaluation, fresh, batch(1.0, other))
         alone = network(nn.BatchNorm2d(3))
         alone.load_state_dict(net.state_dict())
         with torch.no_grad():
             expected = alone.eval()(batch(1.0).image)
-        torch.testing.assert_close(believed[:1], expected)
+        torch.testing.assert_close(logits.e_step[:1], expected)
+        assert not torch.allclose(logits.m_step[:1], expected)
 
 
-def test_the_targets_are_bayes_rule_on_what_is_believed() -> None:
-    """A network that believes nothing leaves phi; log-odds of 2 are added to those of phi."""
-    seen = batch(1.0)
-    y = targets(stage("training"), seen, None, torch.zeros(1, 1, 8, 8), 0.5)
-    phi = stage("training").prior(seen)
-    torch.testing.assert_close(y, phi)
-    y = targets(stage("training"), seen, None, torch.full((1, 1, 8, 8), 2.0), 0.5)
-    torch.testing.assert_close(y, torch.sigmoid(2 + phi.logit()))
+@pytest.mark.parametrize(
+    ("f", "phi", "posterior"),
+    [
+        (0.5, 0.8, 0.8),  # a network without opinion leaves phi
+        (0.8, 0.5, 0.8),  # a prior without opinion leaves f
+        (0.8, 0.8, 16 / 17),  # 0.64 / (0.64 + 0.04)
+        (0.2, 0.6, 3 / 11),  # 0.12 / (0.12 + 0.32)
+    ],
+)
+def test_the_soft_e_step_is_bayes_rule(f: float, phi: float, posterior: float) -> None:
+    logits = torch.full((1, 1, 8, 8), f).logit()
+    y = e_step(stage(), batch(phi), logits, 0.5)
+    torch.testing.assert_close(y, torch.full_like(y, posterior))
+
+
+@pytest.mark.parametrize("f", [0.1, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("phi", [0.2, 0.5, 0.8])
+def test_the_hard_e_step_is_equation_10(f: float, phi: float) -> None:
+    hard = stage().model_copy(update={"estep": HardEM()})
+    y = e_step(hard, batch(phi), torch.full((1, 1, 8, 8), f).logit(), 0.5)
+    assert y.unique().tolist() == [float(f + phi > 1)]
+
+
+def test_an_image_without_the_tag_has_no_targets() -> None:
+    y = e_step(stage(), batch(0.9, 0.9, tags=[True, False]), torch.zeros(2, 1, 8, 8), 0.5)
+    torch.testing.assert_close(y[0], torch.full((1, 8, 8), 0.9))
+    assert not y[1].any()
 
 
 @pytest.mark.parametrize("norm", [nn.Identity, lambda: FrozenNorm(3)])
-def test_without_a_batchs_statistics_both_beliefs_train_the_same_weights(norm: type) -> None:
-    training, evaluation = fitted("training", norm()), fitted("evaluation", norm())
+def test_without_batch_statistics_both_kinds_of_belief_train_the_same_weights(norm: type) -> None:
+    training = trained_weights("training", norm())
+    evaluation = trained_weights("evaluation", norm())
     for name, weight in training.items():
         torch.testing.assert_close(weight, evaluation[name])
 
 
-def test_with_a_batchs_statistics_they_do_not() -> None:
-    training = fitted("training", nn.BatchNorm2d(3))
-    evaluation = fitted("evaluation", nn.BatchNorm2d(3))
+def test_with_batch_statistics_the_two_kinds_of_belief_train_different_weights() -> None:
+    training = trained_weights("training", nn.BatchNorm2d(3))
+    evaluation = trained_weights("evaluation", nn.BatchNorm2d(3))
     assert not torch.equal(training["body.0.weight"], evaluation["body.0.weight"])
 
 
 class OneNumber(wsseg.Prior):
-    """Would be added to any logits, and mean every pixel of every image."""
+    """Returns a single number, which broadcasting would apply to every pixel of every image."""
 
     def __call__(self, batch: Batch) -> Tensor:
         return batch.image.new_full((1, 1, 1, 1), 0.9)
 
 
 class FirstImage(wsseg.EStep):
-    """Says for one image what it was asked for all."""
+    """Returns targets for the first image only."""
 
     def __call__(self, evidence: wsseg.Evidence) -> Tensor:
         return evidence.phi[:1]
 
 
 @pytest.mark.parametrize(
-    ("change", "wanted"),
+    ("change", "message"),
     [
-        ({"prior": OneNumber()}, r"OneNumber returns \(1, 1, 1, 1\), not .* = \(2, 1, 8, 8\)"),
-        ({"estep": FirstImage()}, r"FirstImage returns \(1, 1, 8, 8\), not .* = \(2, 1, 8, 8\)"),
+        ({"prior": OneNumber()}, r"OneNumber returns shape \(1, 1, 1, 1\), .* = \(2, 1, 8, 8\)"),
+        ({"estep": FirstImage()}, r"FirstImage returns shape \(1, 1, 8, 8\), .* = \(2, 1, 8, 8\)"),
     ],
 )
-def test_a_part_that_returns_another_shape_is_named(change: dict[str, object], wanted: str) -> None:
-    known = batch(1, 2)
-    with pytest.raises(wsseg.WorkError, match=wanted):
-        targets(stage("training").model_copy(update=change), known, None, known.image, 1)
+def test_a_prior_or_e_step_that_returns_a_wrong_shape_is_named(
+    change: dict[str, object], message: str
+) -> None:
+    two = batch(0.5, 0.6)
+    with pytest.raises(wsseg.WorkError, match=message):
+        e_step(stage().model_copy(update=change), two, two.image, 1)

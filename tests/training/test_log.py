@@ -27,7 +27,7 @@ def test_a_last_line_cut_by_a_crash_is_left_out(tmp_path: Path) -> None:
 
 def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "log.jsonl", "{", json.dumps(EPOCH))
-    with pytest.raises(InputError, match="line 1 is not JSON"):
+    with pytest.raises(InputError, match="line 1: is not JSON"):
         read_log(path)
 
 

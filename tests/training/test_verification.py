@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wsseg.runtime.files import sha256
-from wsseg.training.manifest import Changed, changed_files
+from wsseg.training.manifest import ChangedFile, changed_files
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -47,8 +47,8 @@ def test_a_changed_and_a_missing_file_are_told_once_with_their_uses(
     (tmp_path / "image").write_text("imagf")
     (tmp_path / "mask").unlink()
     assert changed_files(listed) == [
-        Changed(tmp_path / "image", "changed", "a", ("first: image", "second: image")),
-        Changed(tmp_path / "mask", "missing", "a", ("first: label",)),
+        ChangedFile(tmp_path / "image", "changed", "a", ("first: image", "second: image")),
+        ChangedFile(tmp_path / "mask", "missing", "a", ("first: label",)),
     ]
 
 

@@ -46,7 +46,8 @@ def run(
     from wsseg.runtime.console import Display
     from wsseg.runtime.executors import open_workers
     from wsseg.suite.definition import load_suite, plan, suite_text
-    from wsseg.suite.runner import run_suite
+    from wsseg.suite.folder import SuiteFolder
+    from wsseg.suite.runner import SuiteContext, run_suite
 
     loaded = load_suite(suite)
     planned = plan(loaded, suite.parent)
@@ -54,7 +55,8 @@ def run(
         _print_plan(planned, out, jobs or 1, threads, backend)
         return
     with open_workers(backend, jobs, scheduler, threads) as workers:
-        failed = run_suite(planned, suite_text(loaded), out, workers, Display(), accept or [])
+        context = SuiteContext(SuiteFolder(out), workers, Display(), tuple(accept or ()))
+        failed = run_suite(planned, suite_text(loaded), context)
     if len(failed) < len(planned):
         _write_report(out)
     if failed:
@@ -80,11 +82,13 @@ def _print_plan(
     planned: "Sequence[Job]", out: Path, jobs: int, threads: int | None, backend: str
 ) -> None:
     from wsseg.runtime.executors import threads_per_process
-    from wsseg.suite.dry_run import Clock, plan_lines
-    from wsseg.suite.timings import machine, paces
+    from wsseg.suite.dry_run import DurationEstimate, plan_lines
+    from wsseg.suite.folder import SuiteFolder
+    from wsseg.suite.timings import machine, measured_durations
 
-    known = paces(machine(threads or threads_per_process(jobs))) if backend == "loky" else {}
-    for line in plan_lines(planned, out, Clock(jobs, known)):
+    here = machine(threads or threads_per_process(jobs))
+    measured = measured_durations(here) if backend == "loky" else {}
+    for line in plan_lines(planned, SuiteFolder(out), DurationEstimate(jobs, measured)):
         typer.echo(line)
 
 
@@ -94,30 +98,32 @@ def _write_report(out: Path) -> None:
     from wsseg.evaluation.rows import read_rows
     from wsseg.report.build import ReportContext, report_suite
     from wsseg.suite.definition import load_suite
-    from wsseg.suite.folder import ROWS, SUITE
+    from wsseg.suite.folder import SuiteFolder
 
-    if not (out / ROWS).exists():
+    folder = SuiteFolder(out)
+    if not folder.rows.exists():
         raise InputError(
-            f"{out}: has no {ROWS}, because no job has finished. "
+            f"{out}: has no {folder.rows.name}, because no job has finished. "
             f"Run the suite: wsseg bench run SUITE --out {out}"
         )
-    rows = read_rows(out / ROWS)
-    suite = load_suite(out / SUITE)
+    rows = read_rows(folder.rows)
+    suite = load_suite(folder.definition)
     comparison = _possible_comparison(suite.compare, rows)
     context = ReportContext(comparison, suite.settings_from, suite.published)
     page = report_suite(out, out.resolve().name, rows, _finished_runs(out, rows), context)
     _print_tables(label_methods(rows, suite.settings_from), comparison, suite.settings_from)
-    typer.echo(f"rows: {out / ROWS}\nreport: {page}")
+    typer.echo(f"rows: {folder.rows}\nreport: {page}")
 
 
 def _finished_runs(out: Path, rows: "DataFrame") -> "list[ReportedRun]":
     from wsseg.evaluation.evaluate import held_out_cases
     from wsseg.inference.run import load_run
     from wsseg.report.build import ReportedRun
-    from wsseg.suite.definition import run_folder
+    from wsseg.suite.folder import SuiteFolder, run_path
 
     finished = rows[["method", "seed", "fold"]].drop_duplicates().itertuples(index=False)
-    folders = [(m, out / run_folder(m, s, int(f) if f else None)) for m, s, f in finished]
+    suite = SuiteFolder(out)
+    folders = [(m, suite.run(run_path(m, s, int(f) if f else None)).path) for m, s, f in finished]
     return [
         ReportedRun(method, folder, held_out_cases(load_run(folder))) for method, folder in folders
     ]
@@ -130,21 +136,21 @@ def _print_tables(
     from wsseg.evaluation.comparison import gap_closed, paired_differences
     from wsseg.evaluation.method_labels import MARK, MARK_NOTE, method_label
     from wsseg.evaluation.summary import summarise
-    from wsseg.report.comparison_tables import left_out, unequal_rows
-    from wsseg.report.terminal import covered_table, terminal_table
+    from wsseg.report.comparison_tables import left_out_notes, unequal_rows_note
+    from wsseg.report.terminal import terminal_gap, terminal_results
     from wsseg.runtime.console import open_console
 
     console, summary = open_console(), summarise(rows)
-    console.print(terminal_table(summary))
-    notes = [unequal_rows(summary)]
+    console.print(terminal_results(summary))
+    notes = [unequal_rows_note(summary)]
     if comparison is not None:
         baseline = method_label(comparison.baseline, settings_from)
-        notes += left_out(paired_differences(rows, comparison.metric, baseline))
+        notes += left_out_notes(paired_differences(rows, comparison.metric, baseline))
         if comparison.ceiling is not None:
             closed = gap_closed(rows, baseline, method_label(comparison.ceiling, settings_from))
             if len(closed):
-                console.print(covered_table(closed))
-                notes += left_out(closed)
+                console.print(terminal_gap(closed))
+                notes += left_out_notes(closed)
     for note in filter(None, notes):
         typer.echo(note)
     if rows["method"].str.endswith(MARK).any():

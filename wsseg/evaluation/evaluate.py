@@ -9,7 +9,8 @@ from wsseg.data.checks.findings import case_with_accepted
 from wsseg.data.reading import read_case_mask
 from wsseg.errors import InputError
 from wsseg.evaluation.scoring import ScoringPlan, score_case
-from wsseg.inference.prior_ablation import beliefs
+from wsseg.inference.folders import RunFolder
+from wsseg.inference.prior_ablation import ablation_masks
 from wsseg.inference.run import Run
 from wsseg.training.manifest import read_manifest
 
@@ -20,7 +21,7 @@ def held_out_cases(run: Run) -> list[Case]:
     Raises:
         InputError: The run has no test cases, or the cohort no longer contains one of them.
     """
-    manifest = read_manifest(run.folder)
+    manifest = read_manifest(RunFolder(run.folder))
     names = manifest["test"]
     if not names:
         raise InputError(f"{run.folder}: was trained without test cases, so it cannot be scored")
@@ -44,7 +45,7 @@ def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
     plan = ScoringPlan.of_recipe(recipe)
     for case in cases:
         prediction = run.predict(case)
-        prediction.save(run.folder / "predictions")
+        prediction.save(RunFolder(run.folder).predictions.path)
         true = {
             name: read_case_mask(case, name, prediction.mask.grid)
             for name in prediction.masks
@@ -52,7 +53,7 @@ def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
         }
         scores = score_case(prediction.masks, true, prediction.mask.spacing_mm, plan)
         if (target := recipe.classes[-1]) in true:
-            for source, mask in beliefs(run, case).items():
+            for source, mask in ablation_masks(run, case).items():
                 counts = Dice()(mask, true[target], prediction.mask.spacing_mm, mask)
                 scores |= {f"{source}_{column}": value for column, value in counts.items()}
         tags = {f"tag.{name}": case.tags.get(name) for name in recipe.classes}

@@ -81,9 +81,7 @@ class _MaskWriter:
                 records[record["row"]["case"]] = _MaskRecord(record["key"], record["row"])
         return records
 
-    def existing_row(
-        self, existing: Mapping[str, _MaskRecord], run: Run, case: Case
-    ) -> Row | None:
+    def existing_row(self, existing: Mapping[str, _MaskRecord], run: Run, case: Case) -> Row | None:
         """Return the row of a mask that need not be made again; None if it must be made."""
         if case.name not in existing or not self.folder.mask(case.name).exists():
             return None

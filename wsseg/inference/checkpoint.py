@@ -76,7 +76,7 @@ def load_stage(folder: StageFolder) -> TrainedStage:
         stage: Stage = TypeAdapter[Any](AnyStage).validate_python(
             record["stage"], context=registry()
         )
-        input = Input.model_validate(record["input"])
+        input = Input.model_validate(record["input"], context=registry())
         name, history = str(record["name"]), tuple(record.get("history", ()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, UnknownComponentError):

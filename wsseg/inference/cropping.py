@@ -1,7 +1,8 @@
-"""Runs a network only where an image shows something, as if it saw the whole image.
+"""Prediction on a crop, with a halo taken from a constant image.
 
-Far from what a mask leaves, an image is constant, and so is most of what a network computes. It is
-run on a box, and what surrounds the box is known from an image in which there is nothing at all.
+Outside the region of interest an image is constant, and far from it so are the activations of a
+network. The network therefore runs on a crop only. Around the crop, each convolution sees the
+activations of an image that is constant everywhere, in place of the usual zeros.
 """
 
 from copy import copy
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from wsseg.core.batch import Logits
 
-MARGIN_PIXELS = 16  # deeper layers see what is in the box from further away
+MARGIN_PIXELS = 16  # around the content, since deeper layers have larger receptive fields
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,20 @@ class Box:
     left: int
     right: int
 
-    def of(self, image: Tensor) -> Tensor:
-        """Return the box of (..., H, W), a view."""
+    def crop(self, image: Tensor) -> Tensor:
+        """Return the box of (..., H, W) as a view."""
         return image[..., self.top : self.bottom, self.left : self.right]
 
 
-def box_around(seen: Tensor, multiple: int) -> Box:
-    """Return the box around what is on in `seen`, (H, W) bool, with a margin.
+def box_around(content: Tensor, multiple: int) -> Box:
+    """Return the bounding box of `content`, (H, W) bool, with a margin.
 
-    Its sides are multiples of `multiple`, so that a network that halves meets the same pixels.
+    It starts and ends at multiples of `multiple`, so that layers with a stride sample the same
+    pixels as in the uncropped image.
     """
     sides: list[int] = []
-    for axis, length in enumerate(seen.shape):
-        on = seen.any(dim=1 - axis).nonzero()
+    for axis, length in enumerate(content.shape):
+        on = content.any(dim=1 - axis).nonzero()
         first, last = (int(on[0]), int(on[-1])) if len(on) else (0, 0)
         start = max(0, first - MARGIN_PIXELS) // multiple * multiple
         end = -(-(last + 1 + MARGIN_PIXELS) // multiple) * multiple
@@ -45,82 +47,88 @@ def box_around(seen: Tensor, multiple: int) -> Box:
     return Box(*sides)
 
 
-class Cropped(nn.Module):
-    """A network whose convolutions see, around a crop, what they see around it in a whole image.
+class CroppedNetwork(nn.Module):
+    """A network that is run on crops, with nearly the logits of the uncropped image.
 
-    Exact but for what deep layers see of the box's content outside the box. For networks that are
-    `Backbone.local`.
+    Exact if no receptive field reaches from outside the box to the content, and an approximation
+    where deep layers have larger ones. Requires a backbone that is `Backbone.local`.
     """
 
-    def __init__(self, network: nn.Module, nothing: Tensor) -> None:
-        """Prepare `network`, which is changed, for images like `nothing`, (1, S, H, W)."""
+    def __init__(self, network: nn.Module, constant: Tensor) -> None:
+        """Replace convolutions of `network`, for images of the shape of `constant`, (1, S, H, W).
+
+        `constant` has the value that the images have outside their content.
+        """
         super().__init__()
-        self._network, self._place = network, _Place()
-        inputs = _inputs(network, nothing)
+        self._network, self._position = network, _CropPosition()
+        inputs = _layer_inputs(network, constant)
         finest = max(x.shape[-1] for x in inputs.values())
         self.multiple = max(finest // x.shape[-1] for x in inputs.values())
         for name, x in inputs.items():
             part = network.get_submodule(name)
             if isinstance(part, nn.Conv2d) and any(_padding(part)):
-                framed = _Framed(part, x, finest // x.shape[-1], self._place)
-                network.set_submodule(name, framed)
+                haloed = _HaloConvolution(part, x, finest // x.shape[-1], self._position)
+                network.set_submodule(name, haloed)
 
     def forward(self, image: Tensor, box: Box) -> Logits:
-        """Return the logits of (B, S, H, W) in the box; they are 0 elsewhere."""
-        self._place.box = box
-        inner: Tensor = self._network(box.of(image))
+        """Return the logits of (B, S, H, W): the network's inside the box, 0 outside."""
+        self._position.box = box
+        inner: Tensor = self._network(box.crop(image))
         logits = inner.new_zeros((*inner.shape[:2], *image.shape[-2:]))
-        box.of(logits).copy_(inner)
+        box.crop(logits).copy_(inner)
         return logits
 
 
-class _Place:
-    """Where the crop lies that is being looked at."""
+class _CropPosition:
+    """The box of the current crop, shared by all convolutions of a network."""
 
     box = Box(0, 0, 0, 0)
 
 
-class _Framed(nn.Module):
-    """A convolution with the pixels around its crop in place of zeros."""
+class _HaloConvolution(nn.Module):
+    """A convolution that pads a crop with the activations of a constant image."""
 
-    def __init__(self, convolution: nn.Conv2d, whole: Tensor, stride: int, place: _Place) -> None:
+    def __init__(
+        self, convolution: nn.Conv2d, constant: Tensor, stride: int, position: _CropPosition
+    ) -> None:
         super().__init__()
         rows, columns = _padding(convolution)
         self._convolution, self._unpadded = convolution, copy(convolution)
         self._unpadded.padding = (0, 0)
-        self._stride, self._place = stride, place  # of its input's pixels, in pixels of the image
-        self.register_buffer("_whole", F.pad(whole, (columns, columns, rows, rows)))
+        self._stride, self._position = stride, position  # pixels of the image per pixel of x
+        self.register_buffer("_padded", F.pad(constant, (columns, columns, rows, rows)))
 
     def forward(self, x: Tensor) -> Tensor:
         convolution, (rows, columns) = self._convolution, _padding(self._convolution)
         height, width = x.shape[-2:]
-        whole = self.get_buffer("_whole")
-        if whole.shape[-2:] == (height + 2 * rows, width + 2 * columns):
+        padded = self.get_buffer("_padded")
+        if padded.shape[-2:] == (height + 2 * rows, width + 2 * columns):
             return convolution.forward(x)
-        top, left = self._place.box.top // self._stride, self._place.box.left // self._stride
+        box = self._position.box
+        top, left = box.top // self._stride, box.left // self._stride
         around = Box(top, top + height + 2 * rows, left, left + width + 2 * columns)
-        return self._unpadded.forward(_framed(x, around.of(whole), rows, columns))
+        return self._unpadded.forward(_with_halo(x, around.crop(padded), rows, columns))
 
 
-def _framed(x: Tensor, around: Tensor, rows: int, columns: int) -> Tensor:
-    """Put `x` into the middle of `around`; only the border of that is looked at."""
-    framed = torch.empty(
+def _with_halo(x: Tensor, around: Tensor, rows: int, columns: int) -> Tensor:
+    """Return `x` surrounded by the border of `around`."""
+    haloed = torch.empty(
         (*x.shape[:2], *around.shape[-2:]),
         dtype=x.dtype,
         device=x.device,
         memory_format=torch.channels_last,
     )
     height, width = x.shape[-2:]
-    framed[..., rows : rows + height, columns : columns + width] = x
+    haloed[..., rows : rows + height, columns : columns + width] = x
     for border in (slice(None, rows), slice(rows + height, None)):
-        framed[..., border, :] = around[..., border, :]
+        haloed[..., border, :] = around[..., border, :]
     for border in (slice(None, columns), slice(columns + width, None)):
-        framed[..., border] = around[..., border]
-    return framed
+        haloed[..., border] = around[..., border]
+    return haloed
 
 
-def _inputs(network: nn.Module, image: Tensor) -> dict[str, Tensor]:
-    """Return what every part that has no parts sees of an image, by its name."""
+def _layer_inputs(network: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    """Return the input of every layer without sublayers, by name."""
     inputs: dict[str, Tensor] = {}
     hooks = [
         module.register_forward_pre_hook(
@@ -136,7 +144,7 @@ def _inputs(network: nn.Module, image: Tensor) -> dict[str, Tensor]:
 
 
 def _padding(convolution: nn.Conv2d) -> tuple[int, int]:
-    """Return how many rows and columns of zeros it adds on each side."""
+    """Return how many rows and columns of zeros the convolution adds on each side."""
     if convolution.padding_mode != "zeros" or isinstance(convolution.padding, str):
         return 0, 0
     rows, columns = convolution.padding

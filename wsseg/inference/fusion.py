@@ -1,4 +1,4 @@
-"""A trained network made ready for prediction: the same function with less to compute."""
+"""Fusion of a trained network's layers: the same function with fewer passes over memory."""
 
 from copy import deepcopy
 from functools import cache
@@ -11,21 +11,21 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-def folded(network: nn.Module) -> nn.Module:
-    """Return a copy whose convolutions do what the batch norm and the ReLU right after each did.
+def fused(network: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode, with batch norms and ReLUs fused into the convolutions.
 
-    w' = w gamma / s, b' = (b - mean) gamma / s + beta, with s = sqrt(variance + eps). Each saves a
-    pass over memory and, in bfloat16, a rounding. What stands next to each other in a `Sequential`
-    is known to follow upon each other; all else stays as it is.
+    w' = w gamma / s, b' = (b - mean) gamma / s + beta, with s = sqrt(variance + eps). Each fusion
+    saves a pass over memory and, in bfloat16, a rounding. Only neighbours in an `nn.Sequential`
+    are fused, since only there is the order of execution known.
     """
     copy = deepcopy(network).eval()
     for block in copy.modules():
         if isinstance(block, nn.Sequential) and type(block).forward is nn.Sequential.forward:
-            _fold_within(block)
+            _fuse_within(block)
     return copy
 
 
-def _fold_within(block: nn.Sequential) -> None:
+def _fuse_within(block: nn.Sequential) -> None:
     for (first, convolution), (second, norm) in pairwise(list(block.named_children())):
         if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
             setattr(block, first, fuse_conv_bn_eval(convolution, norm))
@@ -39,7 +39,7 @@ def _fold_within(block: nn.Sequential) -> None:
 
 
 def _slope(activation: nn.Module) -> float | None:
-    """Return by what an activation multiplies what is negative; None if that is not all it does."""
+    """Return the slope of a (leaky) ReLU for negative values; None for other activations."""
     if isinstance(activation, nn.LeakyReLU):
         return float(activation.negative_slope)
     return 0.0 if isinstance(activation, nn.ReLU) else None
@@ -51,18 +51,19 @@ def _zero_padded(convolution: nn.Conv2d) -> bool:
 
 @final
 class FusedConvLeakyReLU(nn.Conv2d):
-    """max(z, 0) + slope min(z, 0) of a convolution's z, in one pass over memory where it pays.
+    """Convolution with a fused leaky ReLU: max(z, 0) + slope min(z, 0), z the convolution's result.
 
-    That is in prediction on a CPU in bfloat16: the second pass would take as long as the first.
-    z is then rounded once, not twice. For convolutions padded by a number of zeros, whose weights
-    stay as they are from the first prediction on.
+    Computed in one pass over memory where that is faster: in prediction on a CPU in bfloat16,
+    where a separate ReLU takes as long as the convolution. z is then rounded once instead of twice.
+    The convolution's padding must be a number of zeros, and its weights must not change after the
+    first prediction.
     """
 
     def __init__(self, convolution: nn.Conv2d, slope: float) -> None:
         super().__init__(
             convolution.in_channels,
             convolution.out_channels,
-            convolution.kernel_size,  # type: ignore[arg-type]  # a tuple as long as there are sides
+            convolution.kernel_size,  # type: ignore[arg-type]  # a tuple, one number per axis
             convolution.stride,  # type: ignore[arg-type]
             convolution.padding,  # type: ignore[arg-type]
             convolution.dilation,  # type: ignore[arg-type]
@@ -74,28 +75,28 @@ class FusedConvLeakyReLU(nn.Conv2d):
         self._packed: tuple[Tensor, Tensor | None] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, H, W) to what the convolution says, bent."""
+        """Map (B, C, H, W) to the activations of the convolution's output channels."""
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
         if (
             torch.is_grad_enabled()
             or kind != "cpu"
             or dtype != torch.bfloat16
-            or not _in_one_pass()
+            or not _has_bfloat16_kernels()
         ):
             return F.leaky_relu(super().forward(x), self.slope, inplace=True)
         x = x.to(torch.bfloat16)
         self._packed = self._packed or self._pack(list(x.shape))
         how = (self.padding, self.stride, self.dilation, self.groups, "leaky_relu", [self.slope])
-        bent: Tensor = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001 - as torch.compile
+        activation: Tensor = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001 - as torch.compile
             x, *self._packed, *how, ""
         )
-        return bent
+        return activation
 
     def _pack(self, shape: list[int]) -> tuple[Tensor, Tensor | None]:
-        """Return weight and bias in the library's own order, best for images of that shape.
+        """Return weight and bias in oneDNN's own layout, chosen for images of that shape.
 
-        Else it would bring them into that order for every batch.
+        Packed once, since oneDNN would otherwise convert the layout for every batch.
         """
         packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(  # noqa: SLF001
             self.weight.to(torch.bfloat16),
@@ -109,8 +110,8 @@ class FusedConvLeakyReLU(nn.Conv2d):
 
 
 @cache
-def _in_one_pass() -> bool:
-    """Say whether torch came with oneDNN, and the CPU has what that needs for bfloat16."""
+def _has_bfloat16_kernels() -> bool:
+    """Return whether torch has oneDNN, and the CPU the instructions it needs for bfloat16."""
     return torch.backends.mkldnn.is_available() and bool(
-        torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - there is no public way to ask
+        torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - torch has no public function
     )

@@ -1,7 +1,7 @@
-"""Runs a suite: shared stages once and in waves, then each job, and rows as they come."""
+"""Running a suite: shared stages first, each once, then all jobs; rows are collected on the way."""
 
 import traceback
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -9,272 +9,211 @@ from typing import TypeVar
 
 from filelock import OwnerRecord
 
-from wsseg.components.registry import registry
-from wsseg.data.checks.findings import Finding
-from wsseg.data.split import Split, by_fold
 from wsseg.errors import InputError, InterruptedWorkError, WorkError
-from wsseg.evaluation.evaluate import evaluate
-from wsseg.evaluation.rows import write_rows
-from wsseg.inference.run import load_run
 from wsseg.runtime.console import Display, SilentDisplay
 from wsseg.runtime.executors import ThisProcess, WorkerDiedError, Workers
-from wsseg.runtime.files import fingerprint, remove_leftovers, write_json, write_text
+from wsseg.runtime.files import remove_leftovers, write_text
 from wsseg.runtime.folder_lock import LockWatch, holder_of, lock_folder
 from wsseg.suite.definition import Job
-from wsseg.suite.folder import (
-    REASON,
-    STAGES,
-    SUITE,
-    check_folder,
-    collect_rows,
-    is_done,
-    shared_trainings,
-)
-from wsseg.suite.shared_stages import Training
-from wsseg.suite.timings import remember
-from wsseg.training.manifest import manifest
-from wsseg.training.preflight import accepting_split, collect_findings, raise_on_errors
-from wsseg.training.run import cases_by_stage, split_of, train_selected_stages
-from wsseg.training.stage import RunContext
+from wsseg.suite.folder import SuiteFolder
+from wsseg.suite.job import run_job, split_of_job
+from wsseg.suite.job_status import check_folder, collect_rows, is_done, shared_trainings
+from wsseg.suite.preflight import check_cases
+from wsseg.suite.shared_stages import StageTraining
+from wsseg.suite.timings import record_durations
+from wsseg.training.context import RunContext
+from wsseg.training.run import train_selected_stages
 
-T = TypeVar("T", Training, Job)
+Work = TypeVar("Work", StageTraining, Job)
 
-AGAIN = "The same command goes on from there"
+HOW_TO_CONTINUE = "To continue, run the same command again"
 
 
 @dataclass(frozen=True)
-class Failed:
-    """A job that came to nothing, and why."""
+class SuiteContext:
+    """Where a suite is written, who does its work, and how it is shown."""
+
+    folder: SuiteFolder
+    workers: Workers
+    display: Display
+    accept: tuple[str, ...] = ()  # names of findings to ignore
+
+
+@dataclass(frozen=True)
+class FailedJob:
+    """A job that failed, and why."""
 
     job: Job
     reason: str
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a piece of work went."""
+class Outcome:
+    """How a piece of work ended."""
 
     seconds: float
     warnings: tuple[str, ...] = ()
-    reason: str | None = None  # why it came to nothing
+    failure: str | None = None  # the reason, where it failed or was interrupted
     interrupted: bool = False
 
 
-def run_suite(
-    jobs: Sequence[Job],
-    text: str,
-    out: Path,
-    workers: Workers,
-    display: Display,
-    accept: Collection[str] = (),
-) -> list[Failed]:
-    """Run the jobs that are not done; a failed one stops no other. Writes `rows.csv`.
+def run_suite(jobs: Sequence[Job], text: str, context: SuiteContext) -> list[FailedJob]:
+    """Run the jobs that are not done, and return those that failed. A failure stops no other job.
 
-    The suite's `text` is kept beside it, so that a report can be made of what is done at any time.
-
-    Their scans are checked before, once; `accept` names findings to go on with. Why a job failed
-    stands in `failed.txt` in its folder, until it is done.
+    The scans of all jobs are checked once, before training. The suite's `text` is saved with the
+    rows, so that a report can be made at any time; the reason of a failure is saved in the job's
+    folder until the job succeeds.
 
     Raises:
-        InputError: A job's folder holds another recipe, a cohort is wrong, or `out` is in use.
-        WorkError: Somebody asked to stop.
+        InputError: A job's folder holds another recipe, a cohort is invalid, or the suite's folder
+            is in use.
+        WorkError: The suite was interrupted.
     """
+    folder, display = context.folder, context.display
     for job in jobs:
-        check_folder(job, out)
-    todo = [job for job in jobs if not is_done(job, out)]
-    _check_cases(todo, accept, display)
+        check_folder(job, folder)
+    todo = [job for job in jobs if not is_done(job, folder)]
+    check_cases(todo, context.accept, display)
     if len(todo) < len(jobs):
-        display.note(f"{len(jobs) - len(todo)} of {len(jobs)} jobs are done already")
-    with lock_folder(out):
-        remove_leftovers(out)
-        write_text(out / SUITE, text)
+        display.note(f"{len(jobs) - len(todo)} of {len(jobs)} jobs are already done")
+    with lock_folder(folder.path):
+        remove_leftovers(folder.path)
+        write_text(folder.definition, text)
         try:
-            return _run(jobs, todo, out, workers, display, tuple(accept))
+            return _run_remaining(jobs, todo, context)
         except KeyboardInterrupt:
-            raise WorkError(f"{out}: interrupted. {AGAIN}") from None
+            raise WorkError(f"{folder.path}: interrupted. {HOW_TO_CONTINUE}") from None
         finally:
-            collect_rows(jobs, out)
+            collect_rows(jobs, folder)
 
 
-def _run(
-    jobs: Sequence[Job],
-    todo: Sequence[Job],
-    out: Path,
-    workers: Workers,
-    display: Display,
-    accept: tuple[str, ...],
-) -> list[Failed]:
-    shared = shared_trainings(todo, out)
-    progress = _Progress(out, display, number=len(shared) + len(todo))
-    desk = SuiteWorker(
-        out.resolve(),
-        holder_of(out),
-        display if isinstance(workers, ThisProcess) else None,
-        accept,
+def _run_remaining(
+    jobs: Sequence[Job], todo: Sequence[Job], context: SuiteContext
+) -> list[FailedJob]:
+    """Train shared stages by depth, then run the jobs; collect rows after each job."""
+    folder = context.folder
+    shared = shared_trainings(todo, folder)
+    progress = _SuiteProgress(context, total=len(shared) + len(todo))
+    worker = SuiteWorker(
+        SuiteFolder(folder.path.resolve()),
+        holder_of(folder.path),
+        context.display if isinstance(context.workers, ThisProcess) else None,
+        context.accept,
     )
-    failed: dict[Path, Failed] = {}
+    failed: dict[Path, FailedJob] = {}
 
     def fail(job: Job, reason: str) -> None:
-        write_text(out / job.folder / REASON, f"{reason}\n")
-        failed[job.folder] = Failed(job, reason)
+        write_text(folder.run(job.folder).failure, f"{reason}\n")
+        failed[job.folder] = FailedJob(job, reason)
 
     for depth in sorted({training.depth for training in shared}):
-        wave = [t for t in shared if t.depth == depth and t.jobs[0].folder not in failed]
-        for training, ended in progress.through(workers, desk.train, wave):
-            for job in training.jobs if ended.reason is not None else ():
-                fail(job, f"stage {training.stage}, trained in {training.folder}: {ended.reason}")
-    for job, ended in progress.through(
-        workers, desk.run, [job for job in todo if job.folder not in failed]
-    ):
-        if ended.reason is not None:
-            fail(job, ended.reason)
+        parallel = [t for t in shared if t.depth == depth and t.jobs[0].folder not in failed]
+        for training, outcome in progress.run(worker.train, parallel):
+            for job in training.jobs if outcome.failure is not None else ():
+                where = f"stage {training.stage}, trained in {training.folder}"
+                fail(job, f"{where}: {outcome.failure}")
+    for job, outcome in progress.run(worker.run, [job for job in todo if job.folder not in failed]):
+        if outcome.failure is not None:
+            fail(job, outcome.failure)
         else:
-            (out / job.folder / REASON).unlink(missing_ok=True)
-            collect_rows(jobs, out)
+            folder.run(job.folder).failure.unlink(missing_ok=True)
+            collect_rows(jobs, folder)
     return [failed[job.folder] for job in todo if job.folder in failed]
 
 
 @dataclass(frozen=True)
 class SuiteWorker:
-    """Where a worker works on a suite, and for which process."""
+    """Trains stages and runs jobs, in this process or in another one."""
 
-    out: Path
-    holder: OwnerRecord | None  # of the lock of `out`; a worker stops when it no longer holds it
-    display: Display | None  # None: another process shows how things go
-    accept: tuple[str, ...] = ()  # what was found in the data and is gone on with
+    folder: SuiteFolder
+    holder: OwnerRecord | None  # of the folder's lock; work stops when it no longer holds it
+    display: Display | None  # None: warnings are returned to the process that shows them
+    accept: tuple[str, ...] = ()  # names of findings to ignore
 
-    def train(self, training: Training) -> Ended:
+    def train(self, training: StageTraining) -> Outcome:
         """Train a shared stage in the folder of the first job that needs it."""
 
         def work(display: Display) -> None:
             job = training.jobs[0]
             display.note(f"{training.folder}: {training.stage}, for {len(training.jobs)} jobs")
             split = split_of_job(job, self.accept)
-            train_selected_stages(job.recipe, split, self._place(job, display), training.needed)
-            remember(job, self.out / job.folder)
+            train_selected_stages(job.recipe, split, self._context(job, display), training.needed)
+            record_durations(job, self.folder.run(job.folder))
 
-        return self._done(work)
+        return self._outcome(work)
 
-    def run(self, job: Job) -> Ended:
-        """Train what is not trained yet of a job, and score it."""
+    def run(self, job: Job) -> Outcome:
+        """Train the remaining stages of a job, and score it."""
 
         def work(display: Display) -> None:
             display.note(f"{job.folder}")
-            run_job(job, self._place(job, display), self.accept)
-            remember(job, self.out / job.folder)
+            run_job(job, self._context(job, display), self.accept)
+            record_durations(job, self.folder.run(job.folder))
 
-        return self._done(work)
+        return self._outcome(work)
 
-    def _place(self, job: Job, display: Display) -> RunContext:
+    def _context(self, job: Job, display: Display) -> RunContext:
         return RunContext(
-            self.out / job.folder,
+            self.folder.run(job.folder),
             display,
-            stage_cache=self.out / STAGES,
-            should_continue=LockWatch(self.out, self.holder),
+            stage_cache=self.folder.stages,
+            should_continue=LockWatch(self.folder.path, self.holder),
         )
 
-    def _done(self, work: Callable[[Display], None]) -> Ended:
-        """Do it; whatever a method raises, the others go on."""
+    def _outcome(self, work: Callable[[Display], None]) -> Outcome:
+        """Do the work; any error is part of the outcome, so that other jobs continue."""
         display, started = self.display or SilentDisplay(), perf_counter()
-        reason, interrupted = None, False
+        failure, interrupted = None, False
         try:
             work(display)
         except InterruptedWorkError as stop:
-            reason, interrupted = str(stop), True
+            failure, interrupted = str(stop), True
         except Exception as error:  # noqa: BLE001 - see above
-            reason = _reason(error)
+            failure = _failure_text(error)
         warnings = tuple(display.warnings) if isinstance(display, SilentDisplay) else ()
-        return Ended(perf_counter() - started, warnings, reason, interrupted)
+        return Outcome(perf_counter() - started, warnings, failure, interrupted)
 
 
-class _Progress:
-    """Counts and shows what ended, of all that a suite has to do."""
+class _SuiteProgress:
+    """Counts and shows the finished trainings and jobs of a suite."""
 
-    def __init__(self, out: Path, display: Display, number: int) -> None:
-        self._out, self._display, self._number, self._ended = out, display, number, 0
+    def __init__(self, context: SuiteContext, total: int) -> None:
+        self._workers, self._display = context.workers, context.display
+        self._total, self._finished = total, 0
 
-    def through(
-        self, workers: Workers, work: Callable[[T], Ended], things: Sequence[T]
-    ) -> Iterator[tuple[T, Ended]]:
-        """Do `work` with each of `things`, show how it ended, and yield that.
+    def run(
+        self, work: Callable[[Work], Outcome], items: Sequence[Work]
+    ) -> Iterator[tuple[Work, Outcome]]:
+        """Do `work` with each item; show and yield the outcomes.
 
         Raises:
-            WorkError: Somebody asked to stop.
+            WorkError: The work was interrupted.
         """
-        for thing, came in workers.imap_unordered(work, things):
-            self._ended += 1
-            ended = Ended(0, reason=str(came)) if isinstance(came, WorkerDiedError) else came
-            if ended.interrupted:
-                raise WorkError(f"{thing.folder}: {ended.reason}. {AGAIN}")
-            self._show(thing, ended)
-            yield thing, ended
+        for item, result in self._workers.imap_unordered(work, items):
+            self._finished += 1
+            if isinstance(result, WorkerDiedError):
+                outcome = Outcome(0, failure=str(result))
+            else:
+                outcome = result
+            if outcome.interrupted:
+                raise WorkError(f"{item.folder}: {outcome.failure}. {HOW_TO_CONTINUE}")
+            self._show(item, outcome)
+            yield item, outcome
 
-    def _show(self, thing: Training | Job, ended: Ended) -> None:
-        for warning in ended.warnings:
-            self._display.warn(f"{thing.folder}: {warning}")
-        about = f"{thing.folder}"
-        if isinstance(thing, Training):
-            about += f": {thing.stage}, for {len(thing.jobs)} jobs"
-        line = f"[{self._ended}/{self._number}] {about}"
-        if ended.reason is None:
-            self._display.note(f"{line}  ({ended.seconds:.0f} s)")
+    def _show(self, item: StageTraining | Job, outcome: Outcome) -> None:
+        for warning in outcome.warnings:
+            self._display.warn(f"{item.folder}: {warning}")
+        text = f"[{self._finished}/{self._total}] {item.folder}"
+        if isinstance(item, StageTraining):
+            text += f": {item.stage}, for {len(item.jobs)} jobs"
+        if outcome.failure is None:
+            self._display.note(f"{text}  ({outcome.seconds:.0f} s)")
         else:
-            self._display.warn(f"{line} failed: {ended.reason}")
+            self._display.warn(f"{text} failed: {outcome.failure}")
 
 
-def run_job(job: Job, place: RunContext, accept: Collection[str] = ()) -> None:
-    """Train and score one run."""
-    started = perf_counter()
-    split, folder = split_of_job(job, accept), place.out
-    learnt = train_selected_stages(job.recipe, split, place, job.recipe.stages)
-    about = manifest(job.recipe, split, learnt) | {"accepted": sorted(accept)}
-    write_json(folder / "manifest.json", about)
-    trained = perf_counter()
-    scoring = evaluate(load_run(folder), split.test)
-    rows = list(place.display.track("scoring", scoring, len(split.test)))
-    write_json(
-        folder / "times.json",
-        {"train_s": trained - started, "test_s": perf_counter() - trained, "cases": len(rows)},
-    )
-    write_rows(folder / "scores.csv", rows)  # last: its presence means done
-
-
-def _check_cases(jobs: Sequence[Job], accept: Collection[str], display: Display) -> None:
-    """Read every cohort's table once, split it, and look at its files, before anything is trained.
-
-    What was measured of a file is kept, so that a second recipe looks at no file again.
-    """
-    split_of_cohort: dict[str, Split] = {}
-    looked: set[str] = set()
-    found: list[Finding] = []
-    for job in jobs:
-        about = registry().describe(job.recipe)
-        own = [stage["cohort"] for stage in about["stages"].values()]
-        cohorts = fingerprint([about["cohort"], about["test"], own, job.fold])
-        if cohorts not in split_of_cohort:
-            split_of_cohort[cohorts] = split_of_job(job, accept)
-        split = split_of_cohort[cohorts]
-        if not split.test:
-            raise InputError(
-                f"{job.folder}: the cohort has no case to test on; write `folds`, or split: test"
-            )
-        inputs = fingerprint([about["cohort"], about["test"], about["input"], about["stages"]])
-        if inputs not in looked:
-            looked.add(inputs)
-            found += collect_findings(job.recipe, split, accept, display)
-    raise_on_errors(list(dict.fromkeys(found)), display)
-
-
-def split_of_job(job: Job, accept: Collection[str] = ()) -> Split:
-    """Return who a job trains on and is tested on, as they are read where `accept` is accepted."""
-    if job.fold is None or job.folds is None:
-        return accepting_split(split_of(job.recipe), accept)
-    own = by_fold(job.recipe.cohort.cases(), job.fold, job.folds)
-    return accepting_split(Split(own.train, own.test, cases_by_stage(job.recipe)), accept)
-
-
-def _reason(error: Exception) -> str:
-    """Say in a line or two what went wrong; for a bug, also where."""
+def _failure_text(error: Exception) -> str:
+    """Return the text of an expected error; of any other also its type and line of code."""
     if isinstance(error, InputError | WorkError | OSError):
         return str(error)
     last = traceback.extract_tb(error.__traceback__)[-1]

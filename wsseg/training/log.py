@@ -1,16 +1,18 @@
-"""A run's log: the epochs of its stages, and the warnings they gave."""
+"""The log of a run, `log.jsonl`: a line for each epoch and each warning of its stages."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from wsseg.errors import InputError
+from wsseg.runtime.files import write_text
 
 Records: TypeAlias = Sequence[Mapping[str, Any]]
 
 EVENTS = ("epoch", "warning")
-SHARES = {  # keys of an epoch's record, the preferred first: what the share of the region is
+SHARES = {  # keys of an epoch's record, in order of preference: what the share of the region is
     "probe_share": "targets",
     "target_share": "targets",
     "found_share": "found",
@@ -18,20 +20,20 @@ SHARES = {  # keys of an epoch's record, the preferred first: what the share of 
 
 
 def read_log(path: Path) -> Records:
-    """Return a log's epochs and warnings, in their order; a last line cut by a crash is left out.
+    """Return the epochs and warnings of a log in order, without a last line truncated by a crash.
 
     Raises:
-        InputError: the file cannot be read, or a line before the last is damaged.
+        InputError: The file cannot be read, or a line before the last is damaged.
     """
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise InputError(f"{path} cannot be read as a run's log: {error}") from error
+        raise InputError(f"{path}: cannot be read as the log of a run ({error})") from error
     return [record for record in _records(path, lines) if record.get("event") in EVENTS]
 
 
 def warnings(curves: Mapping[str, Records]) -> list[str]:
-    """Return what was warned of while training, a line each."""
+    """Return the warnings during training, a line each, after the name of their method."""
     return [
         f"{name}: {record.get('text')}"
         for name, records in curves.items()
@@ -53,6 +55,20 @@ def epoch_line(record: Mapping[str, Any]) -> str:
     return text + f"  {record['slices_per_s']:.0f} slices/s"
 
 
+def forget_epochs_after(log: Path, stage: str, epochs: int) -> None:
+    """Remove a stage's later records, whose epochs are trained again, and truncated lines."""
+    if not log.exists():
+        return
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    kept = []
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError):
+            record = json.loads(line)
+            if record["stage"] != stage or record["epoch"] <= epochs:
+                kept.append(line + "\n")
+    write_text(log, "".join(kept))
+
+
 def _records(path: Path, lines: list[str]) -> Iterator[Mapping[str, Any]]:
     for number, line in enumerate(lines, 1):
         try:
@@ -60,6 +76,6 @@ def _records(path: Path, lines: list[str]) -> Iterator[Mapping[str, Any]]:
         except json.JSONDecodeError as error:
             if number == len(lines):
                 return
-            raise InputError(f"{path}, line {number} is not JSON: {error}") from error
+            raise InputError(f"{path}, line {number}: is not JSON ({error})") from error
         if isinstance(record, dict):
             yield record

@@ -1,51 +1,59 @@
-"""What EM's targets were in a few slices at a stage's start, middle and end: for the eye."""
+"""Snapshots of EM's targets in a few slices, at the start, middle and end of a stage."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from wsseg.inference.checkpoint import read_weights, write_tensors
+from wsseg.inference.folders import StageFolder
 
-FILE = "targets.safetensors"  # beside a stage's weights
+PREFIX = "epoch-"  # of the targets' keys in the file
 
 
-def moments(epochs: int) -> set[int]:
-    """Return after which epochs targets are kept; 0 is before the first."""
+@dataclass(frozen=True)
+class TargetSnapshot:
+    """The targets of N slices at one time, with their images."""
+
+    image: Tensor  # (N, H, W) float
+    region: Tensor  # (N, H, W), not 0 inside
+    targets: Tensor  # (N, K, H, W), 0 or 1
+
+
+def snapshot_epochs(epochs: int) -> set[int]:
+    """Return the epochs after which snapshots are saved; 0 is before the first."""
     return {0, epochs // 2, epochs}
 
 
-def keep_planes(folder: Path, epoch: int, planes: Mapping[str, Tensor]) -> None:
-    """Add the targets of an epoch to a stage's file: `epoch-<n>`, beside `image` and `region`.
+def save_snapshot(folder: StageFolder, epoch: int, snapshot: TargetSnapshot | None) -> None:
+    """Add the snapshot after an epoch to a stage's file. Epoch 0 starts a new file.
 
-    `planes` has `image` and `region`, (N, H, W), and `targets`, (N, K, H, W); with none of them,
-    nothing is done. Epoch 0 begins a new file.
+    Does nothing for None, the snapshot of a stage without EM.
     """
-    if not planes:
+    if snapshot is None:
         return
-    path = folder / FILE
-    before = read_weights(path) if epoch and path.exists() else {}
-    now = {
-        "image": planes["image"].to(torch.float16),
-        "region": planes["region"].to(torch.uint8),
-        f"epoch-{epoch}": planes["targets"].to(torch.uint8),
+    path = folder.target_snapshots
+    earlier: Mapping[str, Tensor] = read_weights(path) if epoch and path.exists() else {}
+    tensors = {
+        "image": snapshot.image.to(torch.float16),
+        "region": snapshot.region.to(torch.uint8),
+        f"{PREFIX}{epoch}": snapshot.targets.to(torch.uint8),
     }
-    write_tensors(path, before | now)
+    write_tensors(path, {**earlier, **tensors})
 
 
-def read_planes(folder: Path) -> tuple[dict[str, Tensor], dict[int, Tensor]]:
-    """Return `image` and `region`, and the targets by epoch; nothing where none were kept.
+def load_snapshots(folder: StageFolder) -> dict[int, TargetSnapshot]:
+    """Return a stage's snapshots by epoch; none where no file was saved.
 
     Raises:
         InputError: The file is damaged.
     """
-    if not (folder / FILE).exists():
-        return {}, {}
-    found = read_weights(folder / FILE)
-    by_epoch = {
-        int(name.removeprefix("epoch-")): planes
-        for name, planes in found.items()
-        if name.startswith("epoch-")
+    if not folder.target_snapshots.exists():
+        return {}
+    tensors = read_weights(folder.target_snapshots)
+    epochs = sorted(int(key.removeprefix(PREFIX)) for key in tensors if key.startswith(PREFIX))
+    return {
+        epoch: TargetSnapshot(tensors["image"], tensors["region"], tensors[f"{PREFIX}{epoch}"])
+        for epoch in epochs
     }
-    return {name: found[name] for name in ("image", "region")}, dict(sorted(by_epoch.items()))

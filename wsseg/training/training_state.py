@@ -1,9 +1,8 @@
-"""The state of a stage half-way: one file, renamed into place, so there is always a whole one."""
+"""The saved state of an unfinished stage: one file, replaced atomically."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,61 +11,59 @@ from torch import Tensor
 
 from wsseg.errors import InputError, UnwritableError, WorkError
 from wsseg.inference.checkpoint import write_tensors
-
-STATE = "last/state.safetensors"
+from wsseg.inference.folders import StageFolder
 
 
 def save_state(
-    folder: Path, tensors: dict[str, Tensor], plain: dict[str, Any], fingerprint: str
+    folder: StageFolder, tensors: dict[str, Tensor], values: dict[str, Any], fingerprint: str
 ) -> None:
-    """Write what a stage, whose data and settings have `fingerprint`, needs to go on.
+    """Save what is needed to resume the stage with this fingerprint: tensors, JSON-like values.
 
     Raises:
-        WorkError: It cannot be written; the state before is kept.
+        WorkError: The file cannot be written; the state saved before is intact.
     """
-    text = json.dumps(plain)
-    about = {"plain": text, "fingerprint": fingerprint, "digest": _digest(tensors, text)}
-    path = folder / STATE
+    text = json.dumps(values)
+    metadata = {"plain": text, "fingerprint": fingerprint, "digest": _digest(tensors, text)}
     try:
-        write_tensors(path, tensors, about)
+        write_tensors(folder.state, tensors, metadata)
     except UnwritableError as error:
-        kept = "the state saved before is kept" if path.exists() else "nothing was saved before"
+        saved = folder.state.exists()
+        kept = "the state saved before is intact" if saved else "no state was saved before"
         raise WorkError(
-            f"{error}; {kept}.\n"
-            "Make room or give leave to write there; the same command with --resume goes on"
+            f"{error}; {kept}.\nFree some space, or allow writing there; then resume with --resume"
         ) from None
 
 
-def load_state(folder: Path, fingerprint: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read the state, or return None where none was saved.
+def load_state(
+    folder: StageFolder, fingerprint: str
+) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Read the saved state; return None where there is none.
 
     Raises:
-        InputError: It is damaged, or belongs to other data or settings.
+        InputError: The file is damaged, or was saved with other data or settings.
     """
-    path = folder / STATE
+    path = folder.state
     if not path.exists():
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if about["digest"] != _digest(tensors, about["plain"]):
-            raise ValueError("its numbers are not those that were saved")
-        plain: dict[str, Any] = json.loads(about["plain"])
+        if metadata["digest"] != _digest(tensors, metadata["plain"]):
+            raise ValueError("its contents do not match its digest")
+        values: dict[str, Any] = json.loads(metadata["plain"])
     except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: damaged ({error}); delete it to restart the stage") from None
+    if metadata.get("fingerprint") != fingerprint:
         raise InputError(
-            f"{path}: damaged ({error}); delete it to start the stage afresh"
-        ) from None
-    if about.get("fingerprint") != fingerprint:
-        raise InputError(
-            f"{path}: was saved with other data or settings than these; go on with the recipe it "
-            "was begun with, or choose another --out"
+            f"{path}: was saved with other data, settings or package versions; resume with the "
+            "original ones, delete it to restart the stage, or choose another --out"
         )
-    return tensors, plain
+    return tensors, values
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
-    """Digest what a state holds: a bit that flips in weights is still a number."""
+    """Return a digest of all numbers, since a flipped bit in a weight is still a valid number."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         numbers = tensors[name].cpu().contiguous().flatten().view(torch.uint8)

@@ -1,4 +1,4 @@
-"""Training curves, with what tells whether EM goes well."""
+"""Figure of the training curves, with alarms where the targets of EM fail."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,97 +8,99 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from wsseg.report.figures.methods import PANELS
+from wsseg.report.figures.methods import PANELS_PER_ROW
 from wsseg.report.figures.style import INK, LEGEND_LETTERS, WIDTH_IN, colour, dash, drawing, quiet
 from wsseg.training.log import Records
-from wsseg.training.monitoring import COLLAPSE, EXPLOSION, trouble
+from wsseg.training.monitoring import COLLAPSE, EXPLOSION, target_problem
 
-X_MARGIN = 0.04  # of the epochs, to each side
-ALARMS = {EXPLOSION: "^", COLLAPSE: "v"}
-QUANTITIES = {
+X_MARGIN = 0.04  # at each side, as a share of the epochs
+ALARM_MARKERS = {EXPLOSION: "^", COLLAPSE: "v"}
+QUANTITIES = {  # key of the records → axis label
     "loss": "loss",
     "target_share": "targets / region",
     "flip_rate": "flipped targets / region",
     "found_share": "found / region",
 }
-WATCHED = {"em": ("target_share", "flip_rate"), "tags": ("found_share",)}
+QUANTITIES_BY_LEARNING = {"em": ("target_share", "flip_rate"), "tags": ("found_share",)}
 
 
 def by_stage(curves: Mapping[str, Records]) -> dict[str, dict[str, Records]]:
-    """Return stage → method → records; a warning goes with the epochs of its stage."""
+    """Sort the records of each method by stage: stage → method → records."""
     stages: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
-    for name, records in curves.items():
+    for method, records in curves.items():
         for record in records:
-            stages.setdefault(str(record.get("stage", "")), {}).setdefault(name, []).append(record)
-    return {stage: dict(found) for stage, found in stages.items()}
+            stage = stages.setdefault(str(record.get("stage", "")), {})
+            stage.setdefault(method, []).append(record)
+    return {stage: dict(methods) for stage, methods in stages.items()}
 
 
-def training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
-    """Draw each stage's loss, and what its kind of learning is watched by: `WATCHED`.
+def draw_training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
+    """Draw the loss of each stage, and the quantities that its kind of learning is monitored by.
 
-    `order` gives the methods' colours. A triangle marks the first epoch of trouble with the
-    targets: upright where they fill the region, upside down where they have collapsed.
+    `order` gives the methods' colours. A triangle marks the first epoch in which the targets fill
+    the region (pointing up) or have collapsed (pointing down).
     """
     stages = by_stage(curves)
-    places = {name: place for place, name in enumerate(dict.fromkeys([*order, *curves]))}
-    wanted = [(stage, q) for stage, found in stages.items() for q in _quantities(found)]
-    lines = -(-len(wanted) // PANELS)
+    indices = {name: index for index, name in enumerate(dict.fromkeys([*order, *curves]))}
+    panels = [(stage, key) for stage, methods in stages.items() for key in _quantities(methods)]
+    rows = -(-len(panels) // PANELS_PER_ROW)
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 2.35 * lines))
-        panels = figure.subplots(lines, PANELS, squeeze=False).ravel()
-        for axes, (stage, quantity) in zip(panels, wanted, strict=False):
-            _panel(axes, stages[stage], quantity, places)
+        figure = Figure(figsize=(WIDTH_IN, 2.35 * rows))
+        grid = figure.subplots(rows, PANELS_PER_ROW, squeeze=False).ravel()
+        for axes, (stage, quantity) in zip(grid, panels, strict=False):
+            _draw_panel(axes, stages[stage], quantity, indices)
             axes.set(title=stage, xlabel="epoch", ylabel=QUANTITIES[quantity])
-        for axes in panels[len(wanted) :]:
+        for axes in grid[len(panels) :]:
             axes.set_visible(False)
-        key = {label: line for axes in figure.axes for line, label in _legend(axes)}
-        columns = max(1, LEGEND_LETTERS // (max(map(len, key), default=0) + 6))
-        figure.legend(key.values(), key.keys(), loc="outside upper left", ncols=columns)
-        figure.set_figheight(2.35 * lines + 0.2 * -(-len(key) // columns) + 0.15)
+        legend = {label: line for axes in figure.axes for line, label in _legend(axes)}
+        columns = max(1, LEGEND_LETTERS // (max(map(len, legend), default=0) + 6))
+        figure.legend(legend.values(), legend.keys(), loc="outside upper left", ncols=columns)
+        figure.set_figheight(2.35 * rows + 0.2 * -(-len(legend) // columns) + 0.15)
     return figure
 
 
 def first_alarms(records: Records) -> dict[str, float]:
-    """Return the first epoch of each kind of trouble with the targets."""
-    found: dict[str, float] = {}
+    """Return the first epoch of each problem with the targets."""
+    alarms: dict[str, float] = {}
     for record in records:
-        kind = trouble(record)
-        if kind is not None:
-            found.setdefault(kind, record["epoch"])
-    return found
+        problem = target_problem(record)
+        if problem is not None:
+            alarms.setdefault(problem, record["epoch"])
+    return alarms
 
 
-def _quantities(found: Mapping[str, Records]) -> list[str]:
-    kinds = {str(record.get("learn")) for records in found.values() for record in records}
-    watched = {quantity for kind in kinds for quantity in WATCHED.get(kind, ())}
-    return [quantity for quantity in QUANTITIES if quantity in {"loss", *watched}]
+def _quantities(methods: Mapping[str, Records]) -> list[str]:
+    """Return the quantities that are drawn for the methods' kinds of learning."""
+    kinds = {str(record.get("learn")) for records in methods.values() for record in records}
+    shown = {"loss", *(key for kind in kinds for key in QUANTITIES_BY_LEARNING.get(kind, ()))}
+    return [quantity for quantity in QUANTITIES if quantity in shown]
 
 
-def _panel(
-    axes: Axes, found: Mapping[str, Records], quantity: str, places: Mapping[str, int]
+def _draw_panel(
+    axes: Axes, methods: Mapping[str, Records], quantity: str, indices: Mapping[str, int]
 ) -> None:
-    drawn = {name: _points(records, quantity) for name, records in found.items()}
-    drawn = {name: points for name, points in drawn.items() if points}
-    last = max((points[-1][0] for points in drawn.values()), default=1)
-    if len(drawn) == len(places) > 1 and len({str(points) for points in drawn.values()}) == 1:
-        _line(axes, next(iter(drawn.values())), color=INK, label="all methods")
-        drawn = {}
-    for name, points in drawn.items():
-        shade, line = colour(places[name]), dash(places[name])
-        _line(axes, points, color=shade, ls=line, label=name)
-        for kind, epoch in first_alarms(found[name]).items():
+    curves = {name: _points(records, quantity) for name, records in methods.items()}
+    curves = {name: points for name, points in curves.items() if points}
+    last = max((points[-1][0] for points in curves.values()), default=1)
+    if len(curves) == len(indices) > 1 and len({str(points) for points in curves.values()}) == 1:
+        _draw_line(axes, next(iter(curves.values())), color=INK, label="all methods")
+        curves = {}
+    for name, points in curves.items():
+        shade, line = colour(indices[name]), dash(indices[name])
+        _draw_line(axes, points, color=shade, ls=line, label=name)
+        for problem, epoch in first_alarms(methods[name]).items():
             for alarm in (point for point in points if point[0] == epoch):
-                axes.plot(*alarm, ALARMS[kind], color=shade, markersize=7, mec=INK, clip_on=False,
-                          zorder=3)  # fmt: skip
+                axes.plot(*alarm, ALARM_MARKERS[problem], color=shade, markersize=7, mec=INK,
+                          clip_on=False, zorder=3)  # fmt: skip
     axes.set_xlim(1 - X_MARGIN * last, last + X_MARGIN * last)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_ylim(bottom=0)
     quiet(axes, grid="y")
 
 
-def _line(axes: Axes, points: Sequence[tuple[float, float]], **look: Any) -> None:
-    """Draw a line; one of a single point has no length, and is a dot."""
-    axes.plot(*zip(*points, strict=True), marker="o" if len(points) == 1 else "None", **look)
+def _draw_line(axes: Axes, points: Sequence[tuple[float, float]], **style: Any) -> None:
+    """Draw a line, or a dot for a single point."""
+    axes.plot(*zip(*points, strict=True), marker="o" if len(points) == 1 else "None", **style)
 
 
 def _legend(axes: Axes) -> Iterator[tuple[Artist, str]]:
@@ -106,6 +108,7 @@ def _legend(axes: Axes) -> Iterator[tuple[Artist, str]]:
 
 
 def _points(records: Records, quantity: str) -> list[tuple[float, float]]:
+    """Return (epoch, value) of each epoch; records without numbers are left out."""
     return [
         (float(record["epoch"]), float(record[quantity]))
         for record in records

@@ -1,0 +1,121 @@
+"""The files of a run, of a trained stage and of a set of predictions.
+
+No other module spells the name of one of these files.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FAILURE = "failed.txt"
+REPORT = "report.html"
+SCORES = "scores.csv"
+STAGES = "stages"
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """The files of a stage that is trained or being trained."""
+
+    path: Path
+
+    @property
+    def record(self) -> Path:
+        """`stage.json`, written last: a folder that has it holds a finished stage."""
+        return self.path / "stage.json"
+
+    @property
+    def weights(self) -> Path:
+        """`weights.safetensors`; a stage without a network has none."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def target_snapshots(self) -> Path:
+        """`targets.safetensors`: targets of EM after some epochs."""
+        return self.path / "targets.safetensors"
+
+    @property
+    def unfinished(self) -> Path:
+        """`last/`: a folder that is deleted when the stage is finished."""
+        return self.path / "last"
+
+    @property
+    def state(self) -> Path:
+        """`last/state.safetensors`: what is needed to resume training."""
+        return self.unfinished / "state.safetensors"
+
+
+@dataclass(frozen=True)
+class PredictionFolder:
+    """The files that `wsseg predict` writes: masks, and a table of scores."""
+
+    path: Path
+
+    def mask(self, case: str) -> Path:
+        """Return the path of a case's mask, `<case>.nii.gz`."""
+        return self.path / f"{case}.nii.gz"
+
+    @property
+    def scores(self) -> Path:
+        """`scores.csv`: a row for each case."""
+        return self.path / SCORES
+
+    @property
+    def record(self) -> Path:
+        """`predicted.jsonl`: for each mask, its row and a digest of what it was made from."""
+        return self.path / "predicted.jsonl"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The files of a run: a recipe, its trained stages, and their evaluation."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """`recipe.yaml`, with every default written out."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        """`manifest.json`: the files that training read, and the cases held out for testing."""
+        return self.path / "manifest.json"
+
+    @property
+    def log(self) -> Path:
+        """`log.jsonl`: a line for each epoch and each warning."""
+        return self.path / "log.jsonl"
+
+    @property
+    def stages(self) -> Path:
+        """`stages/`: a folder for each stage."""
+        return self.path / STAGES
+
+    def stage(self, name: str) -> StageFolder:
+        """Return the folder of a stage."""
+        return StageFolder(self.stages / name)
+
+    @property
+    def predictions(self) -> PredictionFolder:
+        """`predictions/`: the masks of test cases."""
+        return PredictionFolder(self.path / "predictions")
+
+    @property
+    def scores(self) -> Path:
+        """`scores.csv`: a row for each test case."""
+        return self.path / SCORES
+
+    @property
+    def report(self) -> Path:
+        """`report.html`."""
+        return self.path / REPORT
+
+    @property
+    def times(self) -> Path:
+        """`times.json`: the seconds that a suite's job took."""
+        return self.path / "times.json"
+
+    @property
+    def failure(self) -> Path:
+        """`failed.txt`: why a suite's job failed when it was last tried."""
+        return self.path / FAILURE

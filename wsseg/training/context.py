@@ -1,0 +1,25 @@
+"""The context of a training run: its folder, its display, and its process group."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsseg.inference.folders import RunFolder, StageFolder
+from wsseg.runtime.console import Display
+from wsseg.runtime.process_group import SINGLE_PROCESS, Group
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where a run is written and how it is shown. Nothing here changes a result."""
+
+    folder: RunFolder
+    display: Display
+    save_every: int | None = None  # steps; the state is also saved after each epoch
+    stage_cache: Path | None = None  # finished stages shared by several runs, by fingerprint
+    should_continue: Callable[[], bool] = lambda: True  # called after each step; False stops
+    group: Group = SINGLE_PROCESS  # of processes; only its leader shows, logs and saves
+
+    def cached_stage(self, fingerprint: str) -> StageFolder | None:
+        """Return the folder of a stage in the cache, which may be empty; None without a cache."""
+        return None if self.stage_cache is None else StageFolder(self.stage_cache / fingerprint)

@@ -1,0 +1,136 @@
+"""What determines the result of training a stage: parts of its recipe, and its training data.
+
+The identity of a stage has the same recipe part before and after its data is prepared:
+
+- `planned_identities` describe the data by the recipe: cohort, fold, regions and earlier stages.
+  They need no file, and a suite plans by them which of its runs share a stage.
+- `prepared_identity` describes the data by digests of its contents. A trained stage is stored and
+  recognised by that.
+
+The contents are a function of the description, so stages with equal planned identities also have
+equal prepared ones. `recipe_part` alone decides which settings count.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from wsseg.components.regions import FileRegion
+from wsseg.components.registry import registry
+from wsseg.config.recipe import Recipe
+from wsseg.config.stages import NetworkStage, MasksStage, Stage
+from wsseg.core.interfaces import Backbone, Cohort
+from wsseg.data.batches import Scan
+from wsseg.inference.checkpoint import TrainedStage
+from wsseg.runtime.files import fingerprint
+
+Fold: TypeAlias = tuple[int, int] | None  # its number, and of how many; None: the cohort's split
+
+DATA_KEYS = ("region", "region_in_training", "cohort")  # of a stage: the data part covers these
+PACKAGES = ("wsseg", "torch", "albumentations")  # whose versions may change a result
+
+
+@dataclass(frozen=True)
+class StageIdentity:
+    """A recipe part and a data part, both JSON-like. Stages that agree in both are the same."""
+
+    recipe: Sequence[Any]
+    data: Sequence[Any]
+
+    @property
+    def digest(self) -> str:
+        """A digest of both parts."""
+        return fingerprint([*self.recipe, *self.data])
+
+
+def recipe_part(recipe: Recipe, name: str) -> list[Any]:
+    """Return the settings that determine a stage, given its data.
+
+    The name counts, since a stage's random numbers are seeded by it.
+    """
+    described = registry().describe(with_backbone(recipe, name)) | data_settings(None)
+    return [name, described, registry().describe(recipe.input), recipe.seed]
+
+
+def data_settings(stage: Stage | None) -> dict[str, Any]:
+    """Return a stage's settings that only select its data; without a stage, None for each."""
+    if stage is None:
+        return dict.fromkeys(DATA_KEYS)
+    described = registry().describe(stage)
+    return {key: described[key] for key in DATA_KEYS}
+
+
+def planned_identities(recipe: Recipe, fold: Fold = None) -> dict[str, StageIdentity]:
+    """Return the identity of each stage of a recipe, without reading any data."""
+    identities: dict[str, StageIdentity] = {}
+    digests: dict[str, Any] = {
+        name: registry().describe(region) for name, region in recipe.regions.items()
+    }
+    seen = [name for name in (recipe.input.mask, recipe.input.standardize) if name is not None]
+    for name, stage in recipe.stages.items():
+        start = stage.start if isinstance(stage, NetworkStage) else None
+        sources = (start, stage.region_in_training or stage.region, stage.region)
+        data = [
+            registry().describe(visible_cohort(recipe, stage)),
+            None if stage.cohort is not None or fold is None else list(fold),
+            [digests[each] for each in seen],
+            [None if each is None else digests[each] for each in sources],
+            recipe.precision,
+        ]
+        identities[name] = StageIdentity(recipe_part(recipe, name), data)
+        digests[name] = identities[name].digest
+    return identities
+
+
+def prepared_identity(
+    recipe: Recipe, name: str, scans: Sequence[Scan], start: TrainedStage | None, precision: str
+) -> StageIdentity:
+    """Return the identity of a stage with prepared data, computed in `precision`.
+
+    It names no device, and no path outside the cache.
+    """
+    settings = recipe_part(recipe, name)
+    versions = [metadata.version(package) for package in PACKAGES]
+    versions += sorted(registry().distributions(settings[1]))
+    contents = [
+        [
+            scan.name,
+            [_content_name(path) for path in (scan.image, scan.inside, scan.region, *scan.labels)],
+            scan.tags.astype(int).tolist(),
+            scan.slices,
+        ]
+        for scan in scans
+    ]
+    return StageIdentity(
+        settings, [precision, None if start is None else start.digest, versions, contents]
+    )
+
+
+def visible_cohort(recipe: Recipe, stage: Stage) -> Cohort:
+    """Return the cohort that a stage learns from, reduced to the masks that it can read."""
+    regions = recipe.regions.values()
+    masks = {region.mask for region in regions if isinstance(region, FileRegion)}
+    masks |= set(stage.classes) if isinstance(stage, MasksStage) else set()
+    return (stage.cohort or recipe.cohort).as_seen_with(masks)
+
+
+def with_backbone(recipe: Recipe, name: str) -> Stage:
+    """Return a stage with its backbone, which may be that of the stage it starts from."""
+    stage = recipe.stages[name]
+    if not isinstance(stage, NetworkStage) or stage.backbone is not None:
+        return stage
+    return stage.model_copy(update={"backbone": backbone_of(recipe.stages, name)})
+
+
+def backbone_of(stages: Mapping[str, Stage], name: str) -> Backbone:
+    """Return the backbone of a learning stage, or of the stage that it starts from."""
+    stage = stages[name]
+    assert isinstance(stage, NetworkStage), "a recipe only starts from stages that learn"  # noqa: S101
+    return stage.backbone or backbone_of(stages, str(stage.start))
+
+
+def _content_name(path: object) -> str:
+    """Return a name that stands for a map's contents: the cache names files by digests."""
+    return f"{path.parent.name}/{path.name}" if isinstance(path, Path) else ""

@@ -1,0 +1,98 @@
+"""The training of one stage as a value: its settings, its data, and what it starts from."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from lightning_fabric import Fabric
+
+from wsseg.config.recipe import Recipe
+from wsseg.config.stages import EmStage, NetworkStage, PriorStage, Stage
+from wsseg.core.batch import Batch
+from wsseg.core.input import Input
+from wsseg.core.interfaces import Prior
+from wsseg.data.batches import Scan, Slices, all_slices, collate
+from wsseg.data.prepare import Prepared
+from wsseg.inference.checkpoint import TrainedStage
+from wsseg.inference.pipeline import Pipeline, computed_precision
+from wsseg.runtime.collectives import leader_first
+from wsseg.runtime.files import fingerprint
+from wsseg.training.monitoring import check_positives
+from wsseg.training.stage_identity import prepared_identity, with_backbone
+from wsseg.training.training_set import training_scans
+
+PRIOR_BATCH_SIZE = 16  # slices at a time, for a prior that is fitted
+
+
+@dataclass(frozen=True)
+class StageTask:
+    """All that determines the result of one stage, and the devices that compute it."""
+
+    name: str
+    stage: Stage  # with its backbone, which the recipe may leave to the stage it starts from
+    input: Input
+    seed: int  # of all random numbers of the stage
+    scans: tuple[Scan, ...]  # to learn from; empty where nothing is learnt
+    fabric: Fabric
+    fingerprint: str  # of all that determines the result, see `stage_identity`
+    start: TrainedStage | None = None  # whose weights the network starts with; None: random weights
+    left_out: int = 0  # training cases without known labels or without region
+
+    @property
+    def learning_stage(self) -> NetworkStage:
+        """The stage, of a task that trains a network."""
+        assert isinstance(self.stage, NetworkStage), "this stage trains no network"  # noqa: S101
+        return self.stage
+
+    def with_fitted_prior(self) -> "StageTask":
+        """Return the task with its prior fitted to the scans; unchanged for a stage without one.
+
+        The prior receives images and tags only, neither augmented nor balanced.
+        """
+        if not isinstance(self.stage, EmStage | PriorStage):
+            return self
+        prior = self.stage.prior.fit(_plain_batches(self.scans, self.input))
+        return replace(self, stage=self.stage.model_copy(update={"prior": prior}))
+
+
+def stage_task(
+    recipe: Recipe, name: str, cases: Sequence[Prepared], pipeline: Pipeline
+) -> StageTask:
+    """Return the task of training a recipe's stage on those of `cases` whose labels are known.
+
+    `pipeline` has the stages before. In a group of processes, the leader prepares the regions.
+
+    Raises:
+        InputError: No case has the labels that the stage needs, or none has any of its classes.
+    """
+    stage, start, scans = with_backbone(recipe, name), None, list[Scan]()
+    if isinstance(stage, NetworkStage) or _is_fitted(stage):
+        scans = leader_first(pipeline.fabric, lambda: training_scans(name, stage, cases, pipeline))
+    if isinstance(stage, NetworkStage):
+        check_positives(name, stage.classes, scans)
+        start = None if stage.start is None else pipeline.stages[stage.start]
+    identity = prepared_identity(recipe, name, scans, start, computed_precision(pipeline.fabric))
+    return StageTask(
+        name=name,
+        stage=stage,
+        input=recipe.input,
+        seed=int(fingerprint([recipe.seed, name])[:8], 16),
+        scans=tuple(scans),
+        fabric=pipeline.fabric,
+        fingerprint=identity.digest,
+        start=start,
+        left_out=len(cases) - len(scans),
+    )
+
+
+def _is_fitted(stage: Stage) -> bool:
+    return isinstance(stage, PriorStage) and type(stage.prior).fit is not Prior.fit
+
+
+def _plain_batches(scans: Sequence[Scan], input: Input) -> Iterator[Batch]:
+    """Yield all slices, without augmentation.
+
+    The prior could inspect the generator, so it refers to no recipe: its cohort names the masks.
+    """
+    slices, draws = Slices(scans, input), all_slices(scans)
+    for start in range(0, len(draws), PRIOR_BATCH_SIZE):
+        yield collate([slices[draw] for draw in draws[start : start + PRIOR_BATCH_SIZE]])[0]

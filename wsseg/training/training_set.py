@@ -1,0 +1,90 @@
+"""The cases and slices that a stage learns from, with its labels or tags."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsseg.config.stages import NetworkStage, MasksStage, Stage
+from wsseg.data.batches import Scan
+from wsseg.data.prepare import Prepared, prepare_mask
+from wsseg.errors import InputError
+from wsseg.inference.pipeline import Pipeline, file_of, slices_in
+
+
+def require_labels(stages: Mapping[str, Stage], cases: Sequence[Prepared]) -> None:
+    """Raise `InputError`, naming the columns, where no case has the labels that a stage needs."""
+    for name, stage in stages.items():
+        if isinstance(stage, NetworkStage) and not any(_known(stage, case).any() for case in cases):
+            what = "mask" if isinstance(stage, MasksStage) else "tag"
+            columns = " and ".join(f"{what}.{each}" for each in stage.classes)
+            raise InputError(
+                f"stage {name}: none of {len(cases)} training cases has {columns}.\n"
+                f"Fill {columns} in the cohort's table"
+            )
+
+
+def training_scans(
+    name: str, stage: Stage, cases: Sequence[Prepared], pipeline: Pipeline
+) -> list[Scan]:
+    """Return the scans that a stage is trained on.
+
+    A supervised stage needs the masks of its classes. A weakly supervised stage needs tags, and
+    neither it nor the regions that it works in receive a mask of its classes. Cases and slices
+    without known labels are left out.
+
+    Raises:
+        InputError: No case is left.
+    """
+    if not isinstance(stage, MasksStage):
+        cases = [replace(each, case=each.case.without_masks(stage.classes)) for each in cases]
+    known = [(case, slices) for case in cases if (slices := _known(stage, case)).any()]
+    scans = [
+        scan for case, slices in known if (scan := _scan(stage, case, pipeline, slices)).slices
+    ]
+    if not scans:
+        raise InputError(
+            f"stage {name}: none of {len(cases)} training cases has a slice to learn from in the "
+            f"region {stage.region_in_training or stage.region!r}"
+        )
+    return scans
+
+
+def summary_of(classes: Sequence[str], scans: Sequence[Scan]) -> str:
+    """Return the numbers of cases, of slices, and of slices with each class, as a line of text."""
+    slices = sum(len(scan.slices) for scan in scans)
+    text = f"{len(scans)} cases, {slices} slices"
+    for k, name in enumerate(classes):
+        tagged = sum(int(scan.tags[list(scan.slices), k].sum()) for scan in scans)
+        text += f", {tagged} of them with {name}"
+    return text
+
+
+def _known(stage: Stage, prepared: Prepared) -> NDArray[np.bool_]:
+    """Return, for each slice, (Z,), whether the labels that the stage needs are known."""
+    case = prepared.case
+    if isinstance(stage, MasksStage):
+        return np.full(prepared.shape[0], all(name in case.masks for name in stage.classes))
+    return np.array([None not in tags for tags in _tags(stage, prepared)])
+
+
+def _tags(stage: Stage, prepared: Prepared) -> list[list[bool | None]]:
+    return [[prepared.case.tag(name, z) for name in stage.classes] for z in prepared.slice_of]
+
+
+def _scan(stage: Stage, prepared: Prepared, pipeline: Pipeline, known: NDArray[np.bool_]) -> Scan:
+    region = pipeline.region_map(stage.region_in_training or stage.region, prepared)
+    labels, tags = [], np.array(_tags(stage, prepared), np.bool_)
+    if isinstance(stage, MasksStage):
+        labels = [prepare_mask(prepared, name) for name in stage.classes]
+        tags = np.stack([label.any(axis=(1, 2)) for label in labels], axis=1)
+    return Scan(
+        name=prepared.case.name,
+        image=file_of(prepared.image),
+        inside=pipeline.region_map(pipeline.input.mask, prepared),
+        region=region,
+        tags=tags,
+        slices=tuple(z for z in slices_in(region, len(tags), pipeline.input) if known[z]),
+        labels=tuple(file_of(label) for label in labels),
+    )
