@@ -20,7 +20,6 @@ from wsseg.data.checks.run import list_cases
 from wsseg.data.checks.value_range import value_range
 from wsseg.data.reading import read_case_grid, read_case_mask
 from wsseg.runtime.console import SilentDisplay
-from wsseg.suite import runner as bench
 from wsseg.training.preflight import collect_findings
 from wsseg.training.run import split_of
 
@@ -590,7 +589,7 @@ def test_training_stops_at_an_error_and_names_the_option_that_accepts_it(
 ) -> None:
     copied(hospital)
     refused = train(wsseg, recipe)
-    refused.refused("case a, d: the same scan under 2 names", "--accept duplicate-scan")
+    refused.refused("case a, d: the same scan has 2 names", "--accept duplicate-scan")
     assert not (hospital.folder / "run").exists()
     assert train(wsseg, recipe, "--accept", "duplicate-scan").code == 0
     about = json.loads((hospital.folder / "run" / "manifest.json").read_text())
@@ -636,29 +635,27 @@ def test_warnings_are_printed_before_training(
 def test_a_suite_checks_its_cohort_once(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[str] = []
+    measured: list[str] = []
 
-    def counted(*args: Any) -> Any:
-        looks.append("")
-        return collect_findings(*args)
+    def counted(case: Case, lowest_measured: float) -> CaseFacts:
+        measured.append(case.name)
+        return measure_case(case, lowest_measured)
 
-    monkeypatch.setattr(bench, "look", counted)
-    monkeypatch.setattr("wsseg.training.run.checked", None)
+    monkeypatch.setattr("wsseg.data.checks.run.measure_case", counted)
     suite = hospital.folder / "suite.yaml"
     change = f"{{extends: {recipe.name}, stages: {{lesion: {UNTRAINED}}}}}"
     suite.write_text(f"recipes: {{prior: {change}}}\nseeds: [0, 1]\n")
     copied(hospital)
     words = ("bench", "run", suite, "--out", hospital.folder / "suite")
     wsseg(*words).refused("the same scan", "--accept duplicate-scan")
+    assert sorted(measured) == list("abcdefg")
     assert wsseg(*words, "--accept", "duplicate-scan").code == 0
-    assert len(looks) == 2  # a command
+    assert sorted(measured) == sorted("abcdefg" * 2)  # once in each of the two commands
 
 
-# Real scans, where they are.
+# Real scans.
 
-needs_real_data = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="no real scans in ../shared/data beside the project"
-)
+needs_real_data = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
 
 
 @pytest.mark.slow
@@ -675,8 +672,8 @@ def test_real_cohorts_have_no_errors(wsseg: "Wsseg", tmp_path: Path) -> None:
     allowed = {
         ("covid/phi2", "--set", medseg): {"clipped"},
         ("glioma/em", "--set", glioma): set[str](),
-        (SHARED / "dicom-small",): {"padding"},
-        (ct,): set(),
+        (SHARED / "dicom-small", "--unit", "HU"): {"padding"},
+        (ct, "--unit", "HU"): set(),
     }
     for words, names in allowed.items():
         ended = wsseg("data", "check", *words, "--json")
