@@ -1,6 +1,7 @@
 """Batches contain the right slices, in the right order, as the network sees them."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +142,23 @@ def test_batches_loaded_in_advance_are_the_drawn_batches(tmp_path: Path) -> None
     for (batch, _), (other, _) in zip(in_advance, directly, strict=True):
         assert torch.equal(batch.image, other.image)
         assert torch.equal(batch.region, other.region)
+
+
+def test_without_a_fill_the_outside_of_a_mask_has_the_minimum_of_each_image(tmp_path: Path) -> None:
+    inside = np.zeros((4, 8, 8), np.uint8)
+    inside[:, 2:6, 2:6] = 1
+    stored = tmp_path / "image.npy"
+    np.save(stored, np.full((4, 8, 8), 9, np.int16) - np.arange(4, dtype=np.int16)[:, None, None])
+    scans = [replace(scan(), inside=inside), replace(scan(), image=stored, inside=inside)]
+    slices = Slices(scans, Input(slices=1, size=8))
+    first, second = slices[Draw(0, 3)].image[..., 0], slices[Draw(1, 0)].image[..., 0]
+    assert first.min() == 0  # slice 0 of the first scan is 0 everywhere
+    assert second.min() == 6  # 9, 8, 7, 6
+    assert (first[3, 3], second[3, 3]) == (3, 9)
+
+
+def test_without_a_fill_moved_images_are_bordered_by_their_minimum() -> None:
+    bright = replace(scan(), image=np.full((4, 8, 8), 5, np.int16))
+    for seed in range(5):
+        image = Slices([bright], Input(slices=1, size=8), GEOMETRIC, seed)[Draw(0, 1)].image
+        assert (image == 5).all()
