@@ -19,7 +19,7 @@ class FileRegion(Region):
     """A mask file of the case, such as an organ that was segmented before."""
 
     mask: str
-    """Name of the mask in the cohort, such as brain for the column mask.brain of a table."""
+    """Name of the mask in the cohort, such as organ for the column mask.organ of a table."""
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:
         """Return the mask on the grid of `volume`, (Z, H, W).
@@ -45,7 +45,7 @@ class Everything(Region):
 
 @final
 class Nonzero(Region):
-    """Voxels other than 0, with holes filled slice by slice, such as the brain in stripped MRI."""
+    """Voxels other than 0, with holes filled slice by slice, such as an organ in a masked image."""
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
         """Return the mask, (Z, H, W)."""

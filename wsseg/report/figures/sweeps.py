@@ -1,6 +1,6 @@
-"""The result over a setting that a suite varies: a constant of a prior, a number of masks."""
+"""Figures of the results over a setting that a suite varies, and of the prior's contribution."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,147 +10,173 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from wsseg.evaluation.method_labels import recipe_name
-from wsseg.report.figures.style import INK, WIDTH_IN, colour, dash, drawing, quiet, row_of_legends
+from wsseg.report.figures.style import INK, WIDTH_IN, colour, dash, drawing, legend_above, quiet
 
 MARKERS = "os^Dv<>P"
+PANELS_PER_ROW = 4
 DODGE_PT = 4.0  # between the intervals of lines that share a value
-WIDE = 8.0  # largest over smallest value from which an axis is logarithmic
+LOG_SCALE_RATIO = 8.0  # of the largest to the smallest value: from here the axis is logarithmic
+# What a mask is predicted from: prefix of the columns → label and line style.
 SOURCES = {"prior": ("prior alone", ":"), "": ("network alone", "-"), "both": ("both", "--")}
 
 
 @dataclass(frozen=True)
-class Varied:
-    """A number that methods differ in: for each line, the methods by its value."""
+class Sweep:
+    """A numeric setting that a suite varies, and the methods by its value."""
 
     key: str
-    lines: dict[str, dict[float, str]]  # recipe and its other settings → value → method
-    fixed: tuple[str, ...]  # methods without that setting
+    lines: dict[str, dict[float, str]]  # recipe with its other settings → value → method
+    fixed: tuple[str, ...]  # methods without this setting
+
+    @property
+    def values(self) -> list[float]:
+        """The values of the setting, in ascending order."""
+        return sorted({value for points in self.lines.values() for value in points})
 
 
-def varied(methods: Iterable[str]) -> Varied | None:
-    """Find the number with most values among the settings in methods' names, if any has two."""
+def find_sweep(methods: Iterable[str]) -> Sweep | None:
+    """Return the numeric setting with the most values in the methods' names.
+
+    Returns None if no setting has two values.
+    """
     methods = list(methods)
-    numbers = {method: _numbers(method) for method in methods}
-    keys = dict.fromkeys(key for found in numbers.values() for key in found)
-    values = {key: {n[key] for n in numbers.values() if key in n} for key in keys}
+    settings = {method: _numeric_settings(method) for method in methods}
+    keys = dict.fromkeys(key for numbers in settings.values() for key in numbers)
+    values = {key: {n[key] for n in settings.values() if key in n} for key in keys}
     key = max(values, key=lambda each: len(values[each]), default=None)
-    if key is None or len(values[key]) < 2:  # noqa: PLR2004 - two are needed to vary
+    if key is None or len(values[key]) < 2:  # noqa: PLR2004 - two values make a sweep
         return None
     lines: dict[str, dict[float, str]] = {}
-    for method, found in numbers.items():
-        if key in found:
+    for method, numbers in settings.items():
+        if key in numbers:
             others = [word for word in method.split(" ") if not word.startswith(f"{key}=")]
-            lines.setdefault(" ".join(others), {})[found[key]] = method
+            lines.setdefault(" ".join(others), {})[numbers[key]] = method
     ordered = {name: dict(sorted(points.items())) for name, points in lines.items()}
-    return Varied(key, ordered, tuple(m for m in methods if key not in numbers[m]))
+    return Sweep(key, ordered, tuple(m for m in methods if key not in settings[m]))
 
 
-def over_setting(summary: pd.DataFrame, found: Varied, target: str) -> Figure:
-    """Draw mean and pooled Dice over a setting, a line for the others; the rest as levels."""
+def draw_sweep(summary: pd.DataFrame, sweep: Sweep, target: str) -> Figure:
+    """Draw mean and pooled Dice over the setting; methods without it are horizontal lines."""
     by_method = summary.set_index("method")
     with drawing():
         figure = Figure(figsize=(WIDTH_IN, 3.6))
         left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-        for axes, column, word in (
-            (left, "dice", "mean of cases"),
+        for axes, column, statistic in (
+            (left, "dice", "mean over cases"),
             (right, "dice_pooled", "pooled"),
         ):
-            for place, (name, points) in enumerate(found.lines.items()):
-                _line(axes, by_method.loc[list(points.values())], column, list(points), place, name)
-            for place, method in enumerate(found.fixed, len(found.lines)):
+            for index, (name, points) in enumerate(sweep.lines.items()):
+                own = by_method.loc[list(points.values())].set_axis(list(points))
+                _draw_line(axes, own, column, index, name)
+            for index, method in enumerate(sweep.fixed, len(sweep.lines)):
                 level = by_method[column].to_dict()[method]
-                axes.axhline(level, color=colour(place), ls="--", lw=1.3, label=method)
-            axes.set(xlabel=found.key, ylabel=f"Dice of {target}, {word}")
-            _scale(axes, found)
+                axes.axhline(level, color=colour(index), ls="--", lw=1.3, label=method)
+            axes.set(xlabel=sweep.key, ylabel=f"Dice of {target}, {statistic}")
+            _set_scale(axes, sweep)
             quiet(axes, grid="y")
         shown = [f"{name}{end}" for name in ("dice", "dice_pooled") for end in ("", "_high")]
         left.set_ylim(0, 1.05 * float(np.nanmax(summary[shown].to_numpy(float))))
-        row_of_legends(figure, left)
+        legend_above(figure, left)
     return figure
 
 
-def sources_over_setting(rows: pd.DataFrame, found: Varied, target: str) -> Figure:
-    """Draw the pooled Dice of prior, network and both over a setting, a panel for the others."""
-    told = set(rows.loc[rows["prior_dice"].notna(), "method"])
-    lines = {name: points for name, points in found.lines.items() if told & set(points.values())}
+def has_prior(rows: pd.DataFrame, sweep: Sweep) -> bool:
+    """Return whether any line of the sweep has methods with a prior."""
+    return bool(_lines_with_prior(rows, sweep))
+
+
+def draw_sources_over_setting(rows: pd.DataFrame, sweep: Sweep, target: str) -> Figure:
+    """Draw the pooled Dice of prior, network and both over the setting, a panel per line."""
+    lines = _lines_with_prior(rows, sweep)
+    columns, panel_rows = min(len(lines), PANELS_PER_ROW), -(-len(lines) // PANELS_PER_ROW)
+    size_in = (WIDTH_IN * max(columns, 2) / PANELS_PER_ROW, 3.0 * panel_rows + 0.3)
     with drawing():
-        across = min(len(lines), 4)
-        figure = Figure(figsize=(WIDTH_IN * max(across, 2) / 4, 3.0 * -(-len(lines) // 4) + 0.3))
-        grid = figure.subplots(-(-len(lines) // 4), across, sharex=True, sharey=True, squeeze=False)
+        figure = Figure(figsize=size_in)
+        grid = figure.subplots(panel_rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes, (name, points) in zip(grid.flat, lines.items(), strict=False):
-            for place, (source, (word, line)) in enumerate(SOURCES.items()):
-                dice = [_pooled(rows[rows["method"] == m], source) for m in points.values()]
-                axes.plot(list(points), dice, ls=line, marker=MARKERS[place], ms=4.5,
-                          color=colour(place), label=word)  # fmt: skip
-            axes.set(title=name, xlabel=found.key)
-            _scale(axes, found)
+            for index, (source, (label, line)) in enumerate(SOURCES.items()):
+                dice = [_pooled_dice(rows[rows["method"] == m], source) for m in points.values()]
+                axes.plot(list(points), dice, ls=line, marker=MARKERS[index], ms=4.5,
+                          color=colour(index), label=label)  # fmt: skip
+            axes.set(title=name, xlabel=sweep.key)
+            _set_scale(axes, sweep)
             quiet(axes, grid="y")
         grid[0, 0].set_ylim(0, 1.01)
         for axes in grid.flat[len(lines) :]:
             axes.set_visible(False)
         for axes in grid[:, 0]:
             axes.set_ylabel(f"pooled Dice of {target}")
-        row_of_legends(figure, grid[0, 0])
+        legend_above(figure, grid[0, 0])
     return figure
 
 
-def sources(rows: pd.DataFrame, target: str) -> Figure:
-    """Draw the pooled Dice of prior, network and both, a line a method that learns by EM."""
-    told = rows[rows["prior_dice"].notna()]
-    methods = list(dict.fromkeys(told["method"]))
+def draw_sources(rows: pd.DataFrame, target: str) -> Figure:
+    """Draw the pooled Dice of prior, network and both for each method with a prior."""
+    with_prior = rows[rows["prior_dice"].notna()]
+    methods = list(dict.fromkeys(with_prior["method"]))
     with drawing():
         figure = Figure(figsize=(WIDTH_IN, 1.0 + 0.34 * len(methods)))
         axes = figure.subplots()
-        for at, method in enumerate(methods):
-            cases = told[told["method"] == method]
-            dice = [_pooled(cases, source) for source in SOURCES]
-            axes.plot([min(dice), max(dice)], [at, at], color=INK, lw=0.8, zorder=1)
-            for place, (value, (word, _)) in enumerate(zip(dice, SOURCES.values(), strict=True)):
-                axes.plot(value, at, MARKERS[place], color=colour(place), ms=7, ls="none",
-                          label=word if at == 0 else None)  # fmt: skip
+        for y, method in enumerate(methods):
+            cases = with_prior[with_prior["method"] == method]
+            dice = [_pooled_dice(cases, source) for source in SOURCES]
+            axes.plot([min(dice), max(dice)], [y, y], color=INK, lw=0.8, zorder=1)
+            for index, (value, (label, _)) in enumerate(zip(dice, SOURCES.values(), strict=True)):
+                axes.plot(value, y, MARKERS[index], color=colour(index), ms=7, ls="none",
+                          label=label if y == 0 else None)  # fmt: skip
         axes.set_yticks(range(len(methods)), methods, color=INK)
         axes.set(xlim=(-0.01, 1.01), ylim=(len(methods) - 0.5, -0.5))
         axes.set_xlabel(f"pooled Dice of {target}")
         quiet(axes, grid="x")
-        row_of_legends(figure, axes)
+        legend_above(figure, axes)
     return figure
 
 
-def _numbers(method: str) -> dict[str, float]:
-    """Read the numeric settings in a method's name, "phi2 midpoint_hu=-34 width_hu=220"."""
-    found: dict[str, float] = {}
+def _numeric_settings(method: str) -> dict[str, float]:
+    """Read the numeric settings in a method's name, as in "em midpoint=-34 width=220"."""
+    numbers: dict[str, float] = {}
     for word in method.removeprefix(recipe_name(method)).split():
         key, _, value = word.partition("=")
         try:
-            found[key] = float(value)
+            numbers[key] = float(value)
         except ValueError:
             continue
-    return found
+    return numbers
 
 
-def _line(
-    axes: Axes, points: pd.DataFrame, column: str, x: Sequence[float], place: int, name: str
-) -> None:
-    y, low, high = (points[f"{column}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
-    shade = colour(place)
-    beside = ScaledTranslation(DODGE_PT / 72 * place, 0, axes.figure.dpi_scale_trans)
-    axes.vlines(x, low, high, color=shade, alpha=0.5, lw=2, transform=axes.transData + beside)
-    axes.plot(x, y, color=shade, ls=dash(place), marker=MARKERS[place % len(MARKERS)], ms=5,
-              label=name)  # fmt: skip
+def _lines_with_prior(rows: pd.DataFrame, sweep: Sweep) -> dict[str, dict[float, str]]:
+    with_prior = set(rows.loc[rows["prior_dice"].notna(), "method"])
+    return {
+        name: points for name, points in sweep.lines.items() if with_prior & set(points.values())
+    }
 
 
-def _scale(axes: Axes, found: Varied) -> None:
-    """Mark the values that there are; far apart, at equal ratios."""
-    x = sorted({value for points in found.lines.values() for value in points})
-    if x[0] > 0 and x[-1] >= WIDE * x[0]:
+def _draw_line(axes: Axes, summary: pd.DataFrame, column: str, index: int, label: str) -> None:
+    """Draw a column of `summary` with its intervals over the setting, which is the frame's index.
+
+    `index` is the number of the line: it determines colour, marker and the shift of its intervals.
+    """
+    x = list(summary.index)
+    y, low, high = (summary[f"{column}{end}"].to_numpy(float) for end in ("", "_low", "_high"))
+    shade = colour(index)
+    shift = ScaledTranslation(DODGE_PT / 72 * index, 0, axes.figure.dpi_scale_trans)
+    axes.vlines(x, low, high, color=shade, alpha=0.5, lw=2, transform=axes.transData + shift)
+    axes.plot(x, y, color=shade, ls=dash(index), marker=MARKERS[index % len(MARKERS)], ms=5,
+              label=label)  # fmt: skip
+
+
+def _set_scale(axes: Axes, sweep: Sweep) -> None:
+    """Put ticks at the values of the setting, on a logarithmic axis if they span a wide range."""
+    x = sweep.values
+    if x[0] > 0 and x[-1] >= LOG_SCALE_RATIO * x[0]:
         axes.set_xscale("log")
         axes.minorticks_off()
     axes.set_xticks(x, [f"{value:g}".replace("-", "−") for value in x])
     axes.set_ylim(bottom=0)
 
 
-def _pooled(rows: pd.DataFrame, source: str) -> float:
-    """Return the Dice over all voxels of all cases, of one source of the mask."""
+def _pooled_dice(rows: pd.DataFrame, source: str) -> float:
+    """Return the Dice over all voxels of all cases for one of `SOURCES`."""
     prefix = f"{source}_" if source else ""
     tp, fp, fn = (float(rows[f"{prefix}{name}_voxels"].sum()) for name in ("tp", "fp", "fn"))
     return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else float("nan")
