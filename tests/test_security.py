@@ -16,8 +16,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from benchmarks.reliability.commands import Command, words
-from benchmarks.reliability.fuzz import judged
-from benchmarks.reliability.sound import own_cache
+from benchmarks.reliability.fuzz import judge
+from benchmarks.reliability.valid_inputs import own_cache
 from wsseg.data.nifti import open_nifti, read_array
 from wsseg.errors import escape_unprintable, shorten_lines
 from wsseg.runtime.console import open_console
@@ -175,7 +175,9 @@ def test_a_stage_cannot_be_named_out_of_its_run(
 ) -> None:
     text = toy_recipe.read_text().replace("  consolidation:\n", f'  "{name}":\n')
     toy_recipe.write_text(text)
-    wsseg("train", toy_recipe, "--out", tmp_path / "out/run").refused("cannot name a folder")
+    wsseg("train", toy_recipe, "--out", tmp_path / "out/run").refused(
+        "cannot be used as a folder name"
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["toy.yaml"]
 
 
@@ -197,7 +199,7 @@ def test_a_method_cannot_be_named_out_of_its_suite(
     (tmp_path / "toy.yaml").write_text(toy_text)
     (tmp_path / "suite.yaml").write_text(f'recipes: {{"{name}": toy.yaml}}\n')
     ended = wsseg("bench", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out/suite")
-    ended.refused("cannot name a folder")
+    ended.refused("cannot be used as a folder name")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["suite.yaml", "toy.yaml"]
 
 
@@ -230,9 +232,9 @@ def test_a_link_in_place_of_a_mask_is_replaced_and_not_followed(
 def limited(folder: Path, *parts: object) -> str:
     """Run a command with 4 GiB of memory; return what it said when it refused its input."""
     command = Command(words(*parts), folder, memory_bytes=2**32, environment=own_cache(folder))
-    ended = command.run(60)
-    assert judged(ended) == "clear error", ended
-    return ended.said
+    result = command.run(60)
+    assert judge(result) == "clear error", result
+    return result.output
 
 
 def test_a_gzip_bomb_is_not_inflated(tmp_path: Path) -> None:

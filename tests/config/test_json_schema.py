@@ -1,4 +1,4 @@
-"""The JSON Schema takes every recipe that ships, and refuses what no recipe can say."""
+"""The JSON Schema accepts all recipes of this repository and refuses invalid ones."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ from wsseg.config.recipe_files import load_recipe, recipe_text
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
 
-NAMED_FREELY = ("stages", "regions", "metrics", "scores")  # maps whose keys a recipe invents
+FREE_KEYS = ("stages", "regions", "metrics", "scores")  # maps whose keys are arbitrary
 
 
 @pytest.fixture(scope="module")
@@ -40,26 +40,24 @@ def resolved(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", registry().names(Path))
-def test_every_recipe_that_ships_is_valid_as_it_is_written(
-    schema: Draft202012Validator, name: str
-) -> None:
+def test_the_file_of_every_recipe_is_valid(schema: Draft202012Validator, name: str) -> None:
     schema.validate(written(registry().find(Path, name).read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("name", registry().names(Path))
-def test_every_whole_recipe_is_valid_when_it_is_written_out(
+def test_every_complete_recipe_is_valid_with_all_its_defaults(
     schema: Draft202012Validator, name: str
 ) -> None:
     try:
-        whole = resolved(name)
+        recipe = resolved(name)
     except InputError:
         assert name in {"covid/base", "covid/demo"} or not name.startswith("covid/")
     else:
-        schema.validate(whole)
+        schema.validate(recipe)
 
 
 def keys(values: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every key of nested maps and lists."""
+    """Yield the path to each key of nested maps and lists."""
     pairs = values.items() if isinstance(values, dict) else enumerate(values)
     for key, value in pairs:
         if isinstance(values, dict):
@@ -68,7 +66,7 @@ def keys(values: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from keys(value, (*above, key))
 
 
-def respelt(recipe: Any, way: tuple[Any, ...]) -> Any:
+def misspelt(recipe: Any, way: tuple[Any, ...]) -> Any:
     changed = copy.deepcopy(recipe)
     parent = changed
     for key in way[:-1]:
@@ -78,11 +76,11 @@ def respelt(recipe: Any, way: tuple[Any, ...]) -> Any:
 
 
 @pytest.mark.parametrize("name", ["covid/demo-phi2-bounded", "covid/threshold"])
-def test_any_misspelt_key_is_refused(schema: Draft202012Validator, name: str) -> None:
+def test_every_misspelt_key_is_refused(schema: Draft202012Validator, name: str) -> None:
     recipe = resolved(name)
-    ways = [way for way in keys(recipe) if way[-2:-1] not in {(each,) for each in NAMED_FREELY}]
+    ways = [way for way in keys(recipe) if way[-2:-1] not in {(each,) for each in FREE_KEYS}]
     assert len(ways) > 40
-    passed = [way for way in ways if schema.is_valid(respelt(recipe, way))]
+    passed = [way for way in ways if schema.is_valid(misspelt(recipe, way))]
     assert passed == []
 
 
@@ -105,7 +103,7 @@ def test_any_misspelt_key_is_refused(schema: Draft202012Validator, name: str) ->
         "- seed",
     ],
 )
-def test_what_no_recipe_can_say_is_refused(schema: Draft202012Validator, text: str) -> None:
+def test_invalid_recipes_are_refused(schema: Draft202012Validator, text: str) -> None:
     assert not schema.is_valid(written(text))
 
 
@@ -114,20 +112,20 @@ def test_what_no_recipe_can_say_is_refused(schema: Draft202012Validator, text: s
     [
         "{}",
         "extends: [covid/phi2, small.yaml]",
-        "stages: {a: {prior: {width_hu: 3}}}",  # of a prior that another file chose
+        "stages: {a: {prior: {width_hu: 3}}}",  # of a prior in another file
         "stages: {a: {epochs: 3}}",
         "stages: {a: {optimizer: {lr: [[5, 1.0e-2]]}, backbone: null}}",
         "stages: {a: {estep: {use: scheduled, first: {use: soft}, then: {use: adapt}}}}",
     ],
 )
-def test_what_a_file_may_leave_to_others_may_be_absent(
+def test_keys_that_another_file_can_set_are_not_required(
     schema: Draft202012Validator, text: str
 ) -> None:
     schema.validate(written(text))
 
 
 class Steep(Prior):
-    """The brighter, the likelier."""
+    """A sigmoid of the pixel value."""
 
     per_hu: PositiveFloat
 
@@ -135,7 +133,7 @@ class Steep(Prior):
         return torch.sigmoid(batch.middle * self.per_hu).expand(batch.support.shape)
 
 
-def test_a_strangers_part_is_in_it_with_its_own_words() -> None:
+def test_a_component_of_a_plugin_is_in_the_schema_with_its_docstring() -> None:
     module = ModuleType("a_plugin")
     module.wsseg_priors = hookimpl(lambda: {"lab/steep": Steep})  # type: ignore[attr-defined]
     found = Registry()
@@ -143,7 +141,7 @@ def test_a_strangers_part_is_in_it_with_its_own_words() -> None:
     schema = recipe_schema(found)
     (prior,) = schema["$defs"]["Prior"]["anyOf"]
     assert prior["title"] == "lab/steep"
-    assert prior["description"] == "The brighter, the likelier."
+    assert prior["description"] == "A sigmoid of the pixel value."
     assert prior["properties"]["use"]["const"] == "lab/steep"
     assert "wsseg-mine 1.0" in prior["properties"]["use"]["description"]
     valid = Draft202012Validator(schema).is_valid
@@ -151,14 +149,14 @@ def test_a_strangers_part_is_in_it_with_its_own_words() -> None:
     assert not valid({"stages": {"a": {"prior": {"use": "lab/steep", "per_hu": 0}}}})
 
 
-def test_a_kind_of_which_nothing_is_installed_takes_nothing() -> None:
+def test_a_kind_without_installed_components_accepts_no_value() -> None:
     schema = recipe_schema(Registry())
     Draft202012Validator.check_schema(schema)
     assert not Draft202012Validator(schema).is_valid({"cohort": {"use": "table"}})
     assert Draft202012Validator(schema).is_valid({"seed": 3})
 
 
-def test_every_stage_and_part_is_described(schema: Draft202012Validator) -> None:
+def test_every_stage_and_component_has_a_description(schema: Draft202012Validator) -> None:
     definitions = schema.schema["$defs"]
     assert all(each["description"] for each in definitions.values())
     offers = [offer for offer in registry().offers.values() if offer.kind is not Path]
@@ -166,7 +164,7 @@ def test_every_stage_and_part_is_described(schema: Draft202012Validator) -> None
     assert sorted(part["title"] for part in parts) == sorted(offer.name for offer in offers)
 
 
-def test_the_command_prints_it(wsseg: "Wsseg") -> None:
+def test_wsseg_recipe_schema_prints_the_schema(wsseg: "Wsseg") -> None:
     ended = wsseg("recipe", "schema")
     assert (ended.code, ended.err) == (0, "")
     assert json.loads(ended.out) == recipe_schema(registry())

@@ -1,6 +1,6 @@
-"""Any mistake in a recipe is told by file, line and key, what came, what is possible, the nearest.
+"""Errors in a recipe are reported with file, line, key, invalid value and possible values.
 
-Not by examples alone: every word of a recipe is misspelt, one at a time.
+Each word of a recipe is misspelt in turn.
 """
 
 import re
@@ -48,8 +48,8 @@ scores:
   severity: {use: share, of: infection, within: lung}
 precision: float32
 """
-INVENTED = {"lung", "infection", "consolidation", "overlap", "severity"}  # keys that are free
-CHOSEN = re.compile(
+FREE_KEYS = {"lung", "infection", "consolidation", "overlap", "severity"}
+VALUE = re.compile(
     r"\b(?:use|learn|labels|region|mask|start|sampling|precision|of|within): ([a-z][a-z0-9-]+)"
 )
 FLIP = re.compile(r"\[(left-right)\]")
@@ -57,20 +57,20 @@ KEY = re.compile(r"\b([a-z][a-z_]+): ?")
 
 
 def words(pattern: re.Pattern[str]) -> Iterator[tuple[int, int, str]]:
-    """Line and column of each word of the recipe that a pattern finds, and the word."""
+    """Yield the line, the column and the text of each match of `pattern` in the recipe."""
     for number, line in enumerate(RECIPE.splitlines()):
         for found in pattern.finditer(line):
             yield number, found.start(1), found.group(1)
 
 
 MISTAKES = [
-    *(each for each in words(KEY) if each[2] not in INVENTED),
-    *words(CHOSEN),
+    *(each for each in words(KEY) if each[2] not in FREE_KEYS),
+    *words(VALUE),
     *words(FLIP),
 ]
 
 
-def test_the_recipe_is_fine_as_it_is(tmp_path: Path) -> None:
+def test_the_recipe_without_errors_is_valid(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(RECIPE)
     assert load_recipe(tmp_path / "own.yaml").classes == ["infection", "consolidation"]
     assert len(MISTAKES) > 80
@@ -79,35 +79,39 @@ def test_the_recipe_is_fine_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "column", "word"), MISTAKES, ids=lambda value: str(value).replace("-", "_")
 )
-def test_every_misspelt_word_is_told_by_its_line_with_the_right_one(
+def test_a_misspelt_word_is_reported_with_its_line_and_the_correct_word(
     tmp_path: Path, number: int, column: int, word: str
 ) -> None:
     lines = RECIPE.splitlines()
-    came = word[:-1] + "qx"
-    lines[number] = lines[number][:column] + came + lines[number][column + len(word) :]
+    misspelt = word[:-1] + "qx"
+    lines[number] = lines[number][:column] + misspelt + lines[number][column + len(word) :]
     (tmp_path / "own.yaml").write_text("\n".join(lines))
     with pytest.raises(InputError) as caught:
         load_recipe(tmp_path / "own.yaml")
     text = str(caught.value)
-    if word in {"use", "learn"}:  # what is absent cannot be told from what is misspelt
+    if word in {"use", "learn"}:  # reported as a missing key
         assert re.search(r"^own.yaml:\d+: .*(names no|is missing|unknown key)", text), text
         return
     is_key = RECIPE.splitlines()[number][column:].startswith(f"{word}:")
-    marks = (f".{came}: ", f" {came}: ") if is_key else (f"{came!r} is unknown", f"called {came!r}")
-    (told,) = [line for line in text.splitlines() if any(mark in line for mark in marks)]
-    assert told.startswith(f"own.yaml:{number + 1}: "), text
-    assert "possible: " in told
+    marks = (
+        (f".{misspelt}: ", f" {misspelt}: ")
+        if is_key
+        else (f"{misspelt!r} is unknown", f"called {misspelt!r}")
+    )
+    (message,) = [line for line in text.splitlines() if any(mark in line for mark in marks)]
+    assert message.startswith(f"own.yaml:{number + 1}: "), text
+    assert "possible: " in message
     if len(word) > 3:
-        assert f"Did you mean {word!r}?" in told
+        assert f"Did you mean {word!r}?" in message
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ("stages.a.learn=null", "stages.a.learn: 'None' is unknown; possible: em, masks, nothing"),
         ("stages.a={}", "stages.a.learn: is missing"),
-        ("stages=3", "stages: 3 is no map {key: value}"),
-        ("input=7", "input: 7 is no map {key: value}"),
+        ("stages=3", "stages: 3 is not a map {key: value}"),
+        ("input=7", "input: 7 is not a map {key: value}"),
         ("input.clip=[1, x]", "input.clip.1: .* valid number.*, not 'x'"),
         (
             "stages.infection.optimizer.lr=fast",
@@ -119,19 +123,23 @@ def test_every_misspelt_word_is_told_by_its_line_with_the_right_one(
         ("a.b=1", "a: unknown key; possible: cohort, "),
     ],
 )
-def test_a_change_that_cannot_be_is_told_by_the_change(
-    tmp_path: Path, change: str, told: str
+def test_an_invalid_change_is_reported_with_the_change_and_the_key(
+    tmp_path: Path, change: str, message: str
 ) -> None:
     (tmp_path / "own.yaml").write_text(RECIPE)
     with pytest.raises(InputError) as caught:
         load_recipe(tmp_path / "own.yaml", [change])
     line = str(caught.value).splitlines()[0]
     assert line.startswith(f"--set {change}: ")
-    assert re.search(told, line), line
+    assert re.search(message, line), line
 
 
 @pytest.mark.parametrize("extends", ["3", "{a: b}", "[[covid/phi2]]", "[1]"])
-def test_what_can_be_no_recipe_to_extend_is_named(tmp_path: Path, extends: str) -> None:
+def test_an_invalid_value_of_extends_is_reported_with_its_line(
+    tmp_path: Path, extends: str
+) -> None:
     (tmp_path / "own.yaml").write_text(f"seed: 1\nextends: {extends}\n")
-    with pytest.raises(InputError, match=r"own.yaml:2: extends: .* is no recipe's name"):
+    with pytest.raises(
+        InputError, match=r"own.yaml:2: extends: .* is not a name, a file or a list"
+    ):
         load_recipe(tmp_path / "own.yaml")

@@ -1,4 +1,4 @@
-"""What kinds of stages do with logits, and one that learns from tags through the command line."""
+"""Decisions and losses of stages, and runs of a stage that learns from tags."""
 
 import json
 from pathlib import Path
@@ -53,21 +53,21 @@ def batch(logits: torch.Tensor, *tags: bool) -> Batch:
     return Batch(torch.zeros_like(logits), logits[:, :1] < 90, torch.tensor([tags]))
 
 
-def test_a_tags_stage_is_taught_by_the_tags_themselves() -> None:
+def test_the_targets_of_a_tags_stage_are_the_tags() -> None:
     logits = torch.zeros(1, 1, 2, 2)
     for tag in (True, False):
         y = targets(tags_stage("mean-logits"), batch(logits, tag), None, logits, 0.5)
         assert y.tolist() == [[tag]]
 
 
-def test_class_activation_maps_decide_by_their_maximum_and_the_rest_by_the_sign() -> None:
+def test_a_tags_stage_decides_by_the_threshold_of_its_loss_inside_the_region() -> None:
     logits = torch.tensor([10.0, 1.9, 2.1, -1.0, 99.0]).reshape(1, 1, 1, 5)  # 99: outside
     stage, region = tags_stage("mean-logits"), logits < 90
     assert stage.decide(logits, region).flatten().tolist()[:4] == [True, False, True, False]
     assert stage.watched_mask(logits, logits, batch(logits, True)).sum() == 2
 
 
-def test_exclusive_classes_are_pooled_each_against_all_else() -> None:
+def test_logits_of_exclusive_classes_are_pooled_against_all_other_classes() -> None:
     logits = torch.tensor([[2.0, -1.0, 0.5], [1.0, 3.0, -2.0]]).reshape(1, 2, 1, 3)
     seen = batch(logits, True, False)
     stage = tags_stage("mean-logits", classes=2, labels="exclusive")
@@ -77,10 +77,9 @@ def test_exclusive_classes_are_pooled_each_against_all_else() -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_stage_learns_from_tags_and_from_nothing_else(
+def test_a_tags_stage_learns_the_same_weights_without_any_mask(
     wsseg: Any, toy_cohort: Path, tmp_path: Path, loss: str
 ) -> None:
-    """The same bits come out where there is no mask at all."""
     rows = [line.split(",") for line in toy_cohort.read_text().splitlines()]
     blind = toy_cohort.parent / "blind.csv"
     blind.write_text("".join(",".join(row[:4] + row[6:]) + "\n" for row in rows))
@@ -96,7 +95,7 @@ def test_a_stage_learns_from_tags_and_from_nothing_else(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_a_run_that_learns_from_tags_is_logged_listed_and_reported(
+def test_a_run_with_a_tags_stage_has_a_log_a_manifest_and_a_report(
     wsseg: Any, toy_cohort: Path, tmp_path: Path
 ) -> None:
     recipe, run = tmp_path / "mil.yaml", tmp_path / "run"
@@ -114,7 +113,7 @@ def test_a_run_that_learns_from_tags_is_logged_listed_and_reported(
     assert (run / "report.html").is_file()
 
 
-def test_a_loss_on_tags_does_not_go_with_targets_for_pixels(toy_recipe: Path) -> None:
+def test_an_em_stage_refuses_a_loss_on_tags(toy_recipe: Path) -> None:
     with pytest.raises(InputError, match="no PixelLoss is called 'mean-logits'"):
         load_recipe(toy_recipe, ["stages.consolidation.loss={use: mean-logits}"])
 

@@ -1,8 +1,8 @@
-"""The JSON Schema of recipes as they are written: editors complete and check them with it.
+"""The JSON Schema of recipe files, with which editors complete and check them.
 
-A recipe's file may extend others and be extended, so that any value can be left to another file:
-nothing is required, and a map without `use` or `learn` changes a part that another file chose. That
-a recipe is whole, and that its names meet, is what `wsseg recipe check` tells.
+A recipe file may extend others and be extended, so that any key can be set in another file. Nothing
+is therefore required, and a map without `use` or `learn` changes a component that another file
+chose. `wsseg recipe check` checks that a recipe is complete and that its names exist.
 """
 
 from pathlib import Path
@@ -22,12 +22,13 @@ DEFINITION = "#/$defs/"
 
 
 def recipe_schema(found: Registry) -> Schema:
-    """Return a schema, draft 2020-12, of recipes made of all that is installed."""
+    """Return the schema, draft 2020-12, of recipes with all installed components."""
     kinds = [kind for of in HOOKS.values() for kind in of if issubclass(kind, Component)]
     offers = [offer for offer in found.offers.values() if offer.kind in kinds]
     classes: list[type[Component]] = [Recipe, *kinds, *(offer.part for offer in offers)]
     references, generated = models_json_schema(
-        [(each, "validation") for each in dict.fromkeys(classes)], schema_generator=_AsWritten
+        [(each, "validation") for each in dict.fromkeys(classes)],
+        schema_generator=_RecipeFileSchema,
     )
     definitions = generated["$defs"]
     names = {of: each["$ref"].removeprefix(DEFINITION) for (of, _), each in references.items()}
@@ -41,12 +42,12 @@ def recipe_schema(found: Registry) -> Schema:
         "$schema": GenerateJsonSchema.schema_dialect,
         **recipe,
         "properties": own | recipe["properties"],
-        "$defs": _reached(recipe, definitions),
+        "$defs": _reachable(recipe, definitions),
     }
 
 
-class _AsWritten(GenerateJsonSchema):
-    """Pydantic's schema without what only a whole recipe has."""
+class _RecipeFileSchema(GenerateJsonSchema):
+    """Pydantic's JSON Schema without required keys and without titles of fields."""
 
     def field_is_required(
         self,
@@ -63,7 +64,7 @@ class _AsWritten(GenerateJsonSchema):
 
 
 def _part_schema(offer: Offer, part: Schema) -> Schema:
-    """Return the schema of a part as recipes write it: a unit as its name, others as a map."""
+    """Return the schema of a component in recipes: a name for a unit, a map for the others."""
     use = {"const": offer.name, "description": f"{offer.summary} ({offer.distribution})"}
     if offer.kind is ImageUnit:
         return use
@@ -73,21 +74,21 @@ def _part_schema(offer: Offer, part: Schema) -> Schema:
 def _extends(recipes: list[str]) -> Schema:
     one = {"anyOf": [{"enum": recipes}, {"type": "string", "pattern": r"\.ya?ml$"}]}
     return {
-        "description": "A recipe or a file that this one changes, or a list; the last on top.",
+        "description": "The recipe or file to extend, or a list of them; the last has precedence.",
         "anyOf": [*one["anyOf"], {"type": "array", "items": one}],
     }
 
 
-def _reached(root: Schema, definitions: dict[str, Schema]) -> dict[str, Schema]:
-    """Return the definitions that `root` refers to, by way of others too."""
-    reached: dict[str, Schema] = {}
+def _reachable(root: Schema, definitions: dict[str, Schema]) -> dict[str, Schema]:
+    """Return the definitions that `root` refers to, directly or indirectly."""
+    reachable: dict[str, Schema] = {}
     waiting = _references(root)
     while waiting:
         name = waiting.pop()
-        if name not in reached:
-            reached[name] = definitions[name]
+        if name not in reachable:
+            reachable[name] = definitions[name]
             waiting |= _references(definitions[name])
-    return dict(sorted(reached.items()))
+    return dict(sorted(reachable.items()))
 
 
 def _references(value: Any) -> set[str]:

@@ -1,4 +1,4 @@
-"""What is wrong with settings, in the words of the person who wrote them."""
+"""Messages for validation errors, with the keys, files and lines of the settings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,67 +10,70 @@ from wsseg.config.settings import Key, Settings
 from wsseg.core.component import KeyProblemError
 from wsseg.errors import known_words
 
-MOST_PROBLEMS = 5  # shown of one recipe; mending these may mend the rest
+MAX_PROBLEMS = 5  # in a message; later problems often follow from earlier ones
 
 
 def explain(error: ValidationError, settings: Settings) -> str:
-    """Say in the file's own terms what is wrong with `settings`, a line a problem."""
+    """Return a message with a line for each key that has a problem.
+
+    A line states the file and the line of the key, the invalid value and the possible values.
+    """
     problems: dict[str, list[str]] = {}
-    found = error.errors(include_url=False)
-    within = {problem["loc"][:-1] for problem in found}  # a list without its wrong items is short
-    for problem in (p for p in found if p["type"] != "too_short" or p["loc"] not in within):
-        key, text = _explain(problem, settings.values)
+    errors = error.errors(include_url=False)
+    parents = {problem["loc"][:-1] for problem in errors}  # without invalid items a list is short
+    for problem in (p for p in errors if p["type"] != "too_short" or p["loc"] not in parents):
+        key, text = _problem(problem, settings.values)
         place, name = settings.place(key), ".".join(map(str, key))
         where = ": ".join(part for part in (place, name) if part) or "recipe"
         problems.setdefault(where, []).append(text)
     lines = [f"{where}: {'; or '.join(texts)}" for where, texts in problems.items()]
-    more = len(lines) - MOST_PROBLEMS
-    return "\n".join(lines[:MOST_PROBLEMS] + ([f"and {more} more problems"] if more > 0 else []))
+    more = len(lines) - MAX_PROBLEMS
+    return "\n".join(lines[:MAX_PROBLEMS] + ([f"and {more} more problems"] if more > 0 else []))
 
 
-def _explain(problem: Mapping[str, Any], values: Any) -> tuple[Key, str]:
-    """Return the key that a problem is with, and what is wrong and possible there."""
+def _problem(problem: Mapping[str, Any], values: Any) -> tuple[Key, str]:
+    """Return the key of one of pydantic's errors, and a message with the possible values."""
     context = problem.get("ctx", {})
-    key, error = _written(problem["loc"], values), context.get("error")
+    key, error = _existing_key(problem["loc"], values), context.get("error")
     if error is not None:
-        return key + _further(error), str(error)
-    further: Sequence[str] = ()
+        return key + _inner_key(error), str(error)
+    inner: Sequence[str] = ()
     text = problem["msg"].lower()
     match problem["type"]:
         case "missing":
-            further, text = problem["loc"][-1:], "is missing"
+            inner, text = problem["loc"][-1:], "is missing"
         case "union_tag_not_found":
-            further, text = _quoted(context["discriminator"]), "is missing"
+            inner, text = _quoted(context["discriminator"]), "is missing"
         case "union_tag_invalid":
-            further = _quoted(context["discriminator"])
-            text = _not_among(context["tag"], _quoted(context["expected_tags"]))
+            inner = _quoted(context["discriminator"])
+            text = _unknown(context["tag"], _quoted(context["expected_tags"]))
         case "literal_error":
-            text = _not_among(problem["input"], _quoted(context["expected"]))
+            text = _unknown(problem["input"], _quoted(context["expected"]))
         case "dict_type" | "dataclass_type" | "model_type" | "model_attributes_type":
-            text = f"{problem['input']!r} is no map {{key: value}}"
+            text = f"{problem['input']!r} is not a map {{key: value}}"
         case _ if ", not " not in text:
             text = f"{text}, not {problem['input']!r}"
-    return (*key, *further), text
+    return (*key, *inner), text
 
 
-def _further(error: Exception) -> Key:
-    """Return the way on from a component to the key that an error of its own is with."""
+def _inner_key(error: Exception) -> Key:
+    """Return the key, relative to a component, that an error of the component refers to."""
     if isinstance(error, UnknownComponentError):
         return ("use",)
     return error.keys if isinstance(error, KeyProblemError) else ()
 
 
 def _quoted(text: str) -> list[str]:
-    """Return the words that a message of pydantic's has in quotation marks."""
+    """Return the words in quotation marks in one of pydantic's messages."""
     return text.split("'")[1::2]
 
 
-def _not_among(word: object, known: Sequence[str]) -> str:
+def _unknown(word: object, known: Sequence[str]) -> str:
     return f"{word!r} is unknown; {known_words(str(word), known)}"
 
 
-def _written(loc: Key, values: Any) -> Key:
-    """Drop the parts of pydantic's location that nobody wrote: union members and tags."""
+def _existing_key(loc: Key, values: Any) -> Key:
+    """Return pydantic's location without the parts that are not in the settings, such as tags."""
     key: Key = ()
     for part in loc:
         known = values if isinstance(values, dict) else dict(enumerate(_items(values)))

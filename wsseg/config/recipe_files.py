@@ -14,41 +14,46 @@ from wsseg.config.recipe import Recipe
 from wsseg.config.settings import Key, Settings, parse_assignment, read_settings
 from wsseg.errors import InputError, did_you_mean
 
-ONE_LINE = 10**9  # letters: no list is broken into several lines
+UNLIMITED_WIDTH = 10**9  # characters, so that YAML does not break lists into several lines
 
 
 def load_recipe(source: str | Path, changes: Sequence[str] = ()) -> Recipe:
-    """Read a recipe by its name or from a .yaml file, and apply changes "a.b.c=VALUE".
+    """Load a recipe and validate it.
+
+    Args:
+        source: The name of an installed recipe, or the path of a file that ends in .yaml.
+        changes: Changes of single keys, `a.b.c=VALUE` with VALUE in YAML, applied in order.
 
     Raises:
-        InputError: The recipe is invalid; the message names the file, line and key, and the remedy.
+        InputError: The recipe does not exist or is invalid; the message states the file, the line
+            and the key of each problem, and the possible values.
 
     Example:
         >>> from wsseg import load_recipe
-        >>> load_recipe("recipe.yaml", ["seed=1", "stages.tumour.epochs=20"]).seed
+        >>> load_recipe("recipe.yaml", ["stages.tumour.epochs=20", "seed=1"]).seed
         1
     """
     return check_recipe(recipe_settings(source, changes))
 
 
 def recipe_settings(
-    source: str | Path, changes: Sequence[str] = (), beside: Path = Path()
+    source: str | Path, changes: Sequence[str] = (), folder: Path = Path()
 ) -> Settings:
-    """Return a recipe's settings with all that it extends, and the changes, merged in.
+    """Return the settings of a recipe, merged with those that it extends and with the changes.
 
-    A file's path is relative to the folder `beside`.
+    The path of a file is relative to `folder`.
     """
-    settings = _extended(_find(str(source), beside), ())
+    settings = _read(_find(str(source), folder), ())
     for change in changes:
         settings = settings.merged(parse_assignment(change))
     return settings
 
 
 def check_recipe(settings: Settings) -> Recipe:
-    """Build the recipe that `settings` describe.
+    """Return the recipe with these settings.
 
     Raises:
-        InputError: See `load_recipe`.
+        InputError: The settings are invalid; see `load_recipe`.
     """
     try:
         return Recipe.model_validate(settings.values, context=registry())
@@ -57,63 +62,68 @@ def check_recipe(settings: Settings) -> Recipe:
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """Return a recipe as YAML, every default written out."""
+    """Return a recipe as YAML, including all defaults."""
     return yaml.safe_dump(
         registry().describe(recipe), sort_keys=False, allow_unicode=True, default_flow_style=None
     )
 
 
 def annotated_text(recipe: Recipe, settings: Settings) -> str:
-    """Return a recipe as YAML with the place each value came from as a comment."""
+    """Return a recipe as YAML with the file and line of each value as a comment."""
     return "".join(_annotated(registry().describe(recipe), settings, ()))
 
 
-def _annotated(values: Mapping[str, Any], settings: Settings, key: Key) -> Iterator[str]:
+def _annotated(values: Mapping[str, Any], settings: Settings, above: Key) -> Iterator[str]:
     for word, value in values.items():
-        here, indent = (*key, word), "  " * len(key)
+        key, indent = (*above, word), "  " * len(above)
         if isinstance(value, dict) and value:
             yield f"{indent}{word}:\n"
-            yield from _annotated(value, settings, here)
+            yield from _annotated(value, settings, key)
         else:
-            text = yaml.safe_dump(value, default_flow_style=True, width=ONE_LINE).partition("\n")[0]
-            yield f"{indent}{word}: {text}  # {settings.places.get(here, 'default')}\n"
+            text = yaml.safe_dump(value, default_flow_style=True, width=UNLIMITED_WIDTH).partition(
+                "\n"
+            )[0]
+            yield f"{indent}{word}: {text}  # {settings.places.get(key, 'default')}\n"
 
 
-def _find(source: str, beside: Path) -> Path:
-    """Resolve a recipe's name, or its path relative to `beside`."""
+def _find(source: str, folder: Path) -> Path:
+    """Return the file of a recipe, given its name or its path relative to `folder`."""
     if source.endswith((".yaml", ".yml")):
-        return beside / source
+        return folder / source
     try:
-        found: Path = registry().find(Path, source)
+        path: Path = registry().find(Path, source)
     except UnknownComponentError as error:
-        raise InputError(f"{error}\n  (a file's name ends in .yaml)") from None
-    return found
+        raise InputError(f"{error}\n  (the path of a file must end in .yaml)") from None
+    return path
 
 
-def _extended(path: Path, below: tuple[Path, ...]) -> Settings:
-    """Read a recipe on top of all that it extends: one other, or several, the last on top."""
-    here = Path(realpath(path))  # also where links go in circles
-    if here in below:
-        circle = " → ".join(each.name for each in (*below[below.index(here) :], here))
-        raise InputError(f"{path}: extends itself: {circle}")
-    return _on_parents(read_settings(path), path, (*below, here))
+def _read(path: Path, descendants: tuple[Path, ...]) -> Settings:
+    """Read a file and merge it with the files that it extends; later ones take precedence.
+
+    `descendants` are the files that led to this one: none of them may be extended again.
+    """
+    real = Path(realpath(path))  # also resolves links that form a cycle
+    if real in descendants:
+        cycle = " → ".join(each.name for each in (*descendants[descendants.index(real) :], real))
+        raise InputError(f"{path}: extends itself: {cycle}")
+    return _with_parents(read_settings(path), path, (*descendants, real))
 
 
 def inline_settings(own: Settings, path: Path) -> Settings:
-    """Return settings that stand inside the file `path`, with all that they extend below them."""
-    return _on_parents(own, path, ())
+    """Return settings that are part of the file `path`, merged with those that they extend."""
+    return _with_parents(own, path, ())
 
 
-def _on_parents(own: Settings, path: Path, below: tuple[Path, ...]) -> Settings:
+def _with_parents(own: Settings, path: Path, descendants: tuple[Path, ...]) -> Settings:
     settings = Settings()
     for parent in _parents(path, own):
-        settings = settings.merged(_extended(parent, below))
+        settings = settings.merged(_read(parent, descendants))
     values = {key: value for key, value in own.values.items() if key != "extends"}
     return settings.merged(Settings(values, own.places))
 
 
 def parents(path: Path) -> list[Path]:
-    """List the files that a recipe's file extends, as it names them."""
+    """Return the files that the recipe in a file extends."""
     return _parents(path, read_settings(path))
 
 
@@ -121,12 +131,13 @@ def _parents(path: Path, own: Settings) -> list[Path]:
     extends, place = own.values.get("extends") or [], own.place(("extends",))
     names = [extends] if isinstance(extends, str) else extends
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise InputError(f"{place}: extends: {extends!r} is no recipe's name, file or list of them")
+        raise InputError(f"{place}: extends: {extends!r} is not a name, a file or a list of these")
     try:
-        found = [_find(name, path.parent) for name in names]
+        files = [_find(name, path.parent) for name in names]
     except InputError as error:
         raise InputError(f"{place}: extends: {error}") from None
-    for gone in (each for each in found if not each.exists()):
-        files = [each.name for each in gone.parent.glob("*.yaml")]
-        raise InputError(f"{place}: extends: there is no {gone}{did_you_mean(gone.name, files)}")
-    return found
+    for missing in (each for each in files if not each.exists()):
+        known = [each.name for each in missing.parent.glob("*.yaml")]
+        suggestion = did_you_mean(missing.name, known)
+        raise InputError(f"{place}: extends: there is no file {missing}{suggestion}")
+    return files

@@ -1,4 +1,4 @@
-"""Settings as a person writes them: nested maps from YAML, merged, each value with its place."""
+"""Settings from YAML files: nested maps that can be merged, with the place of each value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,34 +9,34 @@ import yaml
 
 from wsseg.errors import InputError
 
-Key: TypeAlias = tuple[str | int, ...]  # the way from the top to a value
+Key: TypeAlias = tuple[str | int, ...]  # the path of keys and indices from the top to a value
 
-LONGEST_FILE = 1_000_000  # bytes; a recipe is a page or two
-MOST_VALUES = 100_000  # what aliases may blow a file up to
+MAX_BYTES = 1_000_000  # of a file
+MAX_VALUES = 100_000  # of a file, with all aliases expanded
 PLAIN_TAG = "tag:yaml.org,2002:"  # followed by map, seq, str, int, ...; not python/...
-CHOOSERS = ("use", "learn")  # where these differ, the rest of the parent's map means something else
+SELECTORS = ("use", "learn")  # if these differ, the other keys of two maps have different meanings
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Nested values, and for each key the place ("phi2.yaml:12") where it was written."""
+    """Nested values, with the place of each key, such as "recipe.yaml:12"."""
 
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[Key, str] = field(default_factory=dict, compare=False)
 
     def place(self, key: Key) -> str:
-        """Return where `key` was written, or something in it, or the nearest thing above it."""
+        """Return the place of `key`; if it has none, of a key inside it or of the nearest above."""
         for length in range(len(key), -1, -1):
             above = key[:length]
-            if found := self.places.get(above) or self._place_in(above):
-                return found
+            if place := self.places.get(above) or self._place_inside(above):
+                return place
         return ""
 
-    def _place_in(self, key: Key) -> str:
+    def _place_inside(self, key: Key) -> str:
         return next((self.places[each] for each in self.places if each[: len(key)] == key), "")
 
     def subtree(self, key: Key) -> "Settings":
-        """Return the map that stands at `key`, as settings of its own."""
+        """Return the map at `key` as separate settings."""
         values: Any = self.values
         for word in key:
             values = values[word]
@@ -45,10 +45,10 @@ class Settings:
         return Settings(values, places)
 
     def merged(self, child: "Settings") -> "Settings":
-        """Return these settings overlaid by `child`.
+        """Return these settings merged with those of `child`, which take precedence.
 
-        Maps merge, lists and scalars replace; where the child's `use` or `learn` differs, its map
-        replaces the parent's.
+        Maps are merged; lists and scalars are replaced. A map of `child` with another `use` or
+        `learn` replaces the existing map.
         """
         places = dict(self.places)
         values = _merge(self.values, child.values, (), places)
@@ -56,14 +56,14 @@ class Settings:
 
 
 def read_settings(path: Path) -> Settings:
-    """Read a YAML file that holds a map.
+    """Read a YAML file that contains a map.
 
     Raises:
-        InputError: The file is missing, too long, not YAML or not a map.
+        InputError: The file is missing, too large, not valid YAML or not a map.
     """
     try:
-        if path.stat().st_size > LONGEST_FILE:
-            raise InputError(f"{path}: over {LONGEST_FILE} bytes; settings are a page or two")
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: has over {MAX_BYTES} bytes, too many for a settings file")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
@@ -72,7 +72,7 @@ def read_settings(path: Path) -> Settings:
 
 
 def parse_settings(text: str, name: str) -> Settings:
-    """Parse YAML; `name` stands for it in messages."""
+    """Parse YAML text; messages refer to it by `name`."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
@@ -82,17 +82,18 @@ def parse_settings(text: str, name: str) -> Settings:
     except yaml.YAMLError as error:
         raise InputError(f"{name}{_line(error)}: not valid YAML: {_problem(error)}") from None
     except RecursionError:
-        raise InputError(f"{name}: nested too deeply, or an alias that holds itself") from None
+        raise InputError(f"{name}: nested too deeply, or an alias contains itself") from None
     if not isinstance(values, dict):
-        raise InputError(f"{name}: holds {type(values).__name__}; a map `key: value` is wanted")
+        kind = type(values).__name__
+        raise InputError(f"{name}: contains a value of type {kind} instead of a map `key: value`")
     return Settings(values, places)
 
 
 def parse_assignment(text: str) -> Settings:
-    """Parse `a.b.c=VALUE`, VALUE in YAML.
+    """Parse `a.b.c=VALUE`, where VALUE is YAML.
 
     Raises:
-        InputError: There is no `=`, no key, or VALUE is no YAML.
+        InputError: The `=` or a key is missing, or VALUE is not valid YAML.
     """
     name, equals, value = text.partition("=")
     keys = name.strip().split(".")
@@ -103,7 +104,7 @@ def parse_assignment(text: str) -> Settings:
 
 
 def assignment(keys: list[str], value: Any, place: str) -> Settings:
-    """Return settings of one value, `keys` deep."""
+    """Return settings with a single value at the nested keys `keys`."""
     values: Any = value
     for key in reversed(keys):
         values = {key: values}
@@ -111,7 +112,7 @@ def assignment(keys: list[str], value: Any, place: str) -> Settings:
 
 
 class _Reader:
-    """Turns YAML nodes into values and notes the line of each key."""
+    """Constructs values from YAML nodes, and records the line of each key in `places`."""
 
     def __init__(self, name: str, places: dict[Key, str]) -> None:
         self._name = name
@@ -121,18 +122,18 @@ class _Reader:
 
     def read(self, node: yaml.Node, key: Key) -> Any:
         self._count += 1
-        if self._count > MOST_VALUES:
-            raise InputError(f"{self._name}: over {MOST_VALUES} values (aliases of aliases?)")
+        if self._count > MAX_VALUES:
+            raise InputError(f"{self._name}: over {MAX_VALUES} values, perhaps by nested aliases")
         self._places[key] = place = f"{self._name}:{node.start_mark.line + 1}"
         if not node.tag.startswith(PLAIN_TAG) or "/" in node.tag:
-            raise InputError(f"{place}: {node.tag!r}: settings are plain values, without tags")
+            raise InputError(f"{place}: tag {node.tag!r} is not allowed; use plain values")
         if isinstance(node, yaml.MappingNode):
             return self._read_map(node, key)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(each, (*key, i)) for i, each in enumerate(node.value)]
         try:
             return self._loader.construct_object(node, deep=True)
-        except ValueError as error:  # a date without such a day, a number too long
+        except ValueError as error:  # an invalid date, a number with too many digits
             raise InputError(f"{place}: {node.value[:40]!r}: {error}") from None
 
     def _read_map(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
@@ -140,10 +141,10 @@ class _Reader:
         for key_node, value_node in node.value:
             line = f"{self._name}:{key_node.start_mark.line + 1}"
             if not isinstance(key_node, yaml.ScalarNode):
-                raise InputError(f"{line}: a key is a word, not a list or a map")
+                raise InputError(f"{line}: a key must be a word, not a list or a map")
             word = str(key_node.value)
             if word in values:
-                raise InputError(f"{line}: {word!r} stands there twice")
+                raise InputError(f"{line}: {word!r} appears twice")
             values[word] = self.read(value_node, (*key, word))
             self._places[(*key, word)] = line
         return values
@@ -152,20 +153,22 @@ class _Reader:
 def _merge(
     parent: dict[str, Any], child: dict[str, Any], key: Key, places: dict[Key, str]
 ) -> dict[str, Any]:
+    """Merge two maps at `key`, and remove the places of replaced values from `places`."""
     merged = dict(parent)
     for word, value in child.items():
         old, here = parent.get(word), (*key, word)
-        if isinstance(old, dict) and isinstance(value, dict) and not _chooses_anew(old, value):
+        if isinstance(old, dict) and isinstance(value, dict) and not _selects_other(old, value):
             merged[word] = _merge(old, value, here, places)
         else:
-            for gone in [each for each in places if each[: len(here)] == here]:
-                del places[gone]
+            for replaced in [each for each in places if each[: len(here)] == here]:
+                del places[replaced]
             merged[word] = value
     return merged
 
 
-def _chooses_anew(parent: Mapping[str, Any], child: Mapping[str, Any]) -> bool:
-    return any(word in child and child[word] != parent.get(word) for word in CHOOSERS)
+def _selects_other(parent: Mapping[str, Any], child: Mapping[str, Any]) -> bool:
+    """Return whether the child's `use` or `learn` differs from the parent's."""
+    return any(word in child and child[word] != parent.get(word) for word in SELECTORS)
 
 
 def _line(error: yaml.YAMLError) -> str:

@@ -1,4 +1,4 @@
-"""The stages of a recipe: what each learns, from which labels, and how."""
+"""The stages of a recipe: what each stage learns, from which labels and how."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -23,94 +23,127 @@ from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.interfaces import Backbone, Cohort, EStep, PixelLoss, Prior, TagLoss
 from wsseg.data.augment import Augment
 
-LABELS: dict[str, ClassRelation] = {"independent": Multilabel(), "exclusive": Multiclass()}
+RELATIONS: dict[str, ClassRelation] = {"independent": Multilabel(), "exclusive": Multiclass()}
 
 
 class Cosine(Component):
-    """A learning rate that falls from `start` to `end` along half a cosine (Loshchilov 2017)."""
+    """A learning rate that decreases from `start` to `end` along half a cosine.
+
+        lr = end + (start - end) (1 + cos(pi epoch / epochs)) / 2
+
+    Source: Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts",
+    without restarts.
+    """
 
     start: PositiveFloat
+    """The learning rate at the start of the stage."""
     end: NonNegativeFloat = 0
+    """The learning rate at the end of the stage."""
 
 
 class Optimizer(Component):
-    """How the weights move. `lr` is a number, steps [[until epoch, rate], ...] or a cosine."""
+    """The optimizer of the weights and its learning rate.
+
+    Source: Kingma & Ba 2015 (adam); Loshchilov & Hutter 2019 (adamw).
+    """
 
     use: Literal["adam", "adamw", "sgd"] = "adam"
+    """The algorithm in `torch.optim`: Adam, AdamW, or SGD with a momentum of 0.9."""
     lr: (
         PositiveFloat
         | Annotated[list[tuple[PositiveInt, PositiveFloat]], Field(min_length=1)]
         | Cosine
     )
+    """The learning rate: a number, steps [[epoch, rate], ...] where each rate holds until its epoch
+    (the last until the end), or a cosine {start: rate, end: rate}."""
     weight_decay: NonNegativeFloat = 0
+    """The weight decay: an L2 penalty for adam and sgd, decoupled for adamw."""
 
     def lr_at(self, epoch: float, epochs: int) -> float:
-        """Return the learning rate after `epoch` of `epochs` epochs (0 at the start)."""
+        """Return the learning rate after `epoch` of `epochs` epochs."""
         if isinstance(self.lr, float):
             return self.lr
         if isinstance(self.lr, Cosine):
-            left = (1 + cos(pi * epoch / epochs)) / 2
-            return self.lr.end + (self.lr.start - self.lr.end) * left
+            share = (1 + cos(pi * epoch / epochs)) / 2
+            return self.lr.end + (self.lr.start - self.lr.end) * share
         return next((rate for until, rate in self.lr if epoch < until), self.lr[-1][1])
 
 
 class Stage(Component):
-    """What a stage predicts, and where."""
+    """A step of a run that predicts one or several classes."""
 
-    learn: str  # from what: each kind of stage has its word
+    learn: str
+    """What the stage learns from; it determines the kind of stage."""
     classes: Annotated[list[str], Field(min_length=1)]
+    """The classes that the stage predicts; tags and masks are found by these names."""
     labels: Literal["independent", "exclusive"] = "independent"
-    region: str | None = None  # a name under `regions`, or an earlier stage; null: everywhere
-    region_in_training: str | None = None  # null: `region`
-    cohort: Cohort | None = None  # to learn from the training cases of; null: the recipe's
+    """How the classes relate: independent classes may overlap, exclusive ones may not."""
+    region: str | None = None
+    """The region, or the earlier stage, in which the stage predicts; null: all voxels."""
+    region_in_training: str | None = None
+    """The region, or the earlier stage, in which the stage learns; null: `region`."""
+    cohort: Cohort | None = None
+    """The cohort whose training cases the stage learns from; null: that of the recipe."""
 
     @property
     def relation(self) -> ClassRelation:
-        """How the classes relate."""
-        return LABELS[self.labels]
+        """How the classes relate, as log-odds, probabilities and decisions."""
+        return RELATIONS[self.labels]
 
-    def decide(self, logits: Logits, region: Tensor) -> Mask:  # noqa: ARG002 - not all look at it
-        """Return what a pixel is said to be, (B, K, H, W) bool; outside `region` it counts not."""
+    def decide(self, logits: Logits, region: Tensor) -> Mask:  # noqa: ARG002 - for subclasses
+        """Return the predicted classes of each pixel, (B, K, H, W) bool, valid inside `region`."""
         return self.relation.decide(logits)
 
 
 class NetworkStage(Stage):
     """A stage that trains a network."""
 
-    share_key: ClassVar[str] = "target_share"  # what the log calls the share of `marked`
-    backbone: Backbone | None = None  # null: that of `start`
-    start: str | None = None  # an earlier stage, whose weights it begins with
+    share_key: ClassVar[str] = "target_share"
+    """The key in the training log of the share of the support that is in `watched_mask`."""
+
+    backbone: Backbone | None = None
+    """The network; null: that of the stage `start`."""
+    start: str | None = None
+    """An earlier stage whose trained weights are the initial weights; null: no such stage."""
     loss: PixelLoss | TagLoss
+    """The loss that each optimizer step decreases."""
     epochs: PositiveInt
+    """The number of passes over the training slices."""
     batch_size: PositiveInt = 16
+    """The number of slices in an optimizer step."""
     optimizer: Optimizer
+    """The optimizer and its learning rate."""
     augment: Augment = Augment()
-    sampling: Literal["uniform", "balanced"] = "uniform"  # balanced: as many slices with as without
+    """Random changes of the training slices."""
+    sampling: Literal["uniform", "balanced"] = "uniform"
+    """uniform: each slice once in an epoch; balanced: smaller groups of slices with equal tags are
+    repeated up to the size of the largest, so that half of the slices have a single class."""
 
     @model_validator(mode="after")
     def _has_network(self) -> Self:
         if self.backbone is None and self.start is None:
             raise KeyProblemError(
-                ("backbone",), "name a backbone, or the stage to `start` from, whose it then is"
+                ("backbone",), "set a backbone, or set start to an earlier stage to use its network"
             )
         return self
 
     @abstractmethod
     def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
-        """Return the scalar that a step lessens; `y` is what the stage's `em.targets` are."""
+        """Return the scalar loss of a step, given the stage's targets `y`."""
 
     @abstractmethod
     def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
-        """Return (B, K, H, W), within the support: what to watch the share of."""
+        """Return the pixels whose share of the support is logged, (B, K, H, W)."""
 
 
 class PixelStage(NetworkStage):
-    """A stage that has a target for every pixel."""
+    """A stage with a target for each pixel."""
 
     loss: PixelLoss
+    """The loss that compares the network's probabilities with the targets."""
 
     def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
-        """Compare the network's probabilities with the targets."""
+        """Return the loss of the network's probabilities and the targets."""
         return self.loss(self.relation.probability(logits), y, batch.region)
 
     def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
@@ -119,73 +152,86 @@ class PixelStage(NetworkStage):
 
 
 class MasksStage(PixelStage):
-    """Supervised: every pixel of the region is labelled."""
+    """A supervised stage: it learns from the true masks of its classes."""
 
     learn: Literal["masks"]
+    """masks: the stage learns from true masks."""
 
 
-def _one_a_class(prior: Prior, known: ValidationInfo) -> Prior:
-    if isinstance(prior, PerClass) and "classes" in known.data:
-        problem = prior.mismatch(len(known.data["classes"]))
+def _check_number_of_priors(prior: Prior, info: ValidationInfo) -> Prior:
+    if isinstance(prior, PerClass) and "classes" in info.data:
+        problem = prior.mismatch(len(info.data["classes"]))
         if problem is not None:
             raise KeyProblemError(("priors",), problem)
     return prior
 
 
-StagePrior = Annotated[Prior, AfterValidator(_one_a_class)]
+StagePrior = Annotated[Prior, AfterValidator(_check_number_of_priors)]
 
 
 class EmStage(PixelStage):
-    """Weakly supervised: only a case's, or a slice's, tag is known.
+    """A weakly supervised stage: it learns from tags by expectation-maximisation.
 
-    `belief` is where the E-step has its logits from. `training`: from the M-step's own forward
-    pass, with its batch's statistics, so that EM costs no pass more than supervision.
-    `evaluation`: from a pass of its own with running statistics (the code of Wu 2020), so that a
-    slice's targets depend on no batch-mate. Without batch norm they are the same.
+    In each step, the E-step computes targets from the network's logits and the prior, and the
+    M-step decreases the loss of the network's probabilities and these targets.
+
+    Source: Wu et al. 2020, table I.
     """
 
     learn: Literal["em"]
+    """em: the stage learns from the tags of cases or slices by EM."""
     prior: StagePrior
+    """The probability of each class given the value of a pixel."""
     estep: EStep
+    """The rule that computes targets from logits and prior."""
     belief: Literal["training", "evaluation"] = "training"
+    """The forward pass whose logits the E-step uses. training: that of the M-step, in which batch
+    norm uses the statistics of the batch; no further pass is computed. evaluation: a separate pass
+    with running statistics, so that the targets of a slice do not depend on the other slices of the
+    batch (the code of Wu et al. 2020). Without batch norm both are equal."""
 
 
 class TagsStage(NetworkStage):
-    """Weakly supervised, without EM: pixels are pooled, and the pool is to have the tag."""
+    """A weakly supervised stage without EM: the loss compares pooled logits with tags."""
 
-    learn: Literal["tags"]
-    loss: TagLoss
     share_key: ClassVar[str] = "found_share"
 
+    learn: Literal["tags"]
+    """tags: the stage learns from the tags of cases or slices."""
+    loss: TagLoss
+    """The loss that pools the logits of a slice and compares them with its tags."""
+
     def decide(self, logits: Logits, region: Tensor) -> Mask:
-        """Return what is likeliest, of what the loss leaves possible."""
+        """Return the predicted classes of each pixel, limited to pixels that the loss allows."""
         possible = self.loss.possible(self.relation.logit(logits), region)
         return self.relation.decide(logits) & possible
 
     def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
-        """Compare the pools with the tags."""
+        """Return the loss of the pooled logits and the tags."""
         return self.loss(self.relation.logit(logits), y, batch.region)
 
     def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
-        """Return what the network finds."""
+        """Return the predicted classes inside the support."""
         return self.decide(logits, batch.region) & batch.support
 
 
 class PriorStage(Stage):
-    """Trains nothing: predicts φ > 1/2 in the region. A prior's own baseline.
+    """A stage without a network, which predicts a class where phi > 1/2: the baseline for EM.
 
-    A prior that is fitted is fitted to the tags, as before EM.
+    Priors with parameters that can be learnt are fitted to the tags, as in an EM stage.
     """
 
     learn: Literal["nothing"]
+    """nothing: the stage trains no network."""
     prior: StagePrior
+    """The probability of each class given the value of a pixel."""
 
 
 def upstream(stages: Mapping[str, Stage], name: str) -> list[str]:
-    """Name the stages that `name` builds on: it starts from them or works in their predictions."""
+    """Return the stages whose weights or predictions stage `name` uses, directly or indirectly."""
     stage = stages[name]
-    named = (getattr(stage, "start", None), stage.region, stage.region_in_training)
-    direct = {each for each in named if each is not None and each in stages}
+    references = (getattr(stage, "start", None), stage.region, stage.region_in_training)
+    direct = {each for each in references if each is not None and each in stages}
     needed = direct.union(*(upstream(stages, each) for each in direct))
     return [each for each in stages if each in needed]
 

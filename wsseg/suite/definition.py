@@ -180,7 +180,7 @@ def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
 def _settings(source: str | Settings, name: str, beside: Path) -> Settings:
     if isinstance(source, Settings):
         return inline_settings(source, beside / name)
-    return recipe_settings(source, beside=beside)
+    return recipe_settings(source, folder=beside)
 
 
 def _set(settings: Settings, wanted: Settings) -> tuple[Settings, set[str]]:
