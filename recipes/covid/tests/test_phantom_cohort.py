@@ -101,7 +101,7 @@ def test_every_case_is_reported_once(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_files_is_not_overwritten(folder: Path) -> None:
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="already exists"):
         write_cohort(SMALL, folder)
 
 

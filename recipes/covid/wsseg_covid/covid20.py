@@ -1,4 +1,4 @@
-"""The 20 scans of Ma et al. 2020 with lung and infection masks, in their own layout.
+"""The 20 scans of Ma et al. 2020 with masks of lungs and infection, as published.
 
 https://doi.org/10.5281/zenodo.3757476
 """
@@ -25,16 +25,19 @@ RADIOPAEDIA = tuple(
         "40_86625_0",
     )
 )
-WINDOW_HU = (-1250.0, 250.0)  # of Radiopaedia's pictures, says the benchmark's own page
+WINDOW_HU = (
+    -1250.0,
+    250.0,
+)  # of the scans from Radiopaedia, according to the page of the benchmark
 
 
 @final
 class Covid20(PublicDataset):
-    """20 scans in `COVID-19-CT-Seg_20cases`, masks in `Lung_Mask` and `Infection_Mask`.
+    """20 scans in `COVID-19-CT-Seg_20cases`, with masks in `Lung_Mask` and `Infection_Mask`.
 
-    Ten are in HU; the ten from Radiopaedia are 8-bit pictures of the window -1250 to 250 HU, in
-    steps of 6 HU, and are brought back to HU by it: what was beyond is lost. Those whose names
-    begin with the same case of Radiopaedia are one patient. All are infected.
+    Ten scans are in HU. The ten scans from Radiopaedia are 8-bit images of the window from -1250 to
+    250 HU, in steps of about 6 HU, and are converted back; values outside the window are lost.
+    Scans from the same case of Radiopaedia have the same patient. All patients are infected.
     """
 
     source: ClassVar = Source(
@@ -56,7 +59,7 @@ class Covid20(PublicDataset):
     )
 
     def cases(self) -> list[Case]:
-        """List the scans, those from Coronacases first."""
+        """Return the scans, those from Coronacases first."""
         return [self._case(name) for name in (*CORONACASES, *RADIOPAEDIA)]
 
     def _case(self, name: str) -> Case:

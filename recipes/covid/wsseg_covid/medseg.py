@@ -1,4 +1,4 @@
-"""The two public data sets of MedSeg (H. B. Jenssen and T. Sakinis, CC0), in their own layout.
+"""The two public data sets of MedSeg (H. B. Jenssen and T. Sakinis, CC0), as published.
 
 https://medicalsegmentation.com/covid19
 """
@@ -16,10 +16,10 @@ from wsseg.tools import read_grid, read_volume
 LABELS = (0, 1, 2, 3)  # background, ground-glass, consolidation, pleural effusion
 MASK_VALUES = {"infection": (1, 2), "ground-glass": (1,), "consolidation": (2,)}
 MASK_LABELS = dict.fromkeys(MASK_VALUES, LABELS)
-AXES = "LPS"  # of the stacked arrays: column, row, slice of an upright picture
+AXES = "LPS"  # directions of the stacked arrays: column, row, slice of an upright image
 FILES = "https://ndownloader.figshare.com/files"
 LICENCE = (
-    "CC0 1.0. The re-split of data set 1 by Inf-Net's authors is asked to be used for "
+    "CC0 1.0. The authors of Inf-Net ask that their re-split of data set 1 be used for "
     "non-commercial purposes only."
 )
 
@@ -37,12 +37,12 @@ def _published(data_set: int, article: str, files: tuple[SourceFile, ...]) -> So
 class MedSeg100(PublicDataset):
     """Data set 1: axial slices of many patients, stacked in `tr_im.nii.gz` and `tr_mask.nii.gz`.
 
-    A slice is a case, tagged with the classes that its mask has any pixel of. The data set does
-    not say which slices are one patient's, but those lie side by side: `patient` is a block of
-    `neighbours` of them, so that folds by patient keep most neighbours together.
+    Each slice is a case. It has the tags of the classes that occur in its mask. The data set does
+    not list the patients, but the slices of a patient are consecutive: `patient` is a block of
+    `neighbours` slices, so that most slices of a patient are in the same fold.
 
-    The files' affine is the identity, which would put the spine in front: it is overruled. Pixels
-    of 1 mm, as it has them, are a guess too, since the pictures were cropped and scaled.
+    The orientation of the files' affine, the identity, is replaced: it would put the spine in
+    front. Its pixel size of 1 mm is an estimate, because the images were cropped and scaled.
     """
 
     source: ClassVar = _published(
@@ -57,9 +57,10 @@ class MedSeg100(PublicDataset):
     )
 
     neighbours: PositiveInt = 10
+    """Number of consecutive slices that count as one patient."""
 
     def cases(self) -> list[Case]:
-        """List the slices in the order of the file; reads the masks, for the tags."""
+        """Return the slices in the order of the file; their masks are read for the tags."""
         image = self.source.find(self.root / "tr_im.nii.gz")
         mask = self.source.find(self.root / "tr_mask.nii.gz")
         labels = read_volume(mask, axes=AXES).voxels
@@ -96,12 +97,12 @@ class MedSeg9(PublicDataset):
         (
             SourceFile("rp_im.zip", f"{FILES}/25954007"),
             SourceFile("rp_lung_msk.zip", f"{FILES}/25954010"),
-            SourceFile("rp_msk.zip", f"{FILES}/25954013"),  # inferred from its neighbours
+            SourceFile("rp_msk.zip", f"{FILES}/25954013"),  # URL inferred from the others
         ),
     )
 
     def cases(self) -> list[Case]:
-        """List the nine scans."""
+        """Return the nine scans."""
         return [self._case(f"{number}.nii.gz") for number in range(1, 10)]
 
     def _case(self, file: str) -> Case:

@@ -1,4 +1,4 @@
-"""MosMedData: chest CTs with a grade a patient, 50 of them with an infection mask.
+"""MosMedData: chest CTs with a grade for each patient, and infection masks for 50 of them.
 
 S. P. Morozov et al.: MosMedData: Chest CT Scans with COVID-19 Related Findings. 2020,
 arXiv:2005.06465. CC BY-NC-ND 3.0, https://mosmed.ai/en/datasets/covid191110/
@@ -16,22 +16,27 @@ LEAST_GRADE = {
     "over-50-percent": 3,
     "over-75-percent": 4,
 }
-"""Tags by the lowest grade that has them: grades are quarters of the lungs that are affected."""
+"""The lowest grade at which each tag is set."""
 
 
 @final
 class MosMed(Cohort):
-    """Scans `studies/CT-0` to `CT-4/study_XXXX.nii.gz`, masks `masks/study_XXXX_mask.nii.gz`.
+    """Scans `studies/CT-*/study_XXXX.nii.gz` with masks `masks/study_XXXX_mask.nii.gz`.
 
-    The folder is the grade, a weak label of the whole patient: CT-0 has no sign of pneumonia, then
-    up to 25, 50 and 75 % of the lungs are affected, and more. It becomes the tags `infection`,
-    `over-25-percent`, `over-50-percent` and `over-75-percent`. A scan without a mask is unlabelled.
+    The folder is the grade of the patient. CT-0 has no sign of pneumonia; in CT-1 to CT-4 up to 25,
+    50, 75 and 100 % of the lungs are affected. The grade gives the tags `infection`,
+    `over-25-percent`, `over-50-percent` and `over-75-percent`. 50 scans have a mask.
     """
 
     root: Path
+    """Folder that contains `studies` and `masks`."""
 
     def cases(self) -> list[Case]:
-        """List the scans by their number."""
+        """Return the scans, ordered by number.
+
+        Raises:
+            InputError: The folder has no scans in this layout.
+        """
         studies = self.root / "studies"
         found = [
             (path, grade)
@@ -40,8 +45,8 @@ class MosMed(Cohort):
         ]
         if not found:
             raise InputError(
-                f"{studies}: has no CT-0 to CT-4 with files study_XXXX.nii.gz, as MosMedData has.\n"
-                "Name the folder that has `studies` in it; it is at https://mosmed.ai/en/datasets"
+                f"{studies}: has no folders CT-0 to CT-4 with files study_XXXX.nii.gz.\n"
+                "Name the folder that contains `studies`; MosMedData is at https://mosmed.ai/en/datasets"
             )
         return [self._case(path, grade) for path, grade in sorted(found, key=lambda f: f[0].name)]
 

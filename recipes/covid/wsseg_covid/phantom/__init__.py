@@ -1,18 +1,18 @@
-"""A made-up chest CT with COVID pneumonia, of which every voxel's label is known.
+"""A synthetic chest CT with COVID-19 pneumonia, in which the label of every voxel is known.
 
-In the order in which it is drawn:
-    space       millimetres in the patient; smooth random fields over them
+Modules, in the order of drawing:
+    space       coordinates in mm, and smooth random fields
     shapes      signed distances of ellipsoids, columns and tubes
-    lungs       the chest's cavity, the diaphragm's domes, fissures
+    lungs       chest cavity, domes of the diaphragm, fissures
     mediastinum heart, great vessels, trachea
     bodywall    skin, muscles, ribs, spine, sternum, shoulder blades
     abdomen     liver, spleen, stomach
-    anatomy     all of these in one patient
+    anatomy     all organs of a patient
     trees       vessels and bronchi inside the lungs
-    strewn      how thin pipes fill voxels
-    lesions     where ground-glass and consolidation are
-    tissue      how dense everything is, in HU
-    scanner     kernels and noise of three sites
-    patient     one scan with its masks
-    cohort      many scans as files, and the component lung-phantom
+    strewn      partial volumes of thin pipes
+    lesions     extent of ground-glass and consolidation
+    tissue      densities in HU
+    scanner     reconstruction kernels and noise of three sites
+    patient     a scan with its masks
+    cohort      scans as files, and the cohort lung-phantom
 """

@@ -1,4 +1,4 @@
-"""The organs below the diaphragm, as far as a chest CT shows them."""
+"""The organs below the diaphragm that a chest CT shows."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from wsseg_covid.phantom.space import Field, Space
 
 @dataclass(frozen=True)
 class Abdomen:
-    """Distances in mm on the coarse grid."""
+    """Signed distances in mm on the coarse grid."""
 
     organs: Field
-    gas: Field  # the bubble in the stomach, on top of what was drunk
+    gas: Field  # the air bubble in the stomach, above the fluid
 
 
 def abdomen(rng: np.random.Generator, space: Space, cavity: Cavity, cage: Field) -> Abdomen:
-    """Place liver, spleen and stomach under the domes."""
+    """Draw liver, spleen and stomach below the diaphragm."""
     under_heart = np.maximum(column(space, (0, -8), (60, 62)), space.z - 22)
     below = np.minimum(np.maximum(cage + 1, 3 - cavity.diaphragm), under_heart)
     liver = ellipsoid(space, (-60, -8, -10), (105, 110, 78))

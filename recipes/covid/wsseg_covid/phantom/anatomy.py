@@ -1,4 +1,4 @@
-"""A patient's organs, each as a signed distance in mm on the coarse grid."""
+"""The organs of a patient as signed distances in mm on the coarse grid."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,20 @@ from wsseg_covid.phantom.space import Field, Space
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What is where; everything in the body that is not named here is fat."""
+    """Signed distances in mm; the rest of the body is fat."""
 
     skin: Field
     soft: Field  # muscles, heart, vessels, liver, spleen
     bone: Field
     gas: Field  # trachea, main bronchi, stomach
     lung: Field
-    annotated_lung: Field  # without the main bronchi and their walls
-    pleura: Field  # the chest wall's surface; negative inside
-    fissures: Field  # never negative
+    annotated_lung: Field  # without main bronchi and their walls
+    pleura: Field  # surface of the chest wall; negative inside
+    fissures: Field  # unsigned
 
 
 def anatomy(rng: np.random.Generator, space: Space) -> Anatomy:
-    """Draw a patient; no two have the same shapes."""
+    """Draw the organs of a random patient."""
     cavity = lungs.chest_cavity(rng, space)
     centre = mediastinum.mediastinum(rng, space)
     lung = lungs.lungs(cavity, centre.outline)

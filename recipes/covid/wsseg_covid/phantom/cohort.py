@@ -1,4 +1,4 @@
-"""Phantoms as files: NIfTI with masks, and the table that a cohort of real scans has too."""
+"""Phantom scans as NIfTI files with masks and a cohort.csv, and the cohort lung-phantom."""
 
 import logging
 from collections.abc import Callable
@@ -14,44 +14,54 @@ from wsseg.tools import atomic_folder, cache_folder, fingerprint, lease, write_n
 from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
 from wsseg_covid.phantom.scanner import SCANNERS
 
-VERSION = 3  # of what is drawn; another one makes new files
+VERSION = 3  # of the drawing code; a change invalidates cached files
 THICK_MM, THIN_MM = 5.0, (1.5, 2.0, 2.5)
-MOST_PROCESSES = 8  # some 300 MB each
+MAX_PROCESSES = 8  # about 300 MB each
 log = logging.getLogger("wsseg")
 
 
 @final
 class LungPhantom(Synthetic):
-    """Phantom scans, drawn when first asked for and kept in the cache folder.
+    """Synthetic chest CTs with COVID-19 pneumonia, drawn on first use and cached.
 
-    About two thirds are for training. Half of the cases have consolidation, in each split.
+    Two thirds of the cases are for training. In both splits, half of the cases have consolidation.
+    The masks are `lung`, `infection`, `consolidation` and `ground-glass`; all but `lung` are also
+    tags.
     """
 
     count: PositiveInt = Field(default=24, alias="cases", examples=[4])
+    """Number of cases; a recipe writes `cases`."""
     seed: NonNegativeInt = 0
-    size: int = Field(default=256, ge=16, examples=[64])  # pixels, both ways
+    """Seed of the random generator."""
+    size: int = Field(default=256, ge=16, examples=[64])
+    """Width and height of a slice in pixels."""
     slices: int = Field(default=40, ge=2, examples=[12])
+    """Number of slices of each scan."""
 
     def cases(self) -> list[Case]:
-        """List the cases; the first time, this takes about a second for each."""
+        """Return the cases; on first use, drawing them takes about a second each."""
         key = fingerprint([VERSION, self.seed, self.count, self.size, self.slices])
         folder = cache_folder() / "phantom" / key
         lease(folder)
         if not folder.is_dir():
-            log.info("drawing %d phantom cases into the cache, once", self.count)
+            log.info("drawing %d phantom cases into the cache", self.count)
             write_cohort(self, folder)
         return Table(path=folder / "cohort.csv").cases()
 
     def write(self, folder: Path, progress: Callable[[str], object]) -> None:
-        """Write all cases and `cohort.csv` into a new folder."""
+        """Write all cases and `cohort.csv` into a new folder; report each case to `progress`.
+
+        Raises:
+            InputError: The folder is not empty.
+        """
         write_cohort(self, folder, progress)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is settled about a case before it is drawn, by its number alone.
+    """The properties of a case that depend only on its index.
 
-    The periods are chosen so that tag, split, site, slice thickness and orientation are not
+    The periods are chosen such that tag, split, site, slice thickness and orientation are not
     confounded.
     """
 
@@ -59,27 +69,27 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """The case's name."""
+        """Name of the case."""
         return f"phantom-{self.index:03d}"
 
     @property
     def consolidation(self) -> bool:
-        """Every second case."""
+        """Whether the case has consolidation, as every second case does."""
         return self.index % 2 == 0
 
     @property
     def split(self) -> str:
-        """Every third case is for testing."""
+        """The split: every third case is for testing."""
         return "test" if self.index % 3 == 2 else "train"  # noqa: PLR2004 - the third of three
 
     def protocol(self, size: int, slices: int) -> Protocol:
-        """The site's scanner; two slices of five are thin."""
+        """Return the scan protocol; two of five cases have thin slices."""
         scanner = SCANNERS[(self.index + self.index // 6) % len(SCANNERS)]
         thin_mm = THIN_MM[self.index // 5 % len(THIN_MM)]
         return Protocol(scanner, size, slices, thin_mm if self.index % 5 in (1, 4) else THICK_MM)
 
     def grid(self, drawn: Phantom) -> Grid:
-        """The file's grid, centred on the patient: half of the files are RAS, half LPS."""
+        """Return the grid of the files, centred on the patient; half of them are RAS, half LPS."""
         z, y, x = drawn.image.shape
         slice_mm, row_mm, column_mm = drawn.spacing_mm
         sign = -1 if self.index % 4 in (0, 3) else 1
@@ -89,7 +99,7 @@ class Plan:
 
 
 def draw(cohort: LungPhantom, index: int) -> Phantom:
-    """Draw case `index`: the same whatever the number of cases."""
+    """Draw case `index`, which does not depend on the number of cases."""
     plan, rng = Plan(index), np.random.default_rng([cohort.seed, index])
     protocol = plan.protocol(cohort.size, cohort.slices)
     return phantom(rng, protocol, consolidation=plan.consolidation)
@@ -98,17 +108,22 @@ def draw(cohort: LungPhantom, index: int) -> Phantom:
 def write_cohort(
     cohort: LungPhantom, folder: Path, progress: Callable[[str], object] = lambda _: None
 ) -> None:
-    """Write all cases and `cohort.csv` into a new folder, whole or not at all.
+    """Write all cases and `cohort.csv` into a new folder, atomically.
 
-    `progress` gets each case's name when it is done. Raises `InputError` if the folder is in use.
+    `progress` is called with the name of each case when it is written.
+
+    Raises:
+        InputError: The folder is not empty.
     """
-    import joblib  # here: a recipe that is only checked draws nothing
+    import joblib  # imported here because only drawing needs it
     import pandas as pd
     from joblib.externals.loky import get_reusable_executor
 
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"{folder}: is there already. Name a folder that is new or empty.")
-    processes = min(cohort.count, joblib.cpu_count(), MOST_PROCESSES)
+        raise InputError(
+            f"{folder}: already exists and is not an empty folder. Choose another one."
+        )
+    processes = min(cohort.count, joblib.cpu_count(), MAX_PROCESSES)
     with atomic_folder(folder) as temporary:
         work = joblib.Parallel(processes, return_as="generator")(
             joblib.delayed(write_case)(cohort, index, temporary) for index in range(cohort.count)
@@ -118,13 +133,13 @@ def write_cohort(
             for row in work:
                 rows.append(row)
                 progress(row["case"])
-        finally:  # idle, they would keep a process that another one began from ending
+        finally:  # idle workers would prevent a child process from exiting
             get_reusable_executor().shutdown()
         write_text(temporary / "cohort.csv", pd.DataFrame(rows).to_csv(index=False))
 
 
 def write_case(cohort: LungPhantom, index: int, folder: Path) -> dict[str, str]:
-    """Draw a case, write its files below `folder`, and return its row of the table."""
+    """Draw a case, write its files below `folder` and return its row of cohort.csv."""
     plan, drawn = Plan(index), draw(cohort, index)
     grid = plan.grid(drawn)
     row = {

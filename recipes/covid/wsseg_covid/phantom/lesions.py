@@ -1,4 +1,4 @@
-"""COVID pneumonia: where ground-glass and consolidation are, as a human would outline them."""
+"""The extent of ground-glass and consolidation, as an annotator would outline them."""
 
 from dataclasses import dataclass
 
@@ -8,33 +8,34 @@ from numpy.typing import NDArray
 from wsseg_covid.phantom.anatomy import Anatomy
 from wsseg_covid.phantom.space import Field, Points, Space, smooth_noise
 
-NOWHERE_MM = -99.0
-CRAZY_PAVED, SOLID = 0.6, 0.55  # share of the patients, and of the foci of those it concerns
+NOWHERE_MM = -99.0  # depth outside all lesions
+CRAZY_PAVED = 0.6  # share of patients with crazy paving
+SOLID = 0.55  # share of foci with consolidation, in patients that have any
 
 
 @dataclass(frozen=True)
 class Disease:
-    """How a patient is ill."""
+    """The pneumonia of a patient."""
 
     consolidation: bool
     foci: int
     largest_mm: float
-    rind_mm: float  # mean thickness of the ground-glass along the pleura; mostly below 0: none
-    crazy_paving_hu: float  # of the lines between lobules
-    density: float  # of the ground-glass, in its standard deviations
-    atelectasis_hu: float  # of the lowest millimetres of lung, which no one outlines
+    rind_mm: float  # mean thickness of the ground-glass along the pleura; often negative: none
+    crazy_paving_hu: float  # of the septa between lobules
+    density: float  # of the ground-glass, in standard deviations
+    atelectasis_hu: float  # of the dependent lung, which is not annotated
 
 
 @dataclass(frozen=True)
 class Lesions:
-    """Depths below their outline in mm on the coarse grid, negative outside."""
+    """Depths below the outline in mm on the coarse grid; negative outside."""
 
-    ground_glass: Field  # goes on below the consolidation
+    ground_glass: Field  # including the consolidation
     consolidation: Field
 
 
 def disease(rng: np.random.Generator, *, consolidation: bool) -> Disease:
-    """Draw how ill a patient is: the same for all, but for the consolidation."""
+    """Draw the pneumonia of a patient; its extent does not depend on `consolidation`."""
     return Disease(
         consolidation=consolidation,
         foci=int(rng.integers(20, 36)),
@@ -47,7 +48,7 @@ def disease(rng: np.random.Generator, *, consolidation: bool) -> Disease:
 
 
 def spread(rng: np.random.Generator, space: Space, organs: Anatomy, ill: Disease) -> Lesions:
-    """Strew foci over the lungs: most are below the pleura, at the back and low."""
+    """Distribute foci over the lungs: mostly near the pleura, posterior and in the lower lobes."""
     centres = _centres(rng, space, organs, ill.foci)
     radii = ill.largest_mm * np.linspace(1, 0.3, ill.foci) ** 2 * rng.uniform(0.8, 1.2, ill.foci)
     rind = ill.rind_mm + 6 * smooth_noise(rng, space, 38) + 0.05 * space.y + organs.pleura
@@ -66,7 +67,7 @@ def spread(rng: np.random.Generator, space: Space, organs: Anatomy, ill: Disease
 
 
 def _centres(rng: np.random.Generator, space: Space, organs: Anatomy, count: int) -> Points:
-    """Draw voxels of the lungs by how often pneumonia is seen there."""
+    """Draw voxels of the lungs with the probability of pneumonia there."""
     places = np.argwhere(organs.lung < -1)
     z, y, x = (
         axis[place]
@@ -79,7 +80,7 @@ def _centres(rng: np.random.Generator, space: Space, organs: Anatomy, count: int
 
 
 def _depth(space: Space, centres: Points, radii: NDArray[np.float64]) -> Field:
-    """Return how deep each voxel lies in the deepest ball, in mm."""
+    """Return the depth of each voxel in the ball that contains it most deeply, in mm."""
     depth = np.full(space.shape, NOWHERE_MM, np.float32)
     for centre, radius in zip(centres, radii, strict=True):
         z, y, x = (
@@ -92,6 +93,6 @@ def _depth(space: Space, centres: Points, radii: NDArray[np.float64]) -> Field:
                 (space.z[z], space.y[:, y], space.x[:, :, x]), centre[::-1], strict=True
             )
         )
-        ball = np.float32(radius) - np.sqrt(dx * dx + dy * dy + 1.5 * dz * dz)  # flatter than high
+        ball = np.float32(radius) - np.sqrt(dx * dx + dy * dy + 1.5 * dz * dz)  # flattened along z
         depth[z, y, x] = np.maximum(depth[z, y, x], ball)
     return depth

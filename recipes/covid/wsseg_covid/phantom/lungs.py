@@ -1,4 +1,4 @@
-"""The chest cavity and the lungs in it, cut out by diaphragm and mediastinum."""
+"""The chest cavity, and the lungs between diaphragm and mediastinum."""
 
 from dataclasses import dataclass
 
@@ -13,20 +13,20 @@ RIGHT, LEFT = -1, 1  # the sign of x
 
 @dataclass(frozen=True)
 class Cavity:
-    """What the ribs enclose, as distances in mm on the coarse grid."""
+    """The chest cavity as signed distances in mm on the coarse grid."""
 
-    right: Field  # to the surface of each half
+    right: Field  # distance to the surface of each half
     left: Field
-    diaphragm: Field  # negative above it, where lungs can be
+    diaphragm: Field  # negative above it
 
     @property
     def pleura(self) -> Field:
-        """Distance to the chest wall, negative inside the cavity: without the mediastinum's."""
+        """Distance to the chest wall; negative inside the cavity."""
         return union(self.right, self.left)
 
 
 def chest_cavity(rng: np.random.Generator, space: Space) -> Cavity:
-    """Shape both halves of the chest and the domes of the diaphragm below them."""
+    """Draw both halves of the chest and the domes of the diaphragm."""
     uneven = 2.5 * smooth_noise(rng, space, 55)
     right, left = half_chest(space, RIGHT) + uneven, half_chest(space, LEFT) + uneven
     dome = np.maximum(
@@ -37,7 +37,7 @@ def chest_cavity(rng: np.random.Generator, space: Space) -> Cavity:
 
 
 def half_chest(space: Space, side: int) -> Field:
-    """Return the distance to one half of the cavity: an oval column, closed above by the apex."""
+    """Return the distance to one half of the cavity: an oval column that tapers to the apex."""
     towards_apex = np.clip((space.z - 75) / (APEX_MM - 75), 0, 1)
     taper = np.clip(1 - towards_apex**2.3, 1e-3, 1) ** 0.55
     middle = (side * (44 + 20 * taper), 2 + 16 * (1 - taper))
@@ -45,13 +45,13 @@ def half_chest(space: Space, side: int) -> Field:
 
 
 def _dome(space: Space, half: Field, peak_mm: float) -> Field:
-    """Return the height of the diaphragm: highest inside, lowest at the back of the chest wall."""
+    """Return the height of the diaphragm, which falls towards the chest wall and the back."""
     outwards = np.clip(1 + half / 66, 0, 1.3)
     return (peak_mm - 0.22 * space.y) - 58 * outwards * outwards * np.sqrt(outwards)
 
 
 def lungs(cavity: Cavity, mediastinum: Field) -> Field:
-    """Return the distance to the lungs' surface."""
+    """Return the distance to the surface of the lungs."""
     hollow = np.maximum(cavity.pleura, cavity.diaphragm)
     return -blended(-hollow, mediastinum, 8)
 

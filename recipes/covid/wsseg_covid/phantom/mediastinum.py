@@ -1,4 +1,4 @@
-"""What lies between the lungs: heart, great vessels, oesophagus, trachea and main bronchi."""
+"""The mediastinum: heart, great vessels, oesophagus, trachea and main bronchi."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from wsseg_covid.phantom.shapes import Point, blended, column, ellipsoid, tube, 
 from wsseg_covid.phantom.space import Field, Space, smooth_noise
 
 CARINA: Point = (-1, 14, 106)
-HILA: dict[int, Point] = {-1: (-42, 16, 90), 1: (46, 20, 88)}  # by side: where the trees start
+HILA: dict[int, Point] = {-1: (-42, 16, 90), 1: (46, 20, 88)}  # by side; roots of the vessel trees
 
 
 @dataclass(frozen=True)
 class Mediastinum:
-    """Distances in mm on the coarse grid."""
+    """Signed distances in mm on the coarse grid."""
 
-    outline: Field  # lungs end here
-    organs: Field  # heart, vessels, oesophagus, walls of the airways: soft tissue among fat
-    airways: Field  # the lumen of trachea and main bronchi
+    outline: Field  # border of the lungs
+    organs: Field  # heart, vessels, oesophagus and airway walls
+    airways: Field  # lumen of trachea and main bronchi
 
 
 def mediastinum(rng: np.random.Generator, space: Space) -> Mediastinum:
-    """Place the organs; the heart's size and place differ between patients."""
+    """Draw the organs; size and position of the heart vary between patients."""
     pericardium = _heart(space, centre=(rng.uniform(28, 36), -26, 58), size=rng.uniform(0.9, 1.08))
     aorta, others = _aorta(space), _other_vessels(space)
     airways = _airways(space)

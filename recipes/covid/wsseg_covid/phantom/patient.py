@@ -1,4 +1,4 @@
-"""One patient in one scanner: the image, and the masks that go with it."""
+"""A scan of a phantom patient with its masks."""
 
 from dataclasses import dataclass
 
@@ -16,27 +16,27 @@ FIELD_OF_VIEW_MM, LUNG_HEIGHT_MM = 378.0, 200.0
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a patient is scanned."""
+    """The protocol of a scan."""
 
     scanner: Scanner
-    size: int  # pixels, both ways
+    size: int  # width and height in pixels
     slices: int
     slice_mm: float
 
 
 @dataclass(frozen=True)
 class Phantom:
-    """A scan with its true masks, all (Z, H, W) as in `wsseg.core.volume.Volume`."""
+    """A scan with its masks, all (Z, H, W) as in `wsseg.Volume`."""
 
     image: NDArray[np.int16]  # HU
-    lung: NDArray[np.bool_]  # with its lesions, without mediastinum and main bronchi
+    lung: NDArray[np.bool_]  # with lesions, without main bronchi
     infection: NDArray[np.bool_]  # ground-glass and consolidation
     consolidation: NDArray[np.bool_]
     spacing_mm: tuple[float, float, float]
 
 
 def phantom(rng: np.random.Generator, protocol: Protocol, *, consolidation: bool) -> Phantom:
-    """Draw a patient with pneumonia and scan the chest, or what of it the slices reach."""
+    """Draw a patient with pneumonia and scan the part of the chest that the slices cover."""
     patient_scale = rng.uniform(0.92, 1.04)
     pixel_mm = FIELD_OF_VIEW_MM * rng.uniform(0.96, 1.03) / protocol.size
     lowest_mm = _lowest_slice(rng, protocol.slices * protocol.slice_mm / patient_scale)
@@ -64,5 +64,5 @@ def phantom(rng: np.random.Generator, protocol: Protocol, *, consolidation: bool
 
 
 def _lowest_slice(rng: np.random.Generator, range_mm: float) -> float:
-    """Return where a scan begins: below the lungs, or for a short one somewhere in them."""
+    """Return the height of the first slice: below the lungs, or inside them for short scans."""
     return float(-22 + rng.uniform(0.2, 0.5) * max(0.0, LUNG_HEIGHT_MM - range_mm))

@@ -1,4 +1,4 @@
-"""What a scanner makes of a patient: kernel, noise and the edge of its field of view."""
+"""The effects of a scanner: reconstruction kernel, noise and field of view."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ AIR_HU, LOWEST_HU, HIGHEST_HU = -1000, -1024, 3071
 
 @dataclass(frozen=True)
 class Scanner:
-    """A site's protocol."""
+    """The scanner of a site."""
 
     site: str
     blur_mm: float  # standard deviation of the kernel
-    sharpening: float  # how much of the difference to a blurred image is added
-    noise_hu: float  # standard deviation in the middle of a thick slice
-    grain_mm: float  # standard deviation of the noise's own blur
-    round_field: bool  # nothing is reconstructed in the corners
+    sharpening: float  # weight of the difference from a blurred image, which is added
+    noise_hu: float  # standard deviation at the centre of a thick slice
+    grain_mm: float  # standard deviation of the blur of the noise
+    round_field: bool  # whether the corners are not reconstructed
 
 
 SCANNERS = (
@@ -31,7 +31,7 @@ SCANNERS = (
 
 
 def scan(rng: np.random.Generator, space: Space, hu: Field, scanner: Scanner) -> NDArray[np.int16]:
-    """Return the image in HU, int16."""
+    """Return the image in HU."""
     pixel_mm, slice_mm = space.spacing_mm[1], space.spacing_mm[0]
     image = _blurred(hu, scanner.blur_mm / pixel_mm)
     if scanner.sharpening:
@@ -49,7 +49,7 @@ def scan(rng: np.random.Generator, space: Space, hu: Field, scanner: Scanner) ->
 
 
 def _absorption(space: Space) -> Field:
-    """More noise where rays cross more tissue: in the middle, and between the shoulders."""
+    """Return the noise level relative to the centre: higher where rays cross more tissue."""
     middle = 0.75 + 0.5 * np.exp(-(np.square(space.x / 130) + np.square(space.y / 100)))
     shoulders = 1 + 0.5 * np.clip((space.z - 140) / 60, 0, 1)
     share: Field = middle * shoulders
@@ -57,7 +57,7 @@ def _absorption(space: Space) -> Field:
 
 
 def _blurred(image: Field, sigma: float) -> Field:
-    """Blur in the axial plane with three or five taps."""
+    """Blur in the axial plane with a Gaussian of five taps."""
     reach = np.arange(-2, 3)
     taps = np.exp(-0.5 * np.square(reach / max(sigma, 1e-3)))
     taps = (taps / taps.sum()).astype(np.float32)

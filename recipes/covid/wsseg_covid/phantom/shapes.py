@@ -1,4 +1,4 @@
-"""Shapes as signed distances in mm: negative inside, 0 on the surface, positive outside."""
+"""Shapes as signed distances in mm, negative inside."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ TINY = 1e-3
 
 
 def ellipsoid(space: Space, centre: Point, radii_mm: Point, turn_deg: float = 0) -> Field:
-    """Return the distance to an ellipsoid turned in the axial plane."""
+    """Return the distance to an ellipsoid that is rotated in the axial plane."""
     u, v = _turned(space.x - centre[0], space.y - centre[1], turn_deg)
     return _distance((u, v, space.z - centre[2]), radii_mm)
 
@@ -25,7 +25,7 @@ def column(
     radii_mm: tuple[Field | float, Field | float],
     turn_deg: float = 0,
 ) -> Field:
-    """Return the distance to an upright oval; centre and radii may change with z, (Z, 1, 1)."""
+    """Return the distance to an elliptic column; centre and radii may depend on z, (Z, 1, 1)."""
     return _distance(_turned(space.x - centre[0], space.y - centre[1], turn_deg), radii_mm)
 
 
@@ -35,11 +35,13 @@ def _turned(x: Field, y: Field, turn_deg: float) -> tuple[Field, Field]:
 
 
 def _distance(from_centre: Sequence[Field], radii_mm: Sequence[Field | float]) -> Field:
-    """Return |p/r| (|p/r| − 1) / |p/r²|: exact on the surface, and everywhere for a sphere."""
+    """Return |p/r| (|p/r| − 1) / |p/r²|, which is exact on the surface and for spheres."""
     scaled = [part / radius for part, radius in zip(from_centre, radii_mm, strict=True)]
     steep = [part / radius for part, radius in zip(scaled, radii_mm, strict=True)]
     norm, gradient = _norm(scaled), _norm(steep)
-    return (norm - 1) * (norm + TINY) / (gradient + TINY / radii_mm[0])  # not 0 / 0 in the centre
+    return (
+        (norm - 1) * (norm + TINY) / (gradient + TINY / radii_mm[0])
+    )  # avoids 0 / 0 at the centre
 
 
 def _norm(parts: Sequence[Field]) -> Field:
@@ -48,7 +50,7 @@ def _norm(parts: Sequence[Field]) -> Field:
 
 
 def tube(space: Space, points: Sequence[Point], radii_mm: Sequence[float]) -> Field:
-    """Return the distance to a pipe along `points`, its radius changing linearly between them."""
+    """Return the distance to a tube along `points`, whose radius is interpolated linearly."""
     distance = np.full(space.shape, FAR_MM, np.float32)
     for start, end, first, last in zip(
         points[:-1], points[1:], radii_mm[:-1], radii_mm[1:], strict=True
@@ -73,7 +75,7 @@ def _pipe(space: Space, start: Point, end: Point, first_mm: float, last_mm: floa
 
 
 def union(*distances: Field) -> Field:
-    """Return the distance to whatever is nearest."""
+    """Return the distance to the nearest of several shapes."""
     nearest = distances[0]
     for distance in distances[1:]:
         nearest = np.minimum(nearest, distance)
@@ -81,24 +83,24 @@ def union(*distances: Field) -> Field:
 
 
 def blended(first: Field, second: Field, radius_mm: float) -> Field:
-    """Return the union with the crease filled over `radius_mm` (a polynomial smooth minimum)."""
+    """Return the polynomial smooth minimum: a union whose crease is filled over `radius_mm`."""
     share = np.clip(1 - np.abs(first - second) / radius_mm, 0, None)
     filled: Field = np.minimum(first, second) - share * share * np.float32(radius_mm / 4)
     return filled
 
 
 def without(distance: Field, hole: Field) -> Field:
-    """Return the distance to a shape with a hole."""
+    """Return the distance to a shape minus another."""
     cut: Field = np.maximum(distance, -hole)
     return cut
 
 
 def inside(distance: Field, edge_mm: float) -> Field:
-    """Return the share of each voxel that is inside, in [0, 1], for an edge that wide."""
+    """Return the share of each voxel inside a shape, in [0, 1], for an edge of width `edge_mm`."""
     share = np.float32(0.5) - distance * np.float32(1 / edge_mm)
     return np.clip(share, 0, 1, out=share)
 
 
 def paint(hu: Field, share: Field, value_hu: Field | float) -> None:
-    """Replace `share` of each voxel of `hu` by another tissue, in place."""
+    """Mix `share` of another tissue into each voxel of `hu`, in place."""
     hu += share * (value_hu - hu)

@@ -1,7 +1,7 @@
-"""Where the phantom's voxels lie, and fields over them.
+"""The coordinates of the phantom's voxels, and smooth random fields.
 
-Millimetres in the patient: x from right to left, y from front to back, z from feet to head; the
-middle of the chest is x = y = 0, the lowest tip of the lungs about z = 0. Arrays are (Z, H, W).
+Coordinates are in mm: x from right to left, y from front to back, z from feet to head. The centre
+of the chest is at x = y = 0, and the lowest tip of the lungs at about z = 0. Arrays are (Z, H, W).
 """
 
 import math
@@ -12,14 +12,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Field: TypeAlias = NDArray[np.floating[Any]]  # (Z, H, W) or what broadcasts to it; float32
-Points: TypeAlias = NDArray[np.floating[Any]]  # (N, 3), x y z in mm
-COARSE = 128  # pixels across are enough for smooth shapes; drawn finer, their edges are sharp
+Field: TypeAlias = NDArray[np.floating[Any]]  # (Z, H, W) or broadcastable to it; float32
+Points: TypeAlias = NDArray[np.floating[Any]]  # (N, 3), x, y and z in mm
+COARSE = 128  # width in pixels that suffices for smooth shapes; their edges are drawn finer
 
 
 @dataclass(frozen=True)
 class Space:
-    """The voxel centres of a scan, along each axis in mm."""
+    """The coordinates of a scan's voxel centres along each axis, in mm."""
 
     z_mm: NDArray[np.float32]  # (Z,)
     y_mm: NDArray[np.float32]  # (H,)
@@ -27,7 +27,7 @@ class Space:
 
     @classmethod
     def centred(cls, size: int, pixel_mm: float, z_mm: NDArray[np.float32]) -> "Space":
-        """Return square slices around the middle of the chest."""
+        """Return square slices around the centre of the chest."""
         across = ((np.arange(size) - (size - 1) / 2) * pixel_mm).astype(np.float32)
         return cls(z_mm, across, across)
 
@@ -48,7 +48,7 @@ class Space:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Voxels along (z, y, x)."""
+        """Number of voxels along (z, y, x)."""
         return len(self.z_mm), len(self.y_mm), len(self.x_mm)
 
     @property
@@ -61,7 +61,7 @@ class Space:
 
     @property
     def first_mm(self) -> NDArray[np.float32]:
-        """The first voxel's (x, y, z)."""
+        """Coordinates (x, y, z) of the first voxel."""
         return np.array([self.x_mm[0], self.y_mm[0], self.z_mm[0]])
 
     def at(self, field: Field, points_mm: Points) -> Field:
@@ -73,13 +73,13 @@ class Space:
 
     @cached_property
     def coarse(self) -> "Space":
-        """The same extent in pixels of twice the size; small slices are their own coarse ones."""
+        """The same extent in pixels of twice the size; small slices are not coarsened."""
         if len(self.y_mm) <= COARSE:
             return self
         return Space(self.z_mm, _twice_the_size(self.y_mm), _twice_the_size(self.x_mm))
 
     def refine(self, field: Field) -> Field:
-        """Interpolate a field of `coarse` here."""
+        """Interpolate a field of `coarse` at the voxels of this space."""
         if self.coarse is self:
             return field
         _, height, width = self.shape
@@ -93,10 +93,10 @@ def _twice_the_size(at_mm: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def doubled(field: Field, axis: int) -> Field:
-    """Put two points a quarter and three quarters of the way between neighbours along an axis.
+    """Double the resolution along an axis: interpolate at 1/4 and 3/4 between neighbours.
 
-    Linear interpolation; done again and again, Chaikin's way to a quadratic B-spline. (Slices, not
-    a product of matrices: its threads would wait for each other where processes share a machine.)
+    Repeated doubling converges to a quadratic B-spline (Chaikin's algorithm). A matrix product
+    would be slower where several processes share a machine, because it uses threads.
     """
     nearer = np.moveaxis(field, axis, 0)
     first, second = nearer[:-1], nearer[1:]
@@ -110,9 +110,9 @@ def doubled(field: Field, axis: int) -> Field:
 
 
 def smooth_noise(rng: np.random.Generator, space: Space, length_mm: float) -> Field:
-    """Draw a smooth random field of mean 0 and variance 1 that forgets itself over `length_mm`.
+    """Draw a smooth random field of mean 0, variance 1 and correlation length `length_mm`.
 
-    White noise on a lattice of about that pitch, doubled until it reaches the voxels.
+    It is white noise on a lattice of about that pitch, doubled to the resolution of the voxels.
     """
     times = [max(0, round(math.log2(length_mm / step))) for step in space.spacing_mm]
     lattice = [_knots(length, n) for length, n in zip(space.shape, times, strict=True)]
@@ -126,7 +126,7 @@ def smooth_noise(rng: np.random.Generator, space: Space, length_mm: float) -> Fi
 
 
 def _knots(length: int, times: int) -> int:
-    """Return how many points, doubled so many times, reach a length."""
+    """Return the number of points that yield at least `length` points after `times` doublings."""
     for _ in range(times):
         length = -(-length // 2) + 1
     return length
@@ -134,7 +134,7 @@ def _knots(length: int, times: int) -> int:
 
 @cache
 def _gain(times: int) -> float:
-    """Return what doubled white noise is multiplied with to have variance 1."""
+    """Return the factor that restores the variance of white noise after `times` doublings."""
     weights: Field = np.eye(6, dtype=np.float32)
     for _ in range(times):
         weights = doubled(weights, 0)

@@ -1,4 +1,4 @@
-"""Draws thin pipes with their partial volumes, also between thick slices."""
+"""The partial volumes of thin pipes, computed from random points inside them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,15 @@ POINTS_PER_MM3, POINTS_PER_MM = 1.5, 1.25
 def filled_share(rng: np.random.Generator, space: Space, pipes: Pipes) -> Field:
     """Return the share of each voxel that the pipes fill, in [0, 1].
 
-    Points are strewn evenly through the pipes' volume, and each gives its part of that volume to
-    the eight voxels around it.
+    Random points are distributed uniformly in the pipes. Each point adds its part of the volume to
+    the eight voxels around it, with the weights of trilinear interpolation.
     """
     length = np.linalg.norm(pipes.end - pipes.start, axis=1)
     volume = np.pi * pipes.radius_mm**2 * length
     count = np.ceil(np.maximum(volume * POINTS_PER_MM3, length * POINTS_PER_MM)).astype(int)
     piece = np.repeat(np.arange(len(count)), count)
     along = rng.random((len(piece), 1), dtype=np.float32)
-    # a ball's points are nearer to the axis than a disc's: variances r²/5 and r²/4
+    # the variance of a ball's points is r²/5 along an axis, that of a disc's points r²/4
     offset = _in_unit_ball(rng, len(piece)) * (pipes.radius_mm[piece, None] * np.sqrt(5 / 4))
     points = pipes.start[piece] + along * (pipes.end - pipes.start)[piece] + offset
     return np.minimum(_summed(space, points, (volume / count)[piece]), 1)
@@ -33,7 +33,7 @@ def _in_unit_ball(rng: np.random.Generator, count: int) -> Points:
 
 
 def _summed(space: Space, points: Points, volume_mm3: NDArray[np.float32]) -> Field:
-    """Add each point's volume to the voxels around it, in shares of a voxel."""
+    """Return the sum of the points' volumes in each voxel, relative to the voxel's volume."""
     step = np.array(space.spacing_mm[::-1], np.float32)
     place = (points - space.first_mm) / step
     corner = np.floor(place).astype(np.int64)

@@ -1,4 +1,4 @@
-"""How dense everything is, in HU."""
+"""The densities of body, lungs and lesions in HU."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,10 @@ from wsseg_covid.phantom.trees import joined, lung_trees
 AIR_HU, FAT_HU, SKIN_HU, SOFT_HU, MARROW_HU, CORTEX_HU = -1000, -98, 5, 48, 170, 480
 LUNG_HU, GAS_HU, BLOOD_HU = -868, -990, 40
 TABLE_MM = 380
-ONE, BRONCHI_WIDENED = np.float32(1), np.float32(3)  # in area, by consolidation
+ONE, BRONCHI_WIDENED = np.float32(1), np.float32(3)  # area without and with consolidation
 
-# Densities of lesion tissue at these normal deviates (5, 25, 50, 75, 95 %), chosen so that the
-# annotated regions, with their vessels, soft borders and noise, have the HU quantiles of MedSeg's
+# Densities of lesions at these normal deviates (5, 25, 50, 75 and 95 %), chosen such that the
+# annotated regions, including vessels, soft borders and noise, have the HU quantiles of MedSeg's
 # annotations.
 DEVIATES = np.array([-1.645, -0.674, 0, 0.674, 1.645])
 GROUND_GLASS_HU = np.array([-950, -775, -645, -520, -245])
@@ -24,7 +24,7 @@ CONSOLIDATION_HU = np.array([-860, -485, -270, -70, 45])
 
 
 def body(rng: np.random.Generator, space: Space, organs: Anatomy) -> Field:
-    """Return a patient on a table, lungs left as they are outside: full of air."""
+    """Return the densities of a patient on a table, with air in place of the lungs."""
     edge_mm = 1.2 * space.spacing_mm[1]
     hu = np.full(space.shape, AIR_HU, np.float32)
     _lay_table(space, hu)
@@ -40,7 +40,7 @@ def body(rng: np.random.Generator, space: Space, organs: Anatomy) -> Field:
 
 
 def _lay_table(space: Space, hu: Field) -> None:
-    """Draw the table's upper and lower shell: padding, and the board under it."""
+    """Draw the upper and lower shell of the table: the padding and the board."""
     for top_mm, sag_mm, value_hu in ((126, 2, -350), (148, 4, -500)):
         curve = top_mm - sag_mm * np.square(space.x / 60)
         shell = np.maximum(np.abs(space.y - curve) - 1.2, np.abs(space.x) - TABLE_MM / 2)
@@ -50,7 +50,7 @@ def _lay_table(space: Space, hu: Field) -> None:
 def lung(
     rng: np.random.Generator, space: Space, organs: Anatomy, ill: Disease, lesions: Lesions
 ) -> Field:
-    """Return the lungs' tissue: parenchyma, lesions, and the trees that run through both."""
+    """Return the densities of the lungs: parenchyma, lesions, vessels and airways."""
     grain = smooth_noise(rng, space, 3.2)
     tissue = _parenchyma(rng, space, organs, ill) + 16 * grain
     depth, core = space.refine(lesions.ground_glass), space.refine(lesions.consolidation)
@@ -59,18 +59,18 @@ def lung(
     veil_hu = _looked_up(texture + ill.density, GROUND_GLASS_HU) + _crazy_paving(rng, space, ill)
     paint(tissue, inside(-depth - 1 - 1.5 * grain, 5), veil_hu)
     if ill.consolidation:
-        thick = np.clip((core - 4) / 5, -1.5, 1.5)  # fully airless only well inside
+        thick = np.clip((core - 4) / 5, -1.5, 1.5)  # fully airless only deep inside
         solid_hu = _looked_up(0.8 * texture + thick, CONSOLIDATION_HU)
         paint(tissue, inside(-core - 1 - 1.2 * grain, 3), solid_hu)
     trees = lung_trees(rng, space.coarse, organs.lung)
     paint(tissue, filled_share(rng, space, joined(trees.vessels, trees.airway_walls)), BLOOD_HU)
     air = filled_share(rng, space, trees.airways) * np.where(core > 0, BRONCHI_WIDENED, ONE)
-    paint(tissue, np.minimum(air, 1), GAS_HU)  # air bronchograms, where the rest is airless
+    paint(tissue, np.minimum(air, 1), GAS_HU)  # air bronchograms in consolidation
     return tissue
 
 
 def _parenchyma(rng: np.random.Generator, space: Space, organs: Anatomy, ill: Disease) -> Field:
-    """Aerated lung: denser towards the back, where it carries its own weight, and at fissures."""
+    """Return the densities of aerated lung, higher at the back (gravity) and at fissures."""
     coarse = space.coarse
     gravity = 0.45 * coarse.y
     behind = np.clip(coarse.y / 60, 0, 1) * np.exp(np.clip(organs.pleura, -60, 0) / 5)
@@ -81,7 +81,7 @@ def _parenchyma(rng: np.random.Generator, space: Space, organs: Anatomy, ill: Di
 
 
 def _crazy_paving(rng: np.random.Generator, space: Space, ill: Disease) -> Field | float:
-    """Thickened septa between the lobules: lines where a smooth field crosses 0."""
+    """Return the density of thickened septa: lines where a smooth field is near 0."""
     if not ill.crazy_paving_hu:
         return 0.0
     septa: Field = np.exp(-np.square(smooth_noise(rng, space, 6) / 0.22))
@@ -89,5 +89,5 @@ def _crazy_paving(rng: np.random.Generator, space: Space, ill: Disease) -> Field
 
 
 def _looked_up(deviate: Field, hu: NDArray[np.int64]) -> Field:
-    """Return the density at each normal deviate, piecewise linear."""
+    """Return the density at each normal deviate by linear interpolation."""
     return np.interp(deviate, DEVIATES, hu).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Vessels and airways of the lungs: 3-D trees that fork from the hila to the pleura."""
+"""Vessels and airways of the lungs: trees that branch from the hila to the pleura."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from wsseg_covid.phantom.space import Field, Points, Space
 
 TRUNKS, GENERATIONS, THINNEST_MM = 11, 10, 0.3
 THINNEST_BRONCHUS_MM = 0.45
-HILAR_GENERATIONS = 2  # they may still be in the mediastinum
-VEIN_MOUTHS: tuple[Point, ...] = ((-33, 0, 79), (37, 4, 77))  # nearer to the heart
+HILAR_GENERATIONS = 2  # which may lie in the mediastinum
+VEIN_MOUTHS: tuple[Point, ...] = ((-33, 0, 79), (37, 4, 77))  # nearer to the heart than the hila
 
 
 @dataclass(frozen=True)
 class Pipes:
-    """Straight pieces of a tree."""
+    """Straight segments of a tree."""
 
     start: Points
     end: Points
@@ -26,26 +26,26 @@ class Pipes:
 
 @dataclass(frozen=True)
 class LungTrees:
-    """What branches through both lungs."""
+    """Vessels and airways of both lungs."""
 
     vessels: Pipes
-    airways: Pipes  # the lumen
+    airways: Pipes  # lumen
 
     @property
     def airway_walls(self) -> Pipes:
-        """The airways with their walls: a tenth of the radius and 0.15 mm."""
+        """The airways including walls of a tenth of the radius plus 0.15 mm."""
         return Pipes(self.airways.start, self.airways.end, self.airways.radius_mm * 1.1 + 0.15)
 
 
 def lung_trees(rng: np.random.Generator, space: Space, lung: Field) -> LungTrees:
-    """Grow arteries and veins on both sides, and a bronchus beside each larger artery."""
+    """Draw arteries and veins on both sides, and a bronchus along each larger artery."""
     arteries = [_grow(rng, space, lung, hilum, 3.3) for hilum in HILA.values()]
     veins = [_grow(rng, space, lung, mouth, 3.0) for mouth in VEIN_MOUTHS]
-    return LungTrees(joined(*arteries, *veins), _beside(joined(*arteries)))
+    return LungTrees(joined(*arteries, *veins), _bronchi(joined(*arteries)))
 
 
-def _beside(arteries: Pipes) -> Pipes:
-    """Return bronchi that run along the larger arteries, three quarters as wide."""
+def _bronchi(arteries: Pipes) -> Pipes:
+    """Return bronchi along the larger arteries, with three quarters of their radius."""
     larger = arteries.radius_mm > THINNEST_BRONCHUS_MM
     radius = arteries.radius_mm[larger]
     offset = radius[:, None] * np.array([0, -1.7, 1.1], np.float32)
@@ -55,7 +55,7 @@ def _beside(arteries: Pipes) -> Pipes:
 def _grow(
     rng: np.random.Generator, space: Space, lung: Field, hilum: Point, radius_mm: float
 ) -> Pipes:
-    """Let a tree fork until its twigs are thin; what leaves the lung is cut off."""
+    """Draw a tree whose branches fork until they are thin or leave the lung."""
     tip = np.tile(np.array(hilum, np.float32), (TRUNKS, 1))
     way = _ways_into_lung(rng, np.sign(hilum[0]))
     radius = (radius_mm * rng.uniform(0.65, 1.1, TRUNKS)).astype(np.float32)
@@ -72,7 +72,7 @@ def _grow(
 
 
 def joined(*parts: Pipes) -> Pipes:
-    """Return the pieces of all."""
+    """Concatenate several sets of pipes."""
     return Pipes(
         np.concatenate([part.start for part in parts]),
         np.concatenate([part.end for part in parts]),
@@ -81,7 +81,7 @@ def joined(*parts: Pipes) -> Pipes:
 
 
 def _ways_into_lung(rng: np.random.Generator, side: float) -> Points:
-    """Spread the trunks evenly from feet to head and from front to back."""
+    """Return directions of the trunks, spread evenly over height and depth."""
     height = np.linspace(-0.95, 0.95, TRUNKS) + rng.uniform(-0.1, 0.1, TRUNKS)
     turn = rng.permutation(np.linspace(-1.5, 1.3, TRUNKS)) + rng.uniform(-0.15, 0.15, TRUNKS)
     across = np.sqrt(np.clip(1 - height**2, 0.05, 1))
@@ -92,9 +92,9 @@ def _ways_into_lung(rng: np.random.Generator, side: float) -> Points:
 def _fork(
     rng: np.random.Generator, tip: Points, way: Points, radius: NDArray[np.float32]
 ) -> tuple[Points, Points, NDArray[np.float32]]:
-    """Split each tip in two, to opposite sides; the thinner daughter bends more.
+    """Fork each tip into two branches on opposite sides, the thinner one at a larger angle.
 
-    Radii fall by Murray's law, r³ = r₁³ + r₂³.
+    The radii follow Murray's law, r³ = r₁³ + r₂³.
     """
     sideways = np.cross(way, rng.standard_normal(way.shape))
     sideways /= np.linalg.norm(sideways, axis=1, keepdims=True) + 1e-6
