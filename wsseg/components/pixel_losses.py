@@ -2,11 +2,10 @@
 
 from typing import final
 
-import torch
 from pydantic import PositiveFloat
 from torch import Tensor
 
-from wsseg.core.batch import Probability
+from wsseg.core.batch import Probability, at_least_float32
 from wsseg.core.interfaces import PixelLoss
 
 
@@ -23,6 +22,7 @@ class SmoothDice(PixelLoss):
     Source: Wu et al. 2020, eq. 2 and 11, plus 1.
 
     Example:
+        >>> import torch
         >>> f, y = torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0])
         >>> f, y = f.view(1, 1, 1, 2), y.view(1, 1, 1, 2)  # one image of two pixels
         >>> SmoothDice()(f, y, region=y >= 0)  # 1 - (2 * 0.5 + 1) / (1 + 1 + 1)
@@ -51,6 +51,7 @@ class BatchDice(PixelLoss):
     Source: the published code of Wu et al. 2020.
 
     Example:
+        >>> import torch
         >>> f, y = torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0])
         >>> f, y = f.view(2, 1, 1, 1), y.view(2, 1, 1, 1)  # two images of one pixel
         >>> BatchDice()(f, y, region=y >= 0)  # 1 - (2 * 0.5 + 1) / (1 + 1 + 1)
@@ -71,7 +72,6 @@ def _sums(f: Probability, y: Probability, region: Tensor) -> tuple[Tensor, Tenso
 
     The sums are at least float32: a sum in bfloat16 stops growing at 256.
     """
-    exact = torch.promote_types(torch.promote_types(f.dtype, y.dtype), torch.float32)
-    f = f.to(exact).where(region, 0).flatten(2)
-    y = y.to(exact).where(region, 0).flatten(2)
+    f = at_least_float32(f).where(region, 0).flatten(2)
+    y = at_least_float32(y).where(region, 0).flatten(2)
     return (f * y).sum(-1), f.sum(-1) + y.sum(-1)

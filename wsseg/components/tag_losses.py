@@ -13,7 +13,7 @@ from pydantic import Field, PositiveFloat
 from torch import Tensor
 from torch.nn import functional as F
 
-from wsseg.core.batch import Logits, Mask
+from wsseg.core.batch import Logits, Mask, at_least_float32
 from wsseg.core.interfaces import TagLoss
 
 LINEAR = -10.0  # below this, log softplus(a) and log expm1(exp(a)) both equal a to 1e-4
@@ -112,11 +112,10 @@ def _bags(logits: Logits, region: Tensor) -> tuple[Tensor, Tensor]:
     logits are 0 and have equal weights, so that the pooled logit is finite. Both are at least
     float32.
     """
-    exact = torch.promote_types(logits.dtype, torch.float32)
-    pixels = logits.to(exact).where(region, 0).flatten(2)
+    pixels = at_least_float32(logits).where(region, 0).flatten(2)
     inside = region.flatten(2)
     inside = inside | ~inside.any(-1, keepdim=True)
-    return pixels, (inside.to(exact) / inside.sum(-1, keepdim=True)).log()
+    return pixels, (inside.to(pixels.dtype) / inside.sum(-1, keepdim=True)).log()
 
 
 def _mean(logits: Logits, region: Tensor) -> Tensor:
