@@ -1,28 +1,30 @@
-"""What it costs to find plugins: 50 small ones, beside what importing them costs.
+"""The time that finding 50 small plugins adds to importing them.
 
-Run: .venv/bin/python benchmarks/discovery/measure.py, which writes rows.csv and the README's table.
-Each turn is two fresh processes, one without and one with the plugins, in which all modules are
-imported before parts are found. Times are of the process's own work (CPU).
+Each round runs two new processes, one without the plugins and one with them. All modules are
+imported before components are found. Times are CPU times of the process.
 """
 
 import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import pandas as pd
+from benchmarks.pages import fill_sections, markdown_table
 
-from wsseg.runtime.files import write_text
+PLUGINS, ROUNDS = 50, 9
+QUANTITIES = (
+    ("importing the modules of the plugins", "imports_ms"),
+    ("finding all components, without the plugins", "registry_without_ms"),
+    ("finding all components, with the plugins imported", "registry_with_ms"),
+    ("**added by finding the plugins**", "added_ms"),
+)
 
-HERE = Path(__file__).resolve().parent
-PLACE = re.compile(r"(<!-- rows -->\n).*?(<!-- end -->)", re.DOTALL)
-PLUGINS, TURNS = 50, 9
-
-MODULE = '''"""A plugin, as small as can be."""
+MODULE = '''"""A minimal plugin."""
 
 import torch
 
@@ -30,7 +32,7 @@ from wsseg import Batch, Prior, Probability, hookimpl
 
 
 class Half{number}(Prior):
-    """No opinion."""
+    """The same probability everywhere."""
 
     level: float = 0.5
 
@@ -42,7 +44,7 @@ class Half{number}(Prior):
 def wsseg_priors():
     return {{"half-{number}": Half{number}}}
 '''
-TIMED = """
+TIMING_SCRIPT = """
 import gc, sys, time
 from importlib import import_module
 from wsseg.components.registry import registry
@@ -50,7 +52,7 @@ from wsseg.components.registry import registry
 others, new = sys.argv[1].split(), sys.argv[2].split()
 for module in others:
     import_module(module)
-gc.collect()  # what was there before is not to be collected in the time that counts
+gc.collect()  # so that earlier objects are not collected while time is measured
 start = time.process_time()
 for module in new:
     import_module(module)
@@ -60,90 +62,77 @@ print(imported - start, time.process_time() - imported, len(found.offers), len(f
 """
 
 
+@dataclass(frozen=True)
+class Row:
+    """One round, in milliseconds. `added_ms` is the time that finding the plugins adds."""
+
+    turn: int
+    plugins: int
+    imports_ms: float
+    registry_without_ms: float
+    registry_with_ms: float
+    added_ms: float
+
+
 def write_plugins(site: Path, count: int) -> None:
-    """Write `count` distributions as an installer leaves them."""
+    """Write `count` distributions as an installer does."""
     for number in range(count):
         name = f"wsseg_half_{number}"
         (site / f"{name}.py").write_text(MODULE.format(number=number), encoding="utf-8")
-        about = site / f"{name}-1.0.dist-info"
-        about.mkdir()
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir()
         text = f"Metadata-Version: 2.1\nName: wsseg-half-{number}\nVersion: 1.0\n"
-        (about / "METADATA").write_text(text, encoding="utf-8")
-        (about / "entry_points.txt").write_text(f"[wsseg]\nhalf-{number} = {name}\n")
+        (info / "METADATA").write_text(text, encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[wsseg]\nhalf-{number} = {name}\n")
 
 
-def timed(site: Path, count: int) -> tuple[float, float, int]:
-    """Return how many ms importing and finding took, and how many parts were found."""
-    environment = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    others = {entry_point.module for entry_point in metadata.entry_points(group="wsseg")}
-    new = [f"wsseg_half_{number}" for number in range(count)]
-    done = subprocess.run(  # noqa: S603 - this interpreter, on the text above
-        [sys.executable, "-c", TIMED, " ".join(sorted(others)), " ".join(new)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    imports, finding, offers, failures = done.stdout.split()
-    if failures != "0":
-        raise RuntimeError(f"{failures} plugins were not loaded")
-    return 1e3 * float(imports), 1e3 * float(finding), int(offers)
-
-
-def measure(plugins: int, turns: int) -> pd.DataFrame:
-    """Return a row a turn; `added_ms` is what finding the plugins adds to importing them."""
-    rows = []
+def measure(plugins: int, rounds: int) -> list[Row]:
+    """Return a row for each round."""
     with tempfile.TemporaryDirectory() as name:
         empty, full = Path(name) / "empty", Path(name) / "full"
         empty.mkdir()
         full.mkdir()
         write_plugins(full, plugins)
-        timed(full, plugins)  # writes the bytecode
-        for turn in range(turns):
-            _, without, few = timed(empty, 0)
-            imports, finding, many = timed(full, plugins)
-            if many != few + plugins:
-                raise RuntimeError(f"{many - few} of {plugins} plugins were found")
-            rows.append(
-                {
-                    "turn": turn,
-                    "plugins": plugins,
-                    "imports_ms": round(imports, 1),
-                    "registry_without_ms": round(without, 1),
-                    "registry_with_ms": round(finding, 1),
-                    "added_ms": round(finding - without, 1),
-                }
-            )
-    return pd.DataFrame(rows)
+        _times_ms(full, plugins)  # writes the bytecode
+        return [_round(number, empty, full, plugins) for number in range(rounds)]
 
 
-def written(text: str, rows: pd.DataFrame) -> str:
-    """Return the README's text with its table made from the rows."""
-    lines = [
-        "| | median of turns, ms | from | to |",
-        "| --- | ---: | ---: | ---: |",
+def updated(text: str, rows: Sequence[Row]) -> str:
+    """Return the text of the README with its table made from the rows."""
+    values = {column: [getattr(row, column) for row in rows] for _, column in QUANTITIES}
+    table = markdown_table(
+        "lrrr",
+        ("", "median over rounds, ms", "minimum", "maximum"),
         *(
-            f"| {label} | {statistics.median(rows[column]):.1f} | "
-            f"{rows[column].min():.1f} | {rows[column].max():.1f} |"
-            for label, column in (
-                ("importing the plugins' modules", "imports_ms"),
-                ("finding all parts, without them", "registry_without_ms"),
-                ("finding all parts, with them imported", "registry_with_ms"),
-                ("**what finding them adds**", "added_ms"),
-            )
+            (label, *(f"{f(values[column]):.1f}" for f in (statistics.median, min, max)))
+            for label, column in QUANTITIES
         ),
-    ]
-    table = "\n".join(lines)
-    return PLACE.sub(lambda place: f"{place[1]}\n{table}\n\n{place[2]}", text)
+    )
+    return fill_sections(text, {"rows": lambda _: table})
 
 
-def main() -> None:
-    """Measure, and write rows.csv and the README."""
-    rows = measure(PLUGINS, TURNS)
-    write_text(HERE / "rows.csv", rows.to_csv(index=False))
-    readme = HERE / "README.md"
-    write_text(readme, written(readme.read_text(encoding="utf-8"), rows))
+def _round(number: int, empty: Path, full: Path, plugins: int) -> Row:
+    _, without, before = _times_ms(empty, 0)
+    imports, with_plugins, after = _times_ms(full, plugins)
+    if after != before + plugins:
+        raise RuntimeError(f"{after - before} of {plugins} plugins were found")
+    added = with_plugins - without
+    return Row(number, plugins, *(round(ms, 1) for ms in (imports, without, with_plugins, added)))
 
 
-if __name__ == "__main__":
-    main()
+def _times_ms(site: Path, count: int) -> tuple[float, float, int]:
+    """Return the times of importing and finding, and the number of components that were found."""
+    environment = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    others = {entry_point.module for entry_point in metadata.entry_points(group="wsseg")}
+    new = [f"wsseg_half_{number}" for number in range(count)]
+    process = subprocess.run(  # noqa: S603 - this interpreter, on the script above
+        [sys.executable, "-c", TIMING_SCRIPT, " ".join(sorted(others)), " ".join(new)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imports, finding, components, failures = process.stdout.split()
+    if failures != "0":
+        raise RuntimeError(f"{failures} plugins were not loaded")
+    return 1e3 * float(imports), 1e3 * float(finding), int(components)

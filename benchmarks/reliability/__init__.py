@@ -1,1 +1,1 @@
-"""What wsseg survives: files that are damaged or made to harm, and kills at any moment."""
+"""Reliability of wsseg: damaged and malicious files, and training runs that are killed."""

@@ -1,4 +1,4 @@
-"""Damages, kills, counts, and writes the page: python -m benchmarks.reliability."""
+"""Damage inputs and kill training runs, and write rows.csv and README.md."""
 
 import argparse
 import tempfile
@@ -6,55 +6,50 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from benchmarks.pages import machine, versions, write_rows
 from benchmarks.reliability import sizes
-from benchmarks.reliability.fuzz import MEMORY_BYTES, WELL, Tried, fuzz
-from benchmarks.reliability.kills import Killed, kills
-from benchmarks.reliability.sound import write_sound
-from benchmarks.reliability.table import (
-    lines_of_inputs,
-    lines_of_kills,
-    page,
-    read_lines,
-    write_lines,
-)
-from benchmarks.speed.machine import machine, versions
+from benchmarks.reliability.fuzz import ACCEPTED, MEMORY_BYTES, Trial, fuzz
+from benchmarks.reliability.kills import KilledRun, kill_runs
+from benchmarks.reliability.page import Row, input_rows, kill_rows, page
+from benchmarks.reliability.valid_inputs import write_valid_inputs
 from wsseg.runtime.files import write_text
 
 FOLDER = Path(__file__).resolve().parent
 ROWS, PAGE = FOLDER / "rows.csv", FOLDER / "README.md"
-FACTS = {
+SIZES = {
     "quick": sizes.QUICK_INPUTS,
     "quick_kills": sizes.QUICK_KILLS,
     "slow": sizes.SLOW_INPUTS,
     "slow_kills": sizes.SLOW_KILLS,
     "memory_gib": MEMORY_BYTES // 2**30,
 }
-EVERY = 50  # inputs, a line of progress
+PROGRESS_INTERVAL = 50  # inputs or kills per line of progress
 
-T = TypeVar("T", Tried, Killed)
+T = TypeVar("T", Trial, KilledRun)
 
 
 def main() -> None:
-    """Try, keep the rows and write the page."""
+    """Run all trials, save their counts and write the page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=sizes.INPUTS, help="of each kind")
-    parser.add_argument("--kills", type=int, default=sizes.KILLS)
-    wanted = parser.parse_args()
+    parser.add_argument("--inputs", type=int, default=sizes.INPUTS, help="inputs of each kind")
+    parser.add_argument("--kills", type=int, default=sizes.KILLS, help="killed runs")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        write_sound(work / "sound")
-        tried = list(_told(fuzz(wanted.inputs, work / "sound", work / "inputs")))
-        killed = list(_told(kills(wanted.kills, work / "kills")))
-    about = machine(), versions()
-    write_lines(ROWS, [*lines_of_inputs(tried, *about), *lines_of_kills(killed, *about)])
-    write_text(PAGE, page(read_lines(ROWS), FACTS))
+        write_valid_inputs(work / "valid")
+        trials = list(_with_progress(fuzz(options.inputs, work / "valid", work / "inputs")))
+        runs = list(_with_progress(kill_runs(options.kills, work / "kills")))
+    measured_on = machine(), versions()
+    rows = [*input_rows(trials, *measured_on), *kill_rows(runs, *measured_on)]
+    write_rows(ROWS, Row, rows)
+    write_text(PAGE, page(rows, SIZES))
 
 
-def _told(results: Iterable[T]) -> Iterator[T]:
-    """Print what went wrong, and now and then how far it is."""
+def _with_progress(results: Iterable[T]) -> Iterator[T]:
+    """Yield the results; print failures, and progress from time to time."""
     for number, each in enumerate(results, 1):
-        well = not each.problem if isinstance(each, Killed) else each.outcome in WELL
-        if not well or number % EVERY == 0:
+        failed = each.problem if isinstance(each, KilledRun) else each.outcome not in ACCEPTED
+        if failed or number % PROGRESS_INTERVAL == 0:
             print(f"{number}: {each}")
         yield each
 

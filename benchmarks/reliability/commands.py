@@ -1,4 +1,4 @@
-"""`wsseg` in a process of its own, which can be limited, timed and killed."""
+"""Commands of `wsseg` in their own processes, which can be limited, timed and killed."""
 
 import os
 import resource
@@ -11,7 +11,7 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-PRELOADED = (  # by the server that processes are forked from: to import them takes seconds
+PRELOADED = (  # modules that take seconds to import; processes are forked from a server with them
     "__main__",
     "albumentations",
     "pydicom",
@@ -25,54 +25,54 @@ PRELOADED = (  # by the server that processes are forked from: to import them ta
     "wsseg.training",
     "wsseg_covid",
 )
-SAID = "said.txt"
+OUTPUT = "output.txt"
 UNLIMITED = resource.RLIM_INFINITY
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What a command left: its exit code (None: it was killed for taking too long) and its words.
+class Result:
+    """The exit code and the output of a command.
 
-    A negative code is the signal that it died of.
+    The code is None if the command was killed at its time limit, and negative if a signal ended it.
     """
 
     code: int | None
-    said: str
+    output: str
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command line of `wsseg`, run inside a folder; what it prints goes to `said.txt` there."""
+    """A command line of `wsseg`, run in a folder; its output goes to `output.txt` there."""
 
     words: tuple[str, ...]
     folder: Path
-    memory_bytes: int = UNLIMITED  # that it may ask for besides what it has at its start
-    file_bytes: int = UNLIMITED  # that one file may have, as if the disk were full then
+    memory_bytes: int = UNLIMITED  # that it may allocate in addition to its memory at the start
+    file_bytes: int = UNLIMITED  # of one file, after which writing fails as on a full disk
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def start(self) -> BaseProcess:
-        """Run it; the caller joins or kills it."""
+        """Start the command; the caller joins or kills the process."""
         process = _server().Process(target=_run, args=(self,))
         process.start()
         return process
 
-    def run(self, most_seconds: float) -> Ended:
-        """Run it to its end, or to the end of its time."""
+    def run(self, timeout_s: float) -> Result:
+        """Run the command, and kill it after `timeout_s`."""
         process = self.start()
-        process.join(most_seconds)
+        process.join(timeout_s)
         if process.exitcode is None:
             kill(process)
-            return Ended(None, self.said())
-        return Ended(process.exitcode, self.said())
+            return Result(None, self.output())
+        return Result(process.exitcode, self.output())
 
-    def said(self) -> str:
-        """Return what it printed, also to standard error."""
-        path = self.folder / SAID
+    def output(self) -> str:
+        """Return the output of the command, including standard error."""
+        path = self.folder / OUTPUT
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 def kill(process: BaseProcess) -> None:
-    """End a process as `kill -9` does, and wait until it is gone."""
+    """Kill a process by SIGKILL and wait for its end."""
     process.kill()
     process.join()
 
@@ -85,7 +85,7 @@ def _server() -> ForkServerContext:
 
 
 def _run(command: Command) -> None:
-    with (command.folder / SAID).open("wb") as file:
+    with (command.folder / OUTPUT).open("wb") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     os.chdir(command.folder)
@@ -98,27 +98,27 @@ def _run(command: Command) -> None:
 
     from wsseg.cli import main
 
-    torch.set_num_threads(1)  # more would wait for each other on a busy machine
+    torch.set_num_threads(1)  # more threads are slower on a busy machine
     main()
 
 
-def _limit(what: int, most: int) -> None:
-    resource.setrlimit(what, (most, resource.getrlimit(what)[1]))
+def _limit(resource_type: int, soft_limit: int) -> None:
+    resource.setrlimit(resource_type, (soft_limit, resource.getrlimit(resource_type)[1]))
 
 
 def _data_bytes() -> int:
-    """Return the private memory of this process: libraries take more of it where cores are many."""
+    """Return the private memory of this process; it depends on the number of cores."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     data = next(line for line in lines if line.startswith("VmData:"))
     return 2**10 * int(data.split()[1])
 
 
 def words(*parts: object) -> tuple[str, ...]:
-    """Return a command line's words."""
+    """Return the arguments of a command line as strings."""
     return tuple(map(str, parts))
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    """Return what every file below a folder holds, by its path there."""
+def file_contents(folder: Path) -> dict[str, bytes]:
+    """Return the contents of all files below a folder, by their relative paths."""
     paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}

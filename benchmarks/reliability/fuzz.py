@@ -1,4 +1,4 @@
-"""Tries damaged inputs, and judges how each command took its own."""
+"""Runs commands on damaged inputs and judges their outcomes."""
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,77 +7,79 @@ from pathlib import Path
 from random import Random
 from typing import Literal, TypeAlias, get_args
 
-from benchmarks.reliability.commands import SAID, Command, Ended, tree
+from benchmarks.reliability.commands import OUTPUT, Command, Result, file_contents
 from benchmarks.reliability.kinds import KINDS
-from benchmarks.reliability.mutations import damage
-from benchmarks.reliability.sound import own_cache
+from benchmarks.reliability.mutations import damage_file
+from benchmarks.reliability.valid_inputs import own_cache
 
-MOST_SECONDS = 60.0  # on a busy machine; the commands take a second
-MEMORY_BYTES = 3 * 2**30  # more than any sound input takes, less than a bomb does
-MOST_LINES, MOST_LETTERS = 7, 4000  # of an error: a recipe may have several mistakes
+TIMEOUT_S = 60.0  # on a busy machine; the commands take a second
+MEMORY_BYTES = 3 * 2**30  # more than any valid input needs, less than a decompression bomb
+MAX_LINES, MAX_CHARACTERS = 7, 4000  # of an error message, which may list several problems
 
 Outcome: TypeAlias = Literal["success", "clear error", "traceback", "hang", "half-written"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-WELL: tuple[Outcome, ...] = ("success", "clear error")
+ACCEPTED: tuple[Outcome, ...] = ("success", "clear error")
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One damaged input: `kind` and `number` make it again."""
+class Trial:
+    """The outcome for one damaged input, which `kind` and `number` determine."""
 
     kind: str
     number: int
     outcome: Outcome
-    said: str  # by the command, or about what it left
+    output: str  # of the command, after a list of the unexpected files
 
 
-def tried(kind: str, number: int, sound: Path, work: Path) -> Tried:
-    """Copy the folder of sound files to `work`, damage a file there, and run its command."""
+def run_trial(kind: str, number: int, valid: Path, work: Path) -> Trial:
+    """Copy the folder of valid files to `work`, damage a file there, and run its command."""
     subject = KINDS[kind]
-    shutil.copytree(sound, work)
-    damage(work / subject.file, subject.changes, Random(f"{kind} {number}"))  # noqa: S311
-    before = tree(work)
-    ended = Command(
+    shutil.copytree(valid, work)
+    damage_file(work / subject.file, subject.changes, Random(f"{kind} {number}"))  # noqa: S311
+    before = file_contents(work)
+    result = Command(
         subject.words, work, memory_bytes=MEMORY_BYTES, environment=own_cache(work)
-    ).run(MOST_SECONDS)
-    outcome = judged(ended, subject.codes)
-    if outcome in WELL and (left := litter(before, tree(work), subject.writes, outcome)):
+    ).run(TIMEOUT_S)
+    outcome = judge(result, subject.codes)
+    if outcome in ACCEPTED and (
+        left := unexpected_files(before, file_contents(work), subject.writes, outcome)
+    ):
         outcome = "half-written"
-        return Tried(kind, number, outcome, f"left: {', '.join(left)}\n{ended.said}")
-    return Tried(kind, number, outcome, ended.said)
+        return Trial(kind, number, outcome, f"left: {', '.join(left)}\n{result.output}")
+    return Trial(kind, number, outcome, result.output)
 
 
 def fuzz(
-    inputs: int, sound: Path, work: Path, kinds: Sequence[str] = tuple(KINDS)
-) -> Iterator[Tried]:
-    """Try so many inputs of each kind; the folders of those not taken well stay in `work`."""
+    inputs: int, valid: Path, work: Path, kinds: Sequence[str] = tuple(KINDS)
+) -> Iterator[Trial]:
+    """Try `inputs` inputs of each kind; the folders of failures are kept in `work`."""
     for number in range(inputs):
         for kind in kinds:
             place = work / f"{kind} {number}"
-            result = tried(kind, number, sound, place)
-            if result.outcome in WELL:
+            trial = run_trial(kind, number, valid, place)
+            if trial.outcome in ACCEPTED:
                 shutil.rmtree(place)
-            yield result
+            yield trial
 
 
-def judged(ended: Ended, codes: tuple[int, ...] = (2,)) -> Outcome:
-    """Say how a command ended, by its exit code and its words."""
-    if ended.code is None:
+def judge(result: Result, codes: tuple[int, ...] = (2,)) -> Outcome:
+    """Return the outcome of a command from its exit code and output."""
+    if result.code is None:
         return "hang"
-    if ended.code == 0 and "Traceback" not in ended.said:
+    if result.code == 0 and "Traceback" not in result.output:
         return "success"
-    before, found, error = ended.said.partition("error: ")
-    brief = len(error.splitlines()) <= MOST_LINES and len(error) <= MOST_LETTERS
-    readable = all(letter.isprintable() or letter in "\n\t" for letter in ended.said)
+    before, found, error = result.output.partition("error: ")
+    brief = len(error.splitlines()) <= MAX_LINES and len(error) <= MAX_CHARACTERS
+    readable = all(character.isprintable() or character in "\n\t" for character in result.output)
     clear = found and brief and readable and "Traceback" not in before + error
-    return "clear error" if clear and ended.code in codes else "traceback"
+    return "clear error" if clear and result.code in codes else "traceback"
 
 
-def litter(
+def unexpected_files(
     before: Mapping[str, bytes], after: Mapping[str, bytes], writes: Sequence[str], outcome: Outcome
 ) -> list[str]:
-    """Name what should not be there: a file half-written or elsewhere, or one that was changed."""
-    allowed = (SAID, "cache", *(writes if outcome == "success" else ()))
+    """Return the paths of files that are half-written, outside the output folder or changed."""
+    allowed = (OUTPUT, "cache", *(writes if outcome == "success" else ()))
     changed = [name for name in {*before, *after} if before.get(name) != after.get(name)]
     elsewhere = [name for name in changed if not name.startswith(allowed)]
     hidden = [name for name in after if Path(name).name.startswith(".") and name not in before]

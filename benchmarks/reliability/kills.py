@@ -1,4 +1,4 @@
-"""Kills a training run at a random moment, lets it go on, and compares the weights, bit for bit."""
+"""Training runs that are killed at a random time and resumed must give the same weights."""
 
 import json
 import shutil
@@ -11,78 +11,83 @@ from time import perf_counter
 import yaml
 
 from benchmarks.reliability.commands import Command, kill, words
-from benchmarks.reliability.sound import RECIPE, own_cache, write_cohort
+from benchmarks.reliability.valid_inputs import RECIPE, own_cache, write_cohort
 
-MOST_SECONDS = 300.0
+TIMEOUT_S = 300.0
 TRAIN = ("train", "recipe.yaml", "--out", "run", "--save-every", "2")
 STAGES = tuple(yaml.safe_load(RECIPE)["stages"])
-HALVINGS = 20  # of the moment, where a run was done before it
+MAX_HALVINGS = 20  # of the time, if the run ended before it
 
 
 @dataclass(frozen=True)
-class Uninterrupted:
-    """What a run leaves that nothing disturbed."""
+class ReferenceRun:
+    """The duration and the result of an uninterrupted run."""
 
     seconds: float
     weights: Mapping[str, bytes]  # by stage
-    epochs: tuple[tuple[str, int], ...]  # of the log, in its order
+    epochs: tuple[tuple[str, int], ...]  # stage and epoch, in the order of the log
 
 
 @dataclass(frozen=True)
-class Killed:
-    """A run that was killed and went on. `number` draws the moment again."""
+class KilledRun:
+    """A run that was killed and resumed. `number` determines the time of the kill."""
 
     number: int
-    seconds: float  # after which it was killed
-    had: str  # what it had come to
-    problem: str  # "": it ended as if nothing had been
+    seconds: float  # until it was killed
+    progress: str  # when it was killed
+    problem: str  # "" if its result equals that of the reference run
 
     def __str__(self) -> str:
-        return f"kill {self.number}, after {self.seconds:.3f} s ({self.had}): {self.problem}"
+        return f"kill {self.number}, after {self.seconds:.3f} s ({self.progress}): {self.problem}"
 
 
-def uninterrupted(folder: Path) -> Uninterrupted:
+def run_uninterrupted(folder: Path) -> ReferenceRun:
     """Train a tiny recipe of two stages in the new folder `folder`."""
     write_training(folder)
     started = perf_counter()
-    ended = _train(folder).run(MOST_SECONDS)
-    if ended.code != 0:
-        raise RuntimeError(ended.said)
+    result = _train(folder).run(TIMEOUT_S)
+    if result.code != 0:
+        raise RuntimeError(result.output)
     seconds = perf_counter() - started
-    return Uninterrupted(seconds, _weights(folder), _epochs(folder))
+    return ReferenceRun(seconds, _weights(folder), _epochs(folder))
 
 
-def killed(number: int, whole: Uninterrupted, folder: Path) -> Killed:
-    """Train the same in the new folder `folder`, kill it at a moment drawn by `number`, go on."""
-    moment = Random(f"kill {number}").uniform(0, whole.seconds)  # noqa: S311
-    for _ in range(HALVINGS):
+def kill_run(number: int, reference: ReferenceRun, folder: Path) -> KilledRun:
+    """Train in the new folder `folder`, kill the run at a random time, and resume it."""
+    kill_time_s = Random(f"kill {number}").uniform(0, reference.seconds)  # noqa: S311
+    for _ in range(MAX_HALVINGS):
         write_training(folder)
         process = _train(folder).start()
-        process.join(moment)
+        process.join(kill_time_s)
         alive = process.is_alive()
         kill(process)
         if alive:
             break
-        shutil.rmtree(folder)  # this one was faster
-        moment /= 2
-    had = _had(folder)
-    ended = _train(folder, "--resume").run(MOST_SECONDS)
-    return Killed(number, moment, had, ended.said if ended.code else difference(folder, whole))
+        shutil.rmtree(folder)  # it ended before the kill
+        kill_time_s /= 2
+    progress = _progress(folder)
+    result = _train(folder, "--resume").run(TIMEOUT_S)
+    return KilledRun(
+        number,
+        kill_time_s,
+        progress,
+        result.output if result.code else difference(folder, reference),
+    )
 
 
-def kills(number: int, work: Path) -> Iterator[Killed]:
-    """Kill so many runs, one after the other; the folders of those that did not survive stay."""
-    whole = uninterrupted(work / "uninterrupted")
+def kill_runs(number: int, work: Path) -> Iterator[KilledRun]:
+    """Kill and resume `number` runs; the folders of failures are kept."""
+    reference = run_uninterrupted(work / "uninterrupted")
     for each in range(number):
         place = work / f"kill {each}"
-        result = killed(each, whole, place)
-        if not result.problem:
+        run = kill_run(each, reference, place)
+        if not run.problem:
             shutil.rmtree(place)
-        yield result
+        yield run
 
 
 def write_training(folder: Path) -> None:
-    """Write the cohort and the recipe of the runs that are killed into a new folder."""
+    """Write the cohort and the recipe of the runs into a new folder."""
     write_cohort(folder)
     (folder / "recipe.yaml").write_text(RECIPE)
 
@@ -91,8 +96,8 @@ def _train(folder: Path, *more: str) -> Command:
     return Command(words(*TRAIN, *more), folder, environment=own_cache(folder))
 
 
-def _had(folder: Path) -> str:
-    """Say how far a killed run had come."""
+def _progress(folder: Path) -> str:
+    """Return how far a killed run had come."""
     run = folder / "run"
     if not (run / "recipe.yaml").exists():
         return "while scans were prepared"
@@ -103,12 +108,14 @@ def _had(folder: Path) -> str:
     return f"in stage {len(stages)}, {'after' if saved else 'before'} its first checkpoint"
 
 
-def difference(folder: Path, whole: Uninterrupted) -> str:
-    """Say how what a run left differs from what it leaves undisturbed; "" where it does not."""
+def difference(folder: Path, reference: ReferenceRun) -> str:
+    """Return how the result of a run differs from that of the reference run, or ""."""
     weights, epochs = _weights(folder), _epochs(folder)
-    if other := [name for name in whole.weights if weights.get(name) != whole.weights[name]]:
-        return f"other weights of {' and '.join(other)}"
-    if epochs != whole.epochs:
+    if different := [
+        name for name in reference.weights if weights.get(name) != reference.weights[name]
+    ]:
+        return f"different weights of {' and '.join(different)}"
+    if epochs != reference.epochs:
         return f"the log has the epochs {epochs}"
     left = [path.name for path in (folder / "run").rglob(".*")]
     return f"left: {', '.join(left)}" if left else ""

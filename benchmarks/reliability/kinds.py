@@ -1,22 +1,22 @@
-"""Every kind of file that wsseg reads: which one is damaged, how, and the command that reads it."""
+"""The kinds of files that wsseg reads, with their changes and the commands that read them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.reliability.mutations import BYTES, TEXT, Change, inside_gzip, of_header
+from benchmarks.reliability.mutations import BYTES, TEXT, Change, changes_in_gzip, changes_in_header
 
 NIFTI_HEADER = 352  # bytes
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of input. Paths are in the folder of `sound`."""
+    """A kind of input. Paths are in the folder of valid files."""
 
     file: str
     changes: tuple[Change, ...]
     words: tuple[str, ...]
-    writes: tuple[str, ...] = ()  # paths that the command may change or make, besides its cache
-    codes: tuple[int, ...] = (2,)  # with which it may end when it says what is wrong
+    writes: tuple[str, ...] = ()  # paths that the command may write, in addition to its cache
+    codes: tuple[int, ...] = (2,)  # exit codes of a clear error
 
 
 PREDICT_OUT = ("--out", "out")
@@ -35,7 +35,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "NIfTI, header": Kind(
         "scan.nii",
-        of_header(NIFTI_HEADER),
+        changes_in_header(NIFTI_HEADER),
         ("predict", "run", "scan.nii", *PREDICT_OUT),
         ("out",),
     ),
@@ -43,17 +43,20 @@ KINDS: Mapping[str, Kind] = {
         "scan.nii.gz", BYTES, ("predict", "run", "scan.nii.gz", *PREDICT_OUT), ("out",)
     ),
     "NIfTI, voxels": Kind(
-        "scan.nii.gz", inside_gzip(BYTES), ("predict", "run", "scan.nii.gz", *PREDICT_OUT), ("out",)
+        "scan.nii.gz",
+        changes_in_gzip(BYTES),
+        ("predict", "run", "scan.nii.gz", *PREDICT_OUT),
+        ("out",),
     ),
     "NIfTI, mask": Kind(
         "0-mask.nii.gz",
-        inside_gzip((*BYTES, *of_header(NIFTI_HEADER))),
+        changes_in_gzip((*BYTES, *changes_in_header(NIFTI_HEADER))),
         ("data", "prepare", "recipe.yaml"),
     ),
     "DICOM": Kind("series/1.dcm", BYTES, ("predict", "run", "series", *PREDICT_OUT), ("out",)),
     "weights": Kind(
         "run/stages/consolidation/weights.safetensors",
-        (*BYTES, *of_header(2000)),
+        (*BYTES, *changes_in_header(2000)),
         ("predict", "run", "scan.nii", *PREDICT_OUT),
         ("out",),
     ),
@@ -65,7 +68,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "saved state": Kind(
         "half/stages/infection/last/state.safetensors",
-        (*BYTES, *of_header(2000)),
+        (*BYTES, *changes_in_header(2000)),
         ("train", "recipe.yaml", "--out", "half", "--resume"),
         ("half",),
     ),

@@ -1,4 +1,4 @@
-"""Damage: what transfers, disks, careless hands and ill will do to a file, drawn by a seed."""
+"""Random changes of files: damage, mistakes and attacks."""
 
 import gzip
 import struct
@@ -7,12 +7,12 @@ from pathlib import Path
 from random import Random
 from typing import TypeAlias
 
-MOST_CHANGES = 3  # at a time: with more, the first hides the rest
-LONGEST = 64  # bytes that one change touches
-LONG = 5_000  # letters or digits
+MAX_CHANGES = 3  # of a file; with more, the first one hides the others
+MAX_BYTES = 64  # in one change
+LONG = 5_000  # characters
 NUMBERS = (0, 1, -1, 2, 127, 255, 32_767, 65_535, 2**31 - 1, -(2**31), 2**40, 2**62)
 FORMATS = ("<b", "<h", "<i", "<q", "<f", "<d", ">h", ">i")
-WORDS = (  # for a cell, a key or a value
+WORDS = (  # for cells, keys and values
     "", " ", "0", "-1", "1e999", "-inf", "nan", "null", "true", "~", "1.5", "1e-320",
     "999999999999", "9" * LONG, "x" * LONG, "0x_", "2001-99-99", "1:99:99", "é💥", "\u202e", "\x00",
     "../escaped", "../../escaped", "/escaped", "./.", "..", ".", "-", "--help", "%s%n", "${HOME}",
@@ -26,50 +26,50 @@ WORDS = (  # for a cell, a key or a value
 Change: TypeAlias = Callable[[bytes, Random], bytes]
 
 
-def damaged(content: bytes, changes: Sequence[Change], random: Random) -> bytes:
-    """Return `content` after one to three of `changes`; never as it was, if that can be."""
+def damage_bytes(content: bytes, changes: Sequence[Change], random: Random) -> bytes:
+    """Return `content` after one to three of `changes`; up to ten attempts make a difference."""
     for _ in range(10):
         new = content
-        for _ in range(random.randint(1, MOST_CHANGES)):
+        for _ in range(random.randint(1, MAX_CHANGES)):
             new = random.choice(changes)(new, random)
         if new != content:
             break
     return new
 
 
-def flipped(content: bytes, random: Random) -> bytes:
+def flip_bit(content: bytes, random: Random) -> bytes:
     """Flip a bit."""
     data, at = bytearray(content or b"\0"), random.randrange(len(content) or 1)
     data[at] ^= 1 << random.randrange(8)
     return bytes(data)
 
 
-def cut(content: bytes, random: Random) -> bytes:
-    """Lose the end."""
+def remove_end(content: bytes, random: Random) -> bytes:
+    """Remove the end."""
     return content[: random.randrange(len(content) + 1)]
 
 
-def lost(content: bytes, random: Random) -> bytes:
-    """Lose some bytes in between."""
+def remove_bytes(content: bytes, random: Random) -> bytes:
+    """Remove some bytes."""
     at, length = _run(content, random)
     return content[:at] + content[at + length :]
 
 
-def doubled(content: bytes, random: Random) -> bytes:
-    """Have some bytes twice."""
+def repeat_bytes(content: bytes, random: Random) -> bytes:
+    """Repeat some bytes."""
     at, length = _run(content, random)
     return content[: at + length] + content[at:]
 
 
-def overwritten(content: bytes, random: Random) -> bytes:
-    """Have zeros, ones or noise in place of some bytes."""
+def overwrite_bytes(content: bytes, random: Random) -> bytes:
+    """Replace some bytes by zeros, ones or noise."""
     at, length = _run(content, random)
     new = random.choice([bytes(length), b"\xff" * length, random.randbytes(length)])
     return content[:at] + new + content[at + length :]
 
 
-def renumbered(content: bytes, random: Random) -> bytes:
-    """Have another number somewhere, most often one at a limit."""
+def replace_number(content: bytes, random: Random) -> bytes:
+    """Replace a number by another one, usually at the limit of a data type."""
     text = random.choice(FORMATS)
     size = struct.calcsize(text)
     numbers = [n for n in NUMBERS if text[1] in "fd" or -(256**size) <= 2 * n < 256**size]
@@ -79,23 +79,23 @@ def renumbered(content: bytes, random: Random) -> bytes:
     return content[:at] + new + content[at + size :]
 
 
-def reworded(content: bytes, random: Random) -> bytes:
-    """Have another word in place of one of a text."""
+def replace_word(content: bytes, random: Random) -> bytes:
+    """Replace a word of a text."""
     pieces = _pieces(content)
     places = [i for i, piece in enumerate(pieces) if piece.strip(SEPARATORS)] or [0]
     pieces[random.choice(places)] = random.choice(WORDS).encode()
     return b"".join(pieces)
 
 
-def inserted(content: bytes, random: Random) -> bytes:
-    """Have a word too many in a text."""
+def insert_word(content: bytes, random: Random) -> bytes:
+    """Insert a word into a text."""
     pieces = _pieces(content)
     pieces.insert(random.randrange(len(pieces) + 1), random.choice(WORDS).encode())
     return b"".join(pieces)
 
 
-def relined(content: bytes, random: Random) -> bytes:
-    """Lose a line of a text, have it twice, elsewhere, or further right."""
+def change_line(content: bytes, random: Random) -> bytes:
+    """Remove, repeat, move or indent a line of a text."""
     lines = content.splitlines(keepends=True) or [b""]
     at = random.randrange(len(lines))
     new = random.choice([[], [lines[at]] * 2, [b"  " + lines[at]], [lines[at].lstrip()]])
@@ -104,12 +104,28 @@ def relined(content: bytes, random: Random) -> bytes:
     return b"".join([*rest[:to], *new, *rest[to:]])
 
 
-BYTES: tuple[Change, ...] = (flipped, cut, lost, doubled, overwritten, renumbered)
-TEXT: tuple[Change, ...] = (reworded, reworded, reworded, inserted, relined, relined, flipped, cut)
+BYTES: tuple[Change, ...] = (
+    flip_bit,
+    remove_end,
+    remove_bytes,
+    repeat_bytes,
+    overwrite_bytes,
+    replace_number,
+)
+TEXT: tuple[Change, ...] = (
+    replace_word,
+    replace_word,
+    replace_word,
+    insert_word,
+    change_line,
+    change_line,
+    flip_bit,
+    remove_end,
+)
 
 
-def of_header(length: int) -> tuple[Change, ...]:
-    """Return changes that hit a file's first bytes alone, and leave it as long as it is."""
+def changes_in_header(length: int) -> tuple[Change, ...]:
+    """Return changes of only the first `length` bytes, which keep the length of the file."""
 
     def in_header(change: Change) -> Change:
         def changed(content: bytes, random: Random) -> bytes:
@@ -117,11 +133,13 @@ def of_header(length: int) -> tuple[Change, ...]:
 
         return changed
 
-    return tuple(map(in_header, (flipped, renumbered, renumbered, renumbered, overwritten)))
+    return tuple(
+        map(in_header, (flip_bit, replace_number, replace_number, replace_number, overwrite_bytes))
+    )
 
 
-def inside_gzip(changes: Sequence[Change]) -> tuple[Change, ...]:
-    """Return changes of what is compressed: else the check sum would find every one of them."""
+def changes_in_gzip(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """Return changes of the compressed content, with a matching check sum."""
 
     def inside(change: Change) -> Change:
         return lambda content, random: gzip.compress(change(gzip.decompress(content), random), 1)
@@ -129,16 +147,16 @@ def inside_gzip(changes: Sequence[Change]) -> tuple[Change, ...]:
     return tuple(map(inside, changes))
 
 
-def damage(path: Path, changes: Sequence[Change], random: Random) -> None:
-    """Change a file."""
-    path.write_bytes(damaged(path.read_bytes(), changes, random))
+def damage_file(path: Path, changes: Sequence[Change], random: Random) -> None:
+    """Apply random changes to a file."""
+    path.write_bytes(damage_bytes(path.read_bytes(), changes, random))
 
 
 SEPARATORS = b" \t\r\n,:;{}[]\"'"
 
 
 def _pieces(content: bytes) -> list[bytes]:
-    """Cut a text before and after every separator."""
+    """Split a text before and after every separator."""
     pieces = [b""]
     for byte in content:
         letter = bytes([byte])
@@ -150,4 +168,4 @@ def _pieces(content: bytes) -> list[bytes]:
 
 
 def _run(content: bytes, random: Random) -> tuple[int, int]:
-    return random.randrange(len(content) + 1), random.randint(1, LONGEST)
+    return random.randrange(len(content) + 1), random.randint(1, MAX_BYTES)

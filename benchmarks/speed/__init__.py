@@ -1,1 +1,1 @@
-"""How fast wsseg is, next to the machine's limits and to what a user would otherwise run."""
+"""Time and memory of wsseg, compared with the limits of the machine and with other software."""

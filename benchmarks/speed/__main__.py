@@ -1,32 +1,36 @@
-"""Measures, keeps the rows and writes the page: python -m benchmarks.speed [SUBJECT ...]."""
+"""Measure time and memory, and write rows.csv and README.md."""
 
 import argparse
 from pathlib import Path
 
-from benchmarks.speed.machine import machine, versions
+from benchmarks.pages import machine, read_rows, versions, write_rows
+from benchmarks.speed.page import Row, page, replace_subjects
 from benchmarks.speed.subjects import SUBJECTS
-from benchmarks.speed.table import line, read_lines, replaced, write_lines, write_page
+from wsseg.runtime.files import write_text
 
 FOLDER = Path(__file__).resolve().parent
 ROWS, PAGE = FOLDER / "rows.csv", FOLDER / "README.md"
 
 
 def main() -> None:
-    """Measure the named subjects, or all; each one's rows are kept as soon as it is done."""
+    """Measure the given subjects, or all; the rows of each are saved when it is finished."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__)
-    parser.add_argument("subjects", nargs="*", help=f"of {', '.join(SUBJECTS)}; without, all")
-    wanted = parser.parse_args().subjects or list(SUBJECTS)
-    if unknown := set(wanted) - set(SUBJECTS):
+    parser.add_argument(
+        "subjects", nargs="*", help=f"one or more of {', '.join(SUBJECTS)}; the default is all"
+    )
+    names = parser.parse_args().subjects or list(SUBJECTS)
+    if unknown := set(names) - set(SUBJECTS):
         parser.error(f"no subject is called {min(unknown)!r}; possible: {', '.join(SUBJECTS)}")
-    for name in wanted:
+    for name in names:
         print(name)
         new = []
-        for row in SUBJECTS[name].measure():
-            new.append(line(name, row, machine(), versions()))
-            print(f"  {row.name}: {new[-1].value:g} {row.unit}  {new[-1].asked}".rstrip())
-        lines = replaced(read_lines(ROWS), new, list(SUBJECTS))
-        write_lines(ROWS, lines)
-        write_page(PAGE, lines, SUBJECTS)
+        for measurement in SUBJECTS[name].measure():
+            row = Row.of(name, measurement, machine(), versions())
+            print(f"  {row.name}: {row.value:g} {row.unit}  {row.required}".rstrip())
+            new.append(row)
+        rows = replace_subjects(read_rows(ROWS, Row), new, list(SUBJECTS))
+        write_rows(ROWS, Row, rows)
+        write_text(PAGE, page(rows, SUBJECTS))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What torch.compile would gain, and cost."""
+"""Gain and cost of torch.compile."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.speed.paper import PAPER, Sizes, network
-from benchmarks.speed.timing import REPEATS, Row, by_turns, in_new_process, ratios
+from benchmarks.speed.timing import REPEATS, Measurement, in_new_process, ratios, time_in_turns
 from wsseg.inference.fusion import fused
 from wsseg.inference.stage_prediction import BATCH_SLICES
 from wsseg.runtime.device import keep_memory
@@ -18,29 +18,31 @@ from wsseg.runtime.device import keep_memory
 
 @dataclass(frozen=True)
 class Compiled:
-    """The paper's network as wsseg runs it, and through torch.compile: nothing is asked.
+    """The paper's network as wsseg runs it, and with torch.compile, which wsseg does not use.
 
-    Forward and backward pass on a batch of 16, and prediction of 4 slices, in bfloat16. Compiling
-    is the first call of both, without what an earlier run may have left in a cache. wsseg compiles
-    nothing.
+    Forward and backward pass on a batch of 16, and prediction of 4 slices, in bfloat16. The time of
+    compiling is that of the first call of both, without caches of earlier runs. There is no
+    requirement.
     """
 
     sizes: Sizes = PAPER
     repeats: int = REPEATS
 
-    def measure(self) -> Iterator[Row]:
-        """Yield the seconds with and without, and what compiling takes; needs a C++ compiler."""
+    def measure(self) -> Iterator[Measurement]:
+        """Yield the seconds with and without compiling, and of compiling; needs a C++ compiler."""
         if shutil.which("g++") is None and shutil.which("clang++") is None:
-            yield Row("C++ compilers on this machine, without which nothing compiles", (0,), "")
+            yield Measurement(
+                "C++ compilers on this machine, without which nothing compiles", (0,), ""
+            )
             return
-        yield from in_new_process(_rows, self)
+        yield from in_new_process(_measurements, self)
 
 
 class _Passes:
-    """Runs a network on one batch, and one for prediction on a few slices of it."""
+    """Runs a network on a batch, and a network for prediction on a few slices of it."""
 
-    def __init__(self, net: nn.Module, ready: nn.Module, image: Tensor) -> None:
-        self._net, self._ready, self._image = net, ready, image
+    def __init__(self, net: nn.Module, predictor: nn.Module, image: Tensor) -> None:
+        self._net, self._predictor, self._image = net, predictor, image
 
     def step(self) -> None:
         self._net.train()
@@ -50,35 +52,39 @@ class _Passes:
 
     @torch.inference_mode()
     def predict(self) -> None:
-        self._ready.eval()
+        self._predictor.eval()
         with torch.autocast("cpu", torch.bfloat16):
-            self._ready(self._image[:BATCH_SLICES])
+            self._predictor(self._image[:BATCH_SLICES])
 
 
-def _rows(sizes: Compiled) -> list[Row]:
+def _measurements(subject: Compiled) -> list[Measurement]:
     keep_memory()  # as `wsseg train`
     settings: Any = torch.compiler.config
     settings.force_disable_caches = True
-    image = torch.zeros(sizes.sizes.batch, sizes.sizes.slices, *[sizes.sizes.pixels] * 2)
+    image = torch.zeros(subject.sizes.batch, subject.sizes.slices, *[subject.sizes.pixels] * 2)
     image = image.to(memory_format=torch.channels_last)
-    net = network(sizes.sizes)
+    net = network(subject.sizes)
     eager = _Passes(net, fused(net), image)
-    net = network(sizes.sizes)
+    net = network(subject.sizes)
     net.compile()
-    fast = _Passes(net, net, image)
+    compiled = _Passes(net, net, image)
     started = perf_counter()
-    fast.step()
-    fast.predict()
+    compiled.step()
+    compiled.predict()
     compiling = perf_counter() - started
-    rows = [Row("compiling step and prediction", (compiling,), "s")]
+    rows = [Measurement("compiling step and prediction", (compiling,), "s")]
     for what in ("step", "predict"):
-        ways = {"eager": getattr(eager, what), "compiled": getattr(fast, what)}
-        seconds = by_turns(ways, sizes.repeats)
-        rows += [Row(f"{what}, {name}", each, "s") for name, each in seconds.items()]
+        alternatives = {"eager": getattr(eager, what), "compiled": getattr(compiled, what)}
+        seconds = time_in_turns(alternatives, subject.repeats)
+        rows += [Measurement(f"{what}, {name}", each, "s") for name, each in seconds.items()]
         rows.append(
-            Row(f"{what}, compiled / eager", ratios(seconds["compiled"], seconds["eager"]), "×")
+            Measurement(
+                f"{what}, compiled / eager", ratios(seconds["compiled"], seconds["eager"]), "×"
+            )
         )
         saved = rows[-3].value - rows[-2].value
         if saved > 0:
-            rows.append(Row(f"{what}s after which compiling has paid", (compiling / saved,), ""))
+            rows.append(
+                Measurement(f"{what}s after which compiling has paid", (compiling / saved,), "")
+            )
     return rows

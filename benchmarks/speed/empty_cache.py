@@ -1,4 +1,4 @@
-"""A cache with nothing in it, so that what is timed is done and not looked up."""
+"""An empty cache, so that results are computed while they are timed."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ NAME = "WSSEG_CACHE"
 
 @contextmanager
 def empty_cache() -> Iterator[None]:
-    """Keep what wsseg prepares in a new folder until the block ends."""
+    """Use a new folder as the cache of wsseg within the block."""
     before = os.environ.get(NAME)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.environ[NAME] = folder

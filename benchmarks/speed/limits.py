@@ -1,17 +1,17 @@
-"""What this machine can do at best."""
+"""The limits of the machine."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
-from benchmarks.speed.timing import REPEATS, Row, by_turns, rates
+from benchmarks.speed.timing import REPEATS, Measurement, rates, time_in_turns
 
 GIGA = 1e9
 
 
 class MatrixProduct:
-    """A large matrix product, whose rate bounds that of every network."""
+    """A large matrix product, whose rate no network can exceed."""
 
     def __init__(self, n: int, dtype: torch.dtype) -> None:
         self._a = torch.randn(n, n).to(dtype)
@@ -25,7 +25,7 @@ class MatrixProduct:
 
 
 class Copy:
-    """A copy of memory, too large for any cache."""
+    """A copy of an array that is larger than any cache."""
 
     def __init__(self, mib: int) -> None:
         self._from = torch.ones(mib * 2**20 // 4)
@@ -39,21 +39,21 @@ class Copy:
 
 @dataclass(frozen=True)
 class Limits:
-    """The rate of a large matrix product bounds every network, the rate of a copy all else."""
+    """The rate of a matrix product limits every network, that of a memory copy everything else."""
 
     n: int = 4096
     mib: int = 512
     repeats: int = REPEATS
 
-    def measure(self) -> Iterator[Row]:
+    def measure(self) -> Iterator[Measurement]:
         """Yield the rates."""
         fast, plain = MatrixProduct(self.n, torch.bfloat16), MatrixProduct(self.n, torch.float32)
         copy = Copy(self.mib)
-        seconds = by_turns({"bfloat16": fast, "float32": plain, "copy": copy}, self.repeats)
+        seconds = time_in_turns({"bfloat16": fast, "float32": plain, "copy": copy}, self.repeats)
         for name, product in (("bfloat16", fast), ("float32", plain)):
             rate = rates(product.flop / GIGA, seconds[name])
-            yield Row(f"matrix product, {name}, {self.n} × {self.n}", rate, "GFLOP/s")
-        yield Row(
+            yield Measurement(f"matrix product, {name}, {self.n} × {self.n}", rate, "GFLOP/s")
+        yield Measurement(
             f"memory copy, {self.mib} MiB, bytes read and written",
             rates(copy.bytes_moved / GIGA, seconds["copy"]),
             "GB/s",

@@ -1,4 +1,4 @@
-"""The paper's network and training step as wsseg has them, on scans of noise."""
+"""The network and the training step of the paper in wsseg, on scans of noise."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.plain_training import FILL_HU, HIGHEST_HU, SCALE_HU
 from wsseg.components.registry import registry
-from wsseg.config.stages import EmStage, NetworkStage, MasksStage
+from wsseg.config.stages import EmStage, MasksStage, NetworkStage
 from wsseg.core.input import Input
 from wsseg.data.augment import Augment
 from wsseg.data.batches import Scan
@@ -28,38 +28,38 @@ AUGMENT = Augment(
     rotate_deg=90, translate=0.1, zoom=(0.9, 1.1), flip=("left-right", "front-back")
 )  # as recipe covid/base
 RATE = 1e-4
-LABELLED_HU = -100  # noise above has the class
-SHARED: dict[str, Any] = {
+LABELLED_HU = -100  # noise above this value is labelled
+SHARED_SETTINGS: dict[str, Any] = {
     "classes": ["infection"],
     "loss": {"use": "smooth-dice"},
     "epochs": 1,
     "optimizer": {"use": "adam", "lr": RATE},
     "augment": AUGMENT.model_dump(),
 }
-GUESSED: dict[str, Any] = {
+EM_SETTINGS: dict[str, Any] = {
     "learn": "em",
     "prior": {"use": "hu-sigmoid", "midpoint_hu": -34, "width_hu": 220},
     "estep": {"use": "hard"},
 }
 LEARN: dict[str, tuple[type[NetworkStage], dict[str, Any]]] = {
     "masks": (MasksStage, {"learn": "masks"}),
-    "em": (EmStage, GUESSED),
-    "em, belief: evaluation": (EmStage, GUESSED | {"belief": "evaluation"}),
+    "em": (EmStage, EM_SETTINGS),
+    "em, belief: evaluation": (EmStage, EM_SETTINGS | {"belief": "evaluation"}),
 }
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the network and its batches: by default the paper's."""
+    """The sizes of the network and its batches; the defaults are those of the paper."""
 
     slices: int = 7
-    pixels: int = 256  # a side
+    pixels: int = 256  # side length
     width: int = 32
     batch: int = 16
 
     @property
     def input(self) -> Input:
-        """What the network sees, as in recipe covid/base."""
+        """The input of the network, as in recipe covid/base."""
         return Input(
             slices=self.slices, size=self.pixels, thick=None, fill=FILL_HU,
             clip=(FILL_HU, HIGHEST_HU), offset=FILL_HU, scale=SCALE_HU,
@@ -67,7 +67,7 @@ class Sizes:
 
     @property
     def backbone(self) -> dict[str, Any]:
-        """The network, as a recipe names it."""
+        """The network, as a recipe configures it."""
         return {"use": "additive-unet", "width": self.width}
 
 
@@ -75,15 +75,15 @@ PAPER = Sizes()
 
 
 def network(sizes: Sizes) -> Network:
-    """Return the network with random weights, in the memory order in which it is trained."""
+    """Return the network with random weights, in the memory format of training."""
     stage = _stage("masks", sizes)
-    assert stage.backbone is not None, "the stage names it"  # noqa: S101
+    assert stage.backbone is not None, "the stage has a backbone"  # noqa: S101
     new = new_network(stage.backbone, sizes.input, len(stage.classes), seed=0)
     return new.to(memory_format=torch.channels_last)
 
 
-def flop_a_slice(sizes: Sizes) -> int:
-    """Count the products and sums of convolutions in a slice's forward and backward pass."""
+def flop_per_slice(sizes: Sizes) -> int:
+    """Count the operations of all convolutions in the forward and backward pass of a slice."""
     image = torch.zeros(1, sizes.slices, sizes.pixels, sizes.pixels)
     with FlopCounterMode(display=False) as counter:
         torch.autograd.backward(network(sizes).eval()(image).sum())
@@ -91,10 +91,10 @@ def flop_a_slice(sizes: Sizes) -> int:
 
 
 def write_scans(folder: Path, sizes: Sizes, batches: int) -> None:
-    """Write noise for `scans`, enough slices for so many batches; half of it is region."""
+    """Write noise for `scans`, with enough slices for `batches`; half of each slice is region."""
     generator = np.random.default_rng(0)
-    deep = -(-batches * sizes.batch // CASES)
-    shape = (deep, sizes.pixels, sizes.pixels)
+    depth = -(-batches * sizes.batch // CASES)
+    shape = (depth, sizes.pixels, sizes.pixels)
     for number in range(CASES):
         image = generator.integers(FILL_HU, HIGHEST_HU, shape).astype(np.int16)
         np.save(folder / f"image-{number}.npy", image)
@@ -105,24 +105,24 @@ def write_scans(folder: Path, sizes: Sizes, batches: int) -> None:
 
 
 def scans(folder: Path, *, labels: bool) -> Iterator[Scan]:
-    """Yield what `write_scans` wrote, as memory maps; EM may see no labels."""
+    """Yield the scans of `write_scans` as memory maps, with labels or without."""
     for number in range(CASES):
         region = folder / f"region-{number}.npy"
-        deep = len(np.load(region, mmap_mode="r", allow_pickle=False))
+        depth = len(np.load(region, mmap_mode="r", allow_pickle=False))
         yield Scan(
             name=f"case-{number}",
             image=folder / f"image-{number}.npy",
             inside=region,
             region=region,
-            tags=np.ones((deep, 1), np.bool_),
-            slices=tuple(range(deep)),
+            tags=np.ones((depth, 1), np.bool_),
+            slices=tuple(range(depth)),
             labels=(folder / f"labels-{number}.npy",) if labels else (),
         )
 
 
 @cache
-def fit(learn: str, sizes: Sizes, folder: Path) -> Trainer:
-    """Return a stage being fitted, the same one for every call in a process."""
+def shared_trainer(learn: str, sizes: Sizes, folder: Path) -> Trainer:
+    """Return the trainer of a stage; all calls in a process share it."""
     task = StageTask(
         name=learn,
         stage=_stage(learn, sizes),
@@ -137,25 +137,25 @@ def fit(learn: str, sizes: Sizes, folder: Path) -> Trainer:
 
 @dataclass(frozen=True)
 class Turn:
-    """Steps in the middle of a stage: what they took, and how much of it they waited for data."""
+    """The time of some steps, and the part of it that they waited for data."""
 
     seconds: float
     waited_s: float
 
 
-def take_steps(fit: Trainer, number: int) -> Turn:
-    """Take steps from the stage's first batch; count so many of them, loading included.
+def take_steps(trainer: Trainer, number: int) -> Turn:
+    """Train from the first batch of the stage, and return the time of `number` steps with loading.
 
-    Those before are not: with them, all batches that are gathered ahead would be there for free.
-    The stage is longer than that: an EM stage looks at its probe after an epoch's last step.
+    The first steps are not counted, because their batches were loaded in advance. The stage is
+    longer than the counted steps, so that the end of an epoch is not measured.
     """
-    fit.progress = Progress()
-    done = (event for event in fit.run() if isinstance(event, StepDone))
+    trainer.progress = Progress()
+    done = (event for event in trainer.run() if isinstance(event, StepDone))
     counted = list(islice(done, PREFETCHED, PREFETCHED + number))
     return Turn(sum(step.seconds for step in counted), sum(step.waited_s for step in counted))
 
 
 def _stage(learn: str, sizes: Sizes) -> NetworkStage:
     kind, own = LEARN[learn]
-    settings = SHARED | own | {"backbone": sizes.backbone, "batch_size": sizes.batch}
+    settings = SHARED_SETTINGS | own | {"backbone": sizes.backbone, "batch_size": sizes.batch}
     return kind.model_validate(settings, context=registry())

@@ -1,4 +1,4 @@
-"""A run to predict with: the paper's network, trained briefly on phantoms."""
+"""A run for prediction: the network of the paper, trained briefly on phantoms."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ stages:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the scans, the network and its training."""
+    """The sizes of the scans, the network and its training."""
 
     size: int = 256
     slices: int = 40
@@ -50,8 +50,8 @@ class Sizes:
 
 
 @final
-class Whole(Backbone):
-    """A network that is not said to be local, so that it is run on whole slices."""
+class FullSlice(Backbone):
+    """A backbone that is not declared local, so that it is run on full slices."""
 
     local: ClassVar[bool] = False
     inner: Backbone
@@ -61,10 +61,10 @@ class Whole(Backbone):
         return self.inner.build(slices, classes)
 
 
-def trained_run(folder: Path, sizes: Sizes) -> tuple[Path, Case]:
-    """Train on two phantoms; return the run's folder and a third phantom.
+def train_run(folder: Path, sizes: Sizes) -> tuple[Path, Case]:
+    """Train on two phantoms in a new process; return the folder of the run and a third phantom.
 
-    In a process of its own: what training sets for its process, prediction has not got.
+    Settings that training makes in its process must not affect prediction.
     """
     path = folder / "speed.yaml"
     write_text(path, RECIPE.format(**vars(sizes)))
@@ -73,22 +73,24 @@ def trained_run(folder: Path, sizes: Sizes) -> tuple[Path, Case]:
     return run.folder, next(c for c in recipe.cohort.cases() if c.split == "test")
 
 
-def opened(folder: Path, precision: Precision = "auto") -> Run:
-    """Open a run to compute in `precision`."""
+def open_run(folder: Path, precision: Precision = "auto") -> Run:
+    """Open a run for prediction in `precision`."""
     run = load_run(folder)
     return replace(run, pipeline=replace(run.pipeline, fabric=open_fabric(precision)))
 
 
-def uncropped(run: Run) -> Run:
-    """Return a run whose network sees whole slices."""
+def without_cropping(run: Run) -> Run:
+    """Return the run with a network that sees full slices."""
     stages: Mapping[str, TrainedStage] = {
-        name: replace(each, stage=_whole(each.stage), digest=f"{each.digest}, whole")
+        name: replace(
+            each, stage=_with_full_slices(each.stage), digest=f"{each.digest}, full slices"
+        )
         for name, each in run.pipeline.stages.items()
     }
     return replace(run, pipeline=replace(run.pipeline, stages=stages))
 
 
-def _whole(stage: object) -> NetworkStage:
+def _with_full_slices(stage: object) -> NetworkStage:
     assert isinstance(stage, NetworkStage)  # noqa: S101
     assert stage.backbone is not None  # noqa: S101
-    return stage.model_copy(update={"backbone": Whole(inner=stage.backbone)})
+    return stage.model_copy(update={"backbone": FullSlice(inner=stage.backbone)})

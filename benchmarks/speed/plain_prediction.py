@@ -1,4 +1,4 @@
-"""Prediction as one writes it without a framework: every slice whole, NCHW, float32."""
+"""Prediction without a framework: on full slices, in NCHW and float32."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.phantom_run import STAGE
+from benchmarks.speed.plain_training import FILL_HU
 from wsseg.core.case import Case
 from wsseg.data.batches import read_map
 from wsseg.data.prepare import Prepared, to_scan_grid
@@ -21,38 +22,38 @@ BATCH_SLICES = 8
 
 
 @dataclass(frozen=True)
-class Plain:
-    """A run's network in plain use. The scan is prepared and written as wsseg does it."""
+class PlainPredictor:
+    """The network of a run in plain PyTorch. Scans are prepared and written as in wsseg."""
 
     run: Run
     network: nn.Module
 
     def predict(self, case: Case, path: Path) -> None:
-        """Segment a scan, file to file."""
+        """Segment a scan and write its mask to `path`."""
         with empty_cache():
             prepared = self.run.prepare(case)
-            mask = to_scan_grid(prepared, self._mask(windows_of(self.run, prepared)))
+            mask = to_scan_grid(prepared, self._mask(slice_stacks(self.run, prepared)))
             write_mask(path, mask.astype(np.uint8), prepared.grid)
 
     @torch.inference_mode()
-    def _mask(self, windows: Tensor) -> NDArray[np.bool_]:
-        """Return where the network says yes, (Z, H, W)."""
-        parts = [self.network(part.contiguous()) > 0 for part in windows.split(BATCH_SLICES)]
+    def _mask(self, stacks: Tensor) -> NDArray[np.bool_]:
+        """Return where the logits are positive, (Z, H, W)."""
+        parts = [self.network(part.contiguous()) > 0 for part in stacks.split(BATCH_SLICES)]
         return torch.cat(parts)[:, 0].numpy()
 
 
-def plain(run: Run) -> Plain:
-    """Return a run's network as torch makes one: NCHW, float32, batch norm apart."""
+def plain_predictor(run: Run) -> PlainPredictor:
+    """Return the network of a run in NCHW and float32, with separate batch norm."""
     network = run.pipeline.stages[STAGE].network
     assert network is not None  # noqa: S101
-    return Plain(run, deepcopy(network).to(memory_format=torch.contiguous_format).eval())
+    return PlainPredictor(run, deepcopy(network).to(memory_format=torch.contiguous_format).eval())
 
 
-def windows_of(run: Run, prepared: Prepared) -> Tensor:
-    """Return what the network sees of each slice, (Z, S, H, W), a view of the masked scan."""
+def slice_stacks(run: Run, prepared: Prepared) -> Tensor:
+    """Return the input of the network for each slice, (Z, S, H, W), a view of the masked scan."""
     lung = run.pipeline.region_map(run.recipe.input.mask, prepared)
     assert lung is not None  # noqa: S101
-    seen = np.where(read_map(lung), prepared.image, np.float32(run.recipe.input.fill))
+    masked = np.where(read_map(lung), prepared.image, np.float32(FILL_HU))
     margin = run.recipe.input.slices // 2
-    padded = np.pad(seen, ((margin, margin), (0, 0), (0, 0)), mode="edge")
+    padded = np.pad(masked, ((margin, margin), (0, 0), (0, 0)), mode="edge")
     return torch.from_numpy(padded).unfold(0, run.recipe.input.slices, 1).permute(0, 3, 1, 2)

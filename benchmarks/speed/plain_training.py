@@ -1,4 +1,4 @@
-"""The training step as it would be written first: plain PyTorch, NCHW, float32, eager."""
+"""A training step in plain PyTorch: NCHW, float32, eager."""
 
 from itertools import pairwise
 from typing import Any
@@ -11,7 +11,7 @@ SLOPE = 0.2
 
 
 class PlainUNet(nn.Module):
-    """The UNet of Wu 2020: what wsseg-covid's AdditiveUNet is, its modules in the same order."""
+    """The UNet of Wu 2020, with the modules of AdditiveUNet of wsseg-covid in the same order."""
 
     def __init__(self, slices: int, classes: int, width: int) -> None:
         super().__init__()
@@ -20,11 +20,11 @@ class PlainUNet(nn.Module):
         self.enter = nn.ModuleList(_convolution(before, after) for before, after in downward)
         self.halve = nn.ModuleList(_convolution(w, w, stride=2) for w in widths[:-1])
         self.bottom = nn.Sequential(_convolution(*widths[-2:]), _convolution(*widths[-1:] * 2))
-        self.join = nn.ModuleList(_Joined(deep, shallow) for deep, shallow in upward)
+        self.join = nn.ModuleList(_Join(deep, shallow) for deep, shallow in upward)
         self.head = nn.Conv2d(width, classes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, S, H, W), normalised, to logits (B, K, H, W); sides are multiples of 16."""
+        """Map normalised images (B, S, H, W) to logits (B, K, H, W); 16 divides H and W."""
         skips: list[Tensor] = []
         for enter, halve in zip(self.enter, self.halve, strict=True):
             skips.append(enter(x))
@@ -36,7 +36,7 @@ class PlainUNet(nn.Module):
         return logits
 
 
-class _Joined(nn.Module):
+class _Join(nn.Module):
     def __init__(self, deep: int, shallow: int) -> None:
         super().__init__()
         self.up = nn.ConvTranspose2d(deep, shallow, 2, stride=2)
@@ -45,19 +45,19 @@ class _Joined(nn.Module):
         )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        joined: Tensor = self.convolve(self.up(x) + skip)
-        return joined
+        output: Tensor = self.convolve(self.up(x) + skip)
+        return output
 
 
 class PlainStep:
-    """One optimiser step of a network that was just built."""
+    """Training steps of a new network."""
 
     def __init__(self, network: nn.Module, lr: float) -> None:
         self._network = network.train()
         self._optimizer = torch.optim.Adam(network.parameters(), lr=lr)
 
     def __call__(self, image: Tensor, region: Tensor, labels: Tensor) -> float:
-        """Step; return the loss, 1 - smooth Dice an image."""
+        """Make a step and return the loss, the mean of 1 - smooth Dice over images."""
         x = (image.clamp(FILL_HU, HIGHEST_HU) - FILL_HU) / SCALE_HU
         f = self._network(x.contiguous()).sigmoid() * region
         y = labels * region
@@ -69,10 +69,10 @@ class PlainStep:
         return float(loss.detach())
 
 
-def _convolution(before: int, after: int, stride: int = 1) -> nn.Sequential:
+def _convolution(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
     layers: list[Any] = [
-        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(after),
+        nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
         nn.LeakyReLU(SLOPE, inplace=True),
     ]
     return nn.Sequential(*layers)

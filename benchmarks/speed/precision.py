@@ -1,4 +1,4 @@
-"""Whether what is learnt in bfloat16 is as good as what is learnt in float32."""
+"""Accuracy after training in bfloat16 and in float32."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from statistics import mean
 from tempfile import TemporaryDirectory
 
 from benchmarks.speed.empty_cache import empty_cache
-from benchmarks.speed.timing import Row, in_new_process
+from benchmarks.speed.timing import Measurement, in_new_process
 from wsseg import train
 from wsseg.config.recipe_files import load_recipe
 from wsseg.data.reading import read_case_mask
@@ -27,11 +27,11 @@ stages:
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """Dice on the phantom's test cases of infection learnt in bfloat16 and in float32.
+class Precisions:
+    """Dice of infection on the test cases of the phantom, after training in bfloat16 and float32.
 
-    The first stage of the demo, shorter. Given are the median of the seeds and their range. The
-    means of both may differ by as much as the seeds of one precision do, the larger of both ranges.
+    A shorter version of the first stage of the demo. Values are the median over seeds and their
+    range. The two means may differ by the range over seeds of one precision, the larger of the two.
     """
 
     cases: int = 24
@@ -41,8 +41,8 @@ class Learnt:
     epochs: int = 6
     seeds: tuple[int, ...] = (0, 1, 2)
 
-    def measure(self) -> Iterator[Row]:
-        """Yield the Dice of both, and the difference of their means."""
+    def measure(self) -> Iterator[Measurement]:
+        """Yield the Dice of both precisions, and the difference of their means."""
         means, ranges = list[float](), list[float]()
         with TemporaryDirectory() as name, empty_cache():
             for precision in ("bfloat16", "float32"):
@@ -50,14 +50,16 @@ class Learnt:
                 found = tuple(
                     self._dice(folder / f"{seed}", precision, seed) for seed in self.seeds
                 )
-                yield Row(f"Dice, learnt in {precision}, {len(found)} seeds", found, "")
+                yield Measurement(f"Dice, learnt in {precision}, {len(found)} seeds", found, "")
                 means.append(mean(found))
                 ranges.append(max(found) - min(found))
-        apart, most = abs(means[0] - means[1]), round(max(ranges), 4)
-        yield Row("difference of the mean Dice; asked is the seeds' range", (apart,), "", most=most)
+        difference, most = abs(means[0] - means[1]), round(max(ranges), 4)
+        yield Measurement(
+            "difference of the mean Dice; asked is the seeds' range", (difference,), "", most=most
+        )
 
     def _dice(self, folder: Path, precision: str, seed: int) -> float:
-        """Train, predict the test cases and return the Dice of all their voxels together."""
+        """Train, predict the test cases and return the Dice pooled over their voxels."""
         sizes = {name: value for name, value in vars(self).items() if name != "seeds"}
         write_text(folder / "recipe.yaml", RECIPE.format(precision=precision, seed=seed, **sizes))
         run = in_new_process(train, load_recipe(folder / "recipe.yaml"), folder / "run", accept=[])

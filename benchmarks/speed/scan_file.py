@@ -1,4 +1,4 @@
-"""A scan to read: a body with lungs in it, as large as a scanner's."""
+"""A synthetic scan with a body and lungs, in the size of a real one."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ PIXEL_MM, SLICE_MM = 0.75, 1.25
 
 
 def write_scan(path: Path, size: int, slices: int) -> Path:
-    """Write `slices` slices of `size` x `size` pixels, compressed."""
+    """Write a compressed scan of `slices` slices of `size` x `size` pixels."""
     generator = np.random.default_rng(0)
     voxels = np.empty((size, size, slices), np.int16)
     for z in range(slices):
@@ -24,11 +24,11 @@ def write_scan(path: Path, size: int, slices: int) -> Path:
 
 
 def _slice(size: int, height: float) -> NDArray[np.float64]:
-    """Draw a body and both lungs, which are largest half-way up."""
+    """Draw a body and both lungs, which are largest at half of the height."""
     x, y = np.meshgrid(*2 * [np.linspace(-1, 1, size)], indexing="ij")
     hu = np.where(np.hypot(x / 0.8, y / 0.6) < 1, TISSUE_HU, AIR_HU)
-    grown = np.sin(np.pi * height)
+    lung_size = np.sin(np.pi * height)
     for side in (-1, 1):
-        lung = np.hypot((x - 0.38 * side) / 0.28, y / 0.42) < grown
+        lung = np.hypot((x - 0.38 * side) / 0.28, y / 0.42) < lung_size
         hu = np.where(lung, LUNG_HU + 150 * y, hu)
     return hu

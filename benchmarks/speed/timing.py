@@ -1,4 +1,4 @@
-"""Times of ways to do one thing, taken by turns so that a busy moment meets all of them."""
+"""Timing of alternatives in turns, so that a busy moment of the machine affects all of them."""
 
 import gc
 import os
@@ -20,8 +20,8 @@ KIB_PER_MIB = 1024
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of the table: one measured value a repeat, and what is asked of their median."""
+class Measurement:
+    """A measured quantity: a value for each round, and bounds that their median should keep."""
 
     name: str
     values: tuple[float, ...]
@@ -31,64 +31,65 @@ class Row:
 
     @property
     def value(self) -> float:
-        """The median of the repeats."""
+        """The median over the rounds."""
         return median(self.values)
 
 
-def by_turns(
-    ways: Mapping[str, Callable[[], object]], repeats: int = REPEATS
+def time_in_turns(
+    alternatives: Mapping[str, Callable[[], object]], repeats: int = REPEATS
 ) -> dict[str, tuple[float, ...]]:
-    """Return the seconds of each way, one a round; each round runs all of them, A B A B ...
+    """Return the seconds of each alternative in each round; a round runs all of them in order.
 
-    A round before the first warms caches and is not counted.
+    A first round, which fills caches, is not counted.
     """
-    return told_by_turns({name: partial(seconds_of, way) for name, way in ways.items()}, repeats)
+    timed = {name: partial(seconds_of, function) for name, function in alternatives.items()}
+    return seconds_in_turns(timed, repeats)
 
 
-def told_by_turns(
-    ways: Mapping[str, Callable[[], float]], repeats: int = REPEATS
+def seconds_in_turns(
+    alternatives: Mapping[str, Callable[[], float]], repeats: int = REPEATS
 ) -> dict[str, tuple[float, ...]]:
-    """Do the same with ways that tell themselves how many of their seconds count."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for way in ways.values():
-        way()
+    """Do the same for alternatives that return their own seconds."""
+    seconds: dict[str, list[float]] = {name: [] for name in alternatives}
+    for function in alternatives.values():
+        function()
     for _ in range(repeats):
-        for name, way in ways.items():
+        for name, function in alternatives.items():
             gc.collect()
-            seconds[name].append(way())
+            seconds[name].append(function())
     return {name: tuple(values) for name, values in seconds.items()}
 
 
-def seconds_of(way: Callable[[], object]) -> float:
-    """Do it, and return how long it took."""
+def seconds_of(function: Callable[[], object]) -> float:
+    """Call a function and return how long it took."""
     started = perf_counter()
-    way()
+    function()
     return perf_counter() - started
 
 
-def ratios(above: Sequence[float], below: Sequence[float]) -> tuple[float, ...]:
-    """Divide round by round, so that both numbers of a ratio were taken side by side."""
-    return tuple(a / b for a, b in zip(above, below, strict=True))
+def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, ...]:
+    """Divide round by round, so that both values of a ratio were measured one after the other."""
+    return tuple(a / b for a, b in zip(numerators, denominators, strict=True))
 
 
 def rates(amount: float, seconds: Sequence[float]) -> tuple[float, ...]:
-    """Return what was done in a second, in each round."""
+    """Return the amount of work per second in each round."""
     return tuple(amount / each for each in seconds)
 
 
 def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `function` in a process of its own; it, its arguments and its result are pickled."""
+    """Call `function` in a new process; the function, its arguments and its result are pickled."""
     with new_process() as pool:
         return pool.submit(function, *args, **kwargs).result()
 
 
 def new_process() -> ProcessPoolExecutor:
-    """Return a process that starts empty."""
+    """Return an executor with one new process."""
     return ProcessPoolExecutor(1, get_context("spawn"))
 
 
 def peak_mib(function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> float:
-    """Return by how much `function` raises the memory of a new process, at its highest."""
+    """Return the peak increase in resident memory while a new process runs `function`."""
     return in_new_process(_peak_mib, function, args, kwargs)
 
 
@@ -101,7 +102,7 @@ def _peak_mib(
 
 
 def resident_mib(field: str) -> float:
-    """Return this process's memory as Linux tells it: VmRSS is now, VmHWM the highest so far."""
+    """Return the resident memory of this process on Linux: VmRSS is its current, VmHWM its peak."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) / KIB_PER_MIB

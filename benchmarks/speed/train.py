@@ -1,4 +1,4 @@
-"""A training step, beside plain PyTorch and the machine's limit."""
+"""Training steps, compared with plain PyTorch and the limit of the machine."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,36 +16,36 @@ from benchmarks.speed.paper import (
     RATE,
     Sizes,
     Turn,
-    fit,
-    flop_a_slice,
+    flop_per_slice,
     scans,
+    shared_trainer,
     take_steps,
     write_scans,
 )
 from benchmarks.speed.plain_training import PlainStep, PlainUNet
 from benchmarks.speed.timing import (
     REPEATS,
-    Row,
+    Measurement,
     new_process,
     rates,
     ratios,
+    seconds_in_turns,
     seconds_of,
-    told_by_turns,
 )
-from wsseg.data.batches import Slices, split_into_batches, epoch_draws, load_batches
+from wsseg.data.batches import Slices, epoch_draws, load_batches, split_into_batches
 from wsseg.runtime.device import keep_memory
 from wsseg.runtime.threads import PREFETCHED
 
 
 @dataclass(frozen=True)
 class Train:
-    """The paper's UNet, learning from masks with a batch of 16; augmentation and loading included.
+    """Training of the paper's UNet from masks in batches of 16, with augmentation and loading.
 
-    wsseg's own `Fit` beside plain PyTorch (NCHW, float32, eager; the same network, loss,
-    augmentation and loading, written out in `plain_training.py`), each in a process of its own.
-    FLOP are those of the convolutions, forward and backward, counted by torch; the limit is the
-    matrix product in bfloat16. Steps count from the fourth of a turn on: before it, batches are
-    gathered ahead, and memory is got from the system.
+    The trainer of wsseg is compared with plain PyTorch (NCHW, float32, eager; the same network,
+    loss, augmentation and loading, written out in `plain_training.py`), each in its own process.
+    FLOP are those of the convolutions, forward and backward, as counted by torch; the limit is the
+    matrix product in bfloat16. The first three steps of a turn are not counted: their batches were
+    loaded in advance, and memory is allocated in them.
     """
 
     sizes: Sizes = PAPER
@@ -53,50 +53,54 @@ class Train:
     n: int = 4096
     repeats: int = REPEATS
 
-    def measure(self) -> Iterator[Row]:
+    def measure(self) -> Iterator[Measurement]:
         """Yield the rates, their ratios and the share of a step that waits for data."""
         product = MatrixProduct(self.n, torch.bfloat16)
         seconds, waits = self._seconds(product)
         slices = self.steps * self.sizes.batch
         for name in ("wsseg", "plain PyTorch"):
-            yield Row(f"training, {name}", rates(slices, seconds[name]), "slices/s")
+            yield Measurement(f"training, {name}", rates(slices, seconds[name]), "slices/s")
         gain = ratios(seconds["plain PyTorch"], seconds["wsseg"])
-        yield Row("training, wsseg / plain PyTorch", gain, "×", least=3)
-        work = rates(slices * flop_a_slice(self.sizes) / GIGA, seconds["wsseg"])
+        yield Measurement("training, wsseg / plain PyTorch", gain, "×", least=3)
+        work = rates(slices * flop_per_slice(self.sizes) / GIGA, seconds["wsseg"])
         limit = rates(product.flop / GIGA, seconds["limit"])
-        yield Row("training, wsseg, products and sums", work, "GFLOP/s")
+        yield Measurement("training, wsseg, products and sums", work, "GFLOP/s")
         share = tuple(100 * each for each in ratios(work, limit))
-        yield Row("training, share of the matrix product's rate", share, "%", least=75)
-        yield Row("training, share of a step that waits for its batch", waits, "%", most=5)
+        yield Measurement("training, share of the matrix product's rate", share, "%", least=75)
+        yield Measurement("training, share of a step that waits for its batch", waits, "%", most=5)
 
     def _seconds(
         self, product: MatrixProduct
     ) -> tuple[dict[str, tuple[float, ...]], tuple[float, ...]]:
         waits: list[float] = []
-        with TemporaryDirectory() as name, new_process() as ours, new_process() as theirs:
+        with (
+            TemporaryDirectory() as name,
+            new_process() as wsseg_process,
+            new_process() as plain_process,
+        ):
             folder = Path(name)
             write_scans(folder, self.sizes, PREFETCHED + self.steps + 1)
 
             def wsseg() -> float:
-                turn = ours.submit(_wsseg, self.sizes, folder, self.steps).result()
+                turn = wsseg_process.submit(_wsseg, self.sizes, folder, self.steps).result()
                 waits.append(100 * turn.waited_s / turn.seconds)
                 return turn.seconds
 
             def plain() -> float:
-                return theirs.submit(_plain, self.sizes, folder, self.steps).result()
+                return plain_process.submit(_plain, self.sizes, folder, self.steps).result()
 
             limit = partial(seconds_of, product)
-            ways: dict[str, Callable[[], float]] = {
+            alternatives: dict[str, Callable[[], float]] = {
                 "limit": limit,
                 "wsseg": wsseg,
                 "plain PyTorch": plain,
             }
-            return told_by_turns(ways, self.repeats), tuple(waits[1:])
+            return seconds_in_turns(alternatives, self.repeats), tuple(waits[1:])
 
 
 def _wsseg(sizes: Sizes, folder: Path, steps: int) -> Turn:
     keep_memory()  # as `wsseg train`
-    return take_steps(fit("masks", sizes, folder), steps)
+    return take_steps(shared_trainer("masks", sizes, folder), steps)
 
 
 @cache
@@ -107,8 +111,12 @@ def _plain_step(sizes: Sizes) -> PlainStep:
 def _plain(sizes: Sizes, folder: Path, steps: int) -> float:
     step, started = _plain_step(sizes), 0.0
     own = list(scans(folder, labels=True))
-    draws = split_into_batches([epoch_draws(own, "uniform", 0, 0)], sizes.batch)[: PREFETCHED + steps]
-    for number, (batch, labels) in enumerate(load_batches(Slices(own, sizes.input, AUGMENT), draws)):
+    draws = split_into_batches([epoch_draws(own, "uniform", 0, 0)], sizes.batch)[
+        : PREFETCHED + steps
+    ]
+    for number, (batch, labels) in enumerate(
+        load_batches(Slices(own, sizes.input, AUGMENT), draws)
+    ):
         if number == PREFETCHED:
             started = perf_counter()
         assert labels is not None, "the scans have labels"  # noqa: S101

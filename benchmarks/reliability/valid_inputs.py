@@ -1,4 +1,4 @@
-"""A folder of small, sound files of every kind that wsseg reads, to be damaged in copies of it."""
+"""A folder of small valid files of every kind that wsseg reads; copies of it are damaged."""
 
 import shutil
 from pathlib import Path
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from benchmarks.reliability.commands import Command, words
 
-MOST_SECONDS = 120.0
+TIMEOUT_S = 120.0
 SHAPE = (20, 20, 3)  # voxels of a scan
 SPACING_MM = (2.0, 2.0, 5.0)
 INFECTION, CORE = 7, 3  # radii, in voxels
-TRAINING = 2  # cases; as many more are for testing
+TRAINING = 2  # training cases, and the same number of test cases
 
 RECIPE = """\
 cohort: {use: table, path: cohort.csv}
@@ -61,25 +61,25 @@ C,"Cannot exclude early consolidation; correlate clinically.",
 """
 
 
-def write_sound(folder: Path) -> None:
-    """Write the files, and train on them: an interrupted run and a finished one."""
+def write_valid_inputs(folder: Path) -> None:
+    """Write the files, a finished training run, and an interrupted one."""
     write_cohort(folder)
     _write_series(folder / "series")
     (folder / "recipe.yaml").write_text(RECIPE)
     (folder / "suite.yaml").write_text(SUITE)
     (folder / "reports.csv").write_text(REPORTS)
     one_epoch = ("--set", "stages.consolidation.epochs=1")
-    _done(folder, "train", "recipe.yaml", "--out", "run", *one_epoch)
-    _done(folder, "score", "run")
+    _run(folder, "train", "recipe.yaml", "--out", "run", *one_epoch)
+    _run(folder, "score", "run")
     _interrupt(folder, folder / "half")
-    _done(folder, "predict", "run", "scan.nii.gz", "--out", "masks")
-    for name in ("masks", "said.txt"):
+    _run(folder, "predict", "run", "scan.nii.gz", "--out", "masks")
+    for name in ("masks", "output.txt"):
         path = folder / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def write_cohort(folder: Path) -> None:
-    """Write four scans with masks and tags, and the tables that name them, into a new folder."""
+    """Write four scans with masks and tags, and their tables, into a new folder."""
     folder.mkdir(parents=True)
     lines = ["case,patient,site,split,image,mask.infection,tag.consolidation"]
     for number in range(2 * TRAINING):
@@ -104,7 +104,7 @@ def _save(path: Path, array: NDArray[np.int16] | NDArray[np.uint8] | NDArray[np.
 
 
 def _write_series(folder: Path) -> None:
-    """Write a scan as DICOM: an explicit syntax, so that damage meets lengths and types too."""
+    """Write a scan as DICOM with explicit value types, so that these are damaged as well."""
     import pydicom
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
@@ -129,14 +129,14 @@ def _write_series(folder: Path) -> None:
         pydicom.dcmwrite(folder / f"{index}.dcm", tags, enforce_file_format=True)
 
 
-def _done(folder: Path, *parts: object) -> None:
-    ended = Command(words(*parts), folder, environment=own_cache(folder)).run(MOST_SECONDS)
-    if ended.code != 0:
-        raise RuntimeError(f"{parts} ended with {ended.code}: {ended.said}")
+def _run(folder: Path, *parts: object) -> None:
+    result = Command(words(*parts), folder, environment=own_cache(folder)).run(TIMEOUT_S)
+    if result.code != 0:
+        raise RuntimeError(f"{parts} has the exit code {result.code}: {result.output}")
 
 
 def _interrupt(folder: Path, out: Path) -> None:
-    """Train as far as to the first saved state."""
+    """Train until the first state is saved."""
     parts = ("train", "recipe.yaml", "--out", out.name, "--save-every", 1)
     command = Command(words(*parts), folder, environment=own_cache(folder))
     process = command.start()
@@ -145,10 +145,10 @@ def _interrupt(folder: Path, out: Path) -> None:
     process.kill()
     process.join()
     if not list(out.glob("stages/*/last/state.safetensors")):
-        raise RuntimeError(f"{out}: no state was saved: {command.said()}")
+        raise RuntimeError(f"{out}: no state was saved: {command.output()}")
     (out / ".lock").unlink()
 
 
 def own_cache(folder: Path) -> dict[str, str]:
-    """Return the environment of commands whose cache is in `folder`."""
+    """Return the environment of commands with a cache in `folder`."""
     return {"WSSEG_CACHE": str(folder / "cache")}
