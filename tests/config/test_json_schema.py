@@ -161,7 +161,21 @@ def test_every_stage_and_component_has_a_description(schema: Draft202012Validato
     assert all(each["description"] for each in definitions.values())
     offers = [offer for offer in registry().offers.values() if offer.kind is not Path]
     parts = [part for each in definitions.values() for part in each.get("anyOf", [])]
-    assert sorted(part["title"] for part in parts) == sorted(offer.name for offer in offers)
+    names = [part.get("title", part.get("const")) for part in parts]  # a unit is a name alone
+    assert sorted(names) == sorted(offer.name for offer in offers)
+
+
+def undescribed(definition: Any) -> set[str]:
+    keys = definition.get("properties", {}).items()
+    own = {key for key, value in keys if not value.get("description")}
+    return own.union(*(undescribed(each) for each in definition.get("anyOf", [])))
+
+
+def test_every_key_of_a_recipe_has_a_description(schema: Draft202012Validator) -> None:
+    root = schema.schema
+    missing = {name: undescribed(each) for name, each in root["$defs"].items()}
+    assert {name: keys for name, keys in missing.items() if keys} == {}
+    assert undescribed(root) == set()
 
 
 def test_wsseg_recipe_schema_prints_the_schema(wsseg: "Wsseg") -> None:

@@ -18,7 +18,7 @@ regions:
 input:
   slices: 7
   unit: HU
-  thick: {thinner_than_mm: 4, smoothing: 0.25}
+  thick: {thinner_than_mm: 4, to_mm: 5, smoothing: 0.25}
   mask: lung
 stages:
   infection:
@@ -90,7 +90,7 @@ def test_a_misspelt_word_is_reported_with_its_line_and_the_correct_word(
         load_recipe(tmp_path / "own.yaml")
     text = str(caught.value)
     if word in {"use", "learn"}:  # reported as a missing key
-        assert re.search(r"^own.yaml:\d+: .*(names no|is missing|unknown key)", text), text
+        assert re.search(r"^own.yaml:\d+: .*(is not a valid|is missing|unknown key)", text), text
         return
     is_key = RECIPE.splitlines()[number][column:].startswith(f"{word}:")
     marks = (

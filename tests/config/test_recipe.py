@@ -69,7 +69,10 @@ def test_annotated_text_has_the_place_of_each_value(toy_recipe: Path) -> None:
         ("stages.consolidation.learn=magic", "learn"),
         ("seed=true", "seed: expected a number, not True"),
         ("stages.infection.epochs=yes", "infection.epochs: expected a number, not True"),
-        ("stages.consolidation.prior={use: constant, probability: on}", "prior.probability: a num"),
+        (
+            "stages.consolidation.prior={use: constant, probability: on}",
+            "prior.probability: expected a number, not True",
+        ),
         ("seed=4294967296", "seed: .*less than 4294967296"),
         ("stages.infection.classes=[infection, infection]", "'infection' appears twice"),
         ("input.slices=4", "odd number"),
