@@ -1,4 +1,4 @@
-"""FLAIR of lower-grade glioma (TCGA-LGG; masks by Buda et al. 2019, CC BY-NC-SA 4.0)."""
+"""FLAIR images of lower-grade glioma (TCGA-LGG; masks of Buda et al. 2019, CC BY-NC-SA 4.0)."""
 
 import zipfile
 from collections.abc import Mapping
@@ -20,33 +20,39 @@ from wsseg.tools import (
     write_text,
 )
 
-VERSION = 1  # of the files that are written; another one makes new ones
-ARRAYS = {"flair": 3, "mask": 3, "patient": 1, "slice": 1}  # and how many axes each has
-AFFINE = np.diag([-1.875, -1.875, 5.0, 1.0])  # guesses: a view of 240 mm, slices of 5 mm
+VERSION = 1  # of the writing code; a change invalidates cached files
+ARRAYS = {"flair": 3, "mask": 3, "patient": 1, "slice": 1}  # number of axes by name
+AFFINE = np.diag([-1.875, -1.875, 5.0, 1.0])  # assumes a field of view of 240 mm, 5 mm slices
 
 Stack: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 @final
 class LggFlair(Cohort):
-    """Slices of many patients in one .npz: `flair`, `mask` (N, H, W), `patient`, `slice` (N).
+    """Slices of many patients in one .npz file.
 
-    A patient is a case. Its slices are put in order and written once, as NIfTI, into the cache
-    folder; rows run from front to back, columns from the patient's right to left. The file says
-    nothing of millimetres: 1.875 x 1.875 x 5 are guesses.
+    The file has the arrays `flair` and `mask`, (N, H, W), and `patient` and `slice`, (N,). Each
+    patient is a case, whose slices are sorted and written once as NIfTI into the cache folder. Rows
+    run from front to back, columns from the patient's right to left. The file has no voxel size;
+    1.875 x 1.875 x 5 mm is an estimate.
 
-    **A slice's tag `tumour` is whether its mask has any pixel**: it is read from the mask, as no
-    radiologist's word for each slice is there. Beyond that the mask `tumour` is for supervised
-    stages and for scores. `site` is the hospital's code in the patient's name.
+    **The tag `tumour` of a slice is derived from its mask**: it is set if the mask has any pixel,
+    because there are no tags by radiologists. Otherwise, only supervised stages and scores use the
+    mask. `site` is the code of the hospital in the patient's name.
     """
 
     path: Path = Field(examples=["lgg_flair_80.npz"])
+    """The .npz file."""
 
     def cases(self) -> list[Case]:
-        """List the patients; the first time, their files are written."""
+        """Return the patients; on first use, their files are written.
+
+        Raises:
+            InputError: The file does not exist or has other arrays.
+        """
         if not self.path.is_file():
             raise InputError(
-                f"{self.path}: there is no such file. The slices are those of "
+                f"{self.path}: there is no such file. The slices are from "
                 "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
             )
         folder = cache_folder() / "lgg-flair" / fingerprint([VERSION, sha256(self.path)])
@@ -68,15 +74,15 @@ def _read(path: Path) -> Stack:
     fits = all(len(shapes[name]) == axes for name, axes in ARRAYS.items())
     if not fits or shapes["flair"] != shapes["mask"] or len({s[0] for s in shapes.values()}) > 1:
         raise InputError(
-            f"{path}: its arrays do not fit: {shapes}; needed: flair and mask (N, H, W), "
+            f"{path}: the shapes of its arrays do not match: {shapes}; needed: flair and mask (N, H, W), "
             "patient and slice (N)"
         )
     return stack
 
 
 def _write(stack: Stack, folder: Path) -> None:
-    """Write two NIfTI files a patient, `cohort.csv` and `slices.csv`, all or nothing."""
-    import pandas as pd  # here: a recipe that is only checked writes nothing
+    """Write two NIfTI files for each patient, `cohort.csv` and `slices.csv`, atomically."""
+    import pandas as pd  # imported here because only writing needs it
 
     rows, tags = [], []
     with atomic_folder(folder) as temporary:
@@ -99,6 +105,6 @@ def _write(stack: Stack, folder: Path) -> None:
 
 
 def _site(patient: str) -> str:
-    """Return the second word of TCGA_CS_4942_19970222, the code of the tissue's source."""
+    """Return the code of the hospital: CS in TCGA_CS_4942_19970222."""
     words = patient.split("_")
     return words[1] if len(words) > 1 else ""
