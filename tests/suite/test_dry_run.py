@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from wsseg.suite.definition import Job, load_suite, plan
 from wsseg.inference.folders import RunFolder
+from wsseg.suite.definition import Job, load_suite, plan
 from wsseg.suite.dry_run import DurationEstimate, plan_lines
 from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.timings import (

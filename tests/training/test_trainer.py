@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from wsseg.components.registry import registry
-from wsseg.config.stages import EmStage, NetworkStage, MasksStage, TagsStage
+from wsseg.config.stages import EmStage, MasksStage, NetworkStage, TagsStage
 from wsseg.core.batch import Evidence, Probability
 from wsseg.core.input import Input
 from wsseg.core.interfaces import EStep, PixelLoss

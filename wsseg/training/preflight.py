@@ -6,7 +6,7 @@ from itertools import chain
 
 from wsseg.components.regions import FileRegion
 from wsseg.config.recipe import Recipe
-from wsseg.config.stages import NetworkStage, MasksStage, Stage
+from wsseg.config.stages import MasksStage, NetworkStage, Stage
 from wsseg.core.case import Case
 from wsseg.data.checks.expected import Expectations
 from wsseg.data.checks.findings import (

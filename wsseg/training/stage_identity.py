@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 from wsseg.components.regions import FileRegion
 from wsseg.components.registry import registry
 from wsseg.config.recipe import Recipe
-from wsseg.config.stages import NetworkStage, MasksStage, Stage
+from wsseg.config.stages import MasksStage, NetworkStage, Stage
 from wsseg.core.interfaces import Backbone, Cohort
 from wsseg.data.batches import Scan
 from wsseg.inference.checkpoint import TrainedStage

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from wsseg.config.stages import NetworkStage, MasksStage, Stage
+from wsseg.config.stages import MasksStage, NetworkStage, Stage
 from wsseg.data.batches import Scan
 from wsseg.data.prepare import Prepared, prepare_mask
 from wsseg.errors import InputError
