@@ -16,7 +16,7 @@ from wsseg.components.registry import registry
 from wsseg.config.stages import EmStage, MasksStage, NetworkStage
 from wsseg.core.input import Input
 from wsseg.data.augment import Augment
-from wsseg.data.batches import Scan
+from wsseg.data.batches import StageScan
 from wsseg.inference.network import Network, new_network
 from wsseg.runtime.device import open_fabric
 from wsseg.runtime.threads import PREFETCHED
@@ -104,12 +104,12 @@ def write_scans(folder: Path, sizes: Sizes, batches: int) -> None:
         np.save(folder / f"region-{number}.npy", region)
 
 
-def scans(folder: Path, *, labels: bool) -> Iterator[Scan]:
+def scans(folder: Path, *, labels: bool) -> Iterator[StageScan]:
     """Yield the scans of `write_scans` as memory maps, with labels or without."""
     for number in range(CASES):
         region = folder / f"region-{number}.npy"
         depth = len(np.load(region, mmap_mode="r", allow_pickle=False))
-        yield Scan(
+        yield StageScan(
             name=f"case-{number}",
             image=folder / f"image-{number}.npy",
             inside=region,

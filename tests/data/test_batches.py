@@ -10,9 +10,9 @@ import torch
 from wsseg.core.input import Input
 from wsseg.data.augment import Augment
 from wsseg.data.batches import (
-    Draw,
-    Scan,
+    SliceDraw,
     Slices,
+    StageScan,
     all_slices,
     collate,
     epoch_draws,
@@ -27,40 +27,40 @@ GEOMETRIC = Augment(
 )
 
 
-def scan(name: str = "a", slices: int = 4, tagged: int = 2) -> Scan:
+def scan(name: str = "a", slices: int = 4, tagged: int = 2) -> StageScan:
     """Return a scan whose slice z is z everywhere; the first `tagged` slices have the class."""
     image = np.arange(slices, dtype=np.int16)[:, None, None] + np.zeros((1, 8, 8), np.int16)
     region = np.zeros((slices, 8, 8), np.uint8)
     region[:, 4:] = 1
     tags = (np.arange(slices) < tagged)[:, None]
-    return Scan(name, image, None, region, tags, tuple(range(slices)))
+    return StageScan(name, image, None, region, tags, tuple(range(slices)))
 
 
 def test_a_sample_holds_the_slices_around_the_drawn_one() -> None:
-    sample = Slices([scan()], INPUT)[Draw(0, 2)]
+    sample = Slices([scan()], INPUT)[SliceDraw(0, 2)]
     assert sample.image.shape == (8, 8, 3)
     assert sample.image[0, 0].tolist() == [1, 2, 3]
 
 
 def test_the_last_slice_is_repeated_beyond_the_end_of_a_scan() -> None:
     slices = Slices([scan()], INPUT)
-    assert slices[Draw(0, 0)].image[0, 0].tolist() == [0, 0, 1]
-    assert slices[Draw(0, 3)].image[0, 0].tolist() == [2, 3, 3]
+    assert slices[SliceDraw(0, 0)].image[0, 0].tolist() == [0, 0, 1]
+    assert slices[SliceDraw(0, 3)].image[0, 0].tolist() == [2, 3, 3]
 
 
 def test_pixels_outside_the_mask_are_filled_in_each_slice() -> None:
     known = scan()
     inside = np.ones((4, 8, 8), np.uint8)
     inside[1, 0, 0] = 0
-    masked = Scan(known.name, known.image, inside, known.region, known.tags, known.slices)
-    sample = Slices([masked], INPUT)[Draw(0, 2)]
+    masked = StageScan(known.name, known.image, inside, known.region, known.tags, known.slices)
+    sample = Slices([masked], INPUT)[SliceDraw(0, 2)]
     assert sample.image[0, 0].tolist() == [-7, 2, 3]
     assert sample.image[0, 1].tolist() == [1, 2, 3]
 
 
 def test_a_scan_without_masks_gives_a_batch_without_labels() -> None:
     slices = Slices([scan()], INPUT)
-    batch, y = collate([slices[Draw(0, 0)], slices[Draw(0, 3)]])
+    batch, y = collate([slices[SliceDraw(0, 0)], slices[SliceDraw(0, 3)]])
     assert y is None
     assert batch.image.shape == (2, 3, 8, 8)
     assert batch.region.shape == (2, 1, 8, 8)
@@ -70,7 +70,7 @@ def test_a_scan_without_masks_gives_a_batch_without_labels() -> None:
 
 def test_images_are_contiguous_in_channels_last_memory() -> None:
     slices = Slices([scan()], INPUT)
-    batch, _ = collate([slices[Draw(0, 0)], slices[Draw(0, 1)]])
+    batch, _ = collate([slices[SliceDraw(0, 0)], slices[SliceDraw(0, 1)]])
     assert batch.image.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -80,10 +80,10 @@ def test_image_region_and_labels_get_the_same_geometric_augmentation() -> None:
     blob[0, 20:40, 10:30] = 1
     noise = generator.normal(0, 1, blob.shape)
     image = (1000.0 * blob + noise).astype(np.int16)
-    both = Scan("a", image, None, blob, np.ones((1, 1), np.bool_), (0,), (blob,))
+    both = StageScan("a", image, None, blob, np.ones((1, 1), np.bool_), (0,), (blob,))
     slices = Slices([both], Input(slices=1, size=64, fill=0), GEOMETRIC)
     for epoch in range(8):
-        sample = slices[Draw(0, 0, epoch)]
+        sample = slices[SliceDraw(0, 0, epoch)]
         assert sample.y is not None
         bright = sample.image[:, :, 0] > 500
         assert (sample.region[:, :, 0] == (sample.y[:, :, 0] > 0)).all()
@@ -94,17 +94,17 @@ def test_image_region_and_labels_get_the_same_geometric_augmentation() -> None:
 def test_augmentation_depends_only_on_seed_epoch_case_slice_and_repeat() -> None:
     image = np.random.default_rng(1).integers(0, 999, (4, 8, 8)).astype(np.int16)
     tags = np.ones((4, 1), np.bool_)
-    a, b = (Scan(name, image, None, None, tags, (0, 1, 2, 3)) for name in "ab")
+    a, b = (StageScan(name, image, None, None, tags, (0, 1, 2, 3)) for name in "ab")
 
-    def augmented(scans: list[Scan], draw: Draw, seed: int = 0) -> list[float]:
+    def augmented(scans: list[StageScan], draw: SliceDraw, seed: int = 0) -> list[float]:
         values: list[float] = Slices(scans, INPUT, GEOMETRIC, seed)[draw].image.ravel().tolist()
         return values
 
-    first = augmented([a, b], Draw(0, 1, 5))
-    assert first == augmented([b, a], Draw(1, 1, 5))  # the order of the scans has no effect
-    for other in (Draw(0, 1, 6), Draw(0, 1, 5, repeat=1), Draw(1, 1, 5)):
+    first = augmented([a, b], SliceDraw(0, 1, 5))
+    assert first == augmented([b, a], SliceDraw(1, 1, 5))  # the order of the scans has no effect
+    for other in (SliceDraw(0, 1, 6), SliceDraw(0, 1, 5, repeat=1), SliceDraw(1, 1, 5)):
         assert first != augmented([a, b], other)
-    assert first != augmented([a, b], Draw(0, 1, 5), seed=1)
+    assert first != augmented([a, b], SliceDraw(0, 1, 5), seed=1)
 
 
 def test_a_uniform_epoch_draws_every_slice_once() -> None:
@@ -126,7 +126,7 @@ def test_a_balanced_epoch_draws_as_many_slices_with_the_class_as_without() -> No
 
 
 def test_no_batch_contains_slices_of_two_epochs() -> None:
-    epochs = [[Draw(0, z, e) for z in range(5)] for e in range(2)]
+    epochs = [[SliceDraw(0, z, e) for z in range(5)] for e in range(2)]
     batches = split_into_batches(epochs, 2)
     assert [len(batch) for batch in batches] == [2, 2, 1, 2, 2, 1]
     assert [draw for batch in batches for draw in batch] == epochs[0] + epochs[1]
@@ -135,7 +135,7 @@ def test_no_batch_contains_slices_of_two_epochs() -> None:
 def test_batches_loaded_in_advance_are_the_drawn_batches(tmp_path: Path) -> None:
     known = scan()
     np.save(tmp_path / "image.npy", open_map(known.image))
-    stored = Scan("a", tmp_path / "image.npy", None, known.region, known.tags, known.slices)
+    stored = StageScan("a", tmp_path / "image.npy", None, known.region, known.tags, known.slices)
     batches = split_into_batches([epoch_draws([stored], "uniform", 0, 0)], 3)
     in_advance = list(load_batches(Slices([stored], INPUT, GEOMETRIC), batches))
     directly = [collate([Slices([known], INPUT, GEOMETRIC)[d] for d in batch]) for batch in batches]
@@ -151,7 +151,7 @@ def test_without_a_fill_the_outside_of_a_mask_has_the_minimum_of_each_image(tmp_
     np.save(stored, np.full((4, 8, 8), 9, np.int16) - np.arange(4, dtype=np.int16)[:, None, None])
     scans = [replace(scan(), inside=inside), replace(scan(), image=stored, inside=inside)]
     slices = Slices(scans, Input(slices=1, size=8))
-    first, second = slices[Draw(0, 3)].image[..., 0], slices[Draw(1, 0)].image[..., 0]
+    first, second = slices[SliceDraw(0, 3)].image[..., 0], slices[SliceDraw(1, 0)].image[..., 0]
     assert first.min() == 0  # slice 0 of the first scan is 0 everywhere
     assert second.min() == 6  # 9, 8, 7, 6
     assert (first[3, 3], second[3, 3]) == (3, 9)
@@ -160,5 +160,5 @@ def test_without_a_fill_the_outside_of_a_mask_has_the_minimum_of_each_image(tmp_
 def test_without_a_fill_moved_images_are_bordered_by_their_minimum() -> None:
     bright = replace(scan(), image=np.full((4, 8, 8), 5, np.int16))
     for seed in range(5):
-        image = Slices([bright], Input(slices=1, size=8), GEOMETRIC, seed)[Draw(0, 1)].image
+        image = Slices([bright], Input(slices=1, size=8), GEOMETRIC, seed)[SliceDraw(0, 1)].image
         assert (image == 5).all()

@@ -17,7 +17,7 @@ from wsseg.config.stages import MasksStage, Optimizer
 from wsseg.core.input import Input
 from wsseg.core.interfaces import PixelLoss
 from wsseg.data.augment import Augment
-from wsseg.data.batches import Scan
+from wsseg.data.batches import StageScan
 from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import Network
 from wsseg.training.stage_task import StageTask
@@ -35,12 +35,12 @@ class FrozenNorm(nn.BatchNorm2d):
         return super().train(False)
 
 
-def scan(number: int) -> Scan:
+def scan(number: int) -> StageScan:
     noise = np.random.default_rng(number)
     image = noise.normal(size=(5, 16, 16)).astype(np.float32)
     mask = (image > 0.5).astype(np.uint8)
     tags = np.full((5, 1), number % 2 == 0)
-    return Scan(f"case-{number}", image, None, None, tags, tuple(range(5)), (mask,))
+    return StageScan(f"case-{number}", image, None, None, tags, tuple(range(5)), (mask,))
 
 
 def save(fit: Trainer, path: Path) -> None:

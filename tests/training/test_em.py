@@ -14,7 +14,7 @@ from wsseg.components.pixel_losses import BatchDice
 from wsseg.config.stages import EmStage, Optimizer
 from wsseg.core.batch import Batch
 from wsseg.core.input import Input
-from wsseg.data.batches import Scan
+from wsseg.data.batches import StageScan
 from wsseg.inference.network import Network
 from wsseg.training.em import e_step, forward
 from wsseg.training.stage_task import StageTask
@@ -71,7 +71,7 @@ class FrozenNorm(nn.BatchNorm2d):
 def trained_weights(belief: str, norm: nn.Module) -> dict[str, Tensor]:
     noise = np.random.default_rng(0)
     scans = tuple(
-        Scan(
+        StageScan(
             name=f"case-{number}",
             image=noise.uniform(0.1, 0.9, size=(3, 8, 8)).astype(np.float32),
             inside=None,

@@ -16,7 +16,7 @@ from wsseg.config.stages import EmStage, MasksStage, NetworkStage, TagsStage
 from wsseg.core.batch import Evidence, Probability
 from wsseg.core.input import Input
 from wsseg.core.interfaces import EStep, PixelLoss
-from wsseg.data.batches import Scan
+from wsseg.data.batches import StageScan
 from wsseg.errors import WorkError
 from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import new_network
@@ -47,11 +47,11 @@ EM_EVALUATED = EM | {"belief": "evaluation", "sampling": "balanced"}
 TAGS = MASKS | {"learn": "tags", "loss": {"use": "noisy-or", "instances": 4}}
 
 
-def scans(labels: bool = True) -> list[Scan]:
+def scans(labels: bool = True) -> list[StageScan]:
     generator = np.random.default_rng(0)
     shape = (SLICES, SIZE, SIZE)
     return [
-        Scan(
+        StageScan(
             name=f"case-{number}",
             image=generator.integers(-1000, 200, shape).astype(np.int16),
             inside=None,
@@ -64,7 +64,7 @@ def scans(labels: bool = True) -> list[Scan]:
     ]
 
 
-def fit(settings: dict[str, Any], given: list[Scan] | None = None) -> Trainer:
+def fit(settings: dict[str, Any], given: list[StageScan] | None = None) -> Trainer:
     kinds: dict[str, type[NetworkStage]] = {"masks": MasksStage, "em": EmStage, "tags": TagsStage}
     stage = kinds[settings["learn"]].model_validate(settings, context=registry())
     assert stage.backbone is not None

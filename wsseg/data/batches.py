@@ -22,7 +22,7 @@ MapSource: TypeAlias = Path | NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Scan:
+class StageScan:
     """A prepared case as one stage sees it.
 
     All maps are (Z, H, W). They are arrays, or files, so that a scan can be sent to a worker
@@ -39,7 +39,7 @@ class Scan:
     labels: tuple[MapSource, ...] = ()  # K maps, uint8
 
 
-class Draw(NamedTuple):
+class SliceDraw(NamedTuple):
     """One use of one slice. Its augmentation depends only on these values and the seed."""
 
     scan: int
@@ -62,7 +62,11 @@ class Slices:
     """The slices of `scans` as a network sees them, with augmentation."""
 
     def __init__(
-        self, scans: Sequence[Scan], input: Input, augment: Augment = NO_AUGMENTATION, seed: int = 0
+        self,
+        scans: Sequence[StageScan],
+        input: Input,
+        augment: Augment = NO_AUGMENTATION,
+        seed: int = 0,
     ) -> None:
         self._scans = scans
         self._input = input
@@ -70,7 +74,7 @@ class Slices:
         self._seed = seed
         self._fills = [_fill(scan.image, input) for scan in scans]
 
-    def __getitem__(self, draw: Draw) -> Sample:
+    def __getitem__(self, draw: SliceDraw) -> Sample:
         scan, fill = self._scans[draw.scan], self._fills[draw.scan]
         image = _window(scan, draw.z, self._input, fill)
         planes = [_plane(each, draw.z, image.shape[:2]) for each in (scan.region, *scan.labels)]
@@ -81,7 +85,9 @@ class Slices:
         return Sample(image, moved[:, :, :1] > 0, scan.tags[draw.z], scan.name, y)
 
 
-def split_into_batches(epochs: Sequence[Sequence[Draw]], batch_size: int) -> list[list[Draw]]:
+def split_into_batches(
+    epochs: Sequence[Sequence[SliceDraw]], batch_size: int
+) -> list[list[SliceDraw]]:
     """Return the batches of all epochs. The last batch of each epoch may be smaller."""
     return [
         list(epoch[start : start + batch_size])
@@ -90,14 +96,14 @@ def split_into_batches(epochs: Sequence[Sequence[Draw]], batch_size: int) -> lis
     ]
 
 
-def all_slices(scans: Sequence[Scan]) -> list[Draw]:
+def all_slices(scans: Sequence[StageScan]) -> list[SliceDraw]:
     """Return one draw for each slice that is used, in order."""
-    return [Draw(i, z) for i, scan in enumerate(scans) for z in scan.slices]
+    return [SliceDraw(i, z) for i, scan in enumerate(scans) for z in scan.slices]
 
 
 def epoch_draws(
-    scans: Sequence[Scan], sampling: Literal["uniform", "balanced"], seed: int, epoch: int
-) -> list[Draw]:
+    scans: Sequence[StageScan], sampling: Literal["uniform", "balanced"], seed: int, epoch: int
+) -> list[SliceDraw]:
     """Return the shuffled draws of an epoch.
 
     Uniform: every slice is drawn once. Balanced: slices are grouped by their tags, and smaller
@@ -107,7 +113,7 @@ def epoch_draws(
     generator = np.random.default_rng((seed, epoch))
     slices = all_slices(scans)
     if sampling == "balanced":
-        groups: dict[bytes, list[Draw]] = {}
+        groups: dict[bytes, list[SliceDraw]] = {}
         for draw in slices:
             groups.setdefault(scans[draw.scan].tags[draw.z].tobytes(), []).append(draw)
         largest = max(map(len, groups.values()))
@@ -117,7 +123,7 @@ def epoch_draws(
 
 
 def load_batches(
-    slices: Slices, batches: Iterable[Sequence[Draw]]
+    slices: Slices, batches: Iterable[Sequence[SliceDraw]]
 ) -> Generator[tuple[Batch, Probability | None], None, None]:
     """Yield (batch, y or None) for each of `batches`; one thread loads a few of them in advance.
 
@@ -154,7 +160,9 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
     )
 
 
-def _repeat(group: list[Draw], number: int, generator: np.random.Generator) -> Iterator[Draw]:
+def _repeat(
+    group: list[SliceDraw], number: int, generator: np.random.Generator
+) -> Iterator[SliceDraw]:
     for repeat in range(-(-number // len(group))):
         left = min(len(group), number - repeat * len(group))
         for i in generator.permutation(len(group))[:left]:
@@ -175,7 +183,7 @@ def read_map(source: MapSource) -> NDArray[Any]:
     return np.load(source, allow_pickle=False) if isinstance(source, Path) else source
 
 
-def load_into_memory(scan: Scan) -> Scan:
+def load_into_memory(scan: StageScan) -> StageScan:
     """Return the scan with all its maps read. Mapped files would count as memory in use."""
     return replace(
         scan,
@@ -204,7 +212,7 @@ def _minimum_of_file(path: Path) -> float:
     return float(_memory_map(path).min())
 
 
-def _window(scan: Scan, z: int, input: Input, fill: float) -> NDArray[np.float32]:
+def _window(scan: StageScan, z: int, input: Input, fill: float) -> NDArray[np.float32]:
     """Return the S slices around z as (H, W, S). Beyond the ends of a scan, its last is repeated.
 
     Slices are written directly into the result, without intermediate copies.

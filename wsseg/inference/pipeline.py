@@ -13,7 +13,7 @@ from wsseg.components.registry import registry
 from wsseg.config.stages import Stage
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Region
-from wsseg.data.batches import Scan, read_map
+from wsseg.data.batches import StageScan, read_map
 from wsseg.data.prepare import Prepared, prepare_region
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.stage_prediction import stage_masks
@@ -51,11 +51,11 @@ class Pipeline:
             _save(_union_path(path), np.logical_or.reduce(masks))  # last: it marks both as written
         return path
 
-    def scan(self, stage: Stage, prepared: Prepared) -> Scan:
+    def scan(self, stage: Stage, prepared: Prepared) -> StageScan:
         """Return a case as a stage predicts it: every slice with region, every tag possible."""
         region = self.region_map(stage.region, prepared)
         tags = np.ones((prepared.shape[0], len(stage.classes)), np.bool_)
-        return Scan(
+        return StageScan(
             name=prepared.case.name,
             image=file_of(prepared.image),
             inside=self.region_map(self.input.mask, prepared),

@@ -13,8 +13,8 @@ from torch import nn
 from wsseg.config.stages import NetworkStage, PriorStage
 from wsseg.core.batch import Batch, Logits, at_least_float32
 from wsseg.data.batches import (
-    Scan,
     Slices,
+    StageScan,
     all_slices,
     load_batches,
     load_into_memory,
@@ -42,7 +42,7 @@ def predicted_classes(trained: TrainedStage, batch: Batch, fabric: Fabric) -> to
 
 @torch.inference_mode()
 def stage_masks(
-    trained: TrainedStage, scan: Scan, fabric: Fabric, rule: DecisionRule = predicted_classes
+    trained: TrainedStage, scan: StageScan, fabric: Fabric, rule: DecisionRule = predicted_classes
 ) -> NDArray[np.bool_]:
     """Return the masks of a stage's classes, (K, Z, H, W), empty outside `scan.region`.
 

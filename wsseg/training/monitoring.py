@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wsseg.config.stages import EmStage
 from wsseg.core.input import Input
-from wsseg.data.batches import Scan, Slices, all_slices, collate, to_device
+from wsseg.data.batches import Slices, StageScan, all_slices, collate, to_device
 from wsseg.errors import InputError, WorkError
 from wsseg.training.em import evaluation_logits, targets
 from wsseg.training.target_snapshots import TargetSnapshot
@@ -32,7 +32,7 @@ TARGET_PROBLEMS = {
 }
 
 
-def check_positives(stage: str, classes: Sequence[str], scans: Sequence[Scan]) -> None:
+def check_positives(stage: str, classes: Sequence[str], scans: Sequence[StageScan]) -> None:
     """Raise `InputError` if no training slice has any of the classes."""
     if not any(scan.tags[list(scan.slices)].any() for scan in scans):
         slices = sum(len(scan.slices) for scan in scans)
@@ -69,7 +69,7 @@ def list_cases(names: Iterable[str]) -> str:
 class TargetProbe:
     """A fixed set of tagged slices, not augmented, whose targets are compared between epochs."""
 
-    def __init__(self, stage: EmStage, scans: Sequence[Scan], input: Input) -> None:
+    def __init__(self, stage: EmStage, scans: Sequence[StageScan], input: Input) -> None:
         self.last: Tensor | None = None  # (N, K, H, W) uint8, the targets last measured
         self._stage = stage
         tagged = [d for d in all_slices(scans) if scans[d.scan].tags[d.z].any()]

@@ -22,7 +22,7 @@ from wsseg.components.registry import registry
 from wsseg.config.recipe import Recipe
 from wsseg.config.stages import MasksStage, NetworkStage, Stage
 from wsseg.core.interfaces import Backbone, Cohort
-from wsseg.data.batches import Scan
+from wsseg.data.batches import StageScan
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.runtime.files import fingerprint
 
@@ -85,7 +85,11 @@ def planned_identities(recipe: Recipe, fold: Fold = None) -> dict[str, StageIden
 
 
 def prepared_identity(
-    recipe: Recipe, name: str, scans: Sequence[Scan], start: TrainedStage | None, precision: str
+    recipe: Recipe,
+    name: str,
+    scans: Sequence[StageScan],
+    start: TrainedStage | None,
+    precision: str,
 ) -> StageIdentity:
     """Return the identity of a stage with prepared data, computed in `precision`.
 

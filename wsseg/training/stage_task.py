@@ -10,7 +10,7 @@ from wsseg.config.stages import EmStage, NetworkStage, PriorStage, Stage
 from wsseg.core.batch import Batch
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Prior
-from wsseg.data.batches import Scan, Slices, all_slices, collate
+from wsseg.data.batches import Slices, StageScan, all_slices, collate
 from wsseg.data.prepare import Prepared
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.pipeline import Pipeline, computed_precision
@@ -31,7 +31,7 @@ class StageTask:
     stage: Stage  # with its backbone, which the recipe may leave to the stage it starts from
     input: Input
     seed: int  # of all random numbers of the stage
-    scans: tuple[Scan, ...]  # to learn from; empty where nothing is learnt
+    scans: tuple[StageScan, ...]  # to learn from; empty where nothing is learnt
     fabric: Fabric
     fingerprint: str  # of all that determines the result, see `stage_identity`
     start: TrainedStage | None = None  # whose weights the network starts with; None: random weights
@@ -64,7 +64,7 @@ def stage_task(
     Raises:
         InputError: No case has the labels that the stage needs, or none has any of its classes.
     """
-    stage, start, scans = with_backbone(recipe, name), None, list[Scan]()
+    stage, start, scans = with_backbone(recipe, name), None, list[StageScan]()
     if isinstance(stage, NetworkStage) or _is_fitted(stage):
         scans = leader_first(pipeline.fabric, lambda: training_scans(name, stage, cases, pipeline))
     if isinstance(stage, NetworkStage):
@@ -88,7 +88,7 @@ def _is_fitted(stage: Stage) -> bool:
     return isinstance(stage, PriorStage) and type(stage.prior).fit is not Prior.fit
 
 
-def _plain_batches(scans: Sequence[Scan], input: Input) -> Iterator[Batch]:
+def _plain_batches(scans: Sequence[StageScan], input: Input) -> Iterator[Batch]:
     """Yield all slices, without augmentation.
 
     The prior could inspect the generator, so it refers to no recipe: its cohort names the masks.

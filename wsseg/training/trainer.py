@@ -18,7 +18,7 @@ from torch.nn.utils import get_total_norm
 from wsseg.config.stages import EmStage, PixelStage
 from wsseg.core.batch import Batch, Logits, Probability
 from wsseg.data.batches import (
-    Draw,
+    SliceDraw,
     Slices,
     epoch_draws,
     load_batches,
@@ -181,7 +181,9 @@ class Trainer:
                     warning=result.warning,
                 )
 
-    def _step(self, draws: Sequence[Draw], batch: Batch, labels: Probability | None) -> _StepResult:
+    def _step(
+        self, draws: Sequence[SliceDraw], batch: Batch, labels: Probability | None
+    ) -> _StepResult:
         """Take one optimiser step. `batch` is this process's shard of `draws`."""
         stage, progress = self._stage, self.progress
         for group in self._optimizer.param_groups:
@@ -254,7 +256,7 @@ class Trainer:
     def _position(self) -> str:
         return f"stage {self._name}, step {self.progress.step} (epoch {self._epoch})"
 
-    def _divergence_error(self, problem: str, draws: Sequence[Draw]) -> str:
+    def _divergence_error(self, problem: str, draws: Sequence[SliceDraw]) -> str:
         """Return an error that names the cases with NaN or infinite voxels, or else all cases."""
         bad = [draw for draw in draws if not np.isfinite(self._slices[draw].image).all()]
         return (
@@ -269,7 +271,7 @@ class Trainer:
             "only.\nThe newest saved state is intact. Is the region empty, or the prior too strict?"
         )
 
-    def _empty_region_warning(self, draws: Sequence[Draw]) -> str | None:
+    def _empty_region_warning(self, draws: Sequence[SliceDraw]) -> str | None:
         """Return a warning about slices without region; None where it was given before."""
         if not draws or self._warned_of_empty_regions:
             return None
@@ -280,7 +282,7 @@ class Trainer:
             "learnt from them"
         )
 
-    def _cases(self, draws: Sequence[Draw]) -> str:
+    def _cases(self, draws: Sequence[SliceDraw]) -> str:
         return list_cases(self._case_names[draw.scan] for draw in draws)
 
 

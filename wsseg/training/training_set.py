@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsseg.config.stages import MasksStage, NetworkStage, Stage
-from wsseg.data.batches import Scan
+from wsseg.data.batches import StageScan
 from wsseg.data.prepare import Prepared, prepare_mask
 from wsseg.errors import InputError
 from wsseg.inference.pipeline import Pipeline, file_of, slices_in
@@ -27,7 +27,7 @@ def require_labels(stages: Mapping[str, Stage], cases: Sequence[Prepared]) -> No
 
 def training_scans(
     name: str, stage: Stage, cases: Sequence[Prepared], pipeline: Pipeline
-) -> list[Scan]:
+) -> list[StageScan]:
     """Return the scans that a stage is trained on.
 
     A supervised stage needs the masks of its classes. A weakly supervised stage needs tags, and
@@ -51,7 +51,7 @@ def training_scans(
     return scans
 
 
-def summary_of(classes: Sequence[str], scans: Sequence[Scan]) -> str:
+def summary_of(classes: Sequence[str], scans: Sequence[StageScan]) -> str:
     """Return the numbers of cases, of slices, and of slices with each class, as a line of text."""
     slices = sum(len(scan.slices) for scan in scans)
     text = f"{len(scans)} cases, {slices} slices"
@@ -73,13 +73,15 @@ def _tags(stage: Stage, prepared: Prepared) -> list[list[bool | None]]:
     return [[prepared.case.tag(name, z) for name in stage.classes] for z in prepared.slice_of]
 
 
-def _scan(stage: Stage, prepared: Prepared, pipeline: Pipeline, known: NDArray[np.bool_]) -> Scan:
+def _scan(
+    stage: Stage, prepared: Prepared, pipeline: Pipeline, known: NDArray[np.bool_]
+) -> StageScan:
     region = pipeline.region_map(stage.region_in_training or stage.region, prepared)
     labels, tags = [], np.array(_tags(stage, prepared), np.bool_)
     if isinstance(stage, MasksStage):
         labels = [prepare_mask(prepared, name) for name in stage.classes]
         tags = np.stack([label.any(axis=(1, 2)) for label in labels], axis=1)
-    return Scan(
+    return StageScan(
         name=prepared.case.name,
         image=file_of(prepared.image),
         inside=pipeline.region_map(pipeline.input.mask, prepared),
