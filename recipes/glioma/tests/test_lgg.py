@@ -104,9 +104,9 @@ def test_objects_are_not_unpickled(tmp_path: Path, cache: Path) -> None:
 @pytest.mark.parametrize("name", ["flair", "mask", "patient", "slice"])
 def test_arrays_that_do_not_fit_are_told(tmp_path: Path, name: str) -> None:
     array = arrays()[name]
-    with pytest.raises(InputError, match="its arrays do not fit"):
+    with pytest.raises(InputError, match="the shapes of its arrays do not match"):
         cohort(tmp_path, **{name: array[1:]}).cases()
-    with pytest.raises(InputError, match="its arrays do not fit"):
+    with pytest.raises(InputError, match="the shapes of its arrays do not match"):
         cohort(tmp_path, **{name: array[..., None]}).cases()
 
 

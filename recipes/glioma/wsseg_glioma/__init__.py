@@ -1,4 +1,4 @@
-"""Glioma on FLAIR from slice-level tags: a second task, of parts that were there."""
+"""Glioma on FLAIR images from slice tags."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @hookimpl
 def wsseg_cohorts() -> dict[str, type[Cohort]]:
-    """Offer the public scans."""
+    """Register the public data set."""
     return {"lgg-flair": LggFlair}
 
 
 @hookimpl
 def wsseg_recipes() -> dict[str, Path]:
-    """Offer every recipe of the folder beside this file, as glioma/NAME."""
+    """Register the recipes in the folder `recipes` as glioma/NAME."""
     return {f"glioma/{path.stem}": path for path in sorted(RECIPES.glob("*.yaml"))}

@@ -74,8 +74,8 @@ def _read(path: Path) -> Stack:
     fits = all(len(shapes[name]) == axes for name, axes in ARRAYS.items())
     if not fits or shapes["flair"] != shapes["mask"] or len({s[0] for s in shapes.values()}) > 1:
         raise InputError(
-            f"{path}: the shapes of its arrays do not match: {shapes}; needed: flair and mask (N, H, W), "
-            "patient and slice (N)"
+            f"{path}: the shapes of its arrays do not match: {shapes}; needed: flair and "
+            "mask (N, H, W), patient and slice (N)"
         )
     return stack
 
