@@ -11,6 +11,7 @@ from wsseg.data.spacing import TOLERANCE
 
 ISOTROPIC: Spacing = (1, 1, 1)
 SMALL = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
+PLACES = ErrorPlaces(border_mm=3, thin_mm=6)
 
 
 @st.composite
@@ -85,7 +86,7 @@ def test_errors_at_the_border_are_those_within_border_mm_of_the_other_side(
     drawn: tuple[VoxelMask, VoxelMask, VoxelMask], spacing_mm: Spacing, border_mm: float
 ) -> None:
     prediction, truth, region = drawn
-    row = ErrorPlaces(border_mm=border_mm)(prediction, truth, spacing_mm, region)
+    row = ErrorPlaces(border_mm=border_mm, thin_mm=6)(prediction, truth, spacing_mm, region)
     fp, fn = prediction & ~truth, truth & ~prediction
     assert row["fp_border_voxels"] == naive_near(fp, truth, spacing_mm, border_mm)
     assert row["fn_border_voxels"] == naive_near(fn, ~truth, spacing_mm, border_mm)
@@ -110,7 +111,7 @@ def test_the_width_of_thin_structures_is_in_mm() -> None:
     truth = np.zeros((1, 9, 9), bool)
     prediction = truth.copy()
     prediction[0, 3:6, :] = True  # 3 voxels wide
-    places = ErrorPlaces(thin_mm=4)
+    places = ErrorPlaces(border_mm=3, thin_mm=4)
     assert places(prediction, truth, (5, 1, 1), truth)["fp_thin_voxels"] == 27
     assert places(prediction, truth, (5, 2, 2), truth)["fp_thin_voxels"] < 27
 
@@ -124,12 +125,12 @@ def test_error_places_do_not_depend_on_rounding_errors_of_the_spacing(
     prediction = ndimage.binary_closing(prediction, CROSS)
     spacing_mm = (3.0, pixel_mm, pixel_mm)
     almost_mm = (3.0 / factor, pixel_mm * factor, pixel_mm)
-    row = ErrorPlaces()(prediction, truth, spacing_mm, truth)
+    row = PLACES(prediction, truth, spacing_mm, truth)
     assert row["fp_border_voxels"] > 0
-    assert ErrorPlaces()(prediction, truth, almost_mm, truth) == row
+    assert PLACES(prediction, truth, almost_mm, truth) == row
 
 
-@pytest.mark.parametrize("metric", [DilatedFallOut(), ErrorPlaces()])
+@pytest.mark.parametrize("metric", [DilatedFallOut(), PLACES])
 def test_error_metrics_do_not_change_the_masks(metric: DilatedFallOut | ErrorPlaces) -> None:
     prediction, truth = masks("##..", "...#"), masks(".##.", "....")
     before = prediction.copy(), truth.copy()

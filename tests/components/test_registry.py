@@ -14,6 +14,7 @@ import wsseg
 from wsseg import Batch, Prior, Probability, hookimpl, make
 from wsseg.components.esteps import HardEM
 from wsseg.components.registry import PluginError, Registry, UnknownComponentError, registry
+from wsseg.core.image_unit import AnyUnit
 from wsseg.core.interfaces import EStep
 
 
@@ -93,6 +94,7 @@ def test_a_plugin_adds_its_components_to_the_registry() -> None:
         ({"wsseg_priors": {"good": Half}, "wsseg_esteps": None}, "wsseg_esteps returns None"),
         ({"wsseg_priors": {"good": Half}, "wsseg_esteps": [HardEM]}, r"returns \[<class .*HardEM"),
         ({"wsseg_priors": {"good": Half}, "wsseg_recipes": {"r": Path("gone")}}, "no file gone"),
+        ({"wsseg_priors": {"good": Half}, "wsseg_units": {"mg": AnyUnit}}, "`name` must be 'mg'"),
         ({}, "implements no hook; mark each hook with @wsseg.hookimpl"),
     ],
 )
