@@ -1,4 +1,4 @@
-"""What anyone who writes a part relies on, with the parts of somebody who just did."""
+"""Tests of the interfaces with small components, as a plugin author would write them."""
 
 from typing import final
 
@@ -16,22 +16,22 @@ from wsseg.testing import check_backbone, check_estep, check_loss, check_prior
 
 @final
 class TwoGaussian(Prior):
-    """phi = N(x; lesion) / (N(x; lesion) + N(x; tissue)), for x in HU."""
+    """phi = N(x; lesion) / (N(x; lesion) + N(x; tissue)) for an image x."""
 
-    tissue_hu: float = -800
-    lesion_hu: float = -100
-    sd_hu: PositiveFloat = 150
+    tissue_mean: float = -800
+    lesion_mean: float = -100
+    sd: PositiveFloat = 150
 
     def __call__(self, batch: Batch) -> Probability:
-        lesion = Normal(self.lesion_hu, self.sd_hu).log_prob(batch.middle.float())
-        tissue = Normal(self.tissue_hu, self.sd_hu).log_prob(batch.middle.float())
+        lesion = Normal(self.lesion_mean, self.sd).log_prob(batch.middle.float())
+        tissue = Normal(self.tissue_mean, self.sd).log_prob(batch.middle.float())
         log_odds: Logits = lesion - tissue
         return log_odds.sigmoid().expand_as(batch.support)
 
 
 @final
-class Doubtful(EStep):
-    """Half of what another E-step says."""
+class Halved(EStep):
+    """Half of the targets of another E-step."""
 
     inner: EStep
 
@@ -56,53 +56,53 @@ class MeanSquare(PixelLoss):
         return square.sum() / region.expand_as(f).sum().clamp(min=1)
 
 
-def test_a_prior_is_a_class_with_one_method() -> None:
+def test_a_prior_needs_only_one_method() -> None:
     check_prior(TwoGaussian())
     check_prior(TwoGaussian(), classes=2)
 
 
-def test_an_estep_is_a_class_with_one_method_and_may_hold_another() -> None:
-    check_estep(Doubtful(inner=SoftEM()))
-    check_estep(Doubtful(inner=HardEM()), classes=1)
+def test_an_estep_needs_only_one_method_and_may_contain_another_estep() -> None:
+    check_estep(Halved(inner=SoftEM()))
+    check_estep(Halved(inner=HardEM()), classes=1)
 
 
-def test_a_backbone_is_a_class_with_one_method() -> None:
+def test_a_backbone_needs_only_one_method() -> None:
     check_backbone(Pixelwise())
 
 
-def test_a_loss_is_a_class_with_one_method() -> None:
+def test_a_pixel_loss_needs_only_one_method() -> None:
     check_loss(MeanSquare())
 
 
 @pytest.mark.parametrize("kind", [Prior, EStep, Backbone, PixelLoss])
-def test_an_interface_itself_cannot_be_built(kind: type[Component]) -> None:
+def test_an_interface_cannot_be_instantiated(kind: type[Component]) -> None:
     with pytest.raises(TypeError, match="abstract"):
         kind()
 
 
-def test_a_prior_that_learns_nothing_is_its_own_fit() -> None:
+def test_fit_of_a_prior_without_learning_returns_the_prior_itself() -> None:
     prior = TwoGaussian()
     assert prior.fit(iter([])) is prior
 
 
-def test_a_part_does_not_change() -> None:
+def test_a_component_is_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        TwoGaussian().tissue_hu = 0  # type: ignore[misc]
+        TwoGaussian().tissue_mean = 0  # type: ignore[misc]
 
 
-def test_equal_parts_are_equal_values() -> None:
-    assert TwoGaussian(sd_hu=100) == TwoGaussian(sd_hu=100) != TwoGaussian()
-    assert len({TwoGaussian(sd_hu=100), TwoGaussian(sd_hu=100)}) == 1
+def test_components_with_equal_fields_are_equal_and_hash_equally() -> None:
+    assert TwoGaussian(sd=100) == TwoGaussian(sd=100) != TwoGaussian()
+    assert len({TwoGaussian(sd=100), TwoGaussian(sd=100)}) == 1
 
 
-def test_an_unknown_parameter_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValidationError, match="lesion_hu"):
+def test_an_unknown_field_is_refused_and_the_known_ones_are_listed() -> None:
+    with pytest.raises(ValidationError, match="lesion_mean"):
         TwoGaussian(lesion=3)  # type: ignore[call-arg]
 
 
-def test_two_gaussians_of_equal_spread_are_a_sigmoid() -> None:
-    hu = torch.tensor([-800.0, -450.0, -100.0]).reshape(1, 1, 1, 3)
-    batch = Batch(hu, torch.ones_like(hu).bool(), torch.tensor([[True]]))
+def test_two_gaussians_of_equal_deviation_give_a_sigmoid() -> None:
+    image = torch.tensor([-800.0, -450.0, -100.0]).reshape(1, 1, 1, 3)
+    batch = Batch(image, torch.ones_like(image).bool(), torch.tensor([[True]]))
     slope = 700 / 150**2  # (lesion - tissue) / variance
-    expected = (slope * (hu + 450)).sigmoid()
+    expected = (slope * (image + 450)).sigmoid()
     torch.testing.assert_close(TwoGaussian()(batch), expected)

@@ -1,4 +1,4 @@
-"""A turned array in C order: the values of a copy, in the memory of the view where it will do."""
+"""Tests of scans in memory: views are brought into C order, in place where possible."""
 
 from itertools import permutations, product
 from pathlib import Path
@@ -23,7 +23,7 @@ FLIPS = [tuple(slice(None, None, step) for step in steps) for steps in product((
     st.sampled_from(FLIPS),
     st.sampled_from(ORDERS),
 )
-def test_it_is_a_copy_in_c_order(
+def test_any_view_becomes_an_array_of_equal_values_in_c_order(
     shape: tuple[int, int, int],
     axes: tuple[int, int, int],
     flips: tuple[slice, ...],
@@ -31,27 +31,27 @@ def test_it_is_a_copy_in_c_order(
 ) -> None:
     array = np.arange(np.prod(shape)).reshape(shape).copy(order)
     turned = array.transpose(axes)[flips]
-    wanted = turned.copy(order="C")
+    expected = turned.copy(order="C")
     found = in_c_order(turned)
-    assert np.array_equal(found, wanted)
+    assert np.array_equal(found, expected)
     assert found.flags.c_contiguous
 
 
 @pytest.mark.parametrize("flips", FLIPS)
-def test_what_is_only_flipped_stays_in_its_memory(flips: tuple[slice, ...]) -> None:
+def test_a_flipped_array_keeps_its_memory(flips: tuple[slice, ...]) -> None:
     array = np.arange(2 * 3 * 4).reshape(2, 3, 4)
     assert np.shares_memory(in_c_order(array[flips]), array)
 
 
-def test_memory_that_may_not_be_written_is_copied() -> None:
+def test_a_read_only_array_is_copied() -> None:
     array = np.arange(8).reshape(2, 2, 2)
     array.flags.writeable = False
     assert in_c_order(array[::-1]).ravel().tolist() == [4, 5, 6, 7, 0, 1, 2, 3]
     assert array.ravel().tolist() == list(range(8))
 
 
-def test_a_file_that_is_mapped_stays_as_it_is(tmp_path: Path) -> None:
-    """An uncompressed file is read through a memory map, in which slices are turned."""
+def test_reading_does_not_change_a_memory_mapped_file(tmp_path: Path) -> None:
+    """An uncompressed file is read through a memory map, whose slices are flipped in memory."""
     values = np.arange(4 * 3 * 2, dtype=np.int16).reshape(4, 3, 2)
     nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii")
     before = (tmp_path / "a.nii").read_bytes()

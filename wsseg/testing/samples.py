@@ -1,16 +1,11 @@
 """Small, nasty inputs, made up to try parts on: what the conformance kit feeds them."""
 
-from typing import TypeAlias
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from wsseg.core.batch import Batch, Evidence
-from wsseg.core.volume import Grid, Volume
-
-VoxelMask: TypeAlias = NDArray[np.bool_]  # (Z, H, W)
+from wsseg.core.volume import Grid, Volume, VoxelMask
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
