@@ -19,7 +19,7 @@ SHARED = REPOSITORY.parent / "shared"
 
 TOY_RECIPE = """\
 cohort: {{use: table, path: {cohort}}}
-input: {{slices: 3, size: 32, offset: -1000, scale: 500, thick: null}}
+input: {{slices: 3, size: 32, fill: -1024, offset: -1000, scale: 500}}
 stages:
   infection:
     learn: masks

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 RECIPE = """\
 cohort: {{use: table, path: {cohort}}}
-input: {{slices: 1, size: 32, offset: -1000, scale: 500, thick: null}}
+input: {{slices: 1, size: 32, fill: -1024, offset: -1000, scale: 500}}
 regions: {{disc: {{use: file, mask: infection}}}}
 metrics: {{dice: {{use: dice}}}}
 stages:

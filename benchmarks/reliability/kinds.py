@@ -20,6 +20,7 @@ class Kind:
 
 
 PREDICT_OUT = ("--out", "out")
+CLASS = "consolidation=consolidation,consolidated"
 KINDS: Mapping[str, Kind] = {
     "recipe": Kind("recipe.yaml", TEXT, ("recipe", "check", "recipe.yaml")),
     "suite": Kind(
@@ -30,7 +31,7 @@ KINDS: Mapping[str, Kind] = {
     "reports": Kind(
         "reports.csv",
         TEXT,
-        ("data", "tags-from-reports", "reports.csv", "--out", "out.csv"),
+        ("data", "tags-from-reports", "reports.csv", "--out", "out.csv", "--class", CLASS),
         ("out.csv",),
     ),
     "NIfTI, header": Kind(

@@ -17,7 +17,7 @@ TRAINING = 2  # training cases, and the same number of test cases
 
 RECIPE = """\
 cohort: {use: table, path: cohort.csv}
-input: {slices: 3, size: 16, offset: -1000, scale: 500, thick: null}
+input: {slices: 3, size: 16, fill: -1024, offset: -1000, scale: 500}
 regions: {all: {use: everything}}
 stages:
   infection:

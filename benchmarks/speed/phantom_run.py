@@ -24,8 +24,8 @@ cohort: {{use: lung-phantom, cases: 3, size: {size}, slices: {slices}}}
 regions:
   lung: {{use: lung-threshold}}
 input:
-  {{slices: 7, size: {size}, unit: HU, mask: lung, fill: -1024, clip: [-1024, 160],
-   offset: -1024, scale: 110}}
+  {{slices: 7, size: {size}, unit: HU, thick: {{thinner_than_mm: 4, to_mm: 5}}, mask: lung,
+   fill: -1024, clip: [-1024, 160], offset: -1024, scale: 110}}
 stages:
   infection:
     learn: masks

@@ -17,6 +17,7 @@ from benchmarks.speed.timing import REPEATS, Measurement, peak_mib, ratios, time
 from wsseg.core.case import Case
 from wsseg.core.input import Input, Thick
 from wsseg.data.prepare import prepare
+from wsseg_ct import HounsfieldUnits
 
 SIZE, THICK = 256, Thick(thinner_than_mm=4, to_mm=5)
 EDGE_HU, EDGE_PIXELS = 60.0, 4  # the step between neighbours at an edge, and the width of an edge
@@ -58,7 +59,9 @@ def by_wsseg(path: Path) -> NDArray[Any]:
     """Check and prepare a scan with an empty cache."""
     path.touch()  # so that its digest is computed again
     with empty_cache():
-        prepared = prepare(Case("scan", "scan", path), Input(size=SIZE, unit="HU", thick=THICK))
+        prepared = prepare(
+            Case("scan", "scan", path), Input(size=SIZE, unit=HounsfieldUnits(), thick=THICK)
+        )
         return np.array(prepared.image)
 
 

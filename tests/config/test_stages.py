@@ -22,7 +22,7 @@ from wsseg.training.em import targets
 TRAINING = {"start": "first", "epochs": 1, "optimizer": {"lr": 1e-3}}
 RECIPE = """\
 cohort: {use: table, path: COHORT}
-input: {slices: 1, size: 32, offset: -1000, scale: 500, thick: null}
+input: {slices: 1, size: 32, fill: -1024, offset: -1000, scale: 500}
 metrics: {dice: {use: dice}}
 stages:
   consolidation:

@@ -1,4 +1,4 @@
-"""The public data sets in their official layouts, built from the phantom and read back."""
+"""The public data sets: files in their official layouts, written from a phantom and read back."""
 
 import hashlib
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from wsseg_covid.medseg import MedSeg9, MedSeg100
 from wsseg_covid.mosmed import MosMed
 from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
 from wsseg_covid.phantom.scanner import SCANNERS
+from wsseg_ct import HounsfieldUnits
 
 SIZE, SLICES = 64, 12
 
@@ -40,7 +41,7 @@ def labels(drawn: Phantom) -> np.ndarray:
 
 
 def grid(drawn: Phantom, signs: tuple[int, int]) -> Grid:
-    """Patients lie on their backs: x runs to the right (1) or left, y to the front (1) or back."""
+    """Return a grid whose x axis points right (1) or left and y axis to the front (1) or back."""
     z_mm, row_mm, column_mm = drawn.spacing_mm
     affine = np.diag([signs[0] * column_mm, signs[1] * row_mm, z_mm, 1.0])
     return Grid((SIZE, SIZE, SLICES), affine)
@@ -59,14 +60,14 @@ def medseg9(root: Path, drawn: Phantom) -> None:
 
 
 def medseg100(root: Path, drawn: Phantom) -> None:
-    """Stacked as columns, rows, slices of upright pictures, with the identity for an affine."""
+    """Write stacks (column, row, slice) of upright images, with the identity as affine."""
     for name, voxels in (("tr_im", drawn.image), ("tr_mask", labels(drawn))):
         write_nifti(root / f"{name}.nii.gz", voxels.transpose(2, 1, 0).copy(), np.eye(4))
 
 
 def covid20(root: Path, drawn: Phantom) -> None:
     picture = np.rint((np.clip(drawn.image, -1250.0, 250) + 1250) * 255 / 1500).astype(np.int16)
-    left = np.arange(SIZE) >= SIZE // 2  # of the patient: on the right of the picture
+    left = np.arange(SIZE) >= SIZE // 2  # of the patient, on the right of the image
     sides = np.where(drawn.lung, np.where(left, 1, 2), 0).astype(np.uint8)
     for name in (*CORONACASES, *RADIOPAEDIA):
         lies, file = grid(drawn, (1, 1) if name in CORONACASES else (-1, -1)), f"{name}.nii.gz"
@@ -85,7 +86,9 @@ def mosmed(root: Path, drawn: Phantom) -> None:
     save(root / "masks" / "study_0255_mask.nii.gz", mask, lies)
 
 
-def test_medseg_9_is_the_phantom_again(tmp_path: Path, drawn: Phantom) -> None:
+def test_medseg_9_files_are_read_as_the_phantom_that_was_written(
+    tmp_path: Path, drawn: Phantom
+) -> None:
     medseg9(tmp_path, drawn)
     cohort = MedSeg9(root=tmp_path)
     check_cohort(cohort)
@@ -97,7 +100,9 @@ def test_medseg_9_is_the_phantom_again(tmp_path: Path, drawn: Phantom) -> None:
             assert np.array_equal(found, getattr(drawn, name)), name
 
 
-def test_medseg_100_is_the_phantom_slice_by_slice(tmp_path: Path, drawn: Phantom) -> None:
+def test_medseg_100_slices_are_read_as_the_phantom_that_was_written(
+    tmp_path: Path, drawn: Phantom
+) -> None:
     medseg100(tmp_path, drawn)
     cohort = MedSeg100(root=tmp_path, neighbours=4)
     check_cohort(cohort)
@@ -113,7 +118,9 @@ def test_medseg_100_is_the_phantom_slice_by_slice(tmp_path: Path, drawn: Phantom
             assert np.array_equal(read_case_mask(case, name, volume.grid)[0], mask)
 
 
-def test_covid_20_is_the_phantom_again_in_hu(tmp_path: Path, drawn: Phantom) -> None:
+def test_covid_20_files_are_read_in_hu_as_the_phantom_that_was_written(
+    tmp_path: Path, drawn: Phantom
+) -> None:
     covid20(tmp_path, drawn)
     cohort = Covid20(root=tmp_path)
     check_cohort(cohort)
@@ -123,16 +130,18 @@ def test_covid_20_is_the_phantom_again_in_hu(tmp_path: Path, drawn: Phantom) -> 
         volume = read_case(case)
         if case.name in CORONACASES:
             assert np.array_equal(volume.voxels, drawn.image)
-        else:  # steps of 1500 / 255 HU, and nothing beyond the window
-            apart = volume.voxels - np.clip(drawn.image, -1250, 250)
-            assert np.abs(apart).max() <= 1500 / 255 / 2 + 0.01
+        else:  # steps of 1500 / 255 HU inside the window
+            difference = volume.voxels - np.clip(drawn.image, -1250, 250)
+            assert np.abs(difference).max() <= 1500 / 255 / 2 + 0.01
         for name in ("infection", "lung"):
             found = read_case_mask(case, name, volume.grid)
             assert np.array_equal(found, getattr(drawn, name)), (case.name, name)
-        prepare(case, Input(size=32, slices=1, unit="HU"))  # both kinds pass for HU
+        prepare(case, Input(size=32, slices=1, unit=HounsfieldUnits()))  # must be accepted as HU
 
 
-def test_covid_20s_scans_of_one_patient_are_told(tmp_path: Path, drawn: Phantom) -> None:
+def test_covid_20_scans_of_the_same_case_have_the_same_patient(
+    tmp_path: Path, drawn: Phantom
+) -> None:
     covid20(tmp_path, drawn)
     patients = [case.patient for case in Covid20(root=tmp_path).cases()]
     assert len(set(patients)) == 18
@@ -147,16 +156,14 @@ def test_a_radiopaedia_scan_in_hu_is_not_windowed_twice(tmp_path: Path, drawn: P
         read_case(Covid20(root=tmp_path).cases()[10])
 
 
-def test_a_picture_that_nobody_knows_the_window_of_is_refused(
-    tmp_path: Path, drawn: Phantom
-) -> None:
+def test_an_8_bit_image_without_a_window_is_refused(tmp_path: Path, drawn: Phantom) -> None:
     covid20(tmp_path, drawn)
     case = replace(Covid20(root=tmp_path).cases()[10], window=None)
     with pytest.raises(InputError, match=r"not in HU: .*8-bit picture"):
-        prepare(case, Input(size=32, slices=1, unit="HU"))
+        prepare(case, Input(size=32, slices=1, unit=HounsfieldUnits()))
 
 
-def test_mosmeds_folders_are_tags(tmp_path: Path, drawn: Phantom) -> None:
+def test_the_grade_folders_of_mosmed_become_tags(tmp_path: Path, drawn: Phantom) -> None:
     mosmed(tmp_path, drawn)
     cohort = MosMed(root=tmp_path)
     check_cohort(cohort)
@@ -177,7 +184,7 @@ def test_mosmeds_folders_are_tags(tmp_path: Path, drawn: Phantom) -> None:
     assert np.array_equal(read_case_mask(cases[1], "infection", volume.grid), drawn.infection)
 
 
-def test_missing_files_are_named_with_their_source(tmp_path: Path) -> None:
+def test_missing_files_are_reported_with_their_source(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"coronacases_001.nii.gz: .*does not exist.*3757476"):
         Covid20(root=tmp_path).cases()
     with pytest.raises(InputError, match=r"studies: has no CT-0 to CT-4"):
@@ -192,7 +199,7 @@ def test_missing_files_are_named_with_their_source(tmp_path: Path) -> None:
         ("covid-20", covid20, Covid20, 20),
     ],
 )
-def test_official_files_at_hand_become_a_cohort(
+def test_data_fetch_reads_downloaded_files_from_a_folder(
     tmp_path: Path,
     drawn: Phantom,
     monkeypatch: pytest.MonkeyPatch,
@@ -227,7 +234,7 @@ def test_official_files_at_hand_become_a_cohort(
 
 
 @pytest.mark.parametrize("cohort", [MedSeg9, MedSeg100, Covid20])
-def test_a_source_is_complete(cohort: type[PublicDataset]) -> None:
+def test_sources_have_page_licence_citation_and_distinct_urls(cohort: type[PublicDataset]) -> None:
     source = cohort.source
     assert source.page.startswith("https://doi.org/10.")
     assert source.licence

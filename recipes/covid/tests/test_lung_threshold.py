@@ -37,7 +37,7 @@ def dice(a: Mask, b: Mask) -> float:
 
 
 class Thorax:
-    """A toy chest, 300 x 240 mm: ellipses, with a coordinate system in mm from its middle."""
+    """A chest of 300 x 200 mm made of ellipses; coordinates are in mm from its centre."""
 
     def __init__(self, slices: int = 12, slice_mm: float = 5, pixel_mm: float = 2) -> None:
         self.spacing_mm = (slice_mm, pixel_mm, pixel_mm)
@@ -60,7 +60,7 @@ class Thorax:
         return np.asarray(((self.x - x) / wide) ** 2 + ((self.y - y) / high) ** 2 < 1)
 
     def with_dense_slices(self, count: int) -> Mask:
-        """Make the right lung dense in the middle slices; 40 mm are filled at most."""
+        """Make the right lung dense in the middle slices; at most 40 mm are filled."""
         first = (len(self.lung) - count) // 2
         dense = np.zeros_like(self.lung)
         dense[first : first + count] = self.lung[first] & (self.x < 0)
@@ -71,7 +71,7 @@ class Thorax:
         return lungs_of(self.voxels, self.spacing_mm)
 
 
-def test_it_keeps_the_contract_of_regions_on_a_chest() -> None:
+def test_lung_threshold_passes_the_conformance_test() -> None:
     thorax = Thorax()
     check_region(LungThreshold(), volume=volume(thorax.voxels, thorax.spacing_mm))
 
@@ -93,7 +93,10 @@ def test_lungs_are_found_in_thick_and_thin_slices(
     [
         ((-100, 10, 28, 30), slice(None)),
         ((95, 40, 25, 28), slice(None)),
-        ((-70, 65, 30, 20), slice(3, 9)),  # at the lung's very end its neighbours must help
+        (
+            (-70, 65, 30, 20),
+            slice(3, 9),
+        ),  # at the end of the lung, found with the help of neighbouring slices
         ((80, -60, 25, 20), slice(3, 9)),
     ],
     ids=["side", "side and back", "back", "front"],
@@ -140,7 +143,7 @@ def test_lungs_do_not_depend_on_rounding_errors_of_the_spacing(
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("degrees", [-10, 10, 20])
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
-def test_a_scan_turned_in_space_has_the_same_lungs(
+def test_a_rotated_scan_has_the_same_lungs(
     axis: int, degrees: float, precision: type[np.floating[Any]]
 ) -> None:
     thorax = Thorax(slices=8, slice_mm=10, pixel_mm=2.5)
@@ -161,7 +164,7 @@ def test_the_heart_between_the_lungs_is_not_filled() -> None:
     assert not (thorax.found() & heart).any()
 
 
-def test_lungs_that_touch_in_front_of_the_heart_stay_two() -> None:
+def test_lungs_that_touch_in_front_of_the_heart_are_separated() -> None:
     thorax = Thorax()
     line = np.broadcast_to(
         (np.abs(thorax.x) < 40) & (np.abs(thorax.y + 62) < 2.1), thorax.lung.shape
@@ -184,7 +187,9 @@ def test_a_scan_cropped_through_the_lungs_keeps_them(pixel_mm: float) -> None:
 
 def test_air_around_a_corner_of_the_chest_is_not_lung() -> None:
     thorax = Thorax()
-    found = lungs_of(thorax.voxels[:, :60, :80], thorax.spacing_mm)  # the right front with its air
+    found = lungs_of(
+        thorax.voxels[:, :60, :80], thorax.spacing_mm
+    )  # the right front of the chest and the air around it
     assert dice(found, thorax.lung[:, :60, :80]) > 0.96
     assert not found[:, :8, :20].any()
 
@@ -215,7 +220,7 @@ def test_bowel_gas_below_the_lungs_is_not_lung() -> None:
 
 @pytest.mark.parametrize("hu", [AIR, TISSUE, 0])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 40, 50)])
-def test_no_lung_is_an_empty_mask(hu: int, shape: tuple[int, int, int]) -> None:
+def test_the_mask_is_empty_without_lung(hu: int, shape: tuple[int, int, int]) -> None:
     found = lungs_of(np.full(shape, hu, np.int16), (5, 1, 1))
     assert found.shape == shape
     assert found.dtype == np.bool_
@@ -263,7 +268,7 @@ def test_real_lung_bases_above_a_belly_full_of_gas() -> None:
 def test_a_real_scan_cropped_through_the_lungs() -> None:
     scan = read_volume(SHARED / "pulmonary_ct_cropped.nii.gz")
     found = LungThreshold()(CASE, scan)
-    # parenchyma is found: what is neither air nor tissue, but for partial volume at its border
+    # parenchyma: denser than air, less dense than tissue and its partial volume
     parenchyma = (scan.voxels > -920) & (scan.voxels < -750)
     assert (found & parenchyma)[20:].sum() > 0.97 * parenchyma[20:].sum()
     assert found[60].mean() == pytest.approx(0.42, abs=0.08)
@@ -272,7 +277,7 @@ def test_a_real_scan_cropped_through_the_lungs() -> None:
     assert not found[111, :10, 100:].any()  # air in front of the chest
 
 
-def test_lungs_apart_are_parted_as_they_are() -> None:
+def test_separate_lungs_are_split_without_loss() -> None:
     air = np.zeros((3, 20, 40), bool)
     air[:, 4:16, 4:18], air[:, 4:16, 22:36] = True, True
     first, second = split_lungs(air, (5, 2, 2))
@@ -281,28 +286,28 @@ def test_lungs_apart_are_parted_as_they_are() -> None:
     assert first.sum() == second.sum()
 
 
-def test_one_lung_is_not_parted() -> None:
+def test_a_single_lung_is_not_split() -> None:
     air = np.zeros((3, 20, 40), bool)
     air[:, 4:16, 4:18] = True
     (only,) = split_lungs(air, (5, 2, 2))
     assert np.array_equal(only, air)
 
 
-def test_gaps_along_z_are_closed_only_between_lung() -> None:
+def test_only_short_gaps_between_slices_with_lung_are_closed() -> None:
     mask = np.array([1, 0, 0, 1, 0, 0, 0, 0, 1, 0], bool)[:, None, None]
     closing = closing_along_z(mask, 1)[:, 0, 0]
     assert closing.astype(int).tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 1, 0]
     assert np.array_equal(closing_along_z(mask, 0), mask)
 
 
-def test_the_convex_hull_of_an_l_is_its_triangle() -> None:
+def test_the_convex_hull_of_an_l_is_a_triangle() -> None:
     bent = np.zeros((5, 5), bool)
     bent[:, 0] = bent[4] = True
     assert convex_hull(bent).sum() == 15
     assert not convex_hull(np.zeros((5, 5), bool)).any()
 
 
-def test_blocks_are_averaged_and_undone() -> None:
+def test_downsampling_averages_blocks_and_upsampling_repeats_them() -> None:
     voxels = np.arange(2 * 3 * 4, dtype=np.int16).reshape(2, 3, 4)
     planes = downsample(voxels, (5, 1, 1), to_mm=2)
     assert planes.step == (1, 2, 2)

@@ -32,7 +32,7 @@ def test_each_split_has_cases_with_and_without_consolidation(cases: list[Case]) 
     assert all(case.tags["infection"] for case in cases)
 
 
-def test_tags_say_what_the_masks_show(cases: list[Case]) -> None:
+def test_tags_agree_with_the_masks(cases: list[Case]) -> None:
     for case in cases:
         for name in ("infection", "consolidation", "ground-glass"):
             mask = read_case_mask(case, name, read_case_grid(case))
@@ -48,7 +48,7 @@ def test_infection_is_ground_glass_or_consolidation(cases: list[Case]) -> None:
     assert not (dense & glass).any()
 
 
-def test_files_hold_what_was_drawn_in_either_orientation(cases: list[Case]) -> None:
+def test_files_in_both_orientations_are_read_as_drawn(cases: list[Case]) -> None:
     for index in (0, 1):
         drawn, read = draw(SMALL, index), read_case(cases[index])
         assert np.array_equal(read.voxels, drawn.image)
@@ -62,20 +62,20 @@ def test_half_of_the_files_are_ras_and_half_lps(cases: list[Case]) -> None:
     assert codes == ["LPS", "RAS", "RAS", "LPS", "LPS", "RAS", "RAS", "LPS"]
 
 
-def test_the_patient_lies_at_the_origin(cases: list[Case]) -> None:
+def test_the_centre_of_each_scan_is_the_origin(cases: list[Case]) -> None:
     for case in cases[:2]:
         grid = read_case_grid(case)
         middle = (np.array(grid.shape) - 1) / 2
         assert grid.affine @ [*middle, 1] == pytest.approx([0, 0, 0, 1], abs=1e-3)
 
 
-def test_slices_are_thick_or_thin(cases: list[Case]) -> None:
+def test_two_of_five_cases_have_thin_slices(cases: list[Case]) -> None:
     thickness = [read_case_grid(case).spacing_mm[0] for case in cases]
     assert thickness == pytest.approx([5, 1.5, 5, 5, 1.5, 5, 2, 5])
 
 
-def test_nothing_that_is_planned_gives_the_tag_away() -> None:
-    """In 60 cases, each site, split, thickness and orientation has both tags about equally."""
+def test_split_site_thickness_and_orientation_do_not_predict_the_tag() -> None:
+    """In 60 cases, about half of each group have the tag."""
     plans = [Plan(index) for index in range(60)]
     seen: dict[tuple[object, ...], list[bool]] = {}
     for plan in plans:
@@ -94,7 +94,7 @@ def test_nothing_that_is_planned_gives_the_tag_away() -> None:
     assert np.mean([plan.split == "test" for plan in plans]) == pytest.approx(1 / 3)
 
 
-def test_every_case_is_reported_once(tmp_path: Path) -> None:
+def test_progress_reports_every_case_once(tmp_path: Path) -> None:
     done: list[str] = []
     write_cohort(LungPhantom(cases=3, size=32, slices=4), tmp_path / "new", done.append)
     assert done == ["phantom-000", "phantom-001", "phantom-002"]

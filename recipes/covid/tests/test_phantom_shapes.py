@@ -16,31 +16,33 @@ def far(distance: Field, point: tuple[float, float, float]) -> float:
     ("point", "expected"),
     [((0, 0, 10), 0), ((20, 0, 0), 10), ((0, -6, 8), 0), ((6, 0, 0), -4)],
 )
-def test_distance_to_a_sphere_is_exact(point: tuple[float, float, float], expected: float) -> None:
+def test_the_distance_to_a_sphere_is_exact(
+    point: tuple[float, float, float], expected: float
+) -> None:
     assert far(ellipsoid(SPACE, (0, 0, 0), (10, 10, 10)), point) == pytest.approx(
         expected, abs=1e-3
     )
 
 
-def test_an_ellipsoid_ends_at_its_radii() -> None:
+def test_the_distance_to_an_ellipsoid_is_0_at_its_radii() -> None:
     egg = ellipsoid(SPACE, (4, 0, 0), (20, 10, 6))
     for point in [(24, 0, 0), (4, 10, 0), (4, -10, 0), (4, 0, 6)]:
         assert far(egg, point) == pytest.approx(0, abs=1e-3)
 
 
-def test_a_quarter_turn_swaps_breadth_and_depth() -> None:
+def test_a_rotation_by_90_degrees_swaps_width_and_depth() -> None:
     turned = ellipsoid(SPACE, (0, 0, 0), (20, 10, 8), turn_deg=90)
     straight = ellipsoid(SPACE, (0, 0, 0), (10, 20, 8))
     off_centre = SPACE.x**2 + SPACE.y**2 + SPACE.z**2 > 0
     assert turned[off_centre] == pytest.approx(straight[off_centre], abs=0.2)
 
 
-def test_a_column_is_as_wide_at_every_height() -> None:
+def test_a_column_has_the_same_width_at_every_height() -> None:
     pillar = column(SPACE, (0, 0), (10, 20))
     assert far(pillar, (10, 0, -20)) == far(pillar, (10, 0, 20)) == pytest.approx(0, abs=1e-3)
 
 
-def test_a_tube_is_as_far_as_a_loop_over_its_pieces_says() -> None:
+def test_the_distance_to_a_tube_equals_that_of_a_loop_over_its_segments() -> None:
     path, radii = [(-20, 0, 0), (0, 10, 4), (20, 0, 12)], [6.0, 4.0, 2.0]
     point = np.array([8.0, -4.0, 2.0])
     surface = []
@@ -53,12 +55,12 @@ def test_a_tube_is_as_far_as_a_loop_over_its_pieces_says() -> None:
     assert far(tube(SPACE, path, radii), (8, -4, 2)) == pytest.approx(min(surface), abs=1e-2)
 
 
-def test_blending_fills_the_crease_and_leaves_the_rest() -> None:
+def test_blending_changes_the_distance_near_the_crease_only() -> None:
     both = np.array([0.0, 20.0]), np.array([0.0, 2.0])
     assert blended(*both, radius_mm=8).tolist() == [-2, 2]
 
 
-def test_a_hole_is_outside() -> None:
+def test_a_hole_counts_as_outside() -> None:
     ring = without(column(SPACE, (0, 0), (20, 20)), column(SPACE, (0, 0), (10, 10)))
     assert far(ring, (0, 0, 0)) == pytest.approx(10, abs=0.01)
     assert far(ring, (14, 0, 0)) == pytest.approx(-4, abs=1e-3)
@@ -69,7 +71,7 @@ def test_voxels_on_the_surface_are_half_inside() -> None:
     assert shares.tolist() == [1, 0.75, 0.5, 0.25, 0]
 
 
-def test_painting_mixes_by_share() -> None:
+def test_painting_mixes_tissues_by_their_share() -> None:
     hu = np.array([-1000.0, -1000.0, -1000.0])
     paint(hu, np.array([0.0, 0.5, 1.0]), 40)
     assert hu.tolist() == [-1000, -480, 40]

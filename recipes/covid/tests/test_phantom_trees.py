@@ -18,7 +18,7 @@ def pipe(start: tuple[float, ...], end: tuple[float, ...], radius_mm: float) -> 
 
 @pytest.mark.parametrize("radius_mm", [0.4, 1.0, 3.0])
 @pytest.mark.parametrize("slice_mm", [1.0, 5.0])
-def test_strewn_pipes_fill_their_own_volume(radius_mm: float, slice_mm: float) -> None:
+def test_the_filled_volume_is_that_of_the_pipe(radius_mm: float, slice_mm: float) -> None:
     space = Space.centred(64, 1.5, np.arange(16, dtype=np.float32) * slice_mm)
     middle = slice_mm * 8
     thread = pipe((-20, 3, middle - 4), (20, -9, middle + 4), radius_mm)
@@ -29,19 +29,19 @@ def test_strewn_pipes_fill_their_own_volume(radius_mm: float, slice_mm: float) -
     assert 0 <= share.min() < share.max() <= 1
 
 
-def test_the_middle_of_a_thick_pipe_is_full() -> None:
+def test_voxels_inside_a_thick_pipe_are_full() -> None:
     space = Space.centred(64, 1.5, np.arange(16, dtype=np.float32) * 2)
     share = filled_share(np.random.default_rng(0), space, pipe((0, -30, 15), (0, 30, 15), 6))
     assert share[7:9, 20:44, 31:33].mean() > 0.95
 
 
-def test_pipes_outside_the_scan_leave_nothing() -> None:
+def test_pipes_outside_the_scan_fill_nothing() -> None:
     space = Space.centred(32, 1.5, np.arange(8, dtype=np.float32) * 2)
     far = pipe((500, 0, 0), (510, 0, 0), 2)
     assert not filled_share(np.random.default_rng(0), space, far).any()
 
 
-def test_forks_obey_murrays_law() -> None:
+def test_forks_follow_murrays_law() -> None:
     radius = np.array([3.0, 1.0, 0.5], np.float32)
     way = np.eye(3, dtype=np.float32)
     _, ways, radii = _fork(np.random.default_rng(0), np.zeros((3, 3), np.float32), way, radius)
@@ -64,6 +64,6 @@ def test_trees_stay_in_the_lung_and_reach_far_into_it() -> None:
     assert (trees.airway_walls.radius_mm > trees.airways.radius_mm).all()
 
 
-def test_joined_pipes_keep_their_order() -> None:
+def test_joined_pipes_are_concatenated_in_order() -> None:
     both = joined(pipe((0, 0, 0), (1, 0, 0), 1), pipe((0, 0, 0), (0, 1, 0), 2))
     assert both.radius_mm.tolist() == [1, 2]

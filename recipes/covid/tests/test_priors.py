@@ -15,7 +15,7 @@ HU = st.lists(st.floats(-1024, 3071, width=32), min_size=1, max_size=6)
 
 
 def one_row(hu: list[float], classes: int = 1, *, tag: bool = True) -> Batch:
-    """Three slices of one row, of which the middle one has these values; all of it is region."""
+    """Return three slices of one row, whose middle slice has these values."""
     middle = torch.tensor(hu, dtype=torch.float32).reshape(1, 1, 1, -1)
     image = torch.cat([middle - 500, middle, middle + 500], dim=1)
     return Batch(image, torch.ones_like(middle).bool(), torch.full((1, classes), tag))
@@ -28,28 +28,28 @@ def phi_of(prior: Prior, *hu: float) -> list[float]:
 
 @pytest.mark.parametrize("prior", [HuSigmoid(), Constant(probability=0.3), Threshold()])
 @pytest.mark.parametrize("classes", [1, 3])
-def test_priors_keep_their_contract(prior: Prior, classes: int) -> None:
+def test_priors_pass_the_conformance_test(prior: Prior, classes: int) -> None:
     check_prior(prior, classes)
 
 
-def test_hu_sigmoid_of_the_paper_in_hu() -> None:
+def test_the_papers_constants_are_the_defaults_in_hu() -> None:
     assert HuSigmoid.from_paper(b2=9.0, k2=0.5) == HuSigmoid(midpoint_hu=-34, width_hu=220)
     assert HuSigmoid() == HuSigmoid.from_paper()
 
 
 @pytest.mark.parametrize(("b2", "hu"), [(9.5, 21), (9.0, -34), (8.5, -89), (8.0, -144)])
-def test_midpoints_of_the_papers_sweep(b2: float, hu: float) -> None:
+def test_the_papers_midpoints_are_converted_to_hu(b2: float, hu: float) -> None:
     assert HuSigmoid.from_paper(b2=b2).midpoint_hu == hu
 
 
-def test_hu_sigmoid_of_numbers_done_by_hand() -> None:
+def test_hu_sigmoid_equals_hand_computed_values() -> None:
     prior = HuSigmoid(midpoint_hu=-34, width_hu=220)
     down = -34 - 220 * math.log(3)  # sigmoid(-log 3) = 1/4
     assert phi_of(prior, down, -34, 100) == pytest.approx([0.75, 1, 1])
 
 
 @given(HU, st.sampled_from([8.0, 8.5, 9.0, 9.5]), st.sampled_from([0.5, 1.0, 2.0]))
-def test_hu_sigmoid_is_equation_13(hu: list[float], b2: float, k2: float) -> None:
+def test_hu_sigmoid_equals_equation_13(hu: list[float], b2: float, k2: float) -> None:
     expected = []
     for value in hu:
         x = (value + 1024) / 110
@@ -57,30 +57,30 @@ def test_hu_sigmoid_is_equation_13(hu: list[float], b2: float, k2: float) -> Non
     assert phi_of(HuSigmoid.from_paper(b2, k2), *hu) == pytest.approx(expected, abs=1e-6)
 
 
-def test_from_the_midpoint_up_hu_sigmoid_is_certain_and_below_it_leans_to_the_class() -> None:
+def test_hu_sigmoid_is_1_above_the_midpoint_and_increases_from_one_half_below_it() -> None:
     assert phi_of(HuSigmoid(), -34, 0, 3000) == [1, 1, 1]
     below = phi_of(HuSigmoid(), -1024, -500, -35)
     assert all(0.5 <= phi < 1 for phi in below)
     assert below == sorted(below)
 
 
-def test_a_width_below_0_mirrors_hu_sigmoid_at_its_midpoint() -> None:
+def test_a_negative_width_mirrors_hu_sigmoid_at_its_midpoint() -> None:
     rising = HuSigmoid(midpoint_hu=-200, width_hu=220)
     falling = HuSigmoid(midpoint_hu=-200, width_hu=-220)
     assert phi_of(falling, -900, -200, 50) == pytest.approx(phi_of(rising, 500, -200, -450))
     check_prior(falling)
 
 
-def test_constant_is_equation_12() -> None:
+def test_constant_equals_equation_12() -> None:
     assert phi_of(Constant(probability=0.7), -900, 0, 50) == pytest.approx([0.7] * 3)
     assert phi_of(Constant(), -900) == [1]  # the paper's best b1
 
 
-def test_threshold_is_sure_on_either_side() -> None:
+def test_threshold_is_1_above_its_value_and_0_elsewhere() -> None:
     assert phi_of(Threshold(hu=-200), -201, -200, -199) == [0, 0, 1]
 
 
-def test_no_network_changes_a_thresholds_mind() -> None:
+def test_the_network_does_not_change_the_targets_of_a_threshold() -> None:
     batch = one_row([-300, -100, -300, -100])
     logits = torch.tensor([-50.0, -50.0, 50.0, 50.0]).reshape(1, 1, 1, 4)
     y = HardEM()(Evidence(batch, logits, Threshold(hu=-200)(batch)))
@@ -88,7 +88,7 @@ def test_no_network_changes_a_thresholds_mind() -> None:
 
 
 @pytest.mark.parametrize("prior", [HuSigmoid(), Constant(), Threshold()])
-def test_without_the_tag_no_pixel_is_positive(prior: Prior) -> None:
+def test_without_the_tag_no_target_is_positive(prior: Prior) -> None:
     batch = one_row([-500, 0, 500], tag=False)  # the "0 if z = 0" of equations 12 and 13
     y = HardEM()(Evidence(batch, torch.full((1, 1, 1, 3), 50.0), prior(batch)))
     assert not y.any()
@@ -101,14 +101,14 @@ def test_every_class_gets_the_same_phi(prior: Prior) -> None:
     assert torch.equal(phi[:, 0], phi[:, 1])
 
 
-def test_priors_are_made_by_the_names_of_recipes() -> None:
+def test_priors_are_built_by_their_names() -> None:
     made = make(Prior, "hu-sigmoid", midpoint_hu=-34, width_hu=220)
     assert made == HuSigmoid()
     assert make(Prior, "constant", probability=0.5) == Constant(probability=0.5)
     assert make(Prior, "threshold", hu=-300) == Threshold(hu=-300)
 
 
-def test_constants_that_make_no_sense_are_refused() -> None:
+def test_invalid_constants_are_refused() -> None:
     with pytest.raises(ValidationError, match="must not be 0"):
         HuSigmoid(width_hu=0)
     with pytest.raises(ValidationError, match="less than or equal to 1"):
@@ -117,6 +117,6 @@ def test_constants_that_make_no_sense_are_refused() -> None:
         Threshold(hu=math.nan)
 
 
-def test_without_bias_the_sigmoid_says_no_below_its_midpoint() -> None:
+def test_without_bias_hu_sigmoid_is_below_one_half_below_its_midpoint() -> None:
     prior = HuSigmoid(midpoint_hu=-300, width_hu=100, bias=0)
     assert phi_of(prior, -300, -200, -400) == pytest.approx([0.5, 0.7310586, 0.2689414])

@@ -18,7 +18,7 @@ def parameters(net: nn.Module) -> int:
 
 
 def block(before: int, after: int) -> int:
-    """Parameters of a 3x3 convolution without bias and its batch norm."""
+    """Return the parameters of a 3 x 3 convolution without bias and its batch normalisation."""
     return 9 * before * after + 2 * after
 
 
@@ -33,7 +33,7 @@ def noise(*shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize("unet", UNETS)
-def test_unets_keep_their_contract(unet: Backbone) -> None:
+def test_unets_pass_the_conformance_test(unet: Backbone) -> None:
     check_backbone(unet)
 
 
@@ -41,7 +41,7 @@ def test_the_papers_network_has_6980833_parameters() -> None:
     assert parameters(AdditiveUNet(width=32).build(7, 1)) == 6_980_833
 
 
-def test_parameters_counted_layer_by_layer() -> None:
+def test_the_number_of_parameters_is_the_sum_over_the_layers() -> None:
     w = [4, 8, 16, 32, 64]
     down = block(7, w[0]) + sum(block(a, b) for a, b in pairwise(w))
     halve = sum(block(a, a) for a in w[:4])
@@ -54,8 +54,8 @@ def test_parameters_counted_layer_by_layer() -> None:
     assert parameters(ConcatUNet(width=4).build(7, 1)) == down + halve + up + concatenated + head
 
 
-def test_the_papers_network_takes_15_8_gflop_a_slice() -> None:
-    """2 for a multiplication and its addition; convolutions alone, as the counter counts."""
+def test_the_papers_network_takes_15_8_gflop_per_slice() -> None:
+    """2 FLOP per multiply-add; the counter includes convolutions only."""
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         AdditiveUNet(width=32).build(7, 1)(torch.empty(1, 7, 256, 256))
     assert counter.get_total_flops() / 1e9 == pytest.approx(15.8, abs=0.05)
@@ -63,13 +63,13 @@ def test_the_papers_network_takes_15_8_gflop_a_slice() -> None:
 
 @pytest.mark.parametrize("unet", UNETS)
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 31), (1, 1), (64, 48)])
-def test_logits_are_of_the_images_size(unet: Backbone, height: int, width: int) -> None:
+def test_logits_have_the_size_of_the_image(unet: Backbone, height: int, width: int) -> None:
     logits = seeded(unet, classes=2).eval()(noise(1, 3, height, width))
     assert logits.shape == (1, 2, height, width)
 
 
 @pytest.mark.parametrize("unet", UNETS)
-def test_padding_is_with_0_below_and_to_the_right(unet: Backbone) -> None:
+def test_images_are_padded_with_0_below_and_to_the_right(unet: Backbone) -> None:
     net, image = seeded(unet).eval(), torch.zeros(1, 3, 32, 48)
     image[..., :20, :40] = noise(1, 3, 20, 40)
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_padding_is_with_0_below_and_to_the_right(unet: Backbone) -> None:
 
 
 @pytest.mark.parametrize(("unet", "slope"), [(AdditiveUNet(width=4), 0.2), (UNETS[1], 0)])
-def test_unets_against_their_description_written_out(unet: Backbone, slope: float) -> None:
+def test_unets_equal_a_forward_pass_written_out(unet: Backbone, slope: float) -> None:
     net = seeded(unet).eval()
     weights = {name.removeprefix("net."): each for name, each in net.state_dict().items()}
 
@@ -107,12 +107,12 @@ def test_unets_against_their_description_written_out(unet: Backbone, slope: floa
         torch.testing.assert_close(net(image), expected)
 
 
-def test_activations_keep_their_scale_at_the_start() -> None:
-    """He's weights: even without batch norm the last feature map is neither faint nor huge."""
+def test_new_networks_preserve_the_scale_of_activations() -> None:
+    """Even without batch normalisation."""
     net = seeded(AdditiveUNet(width=16), slices=7)
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.eval()  # running statistics of a new module: 0 and 1, so it changes nothing
+            module.eval()  # the running statistics of a new module are 0 and 1: no effect
     seen: list[float] = []
     for module in net.modules():
         if isinstance(module, nn.LeakyReLU):
@@ -124,7 +124,7 @@ def test_activations_keep_their_scale_at_the_start() -> None:
     assert max(seen) < 5
 
 
-def test_transposed_convolutions_keep_the_scale_at_the_start() -> None:
+def test_new_transposed_convolutions_preserve_the_scale() -> None:
     ups = [m for m in seeded(AdditiveUNet(width=16)).modules() if isinstance(m, nn.ConvTranspose2d)]
     assert len(ups) == 4
     for up in ups:
@@ -133,7 +133,7 @@ def test_transposed_convolutions_keep_the_scale_at_the_start() -> None:
 
 
 @pytest.mark.parametrize("unet", UNETS)
-def test_a_unet_learns_to_see_a_square(unet: Backbone) -> None:
+def test_a_unet_learns_to_segment_a_square(unet: Backbone) -> None:
     net = seeded(unet)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
     y = torch.zeros(4, 1, 32, 32)
@@ -148,7 +148,7 @@ def test_a_unet_learns_to_see_a_square(unet: Backbone) -> None:
     assert ((net(image) > 0) == (y > 0)).float().mean() > 0.97
 
 
-def test_backbones_are_made_by_the_names_of_recipes() -> None:
+def test_backbones_are_built_by_their_names() -> None:
     made = make(Backbone, "additive-unet", width=16)
     assert made == AdditiveUNet(width=16, slope=0.2)
     assert make(Backbone, "concat-unet") == ConcatUNet(width=32)
