@@ -91,8 +91,12 @@ def test_no_text_takes_long(text: str) -> None:
     assert time.perf_counter() - start < 2
 
 
+CLASS = "consolidation=consolidation,consolidations,consolidated,consolidative"
+
+
 def run(*words: str) -> str:
-    done = CliRunner().invoke(app, ["data", "tags-from-reports", *words])
+    given = () if "--class" in words else ("--class", CLASS)
+    done = CliRunner().invoke(app, ["data", "tags-from-reports", *words, *given])
     assert done.exit_code == 0, (done.output, done.exception)
     return done.output
 
@@ -172,7 +176,7 @@ def test_a_wrong_table_is_refused_without_a_name(
     tmp_path: Path, rows: list[tuple[str, ...]], said: str
 ) -> None:
     words = ["data", "tags-from-reports", table(tmp_path, *rows), "--out", str(tmp_path / "t.csv")]
-    done = CliRunner().invoke(app, words)
+    done = CliRunner().invoke(app, [*words, "--class", CLASS])
     assert said in str(done.exception)
     assert "Erika" not in str(done.exception)
 
@@ -180,7 +184,9 @@ def test_a_wrong_table_is_refused_without_a_name(
 def test_reports_are_not_overwritten_by_their_tags(tmp_path: Path) -> None:
     path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."))
     before = Path(path).read_bytes()
-    done = CliRunner().invoke(app, ["data", "tags-from-reports", path, "--out", path])
+    done = CliRunner().invoke(
+        app, ["data", "tags-from-reports", path, "--out", path, "--class", CLASS]
+    )
     assert "is the file with the reports" in str(done.exception)
     assert Path(path).read_bytes() == before
 
@@ -189,5 +195,14 @@ def test_reports_are_not_overwritten_by_their_tags(tmp_path: Path) -> None:
 def test_a_wrong_class_is_refused(tmp_path: Path, text: str) -> None:
     path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."))
     words = ["data", "tags-from-reports", path, "--out", str(tmp_path / "t.csv"), "--class", text]
-    assert "write NAME=WORD,WORD" in str(CliRunner().invoke(app, words).exception)
+    assert "write --class NAME=WORD,WORD" in str(CliRunner().invoke(app, words).exception)
+    assert not (tmp_path / "t.csv").exists()
+
+
+def test_without_a_class_the_error_shows_how_to_name_one(tmp_path: Path) -> None:
+    path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."))
+    words = ["data", "tags-from-reports", path, "--out", str(tmp_path / "t.csv")]
+    assert "--class is missing; write --class NAME=W" in str(
+        CliRunner().invoke(app, words).exception
+    )
     assert not (tmp_path / "t.csv").exists()
