@@ -24,7 +24,7 @@ def half(batch: Batch) -> Tensor:
     return torch.full(batch.support.shape, 0.5)
 
 
-def scribbled(batch: Batch) -> Tensor:
+def overwritten(batch: Batch) -> Tensor:
     batch.image.zero_()
     return half(batch)
 
@@ -36,63 +36,63 @@ def fails(check: Callable[[Any], None], part: Component, words: str) -> None:
 
 PRIORS: list[tuple[Callable[[Batch], Tensor], str]] = [
     (lambda batch: half(batch)[:, :1, :3], r"not \(B, K, H, W\)"),
-    (lambda batch: half(batch) + 1, "goes up to 1.5, above 1"),
-    (lambda batch: half(batch) - 1, "goes down to -0.5, below 0"),
+    (lambda batch: half(batch) + 1, "maximum of 1.5, above 1"),
+    (lambda batch: half(batch) - 1, "minimum of -0.5, below 0"),
     (lambda batch: half(batch) * torch.nan, "not finite"),
     (lambda batch: half(batch) > 0, "not floating-point"),
     (lambda batch: torch.rand(batch.support.shape), "changes from call to call"),
-    (scribbled, "changes its input"),
+    (overwritten, "changes its input"),
     (
         lambda batch: half(batch) * (batch.image.float().mean() / 100).sigmoid(),
         "other images of its batch",
     ),
-    (lambda batch: half(batch).requires_grad_(), "gradient leaks"),
+    (lambda batch: half(batch).requires_grad_(), "has a gradient"),
 ]
 
 
-@pytest.mark.parametrize(("judge", "words"), PRIORS)
-def test_check_prior_catches(judge: Callable[[Batch], Tensor], words: str) -> None:
+@pytest.mark.parametrize(("phi", "words"), PRIORS)
+def test_check_prior_detects_a_broken_prior(phi: Callable[[Batch], Tensor], words: str) -> None:
     class Broken(Prior):
         def __call__(self, batch: Batch) -> Tensor:
-            return judge(batch)
+            return phi(batch)
 
     fails(testing.check_prior, Broken(), words)
 
 
-def test_check_prior_catches_a_fit_that_wavers() -> None:
-    class Wavering(Prior):
+def test_check_prior_detects_a_fit_that_is_not_repeatable() -> None:
+    class Unrepeatable(Prior):
         level: float = 0.5
 
         def __call__(self, batch: Batch) -> Tensor:
             return half(batch)
 
-        def fit(self, batches: object) -> "Wavering":  # noqa: ARG002
-            return Wavering(level=next(CALLS))
+        def fit(self, batches: object) -> "Unrepeatable":  # noqa: ARG002
+            return Unrepeatable(level=next(CALLS))
 
-    fails(testing.check_prior, Wavering(), "learns something else")
+    fails(testing.check_prior, Unrepeatable(), "two fits to the same slices differ")
 
 
-def test_check_prior_catches_a_fit_that_spoils_it() -> None:
-    class Spoilt(Prior):
+def test_check_prior_detects_a_fit_that_breaks_the_prior() -> None:
+    class BrokenByFit(Prior):
         level: float = 0.5
 
         def __call__(self, batch: Batch) -> Tensor:
             return torch.full(batch.support.shape, self.level)
 
-        def fit(self, batches: object) -> "Spoilt":  # noqa: ARG002
-            return Spoilt(level=7)
+        def fit(self, batches: object) -> "BrokenByFit":  # noqa: ARG002
+            return BrokenByFit(level=7)
 
-    fails(testing.check_prior, Spoilt(), "above 1")
+    fails(testing.check_prior, BrokenByFit(), "above 1")
 
 
-def test_check_prior_catches_a_part_that_no_recipe_can_write() -> None:
-    class Secretive(Prior):
+def test_check_prior_detects_a_prior_that_no_recipe_can_store() -> None:
+    class Unstorable(Prior):
         table: frozenset[float] = frozenset({0.5})
 
         def __call__(self, batch: Batch) -> Tensor:
             return half(batch)
 
-    fails(testing.check_prior, Secretive(), "cannot be written and read back")
+    fails(testing.check_prior, Unstorable(), "cannot be stored and restored")
 
 
 ESTEPS: list[tuple[Callable[[Evidence], Tensor], str]] = [
@@ -107,7 +107,9 @@ ESTEPS: list[tuple[Callable[[Evidence], Tensor], str]] = [
 
 
 @pytest.mark.parametrize(("guess", "words"), ESTEPS)
-def test_check_estep_catches(guess: Callable[[Evidence], Tensor], words: str) -> None:
+def test_check_estep_detects_a_broken_estep(
+    guess: Callable[[Evidence], Tensor], words: str
+) -> None:
     class Broken(EStep):
         def __call__(self, evidence: Evidence) -> Tensor:
             return guess(evidence)
@@ -115,26 +117,26 @@ def test_check_estep_catches(guess: Callable[[Evidence], Tensor], words: str) ->
     fails(testing.check_estep, Broken(), words)
 
 
-def test_check_estep_catches_a_gradient_that_leaks() -> None:
-    class Leaking(EStep):
+def test_check_estep_detects_a_result_with_a_gradient() -> None:
+    class WithGradient(EStep):
         def __call__(self, evidence: Evidence) -> Tensor:
             with torch.enable_grad():
                 return SoftEM()(evidence)
 
-    fails(testing.check_estep, Leaking(), "gradient leaks")
+    fails(testing.check_estep, WithGradient(), "has a gradient")
 
 
-def test_check_estep_catches_an_inner_part_that_no_plugin_offers() -> None:
-    class Nameless(EStep):
+def test_check_estep_detects_an_inner_estep_that_no_plugin_offers() -> None:
+    class NotOffered(EStep):
         def __call__(self, evidence: Evidence) -> Tensor:
             return HardEM()(evidence)
 
-    part = Scheduled(first=Nameless(), then=HardEM(), at=0.5)
-    fails(testing.check_estep, part, "cannot be written and read back")
+    part = Scheduled(first=NotOffered(), then=HardEM(), at=0.5)
+    fails(testing.check_estep, part, "cannot be stored and restored")
 
 
-class Whole(nn.Module):
-    """Gives logits that depend on the whole batch."""
+class BatchDependent(nn.Module):
+    """A network whose logits depend on the other images of the batch."""
 
     def __init__(self, slices: int, classes: int) -> None:
         super().__init__()
@@ -158,9 +160,9 @@ def unseeded(slices: int, classes: int) -> nn.Module:
 BACKBONES: list[tuple[Callable[[int, int], nn.Module], str]] = [
     (lambda s, k: nn.Conv2d(s, k, 3), "logits of"),
     (lambda s, k: nn.Sequential(nn.Conv2d(s, k, 2, stride=2), nn.Upsample((64, 64))), "logits of"),
-    (Whole, "other images of its batch"),
+    (BatchDependent, "other images of its batch"),
     (lambda s, k: SHARED[f"{s}-{k}"], "share weights"),
-    (unseeded, "one seed gives two"),
+    (unseeded, "two builds with the same seed"),
     (
         lambda s, k: nn.Sequential(nn.Conv2d(s, k, 1), Detached()),
         "no gradient reaches",
@@ -175,7 +177,9 @@ class Detached(nn.Module):
 
 
 @pytest.mark.parametrize(("build", "words"), BACKBONES)
-def test_check_backbone_catches(build: Callable[[int, int], nn.Module], words: str) -> None:
+def test_check_backbone_detects_a_broken_backbone(
+    build: Callable[[int, int], nn.Module], words: str
+) -> None:
     class Broken(Backbone):
         def build(self, slices: int, classes: int) -> nn.Module:
             return build(slices, classes)
@@ -190,14 +194,17 @@ LOSSES: list[tuple[Loss, str]] = [
     (lambda f, y, region: ((f.float() - y) ** 2).mean() + 0 * region.sum(), "outside the region"),
     (lambda f, y, r: -(y * f.float().log()).where(r, 0).sum(), "the loss is nan"),
     (lambda f, y, r: (f.float() - y).where(r, 0).square().sum().sqrt(), "gradient is not finite"),
-    (lambda f, y, r: -SmoothDice()(f, y, r), "the nearer f is to y"),
-    (lambda f, y, r: SmoothDice()(f, y, r) + y[~r.expand_as(y)].mean().float(), "region count"),
+    (lambda f, y, r: -SmoothDice()(f, y, r), "does not fall as f approaches y"),
+    (
+        lambda f, y, r: SmoothDice()(f, y, r) + y[~r.expand_as(y)].mean().float(),
+        "outside the region",
+    ),
     (lambda f, y, r: SmoothDice()(f, y, r) * next(CALLS), "changes from call to call"),
 ]
 
 
 @pytest.mark.parametrize(("measure", "words"), LOSSES)
-def test_check_loss_catches(measure: Loss, words: str) -> None:
+def test_check_loss_detects_a_broken_loss(measure: Loss, words: str) -> None:
     class Broken(PixelLoss):
         def __call__(self, f: Tensor, y: Tensor, region: Tensor) -> Tensor:
             return measure(f, y, region)
@@ -210,14 +217,17 @@ TAG_LOSSES: list[tuple[Loss, str]] = [
     (lambda a, t, r: a.where(r, 0).mean() + 0 * t.sum(), "bfloat16, not float32"),
     (lambda a, t, r: a.float().where(r, 0).exp().sum() - t.sum(), "the loss is inf"),
     (lambda a, t, r: MeanLogits()(a, t, r) + 0.1 * a.float().mean(), "outside the region"),
-    (lambda a, t, r: MeanLogits()(a, ~t, r), "the more pixels are as tagged"),
-    (lambda a, t, r: MeanLogits()(a, t, r) + a.detach()[:, :, 0, 0].sum().float(), "region count"),
+    (lambda a, t, r: MeanLogits()(a, ~t, r), "does not fall as more pixels agree"),
+    (
+        lambda a, t, r: MeanLogits()(a, t, r) + a.detach()[:, :, 0, 0].sum().float(),
+        "outside the region",
+    ),
     (lambda a, t, r: MeanLogits()(a, t, r) * next(CALLS), "changes from call to call"),
 ]
 
 
 @pytest.mark.parametrize(("measure", "words"), TAG_LOSSES)
-def test_check_tag_loss_catches(measure: Loss, words: str) -> None:
+def test_check_tag_loss_detects_a_broken_loss(measure: Loss, words: str) -> None:
     class Broken(TagLoss):
         def __call__(self, logits: Tensor, tags: Tensor, region: Tensor) -> Tensor:
             return measure(logits, tags, region)
@@ -225,7 +235,7 @@ def test_check_tag_loss_catches(measure: Loss, words: str) -> None:
     fails(testing.check_tag_loss, Broken(), words)
 
 
-def test_check_tag_loss_catches_a_map_of_numbers() -> None:
+def test_check_tag_loss_detects_possible_values_that_are_no_mask() -> None:
     class Broken(TagLoss):
         def __call__(self, logits: Tensor, tags: Tensor, region: Tensor) -> Tensor:
             return MeanLogits()(logits, tags, region)
@@ -248,7 +258,7 @@ def test_check_tag_loss_catches_a_map_of_numbers() -> None:
         ({"mismatch": lambda *_: str(next(CALLS))}, "changes from call to call"),
     ],
 )
-def test_check_unit_catches(changes: dict[str, Any], words: str) -> None:
+def test_check_unit_detects_a_broken_unit(changes: dict[str, Any], words: str) -> None:
     class Broken(ImageUnit):
         name = "broken"
 
@@ -261,21 +271,21 @@ def test_check_unit_catches(changes: dict[str, Any], words: str) -> None:
     fails(testing.check_unit, Broken(), words)
 
 
-def test_every_other_device_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an accelerator here, the CPU plays it; "meta" plays a part that stays behind."""
+def test_checks_run_on_the_accelerator_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU, and a "meta" device that the prior ignores, replace the accelerator."""
 
-    class AtHome(Prior):
+    class AlwaysOnCpu(Prior):
         def __call__(self, batch: Batch) -> Tensor:
             return torch.full(batch.support.shape, 0.5)
 
     monkeypatch.setattr("wsseg.testing.checks._devices", lambda: [torch.device("cpu")])
-    testing.check_prior(AtHome())
+    testing.check_prior(AlwaysOnCpu())
     testing.check_backbone(ConvBackbone())
     testing.check_estep(HardEM())
     testing.check_loss(SmoothDice())
     testing.check_tag_loss(MeanLogits())
     monkeypatch.setattr("wsseg.testing.checks._devices", lambda: [torch.device("meta")])
-    fails(testing.check_prior, AtHome(), "given tensors on meta, it returns cpu")
+    fails(testing.check_prior, AlwaysOnCpu(), "for inputs on meta, the result is on cpu")
 
 
 class ConvBackbone(Backbone):

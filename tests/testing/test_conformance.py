@@ -169,7 +169,7 @@ def test_check_shows_each_failure_with_its_traceback_and_ends_with_1(wsseg: "Wss
     assert lines["half"].endswith("  ok")
     assert lines["too-much"].endswith("  FAILED")
     assert "    Traceback (most recent call last):\n" in ended.out
-    assert "    AssertionError: phi goes up to 1.5, above 1\n" in ended.out
+    assert "    AssertionError: phi has a maximum of 1.5, above 1\n" in ended.out
     assert "    ImportError: no module named 'gone'\n" in ended.out
 
 

@@ -1,8 +1,8 @@
-"""The contracts of the interfaces: a plugin's test file is one of these calls a part.
+"""Checks that a component keeps the contract of its interface, for the tests of a plugin.
 
-Each call raises `AssertionError`, in words, at the first promise that a part does not keep. The
-inputs are made up, small and nasty: regions without a pixel, tags that name nothing, beliefs of
-exactly 0 and 1, one slice of context, sides that no network likes.
+Each check raises an `AssertionError` that describes the first violation. The inputs are small and
+contain edge cases: empty regions, tags without any class, probabilities of exactly 0 and 1, images
+of one slice, and sizes that are not multiples of a power of 2.
 """
 
 import copy
@@ -62,7 +62,7 @@ def check_prior(prior: Prior, classes: int = 1) -> None:
     batches = [samples.batch(classes, slices, dtype) for slices in (1, 5) for dtype in DTYPES]
     fitted = prior.fit(iter(batches[-2:]))
     assert type(fitted) is type(prior), f"fit returns {fitted!r}"
-    assert fitted == prior.fit(iter(batches[-2:])), "fit learns something else from the same slices"
+    assert fitted == prior.fit(iter(batches[-2:])), "two fits to the same slices differ"
     for each, batch in product((prior, fitted), batches):
         phi = _repeatable(each, batch)
         _check_probability("phi", phi, batch)
@@ -145,10 +145,10 @@ def check_loss(loss: PixelLoss, classes: int = 2) -> None:
             _check_gradient(loss, f.to(dtype), target.to(dtype), batch.region)
     right, wrong = loss(y, y, batch.region), loss(1 - y, y, batch.region)
     between = loss(0.5 * torch.ones_like(y), y, batch.region)
-    assert right < between < wrong, "the nearer f is to y, the smaller the loss must be"
+    assert right < between < wrong, "the loss does not fall as f approaches y"
     elsewhere = y.where(batch.region, 1 - y)
     same = [loss(elsewhere, y, batch.region), loss(y, elsewhere, batch.region)]
-    assert same == [right, right], "pixels outside the region count"
+    assert same == [right, right], "the loss depends on pixels outside the region"
     _check_written_and_read(loss)
 
 
@@ -169,12 +169,12 @@ def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
         _check_gradient(loss, logits, batch.tags, batch.region)
         possible = loss.possible(logits, batch.region)
         shaped = possible.shape == logits.shape and possible.dtype == torch.bool
-        assert shaped, f"what is possible is {tuple(possible.shape)}, {possible.dtype}, not a mask"
+        assert shaped, f"possible returns {tuple(possible.shape)}, {possible.dtype}, not a mask"
     as_tagged = batch.support * 18.0 - 9
     right, between, wrong = (loss(s * as_tagged, batch.tags, batch.region) for s in (1, 0, -1))
-    assert right < between < wrong, "the more pixels are as tagged, the smaller the loss must be"
+    assert right < between < wrong, "the loss does not fall as more pixels agree with the tag"
     elsewhere = loss(as_tagged.where(batch.region, 9), batch.tags, batch.region)
-    assert torch.equal(elsewhere, right), "pixels outside the region count"
+    assert torch.equal(elsewhere, right), "the loss depends on pixels outside the region"
     _check_written_and_read(loss)
 
 
@@ -218,23 +218,23 @@ def check_cohort(cohort: Cohort) -> None:
         >>> check_cohort(Table(path="cohort.csv"))
     """
     cases = cohort.cases()
-    assert cases, "there are no cases"
+    assert cases, "the cohort has no cases"
     assert cases == cohort.cases(), "the cases change from call to call"
     names = [case.name for case in cases]
-    assert len(set(names)) == len(names), "two cases have one name"
+    assert len(set(names)) == len(names), "two cases have the same name"
     split_of: dict[str, str] = {}
     for case in cases:
         assert not FORBIDDEN_IN_NAMES & set(case.name), (
-            f"{case.name!r} cannot be a file's name, and predictions are named for their case"
+            f"{case.name!r} cannot be the name of a file, as predictions require"
         )
         assert split_of.setdefault(case.patient, case.split) == case.split, (
             f"patient {case.patient!r} is in two splits"
         )
         for path in (case.image, *case.masks.values()):
-            assert path.exists(), f"case {case.name!r}: there is no file {path}"
+            assert path.exists(), f"case {case.name!r}: the file {path} does not exist"
         for tags in (case.tags, *case.slice_tags.values()):
             assert all(tag in (True, False, None) for tag in tags.values()), (
-                f"case {case.name!r}: a tag is True, False or None, not one of {dict(tags)}"
+                f"case {case.name!r}: tags must be True, False or None; they are {dict(tags)}"
             )
     _check_written_and_read(cohort)
 
@@ -260,9 +260,11 @@ def check_metric(metric: Metric) -> None:
         for key, value in row.items():
             _check_number(f"{key!r}", value)
             assert np.array_equal(value, again[key], equal_nan=True), f"{key!r} changes"
-        assert all(map(np.array_equal, given, (prediction, truth, masks[0]))), "a mask is changed"
+        assert all(map(np.array_equal, given, (prediction, truth, masks[0]))), (
+            "the metric changes a mask"
+        )
     assert len(names) == 1, f"rows have different columns: {sorted(map(sorted, names))}"
-    assert min(names), "there are no columns"
+    assert min(names), "rows have no columns"
     _check_written_and_read(metric)
 
 
@@ -318,19 +320,19 @@ def _check_probability(name: str, value: Probability, batch: Batch) -> None:
     assert value.shape == expected, f"{name} is {tuple(value.shape)}, not (B, K, H, W) = {expected}"
     assert value.is_floating_point(), f"{name} is {value.dtype}, not floating-point"
     assert value.isfinite().all(), f"{name} is not finite everywhere"
-    assert value.min() >= 0, f"{name} goes down to {value.min():g}, below 0"
-    assert value.max() <= 1, f"{name} goes up to {value.max():g}, above 1"
+    assert value.min() >= 0, f"{name} has a minimum of {value.min():g}, below 0"
+    assert value.max() <= 1, f"{name} has a maximum of {value.max():g}, above 1"
 
 
 def _repeatable(call: Callable[[T], Tensor], given: T) -> Tensor:
-    """Return what `call` returns, if it does so twice, changes nothing and keeps no gradient."""
+    """Return the result of `call`; check that it is repeatable, without side effect or gradient."""
     before = copy.deepcopy(given)
     with torch.no_grad():
         first, second = call(given), call(given)
     assert _same(first, second), "the result changes from call to call"
     unchanged = all(map(torch.equal, _tensors(before), _tensors(given)))
     assert unchanged, "the call changes its input"
-    assert not first.requires_grad, "a gradient leaks through: work on what is given, no more"
+    assert not first.requires_grad, "the result has a gradient, which no_grad should have prevented"
     return first
 
 
@@ -352,10 +354,10 @@ def _check_on_devices(call: Any, given: T, expected: Tensor) -> None:
         with torch.no_grad():
             found = call(_moved(given, device))
         assert found.device.type == device.type, (
-            f"given tensors on {device}, it returns {found.device}"
+            f"for inputs on {device}, the result is on {found.device}"
         )
         near = torch.allclose(found.cpu().float(), expected.float(), atol=10 * _tolerance(found))
-        assert near, f"the result on {device} is another"
+        assert near, f"the result on {device} differs from that on the CPU"
 
 
 def _check_weights(
@@ -368,11 +370,13 @@ def _check_weights(
     assert not shared, "two builds share weights"
     other.load_state_dict(net.state_dict())
     with torch.no_grad():
-        assert torch.equal(other(image), net(image)), "a module with the saved weights differs"
+        assert torch.equal(other(image), net(image)), (
+            "a second module with the same weights gives other logits"
+        )
 
 
 def _check_learning(net: nn.Module, image: Tensor) -> None:
-    """Train mode, bfloat16 and channels_last, as the trainer has them."""
+    """Check gradients in training mode with bfloat16 and channels_last, as the trainer uses."""
     net = copy.deepcopy(net).train().to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         logits = net(image.to(memory_format=torch.channels_last))
@@ -394,7 +398,7 @@ def _check_gradient(loss: PixelLoss | TagLoss, f: Tensor, y: Tensor, region: Ten
     (gradient,) = torch.autograd.grad(value, f)
     assert gradient.isfinite().all(), "the gradient is not finite everywhere"
     outside = ~region.expand_as(gradient)
-    assert not gradient[outside].any(), "there is a gradient outside the region"
+    assert not gradient[outside].any(), "the gradient outside the region is not 0"
     for device in _devices():
         moved = loss(f.to(device), y.to(device), region.to(device))
         assert moved.device.type == device.type, f"the loss on {device} is on {moved.device}"
@@ -402,30 +406,30 @@ def _check_gradient(loss: PixelLoss | TagLoss, f: Tensor, y: Tensor, region: Ten
 
 def _check_number(name: str, value: object) -> None:
     assert isinstance(value, int | float), f"{name} is a {type(value).__name__}, not a number"
-    assert not math.isinf(value), f"{name} is infinite; what is not defined is NaN"
+    assert not math.isinf(value), f"{name} is infinite; use NaN for undefined values"
 
 
 def _check_written_and_read(component: Component) -> None:
-    """A recipe and a checkpoint write a part as plain data; it must come back from there."""
+    """Check that a recipe or a checkpoint can store a component as plain data and restore it."""
     written = registry().describe(component)
     try:
         plain = json.loads(json.dumps(written))
         plain.pop("use", None)
         read = type(component).model_validate(plain, context=registry())
     except (TypeError, ValueError) as error:
-        raise AssertionError(f"{written} cannot be written and read back: {error}") from error
-    assert read == component, f"written as {written} and read back, it is {read!r}"
+        raise AssertionError(f"{written} cannot be stored and restored: {error}") from error
+    assert read == component, f"stored as {written} and restored, it is {read!r}"
 
 
 def _built(backbone: Backbone, slices: int, classes: int) -> nn.Module:
-    """Build a module, if the same seed gives the same weights."""
+    """Build a module; check that its weights depend only on the seed."""
     states = []
     for _ in range(2):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             net = backbone.build(slices, classes)
         states.append(list(net.state_dict().values()))
-    assert all(map(torch.equal, *states)), "one seed gives two different sets of weights"
+    assert all(map(torch.equal, *states)), "two builds with the same seed have different weights"
     return net
 
 
@@ -434,14 +438,14 @@ def _tolerance(value: Tensor) -> float:
 
 
 def _devices() -> list[torch.device]:
-    """List what this machine has beside the CPU."""
+    """Return the accelerators of this machine."""
     available = torch.accelerator.is_available()
     accelerator = torch.accelerator.current_accelerator() if available else None
     return [] if accelerator is None else [accelerator]
 
 
 def _one(given: T, i: int) -> T:
-    """Return image `i` of what was given for a batch."""
+    """Return image `i` of a batch, as a batch of one."""
     return _changed(given, lambda tensor: tensor[i : i + 1])
 
 
@@ -450,7 +454,7 @@ def _moved(given: T, device: torch.device) -> T:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    """Compare to the last bit, NaN too: what is wrong with one is said elsewhere."""
+    """Return whether two tensors are equal, where NaN equals NaN."""
     return torch.equal(one.isnan(), other.isnan()) and torch.equal(
         one.nan_to_num(), other.nan_to_num()
     )
@@ -465,7 +469,7 @@ def _tensors(value: object) -> Iterator[Tensor]:
 
 
 def _changed(value: T, change: Callable[[Tensor], Tensor]) -> T:
-    """Return `value` with every tensor in it changed."""
+    """Return `value` with `change` applied to each tensor in it."""
     if isinstance(value, Tensor):
         return change(value)  # type: ignore[return-value]
     if not is_dataclass(value) or isinstance(value, type):

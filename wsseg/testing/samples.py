@@ -1,4 +1,4 @@
-"""Small, nasty inputs, made up to try parts on: what the conformance kit feeds them."""
+"""Small inputs with edge cases, on which the checks run components."""
 
 import numpy as np
 import torch
@@ -9,12 +9,12 @@ from wsseg.core.volume import Grid, Volume, VoxelMask
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
-    """Draw standard normal numbers, the same each time."""
+    """Return standard normal numbers that depend only on the seed."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def batch(classes: int, slices: int, dtype: torch.dtype) -> Batch:
-    """Three images: one like any, one with an empty region, one whose tags name no class."""
+    """Return three images: an ordinary one, one with an empty region and one without tags."""
     image = -200 + 400 * noise(3, slices, 16, 12)
     region = noise(3, 1, 16, 12, seed=1) > 0
     region[1] = False
@@ -24,11 +24,11 @@ def batch(classes: int, slices: int, dtype: torch.dtype) -> Batch:
 
 
 def evidence(classes: int, dtype: torch.dtype) -> Evidence:
-    """Logits up to 50 or so, and a phi that meets 0, 1/2 and 1."""
-    known = batch(classes, 5, dtype)
-    logits = 20 * noise(*known.support.shape, seed=2)
-    phi = noise(*known.support.shape, seed=3).sigmoid().mul(4).round().div(4)
-    return Evidence(known, logits.to(dtype).requires_grad_(), phi.to(dtype))
+    """Return evidence with logits up to about 50, and values of phi that include 0, 1/2 and 1."""
+    images = batch(classes, 5, dtype)
+    logits = 20 * noise(*images.support.shape, seed=2)
+    phi = noise(*images.support.shape, seed=3).sigmoid().mul(4).round().div(4)
+    return Evidence(images, logits.to(dtype).requires_grad_(), phi.to(dtype))
 
 
 def volume() -> Volume:
@@ -43,7 +43,7 @@ def volume() -> Volume:
 
 
 def masks() -> list[VoxelMask]:
-    """All voxels, two boxes that overlap, a single voxel and nothing."""
+    """Return masks: all voxels, two overlapping boxes, a single voxel and nothing."""
     made = [np.zeros((4, 12, 10), dtype=np.bool_) for _ in range(5)]
     made[0][:] = True
     made[1][1:3, 2:8, 2:8] = True
