@@ -1,4 +1,4 @@
-"""A suite's page from a suite's folder, through the command line, and in a browser."""
+"""The report of a suite's folder: from the command line, and in a browser."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wsseg.evaluation.rows import read_rows, write_rows
-from wsseg.report.provenance import failures, labels_seen
+from wsseg.report.provenance import failures, labels_used
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -21,7 +21,7 @@ compare: {baseline: below, metric: dice, ceiling: masks}
 settings_from: {em: test masks, below: paper}
 published: {source: A paper, methods: {em: {dice_pooled: 0.628}}}
 """
-# Clicks the head "dice" of the last sortable table, twice, and tells what came first in the title.
+# Clicks twice on the heading "dice" of the last sortable table; the title gets the first values.
 CLICKER = """
 <script>
 addEventListener("load", () => {
@@ -40,7 +40,7 @@ addEventListener("load", () => {
 
 @pytest.fixture(scope="module")
 def suite(wsseg: "Wsseg", trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A suite's folder of three methods that differ in their rows alone, and a failed job."""
+    """A suite's folder of three methods that differ only in their rows, and a failed job."""
     out = tmp_path_factory.mktemp("pages") / "toys"
     rows = []
     for method, worse in {"below": 0.4, "em": 0.2, "masks": 0.0}.items():
@@ -59,28 +59,31 @@ def suite(wsseg: "Wsseg", trained: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def told(wsseg: "Wsseg", suite: Path) -> str:
-    """What `bench report` prints."""
+def printed(wsseg: "Wsseg", suite: Path) -> str:
+    """Return the output of `wsseg bench report`."""
     ended = wsseg("bench", "report", suite)
     assert ended.code == 0, ended.err
     return ended.out
 
 
-def test_the_share_of_the_way_is_printed(told: str) -> None:
-    line = next(line for line in told.splitlines() if line.startswith(" em †") and "%" in line)
-    assert "50 %" in line  # 0.2 above the baseline of 0.4 below the ceiling
+def test_the_share_of_the_gap_is_printed(printed: str) -> None:
+    assert "Share of the gap between below and masks closed" in printed
+    line = next(line for line in printed.splitlines() if line.startswith(" em †") and "%" in line)
+    assert "50 %" in line  # em is 0.2 above the baseline, the ceiling 0.4
 
 
-def test_a_method_chosen_on_test_masks_is_marked_in_the_terminal(told: str) -> None:
-    assert "em †" in told
-    assert "† settings chosen on the masks of test cases" in told
-    assert "below †" not in told
+def test_a_method_with_settings_chosen_on_test_masks_is_marked_in_the_terminal(
+    printed: str,
+) -> None:
+    assert "em †" in printed
+    assert "† settings chosen on the masks of the test cases" in printed
+    assert "below †" not in printed
 
 
-def test_the_terminal_names_the_seeds_left_out_where_a_job_is_missing(
+def test_the_terminal_lists_the_seeds_that_are_left_out_if_a_job_is_missing(
     wsseg: "Wsseg", suite: Path, tmp_path: Path
 ) -> None:
-    """em has a seed more, with a Dice of 1: neither its difference nor its share changes."""
+    """em has another seed with a Dice of 1, which changes neither its difference nor its share."""
     out = tmp_path / "toys"
     shutil.copytree(suite, out)
     shutil.copytree(out / "em" / "seed-0", out / "em" / "seed-1")
@@ -92,36 +95,38 @@ def test_the_terminal_names_the_seeds_left_out_where_a_job_is_missing(
     write_rows(out / "rows.csv", rows + extra)
     ended = wsseg("bench", "report", out)
     assert ended.code == 0, ended.err
-    told = " ".join(ended.out.split())
-    assert "em † and below are compared over seeds 0 of 0, 1; left out are" in told
-    assert "The methods do not have the same cases, seeds and folds" in told
+    printed = " ".join(ended.out.split())
+    assert "em † and below are compared over seeds 0 of 0, 1. Rows whose case" in printed
+    assert "The methods do not have the same cases, seeds and folds" in printed
     line = next(line for line in ended.out.splitlines() if line.startswith(" em †") and "%" in line)
     assert "50 %" in line
     assert "0 of 0, 1" in line
 
 
-@pytest.mark.usefixtures("told")
-def test_the_page_holds_it_all(suite: Path) -> None:
+@pytest.mark.usefixtures("printed")
+def test_the_report_of_a_suite_has_its_gap_failures_labels_and_targets(
+    suite: Path,
+) -> None:
     page = (suite / "report.html").read_text()
-    for word in (
-        "Share of the way from below to masks",
+    for text in (
+        "Share of the gap between below and masks closed",
         "published 0.628",
         "out of memory",
-        "of infection, 6 cases",  # the masks that the first stage read
-        "of consolidation, 6 cases, 3 with it",
-        "what the E-step takes for consolidation",
+        "infection: 6 cases",  # the masks that the first stage was trained with
+        "consolidation: 6 cases, 3 positive",
+        "what the E-step labels as consolidation",
     ):
-        assert word in page
+        assert text in page
     assert len(page.encode()) < 10_000_000
 
 
-def test_labels_are_told_by_stage(suite: Path) -> None:
-    infection, consolidation = labels_seen("em a=1", suite / "em" / "seed-0", {"em": "tags"})
-    assert infection["True masks"] == "of infection, 6 cases"
-    assert infection["Tags"] == "nothing"
-    assert consolidation["True masks"] == "nothing"
+def test_the_labels_of_each_stage_are_its_masks_and_tags(suite: Path) -> None:
+    infection, consolidation = labels_used("em a=1", suite / "em" / "seed-0", {"em": "tags"})
+    assert infection["True masks"] == "infection: 6 cases"
+    assert infection["Tags"] == "none"
+    assert consolidation["True masks"] == "none"
     assert consolidation["Learns from"] == "em"
-    assert consolidation["Settings chosen by"] == "tags"
+    assert consolidation["Settings chosen on"] == "tags"
 
 
 def test_tags_of_slices_are_counted_as_slices(suite: Path, tmp_path: Path) -> None:
@@ -135,18 +140,18 @@ def test_tags_of_slices_are_counted_as_slices(suite: Path, tmp_path: Path) -> No
     }
     manifest["tags"]["consolidation"] = {"case-0": {"consolidation": None, "slices": slices}}
     path.write_text(json.dumps(manifest))
-    _, consolidation = labels_seen("em", tmp_path / "run", {})
-    assert consolidation["Tags"] == "of consolidation, 2 slices, 1 with it"
-    assert consolidation["Settings chosen by"] == "not stated"
+    _, consolidation = labels_used("em", tmp_path / "run", {})
+    assert consolidation["Tags"] == "consolidation: 2 slices, 1 positive"
+    assert consolidation["Settings chosen on"] == "not stated"
 
 
-def test_failures_are_found_by_their_job(suite: Path) -> None:
+def test_the_reasons_of_failed_jobs_are_listed_by_folder(suite: Path) -> None:
     assert failures(suite) == {"broken/seed-0": "out of memory"}
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("told")
-def test_a_browser_opens_the_page_without_errors_and_sorts_its_tables(
+@pytest.mark.usefixtures("printed")
+def test_a_browser_opens_the_report_without_errors_and_sorts_its_tables(
     suite: Path, tmp_path: Path
 ) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")

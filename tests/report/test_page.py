@@ -18,7 +18,7 @@ from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.summary import summarise
 from wsseg.report.figures.em_targets import TargetPlanes
 from wsseg.report.figures.overlay import Overlay
-from wsseg.report.page import Page, html, sentence, write_page
+from wsseg.report.page import Page, html, lead, write_page
 
 Suite = Callable[..., pd.DataFrame]
 
@@ -49,7 +49,7 @@ TARGETS = TargetPlanes(
 
 
 class Elements(HTMLParser):
-    """Collects what a browser would see."""
+    """The tags of an HTML page, and those that are not closed."""
 
     VOID = ("meta", "img", "br", "link")
 
@@ -97,7 +97,7 @@ def text(suite: Suite) -> str:
     return html(full(suite()))
 
 
-def test_a_page_has_every_section_and_closes_what_it_opens(text: str) -> None:
+def test_a_page_has_all_sections_with_links_and_closes_all_tags(text: str) -> None:
     page = Elements(text)
     sections = [attributes["id"] for attributes in page.of("section")]
     assert sections == [
@@ -119,7 +119,7 @@ def test_a_page_has_every_section_and_closes_what_it_opens(text: str) -> None:
     assert links == {f"#{name}" for name in sections}
 
 
-def test_nothing_is_loaded_from_elsewhere(text: str) -> None:
+def test_a_page_loads_nothing_from_elsewhere(text: str) -> None:
     page = Elements(text)
     sources = [
         str(a.get("src") or a.get("href")) for _, a in page.tags if "src" in a or "href" in a
@@ -129,20 +129,20 @@ def test_nothing_is_loaded_from_elsewhere(text: str) -> None:
     assert "@import" not in text
 
 
-def test_only_the_pages_own_script_may_run(text: str) -> None:
+def test_the_content_security_policy_allows_only_the_script_of_the_page(text: str) -> None:
     (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in text
     assert "default-src 'none'" in text
 
 
-def test_every_picture_has_words(text: str) -> None:
+def test_every_image_has_an_alternative_text(text: str) -> None:
     images = Elements(text).of("img")
     assert len(images) >= 4
     assert all(image["alt"] for image in images)
 
 
-def test_untrusted_text_stays_text(suite: Suite) -> None:
+def test_markup_in_names_and_messages_is_escaped(suite: Suite) -> None:
     rows = suite(methods=(EVIL, "phi2")).assign(site=EVIL)
     rows["case"] = [f"{case}{EVIL}" for case in rows["case"]]
     rows = rows.rename(columns={"infection.dice": f"{EVIL}.dice"})
@@ -162,7 +162,7 @@ def test_untrusted_text_stays_text(suite: Suite) -> None:
     assert Elements(text).open == []
 
 
-def test_every_row_can_be_sorted_by_its_value(text: str, suite: Suite) -> None:
+def test_the_table_of_cases_has_a_value_for_sorting_in_each_cell(text: str, suite: Suite) -> None:
     rows = suite()
     table = text.split('<table class="sortable">')[2].split("</table>", maxsplit=1)[0]
     page = Elements(table)
@@ -171,102 +171,120 @@ def test_every_row_can_be_sorted_by_its_value(text: str, suite: Suite) -> None:
         "<th "
     )
     values = [cell["data-value"] for cell in page.of("td")]
-    assert "nan" not in values  # not defined is an empty value, which is sorted last
+    assert "nan" not in values  # an undefined number has an empty value, which is sorted last
     assert "" in values
 
 
-def test_a_run_is_a_page_of_one_method(suite: Suite) -> None:
+def test_the_page_of_a_single_run_has_no_comparison(suite: Suite) -> None:
     rows = suite(methods=("phi2",))
     text = html(Page("A run", rows, target="consolidation"))
     assert 'id="comparisons"' not in text
     assert 'id="training"' not in text
-    assert "pooled" in text
+    assert "Pooled Dice: 0." in text
 
 
-def test_without_annotation_there_are_scores_only(suite: Suite) -> None:
+def test_without_annotation_a_page_has_scores_but_no_figures(suite: Suite) -> None:
     rows = suite()[["method", "seed", "fold", "case", "patient", "site", "severity"]]
     text = html(Page("Scores", rows, target="consolidation"))
-    assert "No annotation of consolidation to compare with" in text
+    assert "No case has an annotation of consolidation, so there are only scores." in text
     assert "nan" not in [cell.lower() for cell in re.findall(r">([^<]*)<", text)]
     assert Elements(text).of("img") == []
 
 
 @pytest.mark.filterwarnings("error")
-def test_one_case_is_enough(suite: Suite) -> None:
-    for cases in (1, 2):
-        html(Page("Few", suite(cases=cases), target="consolidation"))
+@pytest.mark.parametrize(
+    ("cases", "sentence"),
+    [
+        (1, "No case has an annotation of consolidation, so there are only scores."),
+        (2, "Mean Dice of consolidation over 1 case: phi2 0.9"),
+    ],
+)
+def test_a_page_of_one_or_two_cases_has_dashes_and_no_nan(
+    suite: Suite, cases: int, sentence: str
+) -> None:
+    """Case 0 has neither a true nor a predicted mask, so its Dice is not defined."""
+    text = html(Page("Few", suite(cases=cases), target="consolidation"))
+    assert sentence in text
+    cells = [cell.lower() for cell in re.findall(r">([^<]*)<", text)]
+    assert "–" in cells
+    assert "nan" not in cells
+    table = text.split('<table class="sortable">')[2].split("</table>", maxsplit=1)[0]
+    assert len(Elements(table).of("tr")) == 1 + 4 * cases  # two methods, two seeds
 
 
-def test_no_rows_are_an_input_error() -> None:
+def test_a_page_without_rows_is_an_input_error() -> None:
     with pytest.raises(InputError, match="no rows to report"):
         html(Page("Nothing", pd.DataFrame(columns=["method", "case"])))
 
 
-def test_the_sentence_ranks_methods_and_names_what_differs(suite: Suite) -> None:
+def test_the_lead_ranks_methods_and_names_significant_differences(suite: Suite) -> None:
     rows = suite(cases=24)
     page = Page("A suite", rows, target="consolidation")
-    nothing = gap_closed(rows, "threshold", "phi2")
-    text = sentence(page, summarise(rows), paired_differences(rows, "dice", "threshold"), nothing)
+    no_gap = gap_closed(rows, "threshold", "phi2")
+    text = lead(page, summarise(rows), paired_differences(rows, "dice", "threshold"), no_gap)
     assert re.match(
         r"Mean Dice of consolidation over 23 cases: phi2 0\.\d\d, threshold 0\.\d\d", text
     )
-    assert "Compared with threshold by dice, phi2 differed significantly" in text
+    assert "phi2 differs significantly from threshold in dice (paired Wilcoxon test" in text
 
 
-def test_the_sentence_tells_the_share_of_the_way(suite: Suite) -> None:
+def test_the_lead_has_the_largest_share_of_the_gap(suite: Suite) -> None:
     rows = suite(methods=("threshold", "phi2", "supervised"), cases=24)
-    way = gap_closed(rows, "threshold", "supervised")
+    gap = gap_closed(rows, "threshold", "supervised")
     page = Page("A suite", rows, target="consolidation")
-    text = sentence(page, summarise(rows), paired_differences(rows, "dice", "threshold"), way)
-    share = f"{100 * way['mean'].iloc[0]:.0f} %"
-    assert f"Of the way from threshold to supervised in mean Dice, phi2 covers {share}" in text
+    text = lead(page, summarise(rows), paired_differences(rows, "dice", "threshold"), gap)
+    share = f"{100 * gap['mean'].iloc[0]:.0f} %"
+    assert f"phi2 closes {share} (95 % interval" in text
+    assert "of the gap in mean Dice between threshold and supervised." in text
 
 
-def test_the_share_of_the_way_is_a_table(suite: Suite) -> None:
-    text = html(full(suite(methods=("threshold", "phi2", "supervised"))))
-    assert "Share of the way from threshold to supervised" in text
+def test_a_page_has_a_table_of_the_gap_if_a_ceiling_is_given(suite: Suite) -> None:
+    rows = suite(methods=("threshold", "phi2", "supervised"))
+    heading = "Share of the gap between threshold and supervised closed"
+    assert heading in html(full(rows))
+    assert heading not in html(Page("No ceiling", rows, baseline="threshold"))
 
 
-def test_the_best_method_is_ranked_first(text: str) -> None:
+def test_the_best_method_is_the_first_row_of_the_results(text: str) -> None:
     results = text.split('<table class="sortable">')[1].split("</table>", maxsplit=1)[0]
     assert results.index(">phi2<") < results.index(">threshold<")
 
 
-def test_what_was_published_stands_beside_the_figures(text: str) -> None:
+def test_published_numbers_and_notes_are_in_the_table_and_the_captions(text: str) -> None:
     assert "published 0.628" in text
     assert "Published (A paper): phi2 severity r 0.8." in text
     assert "Published (A paper): it falls." in text
 
 
-def test_settings_chosen_on_test_masks_are_marked_in_every_table(suite: Suite) -> None:
+def test_methods_with_settings_chosen_on_test_masks_are_marked_in_all_tables(suite: Suite) -> None:
     rows = label_methods(suite(), {"phi2": "test masks"})
     page = html(Page("Marked", rows, target="consolidation", baseline="threshold"))
     tables = re.findall(r"<table.*?</table>", page, flags=re.DOTALL)
     naming = [table for table in tables if "phi2" in table]
     assert len(naming) >= 4
     assert all("phi2 †" in table for table in naming)
-    assert "settings chosen on the masks of test cases" in page
-    assert "settings chosen on the masks" not in html(Page("Plain", suite()))
+    assert "settings chosen on the masks of the test cases" in page
+    assert "settings chosen on the masks of the" not in html(Page("Plain", suite()))
 
 
-def test_the_same_rows_make_the_same_page(text: str, suite: Suite) -> None:
+def test_the_same_rows_give_the_same_bytes(text: str, suite: Suite) -> None:
     assert html(full(suite())) == text
 
 
-def test_a_big_suite_stays_readable(suite: Suite, tmp_path: Path) -> None:
+def test_the_page_of_a_large_suite_has_less_than_10_megabytes(suite: Suite, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write_page(path, full(suite(methods=("threshold", "a", "b", "c", "d"), cases=260)))
     assert path.stat().st_size < 10_000_000
     assert "600 more" in path.read_text(encoding="utf-8")
 
 
-def test_a_failed_page_leaves_no_file(tmp_path: Path) -> None:
+def test_a_page_that_fails_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(InputError):
         write_page(tmp_path / "report.html", Page("Nothing", pd.DataFrame(columns=["method"])))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_importing_the_page_does_not_load_matplotlib_or_torch() -> None:
+def test_importing_the_page_imports_neither_matplotlib_nor_torch() -> None:
     code = (
         "import sys, wsseg.report.page, wsseg.report.terminal, wsseg.training.log;"
         "sys.exit(bool({'matplotlib', 'torch'} & set(sys.modules)))"
@@ -274,10 +292,10 @@ def test_importing_the_page_does_not_load_matplotlib_or_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_page_says_which_seeds_are_left_out_and_ranks_by_those_of_all_methods(
+def test_a_page_ranks_by_the_shared_seeds_and_lists_the_seeds_that_are_left_out(
     suite: Suite,
 ) -> None:
-    """phi2 has the easier seed 1 as well: its own mean is higher, that of seed 0 is lower."""
+    """Only phi2 has the easier seed 1: its own mean is the highest, in seed 0 it is the lowest."""
     rows = suite(methods=("threshold", "phi2", "supervised"))
     rows = rows[(rows["method"] == "phi2") | (rows["seed"] != 1)]
     rows["dice"] = [
@@ -289,18 +307,16 @@ def test_a_page_says_which_seeds_are_left_out_and_ranks_by_those_of_all_methods(
         "Mean Dice of consolidation over the cases, seeds and folds that every method has: "
         "supervised 0.60, threshold 0.50, phi2 0.40." in text
     )
-    assert "phi2 and threshold are compared over seeds 0 of 0, 1; left out are 8 rows" in text
-    assert (
-        "phi2, threshold and supervised are compared over seeds 0 of 0, 1; left out are 8 rows"
-        in text
-    )
+    assert "phi2 and threshold are compared over seeds 0 of 0, 1." in text
+    assert "phi2, threshold and supervised are compared over seeds 0 of 0, 1." in text
+    assert text.count("are missing for one of them are left out: 8.") == 2
     assert "The methods differ in cases, seeds or folds." in text
     assert Elements(text).open == []
 
 
-def test_a_page_without_a_common_row_ranks_no_method(suite: Suite) -> None:
+def test_methods_without_common_rows_are_not_ranked(suite: Suite) -> None:
     rows = suite().query("(method == 'phi2') == (seed == 1)")
     text = html(full(rows))
-    assert "the methods cannot be ranked" in text
+    assert "so the methods cannot be ranked" in text
     assert "phi2 and threshold have no case, seed and fold in common" in text
     assert "nan" not in [cell.lower() for cell in re.findall(r">([^<]*)<", text)]

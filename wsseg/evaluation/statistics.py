@@ -156,9 +156,7 @@ def _without_nan(values: ArrayLike) -> NDArray[np.float64]:
     return array[~np.isnan(array)]
 
 
-def _sum_by_patient(
-    ratios: Sequence[RatioParts], patients: Iterable[str]
-) -> NDArray[np.float64]:
+def _sum_by_patient(ratios: Sequence[RatioParts], patients: Iterable[str]) -> NDArray[np.float64]:
     """Sum numerators and denominators by patient, (patients, 2 x ratios).
 
     A case with a NaN in any of them is left out.

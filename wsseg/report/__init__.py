@@ -1,1 +1,1 @@
-"""Pages, tables and figures made from rows."""
+"""Reports of runs and suites: tables, figures and the HTML page."""

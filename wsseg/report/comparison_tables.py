@@ -1,138 +1,146 @@
-"""Tables that hold methods against each other, what was published, and their labels."""
+"""Tables that compare methods with each other and with published results, and their footnotes."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from wsseg.evaluation.summary import rows_differ
-from wsseg.report.formatting import UNDEFINED, interval, p_value, percent, percent_interval, seeds
-from wsseg.report.tables import Cell, Row, TableData, number_cell, text_cell
+from wsseg.report.columns import (
+    METHOD,
+    SHARED_SEEDS,
+    Column,
+    Format,
+    Row,
+    Table,
+    as_p_value,
+    as_percent,
+    as_percent_interval,
+    as_text,
+    decimal_interval,
+    decimals,
+    make_table,
+)
+from wsseg.report.formatting import shared_of_all, significant
 
-SEEDS = ("Seeds", "which the methods share; rows are paired by case, seed and fold")
+
+def _equal_patients(row: Row, _: str) -> str:
+    return f"{row['equal_patients']} equal" if row["equal_patients"] else ""
 
 
-def comparisons(compared: pd.DataFrame) -> TableData:
-    """Return the paired tests against the baseline."""
-    heads = [
-        ("Method", ""),
-        ("Difference", "mean over cases of method − baseline, 95 % interval over patients"),
-        ("Effect", "matched-pairs rank-biserial correlation, from −1 to 1"),
-        ("p", "Wilcoxon signed-rank, two-sided"),
-        ("p, Holm", "corrected for all tests of this table"),
-        ("Patients", "of the cases of both methods; equal ones count in neither test nor effect"),
-        SEEDS,
+DIFFERENCES = (
+    METHOD,
+    Column(
+        "difference",
+        "Difference",
+        "method − baseline, mean over cases, with the 95 % interval over patients",
+        note=decimal_interval(3),
+    ),
+    Column("effect", "Effect", "matched-pairs rank-biserial correlation, −1 to 1", decimals(2)),
+    Column("p", "p", "two-sided Wilcoxon signed-rank test over patients", as_p_value),
+    Column("p_holm", "p, Holm", "corrected for all tests of this table", as_p_value),
+    Column(
+        "patients",
+        "Patients",
+        "of the cases that both methods have; patients without a difference are not tested",
+        decimals(0),
+        _equal_patients,
+    ),
+    SHARED_SEEDS,
+)
+GAP = (
+    METHOD,
+    Column(
+        "mean",
+        "Mean Dice",
+        "share of the gap, with the 95 % interval over patients",
+        as_percent,
+        as_percent_interval,
+    ),
+    Column(
+        "pooled",
+        "Pooled Dice",
+        "share of the gap, with the 95 % interval over patients",
+        as_percent,
+        as_percent_interval,
+    ),
+    Column("n", "Cases", "in which the Dice of all three methods is defined", decimals(0)),
+    SHARED_SEEDS,
+)
+
+
+def differences_table(differences: pd.DataFrame) -> Table:
+    """Return the paired differences to the baseline, with their tests."""
+    return make_table(differences, DIFFERENCES)
+
+
+def gap_table(gap: pd.DataFrame) -> Table:
+    """Return the share of the gap between baseline and ceiling that each method closes."""
+    return make_table(gap, GAP)
+
+
+def published_table(summary: pd.DataFrame, published: Mapping[str, Mapping[str, float]]) -> Table:
+    """Return columns of the summary, with the published numbers in small print.
+
+    `published` maps each method to columns of the summary. What was not published is left empty.
+    """
+    keys = list(dict.fromkeys(key for numbers in published.values() for key in numbers))
+    values = summary.set_index("method").reindex(index=[*published], columns=keys)
+    columns = [
+        Column(key, key.replace("_", " "), "", *_own_and_published(key, published)) for key in keys
     ]
-    rows: list[Row] = compared.to_dict("records")
-    return TableData(
-        heads,
-        [
-            [
-                text_cell(row["method"]),
-                number_cell(
-                    row["difference"], below=interval(row["difference_low"], row["difference_high"])
-                ),
-                number_cell(row["effect"], 2),
-                Cell(p_value(row["p"]), value=row["p"]),
-                Cell(p_value(row["p_holm"]), value=row["p_holm"]),
-                number_cell(row["patients"], 0, below=_equal(row["equal_patients"])),
-                text_cell(seeds(row["shared_seeds"], row["all_seeds"])),
-            ]
-            for row in rows
-        ],
-    )
+    return make_table(values.rename_axis("method").reset_index(), [METHOD, *columns])
 
 
-def covered(found: pd.DataFrame) -> TableData:
-    """Return the share of the way from baseline to ceiling that each method covers."""
-    heads = [
-        ("Method", ""),
-        (
-            "Mean Dice",
-            "share of the way, 95 % interval over patients; a dash: the way has no length",
-        ),
-        ("Pooled Dice", "share of the way, 95 % interval over patients"),
-        ("Cases", "where all three have a Dice"),
-        SEEDS,
-    ]
-    rows: list[Row] = found.to_dict("records")
-    lines = [
-        [
-            text_cell(row["method"]),
-            *(
-                Cell(
-                    percent(row[name]),
-                    percent_interval(row[f"{name}_low"], row[f"{name}_high"]),
-                    row[name],
-                )
-                for name in ("mean", "pooled")
-            ),
-            number_cell(row["n"], 0),
-            text_cell(seeds(row["shared_seeds"], row["all_seeds"])),
-        ]
-        for row in rows
-    ]
-    return TableData(heads, lines)
+def labels_table(stages: Sequence[Mapping[str, str]]) -> Table:
+    """Return the labels that each stage of each method used, as texts by heading."""
+    headings = list(stages[0]) if stages else []
+    columns = [Column(heading, heading, text=as_text, is_text=True) for heading in headings]
+    return make_table(pd.DataFrame(stages, columns=headings), columns)
 
 
-def left_out(found: pd.DataFrame) -> list[str]:
-    """Return a sentence for each comparison, or share of the way, that leaves rows out."""
-    return [_left_out(row) for row in found.to_dict("records") if row["unpaired_rows"]]
+def left_out_notes(comparisons: pd.DataFrame) -> list[str]:
+    """Return a sentence for each comparison in which rows are left out, or none are shared."""
+    return [_left_out_note(row) for row in comparisons.to_dict("records") if row["unpaired_rows"]]
 
 
-def unequal_rows(summary: pd.DataFrame) -> str:
-    """Say that the methods' means are not over the same rows, or nothing where they are."""
+def unequal_rows_note(summary: pd.DataFrame) -> str:
+    """Return a warning that the methods' rows differ, or "" if they do not."""
     if not rows_differ(summary):
         return ""
     shared = int(summary["rows_shared"].iloc[0])
     counts = zip(summary["method"], summary["rows"], strict=True)
-    have = ", ".join(f"{method} {rows}" for method, rows in counts)
+    rows = ", ".join(f"{method} {count}" for method, count in counts)
+    problem = f"The methods do not have the same cases, seeds and folds (rows: {rows})."
     if not shared:
-        return f"No case, seed and fold has a row of every method ({have} rows): do not rank them."
+        return f"{problem} No case, seed and fold has a row of every method: do not rank them."
     return (
-        f"The methods do not have the same cases, seeds and folds ({have} rows): rank them only by "
-        f"the mean Dice over the {shared} rows that each of them has."
+        f"{problem} Rank them only by the mean Dice over the {shared} rows that all of them have."
     )
 
 
-def published(summary: pd.DataFrame, methods: Mapping[str, Mapping[str, float]]) -> TableData:
-    """Return columns of this summary with what was published of them, small, below."""
-    columns = list(dict.fromkeys(column for values in methods.values() for column in values))
-    ours = summary.set_index("method").reindex(columns=columns)
-    rows = []
-    for method, values in methods.items():
-        cells = [text_cell(method)]
-        for column in columns:
-            here = float(ours[column].get(method, math.nan))
-            told = f"published {_significant(values[column])}" if column in values else ""
-            cells.append(Cell(_significant(here) if told else "", told, here))
-        rows.append(cells)
-    return TableData([("Method", ""), *((name.replace("_", " "), "") for name in columns)], rows)
+def _own_and_published(
+    key: str, published: Mapping[str, Mapping[str, float]]
+) -> tuple[Format, Format]:
+    """Return the formats of the suite's own and of the published numbers of a column."""
 
+    def is_published(row: Row) -> bool:
+        return key in published[row["method"]]
 
-def labels_seen(stages: Sequence[Mapping[str, str]]) -> TableData:
-    """Return which labels each method saw, and what chose its settings: texts by head."""
-    heads = [(head, "") for head in (stages[0] if stages else ())]
-    return TableData(
-        heads, [[text_cell(text) for text in row.values()] for row in stages], len(heads)
+    return (
+        lambda row, _: significant(row[key]) if is_published(row) else "",
+        lambda row, _: (
+            f"published {significant(published[row['method']][key])}" if is_published(row) else ""
+        ),
     )
 
 
-def _left_out(row: Row) -> str:
+def _left_out_note(row: Row) -> str:
     methods = [str(row[name]) for name in ("method", "baseline", "ceiling") if name in row]
     names = f"{', '.join(methods[:-1])} and {methods[-1]}"
     if not row["shared_seeds"]:
         return f"{names} have no case, seed and fold in common, so they are not compared."
     return (
-        f"{names} are compared over seeds {seeds(row['seeds'], row['seeds_of'])}; left out "
-        f"are {row['unpaired']} rows whose case, seed and fold one of them lacks."
+        f"{names} are compared over seeds {shared_of_all(row['shared_seeds'], row['all_seeds'])}. "
+        f"Rows whose case, seed and fold are missing for one of them are left out: "
+        f"{row['unpaired_rows']}."
     )
-
-
-def _equal(patients: int) -> str:
-    return f"{patients} equal" if patients else ""
-
-
-def _significant(value: float) -> str:
-    """Write a number of unknown size with three significant digits."""
-    return UNDEFINED if math.isnan(value) else f"{value:.3g}".replace("-", "−")

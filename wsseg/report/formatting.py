@@ -1,4 +1,4 @@
-"""How numbers are written for people: three digits, never "nan"."""
+"""Formatting of numbers for tables, figures and sentences."""
 
 import math
 
@@ -6,14 +6,19 @@ UNDEFINED = "–"
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Write a number with a true minus, and a dash where it is not defined."""
+    """Format a number with a proper minus sign; a NaN is a dash."""
     if math.isnan(value):
         return UNDEFINED
     return f"{value:.{digits}f}".replace("-", "−")
 
 
+def significant(value: float, digits: int = 3) -> str:
+    """Format a number of unknown magnitude with a number of significant digits."""
+    return UNDEFINED if math.isnan(value) else f"{value:.{digits}g}".replace("-", "−")
+
+
 def interval(low: float, high: float, digits: int = 3) -> str:
-    """Write an interval, or nothing where there is none."""
+    """Format an interval: "0.10–0.20", or "−0.10 to 0.20" with a negative bound; "" for NaN."""
     if math.isnan(low):
         return ""
     between = "–" if low >= 0 else " to "
@@ -21,27 +26,27 @@ def interval(low: float, high: float, digits: int = 3) -> str:
 
 
 def p_value(p: float, digits: int = 3) -> str:
-    """Write a p-value; very small ones as a bound."""
+    """Format a p-value: "0.012", or "< 0.001"."""
     smallest = 10.0**-digits
     return f"< {smallest:.{digits}f}" if p < smallest else number(p, digits)
 
 
 def p_equals(p: float) -> str:
-    """Write "p = 0.012" or "p < 0.001"."""
+    """Format a p-value with its name: "p = 0.012", or "p < 0.001"."""
     text = p_value(p)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def percent(share: float) -> str:
-    """Write a share as per cent."""
+    """Format a share as a percentage; a NaN is a dash."""
     return UNDEFINED if math.isnan(share) else f"{number(100 * share, 0)} %"
 
 
 def percent_interval(low: float, high: float) -> str:
-    """Write an interval of shares as per cent, or nothing where there is none."""
+    """Format an interval of shares as percentages; "" for NaN."""
     return f"{interval(100 * low, 100 * high, 0)} %" if not math.isnan(low) else ""
 
 
-def seeds(shared: str, of: str) -> str:
-    """Write the seeds that methods share, and, where they lack some, all seeds: "0 of 0, 1"."""
-    return shared if shared == of else f"{shared or 'none'} of {of}"
+def shared_of_all(shared: str, everything: str) -> str:
+    """Format the seeds that methods share: "0, 1", or "0 of 0, 1" if there are others."""
+    return shared if shared == everything else f"{shared or 'none'} of {everything}"

@@ -1,20 +1,20 @@
-// A click on a head sorts its column; empty values stay last.
+// Sorts a table by the column whose heading is clicked; empty values stay last.
 for (const table of document.querySelectorAll("table.sortable")) {
-  const heads = [...table.tHead.rows[0].cells];
-  heads.forEach((head, column) => {
-    head.querySelector("button").addEventListener("click", () => {
-      const up = head.getAttribute("aria-sort") !== "ascending";
-      heads.forEach((other) => other.removeAttribute("aria-sort"));
-      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+  const headings = [...table.tHead.rows[0].cells];
+  headings.forEach((heading, column) => {
+    heading.querySelector("button").addEventListener("click", () => {
+      const ascending = heading.getAttribute("aria-sort") !== "ascending";
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
       const value = (row) => row.cells[column].dataset.value ?? "";
-      const order = (one, other) => {
-        const [a, b] = [value(one), value(other)];
+      const compare = (first, second) => {
+        const [a, b] = [value(first), value(second)];
         if (a === "" || b === "") return (a === "") - (b === "");
-        const numbers = a - b;
-        const sign = Number.isNaN(numbers) ? a.localeCompare(b, undefined, { numeric: true }) : numbers;
-        return up ? sign : -sign;
+        const difference = a - b;
+        const order = Number.isNaN(difference) ? a.localeCompare(b, undefined, { numeric: true }) : difference;
+        return ascending ? order : -order;
       };
-      table.tBodies[0].append(...[...table.tBodies[0].rows].sort(order));
+      table.tBodies[0].append(...[...table.tBodies[0].rows].sort(compare));
     });
   });
 }

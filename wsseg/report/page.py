@@ -1,4 +1,4 @@
-"""One HTML file that tells how good a run or a suite is, and opens without a network."""
+"""The report of a run or a suite as one HTML file that needs no network."""
 
 import base64
 import hashlib
@@ -21,8 +21,8 @@ from wsseg.evaluation.comparison import (
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.summary import rows_differ, summarise
-from wsseg.report import comparison_tables as against
-from wsseg.report import tables
+from wsseg.report import comparison_tables, result_tables
+from wsseg.report.columns import merge_equal_rows
 from wsseg.report.formatting import interval, number, percent, percent_interval
 from wsseg.runtime.files import write_text
 from wsseg.training.log import Records, warnings
@@ -31,149 +31,169 @@ if TYPE_CHECKING:
     from wsseg.report.figures.em_targets import TargetPlanes
     from wsseg.report.figures.overlay import Overlay
 
-SIGNIFICANT = 0.05
-MOST_METHODS, NAMED = 6, 3  # that a sentence can name with a number, and without
+SIGNIFICANCE = 0.05
+MAX_MEANS = 6  # methods whose mean Dice the lead gives
+MAX_NAMES = 3  # methods with a significant difference that the lead names
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a report is made from: a run is one method, a suite is several."""
+    """The content of a report; a run has the rows of one method, a suite those of several."""
 
     title: str
     rows: pd.DataFrame
-    curves: Mapping[str, Records] = field(default_factory=dict)  # by method
+    curves: Mapping[str, Records] = field(default_factory=dict)  # training records by method
     overlays: Sequence["Overlay"] = ()
     provenance: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
-    target: str = "the target"  # the class that the plain columns are of
-    baseline: str | None = None  # the method that others are compared with; None: the first
-    metric: str = "dice"  # what they are compared by; nothing is, where rows lack it
-    ceiling: str | None = None  # the method that ends the way from the baseline
+    target: str = "the target"  # the class of the columns without prefix
+    baseline: str | None = None  # None: the first method
+    metric: str = "dice"  # no comparison if the rows have no such column
+    ceiling: str | None = None
     published: PublishedResults | None = None
-    labels: Sequence[Mapping[str, str]] = ()  # which each stage of a method saw, by head
+    labels: Sequence[Mapping[str, str]] = ()  # a row per method and stage, by heading
     targets: Sequence["TargetPlanes"] = ()
-    failures: Mapping[str, str] = field(default_factory=dict)  # of jobs, by folder: why
+    failures: Mapping[str, str] = field(default_factory=dict)  # reasons by the job's folder
 
 
 def write_page(path: Path, page: Page) -> None:
-    """Write the report, whole or not at all."""
+    """Write the report as HTML, atomically."""
     write_text(path, html(page))
 
 
 def html(page: Page) -> str:
-    """Return the report as HTML; every text from outside is escaped."""
-    from wsseg.report.figures import sections as pictures  # late: it loads matplotlib
+    """Return the report as HTML in which all text of the page's content is escaped.
+
+    Raises:
+        InputError: The page has no rows.
+    """
+    from wsseg.report.figures import sections  # imports matplotlib
 
     if page.rows.empty:
         raise InputError(f"{page.title}: there are no rows to report; has every method failed?")
     script = (resources.files("wsseg.report") / "page.js").read_text(encoding="utf-8")
-    found = summarise(page.rows)
-    methods = [str(method) for method in found["method"]]
-    compared, way = _compared(page, methods), _covered(page)
+    summary = summarise(page.rows)
+    methods = [str(method) for method in summary["method"]]
+    differences, gap = _differences(page, methods), _gap(page)
     published = page.published
     return _template().render(
         page=page,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        sentence=sentence(page, found, compared, way),
-        unequal=against.unequal_rows(found),
-        left_out_of={
-            "compared": against.left_out(compared),
-            "covered": against.left_out(way),
+        lead=lead(page, summary, differences, gap),
+        mark_note=MARK_NOTE if any(MARK in method for method in methods) else "",
+        baseline=page.baseline or methods[0],
+        results=merge_equal_rows(result_tables.results_table(ranked(summary))),
+        unequal_rows_note=comparison_tables.unequal_rows_note(summary),
+        dice_figures=sections.dice_figures(page.rows, summary, page.target, published),
+        other_classes={
+            name: merge_equal_rows(result_tables.results_table(summary, class_name=name))
+            for name in result_tables.other_classes(summary)
         },
-        marked=MARK_NOTE if any(MARK in method for method in methods) else "",
-        results=tables.results(ranked(found)),
-        published=against.published(found, published.methods if published else {}),
-        others={name: tables.results(found, f"{name}.") for name in tables.other_classes(found)},
-        compared=against.comparisons(compared),
-        covered=against.covered(way),
-        labels=against.labels_seen(page.labels),
-        empty=tables.empty_masks(found, page.target),
-        cases=tables.cases(page.rows),
-        left_out=max(0, len(page.rows) - tables.SHOWN_ROWS),
-        overlap=pictures.overlap(page.rows, found, page.target, published),
-        settings=pictures.of_settings(page.rows, found, page.target, published),
-        errors=pictures.of_errors(page.rows, found, page.target, published),
-        overlays=pictures.of_cases(page.overlays),
-        score_table=tables.scores(found),
-        scores=pictures.of_scores(page.rows, found, published),
-        training=pictures.of_training(page.curves, pictures.leading(found)),
-        targets=pictures.of_targets(page.targets),
+        published=comparison_tables.published_table(
+            summary, published.methods if published else {}
+        ),
+        differences=comparison_tables.differences_table(differences),
+        differences_notes=comparison_tables.left_out_notes(differences),
+        gap=comparison_tables.gap_table(gap),
+        gap_notes=comparison_tables.left_out_notes(gap),
+        settings_figures=sections.settings_figures(page.rows, summary, page.target, published),
+        error_figures=sections.error_figures(page.rows, summary, page.target, published),
+        overlays=sections.overlays_by_group(page.overlays),
+        scores=result_tables.scores_table(summary),
+        score_figures=sections.score_figures(page.rows, summary, published),
+        training_figures=sections.training_figures(page.curves, sections.leading_methods(summary)),
+        target_figures=sections.target_figures(page.targets),
         warnings=warnings(page.curves),
+        cases=result_tables.cases_table(page.rows),
+        cases_left_out=max(0, len(page.rows) - result_tables.MAX_CASE_ROWS),
+        empty_masks=result_tables.empty_masks_table(summary, page.target),
+        labels=comparison_tables.labels_table(page.labels),
     )
 
 
-def ranked(found: pd.DataFrame) -> pd.DataFrame:
-    """Return a summary with the method first whose mean Dice over the rows of all is highest."""
-    return found.sort_values("dice_shared", ascending=False, kind="stable")
+def ranked(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return a summary sorted by the mean Dice over the rows that all methods have, best first."""
+    return summary.sort_values("dice_shared", ascending=False, kind="stable")
 
 
-def sentence(page: Page, found: pd.DataFrame, compared: pd.DataFrame, way: pd.DataFrame) -> str:
-    """Say in a sentence what came out."""
-    best_first = ranked(found.dropna(subset="dice"))
+def lead(page: Page, summary: pd.DataFrame, differences: pd.DataFrame, gap: pd.DataFrame) -> str:
+    """Return the main results in a few sentences."""
+    best_first = ranked(summary.dropna(subset="dice"))
     if best_first.empty:
-        return f"No annotation of {page.target} to compare with: there are scores only."
-    text = _means(page.target, best_first)
-    if len(found) == 1:
+        return f"No case has an annotation of {page.target}, so there are only scores."
+    means = _means(page.target, best_first)
+    if len(summary) == 1:
         only = best_first.iloc[0]
         within = interval(only["dice_low"], only["dice_high"], 2)
         pooled = number(only["dice_pooled"], 2)
-        return f"{text}{f' (95 % interval {within})' if within else ''}; pooled {pooled}."
-    if compared["p_holm"].isna().all():
-        return f"{text}.{_of_the_way(way)}"
-    apart = compared.loc[compared["p_holm"] < SIGNIFICANT, "method"].tolist()
-    named = " and ".join(apart) or "no method"
-    which = named if len(apart) <= NAMED else f"{len(apart)} of {len(compared)} methods"
-    return (
-        f"{text}. Compared with {compared['baseline'].iloc[0]} by {page.metric}, {which} differed "
-        f"significantly (paired Wilcoxon test, Holm-corrected, p < {SIGNIFICANT})."
-        f"{_of_the_way(way)}"
-    )
+        return f"{means}{f' (95 % interval {within})' if within else ''}. Pooled Dice: {pooled}."
+    sentences = (f"{means}.", _significant_differences(page, differences), _largest_share(gap))
+    return " ".join(filter(None, sentences))
 
 
 def _means(target: str, best_first: pd.DataFrame) -> str:
-    """List the mean Dice of methods over rows that all of them have."""
+    """Return a sentence with the mean Dice of each method over the rows that all have."""
     fewest, most = best_first["dice_n"].min(), best_first["dice_n"].max()
-    over = (
-        "1 case"
-        if most == 1
-        else f"{most} cases"
-        if fewest == most
-        else f"{fewest} to {most} cases"
-    )
     if rows_differ(best_first):
         best_first = best_first.dropna(subset="dice_shared")
-        over = "the cases, seeds and folds that every method has"
+        cases = "the cases, seeds and folds that every method has"
         if best_first.empty:
-            return f"No mean Dice of {target} over {over}: the methods cannot be ranked"
-    shown = best_first.head(MOST_METHODS)
+            return (
+                f"The mean Dice of {target} is not defined over {cases}, so the methods cannot be "
+                "ranked"
+            )
+    elif most == 1:
+        cases = "1 case"
+    else:
+        cases = f"{most} cases" if fewest == most else f"{fewest} to {most} cases"
+    shown = best_first.head(MAX_MEANS)
     means = [
-        f"{m} {number(dice, 2)}"
-        for m, dice in zip(shown["method"], shown["dice_shared"], strict=True)
+        f"{method} {number(dice, 2)}"
+        for method, dice in zip(shown["method"], shown["dice_shared"], strict=True)
     ]
     more = f" and {len(best_first) - len(shown)} more" if len(best_first) > len(shown) else ""
-    return f"Mean Dice of {target} over {over}: {', '.join(means)}{more}"
+    return f"Mean Dice of {target} over {cases}: {', '.join(means)}{more}"
 
 
-def _of_the_way(way: pd.DataFrame) -> str:
-    """Say how far the best method comes on the way from the baseline to the ceiling."""
-    known = way.dropna(subset="mean")
-    if known.empty:
+def _significant_differences(page: Page, differences: pd.DataFrame) -> str:
+    """Return a sentence that names the methods with a significant difference to the baseline."""
+    if differences["p_holm"].isna().all():
         return ""
-    best = known.sort_values("mean").iloc[-1]
-    within = percent_interval(best["mean_low"], best["mean_high"])
+    methods = differences.loc[differences["p_holm"] < SIGNIFICANCE, "method"].tolist()
+    if not methods:
+        which = "No method differs"
+    elif len(methods) > MAX_NAMES:
+        which = f"{len(methods)} of {len(differences)} methods differ"
+    else:
+        which = f"{' and '.join(methods)} differ{'s' if len(methods) == 1 else ''}"
+    baseline = differences["baseline"].iloc[0]
     return (
-        f" Of the way from {best['baseline']} to {best['ceiling']} in mean Dice, {best['method']} "
-        f"covers {percent(best['mean'])}{f' (95 % interval {within})' if within else ''}."
+        f"{which} significantly from {baseline} in {page.metric} "
+        f"(paired Wilcoxon test, Holm-corrected, p < {SIGNIFICANCE})."
     )
 
 
-def _compared(page: Page, methods: Sequence[str]) -> pd.DataFrame:
-    if page.metric not in page.rows:  # nothing was annotated
+def _largest_share(gap: pd.DataFrame) -> str:
+    """Return a sentence about the method that closes most of the gap to the ceiling."""
+    defined = gap.dropna(subset="mean")
+    if defined.empty:
+        return ""
+    best = defined.sort_values("mean").iloc[-1]
+    within = percent_interval(best["mean_low"], best["mean_high"])
+    return (
+        f"{best['method']} closes {percent(best['mean'])}"
+        f"{f' (95 % interval {within})' if within else ''} of the gap in mean Dice between "
+        f"{best['baseline']} and {best['ceiling']}."
+    )
+
+
+def _differences(page: Page, methods: Sequence[str]) -> pd.DataFrame:
+    if page.metric not in page.rows:  # nothing is annotated
         return pd.DataFrame(columns=[*DIFFERENCE_COLUMNS])
     return paired_differences(page.rows, page.metric, page.baseline or methods[0])
 
 
-def _covered(page: Page) -> pd.DataFrame:
+def _gap(page: Page) -> pd.DataFrame:
     if page.ceiling is None or page.baseline is None or "dice" not in page.rows:
         return pd.DataFrame(columns=[*GAP_COLUMNS])
     return gap_closed(page.rows, page.baseline, page.ceiling)

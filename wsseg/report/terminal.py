@@ -22,7 +22,7 @@ from wsseg.report.result_tables import (
     results_table,
 )
 
-HEADING_LETTERS = 11  # of a line of a heading
+MIN_HEADING_LETTERS = 8  # in a line of a heading; more if the column is wider
 
 BRIEF_RESULTS = (
     replace(CASES, note=no_note),
@@ -51,23 +51,29 @@ def terminal_gap(gap: pd.DataFrame) -> rich.table.Table:
     """Return the share of the gap between baseline and ceiling that each method closes."""
     baseline, ceiling = gap["baseline"].iloc[0], gap["ceiling"].iloc[0]
     table = _to_rich(gap_table(gap))
-    table.title = Text(escape_unprintable(f"Share of the gap between {baseline} and {ceiling} closed"))
+    title = f"Share of the gap between {baseline} and {ceiling} closed"
+    table.title = Text(escape_unprintable(title))
     table.title_justify = "left"
     return table
 
 
 def _to_rich(table: Table) -> rich.table.Table:
-    written = rich.table.Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    written = rich.table.Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    texts = [
+        [f"{cell.text} [{cell.note}]" if cell.note else cell.text for cell in row]
+        for row in table.rows
+    ]
     for number, column in enumerate(table.columns):
-        has_note = any(row[number].note for row in table.rows)
-        heading = f"{column.heading} [95 %]" if has_note else column.heading
+        has_interval = any(row[number].note for row in table.rows)
+        heading = f"{column.heading} [95 %]" if has_interval else column.heading
+        widest = max(len(row[number]) for row in texts)
         written.add_column(
-            Text(fill(heading, HEADING_LETTERS)),
+            Text(fill(heading, max(widest, MIN_HEADING_LETTERS))),
             justify="left" if column.is_text else "right",
             vertical="bottom",
             overflow="fold",
+            no_wrap=not column.is_text,
         )
-    for row in table.rows:
-        texts = (f"{cell.text} [{cell.note}]" if cell.note else cell.text for cell in row)
-        written.add_row(*(Text(escape_unprintable(text)) for text in texts))
+    for row in texts:
+        written.add_row(*(Text(escape_unprintable(text)) for text in row))
     return written

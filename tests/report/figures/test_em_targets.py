@@ -3,7 +3,7 @@ import numpy as np
 from wsseg.report.figures.em_targets import TargetPlanes, draw_targets
 
 
-def test_slices_stand_below_each_other_and_epochs_side_by_side() -> None:
+def test_the_targets_have_a_row_per_slice_and_a_column_per_epoch() -> None:
     region = np.zeros((2, 40, 30), bool)
     region[:, 10:20, 10:20] = True
     half, nothing = region.copy(), np.zeros_like(region)
@@ -31,4 +31,4 @@ def test_slices_stand_below_each_other_and_epochs_side_by_side() -> None:
     )
     first = panels[0].images[0].get_array()
     assert first is not None
-    assert first.shape == (22, 22)  # the region and a margin of 6
+    assert first.shape == (22, 22)  # the region with a margin of 6

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
-from wsseg.report.figures.errors import places, where_errors_lie
+from wsseg.report.figures.errors import draw_error_locations, error_locations
 
 ROWS = pd.DataFrame(
     {
@@ -22,9 +22,9 @@ def width(bar: Patch) -> float:
     return bar.get_width()
 
 
-def test_errors_are_in_per_cent_of_the_true_voxels() -> None:
-    found = places(ROWS)
-    assert list(found.index) == ["a"]  # "none" has no true voxel to compare with
+def test_errors_are_in_percent_of_the_true_voxels() -> None:
+    found = error_locations(ROWS)
+    assert list(found.index) == ["a"]  # "none" has no true voxels
     assert found.loc["a"].to_dict() == {
         "missed_border": 25.0,
         "missed_elsewhere": 25.0,
@@ -34,13 +34,13 @@ def test_errors_are_in_per_cent_of_the_true_voxels() -> None:
     }
 
 
-def test_rows_without_places_have_no_such_figure() -> None:
-    assert places(ROWS.drop(columns="fp_thin_voxels")).empty
-    assert places(ROWS.assign(fp_thin_voxels=np.nan)).empty
+def test_rows_without_counts_of_locations_have_no_errors_to_draw() -> None:
+    assert error_locations(ROWS.drop(columns="fp_thin_voxels")).empty
+    assert error_locations(ROWS.assign(fp_thin_voxels=np.nan)).empty
 
 
-def test_bars_of_a_side_add_up_to_its_errors() -> None:
-    missed, false = where_errors_lie(places(ROWS), "consolidation").axes
+def test_the_bars_of_missed_and_of_false_voxels_sum_to_all_errors() -> None:
+    missed, false = draw_error_locations(error_locations(ROWS), "consolidation").axes
     assert sum(width(bar) for bar in missed.patches) == 50
     assert sum(width(bar) for bar in false.patches) == 20
     assert missed.xaxis_inverted()

@@ -5,7 +5,12 @@ import pandas as pd
 import pytest
 
 from wsseg.evaluation.published import PublishedResults
-from wsseg.report.figures.rates import against_each_other, by_dilation, dilated, rates
+from wsseg.report.figures.rates import (
+    draw_dilated_rates,
+    draw_rates,
+    rates_by_dilation,
+    rates_by_recipe,
+)
 
 Suite = Callable[..., pd.DataFrame]
 
@@ -24,34 +29,34 @@ def two_cases(fpr: float, tpr: float, method: str = "phi2") -> pd.DataFrame:
     )
 
 
-def test_rates_are_pooled_over_cases_and_kept_by_setting() -> None:
+def test_rates_are_pooled_over_cases_with_a_point_per_setting() -> None:
     rows = pd.concat([two_cases(0.4, 0.5, "phi2 a=1"), two_cases(0.2, 0.7, "phi2 a=2")])
-    found = rates(rows)["phi2"]
+    found = rates_by_recipe(rows)["phi2"]
     assert found.to_dict("list") == {"fpr": [0.1, 0.05], "tpr": [0.5, 0.7]}
 
 
-def test_the_exponent_of_the_curve_is_printed() -> None:
+def test_the_exponent_of_the_fitted_curve_is_in_the_legend() -> None:
     rows = two_cases(0.04, 0.1)  # pooled FPR 0.01: 0.01 ** 0.5 is 0.1
-    (axes,) = against_each_other(rows, None).axes
+    (axes,) = draw_rates(rows, None).axes
     assert "phi2: γ = 0.500, n = 1" in [line.get_label() for line in axes.lines]
 
 
-def test_published_rates_are_stars_of_the_recipes_colour() -> None:
-    told = PublishedResults(source="x", methods={"phi2": {"fpr": 0.008, "tpr": 0.555}})
-    (axes,) = against_each_other(two_cases(0.04, 0.1), told).axes
+def test_published_rates_are_stars() -> None:
+    published = PublishedResults(source="x", methods={"phi2": {"fpr": 0.008, "tpr": 0.555}})
+    (axes,) = draw_rates(two_cases(0.04, 0.1), published).axes
     stars = [np.asarray(line.get_data()) for line in axes.lines if line.get_marker() == "*"]
     assert [star.ravel().tolist() for star in stars if star.size] == [[0.008, 0.555]]
 
 
-def test_false_positives_by_dilation_are_pooled(suite: Suite) -> None:
+def test_false_positive_rates_by_dilation_are_pooled_over_voxels(suite: Suite) -> None:
     rows = suite(methods=("threshold", "phi2"))
-    found = dilated(rows)
+    found = rates_by_dilation(rows)
     fp = rows[rows["method"] == "phi2"]["fp_voxels"].sum()
     assert found["phi2"][0] == pytest.approx(fp / 1600)  # 16 rows of 100 negatives
     assert found["phi2"][1] == pytest.approx(fp / 2 / 1280)
-    (axes,) = by_dilation(found).axes
+    (axes,) = draw_dilated_rates(found).axes
     assert [line.get_label() for line in axes.lines] == ["all methods, the same"]
 
 
-def test_rows_without_dilations_have_no_such_figure() -> None:
-    assert not dilated(two_cases(0.1, 0.2))
+def test_rows_without_dilated_counts_have_no_rates_by_dilation() -> None:
+    assert not rates_by_dilation(two_cases(0.1, 0.2))

@@ -6,7 +6,12 @@ import pytest
 
 from wsseg.evaluation.statistics import Bootstrap
 from wsseg.evaluation.summary import summarise
-from wsseg.report.figures.sweeps import over_setting, sources, sources_over_setting, varied
+from wsseg.report.figures.sweeps import (
+    draw_sources,
+    draw_sources_over_setting,
+    draw_sweep,
+    find_sweep,
+)
 
 Suite = Callable[..., pd.DataFrame]
 
@@ -20,8 +25,8 @@ SWEEP = (
 )
 
 
-def test_the_number_with_most_values_is_the_axis() -> None:
-    found = varied(SWEEP)
+def test_the_setting_with_most_values_is_the_axis_of_a_sweep() -> None:
+    found = find_sweep(SWEEP)
     assert found is not None
     assert found.key == "midpoint_hu"
     assert found.fixed == ("threshold",)
@@ -29,22 +34,22 @@ def test_the_number_with_most_values_is_the_axis() -> None:
     assert list(found.lines["phi2 width_hu=220"]) == [-34, 21]
 
 
-def test_two_recipes_may_vary_the_same_setting() -> None:
-    found = varied(["tags masks=1", "tags masks=4", "plain masks=1 †", "plain masks=4 †"])
+def test_recipes_that_vary_the_same_setting_are_lines_of_one_sweep() -> None:
+    found = find_sweep(["tags masks=1", "tags masks=4", "plain masks=1 †", "plain masks=4 †"])
     assert found is not None
     assert list(found.lines) == ["tags", "plain †"]
 
 
 @pytest.mark.parametrize("methods", [["a", "b"], ["a x=1", "b"], ["a loss=batch-dice", "a loss=d"]])
-def test_without_a_number_in_two_values_nothing_varies(methods: list[str]) -> None:
-    assert varied(methods) is None
+def test_without_a_number_that_has_two_values_there_is_no_sweep(methods: list[str]) -> None:
+    assert find_sweep(methods) is None
 
 
-def test_dice_is_drawn_over_the_setting(suite: Suite) -> None:
+def test_dice_is_drawn_over_the_setting_and_fixed_methods_as_horizontal_lines(suite: Suite) -> None:
     rows = suite(methods=SWEEP)
-    found, table = varied(SWEEP), summarise(rows, FEW)
+    found, table = find_sweep(SWEEP), summarise(rows, FEW)
     assert found is not None
-    mean, pooled = over_setting(table, found, "consolidation").axes
+    mean, pooled = draw_sweep(table, found, "consolidation").axes
     assert mean.get_xlabel() == "midpoint_hu"
     assert [text.get_text() for text in mean.get_xticklabels()] == ["−144", "−34", "21"]
     drawn = {line.get_label(): line for line in pooled.lines}
@@ -56,16 +61,16 @@ def test_dice_is_drawn_over_the_setting(suite: Suite) -> None:
     assert np.asarray(drawn["threshold"].get_ydata()).tolist() == [of["threshold"]] * 2
 
 
-def test_numbers_of_masks_stand_at_equal_ratios(suite: Suite) -> None:
+def test_a_setting_over_a_wide_range_has_a_logarithmic_axis(suite: Suite) -> None:
     methods = ("tags masks=1", "tags masks=4", "tags masks=16")
-    rows, found = suite(methods=methods), varied(methods)
+    rows, found = suite(methods=methods), find_sweep(methods)
     assert found is not None
-    assert over_setting(summarise(rows, FEW), found, "x").axes[0].get_xscale() == "log"
+    assert draw_sweep(summarise(rows, FEW), found, "x").axes[0].get_xscale() == "log"
 
 
-def test_prior_network_and_both_are_pooled_over_all_voxels(suite: Suite) -> None:
+def test_the_dice_of_prior_network_and_both_is_pooled_over_all_voxels(suite: Suite) -> None:
     rows = suite(methods=("threshold", "phi2"))
-    (axes,) = sources(rows, "consolidation").axes
+    (axes,) = draw_sources(rows, "consolidation").axes
     drawn = {
         line.get_label(): float(np.asarray(line.get_xdata())[0])
         for line in axes.lines
@@ -79,18 +84,18 @@ def test_prior_network_and_both_are_pooled_over_all_voxels(suite: Suite) -> None
     assert [text.get_text() for text in axes.get_yticklabels()] == ["phi2"]
 
 
-def test_prior_sensitivity_has_a_panel_for_each_other_setting(suite: Suite) -> None:
-    rows, found = suite(methods=SWEEP), varied(SWEEP)
+def test_the_dice_of_the_prior_has_a_panel_for_each_other_setting(suite: Suite) -> None:
+    rows, found = suite(methods=SWEEP), find_sweep(SWEEP)
     assert found is not None
-    panels = sources_over_setting(rows, found, "consolidation").axes
+    panels = draw_sources_over_setting(rows, found, "consolidation").axes
     assert [axes.get_title(loc="left") for axes in panels] == list(found.lines)
 
 
-def test_panels_of_prior_sensitivity_cut_no_line_off(suite: Suite) -> None:
-    rows, found = suite(methods=SWEEP), varied(SWEEP)
+def test_the_panels_of_the_prior_show_the_full_range_of_dice(suite: Suite) -> None:
+    rows, found = suite(methods=SWEEP), find_sweep(SWEEP)
     assert found is not None
     rows.loc[rows["method"].isin(SWEEP[3:]), ["fp_voxels", "fn_voxels"]] = 0  # the last panel
-    panels = sources_over_setting(rows, found, "consolidation").axes
+    panels = draw_sources_over_setting(rows, found, "consolidation").axes
     tops = [np.nanmax(np.asarray(line.get_ydata())) for axes in panels for line in axes.lines]
     assert max(tops) == 1
     assert all(axes.get_ylim()[1] >= max(tops) for axes in panels)

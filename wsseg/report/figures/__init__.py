@@ -1,1 +1,1 @@
-"""The figures of a page."""
+"""Figures of the report."""

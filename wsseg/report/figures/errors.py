@@ -1,26 +1,26 @@
-"""Where errors lie: at the true border, in thin structures, elsewhere."""
+"""Figure of the errors by location: at the true border, in thin structures, elsewhere."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wsseg.report.figures.style import INK, WIDTH_IN, colour, drawing, quiet, row_of_legends
+from wsseg.report.figures.style import INK, WIDTH_IN, colour, drawing, legend_above, quiet
 
 COLUMNS = ("fp_border_voxels", "fp_thin_voxels", "fn_border_voxels")
 HATCHES = ("", "///", "...")
 
 
-def places(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return by method its pooled errors in per cent of the true voxels, by where they lie.
+def error_locations(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the errors of each method by location, pooled over cases, in % of the true voxels.
 
-    Columns: `missed_border`, `missed_elsewhere`, `false_border`, `false_thin`, `false_elsewhere`.
-    Methods without these counts, and those without a true voxel, are left out.
+    The index is the method; the columns are `missed_border`, `missed_elsewhere`, `false_border`,
+    `false_thin` and `false_elsewhere`. Methods without counts or without true voxels are left out.
     """
     if not set(COLUMNS) <= set(rows):
         return pd.DataFrame()
     names = [*COLUMNS, "tp_voxels", "fp_voxels", "fn_voxels"]
     sums = rows.dropna(subset=[*COLUMNS]).groupby("method", sort=False)[names].sum()
     true = sums["tp_voxels"] + sums["fn_voxels"]
-    found = pd.DataFrame(
+    errors = pd.DataFrame(
         {
             "missed_border": sums["fn_border_voxels"],
             "missed_elsewhere": sums["fn_voxels"] - sums["fn_border_voxels"],
@@ -31,29 +31,29 @@ def places(rows: pd.DataFrame) -> pd.DataFrame:
             - sums["fp_thin_voxels"],
         }
     )
-    return found[true > 0].div(true[true > 0] / 100, axis=0)
+    return errors[true > 0].div(true[true > 0] / 100, axis=0)
 
 
-def where_errors_lie(found: pd.DataFrame, target: str) -> Figure:
-    """Draw what is missed to the left and what is false to the right, a bar a method."""
+def draw_error_locations(errors: pd.DataFrame, target: str) -> Figure:
+    """Draw a bar per method: missed voxels to the left, false voxels to the right."""
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 1.1 + 0.34 * len(found)))
+        figure = Figure(figsize=(WIDTH_IN, 1.1 + 0.34 * len(errors)))
         missed, false = figure.subplots(1, 2, sharey=True, width_ratios=[1, 2])
         for axes, kind, names in (
             (missed, "missed", ("border", "elsewhere")),
             (false, "false", ("border", "thin", "elsewhere")),
         ):
-            start = 0.0 * found["missed_border"]
+            left = 0.0 * errors["missed_border"]
             for name in names:
-                place = ("border", "thin", "elsewhere").index(name)
-                values = found[f"{kind}_{name}"]
-                axes.barh(range(len(found)), values, left=start, height=0.62, color=colour(place),
-                          hatch=HATCHES[place], edgecolor="white", lw=0.5, label=name)  # fmt: skip
-                start = start + values
+                style = ("border", "thin", "elsewhere").index(name)
+                values = errors[f"{kind}_{name}"]
+                axes.barh(range(len(errors)), values, left=left, height=0.62, color=colour(style),
+                          hatch=HATCHES[style], edgecolor="white", lw=0.5, label=name)  # fmt: skip
+                left = left + values
             axes.set_xlabel(f"{kind}, % of the true voxels of {target}")
             quiet(axes, grid="x")
         missed.invert_xaxis()
-        missed.set_yticks(range(len(found)), list(found.index), color=INK)
-        missed.set_ylim(len(found) - 0.5, -0.5)
-        row_of_legends(figure, false)
+        missed.set_yticks(range(len(errors)), list(errors.index), color=INK)
+        missed.set_ylim(len(errors) - 0.5, -0.5)
+        legend_above(figure, false)
     return figure

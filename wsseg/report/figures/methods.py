@@ -1,4 +1,4 @@
-"""The figures of a report that are drawn from rows."""
+"""Figures with a row or a panel per method: Dice, agreement of scores, and groups of a tag."""
 
 from collections.abc import Callable, Mapping
 from textwrap import fill
@@ -20,162 +20,162 @@ from wsseg.report.formatting import number, p_equals
 Values: TypeAlias = NDArray[np.float64]
 T = TypeVar("T")
 
-PANELS = 4  # side by side
-TITLE_LETTERS = 28  # of a panel, in a line
-MANY = 2000  # points above which a scatter is stored as pixels
-MOST_NAMES = 3  # that fit above a panel
-NOTE_PT = 18  # above a panel, of the line between it and its title
-JITTER = 0.16  # of the points of a box, to each side
+PANELS_PER_ROW = 4
+TITLE_LETTERS = 28  # of a panel's title, per line
+MAX_VECTOR_POINTS = 2000  # larger scatter plots are stored as pixels
+MAX_NAMES = 3  # in a panel's title
+NOTE_PT = 18  # space between a panel and its title, for a note
+JITTER = 0.16  # of the points of a box plot, to each side
 MEAN: dict[str, Any] = {"marker": "D", "markersize": 6, "color": INK}
 POOLED: dict[str, Any] = {"marker": "x", "markersize": 6.5, "mew": 1.8, "color": INK}
+PUBLISHED: dict[str, Any] = {"marker": "*", "markersize": 12, "color": "none", "mec": INK}
 
-STAR: dict[str, Any] = {"marker": "*", "markersize": 12, "color": "none", "mec": INK}
 
-
-def dice_by_method(
+def draw_dice(
     rows: pd.DataFrame,
     summary: pd.DataFrame,
     target: str,
     published: PublishedResults | None = None,
 ) -> Figure:
-    """Draw each case's Dice, a box, the mean with its interval, and the pooled Dice, by method.
+    """Draw each case's Dice, a box plot, the mean with its interval, and the pooled Dice by method.
 
-    A star is the pooled Dice that was published.
+    A star is a published pooled Dice.
     """
-    stars = published.methods if published else {}
+    published_methods = published.methods if published else {}
     methods = summary.to_dict("records")
     with drawing():
         figure = Figure(figsize=(WIDTH_IN, 1.1 + 0.5 * len(methods)))
         axes = figure.subplots()
-        for place, method in enumerate(methods):
-            cases = (
-                average_by_case(rows[rows["method"] == method["method"]])["dice"]
-                .dropna()
-                .to_numpy()
-            )
-            _box(axes, cases, place, colour(place), orientation="horizontal")
+        for index, method in enumerate(methods):
+            cases = average_by_case(rows[rows["method"] == method["method"]])
+            dice = cases["dice"].dropna().to_numpy()
+            _draw_box(axes, dice, index, colour(index), orientation="horizontal")
             ends = [method["dice_low"], method["dice_high"]]
-            axes.plot(ends, [place, place], color=INK, linewidth=2.2, solid_capstyle="butt")
-            axes.plot(method["dice"], place, **MEAN)
-            axes.plot(method["dice_pooled"], place, **POOLED)
-            if (star := stars.get(str(method["method"]), {}).get("dice_pooled")) is not None:
-                axes.plot(star, place, **STAR)
+            axes.plot(ends, [index, index], color=INK, linewidth=2.2, solid_capstyle="butt")
+            axes.plot(method["dice"], index, **MEAN)
+            axes.plot(method["dice_pooled"], index, **POOLED)
+            star = published_methods.get(str(method["method"]), {}).get("dice_pooled")
+            if star is not None:
+                axes.plot(star, index, **PUBLISHED)
         names = [f"{method['method']}  (n = {method['dice_n']:.0f})" for method in methods]
         axes.set_yticks(range(len(names)), names, color=INK)
         axes.set(xlim=(-0.01, 1.01), ylim=(len(names) - 0.5, -0.5))
-        axes.set_xlabel(f"Dice of {target} (a point is a case)")
+        axes.set_xlabel(f"Dice of {target} (each point is a case)")
         quiet(axes, grid="x")
-        key = [
-            Line2D([], [], linewidth=2.2, label="mean, 95 % interval over patients", **MEAN),
+        legend = [
+            Line2D([], [], linewidth=2.2, label="mean with 95 % interval over patients", **MEAN),
             Line2D([], [], linestyle="none", label="pooled over all voxels", **POOLED),
         ]
-        if any("dice_pooled" in values for values in stars.values()):
-            key.append(Line2D([], [], linestyle="none", label="pooled, published", **STAR))
-        figure.legend(handles=key, loc="outside upper right", ncols=3)
+        if any("dice_pooled" in values for values in published_methods.values()):
+            legend.append(Line2D([], [], linestyle="none", label="published, pooled", **PUBLISHED))
+        figure.legend(handles=legend, loc="outside upper right", ncols=3)
     return figure
 
 
-def agreement(rows: pd.DataFrame, score: str) -> Figure:
-    """Draw a score as predicted against as labelled, with the line of identity, by method."""
-    pairs = _by_method(rows, [f"{score}_true", score])
-    pairs = {method: found[~np.isnan(found).any(axis=1)] for method, found in pairs.items()}
-    top = max((found.max() for found in pairs.values() if found.size), default=1.0) or 1.0
+def draw_agreement(rows: pd.DataFrame, score: str) -> Figure:
+    """Draw the predicted against the annotated score, with the identity line, by method."""
+    pairs = _values_by_method(rows, [f"{score}_true", score])
+    pairs = {method: values[~np.isnan(values).any(axis=1)] for method, values in pairs.items()}
+    top = max((values.max() for values in pairs.values() if values.size), default=1.0) or 1.0
     words = score.replace("_", " ")
 
-    def panel(axes: Axes, found: Values, shade: str) -> None:
-        r, p, n = correlation(*found.T)
+    def draw_panel(axes: Axes, values: Values, shade: str) -> None:
+        r, p, n = correlation(*values.T)
         axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.9, zorder=1)
-        _points(axes, found[:, 0], found[:, 1], shade)
+        _draw_points(axes, values[:, 0], values[:, 1], shade)
         axes.set(xlim=(-0.04 * top, 1.06 * top), ylim=(-0.04 * top, 1.06 * top), aspect="equal")
-        axes.set_xlabel(f"{words}, labelled")
-        _note(axes, f"r = {number(r, 2)}, {p_equals(p)}, n = {n}")
+        axes.set_xlabel(f"{words}, annotated")
+        _write_note(axes, f"r = {number(r, 2)}, {p_equals(p)}, n = {n}")
         quiet(axes, grid="both")
 
-    return _panels(pairs, panel, ylabel=f"{words}, predicted", height_in=3.05)
+    return _draw_panels(pairs, draw_panel, ylabel=f"{words}, predicted", height_in=3.05)
 
 
-def groups(rows: pd.DataFrame, score: str, of: str) -> Figure:
-    """Draw a score by the case's tag, a box and all points a group, with Mann-Whitney's p."""
+def draw_groups(rows: pd.DataFrame, score: str, tag: str) -> Figure:
+    """Draw the score of cases with and without a tag as box plots with all points, by method.
 
-    def panel(axes: Axes, found: Values, shade: str) -> None:
-        absent, present = (found[found[:, 1] == tag, 0] for tag in (0, 1))
+    p is that of the Mann-Whitney U test.
+    """
+
+    def draw_panel(axes: Axes, values: Values, shade: str) -> None:
+        absent, present = (values[values[:, 1] == value, 0] for value in (0, 1))
         p, auc = mann_whitney(present, absent)
-        for place, values in enumerate([absent, present]):
-            _box(axes, values[~np.isnan(values)], place, shade, orientation="vertical")
+        for index, group in enumerate([absent, present]):
+            _draw_box(axes, group[~np.isnan(group)], index, shade, orientation="vertical")
         axes.set_xticks([0, 1], [f"absent\nn = {len(absent)}", f"present\nn = {len(present)}"])
-        axes.set(xlim=(-0.6, 1.6), xlabel=f"tag: {of}")
-        _note(axes, f"{p_equals(p)}, AUC = {number(auc, 2)}")
+        axes.set(xlim=(-0.6, 1.6), xlabel=f"tag: {tag}")
+        _write_note(axes, f"{p_equals(p)}, AUC = {number(auc, 2)}")
         quiet(axes, grid="y")
 
-    found = _by_method(rows, [score, f"tag.{of}"])
-    return _panels(found, panel, ylabel=f"{score.replace('_', ' ')}, predicted", height_in=3.05)
+    values = _values_by_method(rows, [score, f"tag.{tag}"])
+    ylabel = f"{score.replace('_', ' ')}, predicted"
+    return _draw_panels(values, draw_panel, ylabel=ylabel, height_in=3.05)
 
 
-def alike(values: Mapping[str, T], key: Callable[[T], object]) -> dict[tuple[str, ...], T]:
-    """Return the different values, each with the names that share it: the same is drawn once."""
+def group_equal(values: Mapping[str, T], key: Callable[[T], object]) -> dict[tuple[str, ...], T]:
+    """Return each distinct value with the names that share it; `key` decides what is equal."""
     names: dict[object, list[str]] = {}
     for name, value in values.items():
         names.setdefault(key(value), []).append(name)
-    return {tuple(same): values[same[0]] for same in names.values()}
+    return {tuple(group): values[group[0]] for group in names.values()}
 
 
-def joined(names: tuple[str, ...], of: int) -> str:
-    """Return a label for names, of `of` in all, that share a curve or a panel."""
+def joint_label(names: tuple[str, ...], of: int) -> str:
+    """Return a label for methods that share a curve or a panel, out of `of` methods."""
     if len(names) == of > 1:
         return "all methods, the same"
-    if len(names) > MOST_NAMES:
+    if len(names) > MAX_NAMES:
         return f"{names[0]} = {len(names) - 1} others"
     return " = ".join(names)
 
 
-def _by_method(rows: pd.DataFrame, columns: list[str]) -> dict[str, Values]:
+def _values_by_method(rows: pd.DataFrame, columns: list[str]) -> dict[str, Values]:
+    """Return these columns of each method, averaged by case: (cases, columns)."""
     methods = rows.groupby("method", sort=False)
-    return {
-        str(method): average_by_case(cases)[columns].to_numpy(float) for method, cases in methods
-    }
+    return {str(method): average_by_case(own)[columns].to_numpy(float) for method, own in methods}
 
 
-def _panels(
-    found: Mapping[str, Values],
-    panel: Callable[[Axes, Values, str], None],
+def _draw_panels(
+    by_method: Mapping[str, Values],
+    draw_panel: Callable[[Axes, Values, str], None],
     ylabel: str,
     height_in: float,
 ) -> Figure:
-    """Draw small panels of one scale, one for each different set of values."""
-    shades = {name: colour(place) for place, name in enumerate(found)}
-    shown = alike(found, lambda values: values.tobytes())
-    lines, across = -(-len(shown) // PANELS), min(len(shown), PANELS)
+    """Draw a small panel for each distinct set of values, all on the same scale."""
+    shades = {name: colour(index) for index, name in enumerate(by_method)}
+    panels = group_equal(by_method, lambda values: values.tobytes())
+    rows, columns = -(-len(panels) // PANELS_PER_ROW), min(len(panels), PANELS_PER_ROW)
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN * across / PANELS, height_in * lines))
-        grid = figure.subplots(lines, across, sharex=True, sharey=True, squeeze=False)
-        for axes, (names, values) in zip(grid.flat, shown.items(), strict=False):
-            panel(axes, values, shades[names[0]])
-            axes.set_title(fill(joined(names, len(found)), TITLE_LETTERS), pad=NOTE_PT)
-            axes.tick_params(labelbottom=True)  # below it there may be no panel
-        for axes in grid.flat[len(shown) :]:
+        figure = Figure(figsize=(WIDTH_IN * columns / PANELS_PER_ROW, height_in * rows))
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes, (names, values) in zip(grid.flat, panels.items(), strict=False):
+            draw_panel(axes, values, shades[names[0]])
+            axes.set_title(fill(joint_label(names, len(by_method)), TITLE_LETTERS), pad=NOTE_PT)
+            axes.tick_params(labelbottom=True)  # there may be no panel below this one
+        for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)
         for axes in grid[:, 0]:
             axes.set_ylabel(ylabel)
     return figure
 
 
-def _note(axes: Axes, text: str) -> None:
-    """Write a panel's numbers above it, where no point can lie."""
+def _write_note(axes: Axes, text: str) -> None:
+    """Write a note above a panel."""
     axes.annotate(text, (0, 1), (0, 4), "axes fraction", "offset points", fontsize=8.5)
 
 
-def _box(
+def _draw_box(
     axes: Axes,
     values: Values,
-    place: float,
+    position: float,
     shade: str,
     orientation: Literal["horizontal", "vertical"],
 ) -> None:
-    """Draw quartiles and median as a box, whiskers over all values, and every value as a point."""
+    """Draw a box of quartiles and median, whiskers over all values, and each value as a point."""
     line = {"color": shade, "linewidth": 1.2}
     axes.boxplot(
         values,
-        positions=[place],
+        positions=[position],
         widths=0.55,
         orientation=orientation,
         whis=(0, 100),
@@ -188,10 +188,11 @@ def _box(
         medianprops=line | {"linewidth": 2},
         whiskerprops=line,
     )
-    spread = place + np.random.default_rng(0).uniform(-JITTER, JITTER, len(values))
-    x, y = (values, spread) if orientation == "horizontal" else (spread, values)
-    _points(axes, x, y, shade)
+    jittered = position + np.random.default_rng(0).uniform(-JITTER, JITTER, len(values))
+    x, y = (values, jittered) if orientation == "horizontal" else (jittered, values)
+    _draw_points(axes, x, y, shade)
 
 
-def _points(axes: Axes, x: Values, y: Values, shade: str) -> None:
-    axes.scatter(x, y, s=18, color=shade, alpha=0.75, linewidths=0, rasterized=len(x) > MANY)
+def _draw_points(axes: Axes, x: Values, y: Values, shade: str) -> None:
+    rasterized = len(x) > MAX_VECTOR_POINTS
+    axes.scatter(x, y, s=18, color=shade, alpha=0.75, linewidths=0, rasterized=rasterized)

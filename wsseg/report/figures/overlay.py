@@ -1,4 +1,4 @@
-"""Slices with the contours of what was annotated and what was predicted."""
+"""Figures of slices with annotated and predicted contours."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,38 +20,38 @@ Plane: TypeAlias = NDArray[np.bool_]  # (H, W)
 
 BLACK, PALE = "#0b0d10", "#c9d1d9"
 PANEL_IN, TITLE_IN, LEGEND_IN = 3.9, 0.26, 0.3
-HALO = [withStroke(linewidth=2.2, foreground=BLACK, alpha=0.4)]  # legible on white too
-# Green and red of Wu 2020, fig. 5, as bluish green and vermilion; the dashes tell them apart too.
+HALO = [withStroke(linewidth=2.2, foreground=BLACK, alpha=0.4)]  # keeps pale lines visible on white
+# Bluish green and vermilion for the green and red of Wu 2020, Fig. 5; dashes for colour blindness.
 CONTOURS = (("#2fe0a5", "--"), ("#ff5a36", "-"), ("#5cc8ff", ":"), ("#ffd84d", "-."))
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """One slice of a case: its image in the scanner's unit, and its masks by class."""
+    """One slice of a case, and its masks by class."""
 
     caption: str
-    image: NDArray[Any]  # (H, W)
+    image: NDArray[Any]  # (H, W), in the unit of the scan
     predicted: Mapping[str, Plane]
-    true: Mapping[str, Plane] = field(default_factory=dict)  # empty: not annotated
-    group: str = ""  # the heading that it stands below
-    window: tuple[float, float] | None = None  # black and white; None: 1st and 99th percentile
+    true: Mapping[str, Plane] = field(default_factory=dict)  # empty if not annotated
+    group: str = ""  # heading in the report
+    window: tuple[float, float] | None = None  # black and white; None: percentiles 1 and 99
 
 
-def draw(shown: Overlay) -> Figure:
-    """Draw a slice twice, annotated and predicted; colours follow the order of `predicted`."""
+def draw_overlay(shown: Overlay) -> Figure:
+    """Draw a slice with annotated contours and with predicted ones, side by side."""
     names = list(dict.fromkeys([*shown.predicted, *shown.true]))
     styles = {name: CONTOURS[number % len(CONTOURS)] for number, name in enumerate(names)}
     height, width = shown.image.shape
     panel_in = PANEL_IN * height / width
-    whole_in = panel_in + TITLE_IN + LEGEND_IN
+    height_in = panel_in + TITLE_IN + LEGEND_IN
     with drawing():
-        figure = Figure(figsize=(2 * PANEL_IN, whole_in), facecolor=BLACK)
+        figure = Figure(figsize=(2 * PANEL_IN, height_in), facecolor=BLACK)
         figure.set_layout_engine("none")
         for column, (title, masks) in enumerate(
             [("annotated", shown.true), ("predicted", shown.predicted)]
         ):
-            place = (0.5 * column, LEGEND_IN / whole_in, 0.498, panel_in / whole_in)
-            axes = figure.add_axes(place)
+            position = (0.5 * column, LEGEND_IN / height_in, 0.498, panel_in / height_in)
+            axes = figure.add_axes(position)
             _panel(axes, shown, masks, styles)
             axes.set_title(title if masks else f"not {title}", color=PALE, x=0.015, pad=5)
         lines = [Line2D([], [], color=c, ls=dash, label=n) for n, (c, dash) in styles.items()]
@@ -71,16 +71,16 @@ def show_image(axes: Axes, image: NDArray[Any], window: tuple[float, float]) -> 
     axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="bicubic")
 
 
-def telling_slice(predicted: VoxelMask, true: VoxelMask | None = None) -> int:
-    """Return the slice with most of the true mask, or, where that is empty, of the predicted."""
+def key_slice(predicted: VoxelMask, true: VoxelMask | None = None) -> int:
+    """Return the slice with most true voxels, or with most predicted ones if none is true."""
     mask = predicted if true is None or not true.any() else true
     return int(mask.sum(axis=(1, 2)).argmax())
 
 
-def telling_cases(rows: pd.DataFrame, method: str) -> dict[str, str]:
+def key_cases(rows: pd.DataFrame, method: str) -> dict[str, str]:
     """Return the best, the median and the three worst cases of a method by the target's Dice.
 
-    Cases where it is not defined are left out, and no case is named twice.
+    Cases without a Dice are left out, and no case occurs twice.
     """
     cases = average_by_case(rows[rows["method"] == method])
     dice = cases["dice"].dropna() if "dice" in cases else pd.Series(dtype=float)
@@ -102,7 +102,7 @@ def _panel(
     show_image(axes, shown.image, shown.window or percentile_window(shown.image))
     for name, mask in masks.items():
         if mask.any():
-            outline = np.pad(mask.astype(float), 1)  # closed at the image's border
+            outline = np.pad(mask.astype(float), 1)  # closes contours at the border of the image
             y, x = (np.arange(-1, length + 1) for length in mask.shape)
             shade, dash = styles[name]
             lines = axes.contour(x, y, outline, [0.5], colors=shade, linestyles=dash)

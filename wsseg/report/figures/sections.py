@@ -1,4 +1,4 @@
-"""The pictures of a page: figures as data URIs, with the words that stand for them."""
+"""The figures of each section of a report, with their captions and alternative texts."""
 
 import base64
 from collections.abc import Collection, Mapping, Sequence
@@ -10,24 +10,28 @@ from matplotlib.figure import Figure
 from wsseg.evaluation.method_labels import recipe_name
 from wsseg.evaluation.published import FigureName, PublishedResults
 from wsseg.evaluation.summary import annotated_scores, rows_differ, tagged_scores
-from wsseg.report.figures import methods as figures
-from wsseg.report.figures import training as curves
+from wsseg.report.figures import methods, sweeps, training
 from wsseg.report.figures.em_targets import TargetPlanes, draw_targets
-from wsseg.report.figures.errors import places, where_errors_lie
-from wsseg.report.figures.overlay import Overlay, draw
-from wsseg.report.figures.rates import against_each_other, by_dilation, dilated, rates
+from wsseg.report.figures.errors import draw_error_locations, error_locations
+from wsseg.report.figures.overlay import Overlay, draw_overlay
+from wsseg.report.figures.rates import (
+    draw_dilated_rates,
+    draw_rates,
+    rates_by_dilation,
+    rates_by_recipe,
+)
 from wsseg.report.figures.style import svg, webp
-from wsseg.report.figures.sweeps import over_setting, sources, sources_over_setting, varied
+from wsseg.report.formatting import significant
 from wsseg.training.log import Records
 
 CSS_PX_PER_IN = 96
 SCAN_PX = 800
-MOST_METHODS = 6  # in a figure with a panel or a line for each
+MAX_METHODS = 6  # in a figure with a panel or a line for each method
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image that needs no file of its own."""
+    """An image as a data URI, with its alternative text and caption."""
 
     uri: str
     alt: str
@@ -35,204 +39,212 @@ class Picture:
     width_px: float
 
 
-def leading(summary: pd.DataFrame) -> list[str]:
-    """Return the methods that a figure has room for: where they are many, a setting a recipe.
+def leading_methods(summary: pd.DataFrame) -> list[str]:
+    """Return all methods, or the best setting of each recipe if there are more than `MAX_METHODS`.
 
-    It is that of the highest mean Dice over the rows of all methods: to be looked at, not to be
-    claimed.
+    The best setting has the highest mean Dice over the rows that all methods have. It is chosen on
+    the test cases, for illustration only.
     """
-    if len(summary) <= MOST_METHODS:
+    if len(summary) <= MAX_METHODS:
         return [str(method) for method in summary["method"]]
     best: dict[str, int] = {}
-    of_rows = summary["dice_shared"].fillna(-1)
-    for row, dice in enumerate(of_rows):
+    dice = summary["dice_shared"].fillna(-1)
+    for row, value in enumerate(dice):
         recipe = recipe_name(str(summary["method"].iloc[row]))
-        if recipe not in best or dice > of_rows.iloc[best[recipe]]:
+        if recipe not in best or value > dice.iloc[best[recipe]]:
             best[recipe] = row
     return [str(summary["method"].iloc[row]) for row in sorted(best.values())]
 
 
-def pictured(summary: pd.DataFrame, kept: Collection[str | None]) -> list[str]:
-    """Return the methods whose scans are shown: of the leading ones `kept`, then the best.
+def methods_with_scans(summary: pd.DataFrame, preferred: Collection[str | None]) -> list[str]:
+    """Return up to `MAX_METHODS` leading methods: the preferred ones, then the best.
 
-    A picture of a scan is large, and a page is sent by mail.
+    Pictures of scans are large, and a report should be small enough for an email.
     """
-    first = leading(summary)
+    candidates = leading_methods(summary)
     dice = summary.set_index("method")["dice_shared"].fillna(-1)
-    best = sorted(first, key=lambda method: (method not in kept, -dice[method]))[:MOST_METHODS]
-    return [method for method in first if method in best]
+    order = sorted(candidates, key=lambda method: (method not in preferred, -dice[method]))
+    return [method for method in candidates if method in order[:MAX_METHODS]]
 
 
-def overlap(
+def dice_figures(
     rows: pd.DataFrame,
     summary: pd.DataFrame,
     target: str,
     published: PublishedResults | None = None,
 ) -> list[Picture]:
-    """Show the Dice of every method, if there is any."""
+    """Return the figure of the Dice of all methods, if any Dice is defined."""
     if "dice" not in rows or not rows["dice"].notna().any():
         return []
-    alt = f"Dice of {target} by method: points are cases, boxes quartiles, diamonds means"
-    caption = "Box: quartiles and median over cases, whiskers to the extremes; seeds averaged."
-    caption += _differ(summary)
-    return [_chart(figures.dice_by_method(rows, summary, target, published), alt, caption)]
+    alt = f"Dice of {target} by method: points are cases, boxes are quartiles, diamonds are means"
+    caption = (
+        "Boxes: quartiles and median over cases, seeds averaged. Whiskers: smallest and largest "
+        f"value.{_differing_rows(summary)}"
+    )
+    return [_chart(methods.draw_dice(rows, summary, target, published), alt, caption)]
 
 
-def of_settings(
+def settings_figures(
     rows: pd.DataFrame,
     summary: pd.DataFrame,
     target: str,
     published: PublishedResults | None = None,
 ) -> list[Picture]:
-    """Show Dice over a setting that the suite varies, and what prior and network each say."""
-    found = varied(map(str, summary["method"]))
-    shown = []
-    if found is not None and "dice" in rows:
-        caption = f"Dice over {found.key}, 95 % intervals over patients; n = {_cases(rows)} cases. "
-        caption += "Dashed: methods without it." if found.fixed else ""
-        caption += _differ(summary) + _beside(published, "settings")
-        alt = f"Dice of {target} over {found.key}"
-        shown.append(_chart(over_setting(summary, found, target), alt, caption))
+    """Return the figures of Dice over a varied setting, and of the prior's contribution."""
+    sweep = sweeps.find_sweep(map(str, summary["method"]))
+    pictures = []
+    if sweep is not None and "dice" in rows:
+        caption = (
+            f"Dice over {sweep.key} with 95 % intervals over patients, n = {_cases(rows)} cases."
+            f"{' Dashed lines: methods without this setting.' if sweep.fixed else ''}"
+            f"{_differing_rows(summary)}{_published_note(published, 'settings')}"
+        )
+        figure = sweeps.draw_sweep(summary, sweep, target)
+        pictures.append(_chart(figure, f"Dice of {target} over {sweep.key}", caption))
     if "prior_dice" in rows and rows["prior_dice"].notna().any():
         caption = (
-            "What each says of a new scan, as if it had the tag: the prior alone (φ > ½), the "
+            "Test cases are segmented as if they had the tag, by the prior alone (φ > ½), by the "
+            "network alone (the prediction), and by both (logit f + logit φ > 0); "
+            f"n = {_cases(rows)} cases.{_differing_rows(summary)}"
         )
-        caption += "network alone (what is predicted), and both (logit f + logit φ > 0). "
-        caption += f"n = {_cases(rows)} cases.{_differ(summary)}"
-        told = found is not None and any(
-            set(points.values()) & set(rows.loc[rows["prior_dice"].notna(), "method"])
-            for points in found.lines.values()
-        )
-        figure = (
-            sources_over_setting(rows, found, target)
-            if found is not None and told
-            else sources(rows, target)
-        )
+        if sweep is not None and sweeps.has_prior(rows, sweep):
+            figure = sweeps.draw_sources_over_setting(rows, sweep, target)
+        else:
+            figure = sweeps.draw_sources(rows, target)
         alt = f"pooled Dice of {target} by the prior alone, the network alone, and both"
-        shown.append(_chart(figure, alt, caption))
-    return shown
+        pictures.append(_chart(figure, alt, caption))
+    return pictures
 
 
-def of_errors(
+def error_figures(
     rows: pd.DataFrame,
     summary: pd.DataFrame,
     target: str,
     published: PublishedResults | None = None,
 ) -> list[Picture]:
-    """Show rates against each other, false positives by dilation, and where errors lie."""
-    shown = []
-    n = f"n = {_cases(rows)} cases"
-    if "fpr" in rows and rates(rows):
-        caption = f"TPR against FPR over all voxels inside the predicted region, {n}; a point is a "
-        caption += "setting and seed. Lines: TPR = FPR^γ, fitted by least squares."
-        caption += _differ(summary) + _beside(published, "rates", "tpr", "fpr")
-        alt = f"sensitivity against false positive rate of {target}, by recipe"
-        shown.append(_chart(against_each_other(rows, published), alt, caption))
-    few = rows[rows["method"].isin(leading(summary))]
-    if found := dilated(few):
+    """Return the figures of TPR and FPR, of false positives by dilation, and of error locations."""
+    pictures = []
+    n, differing = f"n = {_cases(rows)} cases", _differing_rows(summary)
+    if "fpr" in rows and rates_by_recipe(rows):
         caption = (
-            f"FPR in the annotated region less the truth dilated so often, {n}. Errors at the "
+            f"TPR and FPR over all voxels inside the predicted region, {n}; each point is a "
+            "setting and seed. Lines: TPR = FPR^γ, fitted by least squares."
+            f"{differing}{_published_note(published, 'rates', 'tpr', 'fpr')}"
         )
-        caption += "border vanish after few dilations; those that stay lie elsewhere."
-        caption += _differ(summary) + _beside(published, "dilation")
-        shown.append(_chart(by_dilation(found), "false positive rate by dilation", caption))
-    if len(lie := places(few)):
-        caption = f"Errors in % of the true voxels, {n}. Border: near the true border (3 mm unless "
-        caption += "the recipe says otherwise). Thin: away from it, where what is predicted is "
-        caption += "narrow (6 mm), as vessels and fissures are; masks cannot tell these apart."
-        caption += _differ(summary)
-        shown.append(_chart(where_errors_lie(lie, target), "where errors lie", caption))
-    return shown
+        alt = f"true positive rate against false positive rate of {target}, by recipe"
+        pictures.append(_chart(draw_rates(rows, published), alt, caption))
+    shown = rows[rows["method"].isin(leading_methods(summary))]
+    if rates := rates_by_dilation(shown):
+        caption = (
+            f"False positive rate in the annotated region outside the dilated truth, {n}. Errors "
+            "at the border disappear after a few dilations; the remaining ones are elsewhere."
+            f"{differing}{_published_note(published, 'dilation')}"
+        )
+        alt = f"false positive rate of {target} by dilation of the truth"
+        pictures.append(_chart(draw_dilated_rates(rates), alt, caption))
+    if len(locations := error_locations(shown)):
+        caption = (
+            f"Errors in % of the true voxels, {n}. Border: up to the metric's border_mm from the "
+            "true border. Thin: away from the border, in parts of the prediction that are "
+            f"narrower than thin_mm. Elsewhere: all other errors.{differing}"
+        )
+        figure = draw_error_locations(locations, target)
+        pictures.append(_chart(figure, f"errors of {target} by their location", caption))
+    return pictures
 
 
-def of_scores(
+def score_figures(
     rows: pd.DataFrame, summary: pd.DataFrame, published: PublishedResults | None = None
 ) -> list[Picture]:
-    """Show each score: against the labelled one, and between the groups of its class's tag."""
-    rows = rows[rows["method"].isin(leading(summary))]
-    shown = [
+    """Return the figures of each score: against its annotation, and by the tag of its class."""
+    rows = rows[rows["method"].isin(leading_methods(summary))]
+    pictures = [
         _chart(
-            figures.agreement(rows, score),
-            f"{_words(score)}: predicted against labelled, a point a case",
-            f"{_words(score).capitalize()}, a point a case. Line: identity. r: Pearson."
-            + _differ(summary)
-            + _beside(published, "agreement", f"{score}_r"),
+            methods.draw_agreement(rows, score),
+            f"{_words(score)}: predicted against annotated, a point per case",
+            f"{_words(score).capitalize()}, a point per case. Line: identity. r: Pearson's "
+            "correlation."
+            f"{_differing_rows(summary)}{_published_note(published, 'agreement', f'{score}_r')}",
         )
         for score in annotated_scores(rows)
         if rows[[score, f"{score}_true"]].notna().all(axis=1).any()
     ]
-    return shown + [
+    return pictures + [
         _chart(
-            figures.groups(rows, score, of),
-            f"{_words(score)} of cases whose tag says {of} is absent or present",
-            f"{_words(score).capitalize()} by the case's tag. p: Mann-Whitney U, two-sided. "
-            "AUC: the chance that a present case has the higher score."
-            + _differ(summary)
-            + _beside(published, "groups", f"{score}_present", f"{score}_absent", f"{score}_u_p"),
+            methods.draw_groups(rows, score, tag),
+            f"{_words(score)} of cases with and without the tag {tag}",
+            f"{_words(score).capitalize()} by the case's tag. p: two-sided Mann-Whitney U test. "
+            "AUC: probability that a case with the tag has a higher score than one without."
+            + _differing_rows(summary)
+            + _published_note(
+                published, "groups", f"{score}_present", f"{score}_absent", f"{score}_u_p"
+            ),
         )
-        for score, of in tagged_scores(rows).items()
-        if rows[f"tag.{of}"].notna().any()
+        for score, tag in tagged_scores(rows).items()
+        if rows[f"tag.{tag}"].notna().any()
     ]
 
 
-def of_training(records: Mapping[str, Records], methods: Sequence[str]) -> list[Picture]:
-    """Show the curves of all stages, if anything was trained."""
-    records = {method: found for method, found in records.items() if method in methods}
-    if not curves.by_stage(records):
+def training_figures(curves: Mapping[str, Records], shown: Sequence[str]) -> list[Picture]:
+    """Return the figure of the training curves of some methods, if anything was trained."""
+    curves = {method: records for method, records in curves.items() if method in shown}
+    stages = training.by_stage(curves)
+    if not stages:
         return []
-    stages = ", ".join(curves.by_stage(records))
-    caption = "Targets / region: the part of the tagged slices' region that the E-step takes for "
-    caption += "foreground. Flipped: the part whose target changed since the epoch before, on a "
-    caption += "fixed set of slices. A triangle marks the epoch from which targets fill the region "
-    caption += "(upright) or have collapsed (upside down)."
-    alt = f"training curves of the stages {stages}"
-    return [_chart(curves.training(records, methods), alt, caption)]
+    caption = (
+        "Targets / region: the fraction of the region in tagged slices that the E-step labels as "
+        "the class. Flipped: the fraction whose target changed since the previous epoch. Both are "
+        "over a fixed set of slices. A triangle marks the first epoch in which the targets fill "
+        "the region (pointing up) or have collapsed (pointing down)."
+    )
+    alt = f"training curves of the stages {', '.join(stages)}"
+    return [_chart(training.draw_training(curves, shown), alt, caption)]
 
 
-def of_targets(shown: Sequence[TargetPlanes]) -> list[Picture]:
-    """Show what an EM stage was trained on, from before its first epoch to its last."""
+def target_figures(targets: Sequence[TargetPlanes]) -> list[Picture]:
+    """Return a picture of the targets of each EM stage over its epochs."""
     return [
         Picture(
             _uri("image/webp", webp(draw_targets(each))),
             f"targets of {each.caption}, by epoch",
-            f"{each.caption}: what the E-step takes for {each.target}, in a few training slices. "
+            f"{each.caption}: what the E-step labels as {each.target} in a few training slices. "
             "Grey line: the region.",
             SCAN_PX,
         )
-        for each in shown
+        for each in targets
     ]
 
 
-def of_cases(overlays: Sequence[Overlay]) -> dict[str, list[Picture]]:
-    """Show slices with their contours, by what they have in common."""
-    shown: dict[str, list[Picture]] = {}
+def overlays_by_group(overlays: Sequence[Overlay]) -> dict[str, list[Picture]]:
+    """Return the pictures of slices with contours, by the heading of their group."""
+    groups: dict[str, list[Picture]] = {}
     for each in overlays:
-        of = f"annotated and predicted contours of {', '.join(each.predicted)}"
-        alt = ": ".join(filter(None, (of, each.group, each.caption)))
-        picture = Picture(_uri("image/webp", webp(draw(each))), alt, each.caption, SCAN_PX)
-        shown.setdefault(each.group, []).append(picture)
-    return shown
+        contours = f"annotated and predicted contours of {', '.join(each.predicted)}"
+        alt = ": ".join(filter(None, (contours, each.group, each.caption)))
+        picture = Picture(_uri("image/webp", webp(draw_overlay(each))), alt, each.caption, SCAN_PX)
+        groups.setdefault(each.group, []).append(picture)
+    return groups
 
 
-def _beside(published: PublishedResults | None, figure: FigureName, *columns: str) -> str:
-    """Say what was published of a figure: its numbers by method, and the note on it."""
+def _published_note(published: PublishedResults | None, figure: FigureName, *columns: str) -> str:
+    """Return a sentence with the published numbers of these columns and the note on a figure."""
     if published is None:
         return ""
     numbers = [
-        f"{method} {', '.join(f'{_words(name)} {values[name]:.3g}' for name in known)}"
+        f"{method} {', '.join(f'{_words(name)} {significant(values[name])}' for name in known)}"
         for method, values in published.methods.items()
         if (known := [name for name in columns if name in values])
     ]
-    told = [*numbers, *([published.notes[figure]] if figure in published.notes else [])]
-    return f" Published ({published.source}): {'; '.join(told)}." if told else ""
+    notes = [*numbers, *([published.notes[figure]] if figure in published.notes else [])]
+    return f" Published ({published.source}): {'; '.join(notes)}." if notes else ""
 
 
 def _cases(rows: pd.DataFrame) -> int:
     return int(rows["case"].nunique())
 
 
-def _differ(summary: pd.DataFrame) -> str:
-    """Say that a figure's methods cannot be ranked by it, where their rows differ."""
+def _differing_rows(summary: pd.DataFrame) -> str:
+    """Return a warning that the methods of a figure cannot be ranked, if their rows differ."""
     return " The methods differ in cases, seeds or folds." if rows_differ(summary) else ""
 
 
@@ -241,8 +253,8 @@ def _chart(figure: Figure, alt: str, caption: str) -> Picture:
     return Picture(uri, alt, caption, figure.get_figwidth() * CSS_PX_PER_IN)
 
 
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+def _uri(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def _words(score: str) -> str:

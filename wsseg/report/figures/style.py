@@ -1,4 +1,4 @@
-"""How every figure looks, on light and on dark paper."""
+"""Style of all figures, on a light and on a dark background."""
 
 import re
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-WIDTH_IN = 10.0  # of the page's text: 960 pixels
-SCAN_DPI = 150  # of a picture of scans: more than a screen shows, small enough for dozens
-LEGEND_LETTERS = 130  # in a line of that width, with 6 for each sample
+WIDTH_IN = 10.0  # width of the report's text, 960 pixels
+SCAN_DPI = 150  # of pictures of scans: sharp on a screen, small enough for dozens of them
+LEGEND_LETTERS = 130  # in a line of `WIDTH_IN`; the sample of a line takes 6
 INK, MUTED, RULE = "#1b2430", "#5b6672", "#d9dee4"
 ON_DARK = {INK: "#e8ebef", MUTED: "#9aa5b1", RULE: "#39424d"}
 
-# Okabe and Ito's colours, told apart with any colour vision, without those that vanish on white.
+# Okabe and Ito's colours for all kinds of colour vision, without those that are too pale on white.
 COLOURS = ("#2b7bba", "#e08e00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 DASHES = ("-", "--", ":", "-.")
 
@@ -42,10 +42,10 @@ RC: dict[Any, Any] = {
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.6,
     "savefig.transparent": True,
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "wsseg",  # the same figure, the same bytes
+    "svg.fonttype": "none",  # text instead of outlines
+    "svg.hashsalt": "wsseg",  # makes files reproducible
     "text.color": INK,
-    "text.parse_math": False,  # a name may hold dollar signs
+    "text.parse_math": False,  # names may contain dollar signs
     "xtick.color": MUTED,
     "xtick.labelsize": 8.5,
     "ytick.color": MUTED,
@@ -55,7 +55,7 @@ RC: dict[Any, Any] = {
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw in this style inside the block; no state is left behind."""
+    """Use this style inside the block, and restore matplotlib's settings after it."""
     with mpl.rc_context(RC):
         yield
 
@@ -66,19 +66,19 @@ def colour(index: int) -> str:
 
 
 def dash(index: int) -> str:
-    """Return the line style of the `index`-th method: another one where colours start again."""
+    """Return the line style of the `index`-th method; it changes when the colours repeat."""
     return DASHES[index // len(COLOURS) % len(DASHES)]
 
 
 def quiet(axes: Axes, *, grid: str) -> None:
-    """Keep only the grid lines that help to read values: those of axis "x", "y" or "both"."""
+    """Draw grid lines of axis "x", "y" or "both" only, and no ticks."""
     axes.grid(visible=False)
     axes.grid(visible=True, axis=grid)  # type: ignore[arg-type]
     axes.tick_params(length=0)
 
 
-def row_of_legends(figure: Figure, axes: Axes) -> None:
-    """Name the lines of `axes` above the figure, as many side by side as there is room for."""
+def legend_above(figure: Figure, axes: Axes) -> None:
+    """Draw the legend of `axes` above the figure, in as many columns as fit."""
     lines, names = axes.get_legend_handles_labels()
     if names:
         letters = figure.get_figwidth() / WIDTH_IN * LEGEND_LETTERS
@@ -89,7 +89,7 @@ def row_of_legends(figure: Figure, axes: Axes) -> None:
 
 
 def svg(figure: Figure) -> str:
-    """Return a figure as SVG whose ink follows the reader's light or dark theme."""
+    """Return a figure as SVG whose colours follow the reader's light or dark theme."""
     buffer = StringIO()
     with drawing():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
@@ -104,7 +104,7 @@ def svg(figure: Figure) -> str:
 
 
 def webp(figure: Figure) -> bytes:
-    """Return a figure as a picture, for what is no line drawing."""
+    """Return a figure as a WebP image, for pictures of scans."""
     buffer = BytesIO()
     with drawing():
         figure.savefig(

@@ -1,0 +1,91 @@
+from collections.abc import Callable
+
+import pandas as pd
+
+from wsseg.evaluation.comparison import gap_closed, paired_differences
+from wsseg.evaluation.summary import summarise
+from wsseg.report import comparison_tables
+from wsseg.report.columns import Cell, Table
+
+Suite = Callable[..., pd.DataFrame]
+
+
+def cell(table: Table, row: int, heading: str) -> Cell:
+    return table.rows[row][[column.heading for column in table.columns].index(heading)]
+
+
+def without_seed_1(rows: pd.DataFrame, method: str) -> pd.DataFrame:
+    """Return the rows of a suite in which the method's job of seed 1 failed."""
+    return rows[(rows["method"] != method) | (rows["seed"] != 1)]
+
+
+def test_the_baseline_has_no_difference_to_itself(suite: Suite) -> None:
+    table = comparison_tables.differences_table(paired_differences(suite(), "dice", "threshold"))
+    assert [row[0].text for row in table.rows] == ["phi2"]
+
+
+def test_patients_without_a_difference_are_noted() -> None:
+    """Three patients; the methods are equal in the first."""
+    rows = pd.DataFrame(
+        [
+            {"method": method, "seed": 0, "fold": "", "case": name, "patient": name, "dice": dice}
+            for method, values in {"a": (0.1, 0.2, 0.3), "b": (0.1, 0.3, 0.5)}.items()
+            for name, dice in zip("xyz", values, strict=True)
+        ]
+    )
+    table = comparison_tables.differences_table(paired_differences(rows, "dice", "a"))
+    assert (cell(table, 0, "Patients").text, cell(table, 0, "Patients").note) == ("3", "1 equal")
+    assert cell(table, 0, "Difference").text == "0.100"
+
+
+def test_the_share_of_the_gap_is_a_percentage_with_its_interval(suite: Suite) -> None:
+    rows = suite(methods=("threshold", "phi2", "supervised"))
+    gap = gap_closed(rows, "threshold", "supervised")
+    table = comparison_tables.gap_table(gap)
+    share = cell(table, 0, "Mean Dice")
+    assert share.text == f"{100 * gap['mean'][0]:.0f} %"
+    assert share.note == f"{100 * gap['mean_low'][0]:.0f}–{100 * gap['mean_high'][0]:.0f} %"
+
+
+def test_seeds_and_a_note_show_which_rows_a_comparison_leaves_out(suite: Suite) -> None:
+    complete = paired_differences(suite(), "dice", "threshold")
+    assert cell(comparison_tables.differences_table(complete), 0, "Seeds").text == "0, 1"
+    assert comparison_tables.left_out_notes(complete) == []
+    incomplete = paired_differences(without_seed_1(suite(), "phi2"), "dice", "threshold")
+    assert cell(comparison_tables.differences_table(incomplete), 0, "Seeds").text == "0 of 0, 1"
+    (note,) = comparison_tables.left_out_notes(incomplete)
+    assert note == (
+        "phi2 and threshold are compared over seeds 0 of 0, 1. Rows whose case, seed and fold are "
+        "missing for one of them are left out: 8."
+    )
+
+
+def test_methods_without_a_common_seed_are_not_compared_and_a_note_states_why(
+    suite: Suite,
+) -> None:
+    rows = suite().query("(method == 'phi2') == (seed == 1)")
+    differences = paired_differences(rows, "dice", "threshold")
+    assert comparison_tables.left_out_notes(differences) == [
+        "phi2 and threshold have no case, seed and fold in common, so they are not compared."
+    ]
+    table = comparison_tables.differences_table(differences)
+    assert cell(table, 0, "Seeds").text == "none of 0, 1"
+    assert [cell(table, 0, heading).text for heading in ("Difference", "p")] == ["–", "–"]
+
+
+def test_a_note_counts_the_rows_of_each_method_if_they_differ(suite: Suite) -> None:
+    note = comparison_tables.unequal_rows_note(summarise(without_seed_1(suite(), "phi2")))
+    assert "(rows: threshold 16, phi2 8)" in note
+    assert "mean Dice over the 8 rows that all of them have" in note
+    assert comparison_tables.unequal_rows_note(summarise(suite())) == ""
+
+
+def test_published_numbers_are_next_to_those_of_the_suite(suite: Suite) -> None:
+    summary = summarise(suite())
+    published = {"phi2": {"dice_pooled": 0.628}, "threshold": {"tpr": 0.7}, "other": {"tpr": 0.9}}
+    table = comparison_tables.published_table(summary, published)
+    assert [row[0].text for row in table.rows] == ["phi2", "threshold", "other"]
+    own = cell(table, 0, "dice pooled")
+    assert (own.text, own.note) == (f"{summary['dice_pooled'][1]:.3g}", "published 0.628")
+    assert (cell(table, 0, "tpr").text, cell(table, 0, "tpr").note) == ("", "")
+    assert (cell(table, 2, "tpr").text, cell(table, 2, "tpr").note) == ("–", "published 0.9")

@@ -1,0 +1,54 @@
+from collections.abc import Callable
+from io import StringIO
+
+import pandas as pd
+from rich.console import Console, RenderableType
+
+from wsseg.evaluation.comparison import gap_closed
+from wsseg.evaluation.summary import summarise
+from wsseg.report.terminal import terminal_gap, terminal_results
+
+Suite = Callable[..., pd.DataFrame]
+
+
+def printed(*tables: RenderableType) -> str:
+    console = Console(width=100, record=True, file=StringIO())
+    for table in tables:
+        console.print(table)
+    return console.export_text()
+
+
+def test_names_of_16_letters_fit_in_a_terminal_of_100_columns(suite: Suite) -> None:
+    rows = suite(methods=("threshold-at-300", "supervised", "[red]x[/]"))
+    text = printed(terminal_results(summarise(rows)))
+    assert "threshold-at-300" in text
+    assert "[red]x[/]" in text  # markup in a name is printed as it is
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_result_in_the_terminal_has_its_interval_in_brackets(suite: Suite) -> None:
+    summary = summarise(suite())
+    value, low, high = (summary[f"dice{end}"][1] for end in ("", "_low", "_high"))
+    text = printed(terminal_results(summary))
+    assert f"{value:.3f} [{low:.2f}–{high:.2f}]" in text
+
+
+def test_the_first_score_of_each_kind_is_in_the_terminal(suite: Suite) -> None:
+    text = printed(terminal_results(summarise(suite())))
+    assert "severity" in text
+    assert "U test p" in text
+    assert "consolidation score" not in text
+
+
+def test_the_terminal_shows_the_shared_dice_and_the_shared_seeds_if_rows_differ(
+    suite: Suite,
+) -> None:
+    rows = suite(methods=("threshold", "phi2", "supervised"))
+    rows = rows[(rows["method"] != "phi2") | (rows["seed"] != 1)]
+    gap = gap_closed(rows, "threshold", "supervised")
+    text = printed(terminal_results(summarise(rows)), terminal_gap(gap))
+    assert "shared" in text
+    assert "Share of the gap between threshold and supervised closed" in text
+    assert "0 of 0, 1" in text
+    assert "…" not in text

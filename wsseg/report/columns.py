@@ -1,0 +1,149 @@
+"""Columns of tables: heading, explanation, value, interval and format.
+
+A table is built once from its columns; the report, the terminal and the READMEs only write it.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import pandas as pd
+
+from wsseg.report.formatting import (
+    UNDEFINED,
+    interval,
+    number,
+    p_value,
+    percent,
+    percent_interval,
+    shared_of_all,
+)
+
+Row: TypeAlias = Mapping[Hashable, Any]
+Format: TypeAlias = Callable[[Row, str], str]  # a row, and the key of the column → text
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table."""
+
+    text: str
+    note: str = ""  # in small print: an interval or a count
+    value: float | str = ""  # for sorting; "" is sorted last
+    is_best: bool = False
+
+
+def decimals(digits: int) -> Format:
+    """Return a format of numbers with a fixed number of decimals."""
+    return lambda row, key: number(row[key], digits)
+
+
+def decimal_interval(digits: int) -> Format:
+    """Return a format of the interval in the columns `<key>_low` and `<key>_high`."""
+    return lambda row, key: interval(row[f"{key}_low"], row[f"{key}_high"], digits)
+
+
+def count_in(count_key: str) -> Format:
+    """Return a format of the number of cases in another column: "n = 8"."""
+    return lambda row, _: f"n = {number(row[count_key], 0)}"
+
+
+def as_text(row: Row, key: str) -> str:
+    """Format a value as text."""
+    return str(row[key])
+
+
+def as_p_value(row: Row, key: str) -> str:
+    """Format a p-value."""
+    return p_value(row[key])
+
+
+def as_percent(row: Row, key: str) -> str:
+    """Format a share as a percentage."""
+    return percent(row[key])
+
+
+def as_percent_interval(row: Row, key: str) -> str:
+    """Format the interval in the columns `<key>_low` and `<key>_high` as percentages."""
+    return percent_interval(row[f"{key}_low"], row[f"{key}_high"])
+
+
+def as_shared_seeds(row: Row, _: str) -> str:
+    """Format the seeds that the compared methods share."""
+    return shared_of_all(row["shared_seeds"], row["all_seeds"])
+
+
+def no_note(_row: Row, _key: str) -> str:
+    """Return no text."""
+    return ""
+
+
+THREE_DECIMALS = decimals(3)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; `key` is the column of the data frame with its values."""
+
+    key: str
+    heading: str
+    explanation: str = ""
+    text: Format = THREE_DECIMALS
+    note: Format = no_note
+    better: Literal["higher", "lower"] | None = None  # the best value is emphasised
+    is_text: bool = False  # left-aligned
+
+    def cells(self, rows: pd.DataFrame) -> list[Cell]:
+        """Return the cells of this column; they are dashes if `rows` has no such column."""
+        if self.key not in rows:
+            return [Cell(UNDEFINED)] * len(rows)
+        best = self._best(rows[self.key])
+        return [
+            Cell(
+                self.text(row, self.key),
+                self.note(row, self.key),
+                "" if pd.isna(row[self.key]) else row[self.key],
+                is_best=row[self.key] == best,
+            )
+            for row in rows.to_dict("records")
+        ]
+
+    def _best(self, values: pd.Series) -> float:
+        """Return the best value, or NaN if all are equal or none is better than another."""
+        if self.better is None or values.nunique() < 2:  # noqa: PLR2004 - two can differ
+            return math.nan
+        return float(values.max() if self.better == "higher" else values.min())
+
+
+METHOD = Column("method", "Method", text=as_text, is_text=True)
+SHARED_SEEDS = Column(
+    "shared_seeds",
+    "Seeds",
+    "that the methods share; rows are paired by case, seed and fold",
+    as_shared_seeds,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns, and the cells of each row."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+
+def make_table(rows: pd.DataFrame, columns: Sequence[Column]) -> Table:
+    """Return a table of these columns of a data frame."""
+    return Table(columns, list(zip(*(column.cells(rows) for column in columns), strict=True)))
+
+
+def merge_equal_rows(table: Table) -> Table:
+    """Return one row "all methods, the same" if the rows of all methods are equal.
+
+    The first column is the method's name.
+    """
+    first, *others = (row[1:] for row in table.rows)
+    if not others or any(row != first for row in others):
+        return table
+    return Table(table.columns, [[Cell("all methods, the same"), *first]])

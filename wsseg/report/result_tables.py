@@ -1,0 +1,211 @@
+"""Tables of the results of each method: agreement with the annotation, scores, and all cases."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from wsseg.evaluation.rows import IDENTITY
+from wsseg.evaluation.summary import rows_differ
+from wsseg.report.columns import (
+    METHOD,
+    Cell,
+    Column,
+    Row,
+    Table,
+    as_p_value,
+    as_text,
+    count_in,
+    decimal_interval,
+    decimals,
+    make_table,
+    merge_equal_rows,
+)
+
+MAX_CASE_ROWS = 2000  # of the table of all cases: more would make the page too large
+
+
+def _patients_and_seeds(row: Row, _: str) -> str:
+    """Return the number of patients if it differs from that of cases, and of several seeds."""
+    patients = f"{row['patients']} patients" if row["patients"] != row["cases"] else ""
+    seeds = f"{row['seeds']} seeds" if row["seeds"] > 1 else ""
+    return ", ".join(filter(None, (patients, seeds)))
+
+
+CASES = Column("cases", "Cases", "seeds are averaged first", decimals(0), _patients_and_seeds)
+MEAN_DICE = Column(
+    "dice", "Dice, mean", "mean over cases", note=decimal_interval(3), better="higher"
+)
+SHARED_DICE = Column(
+    "dice_shared", "Dice, shared", "mean over the rows that all methods have", better="higher"
+)
+SD_CASES = Column(
+    "dice_sd_cases", "SD, cases", "standard deviation of the Dice over cases, seeds averaged"
+)
+SD_SEEDS = Column("dice_sd_seeds", "SD, seeds", "standard deviation of the mean Dice over seeds")
+POOLED_DICE = Column(
+    "dice_pooled",
+    "Dice, pooled",
+    "over the voxels of all cases together",
+    note=decimal_interval(3),
+    better="higher",
+)
+TPR = Column(
+    "tpr",
+    "TPR",
+    "true positive rate (sensitivity) inside the region, over the voxels of all cases",
+    note=decimal_interval(3),
+    better="higher",
+)
+FPR = Column(
+    "fpr",
+    "FPR",
+    "false positive rate inside the region, over the voxels of all cases",
+    note=decimal_interval(3),
+    better="lower",
+)
+HD95 = Column(
+    "hd95_mm",
+    "HD95, mm",
+    "95th percentile of the surface distances, median over cases",
+    decimals(1),
+    count_in("hd95_n"),
+    better="lower",
+)
+VOLUME_ERROR = Column(
+    "volume_error_ml",
+    "|ΔV|, ml",
+    "absolute volume error, mean over cases",
+    decimals(1),
+    decimal_interval(1),
+    better="lower",
+)
+RESULTS = (
+    *(CASES, MEAN_DICE, SHARED_DICE, SD_CASES, SD_SEEDS, POOLED_DICE),
+    *(TPR, FPR, HD95, VOLUME_ERROR),
+)
+
+PEARSON_R = Column(
+    "r",
+    "Pearson's r",
+    "correlation of the predicted with the annotated score",
+    note=count_in("r_n"),
+    better="higher",
+)
+U_TEST_P = Column("u_p", "p", "two-sided Mann-Whitney U test, present against absent", as_p_value)
+SCORES = (
+    PEARSON_R,
+    Column(
+        "present", "Present", "median of the cases with the tag", decimals(4), count_in("present_n")
+    ),
+    Column(
+        "absent", "Absent", "median of the cases without the tag", decimals(4), count_in("absent_n")
+    ),
+    Column(
+        "auc",
+        "AUC",
+        "probability that a case with the tag has a higher score than one without",
+        better="higher",
+    ),
+    U_TEST_P,
+)
+EMPTY_MASKS = (
+    Column("empty_both", "Both empty", "Dice and HD95 are not defined", decimals(0)),
+    Column("empty_truth", "Only truth empty", "Dice is 0, HD95 is not defined", decimals(0)),
+    Column(
+        "empty_prediction", "Only prediction empty", "Dice is 0, HD95 is not defined", decimals(0)
+    ),
+    Column("dice_n", "Dice defined", "number of cases", decimals(0)),
+    Column("hd95_n", "HD95 defined", "number of cases", decimals(0)),
+)
+
+
+def results_table(
+    summary: pd.DataFrame, columns: Sequence[Column] = RESULTS, class_name: str = ""
+) -> Table:
+    """Return the agreement of each method with the annotation of a class, "" for the target.
+
+    Columns without any number are left out. `SHARED_DICE` is shown only if the methods' rows differ
+    and is then the only column in which methods are ranked.
+    """
+    values = without_prefix(summary, f"{class_name}.") if class_name else summary
+    shown = [column for column in columns if values[column.key].notna().any()]
+    if rows_differ(summary):
+        shown = [c if c.key == SHARED_DICE.key else replace(c, better=None) for c in shown]
+    else:
+        shown = [c for c in shown if c.key != SHARED_DICE.key]
+    return make_table(values, [METHOD, *shown])
+
+
+def scores_table(summary: pd.DataFrame) -> Table:
+    """Return how each score correlates with its annotation, and differs between groups of a tag."""
+    keys = [str(name) for name in summary if str(name).endswith(("_r", "_u_p"))]
+    scores = dict.fromkeys(key.removesuffix("_r").removesuffix("_u_p") for key in keys)
+    columns = [METHOD, Column("score", "Score", text=as_text, is_text=True), *SCORES]
+    rows: list[Sequence[Cell]] = []
+    for score in scores:
+        values = without_prefix(summary, f"{score}_").assign(score=_words(score))
+        rows += merge_equal_rows(make_table(values, columns)).rows
+    return Table(columns, rows)
+
+
+def other_classes(summary: pd.DataFrame) -> list[str]:
+    """Return the annotated classes except the target."""
+    return [name.removesuffix(".dice") for name in map(str, summary) if name.endswith(".dice")]
+
+
+def empty_masks_table(summary: pd.DataFrame, target: str) -> Table:
+    """Return how often masks were empty, by method and class."""
+    classes = [summary.assign(class_name=target)]
+    classes += [
+        without_prefix(summary, f"{name}.").assign(class_name=name)
+        for name in other_classes(summary)
+    ]
+    rows = pd.concat(classes).sort_index(kind="stable")  # by method, then by class
+    name = Column("class_name", "Class", text=as_text, is_text=True)
+    return make_table(rows, [METHOD, name, *EMPTY_MASKS])
+
+
+def cases_table(rows: pd.DataFrame) -> Table:
+    """Return the rows themselves; if there are too many, those with the lowest Dice."""
+    if len(rows) > MAX_CASE_ROWS:
+        rows = (rows.sort_values("dice") if "dice" in rows else rows).head(MAX_CASE_ROWS)
+    names = [name for name in IDENTITY if name == "case" or rows[name].nunique() > 1]
+    names = [name for name in names if name != "patient" or (rows[name] != rows["case"]).any()]
+    numbers = [name for name in map(str, rows) if name not in IDENTITY and _is_shown(name)]
+    numbers = [name for name in numbers if rows[name].notna().any()]
+    return make_table(
+        rows,
+        [
+            *(Column(name, _words(name), text=as_text, is_text=True) for name in names),
+            *(Column(name, _words(name), text=decimals(_digits(name))) for name in numbers),
+        ],
+    )
+
+
+def without_prefix(summary: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """Return a summary whose columns with a prefix replace the columns of the same name without."""
+    return summary.assign(
+        **{
+            name.removeprefix(prefix): summary[name]
+            for name in map(str, summary)
+            if name.startswith(prefix)
+        }
+    )
+
+
+def _is_shown(name: str) -> bool:
+    """Return whether the table of all cases shows a column: not voxel counts, one per class."""
+    if name.endswith(("_voxels", "volume_error_ml")):
+        return False
+    return "." not in name or name.startswith("tag.") or name.endswith(".dice")
+
+
+def _digits(name: str) -> int:
+    if name.startswith("tag."):
+        return 0
+    return 1 if name.endswith(("_mm", "_ml")) else 3
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace(".", " ")
