@@ -17,7 +17,7 @@ OPEN = st.floats(0.001, 0.999)
 
 
 class Learner(Prior):
-    """Says how many slices it was fitted to; not a plugin's part."""
+    """A prior that records the number of slices it was fitted to."""
 
     seen: int = 0
 
@@ -56,17 +56,17 @@ PARTS: list[Prior] = [
 
 @pytest.mark.parametrize("prior", PARTS)
 @pytest.mark.parametrize("classes", [1, 3])
-def test_they_keep_the_contract_of_priors(prior: Prior, classes: int) -> None:
+def test_combined_priors_pass_the_conformance_test(prior: Prior, classes: int) -> None:
     check_prior(prior, classes)
 
 
-def test_a_product_of_numbers_done_by_hand() -> None:
+def test_a_product_equals_hand_computed_odds() -> None:
     # 0.8 * 0.6 against 0.2 * 0.4: 0.48 to 0.08
     assert phi_of(Product(priors=constants(0.8, 0.6))) == pytest.approx([6 / 7])
 
 
-def test_a_blend_of_numbers_done_by_hand() -> None:
-    # log-odds log 16 and 0, of which two parts and one: log 16 * 2 / 3 = log 2 ** (8 / 3)
+def test_a_blend_equals_hand_computed_odds() -> None:
+    # log-odds log 16 and 0 with weights 2 and 1: log 16 * 2 / 3 = log 2 ** (8 / 3)
     odds = 2 ** (8 / 3)
     blend = Blend(priors=constants(16 / 17, 0.5), weights=(4, 2))
     assert phi_of(blend) == pytest.approx([odds / (1 + odds)])
@@ -74,21 +74,25 @@ def test_a_blend_of_numbers_done_by_hand() -> None:
 
 @settings(deadline=None)
 @given(st.lists(OPEN, min_size=1, max_size=5))
-def test_a_product_is_bayes_rule(phi: list[float]) -> None:
+def test_a_product_equals_bayes_rule(phi: list[float]) -> None:
     yes, no = math.prod(phi), math.prod(1 - each for each in phi)
     assert phi_of(Product(priors=constants(*phi))) == pytest.approx([yes / (yes + no)], abs=1e-5)
 
 
 @settings(deadline=None)
 @given(OPEN, st.lists(st.floats(0.1, 10), min_size=1, max_size=5))
-def test_a_blend_keeps_what_all_agree_on(phi: float, weights: list[float]) -> None:
+def test_a_blend_of_equal_probabilities_is_that_probability(
+    phi: float, weights: list[float]
+) -> None:
     blend = Blend(priors=constants(*[phi] * len(weights)), weights=tuple(weights))
     assert phi_of(blend) == pytest.approx([phi], abs=1e-5)
 
 
 @settings(deadline=None)
 @given(OPEN, OPEN)
-def test_a_product_does_not_mind_the_order_or_no_opinion(one: float, other: float) -> None:
+def test_a_product_does_not_depend_on_order_or_on_priors_of_one_half(
+    one: float, other: float
+) -> None:
     expected = phi_of(Product(priors=constants(one, other)))
     assert phi_of(Product(priors=constants(other, 0.5, one))) == pytest.approx(expected, abs=1e-6)
 
@@ -97,7 +101,7 @@ def test_a_product_does_not_mind_the_order_or_no_opinion(one: float, other: floa
     Product(priors=(*constants(0.01, 0.99), Threshold(hu=0))),
     Blend(priors=(*constants(0.01, 0.99), Threshold(hu=0)), weights=(5, 5, 0.01)),
 ])  # fmt: skip
-def test_a_certain_prior_overrules_all_that_doubt(prior: Prior) -> None:
+def test_a_certain_prior_overrides_uncertain_ones(prior: Prior) -> None:
     assert phi_of(prior, -1, 1) == [0, 1]
 
 
@@ -105,17 +109,17 @@ def test_a_certain_prior_overrules_all_that_doubt(prior: Prior) -> None:
     Product(priors=constants(0, 1, 0.7)),
     Blend(priors=constants(0, 1, 0.7), weights=(3, 1, 1e6)),
 ])  # fmt: skip
-def test_two_that_are_certain_of_the_opposite_cancel(prior: Prior) -> None:
+def test_priors_that_are_certain_of_opposite_labels_cancel(prior: Prior) -> None:
     assert phi_of(prior) == pytest.approx([0.7], abs=1e-5)
 
 
-def test_doubts_never_add_up_to_certainty() -> None:
+def test_a_product_of_uncertain_priors_stays_below_1() -> None:
     (phi,) = phi_of(Product(priors=constants(*[0.9999] * 4)))  # 1 - 1e-16: 1 in float32
     assert 0.9999999 < phi < 1
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_fit_reaches_every_inner_prior_though_batches_come_once(number: int) -> None:
+def test_fit_passes_a_stream_of_batches_to_every_inner_prior(number: int) -> None:
     learners = (Learner(),) * number
     product = Product(priors=(Constant(), *learners)).fit(stream())
     blend = Blend(priors=(Product(priors=learners), Constant()), weights=(1, 1)).fit(stream())
@@ -123,7 +127,7 @@ def test_fit_reaches_every_inner_prior_though_batches_come_once(number: int) -> 
     assert blend.priors[0] == Product(priors=(Learner(seen=3),) * number)
 
 
-def test_one_learner_alone_keeps_no_batches() -> None:
+def test_batches_are_not_kept_for_a_single_learning_prior() -> None:
     class Streaming(Learner):
         def fit(self, batches: Iterable[Batch]) -> Self:
             assert iter(batches) is batches, "a list was made of the stream"
@@ -132,7 +136,7 @@ def test_one_learner_alone_keeps_no_batches() -> None:
     assert Product(priors=(Constant(), Streaming())).fit(stream())
 
 
-def test_recipes_write_inner_priors_by_name() -> None:
+def test_inner_priors_are_built_by_their_names() -> None:
     inner = [
         {"use": "hu-sigmoid"},
         {"use": "blend", "priors": [{"use": "constant"}], "weights": [1]},
@@ -141,7 +145,7 @@ def test_recipes_write_inner_priors_by_name() -> None:
     assert made == Product(priors=(HuSigmoid(), Blend(priors=(Constant(),), weights=(1,))))
 
 
-def test_what_cannot_be_combined_is_refused() -> None:
+def test_wrong_numbers_of_priors_or_weights_are_refused() -> None:
     with pytest.raises(ValidationError, match="1 weights for 2 priors; give one weight each"):
         Blend(priors=constants(0.5, 0.5), weights=(1,))
     with pytest.raises(ValidationError, match="at least 1 item"):

@@ -28,7 +28,7 @@ def smoothed(inner: EStep, **changes: float) -> Smoothed:
 
 
 def field(log_odds: list[list[float]], intensity: list[list[float]] | None = None) -> Evidence:
-    """One image that is all support, and a prior without opinion."""
+    """Return the evidence of one image without background and a prior of 1/2."""
     logits = torch.tensor(log_odds)[None, None]
     image = torch.zeros_like(logits) if intensity is None else torch.tensor(intensity)[None, None]
     batch = Batch(image, torch.ones_like(logits).bool(), torch.ones(1, 1).bool())
@@ -48,7 +48,7 @@ def random_evidence(seed: int, labels: ClassRelation) -> Evidence:
 def naive_probability(
     log_odds: list[float], labels: ClassRelation
 ) -> tuple[list[float], list[float]]:
-    """Each class's probability, and that of what it is against."""
+    """Return the probability of each class, and that of its alternative."""
     odds = [math.exp(a) for a in log_odds]
     if isinstance(labels, Multiclass):
         total = 1 + sum(odds)
@@ -57,7 +57,7 @@ def naive_probability(
 
 
 def naive_weight(crf: Smoothed, way: tuple[int, int], contrast: float) -> float:
-    """k_ij of one pair of pixels."""
+    """Return k_ij of one pair of pixels."""
     reach = range(-crf.radius_px, crf.radius_px + 1)
     window = [(y, x) for y in reach for x in reach if (y, x) != (0, 0)]
     if way not in window:
@@ -75,7 +75,7 @@ def naive_weight(crf: Smoothed, way: tuple[int, int], contrast: float) -> float:
 
 
 def naive_posterior(crf: Smoothed, evidence: Evidence) -> Tensor:
-    """Mean field, pixel by pixel and pair by pair."""
+    """Run mean-field inference in loops over pixels and pairs."""
     alone, labels = evidence.log_odds.double(), evidence.labels
     middle, region = evidence.batch.middle[:, 0].tolist(), evidence.batch.region[:, 0]
     images, classes, height, width = alone.shape
@@ -100,22 +100,24 @@ def naive_posterior(crf: Smoothed, evidence: Evidence) -> Tensor:
 
 @pytest.mark.parametrize("inner", [HardEM(), AdaptEM(share=0.2)])
 @pytest.mark.parametrize("classes", [1, 2])
-def test_it_keeps_the_contract_of_esteps(inner: EStep, classes: int) -> None:
+def test_the_estep_passes_the_conformance_test(inner: EStep, classes: int) -> None:
     check_estep(smoothed(inner), classes)
 
 
 @pytest.mark.parametrize("labels", [Multilabel(), Multiclass()])
 @pytest.mark.parametrize("radius", [1, 2, 9])
-def test_it_is_mean_field_pixel_by_pixel(labels: ClassRelation, radius: int) -> None:
+def test_targets_equal_those_of_a_loop_over_pixels_and_pairs(
+    labels: ClassRelation, radius: int
+) -> None:
     evidence = random_evidence(radius, labels)
     crf = smoothed(SoftEM(), radius_px=radius)
     expected = naive_posterior(crf, evidence).float()
     torch.testing.assert_close(crf(evidence), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_a_step_of_numbers_done_by_hand() -> None:
-    # three in a row: of a window's 8 neighbours, the two at the sides weigh g = e^-1/2 each of
-    # S = 4 e^-1/2 + 4 e^-1; the middle one hears q - (1 - q) = 1/2 from either (q = 3/4)
+def test_one_iteration_equals_hand_computed_log_odds() -> None:
+    # The window has 8 neighbours with the sum S = 4 e^-1/2 + 4 e^-1. Each of the two neighbours in
+    # the row has the weight e^-1/2 / S and the opinion q - (1 - q) = 1/2, since q = 3/4.
     share = 2 * math.exp(-0.5) / (4 * math.exp(-0.5) + 4 * math.exp(-1))
     evidence = field([[math.log(3), -0.1, math.log(3)]])
     crf = smoothed(SoftEM(), bilateral_weight=0, radius_px=1, iterations=1)
@@ -125,7 +127,7 @@ def test_a_step_of_numbers_done_by_hand() -> None:
 
 @given(st.integers(0, 2**31), st.sampled_from([Multilabel(), Multiclass()]), st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_weights_of_0_leave_the_inner_estep_exactly_as_it_is(
+def test_weights_of_0_give_exactly_the_targets_of_the_inner_estep(
     seed: int, labels: ClassRelation, soft: bool
 ) -> None:
     evidence, inner = random_evidence(seed, labels), SoftEM() if soft else AdaptEM(share=0.3)
@@ -133,7 +135,7 @@ def test_weights_of_0_leave_the_inner_estep_exactly_as_it_is(
     assert torch.equal(crf(evidence), inner(evidence))
 
 
-def test_a_speck_among_doubters_goes_and_a_hole_among_believers_is_filled() -> None:
+def test_an_isolated_pixel_is_removed_and_a_hole_is_filled() -> None:
     speck = [[-2.0] * 5 for _ in range(5)]
     speck[2][2] = 1.0
     hole = [[-each for each in row] for row in speck]
@@ -141,7 +143,7 @@ def test_a_speck_among_doubters_goes_and_a_hole_among_believers_is_filled() -> N
     assert smoothed(HardEM())(field(hole)).all()
 
 
-def test_the_bilateral_kernel_stops_at_an_edge_and_the_spatial_one_does_not() -> None:
+def test_only_the_spatial_kernel_smooths_across_an_edge_in_the_image() -> None:
     log_odds = [[3.0, 3.0, -0.2, -0.2]] * 4
     intensity = [[0.0, 0.0, 900.0, 900.0]] * 4
     across = field(log_odds, intensity)
@@ -151,7 +153,7 @@ def test_the_bilateral_kernel_stops_at_an_edge_and_the_spatial_one_does_not() ->
     assert spatial[0, 0, :, 2].all()
 
 
-def test_pixels_outside_the_region_are_not_heard() -> None:
+def test_pixels_outside_the_region_have_no_influence() -> None:
     evidence = random_evidence(7, Multilabel())
     loud = evidence.logits.where(evidence.batch.region, 50.0)
     image = evidence.batch.image.where(evidence.batch.region, 0.0)
@@ -160,14 +162,14 @@ def test_pixels_outside_the_region_are_not_heard() -> None:
     assert torch.equal(crf(evidence), crf(replace(evidence, logits=loud, batch=batch)))
 
 
-def test_what_the_prior_is_certain_of_stays() -> None:
+def test_pixels_with_a_certain_prior_do_not_change() -> None:
     evidence = field([[-4.0] * 3] * 3)
     evidence.phi[0, 0, 1, 1] = 1
     y = smoothed(HardEM(), spatial_weight=50)(evidence)
     assert y[0, 0].tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
 
 
-def test_recipes_write_the_inner_estep_by_name() -> None:
+def test_the_inner_estep_is_built_by_its_name() -> None:
     written = smoothed(HardEM()).model_dump() | {"inner": {"use": "adapt", "share": 0.1}}
     assert make(EStep, "smoothed", **written) == smoothed(AdaptEM(share=0.1))
 
@@ -175,6 +177,6 @@ def test_recipes_write_the_inner_estep_by_name() -> None:
 @pytest.mark.parametrize("wrong", [
     {"radius_px": 0}, {"spatial_sd_px": 0.01}, {"bilateral_weight": -1}, {"iterations": 0},
 ])  # fmt: skip
-def test_constants_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
+def test_invalid_constants_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match="greater than"):
         smoothed(HardEM(), **wrong)

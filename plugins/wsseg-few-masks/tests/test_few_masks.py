@@ -1,4 +1,4 @@
-"""Which masks are hidden, from whom, and that nothing else changes."""
+"""The masks that few-masks hides, and that nothing else changes."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from wsseg_few_masks import FewMasks
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    """Six training and two test cases, each with two masks. No file is read, so all are empty."""
+    """Six training and two test cases with two masks each; the files are empty and not read."""
     folder = tmp_path_factory.mktemp("cohort")
     (folder / "empty.nii").touch()
     lines = ["case,split,image,mask.infection,mask.consolidation,tag.consolidation"]
@@ -24,7 +24,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     return Table(path=folder / "cohort.csv")
 
 
-def test_the_cohort_keeps_its_contract(table: Table) -> None:
+def test_the_cohort_passes_the_conformance_test(table: Table) -> None:
     check_cohort(FewMasks(cohort=table, of=("infection",), masks=1))
 
 
@@ -36,7 +36,7 @@ def test_the_first_training_cases_and_all_test_cases_keep_their_masks(table: Tab
 
 
 @given(masks=st.integers(0, 9))
-def test_only_masks_change(table: Table, masks: int) -> None:
+def test_only_masks_of_training_cases_change(table: Table, masks: int) -> None:
     few = FewMasks(cohort=table, of=("consolidation", "infection"), masks=masks).cases()
     assert [replace(case, masks={}) for case in few] == [
         replace(case, masks={}) for case in table.cases()

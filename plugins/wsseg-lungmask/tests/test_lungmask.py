@@ -1,7 +1,7 @@
-"""lungmask's own code around a stand-in for its weights: a U-net that calls dark pixels lung.
+"""The code of lungmask with artificial weights, which classify dark pixels as lung.
 
-Its 31 million weights are 0 but for a path that hands each pixel from the first block straight to
-the last, so that what it must find is known voxel by voxel.
+The weights of its U-net are 0 except for a path that copies each pixel from the first block to the
+last one, so that the correct mask is known.
 """
 
 import logging
@@ -20,7 +20,7 @@ from wsseg.testing import check_region
 from wsseg.tools import write_nifti
 from wsseg_lungmask import LungMask
 
-DARK = (-500 + 1024) / 1624  # of what is handed to the network
+DARK = (-500 + 1024) / 1624  # in the units of the network's input
 CASE = Case("a", "a", Path("a.nii.gz"))
 
 
@@ -30,7 +30,7 @@ def dark_is_lung() -> dict[str, torch.Tensor]:
 
     net = UNet(n_classes=3, padding=True, depth=5, up_mode="upsample", batch_norm=True)
     state = {name: torch.zeros_like(weight) for name, weight in net.state_dict().items()}
-    for name, value in net.state_dict().items():  # batch norms that change nothing
+    for name, value in net.state_dict().items():  # batch normalisations without effect
         if name.endswith(("running_var", "num_batches_tracked")) or "block.2" in name:
             state[name] = value
         if "block.5" in name or "batchnorm" in name:
@@ -52,13 +52,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def chest(side: int = 96) -> Volume:
-    """A body of 20 HU that fills the slice, with one lung of -850 HU, off the middle."""
+    """Return a body of 20 HU that fills the slices, with one lung of -850 HU off the centre."""
     voxels = np.full((2, side, side), 20, np.int16)
     voxels[:, 20:60, 30:80] = -850
     return Volume(voxels, Grid((side, side, 2), np.diag([-3.0, -3.0, 5.0, 1.0])))
 
 
-def test_the_lung_lies_on_its_voxels_and_nothing_is_said(
+def test_the_mask_lies_on_the_lung_and_nothing_is_printed(
     weights: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = list(warnings.filters)
@@ -71,7 +71,7 @@ def test_the_lung_lies_on_its_voxels_and_nothing_is_said(
 
 
 @pytest.mark.slow
-def test_it_is_what_lungmask_itself_finds(weights: Path) -> None:
+def test_the_mask_equals_that_of_lungmask(weights: Path) -> None:
     with warnings.catch_warnings():
         from lungmask import LMInferer
 
@@ -84,11 +84,11 @@ def test_it_is_what_lungmask_itself_finds(weights: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_keeps_the_contract(weights: Path) -> None:
+def test_the_region_passes_the_conformance_test(weights: Path) -> None:
     check_region(LungMask(weights=weights / "unet.safetensors"), volume=chest())
 
 
-def test_it_goes_by_its_name(weights: Path) -> None:
+def test_the_region_is_built_by_its_name(weights: Path) -> None:
     region = make(Region, "lungmask", weights=weights / "unet.pth")
     assert region.files(CASE) == (weights / "unet.pth",)
     with pytest.raises(ValueError, match="R231"):
@@ -105,7 +105,7 @@ class Hostile:
         return Path.touch, (self.target,)
 
 
-def test_a_hostile_file_is_refused_and_not_run(tmp_path: Path) -> None:
+def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     torch.save({"last.weight": Hostile(tmp_path / "ran")}, tmp_path / "evil.pth")
     with pytest.raises(InputError, match=r"evil.pth: is damaged or holds more than tensors"):
         LungMask(weights=tmp_path / "evil.pth")(CASE, chest())
@@ -123,7 +123,7 @@ def test_a_hostile_file_is_refused_and_not_run(tmp_path: Path) -> None:
         ({"last.weight": torch.zeros(3)}, "weights of a network other"),
     ],
 )
-def test_what_are_no_weights_is_named(tmp_path: Path, content: object, said: str) -> None:
+def test_invalid_weights_are_refused(tmp_path: Path, content: object, said: str) -> None:
     path = tmp_path / "w.pth"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -133,7 +133,7 @@ def test_what_are_no_weights_is_named(tmp_path: Path, content: object, said: str
         LungMask(weights=path)(CASE, chest())
 
 
-def test_its_own_weights_are_checked_by_the_digest_in_their_name(
+def test_downloaded_weights_are_checked_against_the_digest_in_their_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path))
@@ -149,9 +149,7 @@ def test_its_own_weights_are_checked_by_the_digest_in_their_name(
     assert not came.exists()
 
 
-def test_without_a_network_the_way_out_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_download_suggests_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path))
 
     def download(file: object, *_: object) -> Path:
@@ -162,10 +160,10 @@ def test_without_a_network_the_way_out_is_named(
         LungMask()(CASE, chest())
 
 
-def test_a_leak_is_named_with_its_case(
+def test_a_leak_is_reported_with_its_case(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """All of a slice of 50 x 50 cm is dark: 2 500 cm2 are no lung."""
+    """A slice of 50 x 50 cm that is dark everywhere has 2500 cm², too much for lungs."""
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
     image = np.full((50, 50, 2), -850, np.int16)
     image[0] = 40

@@ -25,7 +25,7 @@ def normal(dice: torch.Generator, mean_sd: tuple[float, float], *shape: int) -> 
 def cohort(
     share: float, cases: int = 10, seed: int = 0, lesion: tuple[float, float] = LESION
 ) -> list[Batch]:
-    """As many cases with as without, of two slices each; `share` of the pixels is lesion."""
+    """Return `cases` cases with the class and as many without it, of two slices each."""
     dice = torch.Generator().manual_seed(seed)
     batches = []
     for number in range(2 * cases):
@@ -47,26 +47,26 @@ def phi_at(prior: Mixture, *hu: float) -> list[float]:
 
 
 def slices(values: list[float], tagged: list[bool], case: tuple[str, ...] = ()) -> Batch:
-    """Slices of one pixel's intensity each."""
+    """Return slices of constant intensity."""
     image = torch.tensor(values).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2)
     tags = torch.tensor(tagged)[:, None]
     return Batch(image, torch.ones_like(image).bool(), tags, case)
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-def test_it_keeps_the_contract_of_priors(classes: int) -> None:
+def test_the_prior_passes_the_conformance_test(classes: int) -> None:
     check_prior(Mixture(), classes)
 
 
-def test_what_it_learnt_keeps_the_contract_too() -> None:
+def test_a_fitted_prior_passes_the_conformance_test() -> None:
     check_prior(Mixture().fit(cohort(0.3)))
 
 
-def test_before_fit_it_has_no_opinion() -> None:
+def test_phi_is_one_half_before_fit() -> None:
     assert phi_at(Mixture(), -1000, 0, 1000) == [0.5, 0.5, 0.5]
 
 
-def test_it_finds_the_lesion_without_a_constant() -> None:
+def test_a_bright_lesion_is_learnt_from_tags() -> None:
     fitted = Mixture().fit(cohort(0.2))
     lesion = phi_at(fitted, -100, 0, 100)
     background = phi_at(fitted, -700, -600, -500)
@@ -74,22 +74,22 @@ def test_it_finds_the_lesion_without_a_constant() -> None:
     assert max(background) < 0.25
 
 
-def test_a_lesion_darker_than_the_background_is_found_as_well() -> None:
+def test_a_dark_lesion_is_learnt_from_tags() -> None:
     fitted = Mixture().fit(cohort(0.2, lesion=(-1000, 60)))
     dark, bright = phi_at(fitted, -1000, -500)
     assert dark > 0.8
     assert bright < 0.2
 
 
-def test_the_decision_does_not_depend_on_how_much_lesion_there_is() -> None:
-    """phi > 1/2 where p1 > p0: midway, as the two spreads are equal."""
+def test_the_decision_does_not_depend_on_the_share_of_lesion() -> None:
+    """phi > 1/2 where p1 > p0: above the midpoint, because both standard deviations are equal."""
     for share in (0.05, 0.2, 0.5):
         below, above = phi_at(Mixture().fit(cohort(share)), -400, -200)
         assert below < 0.5 < above
 
 
 def naive_log_odds(batches: list[Batch], fitted: Mixture) -> list[float]:
-    """The docstring's equations, with every pixel, in loops."""
+    """Evaluate the equations of the docstring with all pixels, in loops."""
     pixels: dict[bool, list[float]] = {True: [], False: []}
     names: dict[bool, set[str]] = {True: set(), False: set()}
     for batch in batches:
@@ -114,28 +114,28 @@ def naive_log_odds(batches: list[Batch], fitted: Mixture) -> list[float]:
     ]
 
 
-def test_it_is_its_equations_pixel_by_pixel() -> None:
+def test_log_odds_equal_the_equations_in_a_loop_over_pixels() -> None:
     dice = torch.Generator().manual_seed(3)
     batches = []
     for number in range(7):
         tagged = number < 3
         image = normal(dice, (-500, 150), 2, 3, 7, 7) + 120 * tagged * (number % 2 + 1)
-        some = 0.9 if number % 2 else 0.2  # regions of many sizes, as each pixel counts the same
+        some = 0.9 if number % 2 else 0.2  # regions of different sizes
         region = torch.rand(2, 1, 7, 7, generator=dice) < some
         tags = torch.full((2, 1), tagged)
         batches.append(Batch(image, region, tags, (f"case-{number}",) * 2))
     fitted = Mixture().fit(batches)
     expected = naive_log_odds(batches, fitted)
-    assert fitted.log_odds[0] == pytest.approx(expected, abs=0.08)  # QUANTILES stand for pixels
+    assert fitted.log_odds[0] == pytest.approx(expected, abs=0.08)  # quantiles represent the pixels
 
 
-def test_between_two_levels_it_draws_a_straight_line() -> None:
+def test_log_odds_are_interpolated_linearly_between_levels() -> None:
     prior = Mixture(levels=(0, 10, 20), log_odds=((-1, 1, 3),))
     expected = [1 / (1 + math.exp(-each)) for each in (-1, -1, 0, 1, 2.5, 3, 3)]
     assert phi_at(prior, -500, 0, 5, 10, 17.5, 20, 500) == pytest.approx(expected)
 
 
-def test_each_class_is_learnt_by_itself() -> None:
+def test_each_class_is_learnt_separately() -> None:
     dark = [slices([-900.0], [True], (f"d{i}",)) for i in range(9)]
     plain = [slices([-500.0 + i], [False], (f"p{i}",)) for i in range(9)]
     bright = [slices([0.0], [True], (f"b{i}",)) for i in range(9)]
@@ -150,7 +150,7 @@ def test_each_class_is_learnt_by_itself() -> None:
     assert (phi[0, :, 0] > 0.5).tolist() == [[True, False, False], [False, False, True]]
 
 
-def test_few_cases_say_little() -> None:
+def test_the_odds_are_bounded_by_the_number_of_cases() -> None:
     for cases, most in ((1, 1.0), (2, 2.0), (4, 4.0)):
         odds = np.exp(Mixture().fit(cohort(0.3, cases)).log_odds[0])
         limit = cases / (cases + 1) * (cases + 1)
@@ -158,7 +158,7 @@ def test_few_cases_say_little() -> None:
         assert 1 / limit - 1e-6 <= odds.min() <= odds.max() <= limit + 1e-6
 
 
-def test_many_slices_of_one_case_count_as_one() -> None:
+def test_slices_of_the_same_case_count_as_one_case() -> None:
     names = ("sick",) * 6 + ("well",) * 6
     batch = slices([0.0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15], [True] * 6 + [False] * 6, names)
     assert Mixture().fit([batch]).log_odds[0] == pytest.approx([0] * 64, abs=1e-9)
@@ -168,7 +168,7 @@ def test_many_slices_of_one_case_count_as_one() -> None:
 
 @given(st.integers(0, 2**31), st.integers(1, 4))
 @settings(max_examples=20, deadline=None)
-def test_where_tags_make_no_difference_it_has_no_opinion(seed: int, cases: int) -> None:
+def test_phi_is_one_half_if_intensities_do_not_depend_on_the_tag(seed: int, cases: int) -> None:
     dice = torch.Generator().manual_seed(seed)
     images = [normal(dice, BACKGROUND, 1, 1, 6, 6) for _ in range(cases)]
     same = [
@@ -179,7 +179,7 @@ def test_where_tags_make_no_difference_it_has_no_opinion(seed: int, cases: int) 
     assert Mixture().fit(same).log_odds[0] == pytest.approx([0] * 64, abs=1e-6)
 
 
-def test_only_the_regions_pixels_are_looked_at() -> None:
+def test_pixels_outside_the_region_are_ignored() -> None:
     batches = cohort(0.3)
     noisy = [
         Batch(each.image.where(each.region, 9999), each.region, each.tags, each.case)
@@ -188,7 +188,7 @@ def test_only_the_regions_pixels_are_looked_at() -> None:
     assert Mixture().fit(noisy) == Mixture().fit(batches)
 
 
-def test_batches_come_once_and_in_any_company() -> None:
+def test_fit_does_not_depend_on_how_slices_are_batched() -> None:
     batches = cohort(0.3)
     one_by_one = [
         Batch(b.image[i : i + 1], b.region[i : i + 1], b.tags[i : i + 1], b.case[i : i + 1])
@@ -198,32 +198,32 @@ def test_batches_come_once_and_in_any_company() -> None:
     assert Mixture().fit(iter(one_by_one)) == Mixture().fit(batches)
 
 
-def test_fit_returns_another_and_learns_afresh_each_time() -> None:
+def test_fit_returns_a_new_prior_and_ignores_earlier_fits() -> None:
     prior = Mixture()
     fitted = prior.fit(cohort(0.3))
     assert prior == Mixture()
     assert fitted.fit(cohort(0.1)) == prior.fit(cohort(0.1))
 
 
-def test_what_it_learnt_survives_json() -> None:
+def test_a_fitted_prior_is_restored_from_json() -> None:
     fitted = Mixture().fit(cohort(0.3))
     written = json.loads(json.dumps(registry().describe(fitted)))
     assert written.pop("use") == "mixture"
     assert Mixture.model_validate(written) == fitted
 
 
-def test_there_is_no_mask_in_what_fit_sees() -> None:
+def test_batches_contain_no_mask() -> None:
     assert {field.name for field in fields(Batch)} == {"image", "region", "tags", "case"}
 
 
 @pytest.mark.parametrize(("tagged", "lacking"), [(True, "lacks"), (False, "has")])
-def test_cases_of_one_kind_alone_are_refused(tagged: bool, lacking: str) -> None:
+def test_slices_that_all_have_or_all_lack_the_class_are_refused(tagged: bool, lacking: str) -> None:
     batch = slices([1.0, 2.0], [tagged] * 2)
     with pytest.raises(InputError, match=rf"none of 2 slices {lacking} class 1 of the stage"):
         Mixture().fit([batch])
 
 
-def test_slices_without_region_and_pixels_all_alike_are_refused() -> None:
+def test_empty_regions_and_constant_intensities_are_refused() -> None:
     batch = slices([1.0, 1.0], [True, False])
     with pytest.raises(InputError, match="nearly all pixels of the regions have the value 1"):
         Mixture().fit([batch])
@@ -233,13 +233,13 @@ def test_slices_without_region_and_pixels_all_alike_are_refused() -> None:
         Mixture().fit([])
 
 
-def test_a_region_of_one_pixel_is_enough_to_summarise() -> None:
+def test_regions_smaller_than_the_number_of_quantiles_are_accepted() -> None:
     assert QUANTILES > 4
     fitted = Mixture().fit([slices([0.0, 1.0, 5.0, 6.0], [True, True, False, False])])
     assert fitted.log_odds[0][0] > 0 > fitted.log_odds[0][-1]
 
 
-def test_constants_that_do_not_fit_together_are_refused() -> None:
+def test_levels_and_log_odds_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValidationError, match="one number for each of two or more levels"):
         Mixture(levels=(0, 1), log_odds=((0, 1, 2),))
     with pytest.raises(ValidationError, match="two or more levels"):

@@ -34,11 +34,11 @@ def naive_log_odds(region: Tensor, prior: Spatial) -> Tensor:
     Spatial(border=0, inside=-1, depth_px=100),
 ])  # fmt: skip
 @pytest.mark.parametrize("classes", [1, 3])
-def test_it_keeps_the_contract_of_priors(prior: Spatial, classes: int) -> None:
+def test_the_prior_passes_the_conformance_test(prior: Spatial, classes: int) -> None:
     check_prior(prior, classes)
 
 
-def test_numbers_done_by_hand() -> None:
+def test_phi_equals_hand_computed_values() -> None:
     region = torch.tensor([[False, True, True, True, True, True, False]])
     found = log_odds_in(region, Spatial(border=-2, inside=0, depth_px=4))
     inside = [-2, -1.5, -1, -1.5, -2]  # 0, 1 and 2 of 4 pixels deep
@@ -54,7 +54,7 @@ def test_diagonal_distances_are_euclidean() -> None:
 
 @given(st.integers(0, 2**31), st.floats(0.1, 6), st.floats(-3, 3), st.floats(-3, 3))
 @settings(max_examples=40, deadline=None)
-def test_it_is_the_naive_distance_transform(
+def test_log_odds_equal_those_of_a_naive_distance_transform(
     seed: int, depth_px: float, border: float, inside: float
 ) -> None:
     region = torch.rand(9, 7, generator=torch.Generator().manual_seed(seed)) < 0.9
@@ -63,12 +63,12 @@ def test_it_is_the_naive_distance_transform(
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
-def test_the_edge_of_the_image_is_no_border() -> None:
+def test_the_edge_of_the_image_is_not_a_border_of_the_region() -> None:
     region = torch.ones(4, 4).bool()
     found = log_odds_in(region, Spatial(border=-3, inside=2, depth_px=2))
     assert found.flatten().tolist() == pytest.approx([2] * 16, abs=1e-5)
 
 
-def test_lengths_that_make_no_sense_are_refused() -> None:
+def test_a_depth_of_0_is_refused() -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
         Spatial(border=0, inside=1, depth_px=0)

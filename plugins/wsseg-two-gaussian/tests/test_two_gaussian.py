@@ -21,24 +21,24 @@ def phi_of(prior: TwoGaussian, *hu: float) -> list[float]:
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-def test_it_keeps_the_contract_of_priors(classes: int) -> None:
+def test_the_prior_passes_the_conformance_test(classes: int) -> None:
     check_prior(PRIOR, classes)
 
 
-def test_numbers_done_by_hand() -> None:
+def test_phi_equals_hand_computed_values() -> None:
     # at -100: the lesion's density is 1 / 100, the tissue's exp(-2.5 ** 2 / 2) / 200
     tissue = math.exp(-3.125) / 2
     assert phi_of(PRIOR, -100) == pytest.approx([1 / (1 + tissue)])
 
 
-def test_equal_spreads_are_a_sigmoid_centred_between_the_means() -> None:
+def test_with_equal_standard_deviations_phi_is_a_sigmoid_centred_between_the_means() -> None:
     even = TwoGaussian(tissue_hu=-600, tissue_sd=200, lesion_hu=-200, lesion_sd=200)
     # log-odds (x + 400) * 400 / 200 ** 2: 1 every 100 HU
     expected = [1 / (1 + math.e), 0.5, math.e / (1 + math.e)]
     assert phi_of(even, -500, -400, -300) == pytest.approx(expected)
 
 
-def test_a_narrow_lesion_can_be_too_bright() -> None:
+def test_a_pixel_can_be_too_bright_for_a_lesion_with_a_small_standard_deviation() -> None:
     bright, lesion, brighter = phi_of(PRIOR, -600, -100, 800)
     assert lesion > 0.5 > bright
     assert brighter < 0.5
@@ -46,7 +46,7 @@ def test_a_narrow_lesion_can_be_too_bright() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.floats(-1024, 1024, width=32), min_size=1, max_size=8))
-def test_it_is_bayes_rule(hu: list[float]) -> None:
+def test_phi_equals_bayes_rule_in_a_loop(hu: list[float]) -> None:
     expected = []
     for x in hu:
         lesion = math.exp(-(((x + 100) / 100) ** 2) / 2) / 100
@@ -55,6 +55,6 @@ def test_it_is_bayes_rule(hu: list[float]) -> None:
     assert phi_of(PRIOR, *hu) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_spread_of_nothing_is_refused() -> None:
+def test_a_standard_deviation_of_0_is_refused() -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
         TwoGaussian(tissue_hu=0, tissue_sd=0, lesion_hu=1, lesion_sd=1)

@@ -96,7 +96,7 @@ def test_lungs_are_found_in_thick_and_thin_slices(
         (
             (-70, 65, 30, 20),
             slice(3, 9),
-        ),  # at the end of the lung, found with the help of neighbouring slices
+        ),  # at the end of the lung
         ((80, -60, 25, 20), slice(3, 9)),
     ],
     ids=["side", "side and back", "back", "front"],
@@ -187,9 +187,7 @@ def test_a_scan_cropped_through_the_lungs_keeps_them(pixel_mm: float) -> None:
 
 def test_air_around_a_corner_of_the_chest_is_not_lung() -> None:
     thorax = Thorax()
-    found = lungs_of(
-        thorax.voxels[:, :60, :80], thorax.spacing_mm
-    )  # the right front of the chest and the air around it
+    found = lungs_of(thorax.voxels[:, :60, :80], thorax.spacing_mm)  # the right front
     assert dice(found, thorax.lung[:, :60, :80]) > 0.96
     assert not found[:, :8, :20].any()
 

@@ -21,7 +21,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def arrays() -> dict[str, NDArray[Any]]:
-    """Two patients with three slices of 4 x 5 pixels, shuffled; a pixel is 10 z + its number."""
+    """Return two patients with three shuffled slices of 4 x 5 pixels of value 10 z + index."""
     number = np.array([2, 0, 1, 1, 0, 2], np.int16)
     pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
     mask = np.zeros((6, 4, 5), np.uint8)
@@ -35,12 +35,12 @@ def arrays() -> dict[str, NDArray[Any]]:
 
 
 def cohort(folder: Path, **changes: NDArray[Any]) -> LggFlair:
-    whole: dict[str, Any] = arrays() | changes
-    np.savez(folder / "lgg.npz", **whole)
+    content: dict[str, Any] = arrays() | changes
+    np.savez(folder / "lgg.npz", **content)
     return LggFlair(path=folder / "lgg.npz")
 
 
-def test_a_patient_is_a_case_with_its_slices_in_order(tmp_path: Path) -> None:
+def test_each_patient_is_a_case_with_sorted_slices(tmp_path: Path) -> None:
     cases = cohort(tmp_path).cases()
     assert [case.name for case in cases] == [case.patient for case in cases] == PATIENTS.tolist()
     assert [case.site for case in cases] == ["CS", "DU"]
@@ -48,7 +48,7 @@ def test_a_patient_is_a_case_with_its_slices_in_order(tmp_path: Path) -> None:
         assert read_case(case).voxels[:, 0, 0].tolist() == [0, 10, 20]
 
 
-def test_slices_are_upright_with_their_masks(tmp_path: Path) -> None:
+def test_slices_and_masks_are_read_upright(tmp_path: Path) -> None:
     case = cohort(tmp_path).cases()[0]
     volume = read_case(case)
     assert np.array_equal(volume.voxels[1], np.arange(20).reshape(4, 5) + 10)
@@ -56,11 +56,11 @@ def test_slices_are_upright_with_their_masks(tmp_path: Path) -> None:
     assert np.argwhere(read_case_mask(case, "tumour", volume.grid)).tolist() == [[1, 1, 2]]
 
 
-def test_a_tag_is_the_presence_of_a_pixel_of_the_mask_in_the_slice(tmp_path: Path) -> None:
+def test_a_slice_has_the_tag_if_its_mask_has_a_pixel(tmp_path: Path) -> None:
     first, second = cohort(tmp_path).cases()
     assert [first.tag("tumour", z) for z in range(3)] == [False, True, False]
     assert [second.tag("tumour", z) for z in range(3)] == [False, False, False]
-    assert not first.tags  # the patient as a whole says nothing of its slices
+    assert not first.tags  # there are no tags of the patient
 
 
 def test_files_are_written_once(tmp_path: Path, cache: Path) -> None:
@@ -71,24 +71,24 @@ def test_files_are_written_once(tmp_path: Path, cache: Path) -> None:
     assert cache in image.parents
 
 
-def test_another_file_is_another_cohort(tmp_path: Path) -> None:
+def test_a_file_with_other_content_gives_other_images(tmp_path: Path) -> None:
     image = cohort(tmp_path).cases()[0].image
     assert cohort(tmp_path, mask=np.ones((6, 4, 5), np.uint8)).cases()[0].image != image
 
 
-def test_folds_keep_a_patient_whole(tmp_path: Path) -> None:
+def test_folds_do_not_split_a_patient(tmp_path: Path) -> None:
     split = by_fold(cohort(tmp_path).cases(), 0, 2)
     assert {case.patient for case in split.train} ^ {case.patient for case in split.test} == {
         *PATIENTS.tolist()
     }
 
 
-def test_a_missing_file_is_named_with_its_source(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_its_source(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lgg.npz: there is no such file.*\n?.*kaggle"):
         LggFlair(path=tmp_path / "lgg.npz").cases()
 
 
-def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_npz_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lgg.npz").write_bytes(b"PK no zip at all")
     with pytest.raises(InputError, match=r"lgg.npz: cannot be read as .npz"):
         LggFlair(path=tmp_path / "lgg.npz").cases()
@@ -102,7 +102,7 @@ def test_objects_are_not_unpickled(tmp_path: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["flair", "mask", "patient", "slice"])
-def test_arrays_that_do_not_fit_are_told(tmp_path: Path, name: str) -> None:
+def test_arrays_with_mismatched_shapes_are_refused(tmp_path: Path, name: str) -> None:
     array = arrays()[name]
     with pytest.raises(InputError, match="the shapes of its arrays do not match"):
         cohort(tmp_path, **{name: array[1:]}).cases()
@@ -110,14 +110,14 @@ def test_arrays_that_do_not_fit_are_told(tmp_path: Path, name: str) -> None:
         cohort(tmp_path, **{name: array[..., None]}).cases()
 
 
-def test_a_missing_array_is_named(tmp_path: Path) -> None:
+def test_a_missing_array_is_reported_by_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "lgg.npz", flair=np.zeros((2, 3, 3), np.uint8))
     with pytest.raises(InputError, match="has no array 'mask'; needed: flair, mask, patient"):
         LggFlair(path=tmp_path / "lgg.npz").cases()
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="needs ../shared/data")
-def test_the_real_slices_are_upright_and_their_tags_those_of_the_masks() -> None:
+def test_the_tags_of_real_slices_agree_with_their_masks() -> None:
     cases = LggFlair(path=REAL).cases()
     tags = [tag["tumour"] for case in cases for tag in case.slice_tags.values()]
     assert (len(cases), len(tags), sum(map(bool, tags))) == (80, 2866, 1035)

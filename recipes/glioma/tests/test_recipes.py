@@ -1,4 +1,4 @@
-"""The recipes on made heads: files, settings, training and prediction, all but the real scans."""
+"""The recipes on synthetic heads: reading, training and prediction."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def heads(tmp_path: Path) -> Path:
-    """Round heads with a bright scalp, each at a gain of its own; a tumour in the middle slices."""
+    """Write round heads with a bright scalp, a gain per patient, and a tumour in two slices."""
     rng = np.random.default_rng(0)
     row, column = np.ogrid[:SIDE, :SIDE]
     radius = np.hypot(row - 24, column - 24)
@@ -53,7 +53,7 @@ def train(recipe: str, heads: Path, *changes: str) -> wsseg.Run:
     return wsseg.load_run(out)
 
 
-def test_one_threshold_fits_patients_whose_scanners_have_other_gains(heads: Path) -> None:
+def test_one_threshold_fits_patients_scanned_with_different_gains(heads: Path) -> None:
     run = train("threshold", heads)
     for case in LggFlair(path=heads).cases():
         prediction = run.predict(case)
@@ -63,9 +63,7 @@ def test_one_threshold_fits_patients_whose_scanners_have_other_gains(heads: Path
 
 
 @pytest.mark.parametrize("recipe", ["em", "em-mixture", "mil", "cam"])
-def test_no_mask_of_the_tumour_is_read_where_only_tags_are_to_be_known(
-    heads: Path, recipe: str
-) -> None:
+def test_training_from_tags_reads_no_mask(heads: Path, recipe: str) -> None:
     train(recipe, heads, "stages.tumour.epochs=1", BACKBONE)
     manifest = json.loads((heads.parent / recipe / "manifest.json").read_text(encoding="utf-8"))
     assert {file["use"] for file in manifest["files"]} == {"image"}
@@ -74,7 +72,7 @@ def test_no_mask_of_the_tumour_is_read_where_only_tags_are_to_be_known(
 
 
 @pytest.mark.slow
-def test_em_learns_the_tumour_of_made_heads_from_tags(heads: Path) -> None:
+def test_em_learns_the_tumour_of_synthetic_heads_from_tags(heads: Path) -> None:
     run = train("em", heads, "stages.tumour.epochs=40", "stages.tumour.batch_size=4")
     case = LggFlair(path=heads).cases()[0]
     prediction = run.predict(case)
@@ -83,7 +81,7 @@ def test_em_learns_the_tumour_of_made_heads_from_tags(heads: Path) -> None:
     assert 2 * (found & true).sum() > 0.5 * (found.sum() + true.sum())
 
 
-def test_the_ceiling_reads_the_masks(heads: Path) -> None:
+def test_supervised_training_reads_the_masks(heads: Path) -> None:
     train("supervised", heads, "stages.tumour.epochs=1", BACKBONE)
     manifest = json.loads((heads.parent / "supervised/manifest.json").read_text(encoding="utf-8"))
     assert {file["use"] for file in manifest["files"]} == {"image", "label"}
