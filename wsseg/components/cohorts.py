@@ -39,17 +39,10 @@ class Table(Cohort):
     from 0, as in the image file, or for DICOM along the normal of the image plane.
 
     Example:
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
         >>> from wsseg import Table
-        >>> with TemporaryDirectory() as folder:
-        ...     table, image = Path(folder, "cohort.csv"), Path(folder, "a.nii.gz")
-        ...     image.touch()
-        ...     with table.open("w") as file:
-        ...         print("case,image,tag.tumour", "a,a.nii.gz,1", sep=chr(10), file=file)
-        ...     [case] = Table(path=table).cases()
-        >>> case.name, case.patient, case.tags
-        ('a', 'a', {'tumour': True})
+        >>> case = Table(path="cohort.csv").cases()[0]
+        >>> case.name, case.split, case.image.name, sorted(case.masks)
+        ('case-0', 'test', '0.nii.gz', ['tumour'])
     """
 
     path: Path

@@ -23,6 +23,14 @@ class HardEM(EStep):
     is the class, or the background, with the largest posterior.
 
     Source: Wu et al. 2020, eq. 10.
+
+    Example:
+        >>> from wsseg import Batch, Evidence
+        >>> yes = torch.ones(1, 1, 1, 2, dtype=torch.bool)
+        >>> batch = Batch(image=torch.zeros(1, 1, 1, 2), region=yes, tags=torch.tensor([[True]]))
+        >>> f, phi = torch.tensor([[[[0.5, 0.25]]]]), torch.tensor([[[[0.6, 0.6]]]])
+        >>> HardEM()(Evidence(batch, f.logit(), phi))
+        tensor([[[[1., 0.]]]])
     """
 
     def __call__(self, evidence: Evidence) -> Probability:
@@ -41,6 +49,14 @@ class SoftEM(EStep):
     y = softmax([0, a_k + logit phi_k]) with the network's logits a_k and 0 for the background.
 
     Source: Wu et al. 2020, appendix.
+
+    Example:
+        >>> from wsseg import Batch, Evidence
+        >>> yes = torch.ones(1, 1, 1, 2, dtype=torch.bool)
+        >>> batch = Batch(image=torch.zeros(1, 1, 1, 2), region=yes, tags=torch.tensor([[True]]))
+        >>> f, phi = torch.tensor([[[[0.5, 0.25]]]]), torch.tensor([[[[0.6, 0.6]]]])
+        >>> SoftEM()(Evidence(batch, f.logit(), phi))
+        tensor([[[[0.6000, 0.3333]]]])
     """
 
     def __call__(self, evidence: Evidence) -> Probability:

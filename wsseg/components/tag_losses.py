@@ -66,6 +66,12 @@ class LogSumExp(TagLoss):
 
     Source: Pinheiro & Collobert 2015, "From image-level to pixel-level labeling with convolutional
     networks".
+
+    Example:
+        >>> logits = torch.tensor([-4.0, 4.0]).view(1, 1, 1, 2)
+        >>> region, tags = logits.isfinite(), torch.tensor([[True]])
+        >>> LogSumExp(sharpness=100)(logits, tags, region)  # near log(1 + exp(-4)) of the maximum
+        tensor(0.0183)
     """
 
     sharpness: Annotated[PositiveFloat, Field(examples=[5.0])]
@@ -89,6 +95,12 @@ class MeanLogits(TagLoss):
     largest logit of the bag. As new cases have no tags, the mean must also be positive.
 
     Source: Zhou et al. 2016, "Learning deep features for discriminative localization".
+
+    Example:
+        >>> logits = torch.tensor([-4.0, 4.0]).view(1, 1, 1, 2)
+        >>> region, tags = logits.isfinite(), torch.tensor([[True]])
+        >>> MeanLogits()(logits, tags, region)  # log(1 + exp(0))
+        tensor(0.6931)
     """
 
     share: Annotated[float, Field(ge=0, lt=1)] = 0.2

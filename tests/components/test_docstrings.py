@@ -1,0 +1,15 @@
+"""The examples in the docstrings of components work."""
+
+import doctest
+from types import ModuleType
+
+import pytest
+
+from wsseg.components import esteps, metrics, pixel_losses, tag_losses
+
+
+@pytest.mark.parametrize("module", [esteps, metrics, pixel_losses, tag_losses])
+def test_the_examples_in_the_docstrings_of_a_module_work(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.failed == 0
+    assert result.attempted > 0
