@@ -1,4 +1,4 @@
-"""What `wsseg plugins check` does with parts that keep their contract, break it, or need more."""
+"""Tests of `wsseg plugins check` with parts that pass, fail or cannot be built."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from pydantic import Field
 from wsseg import Batch, Cohort, InputError, Prior, Probability, hookimpl
 from wsseg.components.registry import HOOKS, Failure, Registry, registry
 from wsseg.core.case import Case
-from wsseg.testing.conformance import PartResult, checks, findings
+from wsseg.testing.conformance import check_parts, checks_by_kind
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -26,7 +26,7 @@ class Half(Prior):
 
 
 class Level(Prior):
-    """The same for all, by an example."""
+    """A constant, with an example of its value."""
 
     level: float = Field(examples=[0.25])
 
@@ -34,41 +34,41 @@ class Level(Prior):
         return torch.full(batch.support.shape, self.level)
 
 
-class Needy(Level):
-    """Of this one nobody has given an example."""
+class WithoutExample(Level):
+    """A constant without an example of its value."""
 
     level: float
 
 
 class TooMuch(Level):
-    """No probability."""
+    """A constant that is no probability."""
 
     level: float = 1.5
 
 
 class Exits(Half):
-    """Ends the process of whoever asks it."""
+    """A prior that ends the process."""
 
     def __call__(self, batch: Batch) -> Probability:
         raise SystemExit(len(batch.image))
 
 
 class Refuses(Half):
-    """Fits to something that it cannot be."""
+    """A prior that raises a validation error."""
 
     def __call__(self, batch: Batch) -> Probability:
         return Level.model_validate({"level": "much"})(batch)
 
 
-class Away(Cohort):
-    """Files that are elsewhere."""
+class MissingFiles(Cohort):
+    """A cohort whose files do not exist."""
 
     def cases(self) -> list[Case]:
         raise InputError("away.csv: there is no such file.\nFetch it first")
 
 
 def a_registry(**hooks: Any) -> Registry:
-    """What is installed, if it were one distribution's parts alone."""
+    """A registry with the parts of a single distribution."""
     module = ModuleType("a_plugin")
     for name, offered in hooks.items():
         setattr(module, name, hookimpl(_returning(offered)))
@@ -81,38 +81,38 @@ def _returning(offered: Any) -> Callable[[], Any]:
     return lambda: offered
 
 
-PRIORS = {"half": Half, "level": Level, "needy": Needy, "too-much": TooMuch}
+PRIORS = {"half": Half, "level": Level, "without-example": WithoutExample, "too-much": TooMuch}
 
 
 def verdicts(found: Registry, distribution: str | None = None) -> dict[str, str]:
-    return {each.name: each.verdict for each in findings(found, distribution)}
+    return {each.name: each.verdict for each in check_parts(found, distribution)}
 
 
 def test_every_kind_that_a_plugin_can_offer_has_a_check() -> None:
     kinds = {kind for of in HOOKS.values() for kind in of}
-    assert set(checks()) == kinds - {Path}
+    assert set(checks_by_kind()) == kinds - {Path}
 
 
-def test_each_part_is_built_from_examples_and_defaults_and_gets_its_verdict() -> None:
+def test_parts_are_built_from_examples_and_defaults_and_checked() -> None:
     assert verdicts(a_registry(wsseg_priors=PRIORS)) == {
         "half": "ok",
         "level": "ok",
-        "needy": "not built: no default or example of level",
+        "without-example": "not built: no default or example of level",
         "too-much": "FAILED",
     }
 
 
-def test_a_part_whose_files_are_not_here_is_not_a_failure() -> None:
-    found = a_registry(wsseg_cohorts={"away": Away})
+def test_a_part_with_missing_files_is_not_a_failure() -> None:
+    found = a_registry(wsseg_cohorts={"away": MissingFiles})
     assert verdicts(found) == {"away": "not built: away.csv: there is no such file. Fetch it first"}
 
 
-def test_a_part_fails_whatever_it_raises_when_it_is_asked() -> None:
+def test_a_part_that_raises_any_error_fails() -> None:
     found = a_registry(wsseg_priors={"exits": Exits, "refuses": Refuses})
     assert verdicts(found) == {"exits": "FAILED", "refuses": "FAILED"}
 
 
-def test_a_recipe_that_others_extend_may_be_incomplete_and_another_may_not(tmp_path: Path) -> None:
+def test_only_a_recipe_that_others_extend_may_be_incomplete(tmp_path: Path) -> None:
     base, whole, wrong = (tmp_path / f"{name}.yaml" for name in ("base", "whole", "wrong"))
     base.write_text("stages: {lesion: {epochs: 1}}\n")
     prior = "{learn: nothing, classes: [lesion], prior: {use: mixture}}"
@@ -120,11 +120,11 @@ def test_a_recipe_that_others_extend_may_be_incomplete_and_another_may_not(tmp_p
     whole.write_text("extends: base.yaml\n" + only.replace("lesion:", "other:"))
     wrong.write_text("seed: few\n")
     found = a_registry(wsseg_recipes={str(path): path for path in (base, whole, wrong)})
-    assert verdicts(found)[str(base)] == "not built: is a part of recipes that extend it"
+    assert verdicts(found)[str(base)] == "not built: incomplete, but used by recipes that extend it"
     assert verdicts(found)[str(wrong)] == "FAILED"
 
 
-def test_one_distribution_is_checked_alone_however_its_name_is_spelt() -> None:
+def test_a_single_distribution_is_checked_by_any_spelling_of_its_name() -> None:
     found = a_registry(wsseg_priors={"half": Half})
     found.failures.append(Failure("broken = broken", "wsseg-broken 2.0", ImportError("gone")))
     assert verdicts(found, "WSSEG.-Mine") == {"half": "ok"}
@@ -132,17 +132,17 @@ def test_one_distribution_is_checked_alone_however_its_name_is_spelt() -> None:
     assert verdicts(found) == {"half": "ok", "broken": "FAILED"}
 
 
-def test_an_unknown_distribution_is_answered_with_the_nearest() -> None:
+def test_an_unknown_distribution_is_refused_with_a_suggestion() -> None:
     with pytest.raises(InputError, match=r"'wsseg-mime'; possible: wsseg-mine. Did you mean"):
-        list(findings(a_registry(wsseg_priors={"half": Half}), "wsseg-mime"))
+        list(check_parts(a_registry(wsseg_priors={"half": Half}), "wsseg-mime"))
 
 
-# The command.
+# The command
 
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """Let the commands see two made-up distributions, one of which did not load."""
+    """Replace the installed plugins by two distributions, one of which cannot be imported."""
     found = a_registry(wsseg_priors=PRIORS)
     try:
         raise ImportError("no module named 'gone'")
@@ -153,7 +153,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 
 @pytest.mark.usefixtures("installed")
-def test_list_ends_well_beside_a_plugin_that_did_not_load(wsseg: "Wsseg") -> None:
+def test_plugins_list_succeeds_although_a_plugin_cannot_be_imported(wsseg: "Wsseg") -> None:
     ended = wsseg("plugins", "list")
     assert ended.code == 0
     assert "half      Prior  wsseg-mine 1.0  No opinion." in ended.out
@@ -161,7 +161,7 @@ def test_list_ends_well_beside_a_plugin_that_did_not_load(wsseg: "Wsseg") -> Non
 
 
 @pytest.mark.usefixtures("installed")
-def test_check_shows_each_failure_with_its_traceback_and_ends_with_1(wsseg: "Wsseg") -> None:
+def test_plugins_check_prints_tracebacks_and_exits_with_code_1(wsseg: "Wsseg") -> None:
     ended = wsseg("plugins", "check")
     assert ended.code == 1
     assert ended.error == "2 of 5 parts failed"
@@ -174,26 +174,20 @@ def test_check_shows_each_failure_with_its_traceback_and_ends_with_1(wsseg: "Wss
 
 
 @pytest.mark.usefixtures("installed")
-def test_check_of_an_unknown_distribution_ends_with_2(wsseg: "Wsseg") -> None:
+def test_plugins_check_of_an_unknown_distribution_exits_with_code_2(wsseg: "Wsseg") -> None:
     wsseg("plugins", "check", "wsseg-mime").refused("Did you mean 'wsseg-mine'?")
 
 
 @pytest.mark.parametrize("name", ["wsseg-compose", "wsseg-two-gaussian", "wsseg-spatial"])
-def test_what_ships_passes(name: str) -> None:
-    found = list(findings(registry(), name))
+def test_the_parts_of_our_plugins_pass(name: str) -> None:
+    found = list(check_parts(registry(), name))
     assert found
     assert [each for each in found if each.error] == []
     assert "ok" in {each.verdict for each in found}
 
 
 @pytest.mark.slow
-def test_all_that_is_installed_passes(wsseg: "Wsseg") -> None:
+def test_all_installed_parts_pass(wsseg: "Wsseg") -> None:
     ended = wsseg("plugins", "check")
     assert ended.code == 0, ended.out
     assert "parts were built and passed" in ended.out
-
-
-def test_a_finding_says_one_thing() -> None:
-    assert PartResult("a", "Prior").verdict == "ok"
-    assert PartResult("a", "Prior", lacks="b").verdict == "not built: b"
-    assert PartResult("a", "Prior", error=ValueError("c")).verdict == "FAILED"

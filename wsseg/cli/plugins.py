@@ -76,15 +76,15 @@ def check(
     """
     from wsseg.components.registry import registry
     from wsseg.errors import WorkError
-    from wsseg.testing.conformance import PartResult, findings
+    from wsseg.testing.conformance import PartResult, check_parts
 
     results: list[PartResult] = []
-    for result in findings(registry(), distribution):
+    for result in check_parts(registry(), distribution):
         results.append(result)
         typer.echo(f"{result.kind:9}  {result.name:24}  {result.verdict}")
         typer.echo(_error_text(result.error), nl=False)
     failed = sum(result.error is not None for result in results)
-    built = sum(not result.lacks for result in results)
+    built = sum(not result.not_built for result in results)
     if failed:
         raise WorkError(f"{failed} of {len(results)} parts failed")
     typer.echo(f"{built} of {len(results)} parts were built and passed")

@@ -1,16 +1,23 @@
-"""Conformance tests for plugins: one call per part checks that it keeps its contract."""
+"""Conformance tests for plugins: each checks that a component keeps the contract of its interface.
 
-from wsseg.testing.checks import (
-    check_backbone,
+The checks call a component with difficult inputs: regions without pixels, tags without classes,
+probabilities of exactly 0 and 1, single slices, and images of unusual sizes. They raise
+`AssertionError` with the first difference.
+"""
+
+from wsseg.testing.data_checks import (
     check_cohort,
-    check_estep,
-    check_loss,
     check_metric,
-    check_prior,
     check_region,
     check_score,
-    check_tag_loss,
     check_unit,
+)
+from wsseg.testing.model_checks import (
+    check_backbone,
+    check_estep,
+    check_loss,
+    check_prior,
+    check_tag_loss,
 )
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The kit of `wsseg.testing`, run on whatever plugins offer: what `wsseg plugins check` does."""
+"""The checks of `wsseg plugins check`: those of `wsseg.testing` on all installed parts."""
 
 import re
 import typing
@@ -14,60 +14,62 @@ from wsseg.components.registry import Failure, Kind, Offer, Registry, kind_name
 from wsseg.config.recipe_files import load_recipe, parents
 from wsseg.core.component import Component
 from wsseg.errors import InputError, known_words
-from wsseg.testing import checks as contracts
+from wsseg.testing import checks
 
 
 @dataclass(frozen=True)
 class PartResult:
-    """What became of a part: it keeps its contract, it was not built, or it failed."""
+    """The result of checking a part: it passed, was not built, or failed."""
 
     name: str
     kind: str
-    lacks: str = ""  # why it was not built
+    not_built: str = ""  # the reason, if the part was not built
     error: BaseException | None = None
 
     @property
     def verdict(self) -> str:
-        """What a line says of it."""
+        """The result as printed: ok, FAILED, or the reason why the part was not built."""
         if self.error is not None:
             return "FAILED"
-        return f"not built: {self.lacks}" if self.lacks else "ok"
+        return f"not built: {self.not_built}" if self.not_built else "ok"
 
 
 class NotBuiltError(Exception):
-    """Nobody said what to build a part with."""
+    """A part cannot be built without parameters or files that are not given."""
 
 
-def findings(found: Registry, distribution: str | None = None) -> Iterator[PartResult]:
-    """Check each part of a distribution, or of all, and tell which of its plugins did not load.
+def check_parts(registry: Registry, distribution: str | None = None) -> Iterator[PartResult]:
+    """Check all parts of a distribution, or of all; failed imports of plugins are results too.
 
     Raises:
-        InputError: No plugin is from `distribution`.
+        InputError: No plugin comes from `distribution`.
     """
-    offered = {_project(offer.distribution) for offer in found.offers.values()}
-    known = offered | {_project(failure.distribution) for failure in found.failures}
-    wanted = known if distribution is None else {_project(distribution)}
-    if not wanted <= known:
+    offered = {_normalized_name(offer.distribution) for offer in registry.offers.values()}
+    known = offered | {_normalized_name(failure.distribution) for failure in registry.failures}
+    selected = known if distribution is None else {_normalized_name(distribution)}
+    if not selected <= known:
         raise InputError(
-            f"no plugin is from a distribution called {distribution!r}; "
+            f"no plugin comes from a distribution named {distribution!r}; "
             + known_words(str(distribution), known)
         )
-    for failure in found.failures:
-        if _project(failure.distribution) in wanted:
-            yield _not_loaded(failure)
-    for offer in sorted(found.offers.values(), key=lambda each: (kind_name(each.kind), each.name)):
-        if _project(offer.distribution) in wanted:
-            yield examine(offer, found)
+    for failure in registry.failures:
+        if _normalized_name(failure.distribution) in selected:
+            yield _load_failure(failure)
+    for offer in sorted(
+        registry.offers.values(), key=lambda each: (kind_name(each.kind), each.name)
+    ):
+        if _normalized_name(offer.distribution) in selected:
+            yield check_part(offer, registry)
 
 
-def examine(offer: Offer, found: Registry) -> PartResult:
-    """Check one part, built from its fields' examples and defaults."""
+def check_part(offer: Offer, registry: Registry) -> PartResult:
+    """Check a part that is built from the examples and defaults of its fields."""
     check = _check_recipe if offer.kind is Path else _check_component
     name, kind = offer.name, kind_name(offer.kind)
     try:
-        check(offer, found)
+        check(offer, registry)
     except NotBuiltError as reason:
-        return PartResult(name, kind, lacks=str(reason))
+        return PartResult(name, kind, not_built=str(reason))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a part may raise anything, or exit
@@ -76,62 +78,62 @@ def examine(offer: Offer, found: Registry) -> PartResult:
 
 
 def example(part: type[Component]) -> dict[str, Any]:
-    """Return what a recipe would write for `part`: the first example of each field that has any.
+    """Return values for the fields of a part: the first example of each field with examples.
 
     Raises:
         NotBuiltError: A field has neither an example nor a default.
     """
     fields = {key: part.model_fields[name] for key, name in part.recipe_keys().items()}
-    lacking = [key for key, field in fields.items() if field.is_required() and not field.examples]
-    if lacking:
-        raise NotBuiltError(f"no default or example of {', '.join(lacking)}")
+    missing = [key for key, field in fields.items() if field.is_required() and not field.examples]
+    if missing:
+        raise NotBuiltError(f"no default or example of {', '.join(missing)}")
     return {key: field.examples[0] for key, field in fields.items() if field.examples}
 
 
-def _check_component(offer: Offer, found: Registry) -> None:
+def _check_component(offer: Offer, registry: Registry) -> None:
     try:
-        checks()[offer.kind](_built(offer, found))
-    except InputError as error:  # such as files that are not here
+        checks_by_kind()[offer.kind](_built(offer, registry))
+    except InputError as error:  # such as a missing file
         raise NotBuiltError(" ".join(str(error).split())) from None
 
 
-def _built(offer: Offer, found: Registry) -> Component:
+def _built(offer: Offer, registry: Registry) -> Component:
     kind = cast("type[Component]", offer.kind)
     try:
-        return found.make(kind, offer.name, **example(offer.part))
+        return registry.make(kind, offer.name, **example(offer.part))
     except ValidationError as error:
         raise NotBuiltError(" ".join(str(error).split())) from None
 
 
-def _check_recipe(offer: Offer, found: Registry) -> None:
-    """Load a recipe; one that others extend may be a part of a recipe, checked as part of them."""
+def _check_recipe(offer: Offer, registry: Registry) -> None:
+    """Load a recipe. A recipe that others extend may be incomplete: it is checked with them."""
     try:
         load_recipe(offer.name)
     except InputError:
-        others = [each.part for each in found.offers.values() if each.kind is Path]
+        others = [each.part for each in registry.offers.values() if each.kind is Path]
         if any(_extends(path, offer.part) for path in others):
-            raise NotBuiltError("is a part of recipes that extend it") from None
+            raise NotBuiltError("incomplete, but used by recipes that extend it") from None
         raise
 
 
 @cache
-def checks() -> dict[Kind, Callable[[Any], None]]:
-    """Return the check of each kind: that of `wsseg.testing` whose first argument is one."""
-    functions = [each for name, each in vars(contracts).items() if name.startswith("check_")]
+def checks_by_kind() -> dict[Kind, Callable[[Any], None]]:
+    """Return the function of `wsseg.testing` that checks each kind of part."""
+    functions = [each for name, each in vars(checks).items() if name.startswith("check_")]
     return {next(iter(typing.get_type_hints(each).values())): each for each in functions}
 
 
-def _not_loaded(failure: Failure) -> PartResult:
+def _load_failure(failure: Failure) -> PartResult:
     return PartResult(failure.plugin.partition(" ")[0], "plugin", error=failure.error)
 
 
-def _project(distribution: str) -> str:
-    """Return a distribution's name without its version, as package indexes compare names."""
+def _normalized_name(distribution: str) -> str:
+    """Return a distribution's name without its version, normalized as in package indexes."""
     return re.sub(r"[-_.]+", "-", distribution.partition(" ")[0]).lower()
 
 
 def _extends(path: Path, parent: Path) -> bool:
     try:
         return parent.resolve() in [each.resolve() for each in parents(path)]
-    except InputError:  # told where that recipe itself is checked
+    except InputError:  # reported when that recipe is checked
         return False
