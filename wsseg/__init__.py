@@ -1,11 +1,11 @@
 """Weakly supervised segmentation by expectation-maximisation.
 
-A recipe chooses a prior (what a pixel's own value says about its class), an E-step (how prior and
-network become targets) and a backbone (the network that is trained on them).
+A recipe chooses a prior (the probability of a class given only the value of a pixel), an E-step
+(the rule that turns prior and network into targets) and a backbone (the network trained on them).
 
-Everything a plugin or a script needs is here, in `wsseg.tools` (files, images and threads) and in
-`wsseg.testing` (conformance tests); all other modules are internal. Names are imported on first
-use, so that `import wsseg` is cheap.
+The public API is this module, `wsseg.tools` (images, files, cache and threads) and `wsseg.testing`
+(checks for plugins); all other modules are internal. Names are imported on first use, so that
+`import wsseg` is fast.
 """
 
 from importlib import import_module
@@ -137,3 +137,7 @@ def __getattr__(name: str) -> Any:
     if name not in HOME:
         raise AttributeError(f"module 'wsseg' has no attribute {name!r}")
     return getattr(import_module(HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""Functions for plugins: images, files that are written atomically, the cache, and threads."""
+"""Functions for plugins: images, spacings, atomic writes, the cache, downloads and threads."""
 
 from wsseg.components.backbones import Padded
 from wsseg.data.download import download
