@@ -12,7 +12,7 @@ from pydantic import Field
 from wsseg import Batch, Cohort, InputError, Prior, Probability, hookimpl
 from wsseg.components.registry import HOOKS, Failure, Registry, registry
 from wsseg.core.case import Case
-from wsseg.testing.conformance import check_parts, checks_by_kind
+from wsseg.testing.conformance import CHECKS, check_parts
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -90,7 +90,7 @@ def verdicts(found: Registry, distribution: str | None = None) -> dict[str, str]
 
 def test_every_kind_that_a_plugin_can_offer_has_a_check() -> None:
     kinds = {kind for of in HOOKS.values() for kind in of}
-    assert set(checks_by_kind()) == kinds - {Path}
+    assert set(CHECKS) == kinds - {Path}
 
 
 def test_parts_are_built_from_examples_and_defaults_and_checked() -> None:

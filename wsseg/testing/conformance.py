@@ -1,10 +1,8 @@
 """The checks of `wsseg plugins check`: those of `wsseg.testing` on all installed parts."""
 
 import re
-import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +11,46 @@ from pydantic import ValidationError
 from wsseg.components.registry import Failure, Kind, Offer, Registry, kind_name
 from wsseg.config.recipe_files import load_recipe, parents
 from wsseg.core.component import Component
+from wsseg.core.image_unit import ImageUnit
+from wsseg.core.interfaces import (
+    Backbone,
+    Cohort,
+    EStep,
+    Metric,
+    PixelLoss,
+    Prior,
+    Region,
+    Score,
+    TagLoss,
+)
 from wsseg.errors import InputError, known_words
-from wsseg.testing import checks
+from wsseg.testing.data_checks import (
+    check_cohort,
+    check_metric,
+    check_region,
+    check_score,
+    check_unit,
+)
+from wsseg.testing.model_checks import (
+    check_backbone,
+    check_estep,
+    check_loss,
+    check_prior,
+    check_tag_loss,
+)
+
+CHECKS: Mapping[Kind, Callable[[Any], None]] = {
+    Prior: check_prior,
+    EStep: check_estep,
+    Backbone: check_backbone,
+    PixelLoss: check_loss,
+    TagLoss: check_tag_loss,
+    Region: check_region,
+    Cohort: check_cohort,
+    Metric: check_metric,
+    Score: check_score,
+    ImageUnit: check_unit,
+}
 
 
 @dataclass(frozen=True)
@@ -92,7 +128,7 @@ def example(part: type[Component]) -> dict[str, Any]:
 
 def _check_component(offer: Offer, registry: Registry) -> None:
     try:
-        checks_by_kind()[offer.kind](_built(offer, registry))
+        CHECKS[offer.kind](_built(offer, registry))
     except InputError as error:  # such as a missing file
         raise NotBuiltError(" ".join(str(error).split())) from None
 
@@ -114,13 +150,6 @@ def _check_recipe(offer: Offer, registry: Registry) -> None:
         if any(_extends(path, offer.part) for path in others):
             raise NotBuiltError("incomplete, but used by recipes that extend it") from None
         raise
-
-
-@cache
-def checks_by_kind() -> dict[Kind, Callable[[Any], None]]:
-    """Return the function of `wsseg.testing` that checks each kind of part."""
-    functions = [each for name, each in vars(checks).items() if name.startswith("check_")]
-    return {next(iter(typing.get_type_hints(each).values())): each for each in functions}
 
 
 def _load_failure(failure: Failure) -> PartResult:

@@ -278,13 +278,13 @@ def test_checks_run_on_the_accelerator_as_well(monkeypatch: pytest.MonkeyPatch) 
         def __call__(self, batch: Batch) -> Tensor:
             return torch.full(batch.support.shape, 0.5)
 
-    monkeypatch.setattr("wsseg.testing.checks._devices", lambda: [torch.device("cpu")])
+    monkeypatch.setattr("wsseg.testing.assertions.accelerators", lambda: [torch.device("cpu")])
     testing.check_prior(AlwaysOnCpu())
     testing.check_backbone(ConvBackbone())
     testing.check_estep(HardEM())
     testing.check_loss(SmoothDice())
     testing.check_tag_loss(MeanLogits())
-    monkeypatch.setattr("wsseg.testing.checks._devices", lambda: [torch.device("meta")])
+    monkeypatch.setattr("wsseg.testing.assertions.accelerators", lambda: [torch.device("meta")])
     fails(testing.check_prior, AlwaysOnCpu(), "for inputs on meta, the result is on cpu")
 
 

@@ -1,0 +1,151 @@
+"""Assertions about results that several conformance tests share."""
+
+import copy
+import json
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from wsseg.components.registry import registry
+from wsseg.core.batch import Batch, Probability
+from wsseg.core.component import Component
+from wsseg.core.interfaces import PixelLoss, TagLoss
+
+T = TypeVar("T")
+
+
+def assert_probability(name: str, value: Probability, batch: Batch) -> None:
+    """Check that a tensor has the shape of the batch's support and values from 0 to 1."""
+    expected = tuple(batch.support.shape)
+    assert value.shape == expected, f"{name} is {tuple(value.shape)}, not (B, K, H, W) = {expected}"
+    assert value.is_floating_point(), f"{name} is {value.dtype}, not floating-point"
+    assert value.isfinite().all(), f"{name} is not finite everywhere"
+    assert value.min() >= 0, f"{name} has a minimum of {value.min():g}, below 0"
+    assert value.max() <= 1, f"{name} has a maximum of {value.max():g}, above 1"
+
+
+def repeated_result(call: Callable[[T], Tensor], argument: T) -> Tensor:
+    """Return the result of `call`; check that it is repeatable, without side effect or gradient."""
+    before = copy.deepcopy(argument)
+    with torch.no_grad():
+        first, second = call(argument), call(argument)
+    assert _equal(first, second), "the result changes from call to call"
+    unchanged = all(map(torch.equal, _tensors(before), _tensors(argument)))
+    assert unchanged, "the call changes its input"
+    assert not first.requires_grad, "the result has a gradient, which no_grad should have prevented"
+    return first
+
+
+def assert_independent_images(
+    name: str, call: Callable[[T], Tensor], argument: T, result: Tensor
+) -> None:
+    """Check that each image gives the same result alone as in `result`, that of the batch."""
+    atol = tolerance(result) * result.float().std().item()
+    for i in range(len(result)):
+        with torch.no_grad():
+            alone = call(_image(argument, i))
+        close = torch.allclose(alone[0].float(), result[i].float(), atol=atol)
+        assert close, f"{name} of an image depends on the other images of its batch"
+
+
+def assert_equal_on_accelerators(call: Any, argument: T, expected: Tensor) -> None:
+    """Check that a function or module returns `expected` on each accelerator of this machine."""
+    for device in accelerators():
+        if isinstance(call, nn.Module):
+            call = copy.deepcopy(call).to(device)
+        with torch.no_grad():
+            result = call(_moved(argument, device))
+        assert result.device.type == device.type, (
+            f"for inputs on {device}, the result is on {result.device}"
+        )
+        atol = 10 * tolerance(result)
+        close = torch.allclose(result.cpu().float(), expected.float(), atol=atol)
+        assert close, f"the result on {device} differs from that on the CPU"
+
+
+def assert_differentiable(loss: PixelLoss | TagLoss, f: Tensor, y: Tensor, region: Tensor) -> None:
+    """Check that a loss is a finite float32 scalar whose gradient is finite, and 0 outside."""
+    f = f.clone().requires_grad_()
+    value = loss(f, y, region)
+    assert value.shape == (), f"the loss is {tuple(value.shape)}, not a scalar"
+    assert value.dtype == torch.float32, f"the loss is {value.dtype}, not float32"
+    assert value.isfinite(), f"the loss is {value:g}"
+    assert torch.equal(value, loss(f, y, region)), "the loss changes from call to call"
+    (gradient,) = torch.autograd.grad(value, f)
+    assert gradient.isfinite().all(), "the gradient is not finite everywhere"
+    outside = ~region.expand_as(gradient)
+    assert not gradient[outside].any(), "the gradient outside the region is not 0"
+    for device in accelerators():
+        value = loss(f.to(device), y.to(device), region.to(device))
+        assert value.device.type == device.type, (
+            f"for inputs on {device}, the loss is on {value.device}"
+        )
+
+
+def assert_number(name: str, value: object) -> None:
+    """Check that a value is a finite number or NaN."""
+    assert isinstance(value, int | float), f"{name} is a {type(value).__name__}, not a number"
+    assert not math.isinf(value), f"{name} is infinite; use NaN for undefined values"
+
+
+def assert_can_be_saved(component: Component) -> None:
+    """Check that a recipe or a checkpoint can store a component as plain data and restore it."""
+    stored = registry().describe(component)
+    try:
+        plain = json.loads(json.dumps(stored))
+        plain.pop("use", None)
+        restored = type(component).model_validate(plain, context=registry())
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"{stored} cannot be stored and restored: {error}") from error
+    assert restored == component, f"stored as {stored} and restored, it is {restored!r}"
+
+
+def accelerators() -> list[torch.device]:
+    """Return the accelerators of this machine."""
+    available = torch.accelerator.is_available()
+    accelerator = torch.accelerator.current_accelerator() if available else None
+    return [] if accelerator is None else [accelerator]
+
+
+def tolerance(value: Tensor) -> float:
+    """Return the tolerance of comparisons in the precision of a tensor."""
+    return 1e-4 if value.dtype == torch.float32 else 2e-2
+
+
+def _image(value: T, i: int) -> T:
+    """Return image `i` of a batch, as a batch of one."""
+    return _mapped(value, lambda tensor: tensor[i : i + 1])
+
+
+def _moved(value: T, device: torch.device) -> T:
+    return _mapped(value, lambda tensor: tensor.to(device))
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors are equal, where NaN equals NaN."""
+    return torch.equal(one.isnan(), other.isnan()) and torch.equal(
+        one.nan_to_num(), other.nan_to_num()
+    )
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    """Yield the tensors in `value`, a tensor or a dataclass with tensors as fields."""
+    if isinstance(value, Tensor):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _tensors(getattr(value, field.name))
+
+
+def _mapped(value: T, change: Callable[[Tensor], Tensor]) -> T:
+    """Return `value` with `change` applied to each tensor in it."""
+    if isinstance(value, Tensor):
+        return change(value)  # type: ignore[return-value]
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    changes = {each.name: _mapped(getattr(value, each.name), change) for each in fields(value)}
+    return replace(value, **changes)

@@ -1,0 +1,155 @@
+"""Conformance tests of regions, cohorts, metrics, scores and units."""
+
+import math
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from wsseg.components.cohorts import FORBIDDEN_IN_NAMES
+from wsseg.core.case import Case
+from wsseg.core.image_unit import ImageUnit
+from wsseg.core.interfaces import Cohort, Metric, Region, Score
+from wsseg.core.volume import Volume
+from wsseg.testing import samples
+from wsseg.testing.assertions import assert_can_be_saved, assert_number
+
+SPACING_MM = (5.0, 0.8, 0.7)
+
+
+def check_region(region: Region, case: Case | None = None, volume: Volume | None = None) -> None:
+    """Check that `region` keeps the contract of `Region`.
+
+    Pass the `case` or the `volume` that the region needs. By default the case has no files, and the
+    volume is a block of bright tissue, with a dark cavity, in dark surroundings.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import Region, make
+        >>> from wsseg.testing import check_region
+        >>> check_region(make(Region, "nonzero"))
+    """
+    case = case or Case(name="sample", patient="sample", image=Path("sample.nii.gz"))
+    volume = volume or samples.volume()
+    blank = replace(volume, voxels=np.zeros_like(volume.voxels))
+    for each in (volume, blank):
+        voxels = each.voxels.copy()
+        mask = region(case, each)
+        assert isinstance(mask, np.ndarray), f"the mask is a {type(mask).__name__}"
+        assert mask.dtype == np.bool_, f"the mask is {mask.dtype}, not bool"
+        assert mask.shape == voxels.shape, f"the mask is {mask.shape}, the volume {voxels.shape}"
+        assert np.array_equal(mask, region(case, each)), "the mask changes from call to call"
+        assert np.array_equal(voxels, each.voxels), "the region changes the volume"
+    assert_can_be_saved(region)
+
+
+def check_cohort(cohort: Cohort) -> None:
+    """Check that `cohort` keeps the contract of `Cohort` and that its files exist.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import Table
+        >>> from wsseg.testing import check_cohort
+        >>> check_cohort(Table(path="cohort.csv"))
+    """
+    cases = cohort.cases()
+    assert cases, "the cohort has no cases"
+    assert cases == cohort.cases(), "the cases change from call to call"
+    names = [case.name for case in cases]
+    assert len(set(names)) == len(names), "two cases have the same name"
+    split_of: dict[str, str] = {}
+    for case in cases:
+        assert not FORBIDDEN_IN_NAMES & set(case.name), (
+            f"{case.name!r} cannot be the name of a file, as predictions require"
+        )
+        assert split_of.setdefault(case.patient, case.split) == case.split, (
+            f"patient {case.patient!r} is in two splits"
+        )
+        for path in (case.image, *case.masks.values()):
+            assert path.exists(), f"case {case.name!r}: the file {path} does not exist"
+        for tags in (case.tags, *case.slice_tags.values()):
+            assert all(tag in (True, False, None) for tag in tags.values()), (
+                f"case {case.name!r}: tags must be True, False or None; they are {dict(tags)}"
+            )
+    assert_can_be_saved(cohort)
+
+
+def check_metric(metric: Metric) -> None:
+    """Check that `metric` keeps the contract of `Metric`, also for empty masks.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import Metric, make
+        >>> from wsseg.testing import check_metric
+        >>> check_metric(make(Metric, "dice"))
+    """
+    masks = samples.masks()
+    names: set[frozenset[str]] = set()
+    for prediction, truth in product(masks, masks):
+        before = [each.copy() for each in (prediction, truth, masks[0])]
+        row = metric(prediction, truth, SPACING_MM, masks[0])
+        again = metric(prediction, truth, SPACING_MM, masks[0])
+        names.add(frozenset(row))
+        for key, value in row.items():
+            assert_number(f"{key!r}", value)
+            assert np.array_equal(value, again[key], equal_nan=True), f"{key!r} changes"
+        assert all(map(np.array_equal, before, (prediction, truth, masks[0]))), (
+            "the metric changes a mask"
+        )
+    assert len(names) == 1, f"rows have different columns: {sorted(map(sorted, names))}"
+    assert min(names), "rows have no columns"
+    assert_can_be_saved(metric)
+
+
+def check_score(score: Score) -> None:
+    """Check that `score` keeps the contract of `Score`.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import Score, make
+        >>> from wsseg.testing import check_score
+        >>> check_score(make(Score, "share", of="tumour", within="liver"))
+    """
+    names = sorted(score.needs)
+    for masks in product(samples.masks(), repeat=len(names)):
+        masks_by_name = dict(zip(names, masks, strict=True))
+        value = score(masks_by_name)
+        assert_number("the score", value)
+        assert np.array_equal(value, score(masks_by_name), equal_nan=True), "the score changes"
+    assert_can_be_saved(score)
+
+
+def check_unit(unit: ImageUnit) -> None:
+    """Check that `unit` keeps the contract of `ImageUnit`.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import ImageUnit, make
+        >>> from wsseg.testing import check_unit
+        >>> check_unit(make(ImageUnit, "any"))
+    """
+    assert unit.name.split() == [unit.name], f"the name {unit.name!r} is not a single word"
+    for key in ("lowest_measured", "highest_tissue", "fill"):
+        if (value := getattr(unit, key)) is not None:
+            assert_number(key, value)
+            assert math.isfinite(value), f"{key} is {value}"
+    for lowest, highest in ((0, 0), (0, 1), (0, 255), (-1e6, 1e6)):
+        reason = unit.mismatch(lowest, highest)
+        assert isinstance(reason, str), f"mismatch returns {reason!r}, not a text"
+        assert reason == unit.mismatch(lowest, highest), "mismatch changes from call to call"
+    if unit.window is not None:
+        black, white = unit.window
+        assert black < white, f"window is {unit.window}; black must be the lower value"
+        assert not unit.mismatch(black, white), "an image that fills the window is not in the unit"
+    assert_can_be_saved(unit)

@@ -1,0 +1,198 @@
+"""Conformance tests of priors, E-steps, backbones and losses."""
+
+import copy
+from dataclasses import replace
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+
+from wsseg.core.class_relation import Multiclass, Multilabel
+from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
+from wsseg.testing import samples
+from wsseg.testing.assertions import (
+    assert_can_be_saved,
+    assert_differentiable,
+    assert_equal_on_accelerators,
+    assert_independent_images,
+    assert_probability,
+    repeated_result,
+    tolerance,
+)
+
+DTYPES = (torch.float32, torch.bfloat16)
+SIZES = ((64, 64), (50, 70))  # pixels
+
+
+def check_prior(prior: Prior, classes: int = 1) -> None:
+    """Check that `prior` keeps the contract of `Prior`, before and after `fit`.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import Batch, Prior, Probability
+        >>> from wsseg.testing import check_prior
+        >>> class NoOpinion(Prior):
+        ...     def __call__(self, batch: Batch) -> Probability:
+        ...         return batch.support.float() * 0 + 0.5
+        >>> check_prior(NoOpinion())
+    """
+    batches = [samples.batch(classes, slices, dtype) for slices in (1, 5) for dtype in DTYPES]
+    fitted = prior.fit(iter(batches[-2:]))
+    assert type(fitted) is type(prior), f"fit returns {fitted!r}"
+    assert fitted == prior.fit(iter(batches[-2:])), "two fits to the same slices differ"
+    for each, batch in product((prior, fitted), batches):
+        phi = repeated_result(each, batch)
+        assert_probability("phi", phi, batch)
+        assert_independent_images("phi", each, batch, phi)
+        assert_equal_on_accelerators(each, batch, phi)
+    assert_can_be_saved(prior)
+    assert_can_be_saved(fitted)
+
+
+def check_estep(estep: EStep, classes: int = 2) -> None:
+    """Check that `estep` keeps the contract of `EStep`, for both class relations.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import EStep, make
+        >>> from wsseg.testing import check_estep
+        >>> check_estep(make(EStep, "soft"))
+    """
+    for dtype, labels, progress in product(DTYPES, (Multilabel(), Multiclass()), (0.0, 0.5, 1.0)):
+        evidence = replace(samples.evidence(classes, dtype), labels=labels, progress=progress)
+        y = repeated_result(estep, evidence)
+        assert_probability("y", y, evidence.batch)
+        assert not y[~evidence.batch.support].any(), "y is not 0 outside the support"
+        if isinstance(labels, Multiclass):
+            assert y.float().sum(1).max() <= 1 + tolerance(y), "exclusive classes add up to over 1"
+        assert_independent_images("y", estep, evidence, y)
+        assert_equal_on_accelerators(estep, evidence, y)
+    assert_can_be_saved(estep)
+
+
+def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> None:
+    """Check that `backbone` keeps the contract of `Backbone`.
+
+    It is built for `slices` and `classes`, and for one slice and one class.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from torch import nn
+        >>> from wsseg import Backbone
+        >>> from wsseg.testing import check_backbone
+        >>> class Pixelwise(Backbone):
+        ...     def build(self, slices: int, classes: int) -> nn.Module:
+        ...         return nn.Conv2d(slices, classes, kernel_size=1)
+        >>> check_backbone(Pixelwise())
+    """
+    for s, k in {(slices, classes), (1, 1)}:
+        net = _built(backbone, s, k)
+        for height, width in SIZES:
+            image = samples.noise(2, s, height, width)
+            logits = repeated_result(net.eval(), image)
+            assert logits.shape == (2, k, height, width), (
+                f"logits of {(2, s, height, width)} are {tuple(logits.shape)}"
+            )
+            assert_independent_images("logits (in evaluation mode)", net, image, logits)
+        assert_equal_on_accelerators(net, image, logits)
+        _check_weights(backbone, s, k, net, image)
+        _check_learning(net, image)
+    assert_can_be_saved(backbone)
+
+
+def check_loss(loss: PixelLoss, classes: int = 2) -> None:
+    """Check that `loss` keeps the contract of `PixelLoss`, also without any positive pixel.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import PixelLoss, make
+        >>> from wsseg.testing import check_loss
+        >>> check_loss(make(PixelLoss, "smooth-dice"))
+    """
+    batch = samples.batch(classes, 1, torch.float32)
+    y = (samples.noise(*batch.support.shape) > 0).float()
+    for dtype, target in product(DTYPES, (y, torch.zeros_like(y), torch.ones_like(y))):
+        for f in (target, 1 - target, samples.noise(*y.shape).sigmoid()):
+            assert_differentiable(loss, f.to(dtype), target.to(dtype), batch.region)
+    right, wrong = loss(y, y, batch.region), loss(1 - y, y, batch.region)
+    between = loss(0.5 * torch.ones_like(y), y, batch.region)
+    assert right < between < wrong, "the loss does not fall as f approaches y"
+    changed = y.where(batch.region, 1 - y)
+    losses = [loss(changed, y, batch.region), loss(y, changed, batch.region)]
+    assert losses == [right, right], "the loss depends on pixels outside the region"
+    assert_can_be_saved(loss)
+
+
+def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
+    """Check that `loss` keeps the contract of `TagLoss`, also for logits far from 0.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import TagLoss, make
+        >>> from wsseg.testing import check_tag_loss
+        >>> check_tag_loss(make(TagLoss, "noisy-or", instances=10))
+    """
+    batch = samples.batch(classes, 1, torch.float32)
+    for dtype, scale in product(DTYPES, (0, 1, 1000)):
+        logits = (scale * samples.noise(*batch.support.shape)).to(dtype)
+        assert_differentiable(loss, logits, batch.tags, batch.region)
+        possible = loss.possible(logits, batch.region)
+        is_mask = possible.shape == logits.shape and possible.dtype == torch.bool
+        assert is_mask, f"possible returns {tuple(possible.shape)}, {possible.dtype}, not a mask"
+    as_tagged = batch.support * 18.0 - 9
+    right, between, wrong = (loss(s * as_tagged, batch.tags, batch.region) for s in (1, 0, -1))
+    assert right < between < wrong, "the loss does not fall as more pixels agree with the tag"
+    changed = loss(as_tagged.where(batch.region, 9), batch.tags, batch.region)
+    assert torch.equal(changed, right), "the loss depends on pixels outside the region"
+    assert_can_be_saved(loss)
+
+
+def _check_weights(
+    backbone: Backbone, slices: int, classes: int, net: nn.Module, image: Tensor
+) -> None:
+    """Check that builds share no weights, and that equal weights give equal logits."""
+    other = backbone.build(slices, classes).eval()
+    own = {parameter.data_ptr() for parameter in net.parameters()}
+    assert own, "the module has no parameters"
+    shared = any(parameter.data_ptr() in own for parameter in other.parameters())
+    assert not shared, "two builds share weights"
+    other.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other(image), net(image)), (
+            "two modules with the same weights give different logits"
+        )
+
+
+def _check_learning(net: nn.Module, image: Tensor) -> None:
+    """Check gradients in training mode with bfloat16 and channels_last, as the trainer uses."""
+    net = copy.deepcopy(net).train().to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = net(image.to(memory_format=torch.channels_last))
+    assert logits.isfinite().all(), "logits in bfloat16 are not finite everywhere"
+    assert logits.requires_grad, "no gradient reaches the weights"
+    (logits.float() * samples.noise(*logits.shape)).sum().backward()
+    gradients = [each.grad for each in net.parameters() if each.grad is not None]
+    assert all(gradient.isfinite().all() for gradient in gradients), "gradients are not finite"
+    assert any(gradient.any() for gradient in gradients), "no gradient reaches the weights"
+
+
+def _built(backbone: Backbone, slices: int, classes: int) -> nn.Module:
+    """Build a module; check that its weights depend only on the seed."""
+    states = []
+    for _ in range(2):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            net = backbone.build(slices, classes)
+        states.append(list(net.state_dict().values()))
+    assert all(map(torch.equal, *states)), "two builds with the same seed have different weights"
+    return net
