@@ -1,0 +1,36 @@
+"""Tests of what a run prints."""
+
+import io
+
+from rich.console import Console
+
+from wsseg.runtime.console import Display, SilentDisplay
+
+
+def display_of(*, terminal: bool) -> tuple[Display, io.StringIO]:
+    output = io.StringIO()
+    return Display(Console(file=output, force_terminal=terminal, width=200)), output
+
+
+def test_output_that_is_no_terminal_has_lines_but_no_bars() -> None:
+    display, output = display_of(terminal=False)
+    assert list(display.track("preparing", "abc", 3)) == ["a", "b", "c"]
+    display.note("trained [3] stages")
+    display.warn("the loss is [high]")
+    assert output.getvalue() == "trained [3] stages\nwarning: the loss is [high]\n"
+
+
+def test_a_terminal_shows_the_steps_and_the_text_of_a_bar() -> None:
+    display, output = display_of(terminal=True)
+    with display.bar("stage", total=8, completed=5) as advance:
+        advance(2, "loss 0.25")
+    assert "stage" in output.getvalue()
+    assert "7/8" in output.getvalue()
+    assert "loss 0.25" in output.getvalue()
+
+
+def test_a_silent_display_collects_warnings() -> None:
+    display = SilentDisplay()
+    display.note("not printed")
+    display.warn("kept")
+    assert display.warnings == ["kept"]
