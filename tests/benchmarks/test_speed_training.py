@@ -1,4 +1,4 @@
-"""What the training subjects compare is the same work."""
+"""The training alternatives do the same work as wsseg."""
 
 from pathlib import Path
 
@@ -10,28 +10,28 @@ from benchmarks.speed.paper import (
     AUGMENT,
     RATE,
     Sizes,
-    fit,
-    flop_a_slice,
+    flop_per_slice,
     network,
     scans,
+    shared_trainer,
     write_scans,
 )
 from benchmarks.speed.plain_training import FILL_HU, SCALE_HU, PlainStep, PlainUNet
-from wsseg.data.batches import Slices, split_into_batches, epoch_draws, load_batches
+from wsseg.data.batches import Slices, epoch_draws, load_batches, split_into_batches
 from wsseg.training.trainer import StepDone
 
 SMALL = Sizes(slices=3, pixels=32, width=2, batch=4)
 
 
 def plain_twin(net: nn.Module) -> PlainUNet:
-    """Return the plain network with the weights of `net`, taken in order."""
+    """Return the plain network with the weights of `net`, in their order."""
     plain = PlainUNet(SMALL.slices, 1, SMALL.width)
     weights = zip(plain.state_dict(), net.state_dict().values(), strict=True)
     plain.load_state_dict(dict(weights))
     return plain
 
 
-def test_the_plain_network_is_that_of_wsseg() -> None:
+def test_the_plain_network_has_the_output_of_the_network_of_wsseg() -> None:
     ours = network(SMALL)
     image = FILL_HU + SCALE_HU * torch.rand(2, SMALL.slices, 32, 32)
     assert torch.allclose(
@@ -39,9 +39,9 @@ def test_the_plain_network_is_that_of_wsseg() -> None:
     )
 
 
-def test_the_plain_step_has_the_loss_of_a_fit(tmp_path: Path) -> None:
+def test_the_plain_step_has_the_loss_of_the_trainer(tmp_path: Path) -> None:
     write_scans(tmp_path, SMALL, batches=1)
-    ours = fit("masks", SMALL, tmp_path)
+    ours = shared_trainer("masks", SMALL, tmp_path)
     own = list(scans(tmp_path, labels=True))
     draws = split_into_batches([epoch_draws(own, "uniform", 0, 0)], SMALL.batch)
     (batch, labels), *_ = load_batches(Slices(own, SMALL.input, AUGMENT), draws)
@@ -51,22 +51,22 @@ def test_the_plain_step_has_the_loss_of_a_fit(tmp_path: Path) -> None:
     assert loss == pytest.approx(done.loss, abs=0.01)  # in bfloat16
 
 
-def test_the_products_of_a_network_are_counted_by_hand() -> None:
+def test_counted_operations_agree_with_a_calculation_by_hand() -> None:
     sizes = Sizes(slices=3, pixels=32, width=1, batch=1)
-    # multiplications a pixel of the image, by level: entering and halving, then bottom, then up
+    # multiplications per pixel of the image, for all levels
     enter = 9 * (3 * 1 + (1 * 2 / 4) + (2 * 4 / 16) + (4 * 8 / 64))
     halve = 9 * (1 / 4 + 4 / 16 + 16 / 64 + 64 / 256)
     bottom = 9 * (8 * 16 + 16 * 16) / 256
     up = 4 * (16 * 8 / 256 + 8 * 4 / 64 + 4 * 2 / 16 + 2 * 1 / 4)
     join = 9 * 2 * (64 / 64 + 16 / 16 + 4 / 4 + 1)
     forward = 2 * 32**2 * (enter + halve + bottom + up + join + 1)
-    first = 2 * 32**2 * 9 * 3  # nobody asks for the image's gradient
-    assert flop_a_slice(sizes) == 3 * forward - first
+    first = 2 * 32**2 * 9 * 3  # the image needs no gradient
+    assert flop_per_slice(sizes) == 3 * forward - first
 
 
-def test_a_step_tells_how_long_it_waited_for_its_batch(tmp_path: Path) -> None:
+def test_a_step_reports_how_long_it_waited_for_its_batch(tmp_path: Path) -> None:
     write_scans(tmp_path, SMALL, batches=2)
-    ours = fit("masks", SMALL, tmp_path)
+    ours = shared_trainer("masks", SMALL, tmp_path)
     for done in ours.run():
         if isinstance(done, StepDone):
             assert 0 < done.waited_s < done.seconds

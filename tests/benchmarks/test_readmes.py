@@ -1,0 +1,53 @@
+"""The READMEs of suites are made from the committed rows, and all suites are valid."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.pages import sections
+from benchmarks.write_readmes import BENCHMARKS, READMES, SECTIONS, figure_files, updated
+from wsseg.components.registry import registry
+from wsseg.evaluation.rows import read_rows
+from wsseg.suite.definition import load_suite, plan
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda path: path.parent.name)
+def test_the_sections_of_a_readme_are_made_from_its_rows(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert sections(text, SECTIONS), "the page has no section"
+    assert updated(text) == text, "run: python -m benchmarks.write_readmes"
+    for figure, _ in figure_files(text):
+        assert figure.exists(), "run: python -m benchmarks.write_readmes"
+
+
+def test_the_example_suite_of_the_page_is_valid(tmp_path: Path) -> None:
+    text = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    (tmp_path / "suite.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    jobs = plan(load_suite(tmp_path / "suite.yaml"), tmp_path)
+    assert "em midpoint_hu=-144" in {job.method for job in jobs}
+    assert len(jobs) == (1 + 2 + 2) * 3 * 4  # methods, seeds and folds
+
+
+@pytest.mark.parametrize(
+    "path", sorted(BENCHMARKS.glob("*/suite.yaml")), ids=lambda p: p.parent.name
+)
+def test_a_suite_is_valid_and_its_committed_rows_are_of_its_methods(path: Path) -> None:
+    jobs = plan(load_suite(path), path.parent)
+    if not path.with_name("rows.csv").exists():
+        pytest.skip("no rows are committed")
+    rows = read_rows(path.with_name("rows.csv"))
+    assert set(rows["method"]) == {job.method for job in jobs}
+
+
+@pytest.mark.parametrize(
+    ("suite", "tested_on"), [("phantom/seeds", "lung-phantom"), ("medseg/volumes", "medseg-9")]
+)
+def test_a_further_suite_is_valid_with_three_seeds_on_its_own_test_cases(
+    suite: str, tested_on: str
+) -> None:
+    path = BENCHMARKS / f"{suite}.yaml"
+    jobs = plan(load_suite(path), path.parent)
+    assert {job.recipe.seed for job in jobs} == {0, 1, 2}
+    for job in jobs:
+        recipe = registry().describe(job.recipe)
+        assert (recipe["test"] or recipe["cohort"])["use"] == tested_on
