@@ -49,8 +49,9 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
         noise = np.random.default_rng(number).normal(0, 5, tumour.shape)
         image = np.rint(100 * tumour + noise).astype(np.int16)
         names = f"{number}.nii.gz", f"{number}-tumour.nii.gz"
-        for name, array in zip(names, (image, tumour.astype(np.uint8)), strict=True):
-            write_nifti(folder / name, array, np.diag([1.0, 1.0, 5.0, 1.0]))
+        affine = np.diag([1.0, 1.0, 5.0, 1.0])
+        write_nifti(folder / names[0], image, affine)
+        write_nifti(folder / names[1], tumour.astype(np.uint8), affine)
         lines.append(f"case-{number},{'train' if number else 'test'},{','.join(names)}")
     (folder / "cohort.csv").write_text("\n".join(lines) + "\n")
     (folder / "recipe.yaml").write_text(RECIPE)
