@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Half(Prior):
-    """No opinion."""
+    """A constant of 1/2."""
 
     def __call__(self, batch: Batch) -> Probability:
         return torch.full(batch.support.shape, 0.5)
@@ -156,7 +156,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Registry:
 def test_plugins_list_succeeds_although_a_plugin_cannot_be_imported(wsseg: "Wsseg") -> None:
     ended = wsseg("plugins", "list")
     assert ended.code == 0
-    assert "half      Prior  wsseg-mine 1.0  No opinion." in ended.out
+    rows = [line.split() for line in ended.out.splitlines()]
+    assert "half Prior wsseg-mine 1.0 A constant of 1/2.".split() in rows
     assert "not loaded: wsseg-broken 2.0: broken = broken (ImportError: no module" in ended.err
 
 
