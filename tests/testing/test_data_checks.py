@@ -1,4 +1,4 @@
-"""The kit on parts that read and measure: it catches what breaks a contract."""
+"""Tests of the checks of regions, cohorts, metrics, scores and units: they detect flaws."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,10 +15,11 @@ from wsseg.components.metrics import Dice, Share
 from wsseg.components.regions import Everything
 from wsseg.core.case import Case
 from wsseg.core.component import Component
+from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
 from wsseg.core.volume import Volume
 
-CALLS = count()  # for parts that remember
+CALLS = count()  # for components whose result changes
 
 
 def fails(check: Callable[[Any], None], part: Component, words: str) -> None:
@@ -26,8 +27,8 @@ def fails(check: Callable[[Any], None], part: Component, words: str) -> None:
         check(part)
 
 
-def blackened(voxels: NDArray[Any]) -> NDArray[Any]:
-    voxels[:] = -1000
+def overwritten(voxels: NDArray[Any]) -> NDArray[Any]:
+    voxels[:] = -1
     return voxels < 0
 
 
@@ -35,13 +36,15 @@ REGIONS: list[tuple[Callable[[NDArray[Any]], Any], str]] = [
     (lambda voxels: (voxels < 0).astype(np.uint8), "uint8, not bool"),
     (lambda voxels: voxels[0] < 0, "the volume"),
     (lambda voxels: np.random.default_rng().random(voxels.shape) < 0.5, "call to call"),
-    (blackened, "changes the volume"),
+    (overwritten, "changes the volume"),
     (lambda voxels: (voxels < 0).tolist(), "is a list"),
 ]
 
 
 @pytest.mark.parametrize(("find", "words"), REGIONS)
-def test_check_region_catches(find: Callable[[NDArray[Any]], Any], words: str) -> None:
+def test_check_region_detects_a_broken_region(
+    find: Callable[[NDArray[Any]], Any], words: str
+) -> None:
     class Broken(Region):
         def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
             found: NDArray[np.bool_] = find(volume.voxels)
@@ -50,12 +53,12 @@ def test_check_region_catches(find: Callable[[NDArray[Any]], Any], words: str) -
     fails(testing.check_region, Broken(), words)
 
 
-def test_check_region_passes_a_region() -> None:
+def test_check_region_accepts_a_valid_region() -> None:
     testing.check_region(Everything())
 
 
 class Listed(Cohort):
-    """Cases that a test writes down."""
+    """A cohort with two cases, changed in one way."""
 
     path: Path
     change: str = ""
@@ -65,14 +68,14 @@ class Listed(Cohort):
         other = Case("other", "p2", self.path, split="test", tags={"lesion": None})
         return {
             "": [one, other],
-            "nobody": [],
-            "twins": [one, replace(other, name="one")],
+            "empty": [],
+            "repeated-name": [one, replace(other, name="one")],
             "folder": [one, replace(other, name="a/b")],
             "leak": [one, replace(other, patient="p1")],
-            "lost": [one, replace(other, image=self.path / "nowhere.nii")],
-            "maskless": [replace(one, masks={"lesion": self.path / "nowhere.nii"})],
-            "words": [replace(one, tags={"lesion": "yes"})],  # type: ignore[dict-item]
-            "moody": [replace(one, site=str(next(CALLS)))],
+            "no-image": [one, replace(other, image=self.path / "nowhere.nii")],
+            "no-mask": [replace(one, masks={"lesion": self.path / "nowhere.nii"})],
+            "wrong-tag": [replace(one, tags={"lesion": "yes"})],  # type: ignore[dict-item]
+            "changing": [replace(one, site=str(next(CALLS)))],
         }[self.change]
 
 
@@ -83,31 +86,31 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
-def test_check_cohort_passes_a_cohort(image: Path) -> None:
+def test_check_cohort_accepts_a_valid_cohort(image: Path) -> None:
     testing.check_cohort(Listed(path=image))
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("nobody", "no cases"),
-        ("twins", "one name"),
-        ("folder", "cannot be a file's name"),
+        ("empty", "no cases"),
+        ("repeated-name", "same name"),
+        ("folder", "cannot be the name of a file"),
         ("leak", "'p1' is in two splits"),
-        ("lost", "there is no file"),
-        ("maskless", "there is no file"),
-        ("words", "True, False or None"),
-        ("moody", "change from call to call"),
+        ("no-image", "does not exist"),
+        ("no-mask", "does not exist"),
+        ("wrong-tag", "True, False or None"),
+        ("changing", "change from call to call"),
     ],
 )
-def test_check_cohort_catches(image: Path, change: str, words: str) -> None:
+def test_check_cohort_detects_a_broken_cohort(image: Path, change: str, words: str) -> None:
     fails(testing.check_cohort, Listed(path=image, change=change), words)
 
 
 Mask = NDArray[np.bool_]
 
 
-def spoilt(mask: Mask) -> float:
+def changed(mask: Mask) -> float:
     mask[0, 0, 0] = True
     return 1.0
 
@@ -118,12 +121,14 @@ ROWS: list[tuple[Callable[[Mask, Mask], dict[str, Any]], str]] = [
     (lambda mask, _: {"size": float(mask.sum()) or float("inf")}, "infinite"),
     (lambda mask, _: {"size": str(mask.sum())}, "not a number"),
     (lambda *_: {"calls": float(next(CALLS))}, "changes"),
-    (lambda mask, _: {"size": spoilt(mask)}, "a mask is changed"),
+    (lambda mask, _: {"size": changed(mask)}, "changes a mask"),
 ]
 
 
 @pytest.mark.parametrize(("measure", "words"), ROWS)
-def test_check_metric_catches(measure: Callable[[Mask, Mask], dict[str, Any]], words: str) -> None:
+def test_check_metric_detects_a_broken_metric(
+    measure: Callable[[Mask, Mask], dict[str, Any]], words: str
+) -> None:
     class Broken(Metric):
         def __call__(
             self,
@@ -137,12 +142,12 @@ def test_check_metric_catches(measure: Callable[[Mask, Mask], dict[str, Any]], w
     fails(testing.check_metric, Broken(), words)
 
 
-def test_check_metric_and_check_score_pass_what_ships() -> None:
+def test_check_metric_and_check_score_accept_valid_components() -> None:
     testing.check_metric(Dice())
-    testing.check_score(Share(of="infection", within="lung"))
+    testing.check_score(Share(of="lesion", within="organ"))
 
 
-def test_check_score_catches_a_division_by_nothing() -> None:
+def test_check_score_detects_an_infinite_value() -> None:
     class Ratio(Score):
         @property
         def needs(self) -> frozenset[str]:
@@ -153,3 +158,28 @@ def test_check_score_catches_a_division_by_nothing() -> None:
             return float(masks["a"].sum()) / b if b else float("inf")
 
     fails(testing.check_score, Ratio(), "infinite")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "two words"}, "'two words' is not a single word"),
+        ({"fill": float("nan")}, "fill is nan"),
+        ({"lowest_measured": "0"}, "lowest_measured is a str"),
+        ({"window": (1.0, 1.0)}, "black must be the lower value"),
+        ({"window": (0.0, 1.0)}, "an image that fills the window is not in the unit"),
+        ({"mismatch": lambda *_: None}, "mismatch returns None"),
+        ({"mismatch": lambda *_: str(next(CALLS))}, "changes from call to call"),
+    ],
+)
+def test_check_unit_detects_a_broken_unit(changes: dict[str, Any], words: str) -> None:
+    class Broken(ImageUnit):
+        name = "broken"
+
+        def mismatch(self, lowest: float, highest: float) -> str:
+            return "" if highest - lowest > 1 else "a constant image. Use another one"
+
+    testing.check_unit(Broken())
+    for key, value in changes.items():
+        setattr(Broken, key, value)
+    fails(testing.check_unit, Broken(), words)
