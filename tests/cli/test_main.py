@@ -1,0 +1,133 @@
+"""The command line: help, exit codes, messages, and output that is not a terminal."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wsseg.components.registry import Registry
+from wsseg.errors import InputError
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+GROUPS = {
+    "": [
+        "train",
+        "predict",
+        "score",
+        "report",
+        "new",
+        "bench",
+        "recipe",
+        "plugins",
+        "data",
+        "manifest",
+    ],
+    "bench": ["run", "report"],
+    "recipe": ["list", "show", "check", "schema"],
+    "plugins": ["list", "check"],
+    "data": ["template", "check", "fetch", "tags-from-reports", "cache", "prepare", "phantom"],
+    "manifest": ["verify"],
+}
+COMMANDS = [
+    f"{group} {name}".strip()
+    for group, names in GROUPS.items()
+    for name in names
+    if name not in GROUPS
+]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_lists_every_command_of_a_group_with_a_complete_summary(
+    wsseg: "Wsseg", group: str
+) -> None:
+    ended = wsseg(*group.split(), "--help")
+    assert ended.code == 0
+    listing = ended.out.partition("Commands:\n")[2].partition("\n\n")[0]
+    assert [line.split()[0] for line in listing.splitlines()] == GROUPS[group]
+    assert "..." not in listing  # typer shortens summaries that do not fit
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_every_command_has_an_example(wsseg: "Wsseg", command: str) -> None:
+    ended = wsseg(*command.split(), "--help")
+    assert ended.code == 0
+    assert f"Example: wsseg {command}" in ended.out
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["data", "phantom", "--help"]])
+def test_help_imports_neither_torch_nor_pandas(words: list[str]) -> None:
+    check = (
+        f"import sys; sys.argv = ['wsseg', *{words!r}]\n"
+        "from wsseg.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "slow = {'torch', 'numpy', 'pandas', 'nibabel'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "words", [["fly"], ["train"], ["train", "a.yaml"], ["recipe", "show"], ["report", "--fast"]]
+)
+def test_wrong_usage_has_exit_code_2(wsseg: "Wsseg", words: list[str]) -> None:
+    ended = wsseg(*words)
+    assert ended.code == 2
+    assert "Error: " in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_bug_has_exit_code_1_and_no_traceback(
+    wsseg: "Wsseg", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> list[str]:
+        raise ZeroDivisionError("one over nothing")
+
+    monkeypatch.setattr(Registry, "names", broken)
+    ended = wsseg("data", "phantom", "--out", "nowhere")
+    assert ended.code == 1
+    assert ended.error.startswith("ZeroDivisionError: one over nothing\nThis is a bug")
+
+
+def test_debug_shows_the_traceback(wsseg: "Wsseg") -> None:
+    plain = wsseg("recipe", "check", "none.yaml")
+    assert plain.code == 2
+    assert plain.err == "error: none.yaml: cannot be read (No such file or directory)\n"
+    with pytest.raises(InputError, match="none"):
+        wsseg("recipe", "check", "none.yaml", "--debug")
+
+
+def test_an_interrupted_command_has_exit_code_130(
+    wsseg: "Wsseg", toy_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "wsseg.training.run.prepare_all", lambda *_: signal.raise_signal(signal.SIGTERM)
+    )
+    ended = wsseg("data", "prepare", toy_recipe)
+    assert ended.code == 130
+    assert ended.error.startswith("interrupted; all files written so far are complete")
+
+
+def test_output_is_not_wrapped_if_it_is_not_a_terminal(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    copy = shutil.copytree(trained, tmp_path / ("a-long-name-" * 8))
+    scored = wsseg("score", copy)
+    assert scored.code == 0
+    (line,) = [line for line in scored.out.splitlines() if line.lstrip().startswith("a-long-name-")]
+    assert len(line) > 120
+    reported = wsseg("report", copy)
+    assert reported.err == f"report: {copy / 'report.html'}\n"
+
+
+def test_a_closed_output_pipe_is_not_an_error() -> None:
+    command = f"{sys.executable} -m wsseg --help | true"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert ended.stderr == ""

@@ -1,0 +1,49 @@
+"""The commands of `wsseg recipe`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wsseg.components.registry import registry
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+INSTALLED = sorted(offer.name for offer in registry().offers.values() if offer.kind is Path)
+TO_EXTEND = ("covid/base", "covid/demo")  # incomplete recipes with common settings
+
+
+def test_recipe_list_has_a_summary_of_each_recipe(wsseg: "Wsseg") -> None:
+    ended = wsseg("recipe", "list")
+    assert ended.code == 0
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert [name for name, *_ in lines] == INSTALLED
+    assert {"covid/phi1", "covid/phi2", "covid/threshold", "covid/supervised"} <= set(INSTALLED)
+    assert all(len(words) > 3 for words in lines)
+
+
+def test_recipe_show_prints_a_valid_recipe_with_the_origin_of_each_value(
+    wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path
+) -> None:
+    child = tmp_path / "child.yaml"
+    child.write_text(f"extends: {toy_recipe.name}\nseed: 5\n")
+    ended = wsseg("recipe", "show", child, "--set", "input.size=48")
+    assert ended.code == 0
+    assert "seed: 5  # child.yaml:2\n" in ended.out
+    assert "size: 48  # --set input.size=48\n" in ended.out
+    assert "slices: 3  # toy.yaml:2\n" in ended.out
+    assert "precision: auto  # default\n" in ended.out
+    (tmp_path / "shown.yaml").write_text(ended.out)
+    assert wsseg("recipe", "check", tmp_path / "shown.yaml").code == 0
+
+
+def test_recipe_check_prints_the_stages(wsseg: "Wsseg", toy_recipe: Path) -> None:
+    ended = wsseg("recipe", "check", toy_recipe)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == f"{toy_recipe}: valid; stages: infection, consolidation\n"
+
+
+@pytest.mark.parametrize("name", [name for name in INSTALLED if name not in TO_EXTEND])
+def test_every_installed_recipe_is_valid(wsseg: "Wsseg", name: str) -> None:
+    assert wsseg("recipe", "check", name).code == 0

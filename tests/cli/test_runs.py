@@ -1,0 +1,88 @@
+"""The commands train, predict, score and report."""
+
+import json
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wsseg.data.nifti import open_nifti
+from wsseg.evaluation.rows import read_rows
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
+
+
+def test_a_recipe_is_trained_scored_reported_and_used_for_prediction(
+    wsseg: "Wsseg", toy_cohort: Path, toy_recipe: Path, tmp_path: Path
+) -> None:
+    run, masks = tmp_path / "runs" / "toy", tmp_path / "masks"
+    trained = wsseg("train", toy_recipe, "--out", run, "--set", "seed=3")
+    assert (trained.code, trained.out) == (0, "")
+    assert f"wsseg score {run}" in trained.err.replace("\n", "")
+
+    reported_too_early = wsseg("report", run)
+    assert reported_too_early.code == 2
+    assert f"wsseg score {run}" in reported_too_early.error
+
+    scored = wsseg("score", run)
+    assert scored.code == 0
+    assert "Dice" in scored.out
+    rows = read_rows(run / "scores.csv")
+    assert list(rows["case"]) == ["case-6", "case-7"]
+    assert list(rows["method"]) == ["toy", "toy"]
+    assert list(rows["seed"]) == [3, 3]
+
+    reported = wsseg("report", run)
+    assert (reported.code, reported.out) == (0, "")
+    assert (run / "report.html").stat().st_size > 10_000
+
+    predicted = wsseg("predict", run, toy_cohort.parent / "7-image.nii.gz", "--out", masks)
+    assert predicted.code == 0
+    assert "1 infection, 2 consolidation" in predicted.err
+    assert {path.name for path in masks.iterdir()} == {
+        "7-image.nii.gz",
+        "predicted.jsonl",
+        "scores.csv",
+    }
+    assert open_nifti(masks / "7-image.nii.gz").shape == (40, 36, 5)
+
+
+def test_train_does_not_overwrite_a_run(wsseg: "Wsseg", toy_recipe: Path, trained: Path) -> None:
+    ended = wsseg("train", toy_recipe, "--out", trained)
+    assert ended.code == 2
+    assert "already holds a run" in ended.error
+
+
+def test_diverged_training_has_exit_code_1(
+    wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path
+) -> None:
+    change = "stages.infection.optimizer.lr=1.0e+30"
+    ended = wsseg("train", toy_recipe, "--out", tmp_path / "run", "--set", change)
+    assert ended.code == 1
+    assert "stage infection, step 1 (epoch 1): the weights exploded" in ended.error
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_training_interrupted_before_the_first_stage_leaves_no_folder(
+    wsseg: "Wsseg",
+    toy_recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    monkeypatch.setattr("wsseg.training.run.prepare_all", lambda *_: signal.raise_signal(number))
+    ended = wsseg("train", toy_recipe, "--out", tmp_path / "run")
+    assert ended.code == 1
+    assert ended.error == (
+        "interrupted; finished stages are saved. To continue, run the same command with --resume"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_manifest_is_reported(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(trained, tmp_path / "copy")
+    (copy / "manifest.json").write_text(json.dumps([1, 2]))
+    wsseg("score", copy).refused("manifest.json")
