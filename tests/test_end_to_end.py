@@ -1,4 +1,4 @@
-"""The whole way, from files and tags to masks, scores and a page, with numbers that must hold."""
+"""Training on masks and tags, prediction, scores and report, with bounds on the results."""
 
 import csv
 import re
@@ -20,7 +20,7 @@ Rows: TypeAlias = dict[str, dict[str, float]]  # the numbers of a case, by colum
 
 @pytest.fixture(scope="module")
 def scored(wsseg: "Wsseg", trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run that has learnt the discs, with its scores and its page."""
+    """The trained toy run with its scores and its report."""
     run = tmp_path_factory.mktemp("scored") / "run"
     shutil.copytree(trained, run)
     for command in ("score", "report"):
@@ -42,29 +42,27 @@ def number(cell: str) -> bool:
     return bool(re.fullmatch(r"[-+.e\d]+", cell))
 
 
-def test_the_supervised_stage_finds_the_infection(rows: Rows) -> None:
+def test_the_supervised_stage_segments_the_infection(rows: Rows) -> None:
     assert list(rows) == ["case-6", "case-7"]
     for row in rows.values():
         assert row["infection.dice"] > 0.9
         assert row["infection.hd95_mm"] <= 4  # two pixels
 
 
-def test_the_weak_stage_finds_the_consolidation_that_only_tags_told_of(
+def test_the_weak_stage_segments_the_consolidation_from_tags_only(
     rows: Rows,
 ) -> None:
     assert rows["case-6"]["dice"] > 0.8
     assert rows["case-6"]["volume_ml"] == pytest.approx(6.9, rel=0.2)
 
 
-def test_it_finds_none_where_there_is_none(rows: Rows) -> None:
+def test_the_weak_stage_finds_nearly_nothing_in_a_case_without_consolidation(rows: Rows) -> None:
     assert rows["case-7"]["tag.consolidation"] == 0
     assert rows["case-7"]["volume_ml"] < 0.5
     assert rows["case-7"]["share"] < 0.02
 
 
-def test_rows_agree_with_the_masks_that_were_written(
-    scored: Path, toy_cohort: Path, rows: Rows
-) -> None:
+def test_scores_agree_with_the_masks_written(scored: Path, toy_cohort: Path, rows: Rows) -> None:
     for index in (6, 7):
         found = np.asarray(open_nifti(scored / f"predictions/case-{index}.nii.gz").dataobj)
         file = open_nifti(toy_cohort.parent / f"{index}-infection.nii.gz")
@@ -77,7 +75,7 @@ def test_rows_agree_with_the_masks_that_were_written(
         assert row["share"] == pytest.approx((found == 2).sum() / (found > 0).sum())
 
 
-def test_rows_tell_what_the_prior_says_alone_and_with_the_network(rows: Rows) -> None:
+def test_scores_include_the_prior_alone_and_prior_and_network_together(rows: Rows) -> None:
     row = rows["case-6"]
     assert row["prior_dice"] > 0.8  # the threshold of -250 HU, of a core of 0 HU
     certain = {name.removeprefix("both_") for name in row if name.startswith("both_")}
@@ -89,7 +87,7 @@ def test_rows_tell_what_the_prior_says_alone_and_with_the_network(rows: Rows) ->
 
 
 class Links(HTMLParser):
-    """Everything that a page would fetch, and the tables it shows."""
+    """The links and the tags of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -103,7 +101,7 @@ class Links(HTMLParser):
         self.links += [value for name, value in attrs if name in fetched and value]
 
 
-def test_the_page_is_one_file_that_fetches_nothing(scored: Path) -> None:
+def test_the_report_is_one_file_without_external_links(scored: Path) -> None:
     text = (scored / "report.html").read_text()
     page = Links(text)
     assert [link for link in page.links if not link.startswith(("data:", "#"))] == []
@@ -111,7 +109,7 @@ def test_the_page_is_one_file_that_fetches_nothing(scored: Path) -> None:
     assert "<base" not in text
 
 
-def test_the_page_shows_the_table_and_the_cases(scored: Path, rows: Rows) -> None:
+def test_the_report_shows_tables_figures_and_cases(scored: Path, rows: Rows) -> None:
     text = (scored / "report.html").read_text()
     page = Links(text)
     assert "table" in page.tags

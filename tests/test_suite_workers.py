@@ -1,4 +1,4 @@
-"""Suites by several workers: the same rows, also when one of them, or all, are killed."""
+"""Suites run by several workers give the same rows, also if workers are killed."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ recipes:
   adapt: {extends: em.yaml, stages: {consolidation: {estep: {use: adapt, share: 0.2}}}}
 """
 LONG = "set: {stages.consolidation.epochs: 12}\n"
-PATIENCE_S = 180
+TIME_LIMIT_S = 180
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def folder(toy_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows_in_this_process(wsseg: "Wsseg", suite: Path) -> bytes:
-    """The rows of a suite that nobody disturbs, with one thread."""
+    """The rows of a suite that runs without interruption in one thread."""
     import torch
 
     before, out = torch.get_num_threads(), suite.with_suffix("")
@@ -58,8 +58,8 @@ def long_rows(wsseg: "Wsseg", folder: Path) -> bytes:
 
 
 @contextmanager
-def begun(*words: object) -> Iterator["subprocess.Popen[str]"]:
-    """A process of its own group, as a terminal would start it; it does not outlive the test."""
+def started(*words: object) -> Iterator["subprocess.Popen[str]"]:
+    """Start a process in a process group of its own, and kill the group after the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", *map(str, words)],
         stdout=subprocess.PIPE,
@@ -78,8 +78,8 @@ def begun(*words: object) -> Iterator["subprocess.Popen[str]"]:
 def until(
     true: Callable[[], object], what: str, process: "subprocess.Popen[str] | None" = None
 ) -> None:
-    """Wait for something, in vain if the process ends that should bring it about."""
-    deadline = time.monotonic() + PATIENCE_S
+    """Wait until a condition is true; fail after a time limit, or if the process ends first."""
+    deadline = time.monotonic() + TIME_LIMIT_S
     while not true():
         assert process is None or process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline, what
@@ -87,7 +87,7 @@ def until(
 
 
 def second_stages(out: Path) -> list[Path]:
-    """The jobs in which the second stage is under way."""
+    """The jobs that are training their second stage."""
     return [
         log.parent
         for log in out.rglob("log.jsonl")
@@ -96,14 +96,14 @@ def second_stages(out: Path) -> list[Path]:
 
 
 def children(process: int) -> list[int]:
-    """The processes that a process has begun, and those of these."""
+    """The child processes of a process, and theirs."""
     text = Path(f"/proc/{process}/task/{process}/children").read_text()
     own = [int(word) for word in text.split()]
     return own + [each for child in own for each in children(child)]
 
 
 def workers_of(process: int) -> list[int]:
-    """The processes in which a suite's jobs run: joblib's own, not their trackers."""
+    """The worker processes of a suite, without joblib's resource trackers."""
     found = []
     for child in children(process):
         command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
@@ -114,7 +114,7 @@ def workers_of(process: int) -> list[int]:
 
 
 def alive(process: int) -> bool:
-    """Whether a process runs, and is not only waiting to be forgotten."""
+    """Return whether a process runs and is not a zombie."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -122,7 +122,7 @@ def alive(process: int) -> bool:
     return state != "Z"
 
 
-def test_two_jobs_at_a_time_give_the_rows_of_one_at_a_time(
+def test_two_jobs_at_a_time_give_the_same_rows_as_one(
     wsseg: "Wsseg", folder: Path, short_rows: bytes, tmp_path: Path
 ) -> None:
     words = ("--jobs", 2, "--threads", 1)
@@ -138,22 +138,22 @@ def test_two_jobs_at_a_time_give_the_rows_of_one_at_a_time(
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")
 @pytest.mark.parametrize("whom", ["a worker", "all"])
-def test_a_kill_costs_time_and_no_row(
+def test_no_row_is_lost_if_a_worker_or_all_processes_are_killed(
     wsseg: "Wsseg", folder: Path, long_rows: bytes, tmp_path: Path, whom: str
 ) -> None:
-    """Where all is killed, the same command goes on; where a worker, the suite itself does."""
+    """The suite replaces a killed worker; if all are killed, the same command continues."""
     words = ("bench", "run", folder / "long.yaml", "--out", tmp_path, "--jobs", 2, "--threads", 1)
-    with begun("wsseg", *words) as process:
-        until(lambda: second_stages(tmp_path), "no second stage was begun", process)
+    with started("wsseg", *words) as process:
+        until(lambda: second_stages(tmp_path), "no second stage was started", process)
         workers = workers_of(process.pid)
         assert len(workers) == 2
         if whom == "all":
             process.kill()
             process.wait()
-            until(lambda: not any(map(alive, workers)), "workers without a suite go on")
+            until(lambda: not any(map(alive, workers)), "workers continue without their suite")
         else:
             os.kill(workers[0], signal.SIGKILL)
-            output, _ = process.communicate(timeout=PATIENCE_S)
+            output, _ = process.communicate(timeout=TIME_LIMIT_S)
             assert process.returncode == 0, output
     ended = wsseg(*words)
     assert ended.code == 0, ended.err
@@ -162,15 +162,15 @@ def test_a_kill_costs_time_and_no_row(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")
-def test_ctrl_c_stops_all_workers_and_says_how_to_go_on(
+def test_ctrl_c_stops_all_workers_and_the_message_tells_how_to_continue(
     wsseg: "Wsseg", folder: Path, long_rows: bytes, tmp_path: Path
 ) -> None:
     words = ("bench", "run", folder / "long.yaml", "--out", tmp_path, "--jobs", 2, "--threads", 1)
-    with begun("wsseg", *words) as process:
-        until(lambda: second_stages(tmp_path), "no second stage was begun", process)
+    with started("wsseg", *words) as process:
+        until(lambda: second_stages(tmp_path), "no second stage was started", process)
         workers = workers_of(process.pid)
         os.killpg(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=PATIENCE_S)
+        output, _ = process.communicate(timeout=TIME_LIMIT_S)
     assert process.returncode == 1, output
     assert output.rstrip().endswith("To continue, run the same command again"), output
     assert "Traceback" not in output
@@ -181,38 +181,38 @@ def test_ctrl_c_stops_all_workers_and_says_how_to_go_on(
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[tuple[str, list["subprocess.Popen[str]"]]]:
-    """A Dask scheduler and two workers of one thread, each a process, on this machine."""
+    """Start a Dask scheduler and two workers with one thread each on this machine."""
     file = folder / "scheduler.json"
     here = ("--host", "127.0.0.1", "--no-dashboard")
-    with begun("distributed.cli.dask_scheduler", *here, "--port", 0, "--scheduler-file", file):
+    with started("distributed.cli.dask_scheduler", *here, "--port", 0, "--scheduler-file", file):
         until(file.exists, "no scheduler")
         about = ("--scheduler-file", file, "--local-directory", folder / "dask", *here[2:])
         one = ("distributed.cli.dask_worker", *about, "--no-nanny", "--nthreads", 1)
-        with begun(*one) as first, begun(*one) as second:
+        with started(*one) as first, started(*one) as second:
             import json
 
             yield json.loads(file.read_text())["address"], [first, second]
 
 
 @pytest.mark.slow
-def test_a_dask_cluster_that_loses_a_worker_in_mid_job_gives_the_same_rows(
+def test_a_dask_cluster_that_loses_a_worker_during_a_job_gives_the_same_rows(
     folder: Path, long_rows: bytes, tmp_path: Path
 ) -> None:
     pytest.importorskip("distributed", reason="needs the extra dask")
     out = tmp_path / "out"
     with cluster(tmp_path) as (address, workers):
         how = ("--backend", "dask", "--scheduler", address, "--threads", 1)
-        with begun("wsseg", "bench", "run", folder / "long.yaml", "--out", out, *how) as process:
+        with started("wsseg", "bench", "run", folder / "long.yaml", "--out", out, *how) as process:
             until(lambda: len(second_stages(out)) == 2, "two second stages", process)
             workers[0].kill()
-            output, _ = process.communicate(timeout=PATIENCE_S)
+            output, _ = process.communicate(timeout=TIME_LIMIT_S)
         assert process.returncode == 0, output
         assert workers[1].poll() is None
     assert (out / "rows.csv").read_bytes() == long_rows
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_does_not_answer_is_named(
+def test_a_scheduler_that_does_not_answer_is_refused_by_its_address(
     wsseg: "Wsseg", folder: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("distributed", reason="needs the extra dask")

@@ -1,4 +1,4 @@
-"""Many scans: overlapped, resumed after a kill, shared among workers."""
+"""Prediction of many scans: resumed after a kill, and shared among workers."""
 
 import json
 import os
@@ -34,8 +34,8 @@ def scans(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The cases that are prepared, as they are."""
+def prepared_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the cases prepared so far, in order."""
     names: list[str] = []
     prepare = Run.prepare
 
@@ -55,20 +55,20 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_same_command_again_makes_nothing_anew(
-    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, looked_at: list[str]
+def test_the_same_command_again_keeps_all_masks(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, prepared_names: list[str]
 ) -> None:
     out = tmp_path / "out"
     assert wsseg("predict", trained, scans, "--out", out).code == 0
     first = contents(out)
-    assert looked_at == list("abcd")
+    assert prepared_names == list("abcd")
     assert wsseg("predict", trained, scans, "--out", out).code == 0
-    assert looked_at == list("abcd")
+    assert prepared_names == list("abcd")
     assert contents(out) == first
 
 
-def test_what_is_missing_damaged_or_of_another_scan_is_made_again(
-    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, looked_at: list[str]
+def test_masks_that_are_missing_unrecorded_or_of_a_changed_scan_are_made_again(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, prepared_names: list[str]
 ) -> None:
     out = tmp_path / "out"
     assert wsseg("predict", trained, scans, "--out", out).code == 0
@@ -78,16 +78,16 @@ def test_what_is_missing_damaged_or_of_another_scan_is_made_again(
     lines = PredictionFolder(out).record.read_text().splitlines()
     kept = [line for line in lines if json.loads(line)["row"]["case"] != "d"]
     PredictionFolder(out).record.write_text("\n".join(kept) + '\n{"key": "cut sho')
-    looked_at.clear()
+    prepared_names.clear()
     assert wsseg("predict", trained, scans, "--out", out).code == 0
-    assert sorted(looked_at) == ["a", "b", "d"]
+    assert sorted(prepared_names) == ["a", "b", "d"]
     again = contents(out)
     assert {name for name in first if again[name] != first[name]} == {"b.nii.gz", "scores.csv"}
     assert list(table(out)) == list("abcd")
 
 
 def test_masks_of_another_run_are_made_again(
-    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, looked_at: list[str]
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, prepared_names: list[str]
 ) -> None:
     other = shutil.copytree(trained, tmp_path / "other")
     recipe = (other / "recipe.yaml").read_text()
@@ -95,26 +95,26 @@ def test_masks_of_another_run_are_made_again(
     (other / "recipe.yaml").write_text(recipe.replace("within: infection", "within: consolidation"))
     assert wsseg("predict", trained, scans, "--out", tmp_path / "out").code == 0
     assert wsseg("predict", other, scans, "--out", tmp_path / "out").code == 0
-    assert looked_at == list("abcd" * 2)
+    assert prepared_names == list("abcd" * 2)
     assert {row["share"] for row in table(tmp_path / "out").values()} == {"1.0"}
 
 
-def test_new_scans_join_those_that_are_done(
-    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, looked_at: list[str]
+def test_new_scans_are_added_to_those_already_predicted(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, prepared_names: list[str]
 ) -> None:
     out = tmp_path / "out"
     assert wsseg("predict", trained, scans, "--out", out).code == 0
     scan(scans / "aa.nii.gz", z_mm=6)
-    looked_at.clear()
+    prepared_names.clear()
     assert wsseg("predict", trained, scans, "--out", out).code == 0
-    assert looked_at == ["aa"]
+    assert prepared_names == ["aa"]
     assert list(table(out)) == ["a", "aa", "b", "c", "d"]
 
 
-def test_a_killed_command_goes_on_where_it_was(
-    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, looked_at: list[str]
+def test_a_killed_command_is_continued_by_running_it_again(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, prepared_names: list[str]
 ) -> None:
-    out, whole = tmp_path / "out", tmp_path / "whole"
+    out, uninterrupted = tmp_path / "out", tmp_path / "uninterrupted"
     for number in range(20):
         shutil.copy(scans / "a.nii.gz", scans / f"z{number:02d}.nii.gz")
     command = [
@@ -139,13 +139,13 @@ def test_a_killed_command_goes_on_where_it_was(
     ]
     assert 0 < len(done) < 24
     assert wsseg("predict", trained, scans, "--out", out).code == 0
-    assert set(looked_at).isdisjoint(done)
-    assert len(looked_at) + len(done) == 24
-    assert wsseg("predict", trained, scans, "--out", whole).code == 0
-    assert contents(out) == contents(whole)
+    assert set(prepared_names).isdisjoint(done)
+    assert len(prepared_names) + len(done) == 24
+    assert wsseg("predict", trained, scans, "--out", uninterrupted).code == 0
+    assert contents(out) == contents(uninterrupted)
 
 
-def test_what_a_killed_command_left_half_written_goes(
+def test_temporary_files_of_a_killed_command_are_deleted(
     wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path
 ) -> None:
     out = tmp_path / "out"
@@ -167,7 +167,9 @@ def test_a_table_of_cases_can_be_predicted(
     assert (out / "anna.nii.gz").exists()
 
 
-def test_a_table_that_is_none_is_named(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+def test_a_csv_file_that_is_no_cohort_is_refused(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
     (tmp_path / "notes.csv").write_text("who,what\na,b\n")
     ended = wsseg("predict", trained, tmp_path / "notes.csv", "--out", tmp_path / "out")
     ended.refused("notes.csv", "who")
@@ -195,7 +197,7 @@ def _words_dask(request: pytest.FixtureRequest) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [_words_loky, _words_dask])
-def test_workers_make_the_same_masks(
+def test_workers_write_the_same_masks_as_one_process(
     wsseg: "Wsseg",
     trained: Path,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""`wsseg predict`: masks in the scan's own geometry, and numbers that can be counted."""
+"""Prediction of single scans: the geometry of masks, scores, and errors."""
 
 import csv
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def scan(
     path: Path, axes: str = "RAS", shape: tuple[int, int, int] = (40, 36, 5), z_mm: float = 5
 ) -> nib.Nifti1Image:
-    """A bright disc left of the middle, with a bright core, in a file whose axes run to `axes`."""
+    """Write a scan with an off-centre disc and a brighter core, whose axes run to `axes`."""
     x, y = np.ogrid[: shape[0], : shape[1]]
     side = min(shape[:2]) / 36
     distance = np.hypot(x - 16 * side, y - 17 * side)[..., None] / side + np.zeros(shape[2])
@@ -67,7 +67,7 @@ def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
         ("RAI", (71, 53, 3), 8),
     ],
 )
-def test_the_mask_lies_on_the_voxels_of_its_scan(
+def test_a_mask_has_the_grid_and_the_location_of_its_scan(
     wsseg: "Wsseg",
     trained: Path,
     tmp_path: Path,
@@ -89,7 +89,7 @@ def test_the_mask_lies_on_the_voxels_of_its_scan(
     assert dice(found == 2, truth > -250) > 0.8
 
 
-def test_every_orientation_of_a_scan_gets_the_same_mask(
+def test_the_mask_does_not_depend_on_the_orientation_of_the_file(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -102,10 +102,10 @@ def test_every_orientation_of_a_scan_gets_the_same_mask(
         assert np.array_equal(canonical(out / f"{axes}.nii.gz"), ras)
 
 
-def test_an_affine_that_only_a_quaternion_tells_is_kept(
+def test_an_affine_given_by_the_qform_only_is_kept(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
-    """Rotated by 10 degrees, written as scanners do: a qform and no sform."""
+    """Rotated by 10 degrees, with a qform and no sform, as some scanners write it."""
     image = scan(tmp_path / "other.nii.gz")
     angle = np.deg2rad(10)
     turn = np.eye(4)
@@ -137,7 +137,9 @@ def test_the_mask_of_a_sheared_scan_has_its_affine_and_true_volumes(
     assert float(table(out)["sheared"]["infection_ml"]) == pytest.approx(0.02 * infection)
 
 
-def test_scores_and_volumes_can_be_counted(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+def test_scores_and_volumes_agree_with_the_voxels_of_the_mask(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
     """Voxels of 2 x 2 x 2.5 mm are 0.01 ml. Classes are nested: 2 lies inside 1."""
     scan(tmp_path / "thin.nii.gz", "LPS", (40, 36, 9), 2.5)
     out = predicted(wsseg, trained, tmp_path / "out", tmp_path / "thin.nii.gz")
@@ -149,7 +151,7 @@ def test_scores_and_volumes_can_be_counted(wsseg: "Wsseg", trained: Path, tmp_pa
     assert float(row["share"]) == pytest.approx(consolidation / infection)
 
 
-def test_a_folder_is_all_scans_in_it(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+def test_all_scans_of_a_folder_are_predicted(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("b.nii.gz", "a.nii", "c.nii.gz"):
@@ -163,7 +165,7 @@ def test_a_folder_is_all_scans_in_it(wsseg: "Wsseg", trained: Path, tmp_path: Pa
     assert list(table(out)) == ["a", "b", "c"]
 
 
-def test_the_same_scan_gets_the_same_mask_again(
+def test_predicting_a_scan_twice_writes_equal_files(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     scan(tmp_path / "scan.nii.gz")
@@ -173,7 +175,7 @@ def test_the_same_scan_gets_the_same_mask_again(
         assert (first / name).read_bytes() == (again / name).read_bytes()
 
 
-def test_a_bad_header_stops_all_before_the_first(
+def test_an_invalid_header_is_refused_before_the_first_prediction(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     scan(tmp_path / "a.nii.gz")
@@ -185,7 +187,7 @@ def test_a_bad_header_stops_all_before_the_first(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bad_scan_leaves_the_others_their_masks(
+def test_an_invalid_scan_does_not_prevent_the_other_masks(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
@@ -214,7 +216,9 @@ def test_a_scan_is_not_overwritten_by_its_mask(
     assert (tmp_path / "scan.nii.gz").read_bytes() == before
 
 
-def test_two_scans_of_one_name_are_refused(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+def test_two_scans_with_the_same_name_are_refused(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
     scan(tmp_path / "scan.nii.gz")
     scan(tmp_path / "scan.nii")
     ended = wsseg("predict", trained, tmp_path, "--out", tmp_path / "out")
@@ -222,14 +226,14 @@ def test_two_scans_of_one_name_are_refused(wsseg: "Wsseg", trained: Path, tmp_pa
     assert "are both named scan" in ended.error
 
 
-def test_a_folder_without_scans_is_named(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+def test_a_folder_without_scans_is_refused(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     ended = wsseg("predict", trained, tmp_path / "in", "--out", tmp_path / "out")
     assert ended.code == 2
     assert "contains no scan" in ended.error
 
 
-def test_a_name_that_is_too_long_is_bad_input(
+def test_a_file_name_that_is_too_long_is_an_input_error(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     ended = wsseg("predict", trained, f"{'x' * 300}.nii.gz", "--out", tmp_path / "out")
@@ -237,7 +241,7 @@ def test_a_name_that_is_too_long_is_bad_input(
     assert "File name too long" in ended.error
 
 
-def test_links_that_go_in_circles_are_no_folder(
+def test_a_cycle_of_links_is_refused_as_output_folder(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     scan(tmp_path / "scan.nii.gz")
@@ -248,7 +252,7 @@ def test_links_that_go_in_circles_are_no_folder(
     assert "name a folder" in ended.error
 
 
-def test_masks_need_a_folder(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+def test_a_file_is_refused_as_output_folder(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
     scan(tmp_path / "scan.nii.gz")
     (tmp_path / "taken").write_text("")
     for out in ("taken", "taken/masks"):
@@ -257,7 +261,7 @@ def test_masks_need_a_folder(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> N
         assert "name a folder" in ended.error
 
 
-def test_masks_do_not_go_into_a_run_whose_rows_they_would_replace(
+def test_a_run_is_refused_as_output_folder_since_its_scores_would_be_overwritten(
     wsseg: "Wsseg", trained: Path, toy_cohort: Path
 ) -> None:
     scan = toy_cohort.parent / "0-image.nii.gz"

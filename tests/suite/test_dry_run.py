@@ -1,4 +1,4 @@
-"""The plan of a suite, and how long it says that takes."""
+"""The printed plan of a suite, and its estimated duration."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,8 +42,10 @@ def measured(job: Job) -> dict[str, float]:
     }
 
 
-def test_time_is_epochs_times_pace_and_what_runs_at_once_shares_it(jobs: list[Job]) -> None:
-    """2 × 3 × 20 s, then 4 × (2 × 10 + 5) s: 220 s alone, 110 s by two, 60 + 25 s by many."""
+def test_the_estimate_is_the_time_of_all_epochs_divided_among_parallel_jobs(
+    jobs: list[Job],
+) -> None:
+    """2 × 3 × 20 s + 4 × (2 × 10 + 5) s = 220 s; two at a time 110 s, all at once 60 + 25 s."""
     for at_once, text in ((1, "about 4 min with 1 job "), (2, "about 2 min"), (9, "about 1 min")):
         lines = list(plan_lines(jobs, NOWHERE, DurationEstimate(at_once, measured(jobs[0]))))
         [time] = [line for line in lines if line.startswith("time:")]
@@ -52,7 +54,7 @@ def test_time_is_epochs_times_pace_and_what_runs_at_once_shares_it(jobs: list[Jo
     assert "  phase 2: consolidation ×4, then scoring ×4, about 25 s" in lines
 
 
-def test_what_was_never_measured_is_not_made_up(jobs: list[Job]) -> None:
+def test_the_total_time_is_unknown_if_some_work_was_never_measured(jobs: list[Job]) -> None:
     known = measured(jobs[0])
     del known[epoch_kind(jobs[0], "consolidation")]
     lines = list(plan_lines(jobs, NOWHERE, DurationEstimate(1, known)))
@@ -61,7 +63,7 @@ def test_what_was_never_measured_is_not_made_up(jobs: list[Job]) -> None:
     assert "  phase 2: consolidation ×4, then scoring ×4" in lines
 
 
-def test_a_kind_of_work_is_what_makes_it_long(jobs: list[Job]) -> None:
+def test_work_of_the_same_kind_has_the_same_data_backbone_and_batch_size(jobs: list[Job]) -> None:
     em, soft = jobs[0], jobs[-1]
     assert epoch_kind(em, "consolidation") == epoch_kind(soft, "consolidation")
     assert epoch_kind(em, "consolidation") != epoch_kind(em, "infection")
@@ -71,7 +73,7 @@ def test_a_kind_of_work_is_what_makes_it_long(jobs: list[Job]) -> None:
     assert scoring_kind(wide) != scoring_kind(em) == scoring_kind(soft)
 
 
-def test_paces_are_medians_of_the_last_measurements_on_this_machine(
+def test_durations_are_medians_of_the_newest_measurements_on_this_machine(
     jobs: list[Job], tmp_path: Path
 ) -> None:
     import torch

@@ -1,4 +1,4 @@
-"""What is shared is told from the recipes alone, and told rightly."""
+"""Which stages the jobs of a suite share, found from their recipes."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,14 +36,14 @@ def keys(folder: Path, changes: str) -> dict[str, str]:
     return stage_digests(job)
 
 
-def test_twelve_priors_over_three_seeds_train_three_infection_stages(folder: Path) -> None:
+def test_twelve_priors_with_three_seeds_share_three_infection_stages(folder: Path) -> None:
     jobs = jobs_of(folder, SWEEP)
     assert len(jobs) == 36
     found = [(t.stage, len(t.jobs), t.depth) for t in stage_trainings(jobs)]
     assert found == [("infection", 12, 0)] * 3 + [("consolidation", 1, 1)] * 36
 
 
-def test_the_dry_run_of_that_says_so_and_prepares_nothing(
+def test_a_dry_run_prints_the_shared_stages_and_prepares_nothing(
     wsseg: "Wsseg", folder: Path, tmp_path: Path
 ) -> None:
     (folder / "sweep.yaml").write_text(SWEEP)
@@ -69,7 +69,9 @@ def test_the_dry_run_of_that_says_so_and_prepares_nothing(
         "metrics: {dice: {use: dice}}",
     ],
 )
-def test_what_comes_after_a_stage_is_nothing_to_it(folder: Path, change: str) -> None:
+def test_settings_of_later_stages_and_of_scoring_do_not_change_a_stage(
+    folder: Path, change: str
+) -> None:
     assert keys(folder, change)["infection"] == keys(folder, "")["infection"]
 
 
@@ -83,14 +85,16 @@ def test_what_comes_after_a_stage_is_nothing_to_it(folder: Path, change: str) ->
         "set: {cohort: {use: lung-phantom, cases: 4}}",
     ],
 )
-def test_what_shapes_a_stage_shapes_all_that_builds_on_it(folder: Path, change: str) -> None:
+def test_settings_that_change_a_stage_change_the_stages_that_build_on_it(
+    folder: Path, change: str
+) -> None:
     before, after = keys(folder, ""), keys(folder, change)
     assert before["infection"] != after["infection"]
     assert before["consolidation"] != after["consolidation"]
 
 
-def test_masks_that_a_stage_does_not_read_are_nothing_to_it(folder: Path) -> None:
-    """Who hides outlines of the consolidation trains the same infection, and the same EM."""
+def test_masks_that_a_stage_does_not_read_do_not_change_it(folder: Path) -> None:
+    """Hiding masks of the consolidation changes neither the infection stage nor the EM stage."""
     text = (folder / "em.yaml").read_text()
     cohort = text.partition("cohort: ")[2].partition("\n")[0]
     few = f"set: {{cohort: {{use: few-masks, of: [NAME], masks: 1, cohort: {cohort}}}}}"
@@ -99,13 +103,13 @@ def test_masks_that_a_stage_does_not_read_are_nothing_to_it(folder: Path) -> Non
     assert hidden["infection"] != keys(folder, "")["infection"]
 
 
-def test_folds_share_nothing(folder: Path) -> None:
+def test_folds_share_no_stage(folder: Path) -> None:
     jobs = jobs_of(folder, "recipes: [em.yaml]\nfolds: 2\n")
     assert len({stage_digests(job)["infection"] for job in jobs}) == 2
 
 
-def test_another_name_for_a_stage_or_a_region_is_another_seed_or_nothing(folder: Path) -> None:
-    """The stage's name is a part of its seed, the region's is only a name."""
+def test_the_name_of_a_stage_changes_it_and_the_name_of_a_region_does_not(folder: Path) -> None:
+    """The random numbers of a stage are seeded by its name."""
     text = (folder / "em.yaml").read_text()
     everywhere = "regions: {{{0}: {{use: everything}}}}\n"
     classes = "classes: [infection]\n"
@@ -124,7 +128,7 @@ def test_another_name_for_a_stage_or_a_region_is_another_seed_or_nothing(folder:
     assert em["consolidation"] != other["consolidation"]
 
 
-def test_a_stage_is_trained_after_what_it_builds_on(folder: Path) -> None:
+def test_stages_are_trained_after_those_they_build_on(folder: Path) -> None:
     text = (folder / "em.yaml").read_text()
     third = text.partition("  consolidation:\n")[2].partition("scores:")[0]
     third = third.replace("[consolidation]", "[core]").replace("infection", "consolidation")

@@ -15,17 +15,17 @@ def write(path: Path, *lines: str) -> Path:
     return path
 
 
-def test_epochs_and_warnings_are_read_and_the_rest_is_not(tmp_path: Path) -> None:
+def test_only_epochs_and_warnings_are_read(tmp_path: Path) -> None:
     lines = [json.dumps(line) for line in ({"event": "start"}, EPOCH, WARNING, [1], 3)]
     assert read_log(write(tmp_path / "log.jsonl", *lines)) == [EPOCH, WARNING]
 
 
-def test_a_last_line_cut_by_a_crash_is_left_out(tmp_path: Path) -> None:
+def test_a_last_line_truncated_by_a_crash_is_left_out(tmp_path: Path) -> None:
     path = write(tmp_path / "log.jsonl", json.dumps(EPOCH), '{"event": "epo')
     assert read_log(path) == [EPOCH]
 
 
-def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
+def test_a_damaged_line_before_the_last_is_an_input_error(tmp_path: Path) -> None:
     path = write(tmp_path / "log.jsonl", "{", json.dumps(EPOCH))
     with pytest.raises(InputError, match="line 1: is not JSON"):
         read_log(path)

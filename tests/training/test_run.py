@@ -1,4 +1,4 @@
-"""Training: the same bits for the same seed, also after an interruption; EM that is watched."""
+"""Training of a recipe: reproducibility, resumption, the files of a run, and errors."""
 
 import json
 import signal
@@ -55,7 +55,7 @@ def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_run_folder_holds_what_the_design_says(run: Path) -> None:
+def test_a_finished_run_has_the_documented_files_and_no_others(run: Path) -> None:
     for name in ("recipe.yaml", "manifest.json", "log.jsonl"):
         assert (run / name).is_file()
     kept = {"infection": set[str](), "consolidation": {"targets.safetensors"}}
@@ -65,19 +65,21 @@ def test_a_run_folder_holds_what_the_design_says(run: Path) -> None:
     assert not (run / ".lock").exists()
 
 
-def test_the_same_seed_gives_the_same_bits(recipe: Recipe, run: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_bitwise_equal_weights(
+    recipe: Recipe, run: Path, tmp_path: Path
+) -> None:
     wsseg.train(recipe, tmp_path / "again", display=QUIET)
     assert same(weights(run), weights(tmp_path / "again"))
 
 
-def test_another_seed_gives_other_weights(recipe: Recipe, run: Path, tmp_path: Path) -> None:
+def test_another_seed_gives_different_weights(recipe: Recipe, run: Path, tmp_path: Path) -> None:
     other = recipe.model_copy(update={"seed": 1})
     wsseg.train(other, tmp_path / "other", display=QUIET)
     assert not same(weights(run), weights(tmp_path / "other"))
 
 
 @pytest.mark.parametrize("save_every", [None, 2])
-def test_an_interrupted_run_ends_with_the_same_bits(
+def test_an_interrupted_run_that_is_resumed_ends_with_bitwise_equal_weights(
     recipe: Recipe,
     run: Path,
     tmp_path: Path,
@@ -88,7 +90,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     steps = 0
     step = Trainer._step
 
-    def die_at_11(self: Trainer, *args: object) -> object:
+    def fail_at_step_11(self: Trainer, *args: object) -> object:
         nonlocal steps
         steps += 1
         if steps == 11:  # in the middle of the infection's second epoch
@@ -96,7 +98,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
         return step(self, *args)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_step", die_at_11)
+        patch.setattr(Trainer, "_step", fail_at_step_11)
         with pytest.raises(RuntimeError, match="power cut"):
             train_stages(recipe, split_of(recipe), context, resume=False)
     assert (context.folder.path / "stages/infection/last/state.safetensors").exists()
@@ -106,7 +108,9 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     assert epochs(context.folder.path) == epochs(run)  # each once, in their order
 
 
-def test_a_signal_saves_and_says_how_to_go_on(toy_recipe: Path, run: Path, tmp_path: Path) -> None:
+def test_a_signal_saves_the_state_and_the_message_tells_how_to_resume(
+    toy_recipe: Path, run: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "wsseg", "train", str(toy_recipe), "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -122,7 +126,7 @@ def test_a_signal_saves_and_says_how_to_go_on(toy_recipe: Path, run: Path, tmp_p
     assert same(weights(run), weights(out))
 
 
-def test_a_folder_with_a_run_is_not_overwritten(recipe: Recipe, run: Path) -> None:
+def test_a_folder_that_holds_a_run_is_refused(recipe: Recipe, run: Path) -> None:
     with pytest.raises(InputError, match="already holds a run"):
         wsseg.train(recipe, run, display=QUIET)
 
@@ -133,11 +137,11 @@ def test_a_run_is_not_resumed_with_another_recipe(recipe: Recipe, run: Path) -> 
         train_stages(other, split_of(other), RunContext(RunFolder(run), QUIET), resume=True)
 
 
-def test_finished_stages_are_shared_by_what_determines_them(
+def test_runs_share_a_cached_stage_unless_their_settings_for_it_differ(
     recipe: Recipe, run: Path, tmp_path: Path
 ) -> None:
-    """A shelf, and another prior: stage 1 is taken from it, stage 2 is trained anew."""
-    stage_cache = tmp_path / "shelf"
+    """With another prior in stage 2, stage 1 is taken from the cache and stage 2 is trained."""
+    stage_cache = tmp_path / "cache"
     train_stages(
         recipe,
         split_of(recipe),
@@ -158,7 +162,7 @@ def test_finished_stages_are_shared_by_what_determines_them(
     assert logged == {"consolidation"}
 
 
-def test_the_manifest_lists_what_each_stage_read_and_no_mask_of_the_weak_one(run: Path) -> None:
+def test_the_manifest_lists_the_files_of_each_stage_and_no_mask_for_the_weak_one(run: Path) -> None:
     manifest = json.loads((run / "manifest.json").read_text())
     uses = {(f["stage"], f["use"]) for f in manifest["files"]}
     assert uses == {("infection", "image"), ("infection", "label"), ("consolidation", "image")}
@@ -167,7 +171,7 @@ def test_the_manifest_lists_what_each_stage_read_and_no_mask_of_the_weak_one(run
     assert manifest["tags"]["consolidation"]["case-0"] == {"consolidation": True}
 
 
-def test_the_log_has_a_line_an_epoch_with_the_targets(run: Path) -> None:
+def test_the_log_has_a_line_per_epoch_with_the_share_and_flip_rate_of_targets(run: Path) -> None:
     records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     weak = [r for r in records if r["event"] == "epoch" and r["stage"] == "consolidation"]
     assert [r["epoch"] for r in weak] == [1, 2]
@@ -176,7 +180,7 @@ def test_the_log_has_a_line_an_epoch_with_the_targets(run: Path) -> None:
     assert 0 <= weak[1]["flip_rate"] <= 1
 
 
-def test_a_prior_that_never_says_no_is_warned_of(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_prior_that_excludes_no_pixel_causes_a_warning(recipe: Recipe, tmp_path: Path) -> None:
     stage = recipe.stages["consolidation"]
     changed = stage.model_copy(update={"prior": wsseg.make(wsseg.Prior, "constant", probability=1)})
     other = recipe.model_copy(update={"stages": {**recipe.stages, "consolidation": changed}})
@@ -185,7 +189,7 @@ def test_a_prior_that_never_says_no_is_warned_of(recipe: Recipe, tmp_path: Path)
     assert "the targets fill the region" in text
 
 
-def test_a_stage_whose_targets_are_all_empty_is_stopped(recipe: Recipe, tmp_path: Path) -> None:
+def test_training_stops_if_all_targets_are_empty(recipe: Recipe, tmp_path: Path) -> None:
     stage = recipe.stages["consolidation"]
     changed = stage.model_copy(update={"prior": wsseg.make(wsseg.Prior, "threshold", hu=3000)})
     other = recipe.model_copy(update={"stages": {**recipe.stages, "consolidation": changed}})
@@ -194,7 +198,7 @@ def test_a_stage_whose_targets_are_all_empty_is_stopped(recipe: Recipe, tmp_path
     assert (tmp_path / "run/stages/infection/stage.json").exists()
 
 
-def test_exploding_weights_are_named_with_stage_step_and_cases(
+def test_the_error_on_exploding_weights_names_stage_step_and_cases(
     recipe: Recipe, tmp_path: Path
 ) -> None:
     stage = recipe.stages["infection"]
@@ -206,7 +210,9 @@ def test_exploding_weights_are_named_with_stage_step_and_cases(
         wsseg.train(other, tmp_path / "run", display=QUIET)
 
 
-def test_a_stage_without_tags_names_the_missing_column(recipe: Recipe, tmp_path: Path) -> None:
+def test_missing_tags_are_reported_with_the_name_of_the_column(
+    recipe: Recipe, tmp_path: Path
+) -> None:
     stage = recipe.stages["consolidation"].model_copy(update={"classes": ["effusion"]})
     other = recipe.model_copy(
         update={"stages": {**recipe.stages, "consolidation": stage}, "scores": {}}
@@ -215,7 +221,7 @@ def test_a_stage_without_tags_names_the_missing_column(recipe: Recipe, tmp_path:
         wsseg.train(other, tmp_path / "run", display=QUIET)
 
 
-def test_a_run_can_be_copied_and_used(run: Path, toy_cohort: Path, tmp_path: Path) -> None:
+def test_a_run_can_be_moved_and_used(run: Path, toy_cohort: Path, tmp_path: Path) -> None:
     copied = run.rename(tmp_path / "elsewhere")
     try:
         scan = toy_cohort.parent / "6-image.nii.gz"
@@ -227,14 +233,14 @@ def test_a_run_can_be_copied_and_used(run: Path, toy_cohort: Path, tmp_path: Pat
         copied.rename(run)
 
 
-def test_a_prior_that_learns_is_fitted_also_where_nothing_else_is_trained(
+def test_a_prior_is_fitted_in_a_stage_that_trains_no_network(
     recipe: Recipe, tmp_path: Path
 ) -> None:
-    """The mixture prior alone: its constants come from the tags, and no mask is read for it."""
+    """The mixture prior is fitted to the tags; no mask is read for it."""
     stage = {"learn": "nothing", "classes": ["consolidation"], "region": "infection"}
     settings = {"stages": {"consolidation": stage | {"prior": {"use": "mixture"}}}}
-    whole = Settings(registry().describe(recipe)).merged(Settings(settings))
-    run = wsseg.train(check_recipe(whole), tmp_path / "run", display=QUIET)
+    settings_ = Settings(registry().describe(recipe)).merged(Settings(settings))
+    run = wsseg.train(check_recipe(settings_), tmp_path / "run", display=QUIET)
     fitted = json.loads((run.folder / "stages/consolidation/stage.json").read_text())
     assert len(fitted["stage"]["prior"]["levels"]) > 1
     manifest = json.loads((run.folder / "manifest.json").read_text())

@@ -1,4 +1,4 @@
-"""Fitting goes on to the bit, whatever optimises; and stops at the step where a number is none."""
+"""The training loop: exact resumption with every optimiser, and errors on divergence."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -64,7 +64,7 @@ def scans(labels: bool = True) -> list[StageScan]:
     ]
 
 
-def fit(settings: dict[str, Any], given: list[StageScan] | None = None) -> Trainer:
+def trainer_of(settings: dict[str, Any], given: list[StageScan] | None = None) -> Trainer:
     kinds: dict[str, type[NetworkStage]] = {"masks": MasksStage, "em": EmStage, "tags": TagsStage}
     stage = kinds[settings["learn"]].model_validate(settings, context=registry())
     assert stage.backbone is not None
@@ -95,48 +95,50 @@ OPTIMISERS: list[dict[str, Any]] = [
         *((stage, OPTIMISERS[0]) for stage in (EM, EM_EVALUATED, TAGS)),
     ],
 )
-def test_a_stage_goes_on_to_the_bit_with_every_optimiser(
+def test_a_resumed_stage_ends_with_bitwise_equal_weights_for_every_optimiser(
     stage: dict[str, Any], optimizer: dict[str, Any], tmp_path: Path
 ) -> None:
     settings = stage | {"optimizer": optimizer}
-    whole = fit(settings)
-    list(whole.run())
-    half = fit(settings)
+    complete = trainer_of(settings)
+    list(complete.run())
+    half = trainer_of(settings)
     list(islice(steps(half.run()), 4))  # in the second epoch
     save_state(StageFolder(tmp_path), *half.state(), "key")
-    later = fit(settings)
+    later = trainer_of(settings)
     later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
     list(later.run())
-    for name, weight in whole.weights.items():
+    for name, weight in complete.weights.items():
         assert torch.equal(weight, later.weights[name]), name
 
 
-def test_no_epoch_is_lost_after_whichever_step_the_state_is_taken(tmp_path: Path) -> None:
-    def told(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def test_a_resumed_stage_has_the_same_history_whichever_step_it_resumes_from(
+    tmp_path: Path,
+) -> None:
+    def untimed(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
         timed = ("seconds", "slices_per_s")
         return [{k: v for k, v in record.items() if k not in timed} for record in history]
 
-    whole = fit(EM)
-    list(whole.run())
-    for number in range(1, whole.steps + 1):
-        half = fit(EM)
+    complete = trainer_of(EM)
+    list(complete.run())
+    for number in range(1, complete.steps + 1):
+        half = trainer_of(EM)
         list(islice(steps(half.run()), number))
         save_state(StageFolder(tmp_path), *half.state(), "key")
-        later = fit(EM)
+        later = trainer_of(EM)
         later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
         list(later.run())
-        assert told(later.progress.history) == told(whole.progress.history), number
+        assert untimed(later.progress.history) == untimed(complete.progress.history), number
 
 
-def test_what_an_optimiser_knows_comes_back_in_the_order_of_its_weights(tmp_path: Path) -> None:
-    """A file has tensors in the order of their axes, weights are channels-last.
+def test_restored_optimiser_state_has_the_memory_format_of_the_weights(tmp_path: Path) -> None:
+    """Files store tensors in contiguous format, while weights are channels-last.
 
-    A fused optimiser goes through both in the order of memory, and would pair the wrong ones.
+    A fused optimiser iterates over both in the order of memory, and would pair wrong elements.
     """
-    half = fit(MASKS)
+    half = trainer_of(MASKS)
     list(islice(steps(half.run()), 2))
     save_state(StageFolder(tmp_path), *half.state(), "key")
-    later = fit(MASKS)
+    later = trainer_of(MASKS)
     later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
     compared = 0
     for weight, state in later._optimizer.state_dict()["state"].items():
@@ -150,21 +152,21 @@ def test_what_an_optimiser_knows_comes_back_in_the_order_of_its_weights(tmp_path
     assert compared > 4
 
 
-def test_an_image_without_numbers_stops_its_step_and_is_named() -> None:
+def test_an_image_with_nan_is_named_when_the_loss_becomes_nan() -> None:
     given = scans()
     image = np.asarray(given[1].image, np.float32)
     image[2, 5, 5] = np.nan
     given[1] = replace(given[1], image=image)
     with pytest.raises(WorkError, match=r"stage weak, step \d \(epoch 1\): the loss is nan; case "):
-        list(fit(MASKS, given).run())
+        list(trainer_of(MASKS, given).run())
     with pytest.raises(WorkError) as caught:
-        list(fit(MASKS, given).run())
+        list(trainer_of(MASKS, given).run())
     assert "case case-1." in str(caught.value)
     assert "case-0" not in str(caught.value)
 
 
-class Spoilt(PixelLoss):
-    """A loss that becomes `value` times itself at its call number `at`."""
+class Faulty(PixelLoss):
+    """A loss that is multiplied by `value` in its call number `at`."""
 
     at: int
     value: float
@@ -179,15 +181,15 @@ class Spoilt(PixelLoss):
     ("value", "said"),
     [(float("nan"), "the loss is nan"), (float("inf"), "the loss is inf"), (1e38, "gradient")],
 )
-def test_a_loss_without_a_number_stops_at_its_step_and_what_was_saved_is_sound(
+def test_training_stops_at_a_step_that_diverges_and_can_resume_from_the_state_before(
     value: float, said: str, tmp_path: Path
 ) -> None:
-    """The state of the step before is there, and the stage goes on from it to the same bits."""
-    whole = fit(MASKS)
-    whole._stage = whole._stage.model_copy(update={"loss": Spoilt(at=0, value=1)})
-    list(whole.run())
-    bad = fit(MASKS)
-    bad._stage = bad._stage.model_copy(update={"loss": Spoilt(at=3, value=value)})
+    """The resumed stage ends with bitwise equal weights."""
+    complete = trainer_of(MASKS)
+    complete._stage = complete._stage.model_copy(update={"loss": Faulty(at=0, value=1)})
+    list(complete.run())
+    bad = trainer_of(MASKS)
+    bad._stage = bad._stage.model_copy(update={"loss": Faulty(at=3, value=value)})
 
     def run_and_save() -> None:
         for _ in steps(bad.run()):
@@ -200,39 +202,39 @@ def test_a_loss_without_a_number_stops_at_its_step_and_what_was_saved_is_sound(
     assert said in text
     assert "; cases case-0, case-1, case-2.\n" in text
     assert "The newest saved state is intact" in text
-    later = fit(MASKS)
-    later._stage = whole._stage
+    later = trainer_of(MASKS)
+    later._stage = complete._stage
     later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
     list(later.run())
-    for name, weight in whole.weights.items():
+    for name, weight in complete.weights.items():
         assert torch.equal(weight, later.weights[name]), name
 
 
-def test_slices_whose_region_is_empty_are_warned_of_once_and_named() -> None:
+def test_cases_with_empty_regions_are_named_in_a_single_warning() -> None:
     given = scans()
     region = np.ones((SLICES, SIZE, SIZE), np.uint8)
     region[2] = 0
     given[2] = replace(given[2], region=region)
     settings = MASKS | {"augment": {}, "batch_size": CASES * SLICES}
-    first, *others = steps(fit(settings, given).run())
+    first, *others = steps(trainer_of(settings, given).run())
     assert first.warning is not None
     assert "1 slices of case case-2 have no region left" in first.warning
     assert all(step.warning is None for step in others)
 
 
-def test_a_stage_whose_targets_are_all_empty_is_refused_after_an_epoch() -> None:
+def test_training_stops_after_an_epoch_without_any_target() -> None:
     prior = {"use": "threshold", "hu": 3000}
     with pytest.raises(
         WorkError, match=r"targets of all 12 slices .* .cases case-0, case-1, case-2"
     ):
-        list(fit(EM | {"prior": prior}).run())
+        list(trainer_of(EM | {"prior": prior}).run())
 
 
 @pytest.mark.parametrize(
-    ("factor", "told"), [(2.0, "from 2 to 2"), (float("nan"), "from nan to nan")]
+    ("factor", "range_"), [(2.0, "from 2 to 2"), (float("nan"), "from nan to nan")]
 )
-def test_targets_that_are_no_probabilities_are_told_before_the_first_step(
-    factor: float, told: str
+def test_targets_outside_0_to_1_are_reported_before_the_first_step(
+    factor: float, range_: str
 ) -> None:
     class Times(EStep):
         def __call__(self, evidence: Evidence) -> Probability:
@@ -241,5 +243,5 @@ def test_targets_that_are_no_probabilities_are_told_before_the_first_step(
     stage = EmStage.model_validate(EM | {"estep": Times()}, context=registry())
     assert stage.backbone is not None
     network = new_network(stage.backbone, INPUT, 1, seed=1)
-    with pytest.raises(WorkError, match=f"Times returns targets {told}"):
+    with pytest.raises(WorkError, match=f"Times returns targets {range_}"):
         TargetProbe(stage, scans(), INPUT).snapshot(network, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""A state is there whole or not at all, and what could not be saved is said."""
+"""The saved state of an unfinished stage is replaced atomically."""
 
 import errno
 import os
@@ -28,7 +28,7 @@ except WorkError as error:
 """
 
 
-def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_state_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     assert load_state(StageFolder(tmp_path), "key") is None
     save_state(StageFolder(tmp_path), {"w": torch.tensor([1.5])}, {"step": 1}, "key")
     tensors, plain = load_state(StageFolder(tmp_path), "key") or ({}, {})
@@ -36,13 +36,13 @@ def test_a_state_comes_back_as_it_was(tmp_path: Path) -> None:
     assert plain == {"step": 1}
 
 
-def test_a_full_disk_leaves_the_state_before(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_state_saved_before(tmp_path: Path) -> None:
     save_state(StageFolder(tmp_path), {"w": torch.zeros(3)}, {"step": 1}, "key")
     command = [sys.executable, "-c", SAVE_MORE_THAN_FITS, str(tmp_path)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "cannot be written" in said
-    assert "the state saved before is intact" in said
-    assert "--resume" in said
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "cannot be written" in output
+    assert "the state saved before is intact" in output
+    assert "--resume" in output
     tensors, plain = load_state(StageFolder(tmp_path), "key") or ({}, {})
     assert tensors["w"].tolist() == [0, 0, 0]
     assert plain == {"step": 1}
@@ -50,7 +50,7 @@ def test_a_full_disk_leaves_the_state_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
-def test_a_write_that_fails_at_its_end_leaves_the_state_before(
+def test_an_error_at_the_end_of_writing_keeps_the_state_saved_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     save_state(StageFolder(tmp_path), {"w": torch.zeros(3)}, {"step": 1}, "key")
@@ -65,7 +65,7 @@ def test_a_write_that_fails_at_its_end_leaves_the_state_before(
     assert (load_state(StageFolder(tmp_path), "key") or ({}, {}))[1] == {"step": 1}
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+def test_a_state_that_cannot_be_written_is_a_work_error(tmp_path: Path) -> None:
     (tmp_path / "last").write_text("a file where the folder should be")
     with pytest.raises(WorkError, match="no state was saved before"):
         save_state(StageFolder(tmp_path), {"w": torch.ones(3)}, {"step": 2}, "key")

@@ -1,4 +1,4 @@
-"""Tensors on the disk."""
+"""Tensors in files."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from torch import nn
 from wsseg.inference.checkpoint import write_tensors
 
 
-def test_a_network_that_uses_its_weights_twice_is_saved_and_loaded(tmp_path: Path) -> None:
+def test_weights_shared_by_two_layers_are_saved_under_both_names(tmp_path: Path) -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     net[1].weight = net[0].weight
     write_tensors(tmp_path / "w.safetensors", net.state_dict())
@@ -18,7 +18,7 @@ def test_a_network_that_uses_its_weights_twice_is_saved_and_loaded(tmp_path: Pat
     assert all(torch.equal(found[name], each) for name, each in net.state_dict().items())
 
 
-def test_values_are_saved_whatever_their_order_in_memory(tmp_path: Path) -> None:
+def test_tensors_are_saved_correctly_in_any_memory_format(tmp_path: Path) -> None:
     image = torch.arange(24.0).reshape(1, 2, 3, 4)
     stored = {"last": image.to(memory_format=torch.channels_last), "part": image[..., 1]}
     write_tensors(tmp_path / "w.safetensors", stored)

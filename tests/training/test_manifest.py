@@ -1,4 +1,4 @@
-"""A manifest can be checked against the files that it lists."""
+"""Comparison of a manifest with the files that it lists."""
 
 import json
 import shutil
@@ -37,11 +37,11 @@ def listed(tmp_path: Path) -> list[dict[str, str]]:
     return files
 
 
-def test_files_as_they_were_are_fine(listed: list[dict[str, str]]) -> None:
+def test_unchanged_files_are_not_listed(listed: list[dict[str, str]]) -> None:
     assert changed_files(listed) == []
 
 
-def test_a_changed_and_a_missing_file_are_told_once_with_their_uses(
+def test_a_changed_and_a_missing_file_are_listed_once_with_all_their_uses(
     listed: list[dict[str, str]], tmp_path: Path
 ) -> None:
     (tmp_path / "image").write_text("imagf")
