@@ -39,21 +39,23 @@ def resolved(name: str) -> Any:
     return written(recipe_text(load_recipe(name)))
 
 
-@pytest.mark.parametrize("name", registry().names(Path))
-def test_the_file_of_every_recipe_is_valid(schema: Draft202012Validator, name: str) -> None:
-    schema.validate(written(registry().find(Path, name).read_text(encoding="utf-8")))
+def test_the_files_of_all_recipes_are_valid(schema: Draft202012Validator) -> None:
+    for name in registry().names(Path):
+        schema.validate(written(registry().find(Path, name).read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("name", registry().names(Path))
-def test_every_complete_recipe_is_valid_with_all_its_defaults(
-    schema: Draft202012Validator, name: str
+def test_all_complete_recipes_are_valid_with_all_their_defaults(
+    schema: Draft202012Validator,
 ) -> None:
-    try:
-        recipe = resolved(name)
-    except InputError:
-        assert name in {"covid/base", "covid/demo"} or not name.startswith("covid/")
-    else:
-        schema.validate(recipe)
+    incomplete = set()
+    for name in registry().names(Path):
+        try:
+            recipe = resolved(name)
+        except InputError:
+            incomplete.add(name)
+        else:
+            schema.validate(recipe)
+    assert incomplete == {"covid/base", "covid/demo"}
 
 
 def keys(values: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -66,22 +68,22 @@ def keys(values: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from keys(value, (*above, key))
 
 
-def misspelt(recipe: Any, way: tuple[Any, ...]) -> Any:
+def misspelt(recipe: Any, path: tuple[Any, ...]) -> Any:
     changed = copy.deepcopy(recipe)
     parent = changed
-    for key in way[:-1]:
+    for key in path[:-1]:
         parent = parent[key]
-    parent[f"{way[-1]}x"] = parent.pop(way[-1])
+    parent[f"{path[-1]}x"] = parent.pop(path[-1])
     return changed
 
 
 @pytest.mark.parametrize("name", ["covid/demo-phi2-bounded", "covid/threshold"])
 def test_every_misspelt_key_is_refused(schema: Draft202012Validator, name: str) -> None:
     recipe = resolved(name)
-    ways = [way for way in keys(recipe) if way[-2:-1] not in {(each,) for each in FREE_KEYS}]
-    assert len(ways) > 40
-    passed = [way for way in ways if schema.is_valid(misspelt(recipe, way))]
-    assert passed == []
+    paths = [path for path in keys(recipe) if path[-2:-1] not in {(key,) for key in FREE_KEYS}]
+    assert len(paths) > 40
+    accepted = [path for path in paths if schema.is_valid(misspelt(recipe, path))]
+    assert accepted == []
 
 
 @pytest.mark.parametrize(
