@@ -39,7 +39,7 @@ def path_literals(source: str) -> Counter[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
-    named = [node for node in texts if "." in node.value and " " not in node.value]
+    named = [node for node in texts if "." in str(node.value) and " " not in str(node.value)]
     names = {id(node): node for node in texts if node in (*joined, *constants, *named)}
     return Counter(str(node.value).rpartition("/")[2] for node in names.values())
 

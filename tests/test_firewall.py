@@ -1,8 +1,8 @@
-"""No part of a weak stage can reach a mask, whatever it looks into.
+"""The label firewall: no component of a weakly supervised stage can reach a mask.
 
-Everything that a prior, an E-step, a loss or a backbone gets, and the fit of an EM stage itself, is
-walked through: attributes, containers, closures and the frames of generators. What stays in the
-same folder under another name is not walked: no program can hide a disk from code that it runs.
+The tests traverse every object that a prior, an E-step, a loss, a backbone or a region receives,
+and the trainer of an EM stage: attributes, containers, closures and the frames of generators. They do
+not search the disk, which no program can hide from code that it runs.
 """
 
 import gc
@@ -37,16 +37,16 @@ from wsseg.training.run import split_of
 from wsseg.training.stage_task import StageTask, stage_task
 from wsseg.training.trainer import Trainer
 
-GIVEN: list[tuple[str, object]] = []  # to whom, and what
+GIVEN: list[tuple[str, object]] = []  # the receiver, and what it received
 LEAVES = (str, bytes, int, float, bool, type(None), type, types.ModuleType, torch.dtype)
 QUIET = Display(Console(quiet=True))
 
 
 @final
-class NosyPrior(Prior):
-    """Keeps all that it is given."""
+class RecordingPrior(Prior):
+    """Records what it receives."""
 
-    def fit(self, batches: Iterable[Batch]) -> "NosyPrior":
+    def fit(self, batches: Iterable[Batch]) -> "RecordingPrior":
         GIVEN.append(("Prior.fit", batches))
         GIVEN.append(("Prior.fit", next(iter(batches))))
         return self
@@ -57,8 +57,8 @@ class NosyPrior(Prior):
 
 
 @final
-class NosyEStep(EStep):
-    """Keeps all that it is given."""
+class RecordingEStep(EStep):
+    """Records what it receives."""
 
     def __call__(self, evidence: Evidence) -> Probability:
         GIVEN.append(("EStep", evidence))
@@ -66,15 +66,15 @@ class NosyEStep(EStep):
 
 
 @final
-class NosyLoss(PixelLoss):
-    """Keeps all that it is given."""
+class RecordingLoss(PixelLoss):
+    """Records what it receives."""
 
     def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:
         GIVEN.append(("Loss", (f, y, region)))
         return ((f - y) ** 2 * region).mean()
 
 
-class NosyNetwork(nn.Module):
+class RecordingNetwork(nn.Module):
     def __init__(self, slices: int, classes: int) -> None:
         super().__init__()
         self.layer = nn.Conv2d(slices, classes, 3, padding=1)
@@ -86,17 +86,17 @@ class NosyNetwork(nn.Module):
 
 
 @final
-class NosyBackbone(Backbone):
-    """Keeps all that it is given, and builds what does."""
+class RecordingBackbone(Backbone):
+    """Records what it receives, and builds a network that does."""
 
     def build(self, slices: int, classes: int) -> nn.Module:
         GIVEN.append(("Backbone.build", (slices, classes)))
-        return NosyNetwork(slices, classes)
+        return RecordingNetwork(slices, classes)
 
 
 @final
-class NosyRegion(Region):
-    """Keeps all that it is given."""
+class RecordingRegion(Region):
+    """Records what it receives."""
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:
         GIVEN.append(("Region", (case, volume)))
@@ -104,60 +104,60 @@ class NosyRegion(Region):
 
 
 def reached(start: object) -> Iterator[tuple[str, object]]:
-    """Yield everything that can be reached from an object, with the way to it."""
+    """Yield everything that can be reached from an object, with the path to it."""
     seen: set[int] = set()
-    kept: list[object] = []  # so that no number is given to two
+    kept: list[object] = []  # so that no id is used twice
     waiting: deque[tuple[str, object]] = deque([("it", start)])
     while waiting:
-        way, thing = waiting.popleft()
-        if id(thing) in seen:
+        route, target = waiting.popleft()
+        if id(target) in seen:
             continue
-        seen.add(id(thing))
-        kept.append(thing)
-        yield way, thing
-        if not isinstance(thing, (*LEAVES, Path, Tensor, np.ndarray)):
-            waiting += [(f"{way}{step}", each) for step, each in inside(thing)]
+        seen.add(id(target))
+        kept.append(target)
+        yield route, target
+        if not isinstance(target, (*LEAVES, Path, Tensor, np.ndarray)):
+            waiting += [(f"{route}{step}", each) for step, each in inside(target)]
 
 
-def inside(thing: object) -> Iterator[tuple[str, object]]:
-    """Yield what an object holds: its items, attributes, and what its code closes over."""
-    if isinstance(thing, Mapping):
-        yield from ((f"[{key!r}]", value) for key, value in thing.items())
-    elif isinstance(thing, list | tuple | set | frozenset | deque):
-        yield from ((f"[{place}]", value) for place, value in enumerate(thing))
-    if isinstance(thing, types.GeneratorType) and thing.gi_frame is not None:
-        yield from ((f".frame.{k}", value) for k, value in thing.gi_frame.f_locals.items())
-    if isinstance(thing, types.FunctionType):
-        cells = thing.__closure__ or ()
+def inside(target: object) -> Iterator[tuple[str, object]]:
+    """Yield the contents of an object: items, attributes and variables of its closure."""
+    if isinstance(target, Mapping):
+        yield from ((f"[{key!r}]", value) for key, value in target.items())
+    elif isinstance(target, list | tuple | set | frozenset | deque):
+        yield from ((f"[{place}]", value) for place, value in enumerate(target))
+    if isinstance(target, types.GeneratorType) and target.gi_frame is not None:
+        yield from ((f".frame.{k}", value) for k, value in target.gi_frame.f_locals.items())
+    if isinstance(target, types.FunctionType):
+        cells = target.__closure__ or ()
         yield from ((".closure", cell.cell_contents) for cell in cells)
-        yield from ((".defaults", value) for value in thing.__defaults__ or ())
-    if isinstance(thing, types.MethodType):
-        yield ".self", thing.__self__
-    if not isinstance(thing, types.FunctionType):
-        yield from ((f".{name}", value) for name, value in getattr(thing, "__dict__", {}).items())
-        for name in getattr(type(thing), "__slots__", ()):
-            if hasattr(thing, name):
-                yield f".{name}", getattr(thing, name)
-        if not hasattr(thing, "__dict__"):
-            yield from (("~", each) for each in gc.get_referents(thing))
+        yield from ((".defaults", value) for value in target.__defaults__ or ())
+    if isinstance(target, types.MethodType):
+        yield ".self", target.__self__
+    if not isinstance(target, types.FunctionType):
+        yield from ((f".{name}", value) for name, value in getattr(target, "__dict__", {}).items())
+        for name in getattr(type(target), "__slots__", ()):
+            if hasattr(target, name):
+                yield f".{name}", getattr(target, name)
+        if not hasattr(target, "__dict__"):
+            yield from (("~", each) for each in gc.get_referents(target))
 
 
 def to_masks(start: object, masks: set[str], arrays: list[NDArray[np.bool_]]) -> list[str]:
-    """Return the ways from an object to a file of `masks`, or to one of their planes."""
+    """Return the paths from an object to a file of `masks`, or to a plane of `arrays`."""
     found = []
-    for way, thing in reached(start):
-        if isinstance(thing, Path | str):
-            name = Path(str(thing)[:500]).name
-            told = name in masks or name.startswith("mask-") or name == "cohort.csv"
-            found += [f"{way} = {name}"] if told else []
-        if isinstance(thing, Tensor | np.ndarray):
-            planes = np.asarray(thing.detach().float() if isinstance(thing, Tensor) else thing)
-            found += [f"{way} holds a mask"] if holds(planes, arrays) else []
+    for route, target in reached(start):
+        if isinstance(target, Path | str):
+            name = Path(str(target)[:500]).name
+            leads_to_mask = name in masks or name.startswith("mask-") or name == "cohort.csv"
+            found += [f"{route} = {name}"] if leads_to_mask else []
+        if isinstance(target, Tensor | np.ndarray):
+            planes = np.asarray(target.detach().float() if isinstance(target, Tensor) else target)
+            found += [f"{route} holds a mask"] if holds(planes, arrays) else []
     return found
 
 
 def holds(array: NDArray[Any], masks: list[NDArray[np.bool_]]) -> bool:
-    """Say whether a plane of an array is one of the masks' planes, as it is or mirrored."""
+    """Return whether a plane of an array equals a plane of the masks."""
     if array.ndim < 2 or array.shape[-2:] != masks[0].shape:
         return False
     planes = array.reshape(-1, *array.shape[-2:]) > 0
@@ -166,23 +166,23 @@ def holds(array: NDArray[Any], masks: list[NDArray[np.bool_]]) -> bool:
 
 @pytest.fixture
 def run(toy_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    """The toy recipe, trained: its weak stage is made of nosy parts."""
+    """The trained toy recipe, with a weak stage made of components that record their inputs."""
     known = registry()
     monkeypatch.setattr(known, "offers", dict(known.offers))
-    known.add("nosy", "nosy 0", _plugin())
+    known.add("recording", "recording 0", _plugin())
     GIVEN.clear()
     path = tmp_path / "toy.yaml"
     path.write_text(toy_text)
     weak = "stages.consolidation"
     changes = [
         "stages.infection.epochs=1",
-        "regions={near: {use: nosy}}",
+        "regions={near: {use: recording}}",
         f"{weak}.region=near",
         f"{weak}.start=null",
-        f"{weak}.backbone={{use: nosy}}",
-        f"{weak}.prior={{use: nosy}}",
-        f"{weak}.estep={{use: nosy}}",
-        f"{weak}.loss={{use: nosy}}",
+        f"{weak}.backbone={{use: recording}}",
+        f"{weak}.prior={{use: recording}}",
+        f"{weak}.estep={{use: recording}}",
+        f"{weak}.loss={{use: recording}}",
     ]
     recipe = wsseg.load_recipe(path, changes)
     begin = Trainer.__init__
@@ -198,10 +198,10 @@ def run(toy_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recip
 
 
 def _plugin() -> types.ModuleType:
-    """Return a plugin that offers the nosy parts."""
-    module = types.ModuleType("nosy")
-    parts = {"priors": NosyPrior, "esteps": NosyEStep, "losses": NosyLoss}
-    parts |= {"backbones": NosyBackbone, "regions": NosyRegion}
+    """Return a plugin that offers the recording components."""
+    module = types.ModuleType("recording")
+    parts = {"priors": RecordingPrior, "esteps": RecordingEStep, "losses": RecordingLoss}
+    parts |= {"backbones": RecordingBackbone, "regions": RecordingRegion}
     for kind, part in parts.items():
         offer = _offer(part)
         offer.__name__ = f"wsseg_{kind}"
@@ -211,13 +211,13 @@ def _plugin() -> types.ModuleType:
 
 def _offer(part: type[Any]) -> Any:
     def offer() -> dict[str, type[Any]]:
-        return {"nosy": part}
+        return {"recording": part}
 
     return offer
 
 
 def planes_of(recipe: Recipe, names: tuple[str, ...]) -> list[NDArray[np.bool_]]:
-    """Return every plane of the training cases' masks that is not empty, on the network's grid."""
+    """Return the non-empty planes of the training cases' masks, on the network's grid."""
     planes = []
     for case in split_of(recipe).train:
         prepared = prepare(case, recipe.input, recipe.regions)
@@ -226,27 +226,27 @@ def planes_of(recipe: Recipe, names: tuple[str, ...]) -> list[NDArray[np.bool_]]
     return planes
 
 
-def test_no_part_of_a_weak_stage_reaches_a_mask(run: Recipe) -> None:
+def test_no_component_of_a_weak_stage_can_reach_a_mask(run: Recipe) -> None:
     files = {path.name for case in split_of(run).train for path in case.masks.values()}
     own = {name for name in files if "consolidation" in name}
     both, weak = planes_of(run, ("infection", "consolidation")), planes_of(run, ("consolidation",))
-    whom = {who for who, _ in GIVEN}
-    assert whom == {
+    receivers = {receiver for receiver, _ in GIVEN}
+    assert receivers == {
         "Prior", "Prior.fit", "EStep", "Loss", "Backbone.build", "network", "Region", "Trainer"
     }  # fmt: skip
-    for who, what in GIVEN:
-        # a region may be the file of another class: that of the lungs, or of the infection
-        names, planes = (own, weak) if who == "Region" else (files, both)
-        assert to_masks(what, names, planes) == [], who
+    for receiver, what in GIVEN:
+        # a region may be read from the mask of another class
+        names, planes = (own, weak) if receiver == "Region" else (files, both)
+        assert to_masks(what, names, planes) == [], receiver
 
 
-def test_the_way_to_a_mask_would_be_found(run: Recipe) -> None:
-    """Else the test above could not fail."""
+def test_a_mask_is_found_in_every_kind_of_object(run: Recipe) -> None:
+    """Otherwise, the test above could not fail."""
     files = {path.name for case in split_of(run).train for path in case.masks.values()}
     planes = planes_of(run, ("infection",))
     case = split_of(run).train[0]
     assert to_masks(case, files, planes)
-    assert to_masks(run, files, planes)  # names the cohort's table
+    assert to_masks(run, files, planes)  # contains the path of the cohort's table
     image = torch.zeros(1, 3, *planes[0].shape)
     image[0, 1] = torch.from_numpy(planes[0])
     batch = Batch(image, torch.ones(1, 1, *planes[0].shape, dtype=torch.bool), torch.ones(1, 1))

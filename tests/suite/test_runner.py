@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from wsseg.evaluation.rows import read_rows
-from wsseg.suite import runner
 from wsseg.suite.definition import Job
+from wsseg.suite.job import run_job
 from wsseg.training import stage as stage_training
 from wsseg.training.context import RunContext
 from wsseg.training.trainer import Trainer
@@ -232,8 +232,6 @@ def test_a_stage_finished_just_before_a_crash_is_not_trained_again(
 def test_a_killed_suite_can_be_reported_with_its_finished_jobs(
     wsseg: "Wsseg", folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_job = runner.run_job
-
     def crash(job: Job, context: RunContext, accept: Collection[str]) -> None:
         if job.method == "em":
             raise SystemExit(9)
@@ -241,7 +239,7 @@ def test_a_killed_suite_can_be_reported_with_its_finished_jobs(
 
     wsseg("bench", "report", tmp_path).refused("has no rows.csv, because no job has finished")
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "run_job", crash)
+        patch.setattr("wsseg.suite.runner.run_job", crash)
         assert ran(wsseg, folder / "plain.yaml", tmp_path).code == 9
     ended = wsseg("bench", "report", tmp_path)
     assert ended.code == 0, ended.err
