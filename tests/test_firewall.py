@@ -1,8 +1,8 @@
 """The label firewall: no component of a weakly supervised stage can reach a mask.
 
 The tests traverse every object that a prior, an E-step, a loss, a backbone or a region receives,
-and the trainer of an EM stage: attributes, containers, closures and the frames of generators. They do
-not search the disk, which no program can hide from code that it runs.
+and the trainer of an EM stage: attributes, containers, closures and the frames of generators.
+They do not search the disk, which no program can hide from code that it runs.
 """
 
 import gc
