@@ -1,4 +1,4 @@
-"""A toy hospital: scans of a few voxels with bright discs, whose tags and masks are known."""
+"""Fixtures for all tests: the command line, a cohort of tiny scans, and a run trained on it."""
 
 import io
 import sys
@@ -46,7 +46,7 @@ scores:
   share: {{use: share, of: consolidation, within: infection}}
 """
 
-LEARNT = (  # enough to learn the discs and their cores well, in seconds
+LEARNT = (  # settings with which the discs and their cores are learnt well, in seconds
     "input.thick={thinner_than_mm: 4, to_mm: 5}",
     "stages.infection.epochs=12",
     "stages.infection.optimizer.lr={start: 1.0e-2, end: 1.0e-4}",
@@ -58,7 +58,7 @@ LEARNT = (  # enough to learn the discs and their cores well, in seconds
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command left: its exit code and what it printed."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -66,7 +66,7 @@ class Ended:
 
     @property
     def error(self) -> str:
-        """The one error that it ended with, of at most three lines and without a traceback."""
+        """The only error message, which has at most three lines and no traceback."""
         before, found, error = self.err.partition("error: ")
         assert found, self.err
         assert "error: " not in error, self.err
@@ -75,21 +75,21 @@ class Ended:
         return error.strip()
 
     def refused(self, *words: str) -> None:
-        """Fail unless the input was refused by one error that has all of `words` in it."""
+        """Assert that the command refused its input with one error that contains all `words`."""
         assert self.code == 2, self.err
         for word in words:
             assert word in self.error, self.error
 
 
 class Wsseg(Protocol):
-    """The command `wsseg`, in this process: what it would do, seconds faster."""
+    """The command `wsseg`, run in this process to save the time of its imports."""
 
     def __call__(self, *words: object) -> Ended: ...
 
 
 @pytest.fixture(scope="session")
 def wsseg() -> Wsseg:
-    """Run `wsseg` as its script does."""
+    """Return a function that runs a command as the script `wsseg` does."""
 
     def run(*words: object) -> Ended:
         out, err, code = io.StringIO(), io.StringIO(), 0
@@ -106,7 +106,7 @@ def wsseg() -> Wsseg:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep the tests' prepared scans out of the user's cache."""
+    """Use a cache folder of the test session in place of the user's."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("WSSEG_CACHE", str(folder))
@@ -115,7 +115,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def toy_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight scans, (40, 36, 5) voxels: a disc of -500 HU, in every other one a core of 0 HU."""
+    """Write eight scans of (40, 36, 5) voxels and return their cohort.csv.
+
+    Each has a disc of -500 HU, the infection; every second disc has a core of 0 HU, consolidation.
+    """
     folder = tmp_path_factory.mktemp("toy")
     lines = ["case,patient,split,image,mask.infection,mask.consolidation,tag.consolidation"]
     for number in range(8):
@@ -138,13 +141,13 @@ def toy_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def toy_text(toy_cohort: Path) -> str:
-    """A recipe for the toy hospital, seconds to train."""
+    """Return the text of a recipe for the toy cohort that trains in seconds."""
     return TOY_RECIPE.format(cohort=toy_cohort)
 
 
 @pytest.fixture
 def toy_recipe(toy_text: str, tmp_path: Path) -> Path:
-    """The recipe as a file of the test's own."""
+    """Write the recipe to a file in the folder of the test."""
     path = tmp_path / "toy.yaml"
     path.write_text(toy_text)
     return path
@@ -152,7 +155,7 @@ def toy_recipe(toy_text: str, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(wsseg: Wsseg, toy_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run that has learnt the discs. Tests read it; what they change, they copy."""
+    """Train a run on the toy cohort; tests that change it work on a copy."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "toy.yaml").write_text(toy_text)
     changes = [word for each in LEARNT for word in ("--set", each)]

@@ -1,4 +1,4 @@
-"""The plugins in this repository: installed whole, explained, and used by recipes that work."""
+"""The plugins of this repository: metadata, READMEs, and recipes that combine them."""
 
 import json
 import re
@@ -11,11 +11,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import wsseg
+from tests.markdown import REPOSITORY, blocks
 from wsseg.cli import app
 from wsseg.components.registry import registry
 from wsseg.runtime.console import Display
 
-FOLDER = Path(__file__).resolve().parents[1] / "plugins"
+FOLDER = REPOSITORY / "plugins"
 PLUGINS = sorted(path.parent for path in FOLDER.glob("*/pyproject.toml"))
 
 
@@ -23,19 +24,17 @@ def names(plugins: list[Path]) -> list[str]:
     return [plugin.name for plugin in plugins]
 
 
-def read_me(plugin: Path) -> str:
-    return (plugin / "README.md").read_text(encoding="utf-8")
-
-
 def offered(plugin: Path) -> set[str]:
-    """The names of the parts that a plugin offers."""
+    """Return the names of the parts that a plugin offers."""
     version = metadata.version(plugin.name)
     of = f"{plugin.name} {version}"
     return {offer.name for offer in registry().offers.values() if offer.distribution == of}
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=names(PLUGINS))
-def test_a_plugin_says_what_it_is(plugin: Path) -> None:
+def test_the_pyproject_of_a_plugin_has_name_licence_and_version_bounds_of_wsseg(
+    plugin: Path,
+) -> None:
     project = tomllib.loads((plugin / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == plugin.name
     assert project["license"] == "Apache-2.0"
@@ -44,18 +43,19 @@ def test_a_plugin_says_what_it_is(plugin: Path) -> None:
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=names(PLUGINS))
-def test_every_part_of_a_plugin_is_explained(plugin: Path) -> None:
-    text = read_me(plugin)
+def test_the_readme_of_a_plugin_names_all_its_parts_and_when_to_use_them(plugin: Path) -> None:
+    text = (plugin / "README.md").read_text(encoding="utf-8")
     assert "**When to use.**" in text
     assert offered(plugin)
     assert {name for name in offered(plugin) if f"`{name}`" in text} == offered(plugin)
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=names(PLUGINS))
-def test_a_plugins_own_example_is_a_recipe_that_uses_all_its_parts(
+def test_the_example_in_the_readme_of_a_plugin_is_a_valid_recipe_with_all_its_parts(
     plugin: Path, tmp_path: Path
 ) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", read_me(plugin), re.DOTALL)
+    shown = blocks(plugin / "README.md")
+    (example,) = [block.text for block in shown if block.language == "yaml"]
     recipe = tmp_path / "example.yaml"
     recipe.write_text(example, encoding="utf-8")
     result = CliRunner().invoke(app, ["recipe", "check", str(recipe)])
@@ -63,8 +63,10 @@ def test_a_plugins_own_example_is_a_recipe_that_uses_all_its_parts(
     assert set(re.findall(r"use: ([\w-]+)", example)) >= offered(plugin)
 
 
-def test_parts_of_several_plugins_train_together(toy_recipe: Path, tmp_path: Path) -> None:
-    """`fit` reaches the inner prior, and what it learnt is in stage.json and used again."""
+def test_priors_and_esteps_of_several_plugins_are_trained_together(
+    toy_recipe: Path, tmp_path: Path
+) -> None:
+    """The fitted inner prior is saved in stage.json."""
     spatial = "{use: spatial, border: -1, inside: 0, depth_px: 2}"
     prior = f"{{use: product, priors: [{{use: mixture}}, {spatial}]}}"
     estep = (
@@ -84,4 +86,4 @@ def test_parts_of_several_plugins_train_together(toy_recipe: Path, tmp_path: Pat
     assert place["use"] == "spatial"
     levels, log_odds = mixture["levels"], mixture["log_odds"][0]
     bright = max(range(len(levels)), key=log_odds.__getitem__)
-    assert levels[bright] > -300  # the toy's core is at 0 HU, what is around it at -500 and -900
+    assert levels[bright] > -300  # the core has 0 HU, its surroundings -500 and -900 HU

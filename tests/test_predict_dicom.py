@@ -1,4 +1,4 @@
-"""A folder of DICOM slices through the real command line: as a scan, and as a row of a cohort."""
+"""Prediction and preparation of DICOM series with the command line."""
 
 import csv
 from pathlib import Path
@@ -19,9 +19,9 @@ UP = np.diag([-1.0, -1.0, 1.0, 1.0])  # LPS to RAS
 
 
 def as_dicom(nifti: Path, folder: Path, tilt_degrees: float = 0) -> Path:
-    """Write a scan as slices with a patient's tags, in HU + 1024, in no order.
+    """Write a scan as unordered DICOM slices of HU + 1200, with the identity of a patient.
 
-    With a tilt, planes are turned about the x axis; their first pixels stay where they were.
+    With a tilt, the planes are rotated about the x axis around their first pixel.
     """
     tilt = np.deg2rad(tilt_degrees)
     volume = read_volume(nifti)
@@ -55,7 +55,7 @@ def folder(toy_cohort: Path, tmp_path: Path) -> Path:
     return as_dicom(toy_cohort.parent / "6-image.nii.gz", tmp_path / "scans" / "scan-6")
 
 
-def test_the_mask_of_a_series_is_that_of_the_same_scan_as_nifti(
+def test_the_mask_of_a_dicom_series_equals_that_of_the_same_scan_as_nifti(
     wsseg: "Wsseg", trained: Path, toy_cohort: Path, folder: Path, tmp_path: Path
 ) -> None:
     nifti, out = toy_cohort.parent / "6-image.nii.gz", tmp_path / "out"
@@ -65,7 +65,7 @@ def test_the_mask_of_a_series_is_that_of_the_same_scan_as_nifti(
     assert file.voxels.any()
     assert np.array_equal(series.voxels, file.voxels)
     assert np.array_equal(series.grid.affine, read_volume(folder).grid.affine)
-    right_front_feet = [0, 0, 0, 1], [39, 35, 0, 1]  # of the series (LPS) and of the file (RAS)
+    right_front_feet = [0, 0, 0, 1], [39, 35, 0, 1]  # voxels of the series (LPS) and the file (RAS)
     places = [
         read_volume(out / name).grid.affine @ voxel
         for name, voxel in zip(("scan-6.nii.gz", "6-image.nii.gz"), right_front_feet, strict=True)
@@ -73,7 +73,7 @@ def test_the_mask_of_a_series_is_that_of_the_same_scan_as_nifti(
     assert np.allclose(places[0], places[1])
 
 
-def test_the_mask_of_a_tilted_series_has_its_affine_and_true_volumes(
+def test_the_mask_of_a_tilted_series_has_the_affine_and_volume_of_the_scan(
     wsseg: "Wsseg", trained: Path, toy_cohort: Path, tmp_path: Path
 ) -> None:
     nifti, tilt = toy_cohort.parent / "6-image.nii.gz", np.deg2rad(30)
@@ -84,7 +84,7 @@ def test_the_mask_of_a_tilted_series_has_its_affine_and_true_volumes(
         read_volume(out / "tilted.nii.gz"),
         read_volume(nifti).spacing_mm,
     )
-    expected = np.zeros((3, 3))  # the way of a column, a row and a slice in RAS
+    expected = np.zeros((3, 3))  # steps of a column, a row and a slice in RAS
     expected[:, 0] = -column_mm, 0, 0
     expected[:, 1] = 0, -row_mm * np.cos(tilt), row_mm * np.sin(tilt)
     expected[:, 2] = 0, 0, z_mm
@@ -99,7 +99,7 @@ def test_the_mask_of_a_tilted_series_has_its_affine_and_true_volumes(
     assert float(row["infection_ml"]) == pytest.approx(voxel_ml * infection)
 
 
-def test_no_patient_is_named_anywhere(
+def test_no_output_contains_the_identity_of_the_patient(
     wsseg: "Wsseg", trained: Path, folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -109,7 +109,7 @@ def test_no_patient_is_named_anywhere(
     assert not [text for text in texts for secret in SECRETS if secret in text]
 
 
-def test_a_series_with_a_gap_is_refused(
+def test_a_series_with_a_missing_slice_is_refused(
     wsseg: "Wsseg", trained: Path, folder: Path, tmp_path: Path
 ) -> None:
     (folder / "4.dcm").unlink()  # the third of five
@@ -118,7 +118,7 @@ def test_a_series_with_a_gap_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_cohort_of_series_trains(
+def test_a_cohort_of_dicom_series_is_prepared(
     wsseg: "Wsseg", toy_cohort: Path, toy_text: str, tmp_path: Path
 ) -> None:
     rows = toy_cohort.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""What strangers wrote runs no code, writes nowhere else, steers no terminal, takes no memory."""
+"""Hostile files: they run no code, write to no other place, and do not exhaust the memory."""
 
 import ast
 import gzip
@@ -38,12 +38,12 @@ CALLS = {
     "torch.load", "yaml.load", "yaml.unsafe_load", "yaml.full_load",
     "yaml.load_all", "pd.read_pickle", "os.system", "os.popen",
 }  # fmt: skip
-# they send our own jobs to our own processes, and load nothing from a file
+# these use joblib for processes, and load nothing from a file
 JOBLIB = {"wsseg/runtime/executors.py", "recipes/covid/wsseg_covid/phantom/cohort.py"}
 
 
 def offences(text: str, name: str = "") -> list[str]:
-    """Name what could run code that a file holds."""
+    """Return the imports and calls that could execute code from a file."""
     found = []
     for node in ast.walk(ast.parse(text)):
         imported = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -53,7 +53,7 @@ def offences(text: str, name: str = "") -> list[str]:
             called = ast.unparse(node.func)
             keywords = {key.arg: ast.unparse(key.value) for key in node.keywords}
             loads = called in ("np.load", "numpy.load")
-            # how others publish weights: torch then takes tensors alone, and runs nothing
+            # weights_only refuses everything but tensors
             tensors_alone = called == "torch.load" and keywords.get("weights_only") == "True"
             found += [called] if called in CALLS and not tensors_alone else []
             found += [called] if loads and keywords.get("allow_pickle") != "False" else []
@@ -61,7 +61,7 @@ def offences(text: str, name: str = "") -> list[str]:
     return [e for e in found if not (e.partition(".")[0] == "joblib" and name in JOBLIB)]
 
 
-def test_nothing_that_ships_could_run_what_a_file_holds() -> None:
+def test_no_module_can_execute_code_from_a_file() -> None:
     assert len(SHIPPED) > 150
     for path in SHIPPED:
         assert (
@@ -78,12 +78,12 @@ def test_nothing_that_ships_could_run_what_a_file_holds() -> None:
         "subprocess.run(x, shell=True)", "exec(x)",
     ],
 )  # fmt: skip
-def test_the_search_would_find_it(text: str) -> None:
+def test_the_search_finds_calls_that_can_execute_code(text: str) -> None:
     assert offences(text)
 
 
 class Bomb:
-    """Unpickled, it leaves a mark."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -120,7 +120,7 @@ FILES = (
 
 @pytest.mark.parametrize("hostile", [as_pickle, as_object_array, as_yaml])
 @pytest.mark.parametrize("name", FILES)
-def test_a_hostile_file_in_place_of_any_other_runs_nothing(
+def test_a_pickle_in_place_of_any_input_file_is_not_executed(
     wsseg: "Wsseg",
     trained: Path,
     toy_cohort: Path,
@@ -141,18 +141,18 @@ def test_a_hostile_file_in_place_of_any_other_runs_nothing(
         wsseg(*command, tmp_path / "run") for command in (("manifest", "verify"), ("report",))
     ]
     assert all(each.code in (0, 2) for each in ended)
-    # what a kill may leave at the end of a log is passed over
+    # an incomplete last line of a log is ignored
     assert any(each.code == 2 for each in ended) or name == "run/log.jsonl"
     assert not any("bug" in each.err for each in ended)
     assert not mark.exists()
 
 
-def test_a_bomb_would_go_off_if_it_were_unpickled(tmp_path: Path) -> None:
+def test_the_pickle_of_these_tests_runs_code_when_it_is_loaded(tmp_path: Path) -> None:
     pickle.loads(as_pickle(tmp_path / "mark"))  # noqa: S301
     assert (tmp_path / "mark").exists()
 
 
-def test_a_prepared_map_of_objects_is_made_again_and_not_unpickled(
+def test_a_pickled_array_in_the_cache_is_replaced_and_not_loaded(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
@@ -166,11 +166,11 @@ def test_a_prepared_map_of_objects_is_made_again_and_not_unpickled(
     assert not (tmp_path / "mark").exists()
 
 
-# Writing elsewhere.
+# Files outside the output folder.
 
 
 @pytest.mark.parametrize("name", ["../../escaped", "/escaped", "..", "a/b", ".hidden", "x" * 300])
-def test_a_stage_cannot_be_named_out_of_its_run(
+def test_the_name_of_a_stage_cannot_leave_the_folder_of_the_run(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, name: str
 ) -> None:
     text = toy_recipe.read_text().replace("  consolidation:\n", f'  "{name}":\n')
@@ -182,7 +182,7 @@ def test_a_stage_cannot_be_named_out_of_its_run(
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", "..", "a\\b", ".x", "a\x1bb"])
-def test_a_case_cannot_be_named_out_of_its_folder(
+def test_the_name_of_a_case_cannot_leave_the_output_folder(
     wsseg: "Wsseg", trained: Path, toy_cohort: Path, tmp_path: Path, name: str
 ) -> None:
     scan = toy_cohort.parent / "6-image.nii.gz"
@@ -193,7 +193,7 @@ def test_a_case_cannot_be_named_out_of_its_folder(
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", "..", ".x"])
-def test_a_method_cannot_be_named_out_of_its_suite(
+def test_the_name_of_a_method_cannot_leave_the_folder_of_the_suite(
     wsseg: "Wsseg", toy_text: str, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "toy.yaml").write_text(toy_text)
@@ -203,7 +203,7 @@ def test_a_method_cannot_be_named_out_of_its_suite(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["suite.yaml", "toy.yaml"]
 
 
-def test_a_value_of_a_matrix_cannot_lead_out_of_the_suite(toy_recipe: Path) -> None:
+def test_a_value_of_a_matrix_cannot_leave_the_folder_of_the_suite(toy_recipe: Path) -> None:
     from wsseg.suite.definition import load_suite, plan
 
     suite = toy_recipe.with_name("suite.yaml")
@@ -215,7 +215,7 @@ def test_a_value_of_a_matrix_cannot_lead_out_of_the_suite(toy_recipe: Path) -> N
         assert ".." not in job.folder.parts
 
 
-def test_a_link_in_place_of_a_mask_is_replaced_and_not_followed(
+def test_a_symbolic_link_in_place_of_a_mask_is_replaced_and_not_followed(
     wsseg: "Wsseg", trained: Path, toy_cohort: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "out").mkdir()
@@ -230,15 +230,15 @@ def test_a_link_in_place_of_a_mask_is_replaced_and_not_followed(
 
 
 def limited(folder: Path, *parts: object) -> str:
-    """Run a command with 4 GiB of memory; return what it said when it refused its input."""
+    """Run a command with 4 GiB of memory; return its output, which must be a clear error."""
     command = Command(words(*parts), folder, memory_bytes=2**32, environment=own_cache(folder))
     result = command.run(60)
     assert judge(result) == "clear error", result
     return result.output
 
 
-def test_a_gzip_bomb_is_not_inflated(tmp_path: Path) -> None:
-    """Zeros of 4 GiB in 4 MiB, behind the header of a small scan: read past its end for the sum."""
+def test_reading_a_scan_does_not_decompress_what_follows_it(tmp_path: Path) -> None:
+    """A small scan is followed by 4 GiB of zeros, compressed to 4 MiB."""
     scan = nib.Nifti1Image(np.zeros((20, 20, 20), np.int16), np.eye(4))
     path = tmp_path / "bomb.nii.gz"
     with path.open("wb") as file:
@@ -252,7 +252,7 @@ def test_a_gzip_bomb_is_not_inflated(tmp_path: Path) -> None:
     tracemalloc.stop()
 
 
-def test_one_member_of_a_gzip_bomb_is_inflated_in_pieces(tmp_path: Path) -> None:
+def test_reading_a_scan_decompresses_in_pieces(tmp_path: Path) -> None:
     shape = (512, 512, 700)  # 350 MiB of zeros in 350 KiB
     header = nib.Nifti1Image(np.zeros((1, 1, 1), np.int16), np.eye(4)).header
     header.set_data_shape(shape)
@@ -270,26 +270,26 @@ def test_one_member_of_a_gzip_bomb_is_inflated_in_pieces(tmp_path: Path) -> None
 
 
 def huge_header(path: Path) -> None:
-    """Claim a header of 2^60 bytes."""
+    """Write a header that claims a length of 2^60 bytes."""
     path.write_bytes(struct.pack("<Q", 2**60) + b"{}")
 
 
 def huge_tensor(path: Path) -> None:
-    """Claim a tensor of 10^12 numbers, with the bytes of none."""
+    """Write the header of a tensor of 10^12 numbers without any data."""
     about = {"w": {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 4 * 10**12]}}
     text = json.dumps(about).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text)
 
 
 def wrong_shape(path: Path) -> None:
-    """Have a weight of another shape."""
+    """Change the shape of a weight."""
     weights = load_file(path)
     name = next(iter(weights))
     save_file({**weights, name: weights[name].flatten()}, path)
 
 
 @pytest.mark.parametrize("spoil", [huge_header, huge_tensor, wrong_shape])
-def test_weights_that_claim_too_much_are_refused(
+def test_weights_with_impossible_sizes_are_refused(
     trained: Path, toy_cohort: Path, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
     import shutil
@@ -301,7 +301,7 @@ def test_weights_that_claim_too_much_are_refused(
     assert "weights.safetensors" in said
 
 
-def test_json_that_is_nested_too_deeply_is_damaged(
+def test_json_that_is_nested_too_deeply_is_refused(
     trained: Path, toy_cohort: Path, tmp_path: Path
 ) -> None:
     import shutil
@@ -321,7 +321,7 @@ LAUGHS = "\n".join(
 
 
 @pytest.mark.parametrize("text", [LAUGHS, "a: " + "[" * 5000, "x" * 2_000_000, "a: &a [*a]"])
-def test_yaml_that_blows_up_is_refused(tmp_path: Path, text: str) -> None:
+def test_yaml_bombs_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "bomb.yaml").write_text(text)
     assert "bomb.yaml" in limited(tmp_path, "recipe", "check", "bomb.yaml")
 
@@ -329,14 +329,14 @@ def test_yaml_that_blows_up_is_refused(tmp_path: Path, text: str) -> None:
 # Terminals and pages.
 
 
-def test_what_steers_a_terminal_is_escaped() -> None:
+def test_control_characters_are_escaped_and_long_lines_shortened() -> None:
     assert escape_unprintable("a\x1b[31mb\x07\x9b\u202ec") == "a\\x1b[31mb\\x07\\x9b\\u202ec"
     assert escape_unprintable("Müller, φ\n\t2") == "Müller, φ\n\t2"
     assert len(shorten_lines("x" * 100_000 + "\ny")) < 1100
     assert shorten_lines("short\nlines") == "short\nlines"
 
 
-def test_a_name_that_would_steer_a_terminal_is_shown_and_not_obeyed(
+def test_control_characters_in_a_file_name_are_escaped_in_messages(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     scan = tmp_path / "\x1b[2J[red]x.nii.gz"
@@ -346,7 +346,9 @@ def test_a_name_that_would_steer_a_terminal_is_shown_and_not_obeyed(
     ended.refused("\\x1b[2J[red]x.nii.gz: is empty")
 
 
-def test_a_note_and_a_bar_take_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+def test_notes_and_progress_bars_do_not_interpret_markup(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     from wsseg.runtime.console import Display
 
     display = Display(open_console())
@@ -360,8 +362,8 @@ def test_a_note_and_a_bar_take_no_markup(capsys: pytest.CaptureFixture[str]) -> 
     assert "\x1b" not in said
 
 
-def test_names_in_a_page_are_text(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
-    """Of a method, a patient, a case and a warning."""
+def test_names_are_escaped_in_the_report(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+    """Names of methods, patients, cases and stages, and warnings."""
     import shutil
 
     evil = "<script>alert(1)</script>"

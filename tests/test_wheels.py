@@ -1,4 +1,4 @@
-"""The distributions build, and work where there is no repository."""
+"""The distributions can be built and work outside the repository."""
 
 import json
 import os
@@ -23,7 +23,7 @@ print(json.dumps({
 
 
 @pytest.mark.slow
-def test_wheels_of_both_distributions_work_outside_the_repository(tmp_path: Path) -> None:
+def test_the_wheels_work_outside_the_repository(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     offline = ["--no-index", "--no-deps", "--no-build-isolation"]
     projects = [str(REPOSITORY), str(REPOSITORY / "recipes" / "covid")]

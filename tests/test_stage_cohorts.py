@@ -1,4 +1,4 @@
-"""A stage may learn from a cohort of its own: masks from one place, tags from another."""
+"""A stage with its own cohort: masks from one hospital, tags from another."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ HEAD = "case,patient,split,image,mask.infection,tag.consolidation"
 
 @pytest.fixture
 def elsewhere(toy_cohort: Path, tmp_path: Path) -> Path:
-    """The toy hospital's scans as another's, of other patients: one of them for testing."""
+    """Return a cohort of other patients with scans of the toy cohort, one of them for testing."""
     here, lines = toy_cohort.parent, [HEAD]
     for number in range(3):
         split = "test" if number == 2 else "train"
@@ -34,7 +34,7 @@ def own(elsewhere: Path) -> str:
     return f"stages.infection.cohort={{use: table, path: {elsewhere}}}"
 
 
-def test_the_stage_learns_from_it_and_the_others_do_not(
+def test_a_stage_learns_from_its_own_cohort_and_other_stages_do_not(
     wsseg: "Wsseg", toy_recipe: Path, own: str, tmp_path: Path
 ) -> None:
     quick = ("stages.infection.epochs=1", "stages.consolidation.epochs=1")
@@ -54,7 +54,7 @@ def test_the_stage_learns_from_it_and_the_others_do_not(
     assert wsseg("report", tmp_path / "run").code == 0
 
 
-def test_a_patient_who_is_tested_on_elsewhere_is_refused(
+def test_a_patient_of_the_test_set_is_refused_in_the_cohort_of_a_stage(
     wsseg: "Wsseg", toy_recipe: Path, elsewhere: Path, own: str, tmp_path: Path
 ) -> None:
     elsewhere.write_text(elsewhere.read_text().replace("other-patient-1", "patient-7"))
@@ -62,7 +62,7 @@ def test_a_patient_who_is_tested_on_elsewhere_is_refused(
     ended.refused("patient 'patient-7' is in the training and in the test set")
 
 
-def test_what_is_wrong_with_it_is_told_before_training(
+def test_an_invalid_scan_in_the_cohort_of_a_stage_is_reported_before_training(
     wsseg: "Wsseg", toy_recipe: Path, elsewhere: Path, own: str, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.nii.gz"
@@ -75,7 +75,9 @@ def test_what_is_wrong_with_it_is_told_before_training(
     assert wsseg("data", "check", toy_recipe, "--set", own).code == 1
 
 
-def test_every_fold_shares_what_was_learnt_from_it(toy_recipe: Path, own: str) -> None:
+def test_a_stage_with_its_own_cohort_is_trained_once_for_all_folds(
+    toy_recipe: Path, own: str
+) -> None:
     text = f"recipes: {{em: toy.yaml}}\nset: {{{own.replace('=', ': ', 1)}}}\nfolds: 3\n"
     (toy_recipe.parent / "suite.yaml").write_text(text)
     jobs = plan(load_suite(toy_recipe.parent / "suite.yaml"), toy_recipe.parent)
@@ -83,20 +85,22 @@ def test_every_fold_shares_what_was_learnt_from_it(toy_recipe: Path, own: str) -
     assert found == [("infection", 3), *[("consolidation", 1)] * 3]
 
 
-def test_of_each_cohort_is_wanted_what_its_stages_learn_from(toy_recipe: Path, own: str) -> None:
+def test_each_cohort_is_checked_for_what_its_stages_learn_from(toy_recipe: Path, own: str) -> None:
     (shared, wanted), (apart, wanted_apart) = lists_of_cases(load_recipe(toy_recipe, [own]))
     assert (len(shared.cases), wanted.tags, wanted.masks) == (8, ("consolidation",), ())
     assert [case.name for case in apart.cases] == ["other-0", "other-1", "case-6", "case-7"]
     assert (wanted_apart.tags, wanted_apart.masks) == ((), (("infection",),))
 
 
-def test_a_mask_of_one_cohort_opens_none_of_another(toy_recipe: Path, own: str) -> None:
+def test_masks_that_a_stage_reads_in_its_cohort_stay_hidden_in_others(
+    toy_recipe: Path, own: str
+) -> None:
     recipe = load_recipe(toy_recipe, [own])
     assert recipe.hidden_classes(recipe.own_stages.values()) == {"infection", "consolidation"}
     assert recipe.hidden_classes([recipe.stages["infection"]]) == {"consolidation"}
 
 
-def test_a_scan_that_is_tested_on_elsewhere_is_told(
+def test_a_copy_of_a_test_scan_in_the_cohort_of_a_stage_is_reported(
     wsseg: "Wsseg", toy_recipe: Path, elsewhere: Path, own: str, tmp_path: Path
 ) -> None:
     elsewhere.write_text(elsewhere.read_text().replace("1-image", "7-image"))

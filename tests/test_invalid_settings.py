@@ -1,4 +1,4 @@
-"""Bad recipes, runs and suites: one clear error that names the place, and nothing half-written."""
+"""Invalid recipes, runs and suites: one clear error with exit code 2, and no output."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the trained run, to be spoilt."""
+    """Return a copy of the trained run, which tests may damage."""
     return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
@@ -35,7 +35,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
         ("seed=[", "not valid YAML"),
     ],
 )
-def test_a_mistake_in_a_recipe_is_told_by_its_key(
+def test_an_error_in_a_setting_is_reported_with_its_key(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, change: str, words: str
 ) -> None:
     ended = wsseg("train", toy_recipe, "--out", tmp_path / "out", "--set", change)
@@ -54,7 +54,7 @@ def test_a_mistake_in_a_recipe_is_told_by_its_key(
         ("cohort: !!python/object:os.system {}\n", "without tags"),
     ],
 )
-def test_a_mistake_in_a_recipe_file_is_told_by_file_and_line(
+def test_an_error_in_a_recipe_file_is_reported_with_file_and_line(
     wsseg: "Wsseg", tmp_path: Path, text: str, words: str
 ) -> None:
     (tmp_path / "own.yaml").write_text(text)
@@ -63,12 +63,12 @@ def test_a_mistake_in_a_recipe_file_is_told_by_file_and_line(
 
 
 @pytest.mark.parametrize("source", ["none.yaml", "covid/none", "toy"])
-def test_a_recipe_that_is_none_is_named(wsseg: "Wsseg", tmp_path: Path, source: str) -> None:
+def test_an_unknown_recipe_is_reported_by_name(wsseg: "Wsseg", tmp_path: Path, source: str) -> None:
     wsseg("train", source, "--out", tmp_path / "out").refused(source)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_needs_a_folder(wsseg: "Wsseg", toy_recipe: Path) -> None:
+def test_train_refuses_a_file_in_place_of_its_folder(wsseg: "Wsseg", toy_recipe: Path) -> None:
     for out in (toy_recipe, toy_recipe / "below"):
         wsseg("train", toy_recipe, "--out", out).refused("name a folder")
 
@@ -106,7 +106,7 @@ WEIGHTS, RECORD = "stages/infection/weights.safetensors", "stages/infection/stag
 
 
 @pytest.mark.parametrize(
-    ("name", "spoil", "words"),
+    ("name", "damage", "words"),
     [
         (WEIGHTS, cut, "damaged"),
         (WEIGHTS, flip_a_bit, "is not what stage.json says"),
@@ -122,16 +122,16 @@ WEIGHTS, RECORD = "stages/infection/weights.safetensors", "stages/infection/stag
         ("recipe.yaml", empty, "is missing"),
     ],
 )
-def test_a_damaged_run_is_told_by_its_file(
+def test_a_damaged_file_of_a_run_is_reported(
     wsseg: "Wsseg",
     run: Path,
     toy_cohort: Path,
     tmp_path: Path,
     name: str,
-    spoil: Callable[[Path], object],
+    damage: Callable[[Path], object],
     words: str,
 ) -> None:
-    spoil(run / name)
+    damage(run / name)
     scan = toy_cohort.parent / "6-image.nii.gz"
     wsseg("predict", run, scan, "--out", tmp_path / "out").refused(words)
     assert not (tmp_path / "out").exists()
@@ -140,12 +140,12 @@ def test_a_damaged_run_is_told_by_its_file(
 
 
 @pytest.mark.parametrize("command", ["score", "report"])
-def test_a_folder_that_is_no_run_is_named(wsseg: "Wsseg", tmp_path: Path, command: str) -> None:
+def test_a_folder_without_a_run_is_refused(wsseg: "Wsseg", tmp_path: Path, command: str) -> None:
     wsseg(command, tmp_path / "none").refused("none: holds no run")
     assert not (tmp_path / "none").exists()
 
 
-def test_scores_that_are_no_table_are_named(wsseg: "Wsseg", run: Path) -> None:
+def test_an_invalid_number_in_scores_csv_is_reported(wsseg: "Wsseg", run: Path) -> None:
     (run / "scores.csv").write_text("case,dice\nx,high\n")
     wsseg("report", run).refused("scores.csv", "'high' is not a finite number")
     assert not (run / "report.html").exists()
@@ -154,7 +154,7 @@ def test_scores_that_are_no_table_are_named(wsseg: "Wsseg", run: Path) -> None:
 # Suites.
 
 
-def test_a_mistake_in_a_third_recipe_is_told_before_the_first_job(
+def test_an_error_in_any_recipe_of_a_suite_is_reported_before_the_first_job(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "bad.yaml").write_text(f"extends: {toy_recipe.name}\ninput:\n  sizes: 3\n")
@@ -203,7 +203,7 @@ def test_a_mistake_in_a_third_recipe_is_told_before_the_first_job(
         ),
     ],
 )
-def test_a_mistake_in_a_suite_is_told_by_its_key(
+def test_an_error_in_a_suite_is_reported_with_its_key(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path, text: str, words: str
 ) -> None:
     assert toy_recipe.name == "toy.yaml"
@@ -213,7 +213,7 @@ def test_a_mistake_in_a_suite_is_told_by_its_key(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_wrong_seed_is_one_mistake(wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path) -> None:
+def test_an_invalid_seed_is_reported_once(wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(f"recipes: [{toy_recipe.name}]\nseeds: [-1]\n")
     ended = wsseg("bench", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out")
     assert ended.error == (

@@ -1,4 +1,4 @@
-"""Two exclusive classes from the case's tags: a ring and its core, through the command line."""
+"""Two exclusive classes, a ring and its core, learnt from patient tags with the command line."""
 
 import csv
 from pathlib import Path
@@ -50,7 +50,7 @@ ESTEPS = [
 
 @pytest.fixture(scope="session")
 def opacities(toy_cohort: Path) -> Path:
-    """The toy hospital, with a third mask and tag: the disc without its core, which all have."""
+    """Return the toy cohort with another mask and tag: the disc without its core, the ring."""
     rows = list(csv.DictReader(toy_cohort.open(newline="")))
     for row in rows:
         files = [toy_cohort.parent / row[f"mask.{name}"] for name in ("infection", "consolidation")]
@@ -83,7 +83,7 @@ def scores(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_voxel_is_predicted_to_be_of_one_class(
+def test_each_voxel_is_predicted_to_have_at_most_one_class(
     wsseg: "Wsseg", opacities: Path, tmp_path: Path
 ) -> None:
     run = trained(wsseg, opacities, tmp_path, ESTEPS[0], epochs=2)
@@ -94,7 +94,7 @@ def test_a_voxel_is_predicted_to_be_of_one_class(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("estep", ESTEPS)
-def test_ring_and_core_are_told_apart_by_every_estep(
+def test_every_estep_learns_to_distinguish_ring_and_core(
     wsseg: "Wsseg", opacities: Path, tmp_path: Path, estep: str
 ) -> None:
     with_core, without = scores(trained(wsseg, opacities, tmp_path, estep, epochs=12))

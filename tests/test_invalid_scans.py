@@ -1,4 +1,4 @@
-"""Bad files: one clear error that names them, exit code 2, and nothing half-written."""
+"""Invalid scans, masks and tables: one clear error with exit code 2, and no output."""
 
 import gzip
 import shutil
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from tests.conftest import Wsseg
 
 SHAPE = (12, 10, 4)
-FINE = np.diag([2.0, 2.0, 5.0, 1.0])
+AFFINE = np.diag([2.0, 2.0, 5.0, 1.0])
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A cache of the test's own, in which no half-written file may be left."""
+    """Use a cache folder of the test, in which no temporary file may remain."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("WSSEG_CACHE", str(folder))
     yield folder
@@ -29,26 +29,26 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 @pytest.fixture
-def hospital(toy_cohort: Path, tmp_path: Path) -> Path:
-    """A copy of the toy hospital, to be spoilt; returns its table."""
+def cohort(toy_cohort: Path, tmp_path: Path) -> Path:
+    """Return the cohort.csv of a copy of the toy cohort, which tests may damage."""
     return Path(shutil.copytree(toy_cohort.parent, tmp_path / "toy")) / toy_cohort.name
 
 
 @pytest.fixture
-def recipe(hospital: Path, toy_cohort: Path, toy_text: str, tmp_path: Path) -> Path:
-    """The toy recipe over that copy."""
+def recipe(cohort: Path, toy_cohort: Path, toy_text: str, tmp_path: Path) -> Path:
+    """Return the toy recipe for that copy."""
     path = tmp_path / "recipe.yaml"
-    path.write_text(toy_text.replace(str(toy_cohort), str(hospital)))
+    path.write_text(toy_text.replace(str(toy_cohort), str(cohort)))
     return path
 
 
 @pytest.fixture
 def run(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the trained run, to be spoilt."""
+    """Return a copy of the trained run, which tests may damage."""
     return Path(shutil.copytree(trained, tmp_path / "run"))
 
 
-def save(path: Path, array: NDArray[Any], affine: NDArray[np.float64] = FINE) -> None:
+def save(path: Path, array: NDArray[Any], affine: NDArray[np.float64] = AFFINE) -> None:
     nib.save(nib.Nifti1Image(array, affine), path)
 
 
@@ -56,7 +56,7 @@ def noise(low: float = -1000, high: float = 100, shape: tuple[int, ...] = SHAPE)
     return np.random.default_rng(0).integers(int(low), int(high), shape).astype(np.int16)
 
 
-# Scans, one by one, as `wsseg predict` gets them.
+# Single scans, given to `wsseg predict`.
 
 
 def empty(path: Path) -> None:
@@ -106,16 +106,16 @@ def singular(path: Path) -> None:
     save(path, noise(), affine)
 
 
-def half_a_metre_apart(path: Path) -> None:
+def slices_of_half_a_metre(path: Path) -> None:
     save(path, noise(), np.diag([2.0, 2.0, 500.0, 1.0]))
 
 
 def immense(path: Path) -> None:
-    """10^12 voxels says the header, and a few bytes follow."""
+    """Write a header of 10^12 voxels followed by a few bytes."""
     header = nib.Nifti1Header()
     header.set_data_shape((10_000, 10_000, 10_000))
     header.set_data_dtype(np.int16)
-    header.set_sform(FINE, code="scanner")
+    header.set_sform(AFFINE, code="scanner")
     path.write_bytes(gzip.compress(header.binaryblock + bytes(4 + 1000)))
 
 
@@ -130,13 +130,13 @@ SCANS: dict[Callable[[Path], None], tuple[str, str]] = {
     with_infinity: ("x.nii", "NaN or infinite voxels"),
     complex_voxels: ("x.nii.gz", "one number per voxel"),
     singular: ("x.nii.gz", "singular"),
-    half_a_metre_apart: ("x.nii", "mm; possible"),
+    slices_of_half_a_metre: ("x.nii", "mm; possible"),
     immense: ("x.nii.gz", "10000 × 10000 × 10000 voxels"),
 }
 
 
 @pytest.mark.parametrize("write", SCANS, ids=lambda write: write.__name__)
-def test_a_bad_scan_is_named_and_leaves_nothing(
+def test_predict_refuses_an_invalid_scan_and_writes_nothing(
     wsseg: "Wsseg", trained: Path, tmp_path: Path, write: Callable[[Path], None]
 ) -> None:
     name, words = SCANS[write]
@@ -147,7 +147,7 @@ def test_a_bad_scan_is_named_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("name", ["none.nii.gz", "scan.dcm"])
-def test_a_file_that_is_no_scan_is_named(
+def test_predict_refuses_a_missing_file_and_a_file_that_is_not_a_scan(
     wsseg: "Wsseg", trained: Path, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "scan.dcm").write_bytes(b"DICM")
@@ -155,25 +155,25 @@ def test_a_file_that_is_no_scan_is_named(
     assert not (tmp_path / "out").exists()
 
 
-# A cohort of which one file is bad: training refuses before it begins.
+# A cohort with one invalid file, given to `wsseg train`.
 
 
 @pytest.mark.parametrize("write", SCANS, ids=lambda write: write.__name__)
-def test_a_bad_scan_of_a_cohort_is_refused_before_training(
-    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path, write: Callable[[Path], None]
+def test_an_invalid_scan_of_a_cohort_is_refused_before_training(
+    wsseg: "Wsseg", cohort: Path, recipe: Path, tmp_path: Path, write: Callable[[Path], None]
 ) -> None:
     name, words = SCANS[write]
-    write(hospital.parent / name)
-    hospital.write_text(hospital.read_text().replace("3-image.nii.gz", name))
+    write(cohort.parent / name)
+    cohort.write_text(cohort.read_text().replace("3-image.nii.gz", name))
     ended = wsseg("train", recipe, "--out", tmp_path / "out")
     ended.refused("case case-3: ", name, words)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_scan_is_named_with_its_line(
-    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path
+def test_a_missing_scan_is_reported_with_its_line_in_cohort_csv(
+    wsseg: "Wsseg", cohort: Path, recipe: Path, tmp_path: Path
 ) -> None:
-    (hospital.parent / "3-image.nii.gz").unlink()
+    (cohort.parent / "3-image.nii.gz").unlink()
     ended = wsseg("train", recipe, "--out", tmp_path / "out")
     ended.refused("cohort.csv, line 5: case case-3, image: there is no file")
     assert not (tmp_path / "out").exists()
@@ -183,10 +183,10 @@ def test_a_missing_scan_is_named_with_its_line(
     ("low", "high", "looks"),
     [(0, 256, "8-bit"), (0, 3000, "rescale intercept"), (-1, 2, "normalised")],
 )
-def test_what_is_not_in_hu_is_refused_where_hu_is_expected(
-    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path, low: int, high: int, looks: str
+def test_a_scan_that_is_not_in_hu_is_refused_if_the_recipe_requires_hu(
+    wsseg: "Wsseg", cohort: Path, recipe: Path, tmp_path: Path, low: int, high: int, looks: str
 ) -> None:
-    save(hospital.parent / "3-image.nii.gz", noise(low, high, (40, 36, 5)))
+    save(cohort.parent / "3-image.nii.gz", noise(low, high, (40, 36, 5)))
     words = ("train", recipe, "--out", tmp_path / "out")
     wsseg(*words, "--set", "input.unit=HU").refused("case case-3: ", "not in HU", looks)
     assert not (tmp_path / "out").exists()
@@ -199,31 +199,31 @@ def mask() -> NDArray[np.uint8]:
 @pytest.mark.parametrize(
     ("array", "affine", "words"),
     [
-        (mask()[1:], FINE, "its shape is (39, 36, 5), its image's (40, 36, 5)"),
-        (mask(), FINE + np.outer([3, 0, 0, 0], [0, 0, 0, 1]), "affines differ"),
+        (mask()[1:], AFFINE, "its shape is (39, 36, 5), its image's (40, 36, 5)"),
+        (mask(), AFFINE + np.outer([3, 0, 0, 0], [0, 0, 0, 1]), "affines differ"),
         (mask(), np.diag([2.0, 2.0, 4.0, 1.0]), "affines differ"),
-        (mask() * 3, FINE, "unknown labels 3"),
+        (mask() * 3, AFFINE, "unknown labels 3"),
     ],
 )
-def test_a_mask_that_does_not_fit_is_refused_before_training(
+def test_a_mask_with_another_grid_or_unknown_labels_is_refused_before_training(
     wsseg: "Wsseg",
-    hospital: Path,
+    cohort: Path,
     recipe: Path,
     tmp_path: Path,
     array: NDArray[np.uint8],
     affine: NDArray[np.float64],
     words: str,
 ) -> None:
-    save(hospital.parent / "3-infection.nii.gz", array, affine)
+    save(cohort.parent / "3-infection.nii.gz", array, affine)
     ended = wsseg("train", recipe, "--out", tmp_path / "out")
     ended.refused("case case-3: ", "3-infection.nii.gz", words)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bad_mask_of_a_later_stage_is_refused_before_the_first(
-    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path
+def test_an_invalid_mask_of_a_later_stage_is_refused_before_the_first_stage(
+    wsseg: "Wsseg", cohort: Path, recipe: Path, tmp_path: Path
 ) -> None:
-    save(hospital.parent / "3-consolidation.nii.gz", mask() * 3)
+    save(cohort.parent / "3-consolidation.nii.gz", mask() * 3)
     later = "stages.consolidation={learn: masks, classes: [consolidation], start: infection, "
     later += "loss: {use: batch-dice}, epochs: 1, optimizer: {lr: 0.1}}"
     ended = wsseg("train", recipe, "--out", tmp_path / "out", "--set", later)
@@ -231,41 +231,41 @@ def test_a_bad_mask_of_a_later_stage_is_refused_before_the_first(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bad_mask_of_a_test_case_is_named_when_it_is_scored(
-    wsseg: "Wsseg", hospital: Path, toy_cohort: Path, run: Path
+def test_score_refuses_an_invalid_mask_of_a_test_case(
+    wsseg: "Wsseg", cohort: Path, toy_cohort: Path, run: Path
 ) -> None:
     own = (run / "recipe.yaml").read_text()
-    (run / "recipe.yaml").write_text(own.replace(str(toy_cohort), str(hospital)))
-    save(hospital.parent / "7-consolidation.nii.gz", mask() * 3)
+    (run / "recipe.yaml").write_text(own.replace(str(toy_cohort), str(cohort)))
+    save(cohort.parent / "7-consolidation.nii.gz", mask() * 3)
     wsseg("score", run).refused("case case-7: ", "7-consolidation.nii.gz", "unknown labels 3")
     assert not (run / "scores.csv").exists()
 
 
 def test_an_empty_column_of_tags_is_refused_before_training(
-    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path
+    wsseg: "Wsseg", cohort: Path, recipe: Path, tmp_path: Path
 ) -> None:
-    lines = hospital.read_text().splitlines()
+    lines = cohort.read_text().splitlines()
     rows = [line.rpartition(",")[0] + "," for line in lines[1:]]
-    hospital.write_text("\n".join([lines[0], *rows]))
+    cohort.write_text("\n".join([lines[0], *rows]))
     ended = wsseg("train", recipe, "--out", tmp_path / "out")
     ended.refused("stage consolidation: none of 6 training cases has tag.consolidation")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_table_without_the_masks_is_refused_before_training(
-    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path
+    wsseg: "Wsseg", cohort: Path, recipe: Path, tmp_path: Path
 ) -> None:
-    hospital.write_text(hospital.read_text().replace("mask.infection", "mask.lesion"))
+    cohort.write_text(cohort.read_text().replace("mask.infection", "mask.lesion"))
     ended = wsseg("train", recipe, "--out", tmp_path / "out")
     ended.refused("stage infection: none of 6 training cases has mask.infection")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_mended_cohort_trains_by_the_same_command(
-    wsseg: "Wsseg", hospital: Path, recipe: Path, tmp_path: Path
+def test_a_corrected_cohort_is_trained_with_the_same_command(
+    wsseg: "Wsseg", cohort: Path, recipe: Path, tmp_path: Path
 ) -> None:
     words = ("train", recipe, "--out", tmp_path / "out", "--set", "stages.infection.epochs=1")
-    image = hospital.parent / "3-image.nii.gz"
+    image = cohort.parent / "3-image.nii.gz"
     image.rename(tmp_path / "kept")
     assert wsseg(*words).code == 2
     (tmp_path / "kept").rename(image)
