@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from wsseg.runtime.collectives import gather_batch, shard
 
 ONE_PROCESS = Fabric(accelerator="cpu", devices=1)
-FIT = Path(__file__).with_name("fit_in_processes.py")
+PROGRAM = Path(__file__).with_name("train_in_processes.py")
 
 
 @given(st.integers(1, 20), st.integers(1, 6))
@@ -67,5 +67,5 @@ def run(processes: int, loss: str, out: Path, *state: Path) -> None:
         port = free.getsockname()[1]
     environment = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     environment |= {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(FIT), str(processes), loss, str(out), *map(str, state)]
+    command = [sys.executable, str(PROGRAM), str(processes), loss, str(out), *map(str, state)]
     subprocess.run(command, env=environment, check=True, timeout=300, capture_output=True)

@@ -113,15 +113,17 @@ def test_a_part_that_raises_any_error_fails() -> None:
 
 
 def test_only_a_recipe_that_others_extend_may_be_incomplete(tmp_path: Path) -> None:
-    base, whole, wrong = (tmp_path / f"{name}.yaml" for name in ("base", "whole", "wrong"))
+    base, complete, invalid = (
+        tmp_path / f"{name}.yaml" for name in ("base", "complete", "invalid")
+    )
     base.write_text("stages: {lesion: {epochs: 1}}\n")
     prior = "{learn: nothing, classes: [lesion], prior: {use: mixture}}"
     only = f"cohort: {{use: table, path: a.csv}}\nstages: {{lesion: {prior}}}\n"
-    whole.write_text("extends: base.yaml\n" + only.replace("lesion:", "other:"))
-    wrong.write_text("seed: few\n")
-    found = a_registry(wsseg_recipes={str(path): path for path in (base, whole, wrong)})
+    complete.write_text("extends: base.yaml\n" + only.replace("lesion:", "other:"))
+    invalid.write_text("seed: few\n")
+    found = a_registry(wsseg_recipes={str(path): path for path in (base, complete, invalid)})
     assert verdicts(found)[str(base)] == "not built: incomplete, but used by recipes that extend it"
-    assert verdicts(found)[str(wrong)] == "FAILED"
+    assert verdicts(found)[str(invalid)] == "FAILED"
 
 
 def test_a_single_distribution_is_checked_by_any_spelling_of_its_name() -> None:

@@ -73,7 +73,7 @@ def _change(path: Path, step: int) -> None:
     if not path.is_relative_to(cache) or path == cache:
         return
     entry = "/".join(path.relative_to(cache).parts[:ENTRY_DEPTH])
-    with _one_thread, suppress(OSError):  # in a read-only cache nobody deletes
+    with _one_thread, suppress(OSError):  # a read-only cache is never pruned
         own = _own_list(cache)
         before = own.uses[entry]
         after = max(0, before + step)

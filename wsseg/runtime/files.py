@@ -100,7 +100,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete temporary files of killed writers below a folder that nobody else writes to."""
+    """Delete temporary files of killed writers below a folder that no other process writes to."""
     for path in [each for each in folder.rglob(".*") if TEMPORARY.fullmatch(each.name)]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

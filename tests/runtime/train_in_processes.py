@@ -1,6 +1,7 @@
-"""Fits a small network for 20 steps in N processes: fit_in_processes.py N LOSS OUT [FROM].
+"""Trains a small network for 20 steps: train_in_processes.py PROCESSES LOSS OUT [FROM].
 
-One process saves its state after `HALF_WAY` steps beside OUT; FROM is such a state to go on from.
+A single process also saves its state after `HALF_WAY` steps, next to OUT. FROM is a saved state to
+continue from.
 """
 
 import sys
@@ -24,12 +25,12 @@ from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import StepDone, Trainer
 from wsseg.training.training_state import load_state, save_state
 
-HALF_WAY = 7  # in the middle of an epoch
+HALF_WAY = 7  # steps, in the middle of an epoch
 INPUT = Input(slices=3, size=16)
 
 
 class FrozenNorm(nn.BatchNorm2d):
-    """Normalises by its running statistics, also while it learns."""
+    """A batch norm that uses its running statistics in training as well."""
 
     def train(self, mode: bool = True) -> "FrozenNorm":  # noqa: ARG002
         return super().train(False)
@@ -43,8 +44,8 @@ def scan(number: int) -> StageScan:
     return StageScan(f"case-{number}", image, None, None, tags, tuple(range(5)), (mask,))
 
 
-def save(fit: Trainer, path: Path) -> None:
-    save_file({name: weight.contiguous() for name, weight in fit.weights.items()}, path)
+def save(trainer: Trainer, path: Path) -> None:
+    save_file({name: weight.contiguous() for name, weight in trainer.weights.items()}, path)
 
 
 def main() -> None:
@@ -70,17 +71,17 @@ def main() -> None:
     )
     scans = tuple(scan(number) for number in range(5))
     task = StageTask("masks", stage, INPUT, 3, scans, fabric, fingerprint="key")
-    fit = Trainer(task, Network(body, INPUT))
+    trainer = Trainer(task, Network(body, INPUT))
     if fabric.is_global_zero:
-        save(fit, out.with_suffix(".start.safetensors"))
+        save(trainer, out.with_suffix(".start.safetensors"))
     if state := load_state(StageFolder(Path(sys.argv[4])), "key") if len(sys.argv) > 4 else None:
-        fit.restore(*state)
-    for event in fit.run():
+        trainer.restore(*state)
+    for event in trainer.run():
         if processes == 1 and isinstance(event, StepDone) and event.step == HALF_WAY:
-            save_state(StageFolder(out.with_suffix("")), *fit.state(), "key")
-    assert fit.progress.step >= 20, fit.progress.step
+            save_state(StageFolder(out.with_suffix("")), *trainer.state(), "key")
+    assert trainer.progress.step >= 20, trainer.progress.step
     if fabric.is_global_zero:
-        save(fit, out)
+        save(trainer, out)
 
 
 main()
