@@ -178,12 +178,14 @@ def _rows(part: type[Component]) -> Iterator[tuple[str, ...]]:
     for key, name in part.recipe_keys().items():
         field = part.model_fields[name]
         meaning = " ".join((field.description or "").split())
-        yield f"`{key}`", type_text(properties[key]), _default(field), meaning
+        yield f"`{key}`", type_text(properties[key]), _default(field, properties[key]), meaning
 
 
-def _default(field: FieldInfo) -> str:
+def _default(field: FieldInfo, schema: Mapping[str, Any]) -> str:
     if field.is_required():
         return "required"
+    if isinstance(schema.get("default"), str):  # also of a part that recipes write as its name
+        return f"`{schema['default']}`"
     default = field.get_default(call_default_factory=True)
     if isinstance(default, Component) and not default.model_fields_set:
         return f"{_link(type(default).__name__)} with its defaults"

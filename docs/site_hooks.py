@@ -42,6 +42,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     A link to a file of the repository that is not in the site becomes its text.
     """
+    if page.file.src_uri == TOP_LEVEL["README.md"]:
+        page.meta["hide"] = ["navigation"]  # the start page has wide tables
     if page.file.src_uri.startswith("reference/"):
         return markdown
     sources = {place: source for source, place in _repository_files()}
