@@ -6,7 +6,15 @@ import pandas as pd
 
 from benchmarks.pages import markdown_table
 from wsseg.report import comparison_tables, result_tables
-from wsseg.report.columns import Column, Table, decimal_interval, decimals, make_table, no_note
+from wsseg.report.columns import (
+    SHARED_SEEDS,
+    Column,
+    Table,
+    decimal_interval,
+    decimals,
+    make_table,
+    no_note,
+)
 
 MEAN_DICE, POOLED_DICE = (
     replace(column, note=decimal_interval(2))
@@ -39,7 +47,7 @@ def gap_table(gap: pd.DataFrame) -> str:
     baseline, ceiling = gap["baseline"].iloc[0], gap["ceiling"].iloc[0]
     method, *columns = comparison_tables.GAP
     if not gap["unpaired_rows"].any():
-        columns.remove(comparison_tables.SHARED_SEEDS)
+        columns.remove(SHARED_SEEDS)
     heading = f"Share of the gap between {baseline} and {ceiling}"
     return _to_markdown(make_table(gap, [replace(method, heading=heading), *columns]))
 

@@ -42,9 +42,7 @@ def test_a_suite_is_valid_and_its_committed_rows_are_of_its_methods(path: Path) 
 @pytest.mark.parametrize(
     ("suite", "tested_on"), [("phantom/seeds", "lung-phantom"), ("medseg/volumes", "medseg-9")]
 )
-def test_a_further_suite_is_valid_with_three_seeds_on_its_own_test_cases(
-    suite: str, tested_on: str
-) -> None:
+def test_a_further_suite_is_valid_with_three_seeds(suite: str, tested_on: str) -> None:
     path = BENCHMARKS / f"{suite}.yaml"
     jobs = plan(load_suite(path), path.parent)
     assert {job.recipe.seed for job in jobs} == {0, 1, 2}

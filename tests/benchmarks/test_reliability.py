@@ -143,7 +143,7 @@ def test_the_outcome_depends_on_exit_code_and_output(result: Result, outcome: st
     assert judge(result) == outcome
 
 
-def test_changed_files_files_outside_the_output_and_temporary_files_are_unexpected() -> None:
+def test_changed_misplaced_and_temporary_files_are_unexpected() -> None:
     before = {"a": b"1", "out/x": b""}
     after = {"a": b"2", "out/x": b"", "out/y": b"", "cache/.1-2.z": b"", "output.txt": b""}
     assert unexpected_files(before, after, ("out",), "success") == ["a", "cache/.1-2.z"]
