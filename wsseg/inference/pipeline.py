@@ -34,7 +34,7 @@ class Pipeline:
     fabric: Fabric
 
     def region_map(self, name: str | None, prepared: Prepared) -> Path | None:
-        """Return the file of a region's map, (Z, H, W) uint8; None stands for the whole image."""
+        """Return the file of a region's map, (Z, H, W) uint8; None stands for the entire image."""
         if name is None:
             return None
         if name in self.regions:

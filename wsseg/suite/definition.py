@@ -145,10 +145,10 @@ def suite_text(suite: Suite) -> str:
     return yaml.safe_dump(registry().describe(suite) | written, sort_keys=False)
 
 
-def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
+def plan(suite: Suite, folder: Path = Path()) -> list[Job]:
     """Return the jobs of a suite, and check all of their recipes.
 
-    The files of recipes are relative to the folder `beside`.
+    The files of recipes are relative to the folder `folder`.
 
     Raises:
         InputError: A recipe is invalid with its settings, no recipe has a key of `set` or `matrix`,
@@ -157,7 +157,7 @@ def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
     jobs: list[Job] = []
     set_in, varied_in = set[str](), set[str]()  # all keys of the recipes, at that stage
     for name, source in suite.recipes.items():
-        settings, keys = _set(_settings(source, name, beside), suite.set)
+        settings, keys = _set(_settings(source, name, folder), suite.set)
         set_in |= keys
         settings = _with_metrics(settings, suite)
         varied_in |= (keys := _keys_of(settings))
@@ -177,10 +177,10 @@ def plan(suite: Suite, beside: Path = Path()) -> list[Job]:
     return jobs
 
 
-def _settings(source: str | Settings, name: str, beside: Path) -> Settings:
+def _settings(source: str | Settings, name: str, folder: Path) -> Settings:
     if isinstance(source, Settings):
-        return inline_settings(source, beside / name)
-    return recipe_settings(source, folder=beside)
+        return inline_settings(source, folder / name)
+    return recipe_settings(source, folder=folder)
 
 
 def _set(settings: Settings, wanted: Settings) -> tuple[Settings, set[str]]:

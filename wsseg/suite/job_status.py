@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from wsseg.config.recipe_files import recipe_text
+from wsseg.config.recipe_files import holds_recipe
 from wsseg.errors import InputError
 from wsseg.evaluation.rows import read_rows, write_rows
 from wsseg.inference.checkpoint import fingerprint_of
@@ -49,7 +49,7 @@ def collect_rows(jobs: Sequence[Job], folder: SuiteFolder) -> pd.DataFrame:
 def check_folder(job: Job, folder: SuiteFolder) -> None:
     """Raise `InputError` if a job's folder holds the run of another recipe."""
     run = folder.run(job.folder)
-    if run.recipe.exists() and run.recipe.read_text(encoding="utf-8") != recipe_text(job.recipe):
+    if run.recipe.exists() and not holds_recipe(run.recipe, job.recipe):
         raise InputError(
             f"{run.path}: was run with other settings than the suite has now; choose another "
             "--out, or delete that folder"

@@ -31,7 +31,7 @@ HOW_TO_CONTINUE = "To continue, run the same command again"
 
 @dataclass(frozen=True)
 class SuiteContext:
-    """Where a suite is written, who does its work, and how it is shown."""
+    """The folder, workers and display of a suite."""
 
     folder: SuiteFolder
     workers: Workers
@@ -168,7 +168,7 @@ class SuiteWorker:
             work(display)
         except InterruptedWorkError as stop:
             failure, interrupted = str(stop), True
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             failure = _failure_text(error)
         warnings = tuple(display.warnings) if isinstance(display, SilentDisplay) else ()
         return Outcome(perf_counter() - started, warnings, failure, interrupted)

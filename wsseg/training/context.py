@@ -11,7 +11,7 @@ from wsseg.runtime.process_group import SINGLE_PROCESS, Group
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where a run is written and how it is shown. Nothing here changes a result."""
+    """The folder, display and processes of a run. Nothing here changes a result."""
 
     folder: RunFolder
     display: Display

@@ -1,41 +1,41 @@
 """Expectation-maximisation (EM): learning pixel labels from the tags of images.
 
-Known of each case i are its image x and its tag z: whether it has a class. The mask y, which has
-y_j = 1 where pixel j has the class, is latent. A network f(x; Theta) gives each pixel's probability
-of the class. Its weights Theta maximise the likelihood of the tags (Wu 2020, eq. 4),
+Each case has an image x and a tag z, which states whether the image contains a class. The mask y,
+with y_j = 1 where pixel j belongs to the class, is not observed. A network f(x; Theta) predicts the
+probability of the class for each pixel. EM finds the weights Theta that maximise the likelihood of
+the tags (Wu 2020, eq. 4):
 
-    sum over cases of log P(z | x, f(x; Theta)).
+    maximise over Theta:  sum over cases of log P(z | x, f(x; Theta)).
 
-The tag is related to the mask by a prior phi, which judges each pixel from its intensity (eq. 7):
+A prior phi connects the tag with the mask. It judges each pixel by its intensity (eq. 7 and 9):
 
-    P(z | y, x) = c(z, x) * product over pixels of (phi_j if y_j = 1 else 1 - phi_j).
+    P(z | y, x) = c(z, x) * product over pixels of (phi_j if y_j = 1, 1 - phi_j if y_j = 0).
 
-Each mini-batch is one iteration of EM (table I):
+One mini-batch is one iteration (table I):
 
-1. **Forward pass.** `forward` computes f = f(x; Theta') with the current weights Theta'.
-2. **E-step.** `e_step` infers the mask. By Bayes' rule (eq. 34), the posterior of y_j = 1 is
+1. **Forward pass.** The network computes f = f(x; Theta') with the current weights Theta'.
+2. **E-step.** The mask is inferred from f and phi, pixel by pixel. y_j = 1 has probability
+   proportional to f_j phi_j, and y_j = 0 to (1 - f_j)(1 - phi_j) (eq. 35). The posterior is
 
        q_j = f_j phi_j / (f_j phi_j + (1 - f_j)(1 - phi_j)),
 
-   that is, logit q_j = logit f_j + logit phi_j.
+   which is a sum of log-odds: logit q_j = logit f_j + logit phi_j. The hard E-step chooses the
+   likelier label: y_j = 1 where q_j > 1/2 (eq. 36), that is, where f_j + phi_j > 1 (eq. 10). The
+   soft E-step uses y_j = q_j. Where the tag excludes the class, and outside the region, y_j = 0.
+3. **M-step.** The optimiser takes one step on a loss between f(x; Theta) and y. In theory this is
+   the cross-entropy -log P(y | f(x; Theta)) (eq. 32); the paper uses the smooth Dice loss (eq. 11).
 
-   The hard E-step takes the likelier label, q_j > 1/2 (eq. 36), which is f_j + phi_j > 1 (eq. 10);
-   the soft E-step takes q_j itself. Outside the region, and where the tag excludes the class,
-   y_j = 0.
-3. **M-step.** One optimiser step on a loss between f(x; Theta) and y. The surrogate of eq. 32 is
-   the cross-entropy, -log P(y | f(x; Theta)); eq. 11 replaces it by the smooth Dice loss.
-
-In code, with `stage.prior` for phi, `stage.estep` for the rule of step 2 and `stage.loss` for the
-loss of step 3:
+In code, with phi in `stage.prior`, the rule of step 2 in `stage.estep` and the loss of step 3 in
+`stage.loss`:
 
     logits = forward(stage, network, batch)
     y = e_step(stage, batch, logits.e_step, progress)
     stage.objective(logits.m_step, y, batch).backward()
     optimizer.step()
 
-`trainer.Trainer` runs these steps for all batches of a stage, and stages of other kinds with them:
-these differ in their targets alone, which `targets` returns. `stage.train_stage` saves and resumes
-that training, and `run.train` trains the stages of a recipe in order.
+`Trainer` in trainer.py runs this loop. It trains supervised stages in the same way: only their
+targets differ, see `targets`. `train_stage` in stage.py saves, resumes and reuses the training of a
+stage, and `train` in run.py trains the stages of a recipe in order.
 """
 
 from typing import NamedTuple
@@ -50,17 +50,17 @@ from wsseg.errors import WorkError
 
 
 class StepLogits(NamedTuple):
-    """The network's logits of a batch, for the two halves of an EM iteration."""
+    """The logits of a batch for the two steps of an EM iteration."""
 
-    m_step: Logits  # of f(x; Theta), with gradients
-    e_step: Logits  # of f(x; Theta'), without
+    m_step: Logits  # with gradients
+    e_step: Logits  # without gradients
 
 
 def forward(stage: NetworkStage, network: nn.Module, batch: Batch) -> StepLogits:
     """Run the network on a batch in training mode.
 
-    Both logits come from the same pass, unless an EM stage has `belief: evaluation`: then those of
-    the E-step come from a pass of their own, in evaluation mode.
+    Both logits come from the same pass. Only if an EM stage has `belief: evaluation` do those of
+    the E-step come from a second pass, in evaluation mode.
     """
     separate = isinstance(stage, EmStage) and stage.belief == "evaluation"
     e_step_logits = evaluation_logits(network, batch) if separate else None
@@ -71,7 +71,7 @@ def forward(stage: NetworkStage, network: nn.Module, batch: Batch) -> StepLogits
 
 @torch.no_grad()
 def evaluation_logits(network: nn.Module, batch: Batch) -> Logits:
-    """Run the network in evaluation mode: an image's logits depend on no other of the batch."""
+    """Run the network in evaluation mode, where the images of a batch do not affect each other."""
     network.eval()
     return at_least_float32(network(batch.image))
 
@@ -95,8 +95,9 @@ def targets(
 ) -> Tensor:
     """Return what the M-step trains on.
 
-    For an EM stage, the masks of the E-step, which uses `logits`; for a supervised stage, the true
-    masks, `labels`, (B, K, H, W); for a stage that learns from tags without EM, the tags, (B, K).
+    These are the masks of the E-step, inferred from `logits`, for an EM stage; the true masks,
+    `labels`, for a supervised stage; and the tags, (B, K), for a stage that learns from tags
+    without EM. Masks are (B, K, H, W).
     """
     if isinstance(stage, EmStage):
         return e_step(stage, batch, logits, progress)

@@ -125,12 +125,12 @@ def raise_on_errors(found: Sequence[Finding], display: Display) -> None:
 def _as_trained(recipe: Recipe, stages: Collection[Stage], cases: Sequence[Case]) -> list[Case]:
     """Return training cases with only the masks that `stages` may read."""
     strong = [stage for stage in stages if isinstance(stage, MasksStage)]
-    seen = {name for stage in strong for name in stage.classes}
-    seen |= {region.mask for region in recipe.regions.values() if isinstance(region, FileRegion)}
-    unseen = [set(case.masks) - seen for case in cases]
+    visible = {name for stage in strong for name in stage.classes}
+    visible |= {region.mask for region in recipe.regions.values() if isinstance(region, FileRegion)}
+    hidden = [set(case.masks) - visible for case in cases]
     return [
         replace(case.without_masks(names), split="train")
-        for case, names in zip(cases, unseen, strict=True)
+        for case, names in zip(cases, hidden, strict=True)
     ]
 
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wsseg.config.recipe import Recipe
-from wsseg.config.recipe_files import recipe_text
+from wsseg.config.recipe_files import holds_recipe, recipe_text
 from wsseg.config.stages import MasksStage, Stage
 from wsseg.core.case import Case
 from wsseg.data.prepare import Prepared, prepare, prepare_mask
@@ -173,5 +173,5 @@ def _check_folder(recipe: Recipe, folder: RunFolder, *, resume: bool) -> None:
         raise InputError(
             f"{folder.path}: already holds a run; resume it with --resume, or choose another --out"
         )
-    if folder.recipe.exists() and folder.recipe.read_text(encoding="utf-8") != recipe_text(recipe):
+    if folder.recipe.exists() and not holds_recipe(folder.recipe, recipe):
         raise InputError(f"{folder.recipe}: differs from the recipe given; choose another --out")

@@ -35,7 +35,7 @@ from wsseg.training.training_state import load_state
 
 
 def train_stage(task: StageTask, context: RunContext) -> TrainedStage:
-    """Train a stage and load it. A finished stage with the same fingerprint is used as it is.
+    """Train a stage and load it. A finished stage with the same fingerprint is reused.
 
     Raises:
         WorkError: Training failed or was interrupted; the newest saved state is kept.
@@ -96,7 +96,7 @@ def _fit_prior(task: StageTask, context: RunContext, folder: StageFolder) -> Non
 
 def _initial_network(task: StageTask, context: RunContext) -> Network:
     """Return a network with random weights, or with those of the stage that it starts from."""
-    stage = task.learning_stage
+    stage = task.network_stage
     assert stage.backbone is not None, "a task's stage has a backbone"  # noqa: S101
     network = new_network(stage.backbone, task.input, len(stage.classes), task.seed)
     if task.start is not None:

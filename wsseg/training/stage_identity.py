@@ -68,14 +68,16 @@ def planned_identities(recipe: Recipe, fold: Fold = None) -> dict[str, StageIden
     digests: dict[str, Any] = {
         name: registry().describe(region) for name, region in recipe.regions.items()
     }
-    seen = [name for name in (recipe.input.mask, recipe.input.standardize) if name is not None]
+    input_regions = [
+        name for name in (recipe.input.mask, recipe.input.standardize) if name is not None
+    ]
     for name, stage in recipe.stages.items():
         start = stage.start if isinstance(stage, NetworkStage) else None
         sources = (start, stage.region_in_training or stage.region, stage.region)
         data = [
             registry().describe(visible_cohort(recipe, stage)),
             None if stage.cohort is not None or fold is None else list(fold),
-            [digests[each] for each in seen],
+            [digests[each] for each in input_regions],
             [None if each is None else digests[each] for each in sources],
             recipe.precision,
         ]

@@ -33,12 +33,12 @@ class StageTask:
     seed: int  # of all random numbers of the stage
     scans: tuple[StageScan, ...]  # to learn from; empty where nothing is learnt
     fabric: Fabric
-    fingerprint: str  # of all that determines the result, see `stage_identity`
+    fingerprint: str  # of all that determines the result; see `stage_identity`
     start: TrainedStage | None = None  # whose weights the network starts with; None: random weights
     left_out: int = 0  # training cases without known labels or without region
 
     @property
-    def learning_stage(self) -> NetworkStage:
+    def network_stage(self) -> NetworkStage:
         """The stage, of a task that trains a network."""
         assert isinstance(self.stage, NetworkStage), "this stage trains no network"  # noqa: S101
         return self.stage

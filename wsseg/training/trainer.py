@@ -61,7 +61,7 @@ class EpochDone:
 
 @dataclass
 class Progress:
-    """The progress of a stage, apart from tensors. All values can be saved as JSON."""
+    """The progress of a stage, without its tensors. All values can be saved as JSON."""
 
     step: int = 0
     losses: list[float] = field(default_factory=list)  # of the current epoch
@@ -84,7 +84,7 @@ class Trainer:
 
     def __init__(self, task: StageTask, network: Network) -> None:
         """Prepare to train `network`, which is changed, on the scans of `task`."""
-        stage, scans, input, fabric = task.learning_stage, task.scans, task.input, task.fabric
+        stage, scans, input, fabric = task.network_stage, task.scans, task.input, task.fabric
         self.progress = Progress()
         self.probe = TargetProbe(stage, scans, input) if isinstance(stage, EmStage) else None
         self._name, self._stage, self._fabric = task.name, stage, fabric

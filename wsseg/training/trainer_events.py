@@ -66,7 +66,7 @@ def _interrupted(name: str, event: StepDone) -> str:
 
 
 def _step_text(step: StepDone, history: Sequence[Mapping[str, Any]]) -> str:
-    """Return the text beside the progress bar."""
+    """Return the text next to the progress bar."""
     text = f"loss {step.loss:.3f}  {SHARES[step.share_name]} {100 * step.share:.0f} %"
     if history and "flip_rate" in history[-1]:
         text += f"  flipped {100 * history[-1]['flip_rate']:.1f} %"
