@@ -77,7 +77,7 @@ def planned_identities(recipe: Recipe, fold: Fold = None) -> dict[str, StageIden
         data = [
             registry().describe(visible_cohort(recipe, stage)),
             None if stage.cohort is not None or fold is None else list(fold),
-            [digests[each] for each in input_regions],
+            input_regions,
             [None if each is None else digests[each] for each in sources],
             recipe.precision,
         ]
