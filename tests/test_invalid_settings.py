@@ -51,7 +51,7 @@ def test_an_error_in_a_setting_is_reported_with_its_key(
         ("a: [1\n", "own.yaml:2: not valid YAML"),
         ("extends: covid/phi3\n", "own.yaml:1: extends: no recipe is called 'covid/phi3'"),
         ("extends: own.yaml\n", "extends itself"),
-        ("cohort: !!python/object:os.system {}\n", "without tags"),
+        ("cohort: !!python/object:os.system {}\n", "is not allowed; use plain values"),
     ],
 )
 def test_an_error_in_a_recipe_file_is_reported_with_file_and_line(
@@ -109,7 +109,7 @@ WEIGHTS, RECORD = "stages/infection/weights.safetensors", "stages/infection/stag
     ("name", "damage", "words"),
     [
         (WEIGHTS, cut, "damaged"),
-        (WEIGHTS, flip_a_bit, "is not what stage.json says"),
+        (WEIGHTS, flip_a_bit, "its SHA-256 differs"),
         (WEIGHTS, empty, "damaged"),
         (WEIGHTS, Path.unlink, "missing"),
         (RECORD, cut, "damaged"),
@@ -176,7 +176,7 @@ def test_an_error_in_any_recipe_of_a_suite_is_reported_before_the_first_job(
         ("recipes: [toy.yaml, other/toy.yaml]\n", "are both named 'toy'"),
         ("recipes: {../up: toy.yaml}\n", "cannot be used as a folder name"),
         ("recipes: [toy.yaml]\nset: {seed: 1}\n", "seeds: [0, 1]"),
-        ("recipes: {rows.csv: toy.yaml}\n", "is reserved for a file or folder of the suite"),
+        ("recipes: {rows.csv: toy.yaml}\n", "is the name of a file or folder of the suite"),
         ("recipes: {em: toy.yaml, EM: toy.yaml}\n", "two runs would be written to em/seed-0"),
         ("recipes: {a: {extends: toy.yaml, seed: 1}}\n", "recipes.a.seed: a suite's seeds are"),
         (
@@ -188,13 +188,13 @@ def test_an_error_in_any_recipe_of_a_suite_is_reported_before_the_first_job(
             "suite.yaml:2: no recipe has the key 'input.sise'. Did you mean 'input.size'?",
         ),
         ("recipes: [toy.yaml]\nset: [1]\n", "suite.yaml:2: set: [1] is not a map {key: value}"),
-        ("recipes: [toy.yaml]\nmatrix: {input.size: []}\n", "matrix.input.size: [] is no list"),
-        ("recipes: [toy.yaml]\nmatrix: {input.size: 32}\n", "matrix.input.size: 32 is no list"),
+        ("recipes: [toy.yaml]\nmatrix: {input.size: []}\n", "matrix.input.size: [] is not a list"),
+        ("recipes: [toy.yaml]\nmatrix: {input.size: 32}\n", "matrix.input.size: 32 is not a list"),
         ("recipes: [toy.yaml]\nseeds: [0, 0]\n", "two runs would be written to toy/seed-0"),
         ("recipes: [toy.yaml]\nfolds: 1\n", "folds: "),
         (
             "recipes: [toy.yaml]\nfolds: 2\nset: {test: {use: lung-phantom}}\n",
-            "folds: toy is tested on a cohort of its own",
+            "folds: toy has a separate test cohort",
         ),
         ("recipes: [toy.yaml]\ncompare: {baseline: tay}\n", "Did you mean 'toy'?"),
         (
