@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 import wsseg
 from wsseg.components.registry import registry
 from wsseg.config.recipe import Recipe
-from wsseg.config.recipe_files import check_recipe
+from wsseg.config.recipe_files import check_recipe, holds_recipe
 from wsseg.config.settings import Settings
 from wsseg.errors import InputError, WorkError
 from wsseg.inference.folders import RunFolder
@@ -135,6 +135,20 @@ def test_a_run_is_not_resumed_with_another_recipe(recipe: Recipe, run: Path) -> 
     other = recipe.model_copy(update={"seed": 9})
     with pytest.raises(InputError, match="differs from the recipe given"):
         train_stages(other, split_of(other), RunContext(RunFolder(run), QUIET), resume=True)
+
+
+def test_the_recipe_of_a_run_is_recognised_by_its_values_however_they_are_written(
+    recipe: Recipe, run: Path, tmp_path: Path
+) -> None:
+    text = (run / "recipe.yaml").read_text(encoding="utf-8")
+    rewritten = tmp_path / "recipe.yaml"
+    for old, new, same in (("seed: 0", "seed:   0", True), ("seed: 0", "seed: 1", False)):
+        assert old in text
+        rewritten.write_text(text.replace(old, new), encoding="utf-8")
+        assert holds_recipe(rewritten, recipe) is same
+    rewritten.write_text(text.replace("fill: -1024.0", "fill: -1024"), encoding="utf-8")
+    assert rewritten.read_text(encoding="utf-8") != text
+    assert holds_recipe(rewritten, recipe)
 
 
 def test_runs_share_a_cached_stage_unless_their_settings_for_it_differ(

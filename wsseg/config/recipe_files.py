@@ -68,6 +68,15 @@ def recipe_text(recipe: Recipe) -> str:
     )
 
 
+def holds_recipe(path: Path, recipe: Recipe) -> bool:
+    """Return whether a file has the values of `recipe`, as `recipe_text` writes them.
+
+    Raises:
+        InputError: The file is not a recipe's.
+    """
+    return read_settings(path).values == yaml.safe_load(recipe_text(recipe))
+
+
 def annotated_text(recipe: Recipe, settings: Settings) -> str:
     """Return a recipe as YAML with the file and line of each value as a comment."""
     return "".join(_annotated(registry().describe(recipe), settings, ()))
