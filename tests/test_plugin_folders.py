@@ -60,7 +60,7 @@ def test_the_example_in_the_readme_of_a_plugin_is_a_valid_recipe_with_all_its_pa
     recipe.write_text(example, encoding="utf-8")
     result = CliRunner().invoke(app, ["recipe", "check", str(recipe)])
     assert result.exit_code == 0, result.output
-    assert set(re.findall(r"use: ([\w-]+)", example)) >= offered(plugin)
+    assert set(re.findall(r"(?:use|unit): ([\w-]+)", example)) >= offered(plugin)
 
 
 def test_priors_and_esteps_of_several_plugins_are_trained_together(

@@ -26,11 +26,12 @@ print(json.dumps({
 def test_the_wheels_work_outside_the_repository(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     offline = ["--no-index", "--no-deps", "--no-build-isolation"]
-    projects = [str(REPOSITORY), str(REPOSITORY / "recipes" / "covid")]
+    folders = ("", "plugins/wsseg-ct", "recipes/covid")
+    projects = [str(REPOSITORY / folder) for folder in folders]
     wheels, site = tmp_path / "wheels", tmp_path / "site"
     subprocess.run([*pip, "wheel", *offline, "--wheel-dir", str(wheels), *projects], check=True)
     built = sorted(wheels.glob("*.whl"))
-    assert [path.name.split("-")[0] for path in built] == ["wsseg", "wsseg_covid"]
+    assert [path.name.split("-")[0] for path in built] == ["wsseg", "wsseg_covid", "wsseg_ct"]
     target = ["--target", str(site), *map(str, built)]
     subprocess.run([*pip, "install", "--no-index", "--no-deps", *target], check=True)
     environment = os.environ | {"PYTHONPATH": str(site)}
