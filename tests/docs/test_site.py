@@ -5,6 +5,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
 
 
 @pytest.mark.parametrize("module", [wsseg, wsseg.testing, wsseg.tools], ids=lambda m: m.__name__)
-def test_the_api_reference_documents_every_public_name(site: Path, module: object) -> None:
+def test_the_api_reference_documents_every_public_name(site: Path, module: ModuleType) -> None:
     name = module.__name__
     page = (site / "api" / f"{name.rpartition('.')[2]}.html").read_text(encoding="utf-8")
     assert [each for each in module.__all__ if f'id="{name}.{each}"' not in page] == []
