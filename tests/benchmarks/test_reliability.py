@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -12,7 +13,7 @@ import pytest
 from benchmarks.pages import read_rows
 from benchmarks.reliability import sizes
 from benchmarks.reliability.__main__ import PAGE, ROWS, SIZES
-from benchmarks.reliability.commands import Command, Result, words
+from benchmarks.reliability.commands import PRELOADED, Command, Result, words
 from benchmarks.reliability.fuzz import ACCEPTED, Trial, fuzz, judge, unexpected_files
 from benchmarks.reliability.kills import (
     TRAIN,
@@ -112,6 +113,12 @@ def test_a_full_disk_is_reported_and_the_run_can_be_resumed(
     resumed = Command(words(*TRAIN, "--resume"), tmp_path / "run", environment=own_cache(tmp_path))
     assert resumed.run(60).code == 0
     assert difference(tmp_path / "run", reference) == ""
+
+
+@pytest.mark.parametrize("name", [name for name in PRELOADED if name != "__main__"])
+def test_every_preloaded_module_exists(name: str) -> None:
+    """The server that processes are forked from ignores missing modules and is slow then."""
+    assert find_spec(name) is not None
 
 
 def test_damage_depends_only_on_its_seed() -> None:
