@@ -27,8 +27,8 @@ def start(*words: object) -> "subprocess.Popen[str]":
 
 def run(*words: object) -> tuple[int, str]:
     with start(*words) as process:
-        _, said = process.communicate(timeout=LIMIT_S)
-    return process.returncode, said
+        _, output = process.communicate(timeout=LIMIT_S)
+    return process.returncode, output
 
 
 def epochs(out: Path) -> list[tuple[str, int]]:
@@ -52,10 +52,10 @@ def test_two_processes_train_one_run_and_only_the_leader_prints(
     toy_recipe: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    code, said = run("train", toy_recipe, "--out", out, *SHORT, "--devices", 2)
-    assert code == 0, said
-    assert said.count("trained: ") == 1
-    assert "each of 2 processes normalises by its own part" in said
+    code, output = run("train", toy_recipe, "--out", out, *SHORT, "--devices", 2)
+    assert code == 0, output
+    assert output.count("trained: ") == 1
+    assert "each of 2 processes normalises by its own part" in output
     assert epochs(out) == [("infection", 1), ("consolidation", 1)]
     assert (out / "manifest.json").exists()
     assert not (out / ".lock").exists()
@@ -69,11 +69,11 @@ def test_two_processes_resume_a_run_that_one_began(toy_recipe: Path, tmp_path: P
     with start(*words) as alone:
         wait_for(out / "log.jsonl")
         alone.send_signal(signal.SIGTERM)
-        _, said = alone.communicate(timeout=LIMIT_S)
-    assert (alone.returncode, "--resume" in said) == (1, True), said
-    code, said = run(*words, "--resume", "--devices", 2)
-    assert code == 0, said
-    assert said.count("resumed after step") == 1  # only the leader prints
+        _, output = alone.communicate(timeout=LIMIT_S)
+    assert (alone.returncode, "--resume" in output) == (1, True), output
+    code, output = run(*words, "--resume", "--devices", 2)
+    assert code == 0, output
+    assert output.count("resumed after step") == 1  # only the leader prints
     assert epochs(out) == [*(("infection", n) for n in (1, 2, 3)), ("consolidation", 1)]
     assert (out / "stages/consolidation/weights.safetensors").exists()
 
@@ -89,8 +89,8 @@ def test_torchrun_trains_the_same_weights_as_devices(toy_recipe: Path, tmp_path:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("trained: ") == 1
-    code, said = run(*words[2:], here, "--devices", 2)
-    assert code == 0, said
+    code, output = run(*words[2:], here, "--devices", 2)
+    assert code == 0, output
     for stage in ("infection", "consolidation"):
         found, expected = (
             load_file(out / "stages" / stage / "weights.safetensors") for out in (there, here)
@@ -100,10 +100,12 @@ def test_torchrun_trains_the_same_weights_as_devices(toy_recipe: Path, tmp_path:
 
 @pytest.mark.slow
 def test_an_error_in_all_processes_is_printed_once(toy_recipe: Path, tmp_path: Path) -> None:
-    code, said = run("train", toy_recipe, "--out", tmp_path / "run", "--devices", 2, "--set", "x=1")
+    code, output = run(
+        "train", toy_recipe, "--out", tmp_path / "run", "--devices", 2, "--set", "x=1"
+    )
     assert code == 2
-    assert said.count("error: ") == 1
-    assert "Traceback" not in said
+    assert output.count("error: ") == 1
+    assert "Traceback" not in output
 
 
 @pytest.mark.slow
@@ -116,10 +118,10 @@ def test_a_signal_stops_all_processes_and_the_state_is_saved(
     with start(*words, "--set", "stages.infection.epochs=500") as process:
         wait_for(out / "log.jsonl")
         process.send_signal(number)
-        _, said = process.communicate(timeout=LIMIT_S)
+        _, output = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 1
-    assert said.count("error: interrupted in stage infection after step") == 1, said
-    assert said.count("error: ") == 1
+    assert output.count("error: interrupted in stage infection after step") == 1, output
+    assert output.count("error: ") == 1
     assert (out / "stages/infection/last/state.safetensors").exists()
 
 
@@ -134,11 +136,11 @@ def test_a_killed_process_ends_all_others_with_one_error(
         wait_for(out / "log.jsonl")
         pair = processes_of(process.pid)
         os.kill(pair[rank], signal.SIGKILL)
-        _, said = process.communicate(timeout=LIMIT_S)
+        _, output = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 1
-    assert said.count("error: ") == 1, said
-    assert "--resume" in said
-    assert "Traceback" not in said
+    assert output.count("error: ") == 1, output
+    assert "--resume" in output
+    assert "Traceback" not in output
     assert not any(Path(f"/proc/{pid}").exists() for pid in pair)
 
 
@@ -161,8 +163,8 @@ def test_beliefs_from_an_evaluation_pass_train_in_two_processes(
     toy_recipe: Path, tmp_path: Path
 ) -> None:
     changes = (*SHORT, "--set", "stages.consolidation.belief=evaluation")
-    code, said = run("train", toy_recipe, "--out", tmp_path / "run", "--devices", 2, *changes)
-    assert code == 0, said
+    code, output = run("train", toy_recipe, "--out", tmp_path / "run", "--devices", 2, *changes)
+    assert code == 0, output
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

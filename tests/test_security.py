@@ -5,7 +5,9 @@ import gzip
 import io
 import json
 import pickle
+import shutil
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,8 +130,6 @@ def test_a_pickle_in_place_of_any_input_file_is_not_executed(
     name: str,
     hostile: Callable[[Path], bytes],
 ) -> None:
-    import shutil
-
     mark, scan = tmp_path / "mark", tmp_path / "scan.nii.gz"
     shutil.copytree(trained, tmp_path / "run")
     (tmp_path / "run/scores.csv").write_text("case\na\n")
@@ -244,8 +244,6 @@ def test_reading_a_scan_does_not_decompress_what_follows_it(tmp_path: Path) -> N
     with path.open("wb") as file:
         file.write(gzip.compress(scan.to_bytes()))
         file.writelines([gzip.compress(bytes(2**26))] * 64)
-    import tracemalloc
-
     tracemalloc.start()
     read_array(path, open_nifti(path))
     assert tracemalloc.get_traced_memory()[1] < 2**28
@@ -259,8 +257,6 @@ def test_reading_a_scan_decompresses_in_pieces(tmp_path: Path) -> None:
     header.set_data_offset(352)
     path = tmp_path / "bomb.nii.gz"
     path.write_bytes(gzip.compress(header.binaryblock + bytes(4 + 2 * int(np.prod(shape)) + 2**28)))
-    import tracemalloc
-
     tracemalloc.start()
     array = read_array(path, open_nifti(path))
     peak = tracemalloc.get_traced_memory()[1]
@@ -292,20 +288,16 @@ def wrong_shape(path: Path) -> None:
 def test_weights_with_impossible_sizes_are_refused(
     trained: Path, toy_cohort: Path, tmp_path: Path, spoil: Callable[[Path], None]
 ) -> None:
-    import shutil
-
     shutil.copytree(trained, tmp_path / "run")
     spoil(tmp_path / "run/stages/infection/weights.safetensors")
     scan = toy_cohort.parent / "6-image.nii.gz"
-    said = limited(tmp_path, "predict", "run", scan, "--out", "out")
-    assert "weights.safetensors" in said
+    output = limited(tmp_path, "predict", "run", scan, "--out", "out")
+    assert "weights.safetensors" in output
 
 
 def test_json_that_is_nested_too_deeply_is_refused(
     trained: Path, toy_cohort: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     shutil.copytree(trained, tmp_path / "run")
     (tmp_path / "run/stages/infection/stage.json").write_text("[" * 200_000)
     scan = toy_cohort.parent / "6-image.nii.gz"
@@ -356,16 +348,14 @@ def test_notes_and_progress_bars_do_not_interpret_markup(
     display.warn("[/]")
     with display.bar("[/red]", 2) as advance:
         advance(1, "[/]")
-    said = capsys.readouterr().out
-    assert "[red]x[/red] \\x1b[31m" in said
-    assert "[/]" in said
-    assert "\x1b" not in said
+    output = capsys.readouterr().out
+    assert "[red]x[/red] \\x1b[31m" in output
+    assert "[/]" in output
+    assert "\x1b" not in output
 
 
 def test_names_are_escaped_in_the_report(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
     """Names of methods, patients, cases and stages, and warnings."""
-    import shutil
-
     evil = "<script>alert(1)</script>"
     shutil.copytree(trained, tmp_path / "run")
     (tmp_path / "run/scores.csv").write_text(

@@ -86,10 +86,10 @@ def test_a_stage_with_its_own_cohort_is_trained_once_for_all_folds(
 
 
 def test_each_cohort_is_checked_for_what_its_stages_learn_from(toy_recipe: Path, own: str) -> None:
-    (shared, wanted), (apart, wanted_apart) = lists_of_cases(load_recipe(toy_recipe, [own]))
-    assert (len(shared.cases), wanted.tags, wanted.masks) == (8, ("consolidation",), ())
-    assert [case.name for case in apart.cases] == ["other-0", "other-1", "case-6", "case-7"]
-    assert (wanted_apart.tags, wanted_apart.masks) == ((), (("infection",),))
+    (shared, expected), (own_list, own_expected) = lists_of_cases(load_recipe(toy_recipe, [own]))
+    assert (len(shared.cases), expected.tags, expected.masks) == (8, ("consolidation",), ())
+    assert [case.name for case in own_list.cases] == ["other-0", "other-1", "case-6", "case-7"]
+    assert (own_expected.tags, own_expected.masks) == ((), (("infection",),))
 
 
 def test_masks_that_a_stage_reads_in_its_cohort_stay_hidden_in_others(

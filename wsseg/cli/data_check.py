@@ -55,19 +55,19 @@ def check(
     from wsseg.runtime.console import Display
 
     check_acceptable(accept or [])
-    display, names, found = Display(), set[str](), list[Finding]()
+    display, names, findings = Display(), set[str](), list[Finding]()
     for listed, expected in _cohorts_to_check(cohort, changes, unit):
-        found += listed.findings
-        found += check_cases(
+        findings += listed.findings
+        findings += check_cases(
             [case_with_accepted(case, accept or []) for case in listed.cases],
             expected,
             accept or [],
             lambda facts, number: display.track("checking scans", facts, number),
         )
         names |= {case.name for case in listed.cases}
-    found = with_accepted(dict.fromkeys(found), accept or [])
-    _print_findings(cohort, len(names), found, as_json=as_json)
-    if errors := sum(finding.severity == "error" for finding in found):
+    findings = with_accepted(dict.fromkeys(findings), accept or [])
+    _print_findings(cohort, len(names), findings, as_json=as_json)
+    if errors := sum(finding.severity == "error" for finding in findings):
         raise WorkError(f"{cohort}: {errors} error{'s' * (errors > 1)} found")
 
 
@@ -108,42 +108,44 @@ def _cohort_without_recipe(path: Path, unit: str) -> "tuple[CaseList, Expectatio
         from wsseg.inference.run import cases_of
 
         found = CaseList(cases_of([path]), [])
-    of_slices = (tags for case in found.cases for tags in case.slice_tags.values())
-    named = (name for tags in (*(c.tags for c in found.cases), *of_slices) for name in tags)
-    return found, Expectations(input, tags=tuple(dict.fromkeys(named)))
+    slice_tags = (tags for case in found.cases for tags in case.slice_tags.values())
+    names = (name for tags in (*(c.tags for c in found.cases), *slice_tags) for name in tags)
+    return found, Expectations(input, tags=tuple(dict.fromkeys(names)))
 
 
-def _print_findings(cohort: str, cases: int, found: "Sequence[Finding]", *, as_json: bool) -> None:
+def _print_findings(
+    cohort: str, cases: int, findings: "Sequence[Finding]", *, as_json: bool
+) -> None:
     import json
     from dataclasses import asdict
 
     from wsseg.data.checks.findings import SEVERITIES
     from wsseg.runtime.console import open_console
 
-    counts = {s: sum(finding.severity == s for finding in found) for s in SEVERITIES}
+    counts = {s: sum(finding.severity == s for finding in findings) for s in SEVERITIES}
     if as_json:
-        rows = [asdict(finding) | {"acceptable": finding.acceptable} for finding in found]
-        about = {"cohort": cohort, "cases": cases, "counts": counts, "findings": rows}
-        typer.echo(json.dumps(about, indent=2, ensure_ascii=False))
+        rows = [asdict(finding) | {"acceptable": finding.acceptable} for finding in findings]
+        content = {"cohort": cohort, "cases": cases, "counts": counts, "findings": rows}
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
-    if found:
-        open_console().print(_findings_table(found))
+    if findings:
+        open_console().print(_findings_table(findings))
     words = [f"{n} {s}{'s' * (n != 1)}" for s, n in counts.items() if n]
     typer.echo(f"{cases} scan{'s' * (cases != 1)}: {', '.join(words) or 'nothing found'}")
 
 
-def _findings_table(found: "Sequence[Finding]") -> "Table":
+def _findings_table(findings: "Sequence[Finding]") -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for head in ("severity", "finding"):  # names to be copied
+    for head in ("severity", "finding"):  # not wrapped, so that names can be copied
         table.add_column(head, no_wrap=True)
     for head in ("case", "what", "remedy"):
         table.add_column(head, overflow="fold")
-    for kind in dict.fromkeys((finding.severity, finding.name) for finding in found):
-        same = [finding for finding in found if (finding.severity, finding.name) == kind]
+    for kind in dict.fromkeys((finding.severity, finding.name) for finding in findings):
+        same = [finding for finding in findings if (finding.severity, finding.name) == kind]
         for each in same[:MAX_ROWS_PER_KIND]:
             remedy = each.remedy
             if each.acceptable and each.severity == "error":

@@ -113,7 +113,7 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "there is no such file"),
         (b"", "is damaged"),
@@ -123,13 +123,13 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
         ({"last.weight": torch.zeros(3)}, "weights of a network other"),
     ],
 )
-def test_invalid_weights_are_refused(tmp_path: Path, content: object, said: str) -> None:
+def test_invalid_weights_are_refused(tmp_path: Path, content: object, message: str) -> None:
     path = tmp_path / "w.pth"
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif content is not None:
         torch.save(content, path)
-    with pytest.raises(InputError, match=f"w.pth: .*{said}"):
+    with pytest.raises(InputError, match=f"w.pth: .*{message}"):
         LungMask(weights=path)(CASE, chest())
 
 

@@ -98,9 +98,9 @@ def _segmented(network: nn.Module, voxels: NDArray[Any]) -> NDArray[np.bool_]:
                 for batch in np.split(unit, range(BATCH_SLICES, len(unit), BATCH_SLICES))
             ]
         )
-    whole = utils.postprocessing(labels.astype(np.uint8), disable_tqdm=True)
+    lungs = utils.postprocessing(labels.astype(np.uint8), disable_tqdm=True)
     shape = voxels.shape[1:]
-    planes = [utils.reshape_mask(p, box, shape) for p, box in zip(whole, boxes, strict=True)]
+    planes = [utils.reshape_mask(p, box, shape) for p, box in zip(lungs, boxes, strict=True)]
     return np.stack(planes) > 0
 
 

@@ -62,10 +62,10 @@ def test_a_case_without_consolidation_has_infection(without_consolidation: Phant
 
 
 def test_the_two_lungs_have_realistic_volumes() -> None:
-    whole = draw(LungPhantom(size=128), 0)
-    litres = whole.lung.sum() * np.prod(whole.spacing_mm) / 1e6
+    case = draw(LungPhantom(size=128), 0)
+    litres = case.lung.sum() * np.prod(case.spacing_mm) / 1e6
     assert 2 < litres < 6
-    right, left = whole.lung[..., :64].sum(), whole.lung[..., 64:].sum()
+    right, left = case.lung[..., :64].sum(), case.lung[..., 64:].sum()
     assert right > left > 0.6 * right  # the heart is on the left
 
 

@@ -44,8 +44,8 @@ def downsample(voxels: NDArray[Any], spacing_mm: Spacing, to_mm: float) -> Coars
 def _block_means(slab: NDArray[Any], step: tuple[int, int, int]) -> NDArray[np.float32]:
     """Average the blocks of a slab with the height of one block, (H, W)."""
     after = [(0, -n % each) for n, each in zip(slab.shape, step, strict=True)]
-    whole = np.pad(slab, after, mode="edge").sum(axis=0, dtype=np.float32)
-    rows = whole.reshape(-1, step[1], whole.shape[1]).sum(axis=1)
+    plane = np.pad(slab, after, mode="edge").sum(axis=0, dtype=np.float32)
+    rows = plane.reshape(-1, step[1], plane.shape[1]).sum(axis=1)
     return np.asarray(rows.reshape(len(rows), -1, step[2]).sum(axis=2) / math.prod(step))
 
 
@@ -53,8 +53,8 @@ def upsample_slice(
     plane: NDArray[np.bool_], step: tuple[int, int, int], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     """Repeat each pixel of a downsampled mask's slice over its block, (H, W) of `shape`."""
-    whole = plane.repeat(step[1], axis=0).repeat(step[2], axis=1)
-    return whole[: shape[1], : shape[2]]
+    repeated = plane.repeat(step[1], axis=0).repeat(step[2], axis=1)
+    return repeated[: shape[1], : shape[2]]
 
 
 def erosion(mask: Mask, radius_mm: float, spacing_mm: Spacing) -> Mask:

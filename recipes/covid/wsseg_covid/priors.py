@@ -66,7 +66,7 @@ class Constant(Prior):
         phi = probability
 
     Source: Wu et al. 2020, eq. 12. The default of 1 is the paper's best value: if a tag is set, the
-    whole region belongs to the class.
+    entire region belongs to the class.
     """
 
     probability: Annotated[float, Field(ge=0, le=1)] = 1.0
