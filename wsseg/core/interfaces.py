@@ -11,6 +11,7 @@
 | `Cohort`      | the scans, their tags and their masks              | `wsseg_cohorts`    |
 | `Metric`      | how a mask is compared with the true mask          | `wsseg_metrics`    |
 | `Score`       | a number that a mask has on its own                | `wsseg_metrics`    |
+| `ImageUnit`   | which values images can have (`core.image_unit`)   | `wsseg_units`      |
 
 To write one, subclass the interface, declare the parameters as fields, implement the abstract
 methods, and offer the class in a hook (see `hookimpl`). `wsseg.testing` has a check for each.

@@ -165,7 +165,7 @@ def read_case(case: Case) -> Volume:
     """
     with case_in_errors(case):
         volume = read_volume(case.image, case.frame, case.axes)
-        return volume if case.window is None else _windowed(case.image, volume, case.window)
+        return volume if case.window is None else _picture_in_unit(case.image, volume, case.window)
 
 
 def read_case_mask(case: Case, name: str, like: Grid) -> NDArray[np.bool_]:
@@ -199,7 +199,7 @@ def read_case_labels(case: Case, name: str, like: Grid) -> Volume:
     return Volume(like.to_canonical(labels.grid.to_file(labels.voxels)), like)
 
 
-def _windowed(path: Path, volume: Volume, window: tuple[float, float]) -> Volume:
+def _picture_in_unit(path: Path, volume: Volume, window: tuple[float, float]) -> Volume:
     lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
     if lowest < -OVERSHOOT or not MIN_CONTRAST < highest <= WHITE + OVERSHOOT:
         raise InputError(
