@@ -76,7 +76,7 @@ def test_a_method_with_settings_chosen_on_test_masks_is_marked_in_the_terminal(
     printed: str,
 ) -> None:
     assert "em †" in printed
-    assert "† settings chosen on the masks of the test cases" in printed
+    assert "† Settings chosen on the masks of the test cases" in printed
     assert "below †" not in printed
 
 

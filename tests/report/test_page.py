@@ -263,8 +263,8 @@ def test_methods_with_settings_chosen_on_test_masks_are_marked_in_all_tables(sui
     naming = [table for table in tables if "phi2" in table]
     assert len(naming) >= 4
     assert all("phi2 †" in table for table in naming)
-    assert "settings chosen on the masks of the test cases" in page
-    assert "settings chosen on the masks of the" not in html(Page("Plain", suite()))
+    assert "Settings chosen on the masks of the test cases" in page
+    assert "Settings chosen on the masks of the" not in html(Page("Plain", suite()))
 
 
 def test_the_same_rows_give_the_same_bytes(text: str, suite: Suite) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 ChosenFrom: TypeAlias = Literal["paper", "tags", "training masks", "test masks"]
 
 MARK = " †"  # appended to the name of a method whose settings were chosen on test masks
-MARK_NOTE = "† settings chosen on the masks of the test cases: these results are too optimistic"
+MARK_NOTE = "† Settings chosen on the masks of the test cases: these results are too optimistic"
 
 
 def recipe_name(method: str) -> str:

@@ -144,9 +144,9 @@ def error_figures(
         pictures.append(_chart(draw_dilated_rates(rates), alt, caption))
     if len(locations := error_locations(shown)):
         caption = (
-            f"Errors in % of the true voxels, {n}. Border: up to the metric's border_mm from the "
-            "true border. Thin: away from the border, in parts of the prediction that are "
-            f"narrower than thin_mm. Elsewhere: all other errors.{differing}"
+            f"Errors in % of the true voxels, {n}. Border: within border_mm of the true border. "
+            "Thin: away from the border, in parts of the prediction narrower than thin_mm. "
+            f"Elsewhere: all other errors. The recipe sets both distances.{differing}"
         )
         figure = draw_error_locations(locations, target)
         pictures.append(_chart(figure, f"errors of {target} by their location", caption))
