@@ -23,7 +23,7 @@ RULES = {"l": "---", "r": "---:"}
 
 
 class Measured(Protocol):
-    """A row that names what it was measured on."""
+    """A row with the machine and the versions that it was measured on."""
 
     @property
     def machine(self) -> str:
@@ -69,7 +69,7 @@ def markdown_table(alignment: str, *rows: Sequence[object]) -> str:
 
 
 def fill_sections(text: str, render: Mapping[str, Callable[[str], str]]) -> str:
-    """Return a page whose sections <!-- KIND ARGUMENTS --> ... <!-- end --> are made anew.
+    """Return a page whose sections <!-- KIND ARGUMENTS --> ... <!-- end --> are replaced.
 
     `render` has a function of the arguments for each kind of section.
     """

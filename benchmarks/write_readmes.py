@@ -2,7 +2,7 @@
 
 Run it after a suite: python -m benchmarks.write_readmes
 
-A README has sections <!-- KIND ARGUMENTS --> ... <!-- end -->, whose content is made anew:
+A README has sections <!-- KIND ARGUMENTS --> ... <!-- end -->, whose content is generated:
 
 - rows SUITE CLASS: a table of results; without CLASS for the target
 - way SUITE: the share of the gap from the baseline of the suite to its ceiling
@@ -42,7 +42,7 @@ READMES = (
 
 
 def updated(text: str) -> str:
-    """Return the text of a README with all its sections made anew."""
+    """Return the text of a README with all its sections generated again."""
     return fill_sections(text, SECTIONS)
 
 

@@ -1,4 +1,4 @@
-"""What reports say of a finding; the rules by example, and as a whole on 100 sentences."""
+"""Findings in reports: each rule by examples, and all rules on 100 sentences."""
 
 import csv
 import time
@@ -15,7 +15,7 @@ SENTENCES = Path(__file__).with_name("reports_100.csv")
 WORDS = ("consolidation", "consolidations", "consolidated", "consolidative")
 
 
-def stated(report: str) -> list[str]:
+def statements(report: str) -> list[str]:
     return [each.statement for each in mentions(report, WORDS)]
 
 
@@ -39,23 +39,23 @@ def stated(report: str) -> list[str]:
         ("NO CONSOLIDATION", "absent"),
     ],
 )
-def test_a_rule_by_example(sentence: str, statement: str) -> None:
-    assert stated(sentence) == [statement]
+def test_a_finding_is_present_absent_or_uncertain(sentence: str, statement: str) -> None:
+    assert statements(sentence) == [statement]
 
 
-def test_the_strongest_mention_of_a_sentence_counts() -> None:
+def test_the_strongest_statement_of_a_sentence_counts() -> None:
     report = (
         "No consolidation on the right, but possible consolidation and, on the left, consolidation."
     )
-    assert stated(report) == ["present"]
+    assert statements(report) == ["present"]
 
 
-def test_keywords_are_whole_words() -> None:
-    assert stated("Preconsolidation changes; consolidations-like.") == ["present"]
-    assert stated("Preconsolidational changes.") == []
+def test_keywords_match_only_complete_words() -> None:
+    assert statements("Preconsolidation changes; consolidations-like.") == ["present"]
+    assert statements("Preconsolidational changes.") == []
 
 
-def test_a_wrapped_line_is_one_sentence_and_a_bullet_begins_one() -> None:
+def test_a_wrapped_line_continues_a_sentence_and_a_bullet_starts_one() -> None:
     wrapped = "There is no\nconsolidation.\n- Effusion\n- Consolidation of the\n  right lower lobe"
     found = list(mentions(wrapped, WORDS))
     assert [each.statement for each in found] == ["absent", "present"]
@@ -63,13 +63,13 @@ def test_a_wrapped_line_is_one_sentence_and_a_bullet_begins_one() -> None:
     assert found[1].sentence == "Consolidation of the right lower lobe"
 
 
-def test_what_was_asked_or_seen_before_states_nothing() -> None:
+def test_indication_and_comparison_state_nothing() -> None:
     report = "INDICATION: Fever. Consolidation on radiograph.\nFINDINGS: No consolidation."
-    assert stated(report) == ["absent"]
-    assert stated("Comparison: consolidation in May.") == []
+    assert statements(report) == ["absent"]
+    assert statements("Comparison: consolidation in May.") == []
 
 
-def test_phrases_may_be_keywords() -> None:
+def test_keywords_may_be_phrases() -> None:
     found = mentions("No  crazy\npaving. Ground glass.", ["crazy paving"])
     assert [each.statement for each in found] == ["absent"]
 
@@ -85,7 +85,7 @@ def test_phrases_may_be_keywords() -> None:
         "no consolidation " * 7000,
     ],
 )
-def test_no_text_takes_long(text: str) -> None:
+def test_long_unusual_texts_are_processed_quickly(text: str) -> None:
     start = time.perf_counter()
     list(mentions(f"{text} consolidation", WORDS))
     assert time.perf_counter() - start < 2
@@ -101,10 +101,10 @@ def run(*words: str) -> str:
     return done.output
 
 
-def test_accuracy_on_100_sentences_is_what_the_command_prints(tmp_path: Path) -> None:
-    """94 at the first run, 96 after two faults of the code (a hyphen, a question mark) were mended.
+def test_96_of_100_sentences_agree_with_their_manual_tags(tmp_path: Path) -> None:
+    """The other four: a misspelling, "consol", bone, and a comma that ends a negation.
 
-    The rest is left as it is: a misspelling, "consol", bone, and a comma that ends a negation.
+    94 agreed at first; two bugs, with a hyphen and with a question mark, were then fixed.
     """
     output = run(str(SENTENCES), "--out", str(tmp_path / "tags.csv"))
     assert "96 of 100 agree with the given tags (96 %)" in output
@@ -117,7 +117,7 @@ def table(folder: Path, *rows: tuple[str, ...]) -> str:
     return str(folder / "reports.csv")
 
 
-def test_reports_of_a_patient_are_joined_and_never_printed(tmp_path: Path) -> None:
+def test_the_reports_of_a_patient_are_combined_and_never_printed(tmp_path: Path) -> None:
     path = table(
         tmp_path,
         ("patient", "date", "report"),
@@ -141,14 +141,14 @@ def test_reports_of_a_patient_are_joined_and_never_printed(tmp_path: Path) -> No
     ]
 
 
-def test_silence_can_be_taken_for_absence(tmp_path: Path) -> None:
+def test_unmentioned_findings_can_be_tagged_as_absent(tmp_path: Path) -> None:
     path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."), ("b", "Consolidation?"))
     run(path, "--out", str(tmp_path / "tags.csv"), "--unmentioned", "absent")
     rows = read_csv_table(tmp_path / "tags.csv", ("*",), ("case",)).rows
     assert [row.get("tag.consolidation") for row in rows] == ["0", ""]
 
 
-def test_no_cell_is_a_formula(tmp_path: Path) -> None:
+def test_no_written_cell_is_a_formula(tmp_path: Path) -> None:
     evil = '=HYPERLINK("http://x","consolidation")'
     path = table(tmp_path, ("patient", "report"), ("a", evil), ("b", "@consolidation"))
     run(path, "--out", str(tmp_path / "tags.csv"))
@@ -159,7 +159,7 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([("patient", "text"), ("a", "x")], "has no column 'report'"),
         ([("name", "report"), ("a", "x")], "columns patient (or case) and report"),
@@ -172,16 +172,16 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_table_is_refused_without_a_name(
-    tmp_path: Path, rows: list[tuple[str, ...]], said: str
+def test_an_invalid_table_is_refused_without_showing_a_name(
+    tmp_path: Path, rows: list[tuple[str, ...]], message: str
 ) -> None:
     words = ["data", "tags-from-reports", table(tmp_path, *rows), "--out", str(tmp_path / "t.csv")]
     done = CliRunner().invoke(app, [*words, "--class", CLASS])
-    assert said in str(done.exception)
+    assert message in str(done.exception)
     assert "Erika" not in str(done.exception)
 
 
-def test_reports_are_not_overwritten_by_their_tags(tmp_path: Path) -> None:
+def test_tags_are_not_written_over_the_reports(tmp_path: Path) -> None:
     path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."))
     before = Path(path).read_bytes()
     done = CliRunner().invoke(
@@ -192,7 +192,7 @@ def test_reports_are_not_overwritten_by_their_tags(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["consolidation", "=x", "x=", "x= , "])
-def test_a_wrong_class_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_invalid_class_option_is_refused(tmp_path: Path, text: str) -> None:
     path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."))
     words = ["data", "tags-from-reports", path, "--out", str(tmp_path / "t.csv"), "--class", text]
     assert "write --class NAME=WORD,WORD" in str(CliRunner().invoke(app, words).exception)
