@@ -64,7 +64,7 @@ def linear_weights(positions: NDArray[np.float64], count: int) -> NDArray[np.flo
 
 
 def smoothing_weights(count: int, sigma: float) -> NDArray[np.float64]:
-    """Return the weights of a Gaussian, (count, count); `sigma` is its standard deviation in slices."""
+    """Return the (count, count) weights of a Gaussian; `sigma` is in slices."""
     if sigma == 0:
         return np.eye(count)
     offset = np.arange(count)[:, None] - np.arange(count)
