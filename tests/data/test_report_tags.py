@@ -1,0 +1,127 @@
+"""Tags from reports: the command, its table, and its agreement with 100 sentences."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from wsseg.cli import app
+from wsseg.data.csv_table import read_csv_table
+
+SENTENCES = Path(__file__).with_name("reports_100.csv")
+CLASS = "consolidation=consolidation,consolidations,consolidated,consolidative"
+
+
+def run(*words: str) -> str:
+    given = () if "--class" in words else ("--class", CLASS)
+    done = CliRunner().invoke(app, ["data", "tags-from-reports", *words, *given])
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.output
+
+
+def test_96_of_100_sentences_agree_with_their_manual_tags(tmp_path: Path) -> None:
+    """The other four: a misspelling, "consol", bone, and a comma that ends a negation.
+
+    94 agreed at first; two bugs, with a hyphen and with a question mark, were then fixed.
+    """
+    output = run(str(SENTENCES), "--out", str(tmp_path / "tags.csv"))
+    assert "96 of 100 agree with the given tags (96 %)" in output
+    assert "1 given as present, derived as absent" in output
+
+
+def table(folder: Path, *rows: tuple[str, ...]) -> str:
+    with (folder / "reports.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return str(folder / "reports.csv")
+
+
+def test_the_reports_of_a_patient_are_combined_and_never_printed(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        ("patient", "date", "report"),
+        ("Erika", "1.5.", "No consolidation."),
+        ("Erika", "3.5.", "New consolidation. Effusion."),
+        ("Max", "1.5.", "Clear lungs."),
+    )
+    output = run(path, "--out", str(tmp_path / "tags.csv"), "--class", "x=consolidation")
+    assert "1 present, 0 absent, 1 unknown, of 2 patients" in output
+    assert "Erika" not in output
+    assert "Effusion" not in output
+    rows = read_csv_table(tmp_path / "tags.csv", ("*",), ("patient",)).rows
+    assert [dict(row.cells) for row in rows] == [
+        {
+            "patient": "Erika",
+            "tag.x": "1",
+            "statement.x": "present",
+            "sentence.x": "New consolidation.",
+        },
+        {"patient": "Max", "tag.x": "", "statement.x": "not mentioned", "sentence.x": ""},
+    ]
+
+
+def test_unmentioned_findings_can_be_tagged_as_absent(tmp_path: Path) -> None:
+    path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."), ("b", "Consolidation?"))
+    run(path, "--out", str(tmp_path / "tags.csv"), "--unmentioned", "absent")
+    rows = read_csv_table(tmp_path / "tags.csv", ("*",), ("case",)).rows
+    assert [row.get("tag.consolidation") for row in rows] == ["0", ""]
+
+
+def test_no_written_cell_is_a_formula(tmp_path: Path) -> None:
+    evil = '=HYPERLINK("http://x","consolidation")'
+    path = table(tmp_path, ("patient", "report"), ("a", evil), ("b", "@consolidation"))
+    run(path, "--out", str(tmp_path / "tags.csv"))
+    with (tmp_path / "tags.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in {"=", "+", "-", "@"}]
+    assert f"'{evil}" in cells
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("patient", "text"), ("a", "x")], "has no column 'report'"),
+        ([("name", "report"), ("a", "x")], "columns patient (or case) and report"),
+        ([("patient", "report")], "columns patient (or case) and report"),
+        ([("patient", "report"), ("", "x")], "line 2: its patient is empty"),
+        ([("patient", "report"), ("=Erika", "x")], "line 2: its patient is empty or starts like"),
+        (
+            [("patient", "report", "tag.consolidation"), ("a", "x", "yes")],
+            "tag.consolidation is 'yes'",
+        ),
+    ],
+)
+def test_an_invalid_table_is_refused_without_showing_a_name(
+    tmp_path: Path, rows: list[tuple[str, ...]], message: str
+) -> None:
+    words = ["data", "tags-from-reports", table(tmp_path, *rows), "--out", str(tmp_path / "t.csv")]
+    done = CliRunner().invoke(app, [*words, "--class", CLASS])
+    assert message in str(done.exception)
+    assert "Erika" not in str(done.exception)
+
+
+def test_tags_are_not_written_over_the_reports(tmp_path: Path) -> None:
+    path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."))
+    before = Path(path).read_bytes()
+    done = CliRunner().invoke(
+        app, ["data", "tags-from-reports", path, "--out", path, "--class", CLASS]
+    )
+    assert "is the file with the reports" in str(done.exception)
+    assert Path(path).read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["consolidation", "=x", "x=", "x= , "])
+def test_an_invalid_class_option_is_refused(tmp_path: Path, text: str) -> None:
+    path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."))
+    words = ["data", "tags-from-reports", path, "--out", str(tmp_path / "t.csv"), "--class", text]
+    assert "write --class NAME=WORD,WORD" in str(CliRunner().invoke(app, words).exception)
+    assert not (tmp_path / "t.csv").exists()
+
+
+def test_without_a_class_the_error_shows_how_to_name_one(tmp_path: Path) -> None:
+    path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."))
+    words = ["data", "tags-from-reports", path, "--out", str(tmp_path / "t.csv")]
+    assert "--class is missing; write --class NAME=W" in str(
+        CliRunner().invoke(app, words).exception
+    )
+    assert not (tmp_path / "t.csv").exists()
