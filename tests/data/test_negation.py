@@ -80,6 +80,6 @@ def test_keywords_may_be_phrases() -> None:
     ],
 )
 def test_long_unusual_texts_are_processed_quickly(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     list(mentions(f"{text} consolidation", WORDS))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
