@@ -37,7 +37,7 @@ def of(frame: pd.DataFrame, method: str = "a") -> dict[str, Any]:
     return {str(name): value for name, value in found.items()}
 
 
-def test_mean_and_pooled_dice_are_two_things() -> None:
+def test_the_mean_dice_is_over_cases_and_the_pooled_dice_over_voxels() -> None:
     found = of(
         summarise(table(row("a", "1", **overlap(1, 0, 0)), row("a", "2", **overlap(0, 4, 4))))
     )
@@ -68,7 +68,7 @@ def test_rates_are_pooled_over_the_voxels_of_the_region() -> None:
     assert found["fpr"] == 1 / 2
 
 
-def test_empty_masks_are_counted_and_left_out() -> None:
+def test_empty_masks_are_counted_and_left_out_of_the_mean_dice() -> None:
     rows = table(
         row("a", "both", **overlap(0, 0, 0), hd95_mm=math.nan),
         row("a", "truth", **overlap(0, 3, 0), hd95_mm=math.nan),
@@ -82,18 +82,18 @@ def test_empty_masks_are_counted_and_left_out() -> None:
     assert (found["hd95_mm"], found["hd95_n"]) == (4, 1)
 
 
-def test_volume_errors_do_not_cancel() -> None:
+def test_volume_errors_of_opposite_signs_do_not_cancel() -> None:
     rows = table(row("a", "1", volume_error_ml=-3), row("a", "2", volume_error_ml=1))
     assert of(summarise(rows))["volume_error_ml"] == 2
 
 
-def test_other_classes_have_their_name_before_each_column() -> None:
+def test_columns_of_other_classes_start_with_the_name_of_the_class() -> None:
     numbers = {f"infection.{name}": value for name, value in overlap(1, 1, 1).items()}
     found = of(summarise(table(row("a", "1", **overlap(1, 0, 0), **numbers))))
     assert (found["dice"], found["infection.dice"]) == (1, 0.5)
 
 
-def test_severity_correlates_over_cases() -> None:
+def test_a_predicted_score_is_correlated_with_the_annotated_one_over_cases() -> None:
     predicted, true = [0.1, 0.2, 0.4, 0.3], [0.2, 0.1, 0.5, 0.4]
     rows = [
         row("a", str(case), severity=p, severity_true=t)
@@ -121,7 +121,7 @@ def test_a_class_score_is_tested_between_the_groups_of_its_tag() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_what_cannot_be_computed_is_nan() -> None:
+def test_statistics_of_a_single_empty_case_are_nan() -> None:
     found = of(summarise(table(row("a", "1", **overlap(0, 0, 0), severity=1, severity_true=1))))
     for name in (
         "dice",
@@ -135,7 +135,7 @@ def test_what_cannot_be_computed_is_nan() -> None:
         assert math.isnan(found[name]), name
 
 
-def test_methods_keep_the_order_of_the_rows() -> None:
+def test_methods_are_in_the_order_of_the_rows() -> None:
     rows = table(row("z", "1", dice=1), row("a", "1", dice=1))
     assert summarise(rows, FEW)["method"].tolist() == ["z", "a"]
 
@@ -150,7 +150,7 @@ def methods(**dice: list[float]) -> pd.DataFrame:
     )
 
 
-def test_methods_are_compared_case_by_case() -> None:
+def test_differences_are_paired_by_case() -> None:
     rows = methods(
         base=[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], up=[0.2, 0.4, 0.6, 0.8, 1.0, 0.5], same=[0.1] * 6
     )
@@ -175,13 +175,13 @@ def test_the_test_is_over_patients_whose_cases_are_averaged() -> None:
     assert found["effect"] == 1
 
 
-def test_only_cases_that_both_have_are_compared() -> None:
+def test_only_cases_with_a_dice_of_both_methods_are_compared() -> None:
     rows = methods(base=[0.1, 0.2, math.nan, 0.4], new=[0.2, math.nan, 0.3])
     assert of(paired_differences(rows, "dice", "base", FEW), "new")["n"] == 1
 
 
 @pytest.mark.filterwarnings("error")
-def test_equal_methods_cannot_be_told_apart() -> None:
+def test_equal_methods_have_a_difference_of_zero_and_no_p_value() -> None:
     found = of(
         paired_differences(methods(base=[0.1, 0.2], same=[0.1, 0.2]), "dice", "base", FEW), "same"
     )
@@ -189,7 +189,7 @@ def test_equal_methods_cannot_be_told_apart() -> None:
     assert math.isnan(found["p_holm"])
 
 
-def test_one_method_alone_has_nothing_to_compare() -> None:
+def test_a_single_method_has_no_differences() -> None:
     assert paired_differences(methods(only=[0.1]), "dice", "only", FEW).empty
 
 
@@ -201,12 +201,14 @@ def test_one_method_alone_has_nothing_to_compare() -> None:
         ("method", "base", "no column of numbers"),
     ],
 )
-def test_an_unknown_metric_or_baseline_is_named(metric: str, baseline: str, message: str) -> None:
+def test_an_unknown_metric_or_baseline_is_an_error_with_a_suggestion(
+    metric: str, baseline: str, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         paired_differences(methods(base=[0.1], other=[0.2]), metric, baseline, FEW)
 
 
-def test_the_share_of_the_way_is_of_cases_that_all_three_have() -> None:
+def test_the_share_of_the_gap_is_over_the_cases_that_all_three_methods_have() -> None:
     rows = methods(
         base=[0.2, 0.4, 0.1], em=[0.5, 0.6, math.nan], top=[0.8, 0.8, 0.9], other=[0.2, 0.4, 0.1]
     )
@@ -218,7 +220,7 @@ def test_the_share_of_the_way_is_of_cases_that_all_three_have() -> None:
     assert of(found, "other")["mean"] == 0
 
 
-def test_the_pooled_share_of_the_way_counts_voxels() -> None:
+def test_the_pooled_share_of_the_gap_is_computed_from_voxels() -> None:
     rows = methods(base=[0.2, 0.4], em=[0.5, 0.6], top=[0.8, 0.8])
     counts = {"base": (1, 4), "em": (2, 4), "top": (4, 4)}  # tp and predicted + true, of a case
     rows["tp_voxels"] = [counts[m][0] for m in rows["method"]]
@@ -229,7 +231,7 @@ def test_the_pooled_share_of_the_way_counts_voxels() -> None:
     assert of(gap_closed(rows, "base", "top", FEW), "em")["pooled"] == pytest.approx(share)
 
 
-def test_an_unknown_ceiling_is_named() -> None:
+def test_an_unknown_ceiling_is_an_error_with_a_suggestion() -> None:
     with pytest.raises(InputError, match="Did you mean 'top'"):
         gap_closed(methods(base=[0.1], top=[0.2]), "base", "tip", FEW)
 
@@ -258,7 +260,7 @@ def test_a_seed_that_only_one_method_has_is_left_out_of_the_difference() -> None
     assert (found["shared_seeds"], found["all_seeds"], found["unpaired_rows"]) == ("0", "0, 1", 6)
 
 
-def test_a_failed_job_does_not_turn_the_sign_of_a_difference() -> None:
+def test_a_failed_job_does_not_change_a_difference() -> None:
     both = [rows_of("a", 0, A_SEED_0), rows_of("b", 0, B_SEED_0)]
     hard = [[value - 0.09 for value in A_SEED_0], [value - 0.09 for value in B_SEED_0]]
     all_jobs = [*both, rows_of("a", 1, hard[0]), rows_of("b", 1, hard[1])]
@@ -317,7 +319,7 @@ def test_methods_without_a_common_seed_have_no_difference() -> None:
     assert math.isnan(found["difference"])
 
 
-def test_the_share_of_the_way_is_of_the_seeds_that_all_three_have() -> None:
+def test_the_share_of_the_gap_is_over_the_seeds_that_all_three_methods_have() -> None:
     """In seed 0, em covers half the way in every case; each method has one other seed at most."""
     rows = table(
         *rows_of("base", 0, [0.2, 0.4]),
@@ -352,7 +354,7 @@ def tables_with_an_extra_seed(draw: st.DrawFn) -> pd.DataFrame:
 
 @given(tables_with_an_extra_seed(), st.sampled_from("ab"))
 @settings(deadline=None, max_examples=60)
-def test_dropping_a_seed_that_only_one_method_has_changes_no_comparison(
+def test_a_seed_that_only_one_method_has_changes_no_difference(
     rows: pd.DataFrame, baseline: str
 ) -> None:
     numbers = [name for name in DIFFERENCE_COLUMNS if name not in ("all_seeds", "unpaired_rows")]

@@ -126,7 +126,7 @@ def test_the_labels_of_each_stage_are_its_masks_and_tags(suite: Path) -> None:
     assert infection["Tags"] == "none"
     assert consolidation["True masks"] == "none"
     assert consolidation["Learns from"] == "em"
-    assert consolidation["Settings chosen on"] == "tags"
+    assert consolidation["Settings from"] == "tags"
 
 
 def test_tags_of_slices_are_counted_as_slices(suite: Path, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_tags_of_slices_are_counted_as_slices(suite: Path, tmp_path: Path) -> No
     path.write_text(json.dumps(manifest))
     _, consolidation = labels_used("em", tmp_path / "run", {})
     assert consolidation["Tags"] == "consolidation: 2 slices, 1 positive"
-    assert consolidation["Settings chosen on"] == "not stated"
+    assert consolidation["Settings from"] == "not stated"
 
 
 def test_the_reasons_of_failed_jobs_are_listed_by_folder(suite: Path) -> None:

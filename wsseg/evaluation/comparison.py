@@ -72,15 +72,20 @@ def paired_differences(
             f"no column of numbers is called {metric!r}; {known_words(metric, measures)}"
         )
     by_method = _rows_by_method(rows, baseline)
-    table = [
-        {"method": name, "baseline": baseline, "metric": metric}
-        | _difference(own, by_method[baseline], metric, bootstrap or Bootstrap())
-        for name, own in by_method.items()
-        if name != baseline
-    ]
-    for row, corrected in zip(table, holm([row["p"] for row in table]), strict=True):
-        row["p_holm"] = corrected
-    return pd.DataFrame(table, columns=[*DIFFERENCE_COLUMNS])
+    table = pd.DataFrame(
+        [
+            {
+                "method": name,
+                "baseline": baseline,
+                "metric": metric,
+                **_difference(own, by_method[baseline], metric, bootstrap or Bootstrap()),
+            }
+            for name, own in by_method.items()
+            if name != baseline
+        ],
+        columns=[*DIFFERENCE_COLUMNS],
+    )
+    return table.assign(p_holm=holm(table["p"].tolist()))
 
 
 def gap_closed(
@@ -99,8 +104,12 @@ def gap_closed(
     by_method = _rows_by_method(rows, baseline, ceiling)
     return pd.DataFrame(
         [
-            {"method": name, "baseline": baseline, "ceiling": ceiling}
-            | _share(own, by_method[baseline], by_method[ceiling], bootstrap or Bootstrap())
+            {
+                "method": name,
+                "baseline": baseline,
+                "ceiling": ceiling,
+                **_share(own, by_method[baseline], by_method[ceiling], bootstrap or Bootstrap()),
+            }
             for name, own in by_method.items()
             if name not in (baseline, ceiling)
         ],

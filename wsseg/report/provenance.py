@@ -46,7 +46,7 @@ def labels_used(
             "Learns from": stage.learn,
             "True masks": masks,
             "Tags": _describe_tags(manifest["tags"].get(name, {}), stage.classes) or NONE,
-            "Settings chosen on": settings_from.get(recipe_name(method), "not stated"),
+            "Settings from": settings_from.get(recipe_name(method), "not stated"),
         }
 
 
