@@ -72,9 +72,9 @@ def holds_recipe(path: Path, recipe: Recipe) -> bool:
     """Return whether a file has the values of `recipe`, as `recipe_text` writes them.
 
     Raises:
-        InputError: The file is not a recipe's.
+        InputError: The file cannot be read as a recipe.
     """
-    return read_settings(path).values == yaml.safe_load(recipe_text(recipe))
+    return read_settings(path).values == dict(yaml.safe_load(recipe_text(recipe)))
 
 
 def annotated_text(recipe: Recipe, settings: Settings) -> str:
