@@ -56,6 +56,19 @@ def test_later_stages_and_scores_change_neither_identity(
     assert digest(load(toy_text, tmp_path)) == digest(load(toy_text, tmp_path, *changes))
 
 
+@pytest.mark.parametrize("key", ["input.mask", "input.standardize", f"stages.{STAGE}.region"])
+@pytest.mark.parametrize("digest", [planned, prepared])
+def test_a_changed_region_of_the_same_name_changes_both_identities(
+    toy_text: str, tmp_path: Path, key: str, digest: Callable[[Recipe], str]
+) -> None:
+    regions = (
+        "regions={body: {use: everything}}",
+        "regions={body: {use: nonzero}}",
+    )
+    one, other = (load(toy_text, tmp_path, region, f"{key}=body") for region in regions)
+    assert digest(one) != digest(other)
+
+
 def test_moved_data_changes_only_the_planned_identity(
     toy_text: str, toy_cohort: Path, tmp_path: Path
 ) -> None:

@@ -68,9 +68,8 @@ def planned_identities(recipe: Recipe, fold: Fold = None) -> dict[str, StageIden
     digests: dict[str, Any] = {
         name: registry().describe(region) for name, region in recipe.regions.items()
     }
-    input_regions = [
-        name for name in (recipe.input.mask, recipe.input.standardize) if name is not None
-    ]
+    of_input = (recipe.input.mask, recipe.input.standardize)
+    input_regions = [digests[name] for name in of_input if name is not None]
     for name, stage in recipe.stages.items():
         start = stage.start if isinstance(stage, NetworkStage) else None
         sources = (start, stage.region_in_training or stage.region, stage.region)
