@@ -115,5 +115,15 @@ def test_the_report_shows_tables_figures_and_cases(scored: Path, rows: Rows) -> 
     assert "table" in page.tags
     assert {"img", "svg"} & set(page.tags)
     assert f"{rows['case-6']['dice']:.3f}" in text
-    for words in ("case-6, best of run", "trained on", "6 cases", "threshold", "hu: -250"):
+    for words in ("case-6, best case of run", "trained on", "6 cases", "threshold", "hu: -250"):
         assert words in text, words
+
+
+def test_every_file_of_a_run_has_the_permissions_of_other_new_files(
+    scored: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    permissions = (tmp_path / "file").stat().st_mode
+    files = [path for path in scored.rglob("*") if path.is_file()]
+    assert {"weights.safetensors", "targets.safetensors"} <= {path.name for path in files}
+    assert [path.name for path in files if path.stat().st_mode != permissions] == []
