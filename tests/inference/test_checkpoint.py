@@ -25,3 +25,9 @@ def test_tensors_are_saved_correctly_in_any_memory_format(tmp_path: Path) -> Non
     found = load_file(tmp_path / "w.safetensors")
     assert torch.equal(found["last"], image)
     assert torch.equal(found["part"], image[..., 1])
+
+
+def test_weights_can_be_read_by_all_whom_the_umask_allows(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "w.safetensors", {"weight": torch.ones(2)})
+    (tmp_path / "other").touch()
+    assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode

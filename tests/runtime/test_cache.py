@@ -134,6 +134,13 @@ def test_leases_of_a_killed_process_end(other: subprocess.Popen[str], cache: Pat
     assert [path.name for path in (cache / ".in-use").iterdir()] == ["turn"]
 
 
+def test_other_users_can_read_what_a_process_leases_if_the_umask_allows(cache: Path) -> None:
+    lease(cache / "prepared" / "oldest")
+    (cache / "plain").touch()
+    (leases,) = [path for path in (cache / ".in-use").glob("process-*") if not path.suffix]
+    assert leases.stat().st_mode == (cache / "plain").stat().st_mode
+
+
 def test_an_entry_leased_twice_is_kept_until_it_is_released_twice(cache: Path) -> None:
     entry = cache / "prepared" / "oldest"
     for path in (entry, entry / "image.npy"):

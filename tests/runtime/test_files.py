@@ -1,5 +1,6 @@
 """Tests of files and folders that are written atomically, and of digests."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -62,6 +63,20 @@ def test_an_atomic_folder_has_the_permissions_of_other_new_folders(tmp_path: Pat
     with atomic_folder(tmp_path / "atomic"):
         pass
     (tmp_path / "plain").mkdir()
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o022, 0o077])
+def test_an_atomic_file_has_the_permissions_of_other_new_files(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with atomic_write(tmp_path / "atomic") as temporary:
+            private = tmp_path / "private"  # as libraries write that create a file of their own
+            private.touch(mode=0o600)
+            private.rename(temporary)
+        (tmp_path / "plain").touch()
+    finally:
+        os.umask(before)
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 

@@ -10,13 +10,13 @@ lives. filelock's shared locks need SQLite or a heartbeat thread, and would save
 """
 
 import os
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
@@ -88,11 +88,11 @@ def _own_list(cache: Path) -> _OwnList:
     if key not in _own_lists:
         with _turn(folder):
             _leased(folder)
-            descriptor, name = tempfile.mkstemp(prefix=PROCESS, dir=folder)
-            os.close(descriptor)
-            alive = _alive_lock(Path(name))
+            path = folder / f"{PROCESS}{uuid4().hex}"
+            path.touch(exist_ok=False)
+            alive = _alive_lock(path)
             alive.acquire()
-        _own_lists[key] = _OwnList(Path(name), alive)
+        _own_lists[key] = _OwnList(path, alive)
     return _own_lists[key]
 
 

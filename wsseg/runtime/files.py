@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -41,7 +42,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`, renamed to `path` if the block succeeds.
 
     The temporary path has the suffix of `path`, as many writers choose the format by it. The data
-    are flushed to the disk before the renaming. If the block fails, an existing file is unchanged.
+    are flushed to the disk before the renaming. The file has the permissions of other new files,
+    also if a library writes it that gives access to the owner only. If the block fails, an existing
+    file is unchanged.
 
     Raises:
         UnwritableError: The disk is full, or the folder is read-only.
@@ -61,7 +64,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     temporary = path.with_name(_temporary_name(path))
     try:
         with writing(path):
+            temporary.touch()
+            permissions = stat.S_IMODE(temporary.stat().st_mode)  # follow the umask
             yield temporary
+            if stat.S_IMODE(temporary.stat().st_mode) != permissions:
+                temporary.chmod(permissions)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
