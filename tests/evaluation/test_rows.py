@@ -85,7 +85,7 @@ def test_a_table_without_rows_is_read_as_an_empty_table(tmp_path: Path) -> None:
         (b"case,dice\na,inf\n", "not a finite number"),
         (b"case,dice\na,1\nb,1,2\n", "line 3: has 3 cells, but the header has 2"),
         (b"case,seed\na,first\n", "column 'seed': 'first' is not an integer"),
-        (b"case,dice\na,1\na,2\n", "1 rows repeat an earlier row"),
+        (b"case,dice\na,1\na,2\n", "must identify a row, but these are repeated: method"),
         (b"\xff\xfe\x00case", "cannot be read"),
         (b'case,dice\n"a,1\n', "cannot be read"),
     ],

@@ -1,4 +1,4 @@
-"""Rows: one per method, seed, fold and case, and the CSV file that holds them."""
+"""Reading and writing of scores: CSV files with a row per method, seed, fold and case."""
 
 import csv
 import math
@@ -12,17 +12,17 @@ from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.errors import InputError
 from wsseg.runtime.files import atomic_write
 
-KEY = ("method", "seed", "fold", "case")  # no two rows of a file agree in all four
-IDENTITY = (*KEY, "patient", "site")  # text, but for the seed; every other column is a number
+KEY = ("method", "seed", "fold", "case")  # identifies a row
+IDENTITY = (*KEY, "patient", "site")  # text, except the seed; all other columns are numbers
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV: who and which first, then tags, then numbers as they first appear.
+    """Write rows as CSV: the columns of `IDENTITY`, then tags, then numbers as they first appear.
 
-    NaN and None are written as nothing, bools as 1 and 0.
+    NaN and None become empty cells, bools become 1 and 0. The file is replaced atomically.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    names.sort(key=_place)  # stable
+    names.sort(key=_column_order)  # stable
     with (
         atomic_write(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
@@ -33,12 +33,14 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Read rows as `write_rows` wrote them: names as text, numbers as floats, NaN if empty.
+    """Read a file of `write_rows`: `IDENTITY` as text, all other columns as floats, NaN if empty.
 
-    The column `case` is required. The default of `patient` is the case, that of `seed` is 0.
+    Only the column `case` is required. Without a column `patient`, each case is a patient; without
+    a column `seed`, the seed is 0.
 
     Raises:
-        InputError: The file is not such a table, a number is invalid, or two rows have one key.
+        InputError: The file is not a table of rows, a cell is not a number, or two rows have the
+            same method, seed, fold and case.
     """
     table = read_csv_table(path, ("*",), required=("case",))
     rows, numeric = table.rows, [name for name in table.columns if name not in IDENTITY]
@@ -53,12 +55,13 @@ def read_rows(path: Path) -> pd.DataFrame:
     if len(repeated):
         key = ", ".join(f"{name} {repeated.iloc[0][name]!r}" for name in KEY)
         raise InputError(
-            f"{path}: {len(repeated)} rows repeat an earlier row, first {key}\nKeep one of each."
+            f"{path}: method, seed, fold and case must identify a row, but these are repeated: "
+            f"{key} (repeated rows: {len(repeated)})\nKeep one of each."
         )
     return frame
 
 
-def _place(name: str) -> int:
+def _column_order(name: str) -> int:
     if name in IDENTITY:
         return IDENTITY.index(name)
     return len(IDENTITY) + (not name.startswith("tag."))
@@ -69,7 +72,7 @@ def _cell(value: object) -> object:
         return ""
     if isinstance(value, bool | np.bool_):
         return int(value)
-    return value.item() if isinstance(value, np.generic) else value  # float32's text is its own
+    return value.item() if isinstance(value, np.generic) else value  # str(float32) has fewer digits
 
 
 def _number(row: Row, column: str) -> float:
@@ -81,7 +84,7 @@ def _number(row: Row, column: str) -> float:
     if math.isinf(value):
         raise InputError(
             f"{row.place}, column {column!r}: {text[:40]!r} is not a finite number\n"
-            f"Only {', '.join(IDENTITY)} may hold text."
+            f"Only {', '.join(IDENTITY)} may contain text."
         )
     return value
 
