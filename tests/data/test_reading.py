@@ -250,6 +250,8 @@ def test_masks_of_0_and_1_and_of_0_and_255_are_read(tmp_path: Path, top: int) ->
     [
         ([0, 1, 7], None, "unknown labels 7; a mask has 0 and 1"),
         ([0, 0.5, 1], None, "unknown labels 0.5"),
+        ([0, 0.9985, 1], None, "unknown labels 0.9985; a mask has 0 and 1"),
+        ([0, 1.9999999, 1], None, "unknown labels 2;"),
         ([0, 1, -1], None, "unknown labels -1"),
         ([0, 1, 9], (0, 1, 2, 3), "unknown labels 9; possible: 0, 1, 2, 3"),
     ],
@@ -260,6 +262,21 @@ def test_unexpected_labels_are_refused_and_listed(
     path = save(tmp_path / "m.nii.gz", np.array(labels, np.float32).reshape(3, 1, 1))
     with pytest.raises(InputError, match=said):
         read_mask(path, Grid((3, 1, 1), np.eye(4)), known=known)
+
+
+@pytest.mark.parametrize("values", [None, (1,)])
+@pytest.mark.parametrize("label", [0.999, 0.9999999, 1.0000001, 1.001])
+def test_a_label_within_a_thousandth_of_an_integer_is_that_integer(
+    tmp_path: Path, label: float, values: tuple[int, ...] | None
+) -> None:
+    path = save(tmp_path / "m.nii.gz", np.array([1e-7, label, -0.0009]).reshape(3, 1, 1))
+    grid = Grid((3, 1, 1), np.eye(4))
+    assert grid.to_file(read_mask(path, grid, values)).ravel().tolist() == [False, True, False]
+
+
+def test_labels_of_a_mask_of_0_and_255_are_rounded_like_any_others(tmp_path: Path) -> None:
+    path = save(tmp_path / "m.nii.gz", np.array([0.001, 254.9991]).reshape(2, 1, 1))
+    assert read_mask(path, Grid((2, 1, 1), np.eye(4))).sum() == 1
 
 
 def test_a_mask_with_another_shape_or_affine_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from wsseg.core.volume import Grid, Volume
 from wsseg.data.dicom_series import Series, open_series, read_series
 from wsseg.data.nifti import open_nifti, read_array, write_nifti
 from wsseg.data.validation import grid_mismatch, unexpected_labels
+from wsseg.data.voxels import round_labels
 from wsseg.errors import InputError, known_words
 
 WHITE = 255  # the highest value of an 8-bit picture
@@ -92,7 +93,8 @@ def read_mask(
     """Read a label image on the grid of its scan; return where it has one of `values`, (Z, H, W).
 
     Without `values`, the file must be a mask of 0 and 1 (or 255). `known` lists all labels that
-    the file may have; with `values` and without `known`, it may have any others.
+    the file may have; with `values` and without `known`, it may have any others. A label within
+    0.001 of an integer is that integer, since programs that resample masks write 0.9999999 for 1.
 
     Raises:
         InputError: The file is not on the grid `like`, or has an unexpected label.
@@ -114,11 +116,12 @@ def _mask(
     values: tuple[int, ...] | None,
     known: Collection[int] | None,
 ) -> NDArray[np.bool_]:
-    present = {float(label) for label in np.unique(labels.voxels)}
+    voxels = round_labels(labels.voxels)
+    present = {float(label) for label in np.unique(voxels)}
     problem = grid_mismatch(labels.grid, like) or unexpected_labels(present, values, known)
     if problem:
         raise InputError(f"{path}: {problem}")
-    return label_mask(labels.voxels, values)
+    return label_mask(voxels, values)
 
 
 def label_mask(labels: NDArray[Any], values: tuple[int, ...] | None) -> NDArray[np.bool_]:

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from itertools import chain
 from math import inf
 
+import numpy as np
+
 from wsseg.core.image_unit import ImageUnit
 from wsseg.core.volume import Grid, Volume
 from wsseg.errors import InputError
@@ -74,4 +76,9 @@ def unexpected_labels(
 def _first_labels(labels: Collection[float]) -> str:
     first = sorted(labels)[:5]
     dots = ", …" if len(labels) > len(first) else ""
-    return f"unknown labels {', '.join(f'{label:g}' for label in first)}{dots}"
+    return f"unknown labels {', '.join(map(_in_full, first))}{dots}"
+
+
+def _in_full(label: float) -> str:
+    """Return a label that was read as float32 with all of its digits."""
+    return np.format_float_positional(np.float32(label), trim="-")

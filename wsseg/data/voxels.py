@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wsseg.errors import InputError
 
 INT16 = np.iinfo(np.int16)
+MAX_LABEL_ERROR = 1e-3  # of a label that a program resampled or rescaled
 
 
 def check_memory(path: Path, needed_bytes: int) -> None:
@@ -54,6 +55,16 @@ def stack_slices(slices: Iterable[NDArray[Any]], shape: tuple[int, ...]) -> NDAr
             voxels = voxels.astype(np.float32)
         voxels[..., index] = values
     return voxels
+
+
+def round_labels(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels in which each value within 0.001 of an integer is that integer."""
+    if labels.dtype.kind != "f":
+        return labels
+    nearest = np.rint(labels)
+    rounding = np.finfo(labels.dtype).eps  # of the type, relative
+    is_near = np.isclose(labels, nearest, rtol=rounding, atol=MAX_LABEL_ERROR)
+    return np.where(is_near, nearest, labels)
 
 
 def _fits_int16(values: NDArray[Any]) -> bool:

@@ -178,6 +178,10 @@ def labelled(h: Hospital) -> None:
     h.save("c-lesion", h.voxels("c-lesion") * 7)
 
 
+def resampled_labels(h: Hospital) -> None:
+    h.save("c-lesion", h.voxels("c-lesion") * np.float32(0.9995))
+
+
 def emptied(h: Hospital) -> None:
     h.save("c-lung", h.voxels("c-lung") * 0)
 
@@ -260,6 +264,7 @@ FOUND: Mapping[Callable[[Hospital], None], tuple[str, str, str, str]] = {
     shifted: ("error", "affine-shift", "c", "lies up to 3 mm from its image (more than the 0.4 mm"),
     smaller: ("error", "mask-shape", "c", "its shape is (23, 20, 6), its image's (24, 20, 6)"),
     labelled: ("error", "unknown-labels", "c", "has unknown labels 7"),
+    resampled_labels: ("note", "rounded-labels", "c", "differ from integers by up to 0.0005"),
     emptied: ("warning", "empty-mask", "c", "mask.lung is empty (c-lung.nii.gz)"),
     cleared: ("error", "tag-contradicts-mask", "c", "tag.lesion is 1, but the mask is empty"),
     drawn: ("error", "tag-contradicts-mask", "f", "tag.lesion is 0, but the mask has 48 voxels"),

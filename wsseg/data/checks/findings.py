@@ -24,6 +24,7 @@ ACCEPTABLE = (
     "odd-spacing",
     "outside-region",
     "padding",
+    "rounded-labels",
     "tag-contradicts-mask",
     "two-affines",
 )

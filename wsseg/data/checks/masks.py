@@ -33,7 +33,7 @@ def swapped_files(facts: CaseFacts) -> Finding | None:
 
 
 def check_masks(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
-    """Find masks on another grid, with unknown labels, without any voxel or contradicting a tag."""
+    """Find masks on another grid, with unknown or rounded labels, empty, or contradicting a tag."""
     if facts.scan is not None and (text := stray_slice(facts.case, facts.scan.shape[0])):
         yield case_error("stray-slice", facts.case, text, "Correct slices.csv")
     for name, mask in facts.masks.items():
@@ -44,7 +44,11 @@ def check_masks(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]: 
         if mask.unexpected_labels:
             text = f"{file}: {mask.unexpected_labels}"
             yield case_error("unknown-labels", facts.case, text, CORRECT_TABLE)
-        elif mask.same_shape:
+        elif mask.label_error:
+            what = f"{file}: its labels differ from integers by up to {mask.label_error:.1g}"
+            remedy = "They are rounded; nothing needs to be done"
+            yield Finding("rounded-labels", "note", facts.case.name, what, remedy)
+        if not mask.unexpected_labels and mask.same_shape:
             yield from _check_tags(facts, name, mask)
 
 

@@ -23,11 +23,12 @@ from wsseg.data.nifti import has_affine, open_nifti, sform_qform_distance_mm
 from wsseg.data.prepare import file_digest
 from wsseg.data.reading import label_mask, read_case, read_case_grid, read_case_labels
 from wsseg.data.validation import grid_mismatch, unexpected_labels
+from wsseg.data.voxels import round_labels
 from wsseg.errors import InputError
 from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import cache_folder, fingerprint, write_json
 
-VERSION = 4  # increment when this module measures something else: old facts are not used
+VERSION = 5  # increment when this module measures something else: old facts are not used
 
 F = TypeVar("F")
 
@@ -62,6 +63,8 @@ class MaskFacts:
     """The number of distinct labels in its file, up to `value_range.MAX_LABELS` + 1."""
     unexpected_labels: str
     """The labels that it should not have, in words, or ''."""
+    label_error: float
+    """The largest difference of a label that was rounded to an integer; 0 if there is none."""
     voxels: int
     slices: tuple[int, ...]
     """The slices with any voxel, numbered as in the image's file."""
@@ -134,9 +137,10 @@ class _MaskReader:
 
     def mask_facts(self, name: str) -> MaskFacts:
         case, grid, labels = self._case, self._image_grid(), self._labels(name)
-        inside = self._add(name, labels)
+        voxels = round_labels(labels.voxels)
+        inside = self._add(name, voxels)
         same_shape = labels.grid.canonical_shape == grid.canonical_shape
-        present = value_range(labels.voxels, -inf).labels
+        present = value_range(voxels, -inf).labels
         slices = np.flatnonzero(inside.any(axis=(1, 2))).tolist()
         in_file = [grid.slice_in_file(z) for z in slices] if same_shape else []
         return MaskFacts(
@@ -146,6 +150,7 @@ class _MaskReader:
             unexpected_labels=unexpected_labels(
                 present, case.mask_values.get(name), case.mask_labels.get(name)
             ),
+            label_error=float(np.abs(voxels - labels.voxels).max()),
             voxels=int(np.count_nonzero(inside)),
             slices=(case.frame,) * bool(slices) if case.frame is not None else tuple(in_file),
         )
@@ -162,14 +167,14 @@ class _MaskReader:
     def _labels(self, name: str) -> Volume:
         return read_case_labels(self._case, name, self._image_grid())
 
-    def _add(self, name: str, labels: Volume) -> NDArray[np.bool_]:
-        inside = label_mask(labels.voxels, self._case.mask_values.get(name))
+    def _add(self, name: str, labels: NDArray[Any]) -> NDArray[np.bool_]:
+        inside = label_mask(labels, self._case.mask_values.get(name))
         self._bits[name] = np.packbits(inside)
         return inside
 
     def _packed(self, name: str) -> NDArray[np.uint8]:
         if name not in self._bits:
-            self._add(name, self._labels(name))
+            self._add(name, round_labels(self._labels(name).voxels))
         return self._bits[name]
 
 
