@@ -131,7 +131,12 @@ def test_one_frame_of_a_gz_file_is_refused_if_its_check_sum_is_wrong(tmp_path: P
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((5, 5), "2-D"), ((5, 5, 5, 2), r"4-D \(5 × 5 × 5 × 2\)"), ((5, 5, 5, 1, 3), "5-D")],
+    [
+        ((5,), r"1-D \(5\).*a single slice is a volume of 5 × 1 × 1"),
+        ((5, 6), r"2-D \(5 × 6\), but.* Stack all slices.*a single slice is a volume of 5 × 6 × 1"),
+        ((5, 5, 5, 2), r"4-D \(5 × 5 × 5 × 2\), but.* Split the series into volumes"),
+        ((5, 5, 5, 1, 3), "5-D .* Split the series into volumes"),
+    ],
 )
 def test_an_image_that_is_not_3d_is_refused(
     tmp_path: Path, shape: tuple[int, ...], message: str

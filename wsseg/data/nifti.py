@@ -158,15 +158,25 @@ def _as_input_errors(path: Path) -> Iterator[None]:
 
 def _check_kind(path: Path, image: nib.Nifti1Image) -> None:
     shape, dtype = image.shape, image.get_data_dtype()
-    if len(shape) < DIMENSIONS or any(length != 1 for length in shape[DIMENSIONS:]):
-        size = " × ".join(map(str, shape))
+    if len(shape) < DIMENSIONS:
+        volume = (*shape, *(1,) * (DIMENSIONS - len(shape)))
         raise InputError(
-            f"{path}: is {len(shape)}-D ({size}), but a scan is 3-D. Split series into volumes."
+            f"{path}: is {len(shape)}-D ({_size(shape)}), but a scan is 3-D. Stack all slices of "
+            f"the scan in one file; a single slice is a volume of {_size(volume)}."
+        )
+    if any(length != 1 for length in shape[DIMENSIONS:]):
+        raise InputError(
+            f"{path}: is {len(shape)}-D ({_size(shape)}), but a scan is 3-D. "
+            "Split the series into volumes."
         )
     if min(shape) < 1:
         raise InputError(f"{path}: has no voxels (its shape is {shape})")
     if dtype.kind not in "iuf":
         raise InputError(f"{path}: its voxels are {dtype}; one number per voxel is needed")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
 
 
 def check_affine(path: Path, affine: NDArray[np.float64]) -> None:
@@ -188,7 +198,7 @@ def _check_size(path: Path, image: nib.Nifti1Image, frames: int) -> None:
     item_bytes = image.get_data_dtype().itemsize
     declared, actual = _declared_bytes(image), path.stat().st_size
     if declared > actual * (GZIP_RATIO if _is_compressed(path) else 1):
-        size = " × ".join(map(str, image.shape))
+        size = _size(image.shape)
         raise InputError(f"{path}: is truncated: {actual} bytes cannot hold {size} voxels")
     check_memory(path, math.prod(image.shape[:2]) * frames * (item_bytes + 8))
 
