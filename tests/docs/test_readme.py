@@ -54,6 +54,8 @@ def test_every_block_of_the_readme_runs(
     assert (reader.folder / "masks" / "scan.nii.gz").is_file()
     assert (reader.folder / "runs" / "phi2" / "report.html").is_file()
     assert "two-normals" in reader.run("wsseg plugins list").stdout
+    checked = reader.run("wsseg plugins check wsseg-two-normals").stdout
+    assert "1 of 1 parts were built and passed" in checked
 
 
 def test_only_installation_and_printed_tables_are_not_run() -> None:

@@ -176,6 +176,17 @@ def test_plugins_check_prints_tracebacks_and_exits_with_code_1(wsseg: "Wsseg") -
     assert "    ImportError: no module named 'gone'\n" in ended.out
 
 
+def test_plugins_check_exits_with_code_1_if_no_part_can_be_built(
+    wsseg: "Wsseg", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = a_registry(wsseg_priors={"without": WithoutExample}, wsseg_cohorts={"m": MissingFiles})
+    monkeypatch.setattr("wsseg.components.registry.registry", lambda: found)
+    ended = wsseg("plugins", "check", "wsseg-mine")
+    assert ended.code == 1
+    assert ended.error.startswith("none of 2 parts could be built")
+    assert "Field(examples=[...])" in ended.error
+
+
 @pytest.mark.usefixtures("installed")
 def test_plugins_check_of_an_unknown_distribution_exits_with_code_2(wsseg: "Wsseg") -> None:
     wsseg("plugins", "check", "wsseg-mime").refused("Did you mean 'wsseg-mine'?")

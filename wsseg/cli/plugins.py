@@ -71,6 +71,7 @@ def check(
     """Run the conformance tests of wsseg.testing on installed parts.
 
     Each part is built from the examples of its fields, Field(examples=[...]), and their defaults.
+    The exit code is 1 if a part fails or no part can be built.
 
     Example: wsseg plugins check wsseg-mine
     """
@@ -87,6 +88,11 @@ def check(
     built = sum(not result.not_built for result in results)
     if failed:
         raise WorkError(f"{failed} of {len(results)} parts failed")
+    if built == 0:
+        raise WorkError(
+            f"none of {len(results)} parts could be built, so nothing was checked; the reasons are "
+            "above. A field without a default needs an example: Field(examples=[...])"
+        )
     typer.echo(f"{built} of {len(results)} parts were built and passed")
 
 
