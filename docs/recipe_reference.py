@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import TypeAdapter
 from pydantic.fields import FieldInfo
 
 from wsseg import Component, Recipe
 from wsseg.components.registry import HOOKS, Kind, Offer, registry
+from wsseg.runtime import yaml12
 
 PAGES = {
     "wsseg_priors": "Priors",
@@ -189,7 +189,7 @@ def _default(field: FieldInfo, schema: Mapping[str, Any]) -> str:
     default = field.get_default(call_default_factory=True)
     if isinstance(default, Component) and not default.model_fields_set:
         return f"{_link(type(default).__name__)} with its defaults"
-    text = yaml.safe_dump(_plain(default), default_flow_style=True, sort_keys=False, width=10**9)
+    text = yaml12.dump(_plain(default), default_flow_style=True, sort_keys=False, width=10**9)
     return f"`{text.partition(chr(10))[0]}`"
 
 

@@ -28,6 +28,9 @@ def run(trained: Path, tmp_path: Path) -> Path:
         ("stages.consolidation.prior={use: hu-sigmoit}", "Did you mean 'hu-sigmoid'?"),
         ("stages.consolidation.estep=[1, 2]", "is not a valid EStep"),
         ("stages.infection.epochs=few", "stages.infection.epochs: "),
+        ("stages.infection.epochs=1:30", "stages.infection.epochs: "),
+        ("input.clip=[false, 160]", "input.clip.0: expected a number, not False"),
+        ("input.scale=.inf", "input.scale: input should be a finite number"),
         ("stages.consolidation.region=lung", "'lung' is unknown"),
         ("cohort.path=none.csv", "none.csv: there is no such file"),
         ("cohort={use: teble}", "Did you mean 'table'?"),
@@ -191,6 +194,7 @@ def test_an_error_in_any_recipe_of_a_suite_is_reported_before_the_first_job(
         ("recipes: [toy.yaml]\nmatrix: {input.size: []}\n", "matrix.input.size: [] is not a list"),
         ("recipes: [toy.yaml]\nmatrix: {input.size: 32}\n", "matrix.input.size: 32 is not a list"),
         ("recipes: [toy.yaml]\nseeds: [0, 0]\n", "two runs would be written to toy/seed-0"),
+        ("recipes: [toy.yaml]\nseeds: [true]\n", "seeds.0: expected a number, not True"),
         ("recipes: [toy.yaml]\nfolds: 1\n", "folds: "),
         (
             "recipes: [toy.yaml]\nfolds: 2\nset: {test: {use: lung-phantom}}\n",

@@ -125,7 +125,7 @@ def test_the_example_in_the_readme_of_a_new_package_is_a_valid_recipe(
         ("recipe", "covid", "is already offered by wsseg-covid"),
         ("backbone", "crf", "a module wsseg_crf is already installed"),
         ("prior", "batch", "its class would be called Batch"),
-        ("recipe", "off", "'off' would be read as False in a recipe"),
+        ("recipe", "true", "'true' would be read as True in a recipe"),
         ("prior", "none", "its class would be called None"),
     ],
 )

@@ -68,9 +68,9 @@ def test_annotated_text_has_the_place_of_each_value(toy_recipe: Path) -> None:
         ("stages.infection.start=consolidation", "start: 'consolidation' is unknown"),
         ("stages.consolidation.learn=magic", "learn"),
         ("seed=true", "seed: expected a number, not True"),
-        ("stages.infection.epochs=yes", "infection.epochs: expected a number, not True"),
+        ("stages.infection.epochs=yes", "infection.epochs: .* valid integer, not 'yes'"),
         (
-            "stages.consolidation.prior={use: constant, probability: on}",
+            "stages.consolidation.prior={use: constant, probability: true}",
             "prior.probability: expected a number, not True",
         ),
         ("seed=4294967296", "seed: .*less than 4294967296"),

@@ -9,12 +9,12 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from wsseg.components.registry import Kind, Registry
 from wsseg.core.interfaces import Backbone, EStep, Metric, Prior, Score
 from wsseg.errors import InputError
+from wsseg.runtime import yaml12
 from wsseg.runtime.files import atomic_folder
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -129,9 +129,9 @@ def _check_name(name: str) -> None:
             f"{name!r} is not a valid name; use lowercase letters and digits joined by hyphens"
             + (f". Did you mean {suggestion!r}?" if suggestion else ", such as two-normals")
         )
-    if yaml.safe_load(name) != name:
+    if yaml12.load(name) != name:
         raise InputError(
-            f"{name!r} would be read as {yaml.safe_load(name)} in a recipe; choose another name"
+            f"{name!r} would be read as {yaml12.load(name)} in a recipe; choose another name"
         )
 
 

@@ -38,7 +38,7 @@ def _problem(problem: Mapping[str, Any], values: Any) -> tuple[Key, str]:
     if error is not None:
         return key + _inner_key(error), str(error)
     inner: Sequence[str] = ()
-    text = problem["msg"].lower()
+    text = problem["msg"].lower().partition(", unable to parse")[0]
     match problem["type"]:
         case "missing":
             inner, text = problem["loc"][-1:], "is missing"

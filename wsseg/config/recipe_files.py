@@ -5,7 +5,6 @@ from os.path import realpath
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from wsseg.components.registry import UnknownComponentError, registry
@@ -13,6 +12,7 @@ from wsseg.config.messages import explain
 from wsseg.config.recipe import Recipe
 from wsseg.config.settings import Key, Settings, parse_assignment, read_settings
 from wsseg.errors import InputError, did_you_mean
+from wsseg.runtime import yaml12
 
 UNLIMITED_WIDTH = 10**9  # characters, so that YAML does not break lists into several lines
 
@@ -63,7 +63,7 @@ def check_recipe(settings: Settings) -> Recipe:
 
 def recipe_text(recipe: Recipe) -> str:
     """Return a recipe as YAML, including all defaults."""
-    return yaml.safe_dump(
+    return yaml12.dump(
         registry().describe(recipe), sort_keys=False, allow_unicode=True, default_flow_style=None
     )
 
@@ -74,7 +74,7 @@ def holds_recipe(path: Path, recipe: Recipe) -> bool:
     Raises:
         InputError: The file cannot be read as a recipe.
     """
-    return read_settings(path).values == dict(yaml.safe_load(recipe_text(recipe)))
+    return read_settings(path).values == dict(yaml12.load(recipe_text(recipe)))
 
 
 def annotated_text(recipe: Recipe, settings: Settings) -> str:
@@ -89,7 +89,7 @@ def _annotated(values: Mapping[str, Any], settings: Settings, above: Key) -> Ite
             yield f"{indent}{word}:\n"
             yield from _annotated(value, settings, key)
         else:
-            text = yaml.safe_dump(value, default_flow_style=True, width=UNLIMITED_WIDTH).partition(
+            text = yaml12.dump(value, default_flow_style=True, width=UNLIMITED_WIDTH).partition(
                 "\n"
             )[0]
             yield f"{indent}{word}: {text}  # {settings.places.get(key, 'default')}\n"

@@ -8,12 +8,15 @@ from typing import Any, TypeAlias
 import yaml
 
 from wsseg.errors import InputError
+from wsseg.runtime import yaml12
 
 Key: TypeAlias = tuple[str | int, ...]  # the path of keys and indices from the top to a value
 
 MAX_BYTES = 1_000_000  # of a file
 MAX_VALUES = 100_000  # of a file, with all aliases expanded
-PLAIN_TAG = "tag:yaml.org,2002:"  # followed by map, seq, str, int, ...; not python/...
+PLAIN_TAGS = {
+    yaml12.PREFIX + name for name in ("map", "seq", "str", "null", "bool", "int", "float")
+}
 SELECTORS = ("use", "learn")  # if these differ, the other keys of two maps have different meanings
 
 
@@ -74,7 +77,7 @@ def read_settings(path: Path) -> Settings:
 def parse_settings(text: str, name: str) -> Settings:
     """Parse YAML text; messages refer to it by `name`."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=yaml12.Loader)
         if node is None:
             return Settings()
         places: dict[Key, str] = {}
@@ -117,7 +120,7 @@ class _Reader:
     def __init__(self, name: str, places: dict[Key, str]) -> None:
         self._name = name
         self._places = places
-        self._loader = yaml.SafeLoader("")
+        self._loader = yaml12.Loader("")
         self._count = 0
 
     def read(self, node: yaml.Node, key: Key) -> Any:
@@ -125,7 +128,7 @@ class _Reader:
         if self._count > MAX_VALUES:
             raise InputError(f"{self._name}: over {MAX_VALUES} values, perhaps by nested aliases")
         self._places[key] = place = f"{self._name}:{node.start_mark.line + 1}"
-        if not node.tag.startswith(PLAIN_TAG) or "/" in node.tag:
+        if node.tag not in PLAIN_TAGS:
             raise InputError(f"{place}: tag {node.tag!r} is not allowed; use plain values")
         if isinstance(node, yaml.MappingNode):
             return self._read_map(node, key)
@@ -133,7 +136,7 @@ class _Reader:
             return [self.read(each, (*key, i)) for i, each in enumerate(node.value)]
         try:
             return self._loader.construct_object(node, deep=True)
-        except ValueError as error:  # an invalid date, a number with too many digits
+        except ValueError as error:  # such as !!int yes, or a number with too many digits
             raise InputError(f"{place}: {node.value[:40]!r}: {error}") from None
 
     def _read_map(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:

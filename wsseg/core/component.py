@@ -3,6 +3,7 @@
 import inspect
 from abc import ABC
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Self
 
 from pydantic import (
@@ -19,7 +20,7 @@ from wsseg.errors import known_words
 class KeyProblemError(ValueError):
     """A problem with one key of a component; `keys` is the path to it from the component."""
 
-    def __init__(self, keys: tuple[str, ...], problem: str) -> None:
+    def __init__(self, keys: tuple[str | int, ...], problem: str) -> None:
         super().__init__(problem)
         self.keys = keys
 
@@ -28,7 +29,8 @@ class Component(BaseModel, ABC):
     """A validated, immutable part of a recipe, saved with every checkpoint.
 
     Fields are pydantic's. A docstring below a field describes it in the recipe reference. A field
-    can be another component: recipes then write `{use: NAME, ...}`.
+    can be another component: recipes then write `{use: NAME, ...}`. Numbers are finite, unless a
+    field's type is `Annotated[float, AllowInfNan(True)]`, and text or a bool is not a number.
 
     Raises:
         pydantic.ValidationError: A value is invalid, or a field does not exist.
@@ -42,7 +44,9 @@ class Component(BaseModel, ABC):
         Smoothing(sigma_mm=2.0)
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     @classmethod
     def recipe_keys(cls) -> dict[str, str]:
@@ -72,6 +76,32 @@ class Component(BaseModel, ABC):
         made = handler(value)
         if isinstance(value, Mapping):
             for key, name in cls.recipe_keys().items():
-                if isinstance(value.get(key), bool) and type(getattr(made, name)) in (int, float):
-                    raise KeyProblemError((key,), f"expected a number, not {value[key]}")
+                if key in value:
+                    _check_numbers(value[key], getattr(made, name), (key,))
         return made
+
+
+def _check_numbers(value: object, made: object, keys: tuple[str | int, ...]) -> None:
+    """Check that pydantic, which made `made` from `value`, made no number from text or a bool."""
+    if type(made) in (int, float) and _is_no_number(value):
+        raise KeyProblemError(keys, f"expected a number, not {value!r}")
+    if isinstance(value, Mapping) and isinstance(made, Mapping):
+        for key, each, made_each in zip(value, value.values(), made.values(), strict=False):
+            _check_numbers(each, made_each, (*keys, key))
+    elif isinstance(value, list | tuple) and isinstance(made, AbstractSet):
+        for index, each in enumerate(value):
+            _check_numbers(each, next(iter(made), None), (*keys, index))
+    elif isinstance(value, list | tuple) and isinstance(made, list | tuple):
+        for index, (each, made_each) in enumerate(zip(value, made, strict=False)):
+            _check_numbers(each, made_each, (*keys, index))
+
+
+def _is_no_number(value: object) -> bool:
+    """Return whether a value is a bool, or text that pydantic converts to a number."""
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return False  # a validator of the field converts it
+        return True
+    return isinstance(value, bool)

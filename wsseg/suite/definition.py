@@ -9,7 +9,6 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from wsseg.components.registry import registry
@@ -23,6 +22,7 @@ from wsseg.errors import InputError, did_you_mean, known_words, shorten_lines
 from wsseg.evaluation.comparison import Compare
 from wsseg.evaluation.method_labels import ChosenFrom
 from wsseg.evaluation.published import PublishedResults
+from wsseg.runtime import yaml12
 from wsseg.suite.folder import RESERVED_NAMES, run_path
 
 LONGEST_METHOD = 200  # bytes, with its settings; file systems allow names of 255
@@ -142,7 +142,7 @@ def suite_text(suite: Suite) -> str:
     """Return a suite as YAML, including what its file extends."""
     recipes = {k: v.values if isinstance(v, Settings) else v for k, v in suite.recipes.items()}
     written = {"recipes": recipes, "set": suite.set.values, "matrix": suite.matrix.values}
-    return yaml.safe_dump(registry().describe(suite) | written, sort_keys=False)
+    return yaml12.dump(registry().describe(suite) | written, sort_keys=False)
 
 
 def plan(suite: Suite, folder: Path = Path()) -> list[Job]:
@@ -268,5 +268,5 @@ def _short(key: str, keys: Sequence[str] | Mapping[str, Any]) -> str:
 
 
 def _word(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf).partition("\n")[0]
+    text = yaml12.dump(value, default_flow_style=True, width=math.inf).partition("\n")[0]
     return re.sub(r"[^\w.,+-]+", "_", text).strip("_")
