@@ -1,6 +1,7 @@
 """The commands train, predict, score and report."""
 
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -80,6 +81,36 @@ def test_training_interrupted_before_the_first_stage_leaves_no_folder(
         "interrupted; finished stages are saved. To continue, run the same command with --resume"
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_without_annotated_test_cases_has_a_warning_and_pictures_of_its_predictions(
+    wsseg: "Wsseg", toy_cohort: Path, trained: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "run")
+    lines = toy_cohort.read_text().splitlines()
+    for number, line in enumerate(lines):
+        if ",test," in line:
+            case, patient, split, image, _, _, tag = line.split(",")
+            lines[number] = f"{case},{patient},{split},{image},,,{tag}"
+    table = tmp_path / "cohort.csv"
+    table.write_text(re.sub(r"(\d-\w+\.nii\.gz)", rf"{toy_cohort.parent}/\1", "\n".join(lines)))
+    recipe = run / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace(str(toy_cohort), str(table)))
+
+    scored = wsseg("score", run)
+    assert scored.code == 0, scored.err
+    printed = " ".join(scored.err.split())
+    for name in ("infection", "consolidation"):
+        assert f"no test case has mask.{name}, so the predicted {name} is not" in printed
+
+    assert wsseg("report", run).code == 0
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "case-6, not annotated" in page
+    assert page.count("annotated and predicted contours of infection, consolidation") == 2
+
+
+def test_annotated_classes_have_no_warning(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
+    assert "no test case" not in wsseg("score", shutil.copytree(trained, tmp_path / "run")).err
 
 
 def test_a_damaged_manifest_is_reported(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:

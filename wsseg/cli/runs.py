@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
+    from wsseg.data.dicom_folder import Skipped
     from wsseg.runtime.console import Display
 
 Run = Annotated[Path, typer.Argument(help="The folder of a run, written by `wsseg train`.")]
@@ -27,6 +28,16 @@ Backend = Annotated[
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of the Dask scheduler, with --backend dask.")
 ]
+
+NameBy = Annotated[
+    str,
+    typer.Option(
+        metavar="path|TABLE.csv",
+        help="Name DICOM scans after their folders (path), or by a table with the columns case and "
+        "PatientID or AccessionNumber.",
+    ),
+]
+MAX_SKIPPED_SHOWN = 20
 
 manifest = typer.Typer(
     help="Check the data that a run was trained on.", no_args_is_help=True, rich_markup_mode=None
@@ -93,9 +104,12 @@ def predict(
     run: Run,
     scans: Annotated[
         list[Path],
-        typer.Argument(help="NIfTI files, DICOM series, folders of either, or a cohort.csv."),
+        typer.Argument(
+            help="NIfTI files, folders of NIfTI files or of DICOM series, or a cohort.csv."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the masks and scores.csv.")],
+    name_by: NameBy = "path",
     jobs: Jobs = None,
     backend: Backend = "loky",
     scheduler: Scheduler = None,
@@ -105,20 +119,26 @@ def predict(
     Writes a mask on the grid of each scan, and a table of scores. If the command is interrupted,
     run it again: scans that already have a mask are skipped.
 
+    Folders are searched for DICOM series at any depth. Of each study, the axial series with the
+    most slices is segmented; the command lists the others with the reasons.
+
     Example: wsseg predict runs/phi2 scan.nii.gz --out masks
     """
     from wsseg.evaluation.rows import write_rows
     from wsseg.inference.batch_prediction import predict_all
     from wsseg.inference.folders import PredictionFolder
-    from wsseg.inference.run import cases_of, check_scans, load_run
+    from wsseg.inference.run import load_run
+    from wsseg.inference.scans import check_scans, find_scans, pseudonyms_of
     from wsseg.runtime.console import Display
     from wsseg.runtime.executors import open_workers
     from wsseg.runtime.files import remove_leftovers
     from wsseg.runtime.folder_lock import lock_folder
 
-    display, cases = Display(), cases_of(scans)
+    display, loaded = Display(), load_run(run)
+    found = find_scans(scans, loaded.recipe.input.unit.modality, pseudonyms_of(name_by))
+    cases = found.cases
+    _print_skipped(found.skipped, display)
     check_scans(cases, out)
-    loaded = load_run(run)
     with lock_folder(out), open_workers(backend, jobs, scheduler) as workers:
         remove_leftovers(out)
         predicted = predict_all(loaded, cases, out, workers)
@@ -136,6 +156,14 @@ def predict(
             _raise_first(errors, len(cases), display)
 
 
+def _print_skipped(skipped: "Sequence[Skipped]", display: "Display") -> None:
+    for each in skipped[:MAX_SKIPPED_SHOWN]:
+        display.note(str(each))
+    if len(skipped) > MAX_SKIPPED_SHOWN:
+        more = len(skipped) - MAX_SKIPPED_SHOWN
+        display.note(f"and {more} more (wsseg data check --json lists them)")
+
+
 def _raise_first(errors: Sequence[Exception], scans: int, display: "Display") -> None:
     """Raise the first error of the scans without a mask, and print the others as warnings."""
     from wsseg.errors import InputError, WorkError
@@ -150,11 +178,12 @@ def _raise_first(errors: Sequence[Exception], scans: int, display: "Display") ->
 def score(run: Run) -> None:
     """Score a run on its test cases.
 
-    Compares the predicted masks with the reference masks and writes scores.csv.
+    Compares the predicted masks with the reference masks, as far as there are any, and writes
+    scores.csv.
 
     Example: wsseg score runs/phi2
     """
-    from wsseg.evaluation.evaluate import evaluate, held_out_cases
+    from wsseg.evaluation.evaluate import evaluate, held_out_cases, missing_annotations
     from wsseg.evaluation.rows import read_rows, write_rows
     from wsseg.evaluation.summary import summarise
     from wsseg.inference.folders import RunFolder
@@ -172,6 +201,8 @@ def score(run: Run) -> None:
     scores = RunFolder(run).scores
     write_rows(scores, rows)
     open_console().print(terminal_results(summarise(read_rows(scores))))
+    for sentence in missing_annotations(cases, loaded.recipe.classes):
+        display.warn(sentence)
 
 
 def report(run: Run) -> None:

@@ -34,6 +34,15 @@ def held_out_cases(run: Run) -> list[Case]:
     return [case_with_accepted(cases[name], manifest.get("accepted", ())) for name in names]
 
 
+def missing_annotations(cases: Sequence[Case], classes: Sequence[str]) -> list[str]:
+    """Return a sentence for each class that is annotated in no case."""
+    return [
+        f"no test case has mask.{name}, so the predicted {name} is not compared with any annotation"
+        for name in classes
+        if not any(name in case.masks for case in cases)
+    ]
+
+
 def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
     """Predict each case, save its mask in the run's `predictions/`, and yield its row of scores.
 

@@ -26,6 +26,8 @@ from wsseg.report.provenance import failures, labels_used, versions
 from wsseg.training.log import read_log
 from wsseg.training.target_snapshots import load_snapshots
 
+MAX_UNANNOTATED = 5  # cases without annotation that are shown, as many as key cases
+
 
 @dataclass(frozen=True)
 class ReportedRun:
@@ -163,19 +165,29 @@ def _curves(folder: Path) -> list[Mapping[str, Any]]:
 def _overlays(
     rows: pd.DataFrame, runs: Sequence[ReportedRun], labels: Mapping[str, str]
 ) -> Iterator[Overlay]:
-    """Yield the predictions of each method for the key cases of the best method."""
-    best_first = ranked(summarise(rows).dropna(subset="dice"))
-    if best_first.empty:
-        return
-    best = str(best_first["method"].iloc[0])
-    for rank, name in key_cases(rows, best).items():
+    """Yield the predictions of each method for a few cases."""
+    for name, group in _pictured_cases(rows, labels).items():
         drawn: set[str] = set()
         for run in runs:
             case = next((case for case in run.test if case.name == name), None)
             if case is not None and run.method not in drawn:
                 drawn.add(run.method)
-                group = f"{name}, {rank} case of {labels[best]}"
                 yield _overlay(load_run(run.folder), case, labels[run.method], group)
+
+
+def _pictured_cases(rows: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the headings of the key cases of the best method, by case.
+
+    If no case is annotated, there is no best method, and the first cases are shown.
+    """
+    best_first = ranked(summarise(rows).dropna(subset="dice"))
+    if best_first.empty:
+        return {name: f"{name}, not annotated" for name in rows["case"].unique()[:MAX_UNANNOTATED]}
+    best = str(best_first["method"].iloc[0])
+    return {
+        name: f"{name}, {rank} case of {labels[best]}"
+        for name, rank in key_cases(rows, best).items()
+    }
 
 
 def _overlay(run: Run, case: Case, label: str, group: str) -> Overlay:
