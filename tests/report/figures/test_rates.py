@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from wsseg.report.figures.rates import (
     rates_by_dilation,
     rates_by_recipe,
 )
+from wsseg.report.figures.style import svg
 
 Suite = Callable[..., pd.DataFrame]
 
@@ -60,3 +62,21 @@ def test_false_positive_rates_by_dilation_are_pooled_over_voxels(suite: Suite) -
 
 def test_rows_without_dilated_counts_have_no_rates_by_dilation() -> None:
     assert not rates_by_dilation(two_cases(0.1, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("rates", "labels"),
+    [
+        ((0.03, 0.02), {"0.02", "0.03"}),  # between two powers of 10
+        ((0.5, 0.0002), {"0.001", "0.01", "0.1"}),
+        ((0.033, 0.031), {"0.032", "0.033"}),
+        ((1e-7, 1e-5), {"1e-07", "1e-06", "1e-05"}),
+    ],
+)
+def test_labels_of_a_logarithmic_axis_are_plain_numbers(
+    rates: tuple[float, float], labels: set[str]
+) -> None:
+    drawn = svg(draw_dilated_rates({"$a_1$": dict(enumerate(rates))}))
+    texts = set(re.findall(r"<text[^>]*>([^<]*)</text>", drawn))
+    assert labels <= texts
+    assert {text for text in texts if "$" in text} == {"$a_1$"}  # the name of the method

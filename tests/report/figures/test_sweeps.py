@@ -6,6 +6,7 @@ import pytest
 
 from wsseg.evaluation.statistics import Bootstrap
 from wsseg.evaluation.summary import summarise
+from wsseg.report.figures.style import svg
 from wsseg.report.figures.sweeps import (
     draw_sources,
     draw_sources_over_setting,
@@ -65,7 +66,9 @@ def test_a_setting_over_a_wide_range_has_a_logarithmic_axis(suite: Suite) -> Non
     methods = ("tags masks=1", "tags masks=4", "tags masks=16")
     rows, found = suite(methods=methods), find_sweep(methods)
     assert found is not None
-    assert draw_sweep(summarise(rows, FEW), found, "x").axes[0].get_xscale() == "log"
+    figure = draw_sweep(summarise(rows, FEW), found, "x")
+    assert figure.axes[0].get_xscale() == "log"
+    assert "mathdefault" not in svg(figure)
 
 
 def test_the_dice_of_prior_network_and_both_is_pooled_over_all_voxels(suite: Suite) -> None:

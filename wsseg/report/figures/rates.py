@@ -5,13 +5,21 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from wsseg.evaluation.method_labels import recipe_label
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.statistics import rate_exponent
 from wsseg.report.figures.methods import group_equal, joint_label
-from wsseg.report.figures.style import INK, WIDTH_IN, colour, dash, drawing, legend_above, quiet
+from wsseg.report.figures.style import (
+    INK,
+    WIDTH_IN,
+    colour,
+    dash,
+    drawing,
+    legend_above,
+    quiet,
+    use_log_scale,
+)
 from wsseg.report.figures.sweeps import MARKERS
 from wsseg.report.formatting import number
 
@@ -103,8 +111,7 @@ def draw_dilated_rates(rates: Mapping[str, dict[int, float]]) -> Figure:
                 label=joint_label(names, len(rates)),
             )
         if all(value > 0 for points in rates.values() for value in points.values()):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            use_log_scale(axes, "y")
         else:
             axes.set_ylim(bottom=0)
         axes.set_xticks(sorted({step for points in rates.values() for step in points}))

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, StringIO
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 WIDTH_IN = 10.0  # width of the report's text, 960 pixels
 SCAN_DPI = 150  # of pictures of scans: sharp on a screen, small enough for dozens of them
@@ -75,6 +76,26 @@ def quiet(axes: Axes, *, grid: str) -> None:
     axes.grid(visible=False)
     axes.grid(visible=True, axis=grid)  # type: ignore[arg-type]
     axes.tick_params(length=0)
+
+
+class _PlainLogFormatter(LogFormatter):
+    """Labels the ticks that matplotlib would, with numbers such as 0.02 instead of powers of 10."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return the label of a tick, or ''."""
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def use_log_scale(axes: Axes, axis: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic.
+
+    matplotlib's own labels are in mathematical markup, which is not parsed because names may
+    contain dollar signs.
+    """
+    axes.set(**{f"{axis}scale": "log"})
+    ticks = axes.xaxis if axis == "x" else axes.yaxis
+    ticks.set_major_formatter(_PlainLogFormatter())
+    ticks.set_minor_formatter(_PlainLogFormatter(labelOnlyBase=False))
 
 
 def legend_above(figure: Figure, axes: Axes) -> None:

@@ -10,7 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from wsseg.evaluation.method_labels import recipe_name
-from wsseg.report.figures.style import INK, WIDTH_IN, colour, dash, drawing, legend_above, quiet
+from wsseg.report.figures.style import (
+    INK,
+    WIDTH_IN,
+    colour,
+    dash,
+    drawing,
+    legend_above,
+    quiet,
+    use_log_scale,
+)
 
 MARKERS = "os^Dv<>P"
 PANELS_PER_ROW = 4
@@ -169,7 +178,7 @@ def _set_scale(axes: Axes, sweep: Sweep) -> None:
     """Put ticks at the values of the setting, on a logarithmic axis if they span a wide range."""
     x = sweep.values
     if x[0] > 0 and x[-1] >= LOG_SCALE_RATIO * x[0]:
-        axes.set_xscale("log")
+        use_log_scale(axes, "x")
         axes.minorticks_off()
     axes.set_xticks(x, [f"{value:g}".replace("-", "−") for value in x])
     axes.set_ylim(bottom=0)
