@@ -87,6 +87,15 @@ def test_a_score_of_a_mask_that_is_not_predicted_lists_the_predicted_masks() -> 
         score_case(predicted, {}, (1, 1, 1), ScoringPlan([], {}, {}, SCORES))
 
 
+def test_a_score_does_not_overwrite_the_column_of_a_metric() -> None:
+    plan = ScoringPlan(
+        ["tumour"], {"tumour": None}, {"dice": Dice()}, {"dice": Share(of="tumour", within="all")}
+    )
+    masks = {"tumour": line("##.."), "all": line("####")}
+    with pytest.raises(InputError, match="two metrics or scores return the column 'dice'"):
+        score_case(masks, {"tumour": line("#...")}, (1, 1, 1), plan)
+
+
 def test_masks_of_different_shapes_raise_an_error_that_lists_the_shapes() -> None:
     with pytest.raises(InputError, match=r"annotated infection \(1, 1, 3\)"):
         score({"infection": line("###")})

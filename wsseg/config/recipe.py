@@ -9,6 +9,7 @@ from pydantic import Field, FiniteFloat, model_validator
 from wsseg.components.error_metrics import DilatedFallOut
 from wsseg.components.metrics import Dice, Rates, SurfaceDistance, VolumeError
 from wsseg.components.regions import FileRegion
+from wsseg.config.columns import check_columns
 from wsseg.config.stages import AnyStage, MasksStage, NetworkStage, Stage
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.input import Input
@@ -22,6 +23,8 @@ FOLDER_NAME_RULE = (
     "cannot be used as a folder name; use up to 100 letters, digits, '-', '_' and '.', "
     "and a letter, a digit or '_' at the start"
 )
+CLASS_NAME = re.compile(r"[^\s.]([^.]*[^\s.])?")
+CLASS_NAME_RULE = "is not a valid name of a class; use one without '.' and outer spaces"
 DEFAULT_METRICS: dict[str, Metric] = {
     "dice": Dice(),
     "rates": Rates(),
@@ -124,6 +127,9 @@ class Recipe(Component):
         owner: dict[str, str] = {}
         for name, stage in self.stages.items():
             for each in stage.classes:
+                if not CLASS_NAME.fullmatch(each):
+                    problem = f"{each!r} {CLASS_NAME_RULE}"
+                    raise KeyProblemError(("stages", name, "classes"), problem)
                 if owner.get(each) == name:
                     raise KeyProblemError(("stages", name, "classes"), f"{each!r} appears twice")
                 if each in owner and getattr(stage, "start", None) != owner[each]:
@@ -143,6 +149,11 @@ class Recipe(Component):
             for needed in score.needs:
                 key = [each for each, value in score if value == needed]
                 self._check_known(("scores", name, *key[:1]), needed, known)
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_unique(self) -> Self:
+        check_columns(self.classes, self.metrics, self.scores)
         return self
 
     def _check_known(self, key: tuple[str, ...], name: str, known: Sequence[str]) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from wsseg.config.columns import IDENTITY
 from wsseg.core.component import Component
 from wsseg.errors import InputError, known_words
-from wsseg.evaluation.rows import IDENTITY
 from wsseg.evaluation.statistics import (
     Bootstrap,
     RatioParts,

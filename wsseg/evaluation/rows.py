@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wsseg.config.columns import IDENTITY, KEY
 from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.errors import InputError
 from wsseg.runtime.files import atomic_write
-
-KEY = ("method", "seed", "fold", "case")  # identifies a row
-IDENTITY = (*KEY, "patient", "site")  # text, except the seed; all other columns are numbers
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from wsseg.config.recipe import Recipe
+from wsseg.core.contracts import metric_columns, score_value
 from wsseg.core.interfaces import Metric, Score
 from wsseg.core.volume import Spacing, VoxelMask
 from wsseg.errors import InputError, known_words
@@ -51,7 +52,8 @@ def score_case(
         plan: What to compute.
 
     Raises:
-        InputError: The masks differ in shape, or a score needs a mask that was not predicted.
+        InputError: The masks differ in shape, a score needs a mask that was not predicted, or two
+            metrics or scores return the same column.
     """
     _check_shapes(predicted, true)
     regions = {name: mask for name, mask in predicted.items() if name not in plan.classes}
@@ -65,11 +67,20 @@ def score_case(
             masks = annotated if metric.in_annotated_region else predicted
             region = _region_mask(masks, plan.regions[name])
             if region is not None:
-                values = metric(predicted[name], true[name], spacing_mm, region)
-                row |= {f"{prefix}{column}": value for column, value in values.items()}
+                returned = metric(predicted[name], true[name], spacing_mm, region)
+                values = metric_columns(metric, returned)
+                _add(row, {f"{prefix}{column}": value for column, value in values.items()})
     for name, score in plan.scores.items():
-        row |= _score_columns(name, score, predicted, annotated)
+        _add(row, _score_columns(name, score, predicted, annotated))
     return row
+
+
+def _add(row: dict[str, float], columns: Mapping[str, float]) -> None:
+    if repeated := sorted(row.keys() & columns.keys()):
+        raise InputError(
+            f"two metrics or scores return the column {repeated[0]!r}; remove or rename one of them"
+        )
+    row |= columns
 
 
 def _check_shapes(predicted: Mapping[str, VoxelMask], true: Mapping[str, VoxelMask]) -> None:
@@ -93,7 +104,7 @@ def _score_columns(
         raise InputError(
             f"score {name!r} needs a mask of {missing[0]!r}; {known_words(missing[0], predicted)}"
         )
-    columns = {name: score(predicted)}
+    columns = {name: score_value(score, score(predicted))}
     if score.needs <= annotated.keys():
-        columns[f"{name}_true"] = score(annotated)
+        columns[f"{name}_true"] = score_value(score, score(annotated))
     return columns

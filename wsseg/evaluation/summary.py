@@ -7,7 +7,7 @@ over patients: the bootstrap draws all cases of a patient together.
 import numpy as np
 import pandas as pd
 
-from wsseg.evaluation.rows import KEY
+from wsseg.config.columns import KEY
 from wsseg.evaluation.statistics import Bootstrap, correlation, mann_whitney, ratio
 
 PAIR_KEY = tuple(name for name in KEY if name != "method")  # identifies a row within a method

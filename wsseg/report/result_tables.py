@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from wsseg.evaluation.rows import IDENTITY
+from wsseg.config.columns import IDENTITY
 from wsseg.evaluation.summary import rows_differ
 from wsseg.report.columns import (
     METHOD,

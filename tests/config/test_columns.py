@@ -1,0 +1,67 @@
+"""Two parts of a recipe cannot have the same column in the results."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wsseg.config.recipe_files import load_recipe
+from wsseg.errors import InputError
+
+SHARE = "{use: share, of: consolidation, within: infection}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("method", "seed", "fold", "case", "patient", "site"),
+        *("dice", "tpr", "hd95_mm", "fp_dilated_0_voxels"),
+        *("prior_dice", "both_fp_voxels"),
+    ],
+)
+def test_a_score_with_the_name_of_a_column_is_refused(toy_recipe: Path, name: str) -> None:
+    words = f"scores.{name}: the column '{name}' of the results .*; choose another name"
+    with pytest.raises(InputError, match=words):
+        load_recipe(toy_recipe, [f"scores={{{name}: {SHARE}}}"])
+
+
+@pytest.mark.parametrize("name", ["infection.dice", "tag.infection", "dice_true", "", " "])
+def test_a_score_with_a_dot_a_reserved_ending_or_no_name_is_refused(
+    toy_recipe: Path, name: str
+) -> None:
+    with pytest.raises(InputError, match="is not a valid name of a score"):
+        load_recipe(toy_recipe, [f"scores={{'{name}': {SHARE}}}"])
+
+
+def test_two_metrics_with_one_column_are_refused_in_either_order(toy_recipe: Path) -> None:
+    words = r"metrics\.b: the column 'dice' of the results would be that of metrics\.a"
+    with pytest.raises(InputError, match=words):
+        load_recipe(toy_recipe, ["metrics={a: {use: dice}, b: {use: dice}}"])
+    words = "the column 'fp_dilated_0_voxels'"
+    dilations = ("{use: dilated-fall-out, steps: 3}", "{use: dilated-fall-out, steps: 9}")
+    for one, other in (dilations, dilations[::-1]):
+        with pytest.raises(InputError, match=words):
+            load_recipe(toy_recipe, [f"metrics={{a: {one}, b: {other}}}"])
+
+
+def test_two_metrics_of_one_kind_with_different_columns_are_accepted(toy_recipe: Path) -> None:
+    distances = "{a: {use: hd95}, b: {use: hd95, percentile: 100}}"
+    assert set(load_recipe(toy_recipe, [f"metrics={distances}"]).metrics) == {"a", "b"}
+
+
+@pytest.mark.parametrize("name", ["''", "a.dice", ".", "' a'", "'a '"])
+def test_a_class_name_without_letters_or_with_a_dot_is_refused(toy_recipe: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"classes: .* is not a valid name of a class"):
+        load_recipe(toy_recipe, ["scores={}", f"stages.consolidation.classes=[{name}]"])
+
+
+def test_a_class_that_makes_a_metric_look_like_its_score_is_refused(toy_recipe: Path) -> None:
+    words = re.escape("the column 'fp_voxels' of the results starts with the class 'fp'")
+    with pytest.raises(InputError, match=words):
+        load_recipe(toy_recipe, ["scores={}", "stages.consolidation.classes=[fp]"])
+
+
+@pytest.mark.parametrize("name", ["a", "ground glass", "µ-calc", "1st"])
+def test_other_class_names_are_accepted(toy_recipe: Path, name: str) -> None:
+    changes = ["scores={}", f"stages.consolidation.classes=[{name}]"]
+    assert load_recipe(toy_recipe, changes).classes == ["infection", name]

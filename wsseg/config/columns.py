@@ -1,0 +1,75 @@
+"""The columns of a run's table of results, and the check that no two parts share a column."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from wsseg.components.metrics import Dice
+from wsseg.core.component import KeyProblemError
+from wsseg.core.interfaces import Metric, Score
+
+KEY = ("method", "seed", "fold", "case")  # no two rows of a file agree in all four
+IDENTITY = (*KEY, "patient", "site")  # text, except the seed; every other column is a number
+ABLATIONS = ("prior", "both")  # prefixes of the Dice of the prior, alone and with the network
+
+
+def check_columns(
+    classes: Sequence[str], metrics: Mapping[str, Metric], scores: Mapping[str, Score]
+) -> None:
+    """Check that every column of the results belongs to a single metric or score.
+
+    The last class is the target: its columns have no prefix.
+
+    Raises:
+        KeyProblemError: A name is invalid, or two parts have the same column.
+    """
+    owners = dict.fromkeys(IDENTITY, "the identity of a case")
+    owners |= {f"tag.{name}": "a tag" for name in classes}
+    dice = _metric_columns(Dice())
+    owners |= {f"{each}_{name}": "the prior's Dice" for each in ABLATIONS for name in dice}
+    for key, metric in metrics.items():
+        columns = _metric_columns(metric)
+        _check_scores_prefix(key, columns, classes)
+        prefixes = ["", *(f"{name}." for name in classes[:-1])]
+        _add(owners, ("metrics", key), [f"{p}{name}" for p in prefixes for name in columns])
+    for key in scores:
+        if "." in key or key.endswith("_true") or not key.strip():
+            raise KeyProblemError(
+                ("scores", key),
+                "is not a valid name of a score; use a name without '.' and '_true' at the end",
+            )
+        _add(owners, ("scores", key), [key, f"{key}_true"])
+
+
+def _add(owners: dict[str, str], key: tuple[str, str], columns: Iterable[str]) -> None:
+    for column in columns:
+        if column in owners:
+            kind = key[0].removesuffix("s")
+            raise KeyProblemError(
+                key,
+                f"the column {column!r} of the results would be that of {owners[column]} and of "
+                f"this {kind}; "
+                + ("choose another name" if kind == "score" else "remove or change one of them"),
+            )
+        owners[column] = ".".join(key)
+
+
+def _check_scores_prefix(key: str, columns: Iterable[str], classes: Sequence[str]) -> None:
+    """Check that no column of a metric looks like a score of a class, `<class>_...`."""
+    for column in columns:
+        if name := next((each for each in classes if column.startswith(f"{each}_")), None):
+            raise KeyProblemError(
+                ("metrics", key),
+                f"the column {column!r} of the results starts with the class {name!r}, as a score "
+                "of a class does; choose another name of the class",
+            )
+
+
+def _metric_columns(metric: Metric) -> list[str]:
+    """Return the columns of a metric, found by applying it to masks of a single voxel."""
+    mask = np.ones((1, 1, 1), bool)
+    try:
+        values = metric(mask, mask, (1.0, 1.0, 1.0), mask)
+    except Exception:  # noqa: BLE001 - a plugin may raise anything; scoring reports it
+        return []
+    return list(values) if isinstance(values, Mapping) else []
