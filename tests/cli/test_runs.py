@@ -7,10 +7,12 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from wsseg.data.nifti import open_nifti
-from wsseg.evaluation.rows import read_rows
+from wsseg.evaluation.rows import read_rows, warnings_by_case
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -107,6 +109,23 @@ def test_a_run_without_annotated_test_cases_has_a_warning_and_pictures_of_its_pr
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "case-6, not annotated" in page
     assert page.count("annotated and predicted contours of infection, consolidation") == 2
+
+
+def test_scores_and_report_have_the_geometry_warnings_of_test_scans(
+    wsseg: "Wsseg", toy_cohort: Path, trained: Path, tmp_path: Path
+) -> None:
+    cohort = shutil.copytree(toy_cohort.parent, tmp_path / "cohort") / toy_cohort.name
+    for path in cohort.parent.glob("7-*.nii.gz"):
+        voxels = np.asarray(open_nifti(path).dataobj)
+        nib.save(nib.Nifti1Image(voxels, np.eye(4)), path)
+    run = shutil.copytree(trained, tmp_path / "run")
+    recipe = run / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace(str(toy_cohort), str(cohort)))
+    assert wsseg("score", run).code == 0
+    warning = "7-image.nii.gz: its header has no orientation and no voxel size. Convert it again"
+    assert list(warnings_by_case(read_rows(run / "scores.csv"))) == ["case-7"]
+    assert wsseg("report", run).code == 0
+    assert f"case-7: {warning}" in (run / "report.html").read_text(encoding="utf-8")
 
 
 def test_annotated_classes_have_no_warning(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:

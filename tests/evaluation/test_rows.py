@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wsseg.errors import InputError
-from wsseg.evaluation.rows import read_rows, write_rows
+from wsseg.evaluation.rows import read_rows, warnings_by_case, write_rows
 
 ROWS: list[dict[str, object]] = [
     {"dice": 0.1 + 0.2, "case": "007", "method": "phi2", "seed": 0, "tag.consolidation": True},
@@ -32,6 +32,23 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert frame["hd95_mm"].tolist() == pytest.approx([math.nan, 2.5], nan_ok=True)
     assert frame["tag.consolidation"].tolist() == pytest.approx([1, math.nan], nan_ok=True)
     assert frame["seed"].dtype.kind == "i"
+
+
+def test_warnings_about_scans_are_text_and_are_listed_once_per_case(tmp_path: Path) -> None:
+    rows = [
+        {
+            "method": method,
+            "case": case,
+            "dice": 0.5,
+            **({"warnings": "odd"} if case == "b" else {}),
+        }
+        for method in ("phi1", "phi2")
+        for case in "ab"
+    ]
+    write_rows(tmp_path / "rows.csv", rows)
+    assert warnings_by_case(read_rows(tmp_path / "rows.csv")) == {"b": "odd"}
+    write_rows(tmp_path / "rows.csv", rows[:1])
+    assert warnings_by_case(read_rows(tmp_path / "rows.csv")) == {}
 
 
 def test_columns_start_with_method_seed_case_and_patient_then_tags(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Prediction of single scans: the geometry of masks, scores, and errors."""
 
 import csv
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -268,3 +269,45 @@ def test_a_run_is_refused_as_output_folder_since_its_scores_would_be_overwritten
     before = sorted(path.name for path in trained.iterdir())
     wsseg("predict", trained, scan, "--out", trained).refused("is a run", "another --out")
     assert sorted(path.name for path in trained.iterdir()) == before
+
+
+def test_predict_gives_the_geometry_warnings_of_data_check(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    image = scan(tmp_path / "good.nii.gz")
+    array = np.asarray(image.dataobj)
+    nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "none.nii.gz")
+    spacing_only = nib.Nifti1Image(array, image.affine)
+    spacing_only.set_sform(None, code=0)
+    spacing_only.set_qform(image.affine, code=0)
+    nib.save(spacing_only, tmp_path / "spacing.nii.gz")
+    two = nib.Nifti1Image(array, image.affine)
+    moved = image.affine.copy()
+    moved[0, 3] += 195
+    two.set_qform(moved, code="scanner")
+    nib.save(two, tmp_path / "two.nii.gz")
+
+    checked = json.loads(wsseg("data", "check", tmp_path, "--json").out)["findings"]
+    warnings = {
+        each["case"]: f"{each['what']}. {each['remedy']}. [{each['name']}]"
+        for each in checked
+        if each["name"] in ("no-geometry", "two-affines")
+    }
+    assert set(warnings) == {"none", "spacing", "two"}
+    assert "lie 195 mm apart" in warnings["two"]
+
+    for _ in range(2):  # the second time, masks are kept
+        ended = wsseg("predict", trained, tmp_path, "--out", tmp_path / "out")
+        assert ended.code == 0, ended.err
+        for name, text in warnings.items():
+            assert f"warning: case {name}: {text}" in ended.err
+        found = {name: row["warnings"] for name, row in table(tmp_path / "out").items()}
+        assert found == {"good": ""} | warnings
+
+
+def test_without_a_warning_the_scores_have_no_column_of_warnings(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    scan(tmp_path / "good.nii.gz")
+    folder = predicted(wsseg, trained, tmp_path / "out", tmp_path / "good.nii.gz")
+    assert "warnings" not in table(folder)["good"]

@@ -183,6 +183,15 @@ def test_the_page_of_a_single_run_has_no_comparison(suite: Suite) -> None:
     assert "Pooled Dice: 0." in text
 
 
+def test_warnings_about_scans_are_listed_below_the_cases(suite: Suite) -> None:
+    rows = suite()
+    rows["warnings"] = ["<odd>" if case == "case 2" else "" for case in rows["case"]]
+    text = html(full(rows))
+    assert text.count("<li>case 2: &lt;odd&gt;</li>") == 1
+    assert "Warnings about scans" in text
+    assert "Warnings about scans" not in html(full(suite()))
+
+
 def test_without_annotation_a_page_has_scores_but_no_figures(suite: Suite) -> None:
     rows = suite()[["method", "seed", "fold", "case", "patient", "site", "severity"]]
     text = html(Page("Scores", rows, target="consolidation"))

@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from wsseg.data.dicom_folder import Skipped
+    from wsseg.inference.batch_prediction import Row
     from wsseg.runtime.console import Display
 
 Run = Annotated[Path, typer.Argument(help="The folder of a run, written by `wsseg train`.")]
@@ -38,6 +39,8 @@ NameBy = Annotated[
     ),
 ]
 MAX_SKIPPED_SHOWN = 20
+
+MAX_WARNINGS = 5  # printed about scans
 
 manifest = typer.Typer(
     help="Check the data that a run was trained on.", no_args_is_help=True, rich_markup_mode=None
@@ -116,8 +119,9 @@ def predict(
 ) -> None:
     """Segment scans with a trained run.
 
-    Writes a mask on the grid of each scan, and a table of scores. If the command is interrupted,
-    run it again: scans that already have a mask are skipped.
+    Writes a mask on the grid of each scan, and a table of scores. Scans whose headers have an
+    unlikely geometry get the warnings of `wsseg data check`, also in the table. If the command is
+    interrupted, run it again: scans that already have a mask are skipped.
 
     Folders are searched for DICOM series at any depth. Of each study, the axial series with the
     most slices is segmented; the command lists the others with the reasons.
@@ -150,6 +154,7 @@ def predict(
         if rows:
             write_rows(PredictionFolder(out).scores, rows)
             values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
+            _show_scan_warnings(rows, display)
             display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
         errors = [result for result in results if isinstance(result, Exception)]
         if errors:
@@ -162,6 +167,15 @@ def _print_skipped(skipped: "Sequence[Skipped]", display: "Display") -> None:
     if len(skipped) > MAX_SKIPPED_SHOWN:
         more = len(skipped) - MAX_SKIPPED_SHOWN
         display.note(f"and {more} more (wsseg data check --json lists them)")
+
+
+def _show_scan_warnings(rows: "Sequence[Row]", display: "Display") -> None:
+    warned = [row for row in rows if "warnings" in row]
+    for row in warned[:MAX_WARNINGS]:
+        display.warn(f"case {row['case']}: {row['warnings']}")
+    if len(warned) > MAX_WARNINGS:
+        more = len(warned) - MAX_WARNINGS
+        display.warn(f"{more} more scans have warnings, which scores.csv lists")
 
 
 def _raise_first(errors: Sequence[Exception], scans: int, display: "Display") -> None:

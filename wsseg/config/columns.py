@@ -9,7 +9,8 @@ from wsseg.core.component import KeyProblemError
 from wsseg.core.interfaces import Metric, Score
 
 KEY = ("method", "seed", "fold", "case")  # no two rows of a file agree in all four
-IDENTITY = (*KEY, "patient", "site")  # text, except the seed; every other column is a number
+IDENTITY = (*KEY, "patient", "site")  # text, except the seed
+WARNINGS = "warnings"  # text about the scan; every other column is a number
 ABLATIONS = ("prior", "both")  # prefixes of the Dice of the prior, alone and with the network
 
 
@@ -24,6 +25,7 @@ def check_columns(
         KeyProblemError: A name is invalid, or two parts have the same column.
     """
     owners = dict.fromkeys(IDENTITY, "the identity of a case")
+    owners[WARNINGS] = "the warnings about a scan"
     owners |= {f"tag.{name}": "a tag" for name in classes}
     dice = _metric_columns(Dice())
     owners |= {f"{each}_{name}": "the prior's Dice" for each in ABLATIONS for name in dice}

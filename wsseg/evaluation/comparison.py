@@ -66,7 +66,7 @@ def paired_differences(
     Raises:
         InputError: There is no such metric, or no such method.
     """
-    measures = [str(name) for name in rows if name not in IDENTITY]
+    measures = [str(name) for name in rows.select_dtypes("number") if name not in IDENTITY]
     if metric not in measures:
         raise InputError(
             f"no column of numbers is called {metric!r}; {known_words(metric, measures)}"

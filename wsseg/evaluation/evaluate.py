@@ -66,4 +66,7 @@ def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
                 counts = Dice()(mask, true[target], prediction.mask.spacing_mm, mask)
                 scores |= {f"{source}_{column}": value for column, value in counts.items()}
         tags = {f"tag.{name}": case.tags.get(name) for name in recipe.classes}
-        yield {"case": case.name, "patient": case.patient, "site": case.site} | tags | scores
+        row = {"case": case.name, "patient": case.patient, "site": case.site} | tags | scores
+        if prediction.warnings:
+            row["warnings"] = " ".join(prediction.warnings)
+        yield row

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wsseg.config.columns import IDENTITY, KEY
+from wsseg.config.columns import IDENTITY, KEY, WARNINGS
 from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.errors import InputError
 from wsseg.runtime.files import atomic_write
@@ -41,8 +41,12 @@ def read_rows(path: Path) -> pd.DataFrame:
             same method, seed, fold and case.
     """
     table = read_csv_table(path, ("*",), required=("case",))
-    rows, numeric = table.rows, [name for name in table.columns if name not in IDENTITY]
-    text = {name: [row.get(name) for row in rows] for name in IDENTITY}
+    rows, numeric = (
+        table.rows,
+        [name for name in table.columns if name not in (*IDENTITY, WARNINGS)],
+    )
+    texts = [*IDENTITY, *(name for name in table.columns if name == WARNINGS)]
+    text = {name: [row.get(name) for row in rows] for name in texts}
     if "patient" not in table.columns:
         text["patient"] = text["case"]
     frame = pd.DataFrame(text, dtype=object)
@@ -57,6 +61,14 @@ def read_rows(path: Path) -> pd.DataFrame:
             f"{key} (repeated rows: {len(repeated)})\nKeep one of each."
         )
     return frame
+
+
+def warnings_by_case(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the warnings about the scan of each case that has any."""
+    if WARNINGS not in rows:
+        return {}
+    warned = rows[rows[WARNINGS] != ""].drop_duplicates("case")
+    return dict(zip(warned["case"], warned[WARNINGS], strict=True))
 
 
 def _column_order(name: str) -> int:
@@ -82,7 +94,7 @@ def _number(row: Row, column: str) -> float:
     if math.isinf(value):
         raise InputError(
             f"{row.place}, column {column!r}: {text[:40]!r} is not a finite number\n"
-            f"Only {', '.join(IDENTITY)} may contain text."
+            f"Only {', '.join(IDENTITY)} and {WARNINGS} may contain text."
         )
     return value
 

@@ -21,7 +21,7 @@ from wsseg.runtime.threads import pipelined
 
 A = TypeVar("A")
 B = TypeVar("B")
-Row: TypeAlias = Mapping[str, Any]  # "case", then scores and volumes
+Row: TypeAlias = Mapping[str, Any]  # "case", scores and volumes, and "warnings" if there are any
 
 
 def predict_all(
@@ -92,7 +92,9 @@ class _MaskWriter:
         """Write the mask of a case after inference."""
         prediction = run.finish(prepared)
         prediction.save(self.folder.path)
-        row = {"case": prepared.case.name, **prediction.scores}
+        row: dict[str, Any] = {"case": prepared.case.name, **prediction.scores}
+        if prediction.warnings:
+            row["warnings"] = " ".join(prediction.warnings)
         release(prepared.folder)
         return _MaskRecord(self._key(run, prepared.case), row)
 

@@ -15,6 +15,7 @@ from wsseg.config.recipe_files import load_recipe
 from wsseg.core.case import Case
 from wsseg.core.volume import Volume, VoxelMask
 from wsseg.data.batches import read_map
+from wsseg.data.checks.geometry import geometry_findings, measure_geometry
 from wsseg.data.dicom_series import is_series
 from wsseg.data.prepare import Prepared, prepare, to_scan_grid
 from wsseg.data.reading import read_case_grid, write_mask
@@ -45,6 +46,7 @@ class Prediction:
     mask: Volume  # uint8: 0 background, k + 1 the recipe's class k; later classes overwrite earlier
     masks: Mapping[str, VoxelMask]  # by class and by region
     scores: Mapping[str, float]  # the recipe's, and each class's and region's volume in ml
+    warnings: tuple[str, ...] = ()  # about the scan's geometry, as `wsseg data check` prints them
 
     def save(self, folder: Path) -> Path:
         """Write the mask as NIfTI with the scan's own shape, affine and orientation."""
@@ -93,12 +95,14 @@ class Run:
 
     def finish(self, prepared: Prepared) -> Prediction:
         """Return the cached masks of a case on the scan's own grid, with their scores."""
-        masks = self._masks(prepared)
+        case, masks = prepared.case, self._masks(prepared)
         labels = np.zeros(prepared.grid.canonical_shape, np.uint8)
         for value, name in enumerate(self.recipe.classes, 1):
             labels[masks[name]] = value
         mask = Volume(labels, prepared.grid)
-        return Prediction(prepared.case, mask, masks, self._scores(masks, mask))
+        findings = geometry_findings(case, measure_geometry(case, prepared.grid))
+        warnings = tuple(f"{each.text} [{each.name}]" for each in findings)
+        return Prediction(case, mask, masks, self._scores(masks, mask), warnings)
 
     def _masks(self, prepared: Prepared) -> dict[str, VoxelMask]:
         masks: dict[str, VoxelMask] = {}

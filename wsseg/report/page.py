@@ -20,6 +20,7 @@ from wsseg.evaluation.comparison import (
 )
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE
 from wsseg.evaluation.published import PublishedResults
+from wsseg.evaluation.rows import warnings_by_case
 from wsseg.evaluation.summary import rows_differ, summarise
 from wsseg.report import comparison_tables, result_tables
 from wsseg.report.columns import merge_equal_rows
@@ -105,6 +106,7 @@ def html(page: Page) -> str:
         target_figures=sections.target_figures(page.targets),
         warnings=warnings(page.curves),
         cases=result_tables.cases_table(page.rows),
+        scan_warnings=warnings_by_case(page.rows),
         cases_left_out=max(0, len(page.rows) - result_tables.MAX_CASE_ROWS),
         empty_masks=result_tables.empty_masks_table(summary, page.target),
         labels=comparison_tables.labels_table(page.labels),

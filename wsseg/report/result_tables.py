@@ -172,7 +172,8 @@ def cases_table(rows: pd.DataFrame) -> Table:
         rows = (rows.sort_values("dice") if "dice" in rows else rows).head(MAX_CASE_ROWS)
     names = [name for name in IDENTITY if name == "case" or rows[name].nunique() > 1]
     names = [name for name in names if name != "patient" or (rows[name] != rows["case"]).any()]
-    numbers = [name for name in map(str, rows) if name not in IDENTITY and _is_shown(name)]
+    columns = map(str, rows.select_dtypes(["number", "bool"]))
+    numbers = [name for name in columns if name not in IDENTITY and _is_shown(name)]
     numbers = [name for name in numbers if rows[name].notna().any()]
     return make_table(
         rows,

@@ -60,10 +60,10 @@ def check_spacing(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterat
     """Find spacings that still differ by a factor of more than 2 after `thick` and `size`."""
     slices, pixels = list[tuple[float, str]](), list[tuple[float, str]]()
     for facts in cohort:
-        if facts.scan is None or facts.case.axes or not facts.scan.has_geometry:
+        if facts.scan is None or facts.case.axes or not facts.scan.geometry.has_affine:
             continue
-        z, height, width = facts.scan.shape
-        z_mm, row_mm, column_mm = map(rounded_mm, facts.scan.spacing_mm)
+        z, height, width = facts.scan.geometry.shape
+        z_mm, row_mm, column_mm = map(rounded_mm, facts.scan.geometry.spacing_mm)
         thick = thick_for(expected.input.thick, z, z_mm)
         slices += [(thick.to_mm if thick else z_mm, facts.case.name)] * (z > 1)
         larger = max(height * row_mm, width * column_mm) / expected.input.size

@@ -50,8 +50,12 @@ class Finding:
     @property
     def sentence(self) -> str:
         """The case, the problem and the remedy, for a message."""
-        case = f"case {self.case}: " if self.case else ""
-        return f"{case}{self.what.removesuffix('.')}. {self.remedy.removesuffix('.')}."
+        return f"case {self.case}: {self.text}" if self.case else self.text
+
+    @property
+    def text(self) -> str:
+        """The problem and the remedy."""
+        return f"{self.what.removesuffix('.')}. {self.remedy.removesuffix('.')}."
 
 
 def case_error(name: str, case: Case, text: str, remedy: str) -> Finding:

@@ -34,7 +34,7 @@ def swapped_files(facts: CaseFacts) -> Finding | None:
 
 def check_masks(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
     """Find masks on another grid, with unknown or rounded labels, empty, or contradicting a tag."""
-    if facts.scan is not None and (text := stray_slice(facts.case, facts.scan.shape[0])):
+    if facts.scan is not None and (text := stray_slice(facts.case, facts.scan.geometry.shape[0])):
         yield case_error("stray-slice", facts.case, text, "Correct slices.csv")
     for name, mask in facts.masks.items():
         file = facts.case.masks[name].name

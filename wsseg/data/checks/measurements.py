@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import combinations
-from math import acos, degrees, inf
+from math import inf
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,8 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from wsseg.core.case import Case
 from wsseg.core.volume import Grid, Volume
+from wsseg.data.checks.geometry import Geometry, measure_geometry
 from wsseg.data.checks.value_range import ValueRange, value_range
-from wsseg.data.nifti import has_affine, open_nifti, sform_qform_distance_mm
 from wsseg.data.prepare import file_digest
 from wsseg.data.reading import label_mask, read_case, read_case_grid, read_case_labels
 from wsseg.data.validation import grid_mismatch, unexpected_labels
@@ -28,7 +28,7 @@ from wsseg.errors import InputError
 from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import cache_folder, fingerprint, write_json
 
-VERSION = 5  # increment when this module measures something else: old facts are not used
+VERSION = 6  # increment when this module measures something else: old facts are not used
 
 F = TypeVar("F")
 
@@ -37,16 +37,7 @@ F = TypeVar("F")
 class ScanFacts:
     """Measurements of an image."""
 
-    shape: tuple[int, int, int]
-    """The number of slices, rows and columns."""
-    spacing_mm: tuple[float, float, float]
-    """The distances between slices, rows and columns."""
-    oblique_deg: float
-    """The largest angle between an axis of the array and the patient's nearest axis."""
-    has_geometry: bool
-    """Whether the header has an affine other than the identity."""
-    affine_distance_mm: float
-    """The largest distance between a voxel's positions by the two affines, sform and qform."""
+    geometry: Geometry
     values: ValueRange
     voxels_sha256: str
 
@@ -215,22 +206,11 @@ def _mask_key(case: Case, name: str) -> str:
 
 
 def _scan_facts(case: Case, volume: Volume, lowest_measured: float) -> ScanFacts:
-    affine, axes = volume.grid.affine, volume.grid.axes
-    image = None if case.image.is_dir() else open_nifti(case.image)
     return ScanFacts(
-        shape=volume.grid.canonical_shape,
-        spacing_mm=volume.spacing_mm,
-        oblique_deg=0.0 if axes else _oblique_deg(affine),
-        has_geometry=image is None or has_affine(image),
-        affine_distance_mm=0.0 if image is None else sform_qform_distance_mm(image),
+        geometry=measure_geometry(case, volume.grid),
         values=value_range(volume.voxels, lowest_measured),
         voxels_sha256=_digest(volume.voxels),
     )
-
-
-def _oblique_deg(affine: NDArray[np.float64]) -> float:
-    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    return degrees(acos(min(1.0, float(np.abs(directions).max(axis=0).min()))))
 
 
 def _digest(voxels: NDArray[Any]) -> str:

@@ -4,16 +4,11 @@ from collections.abc import Iterator
 
 from wsseg.data.checks.expected import Expectations
 from wsseg.data.checks.findings import Finding, case_error
+from wsseg.data.checks.geometry import geometry_findings
 from wsseg.data.checks.measurements import CaseFacts, ScanFacts
-from wsseg.data.spacing import exceeds
 from wsseg.data.validation import lowest_measured, unit_mismatch
 
 CLIPPED_SHARE = 0.005  # of the voxels have the highest value; without clipping, only a few have
-FIELD_OF_VIEW_MM = (20.0, 1000.0)  # the smallest and the largest side of a slice
-MAX_SLICE_DISTANCE_MM = 15.0
-UNEQUAL, VERY_UNEQUAL = 1.02, 1.5  # ratios of row and column spacing; scanners make square pixels
-MAX_OBLIQUE_DEG = 15.0
-CONVERT = "Convert it again from DICOM"
 
 
 def check_values(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
@@ -69,41 +64,8 @@ def _clipping(scan: ScanFacts, expected: Expectations) -> Iterator[tuple[str, st
 
 def check_geometry(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
     """Find spacings and orientations that no scanner produces."""
-    if facts.scan is None or facts.case.axes:  # with `axes`, the file's geometry is not used
-        return
-    for name, what, remedy in _geometry(facts.scan):
-        text = f"{facts.case.image.name}: {what}"
-        yield Finding(name, "warning", facts.case.name, text, remedy)
-
-
-def _geometry(scan: ScanFacts) -> Iterator[tuple[str, str, str]]:
-    if not scan.has_geometry:
-        yield "no-geometry", "its header has no orientation and no voxel size", CONVERT
-        return
-    if exceeds(scan.affine_distance_mm, min(scan.spacing_mm)):
-        distance = f"{scan.affine_distance_mm:.3g} mm apart"
-        what = f"its header has two affines (sform, qform) that lie {distance}; the sform is used"
-        yield "two-affines", what, CONVERT
-    yield from _spacing(scan)
-    if scan.oblique_deg > MAX_OBLIQUE_DEG:
-        what = f"is tilted by {scan.oblique_deg:.0f}° against the patient's axes"
-        yield "oblique", what, "Resample it to the patient's axes"
-
-
-def _spacing(scan: ScanFacts) -> Iterator[tuple[str, str, str]]:
-    z_mm, row_mm, column_mm = scan.spacing_mm
-    view = [n * mm for n, mm in zip(scan.shape[1:], (row_mm, column_mm), strict=True)]
-    wide, narrow = max(row_mm, column_mm), min(row_mm, column_mm)
-    if exceeds(wide, VERY_UNEQUAL * narrow) and exceeds(wide, z_mm):
-        what = f"voxels of {row_mm:.3g} × {column_mm:.3g} mm in slices {z_mm:.3g} mm apart"
-        yield "not-axial", f"{what}: its slices are not axial", "Leave it out, or resample it"
-    elif exceeds(wide, UNEQUAL * narrow):
-        what = f"its pixels are not square: {row_mm:.3g} × {column_mm:.3g} mm"
-        yield "odd-spacing", what, CONVERT
-    if exceeds(FIELD_OF_VIEW_MM[0], min(view)) or exceeds(max(view), FIELD_OF_VIEW_MM[1]):
-        yield "odd-spacing", f"its slices measure {view[0]:.4g} × {view[1]:.4g} mm", CONVERT
-    if exceeds(z_mm, MAX_SLICE_DISTANCE_MM):
-        yield "odd-spacing", f"its slices are {z_mm:.3g} mm apart", CONVERT
+    if facts.scan is not None:
+        yield from geometry_findings(facts.case, facts.scan.geometry)
 
 
 def _percent(share: float) -> str:

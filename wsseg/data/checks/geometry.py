@@ -1,0 +1,91 @@
+"""The geometry in the header of an image, and checks of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import acos, degrees
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsseg.core.case import Case
+from wsseg.core.volume import Grid
+from wsseg.data.checks.findings import Finding
+from wsseg.data.nifti import has_affine, open_nifti, sform_qform_distance_mm
+from wsseg.data.spacing import exceeds
+
+FIELD_OF_VIEW_MM = (20.0, 1000.0)  # the smallest and the largest side of a slice
+MAX_SLICE_DISTANCE_MM = 15.0
+UNEQUAL, VERY_UNEQUAL = 1.02, 1.5  # ratios of row and column spacing; scanners make square pixels
+MAX_OBLIQUE_DEG = 15.0
+CONVERT = "Convert it again from DICOM"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Size, spacing and orientation of an image."""
+
+    shape: tuple[int, int, int]
+    """The number of slices, rows and columns."""
+    spacing_mm: tuple[float, float, float]
+    """The distances between slices, rows and columns."""
+    oblique_deg: float
+    """The largest angle between an axis of the array and the patient's nearest axis."""
+    has_affine: bool
+    """Whether the header has an affine other than the identity."""
+    affine_distance_mm: float
+    """The largest distance between a voxel's positions by the two affines, sform and qform."""
+
+
+def measure_geometry(case: Case, grid: Grid) -> Geometry:
+    """Return the geometry of a case's image, whose grid is `grid`."""
+    image = None if case.image.is_dir() else open_nifti(case.image)
+    return Geometry(
+        shape=grid.canonical_shape,
+        spacing_mm=grid.spacing_mm,
+        oblique_deg=0.0 if grid.axes else _oblique_deg(grid.affine),
+        has_affine=image is None or has_affine(image),
+        affine_distance_mm=0.0 if image is None else sform_qform_distance_mm(image),
+    )
+
+
+def geometry_findings(case: Case, geometry: Geometry) -> Iterator[Finding]:
+    """Find spacings and orientations that no scanner produces."""
+    if case.axes:  # then the file's geometry is not used
+        return
+    for name, what, remedy in _problems(geometry):
+        yield Finding(name, "warning", case.name, f"{case.image.name}: {what}", remedy)
+
+
+def _problems(geometry: Geometry) -> Iterator[tuple[str, str, str]]:
+    if not geometry.has_affine:
+        yield "no-geometry", "its header has no orientation and no voxel size", CONVERT
+        return
+    if exceeds(geometry.affine_distance_mm, min(geometry.spacing_mm)):
+        distance = f"{geometry.affine_distance_mm:.3g} mm apart"
+        what = f"its header has two affines (sform, qform) that lie {distance}; the sform is used"
+        yield "two-affines", what, CONVERT
+    yield from _odd_spacing(geometry)
+    if geometry.oblique_deg > MAX_OBLIQUE_DEG:
+        what = f"is tilted by {geometry.oblique_deg:.0f}° against the patient's axes"
+        yield "oblique", what, "Resample it to the patient's axes"
+
+
+def _odd_spacing(geometry: Geometry) -> Iterator[tuple[str, str, str]]:
+    z_mm, row_mm, column_mm = geometry.spacing_mm
+    view = [n * mm for n, mm in zip(geometry.shape[1:], (row_mm, column_mm), strict=True)]
+    wide, narrow = max(row_mm, column_mm), min(row_mm, column_mm)
+    if exceeds(wide, VERY_UNEQUAL * narrow) and exceeds(wide, z_mm):
+        what = f"voxels of {row_mm:.3g} × {column_mm:.3g} mm in slices {z_mm:.3g} mm apart"
+        yield "not-axial", f"{what}: its slices are not axial", "Leave it out, or resample it"
+    elif exceeds(wide, UNEQUAL * narrow):
+        what = f"its pixels are not square: {row_mm:.3g} × {column_mm:.3g} mm"
+        yield "odd-spacing", what, CONVERT
+    if exceeds(FIELD_OF_VIEW_MM[0], min(view)) or exceeds(max(view), FIELD_OF_VIEW_MM[1]):
+        yield "odd-spacing", f"its slices measure {view[0]:.4g} × {view[1]:.4g} mm", CONVERT
+    if exceeds(z_mm, MAX_SLICE_DISTANCE_MM):
+        yield "odd-spacing", f"its slices are {z_mm:.3g} mm apart", CONVERT
+
+
+def _oblique_deg(affine: NDArray[np.float64]) -> float:
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return degrees(acos(min(1.0, float(np.abs(directions).max(axis=0).min()))))
