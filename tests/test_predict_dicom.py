@@ -134,3 +134,85 @@ def test_a_cohort_of_dicom_series_is_prepared(
     ended = wsseg("data", "prepare", recipe)
     assert ended.code == 0, ended.err
     assert "8 scans prepared" in ended.out
+
+
+@pytest.fixture
+def archive(toy_cohort: Path, tmp_path: Path) -> Path:
+    """Return a folder as a hospital exports it: two patients with a scan each and other files."""
+    root = tmp_path / "archive"
+    for patient in ("p1", "p2"):
+        study = root / patient / "CT_Thorax_nativ"
+        as_dicom(toy_cohort.parent / "6-image.nii.gz", study / "axial")
+        scout = as_dicom(toy_cohort.parent / "6-image.nii.gz", study / "scout")
+        for path in scout.iterdir():
+            tags = pydicom.dcmread(path)
+            tags.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+            tags.save_as(path)
+        (study / "axial" / "._0.dcm").write_bytes(b"\x00\x05\x16\x07" + bytes(99))
+    (root / ".DS_Store").write_bytes(b"x")
+    return root
+
+
+def test_all_scans_of_an_archive_are_predicted_and_the_other_files_listed(
+    wsseg: "Wsseg", trained: Path, archive: Path, tmp_path: Path
+) -> None:
+    ended = wsseg("predict", trained, archive, "--out", tmp_path / "out")
+    assert ended.code == 0, ended.err
+    names = [f"{patient}_CT_Thorax_nativ_axial.nii.gz" for patient in ("p1", "p2")]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.nii.gz")) == names
+    assert f"{archive}: skipped 3 files: not an image" in ended.err
+    for patient in ("p1", "p2"):
+        scout = archive / patient / "CT_Thorax_nativ" / "scout"
+        assert f"{scout}: skipped 5 files: a scout" in ended.err
+
+
+def test_an_archive_is_predicted_and_checked_under_pseudonyms(
+    wsseg: "Wsseg", trained: Path, archive: Path, tmp_path: Path
+) -> None:
+    names, out = tmp_path / "names.csv", tmp_path / "out"
+    names.write_text("PatientID,case\nID-4711,anna\n")
+    ended = wsseg("predict", trained, archive, "--out", out, "--name-by", names)
+    assert ended.code == 0, ended.err
+    masks = sorted(path.name for path in out.glob("*.nii.gz"))
+    assert masks == ["anna-1.nii.gz", "anna-2.nii.gz"]
+    checked = wsseg("data", "check", archive, "--name-by", names, "--json")
+    assert "anna-1" in checked.out
+    assert "skipped 5 files: a scout" in checked.out
+    texts = [ended.out, ended.err, checked.out, checked.err]
+    assert not [text for text in texts for secret in SECRETS if secret in text]
+
+
+def test_a_row_of_a_table_may_name_the_folder_of_a_study(
+    wsseg: "Wsseg", trained: Path, archive: Path, tmp_path: Path
+) -> None:
+    table, out = archive / "cohort.csv", tmp_path / "out"
+    table.write_text("case,image\nanna,p1/CT_Thorax_nativ\nbert,p2\n")
+    ended = wsseg("predict", trained, table, "--out", out)
+    assert ended.code == 0, ended.err
+    assert "skipped 5 files: a scout" in ended.err
+    anna, bert = (read_volume(out / f"{name}.nii.gz") for name in ("anna", "bert"))
+    assert np.array_equal(anna.voxels, bert.voxels)
+    checked = wsseg("data", "check", table, "--accept", "duplicate-scan")
+    assert checked.code == 0, checked.out
+    assert "skipped-files" in checked.out
+
+
+def test_studies_whose_files_differ_only_in_subfolders_have_different_masks(
+    wsseg: "Wsseg", trained: Path, archive: Path, toy_cohort: Path, tmp_path: Path
+) -> None:
+    """The keys of the cache depend on the files at any depth below the folder of a case."""
+    other = as_dicom(toy_cohort.parent / "7-image.nii.gz", tmp_path / "other")
+    axial = archive / "p2" / "CT_Thorax_nativ" / "axial"
+    for path in axial.iterdir():
+        path.unlink()
+    for path in other.iterdir():
+        path.rename(axial / path.name)
+    table, out = archive / "cohort.csv", tmp_path / "out"
+    table.write_text("case,image\nanna,p1\nbert,p2\n")
+    ended = wsseg("predict", trained, table, "--out", out)
+    assert ended.code == 0, ended.err
+    single = wsseg("predict", trained, axial, "--out", tmp_path / "single")
+    assert single.code == 0, single.err
+    bert = read_volume(out / "bert.nii.gz").voxels
+    assert np.array_equal(bert, read_volume(tmp_path / "single" / "axial.nii.gz").voxels)
+    assert not np.array_equal(bert, read_volume(out / "anna.nii.gz").voxels)

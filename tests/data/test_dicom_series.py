@@ -1,7 +1,6 @@
 """A folder of DICOM slices is read as one scan, or refused with one error."""
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,8 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from numpy.typing import NDArray
 from pydicom.uid import (
     UID,
-    CTImageStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -21,63 +18,26 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from tests.dicom_files import (
+    COLUMNS,
+    ROWS,
+    SECRET,
+    Change,
+    header,
+    save,
+    series,
+    stored_values,
+)
 from wsseg.components.cohorts import Table
 from wsseg.core.case import Case
 from wsseg.core.input import Input
-from wsseg.data import dicom, voxels
+from wsseg.data import dicom, dicom_file, dicom_pixels, voxels
 from wsseg.data.prepare import prepare
 from wsseg.data.reading import read_grid, read_volume, write_mask
 from wsseg.errors import InputError
-from wsseg.inference.run import cases_of
+from wsseg.inference.scans import find_scans
 
 REAL = Path(__file__).resolve().parents[2] / "../shared/data/dicom-small"
-SHAPE = ROWS, COLUMNS = 4, 6
-SECRET = "MUSTERMANN^ERIKA"  # noqa: S105 - a name that no output may contain
-AXIAL = (1, 0, 0, 0, 1, 0)
-Change = Callable[[pydicom.Dataset], None]
-
-
-def stored_values(index: int) -> NDArray[np.int16]:
-    return (np.arange(ROWS * COLUMNS).reshape(SHAPE) + 100 * index).astype(np.int16)
-
-
-def header(index: int, series: str) -> pydicom.Dataset:
-    """Return the tags of a slice with 0.5 mm columns, 0.75 mm rows and 2.5 mm between slices."""
-    tags = pydicom.Dataset()
-    tags.PatientName = SECRET
-    tags.SOPClassUID, tags.SOPInstanceUID = CTImageStorage, generate_uid()
-    tags.SeriesInstanceUID = series
-    tags.Rows, tags.Columns = SHAPE
-    tags.SamplesPerPixel, tags.PhotometricInterpretation = 1, "MONOCHROME2"
-    tags.BitsAllocated = tags.BitsStored = 16
-    tags.HighBit, tags.PixelRepresentation = 15, 1
-    tags.PixelSpacing = [0.75, 0.5]
-    tags.ImageOrientationPatient = list(AXIAL)
-    tags.ImagePositionPatient = [10, 20, 30 + 2.5 * index]
-    tags.SliceThickness = 2.5
-    tags.RescaleSlope, tags.RescaleIntercept = 2, -1024
-    tags.PixelData = stored_values(index).tobytes()
-    return tags
-
-
-def save(path: Path, tags: pydicom.Dataset, syntax: UID = ExplicitVRLittleEndian) -> None:
-    path.parent.mkdir(exist_ok=True)
-    tags.file_meta = pydicom.dataset.FileMetaDataset()
-    tags.file_meta.TransferSyntaxUID = syntax
-    pydicom.dcmwrite(path, tags, enforce_file_format=True)
-
-
-def series(
-    folder: Path, change: Change = lambda _: None, at: tuple[int, ...] = (0, 1, 2, 3)
-) -> Path:
-    """Write four slices whose names are not in spatial order; `change` modifies the second."""
-    identifier = generate_uid()
-    for name, index in zip("cadb", at, strict=False):
-        tags = header(index, identifier)
-        if index == 1:
-            change(tags)
-        save(folder / f"{name}.dcm", tags)
-    return folder
 
 
 def check_refused(folder: Path, *expected: str) -> None:
@@ -208,10 +168,6 @@ def test_two_slices_at_one_position_are_named(tmp_path: Path) -> None:
     check_refused(series(tmp_path / "s", at=(0, 1, 1, 2)), "a.dcm and d.dcm have the same position")
 
 
-def change_series(tags: pydicom.Dataset) -> None:
-    tags.SeriesInstanceUID = generate_uid()
-
-
 def change_size(tags: pydicom.Dataset) -> None:
     tags.Rows, tags.Columns = COLUMNS, ROWS
 
@@ -251,13 +207,12 @@ def declare_huge_size(tags: pydicom.Dataset) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (change_series, "have 2 different series: 1 (a.dcm, …), 3 (b.dcm, …)"),
         (change_size, "have 2 different slice sizes"),
         (change_spacing, "have 2 different pixel spacings"),
         (rotate, "are not parallel"),
         (move_sideways, "do not lie on a line"),
         (make_colour, "a.dcm: is a colour image"),
-        (make_multi_frame, "a.dcm: has several slices in one file"),
+        (make_multi_frame, "a.dcm: has 20 frames without a position for each"),
         (cut_position, "a.dcm: is damaged"),
         (declare_huge_size, "cannot hold 65535 × 65535 voxels"),
     ],
@@ -320,7 +275,7 @@ def test_the_message_for_a_missing_decoder_names_the_compression(
 
 
 def test_a_deflated_file_is_refused(tmp_path: Path) -> None:
-    save(tmp_path / "s" / "a.dcm", header(1, "1.2"), UID(dicom.DEFLATED))
+    save(tmp_path / "s" / "a.dcm", header(1, "1.2"), UID(dicom_file.DEFLATED))
     check_refused(tmp_path / "s", "is deflated DICOM")
 
 
@@ -429,7 +384,8 @@ def test_only_tags_of_pixels_and_geometry_are_read(
     monkeypatch.setattr(pydicom, "dcmread", record)
     read_volume(series(tmp_path / "s"))
     names = {element.keyword for tags in read for element in tags}
-    assert names <= {*dicom.REQUIRED, *dicom.OPTIONAL, *dicom.DECODING}
+    header = {*dicom.REQUIRED, *dicom.OPTIONAL, *dicom.DESCRIBING}
+    assert names <= {*header, *dicom_pixels.DECODING}
     assert not [name for name in names if "Patient" in name and name not in dicom.GEOMETRY]
 
 
@@ -468,8 +424,8 @@ def test_cases_are_found_in_a_series_and_in_a_folder_of_series(tmp_path: Path) -
     (tmp_path / "scans").mkdir()
     for name in ("b", "a"):
         series(tmp_path / "scans" / name)
-    assert [case.name for case in cases_of([tmp_path / "scans"])] == ["a", "b"]
-    (case,) = cases_of([tmp_path / "scans" / "a"])
+    assert [case.name for case in find_scans([tmp_path / "scans"]).cases] == ["a", "b"]
+    (case,) = find_scans([tmp_path / "scans" / "a"]).cases
     assert (case.name, case.image) == ("a", tmp_path / "scans" / "a")
 
 

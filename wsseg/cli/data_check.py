@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wsseg.cli.runs import Accept, Changes
+from wsseg.cli.runs import Accept, Changes, NameBy
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,6 +35,7 @@ def check(
             help="Unit of the scans' values, as `wsseg plugins list` shows them (default: any)."
         ),
     ] = None,
+    name_by: NameBy = "path",
     as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
 ) -> None:
     """Check the scans, masks and tags of a cohort for errors.
@@ -56,7 +57,7 @@ def check(
 
     check_acceptable(accept or [])
     display, names, findings = Display(), set[str](), list[Finding]()
-    for listed, expected in _cohorts_to_check(cohort, changes, unit):
+    for listed, expected in _cohorts_to_check(cohort, changes, unit, name_by):
         findings += listed.findings
         findings += check_cases(
             [case_with_accepted(case, accept or []) for case in listed.cases],
@@ -72,7 +73,7 @@ def check(
 
 
 def _cohorts_to_check(
-    cohort: str, changes: Sequence[str] | None, unit: str | None
+    cohort: str, changes: Sequence[str] | None, unit: str | None, name_by: str
 ) -> "Iterable[tuple[CaseList, Expectations]]":
     from wsseg.errors import InputError
 
@@ -88,10 +89,10 @@ def _cohorts_to_check(
         return lists_of_cases(load_recipe(cohort, changes or []))
     if changes:
         raise InputError(f"{cohort}: is not a recipe; --set changes values of recipes only")
-    return [_cohort_without_recipe(path, unit or "any")]
+    return [_cohort_without_recipe(path, unit or "any", name_by)]
 
 
-def _cohort_without_recipe(path: Path, unit: str) -> "tuple[CaseList, Expectations]":
+def _cohort_without_recipe(path: Path, unit: str, name_by: str) -> "tuple[CaseList, Expectations]":
     from wsseg.components.cohorts import Table
     from wsseg.components.registry import make
     from wsseg.core.image_unit import ImageUnit
@@ -105,9 +106,11 @@ def _cohort_without_recipe(path: Path, unit: str) -> "tuple[CaseList, Expectatio
     if path.suffix == ".csv":
         found = list_cases(Table(path=path))
     else:
-        from wsseg.inference.run import cases_of
+        from wsseg.data.checks.scans import skipped_files
+        from wsseg.inference.scans import find_scans, pseudonyms_of
 
-        found = CaseList(cases_of([path]), [])
+        scans = find_scans([path], input.unit.modality, pseudonyms_of(name_by))
+        found = CaseList(scans.cases, [skipped_files("", str(each)) for each in scans.skipped])
     slice_tags = (tags for case in found.cases for tags in case.slice_tags.values())
     names = (name for tags in (*(c.tags for c in found.cases), *slice_tags) for name in tags)
     return found, Expectations(input, tags=tuple(dict.fromkeys(names)))

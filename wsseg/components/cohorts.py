@@ -5,16 +5,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, final
 
-from wsseg.core.case import Case, repeated_names, splits_by_patient
+from wsseg.core.case import (
+    MAX_NAME_LENGTH,
+    SPLITS,
+    Case,
+    fits_file_names,
+    repeated_names,
+    splits_by_patient,
+)
 from wsseg.core.interfaces import Cohort
 from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.errors import InputError, known_words
 
-SPLITS = ("train", "test", "")
-FORBIDDEN_IN_NAMES = frozenset('/\\:*?"<>|')  # some file systems forbid them in file names
 SLICE_COLUMNS = ("case", "slice", "tag.*")
 MAX_DIGITS = 9  # of a slice number
-MAX_NAME_LENGTH = 100  # characters; with a suffix, below a file system's limit of 255 bytes
 TAG_OF_CELL = {"": None, "0": False, "1": True}
 
 Tags: TypeAlias = Mapping[str, bool | None]
@@ -27,7 +31,8 @@ class Table(Cohort):
     Columns:
 
     - `case`: a unique name, up to 100 characters that a file name may have. Required.
-    - `image`: a NIfTI file or a folder of DICOM slices, relative to the CSV file. Required.
+    - `image`: a NIfTI file or a folder of DICOM files, relative to the CSV file. Of the series
+      below a folder, the axial one with the most slices is read. Required.
     - `patient`: the default is the name of the case.
     - `site`: the hospital or scanner.
     - `split`: `train`, `test` or empty. All cases of a patient have the same split.
@@ -88,7 +93,7 @@ class Table(Cohort):
         return cases, problems
 
     def _case(self, row: Row, slice_tags: Mapping[str, Mapping[int, Tags]]) -> Case:
-        name = _case_name(row)
+        name = case_name(row)
         files = {key: cell for key, cell in row.with_prefix("mask").items() if cell}
         return Case(
             name=name,
@@ -103,10 +108,14 @@ class Table(Cohort):
         )
 
 
-def _case_name(row: Row) -> str:
+def case_name(row: Row) -> str:
+    """Return the name of a case, from a row with the column `case`.
+
+    Raises:
+        InputError: It cannot be part of a file name.
+    """
     name = row.get("case")
-    invalid = [c for c in name if c in FORBIDDEN_IN_NAMES or not c.isprintable()]
-    if not name or invalid or name.startswith(".") or len(name) > MAX_NAME_LENGTH:
+    if not fits_file_names(name):
         raise InputError(
             f"{row.place}: case {name!r} cannot be used as a file name. Use 1 to "
             f"{MAX_NAME_LENGTH} letters, digits, '-', '_' and '.', and no '.' at the start."

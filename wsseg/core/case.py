@@ -5,6 +5,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+SPLITS = ("train", "test", "")
+FORBIDDEN_IN_NAMES = frozenset('/\\:*?"<>|')  # some file systems forbid them in file names
+MAX_NAME_LENGTH = 100  # characters; with a suffix, below a file system's limit of 255 bytes
+
 
 @dataclass(frozen=True)
 class Case:
@@ -31,7 +35,9 @@ class Case:
     patient: str
     """The patient, whose scans are never divided between training and test."""
     image: Path
-    """A NIfTI file, or a folder with the DICOM files of one series."""
+    """A NIfTI file, or a folder below which there is one scan as DICOM files."""
+    files: tuple[Path, ...] = ()
+    """The DICOM files of the scan, if they are not the only scan below `image`."""
     site: str = ""
     """The hospital or scanner."""
     split: str = ""
@@ -74,6 +80,12 @@ def splits_by_patient(cases: Iterable[Case]) -> dict[str, set[str]]:
     for case in cases:
         splits[case.patient].add(case.split)
     return dict(splits)
+
+
+def fits_file_names(name: str) -> bool:
+    """Return whether the name of a case can be part of the names of its output files."""
+    valid = all(c.isprintable() and c not in FORBIDDEN_IN_NAMES for c in name)
+    return valid and 0 < len(name) <= MAX_NAME_LENGTH and not name.startswith(".")
 
 
 def repeated_names(cases: Iterable[Case]) -> list[str]:

@@ -30,6 +30,8 @@ class ImageUnit(Component):
 
     name: ClassVar[str]
     """The name in recipes, one word; messages print it after values."""
+    modality: ClassVar[str] = ""
+    """The modality of images in it, as DICOM abbreviates it; "": any."""
     whole_numbers: ClassVar[bool] = False
     """Whether fractions are noise: prepared images are then rounded and stored as int16."""
     lowest_measured: ClassVar[float | None] = None

@@ -1,4 +1,4 @@
-"""Reading of a folder of DICOM slices as one scan: complete, of one series, sorted by position."""
+"""Reading of a DICOM series as one scan: complete, on one grid, sorted by position."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsseg.data.dicom import Slice, Vector, is_dicom, read_header, read_pixels
+from wsseg.data.dicom import Header, Slice, Vector, read_header
+from wsseg.data.dicom_folder import Skipped, choose_scans, find_series
+from wsseg.data.dicom_pixels import read_pixels
 from wsseg.data.nifti import check_affine
 from wsseg.data.voxels import check_memory, stack_slices
 from wsseg.errors import InputError
@@ -30,6 +32,12 @@ class Series:
     folder: Path
     slices: tuple[Slice, ...]
     affine: NDArray[np.float64]  # (4, 4), from (column, row, slice) to RAS millimetres
+    skipped: tuple[Skipped, ...]  # files below the folder that do not belong to the series
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of the slices."""
+        return tuple(dict.fromkeys(each.path for each in self.slices))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -38,23 +46,17 @@ class Series:
         return columns, rows, len(self.slices)
 
 
-def is_series(folder: Path) -> bool:
-    """Return whether `folder` is a folder that contains a DICOM file."""
-    return folder.is_dir() and any(map(is_dicom, folder.iterdir()))
+def open_series(folder: Path, files: Sequence[Path] = ()) -> Series:
+    """Read the headers of a series, sort its slices and compute their affine.
 
-
-def open_series(folder: Path) -> Series:
-    """Read the headers of the DICOM files in a folder, sort them and compute their affine.
+    Without `files`, the series is the only scan below `folder`, as `choose_scans` finds it.
 
     Raises:
-        InputError: The files are not one scan: there are several series or grids, a slice is
-            missing, or two slices have the same position.
+        InputError: There is no scan or there are several, or the files are not one scan: there are
+            several grids, a slice is missing, or two slices have the same position.
     """
-    headers = [read_header(path) for path in sorted(folder.iterdir()) if is_dicom(path)]
-    slices = [header for header in headers if header is not None]
-    if not slices:
-        raise InputError(f"{folder}: is a folder without DICOM slices, so it is not a scan")
-    _check_same(folder, slices, lambda s: s.series, "series")
+    headers, skipped = (list(map(read_header, files)), []) if files else _only_scan(folder)
+    slices = [each for header in headers for each in _usable(header)]
     _check_same(folder, slices, lambda s: s.size, "slice sizes")
     _check_same(folder, slices, lambda s: s.spacing_mm, "pixel spacings")
     _check_parallel(folder, slices)
@@ -62,14 +64,46 @@ def open_series(folder: Path) -> Series:
     slices.sort(key=lambda s: float(s.position @ normal))
     affine = LPS_TO_RAS @ _affine(slices, _step(folder, slices, normal))
     check_affine(folder, affine)
-    series = Series(folder, tuple(slices), affine)
+    series = Series(folder, tuple(slices), affine, tuple(skipped))
     check_memory(folder, BYTES_PER_VOXEL * int(np.prod(series.shape, dtype=np.int64)))
     return series
 
 
 def read_series(series: Series) -> NDArray[Any]:
     """Return the voxels, (X, Y, Z), as int16 if lossless, else float32."""
-    return stack_slices((read_pixels(each.path).T for each in series.slices), series.shape)
+    return stack_slices((pixels.T for pixels in read_pixels(series.slices)), series.shape)
+
+
+def _only_scan(folder: Path) -> tuple[list[Header], list[Skipped]]:
+    """Return the headers of the only scan below a folder, and what was skipped."""
+    found, skipped = find_series(folder)
+    if not found:
+        raise InputError(f"{folder}: is a folder without DICOM slices, so it is not a scan")
+    scans, others = choose_scans(found)
+    if not scans:
+        reasons = "; ".join(dict.fromkeys(each.reason for each in others))
+        raise InputError(
+            f"{folder}: none of its {len(found)} series is a scan: {reasons}.\n"
+            "Name the folder of one series to use it all the same."
+        )
+    if len(scans) > 1:
+        counts = [f"{scan.slices} ({scan.headers[0].path.name}, …)" for scan in scans]
+        raise InputError(
+            f"{folder}: its slices have {len(scans)} different series: {_shorten(counts)}.\n"
+            "A scan is one series. Put each series into its own folder."
+        )
+    return list(scans[0].headers), skipped + others
+
+
+def _usable(header: Header) -> tuple[Slice, ...]:
+    """Return the slices of a file."""
+    if header.problem:
+        raise header.problem
+    return header.slices
+
+
+def _shorten(items: Sequence[str]) -> str:
+    return ", ".join([*items[:MAX_GROUPS_SHOWN], *["…"] * (len(items) > MAX_GROUPS_SHOWN)])
 
 
 def _check_same(
@@ -79,10 +113,9 @@ def _check_same(
     for each in slices:
         groups[key(each)].append(each)
     if len(groups) > 1:
-        counts = [f"{len(group)} ({group[0].path.name}, …)" for group in groups.values()]
-        shown = ", ".join(counts[:MAX_GROUPS_SHOWN] + ["…"] * (len(counts) > MAX_GROUPS_SHOWN))
+        counts = [f"{len(group)} ({group[0].name}, …)" for group in groups.values()]
         raise InputError(
-            f"{folder}: its slices have {len(groups)} different {name}: {shown}.\n"
+            f"{folder}: its slices have {len(groups)} different {name}: {_shorten(counts)}.\n"
             "A scan is one series. Put each series into its own folder."
         )
 
@@ -93,7 +126,7 @@ def _check_parallel(folder: Path, slices: Sequence[Slice]) -> None:
         differences = [each.along_row - first.along_row, each.along_column - first.along_column]
         if np.abs(differences).max() > DIRECTION_TOLERANCE:
             raise InputError(
-                f"{folder}: {first.path.name} and {each.path.name} are not parallel. "
+                f"{folder}: {first.name} and {each.name} are not parallel. "
                 "Put each series into its own folder."
             )
 
@@ -128,9 +161,12 @@ def _step(folder: Path, slices: Sequence[Slice], normal: Vector) -> Vector:
     distances = np.diff(positions @ normal)
     usual = float(np.sort(distances)[(len(distances) - 1) // 2])  # the lower median
     for before, after, distance in zip(slices[:-1], slices[1:], distances, strict=True):
-        pair = f"{folder}: {before.path.name} and {after.path.name}"
+        pair = f"{folder}: {before.name} and {after.name}"
         if distance < SAME_POSITION_MM:
-            raise InputError(f"{pair} have the same position. Remove one of them.")
+            raise InputError(
+                f"{pair} have the same position: a repeated slice, or another phase. "
+                "Remove one of them, or export each phase as its own series."
+            )
         if abs(distance - usual) > DISTANCE_TOLERANCE * usual:
             raise InputError(
                 f"{pair} are {distance:.3g} mm apart, but most slices {usual:.3g} mm: slices are "

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from wsseg.data.voxels import check_memory, rescale, stack_slices
 from wsseg.errors import InputError
-from wsseg.runtime.files import atomic_write
+from wsseg.runtime.files import SIDE_FILE, atomic_write
 
 SPACING_MM = (0.01, 100.0)  # distance of neighbouring voxels: other values are header errors
 PIECE_BYTES = 2**20  # decompressed at a time
@@ -30,6 +30,12 @@ SAME_AFFINE_MM = 0.01  # how far rounding of a quaternion may move a corner
 DIMENSIONS = 3
 # The stub of isal declares its error class as an instance.
 DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, cast("type[Exception]", isal_zlib.error))
+SUFFIXES = (".nii.gz", ".nii")
+
+
+def is_nifti_name(path: Path) -> bool:
+    """Return whether a file is NIfTI by its name; macOS side files are not."""
+    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(SIDE_FILE)
 
 
 def open_nifti(path: Path) -> nib.Nifti1Image:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsseg.core.case import Case
+from wsseg.core.contracts import region_files, region_mask
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Region
 from wsseg.core.volume import Grid, Volume
@@ -32,7 +33,7 @@ from wsseg.data.validation import check_unit
 from wsseg.errors import InputError
 from wsseg.runtime.cache import SizeLimiter
 from wsseg.runtime.cache_leases import lease
-from wsseg.runtime.files import atomic_write, cache_folder, fingerprint, sha256
+from wsseg.runtime.files import atomic_write, cache_folder, files_below, fingerprint, sha256
 from wsseg.runtime.threads import map_in_threads
 
 VERSION = 3  # increment when this module computes something else: old cache entries are not used
@@ -115,7 +116,7 @@ def prepare(
     grid = read_case_grid(case)
     if stray := stray_slice(case, grid.canonical_shape[0]):
         raise InputError(f"case {case.name}: {stray}")
-    digest = file_digest(case.image)
+    digest = image_digest(case)
     shaping: list[Any] = [settings.model_dump(mode="json", include={"size", "thick", "unit"})]
     inside = None if settings.standardize is None else regions[settings.standardize]
     shaping += [] if inside is None else _region_identity(inside, case)
@@ -158,7 +159,7 @@ def _find_region(prepared: Prepared, region: Region, read: Callable[[], Volume])
     mask = _cached(
         prepared.folder / f"region-{fingerprint(_region_identity(region, case))}.npy",
         prepared.shape,
-        lambda: _on_network_grid(prepared, region(case, read())),
+        lambda: _on_network_grid(prepared, region_mask(region, case, read())),
     )
     if (case.name, mask.filename) not in _checked:
         _checked.add((case.name, mask.filename))
@@ -199,7 +200,7 @@ def to_scan_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool
 
 def _region_identity(region: Region, case: Case) -> list[Any]:
     """Return everything but the image that determines what `region` finds in a case."""
-    kind, files = type(region), [file_digest(path) for path in region.files(case)]
+    kind, files = type(region), [file_digest(path) for path in region_files(region, case)]
     files += ["on grid"] if files and case.masks_on_grid else []
     return [
         kind.__module__.partition(".")[0],  # a class may move within its package
@@ -233,7 +234,7 @@ def _image(
 
 def _moments(case: Case, volume: Volume, region: Region) -> tuple[np.float32, np.float32]:
     """Return the mean and the standard deviation of the voxels inside a region."""
-    values = volume.voxels[region(case, volume)].astype(np.float64)
+    values = volume.voxels[region_mask(region, case, volume)].astype(np.float64)
     if not values.size or values.min() == values.max():
         what = "all alike" if values.size else "none"
         raise InputError(
@@ -269,10 +270,17 @@ def _open_map(path: Path) -> MemoryMap:
     return array
 
 
+def image_digest(case: Case) -> str:
+    """Return a digest of the content of a case's image."""
+    if not case.files:
+        return file_digest(case.image)
+    return fingerprint(sorted(file_digest(path) for path in case.files))
+
+
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file or folder; it is computed again only after a change."""
     try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        files = list(files_below(path)) if path.is_dir() else [path]
         states = [file.stat() for file in files]
         return _digest_of_state(path, tuple((s.st_size, s.st_mtime_ns) for s in states))
     except OSError as error:

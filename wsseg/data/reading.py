@@ -1,6 +1,6 @@
 """Reading scans and masks of cases into memory, and writing masks on the grid of their scan."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,11 +24,13 @@ MIN_CONTRAST = 100  # grey levels; the brightest pixel of a picture has more
 T = TypeVar("T", bound=np.generic)
 
 
-def read_grid(path: Path, frame: int | None = None, axes: str = "") -> Grid:
+def read_grid(
+    path: Path, frame: int | None = None, axes: str = "", files: Sequence[Path] = ()
+) -> Grid:
     """Read the grid of a scan from its headers alone.
 
     `frame` selects one slice of a file that stacks unrelated slices. `axes` overrules the affine,
-    as in `Grid`.
+    as in `Grid`. `files` are the DICOM files of the scan, if it is not the only one below `path`.
 
     Raises:
         InputError: The file is not a 3-D image.
@@ -40,15 +42,17 @@ def read_grid(path: Path, frame: int | None = None, axes: str = "") -> Grid:
         (4, 24, 24)
     """
     if path.is_dir():
-        return _series_grid(open_series(path), axes)
+        return _series_grid(open_series(path, files), axes)
     return _grid(open_nifti(path), frame, axes)
 
 
-def read_volume(path: Path, frame: int | None = None, axes: str = "") -> Volume:
+def read_volume(
+    path: Path, frame: int | None = None, axes: str = "", files: Sequence[Path] = ()
+) -> Volume:
     """Read a NIfTI file or a folder of DICOM slices.
 
     `frame` selects one slice of a file that stacks unrelated slices. `axes` overrules the affine,
-    as in `Grid`.
+    as in `Grid`. `files` are the DICOM files of the scan, if it is not the only one below `path`.
 
     Raises:
         InputError: The file is not a 3-D image with one finite number per voxel.
@@ -61,7 +65,7 @@ def read_volume(path: Path, frame: int | None = None, axes: str = "") -> Volume:
         ((4, 24, 24), (5.0, 1.0, 1.0))
     """
     if path.is_dir():
-        series = open_series(path)
+        series = open_series(path, files)
         grid = _series_grid(series, axes)
         return Volume(grid.to_canonical(read_series(series)), grid)
     image = open_nifti(path)
@@ -148,7 +152,7 @@ def read_case_grid(case: Case) -> Grid:
         (5.0, 1.0, 1.0)
     """
     with case_in_errors(case):
-        return read_grid(case.image, case.frame, case.axes)
+        return read_grid(case.image, case.frame, case.axes, case.files)
 
 
 def read_case(case: Case) -> Volume:
@@ -167,7 +171,7 @@ def read_case(case: Case) -> Volume:
         (4, 24, 24)
     """
     with case_in_errors(case):
-        volume = read_volume(case.image, case.frame, case.axes)
+        volume = read_volume(case.image, case.frame, case.axes, case.files)
         return volume if case.window is None else _picture_in_unit(case.image, volume, case.window)
 
 

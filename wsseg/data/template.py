@@ -28,7 +28,7 @@ cohort.csv: one row per scan
     patient      all scans of a patient are in the same part of a split (default: the case)
     site         the hospital or scanner, for tables of results (may be empty)
     split        train, test, or empty
-    image        a NIfTI file, or a folder of DICOM slices; relative to this folder
+    image        a NIfTI file, or a folder with a DICOM series; relative to this folder
     mask.NAME    a NIfTI file of 0 and 1 on the grid of the image (empty: no mask was drawn)
     tag.CLASS    1 present, 0 absent, empty unknown; one column for each class of the recipe
 

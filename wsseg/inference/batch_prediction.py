@@ -10,7 +10,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from wsseg.components.registry import registry
 from wsseg.core.case import Case
-from wsseg.data.prepare import Prepared, file_digest
+from wsseg.core.contracts import region_files
+from wsseg.data.prepare import Prepared, file_digest, image_digest
 from wsseg.errors import InputError
 from wsseg.inference.folders import PredictionFolder
 from wsseg.inference.run import Run, load_run
@@ -104,8 +105,8 @@ class _MaskWriter:
 
     def _key(self, run: Run, case: Case) -> str:
         """Return a digest of the run and of the files that a case's mask is made from."""
-        files = [case.image, *(f for r in run.recipe.regions.values() for f in r.files(case))]
-        digests = [file_digest(path) for path in files]
+        files = [f for region in run.recipe.regions.values() for f in region_files(region, case)]
+        digests = [image_digest(case), *map(file_digest, files)]
         return fingerprint([self.run_digest, case.name, digests, case.frame, case.axes])
 
 

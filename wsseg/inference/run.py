@@ -1,31 +1,28 @@
 """Trained runs, and the prediction of scans by them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from os.path import realpath
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsseg.components.cohorts import Table
 from wsseg.components.metrics import MM3_PER_ML
 from wsseg.config.recipe import Recipe
 from wsseg.config.recipe_files import load_recipe
 from wsseg.core.case import Case
+from wsseg.core.contracts import score_value
 from wsseg.core.volume import Volume, VoxelMask
 from wsseg.data.batches import read_map
 from wsseg.data.checks.geometry import geometry_findings, measure_geometry
-from wsseg.data.dicom_series import is_series
 from wsseg.data.prepare import Prepared, prepare, to_scan_grid
-from wsseg.data.reading import read_case_grid, write_mask
+from wsseg.data.reading import write_mask
 from wsseg.errors import InputError
 from wsseg.inference.checkpoint import TrainedStage, load_stage
 from wsseg.inference.folders import PredictionFolder, RunFolder
 from wsseg.inference.pipeline import Pipeline
+from wsseg.inference.scans import case_of
 from wsseg.runtime.device import open_fabric
-
-SUFFIXES = (".nii.gz", ".nii")
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,8 @@ class Run:
         return masks
 
     def _scores(self, masks: Mapping[str, VoxelMask], mask: Volume) -> dict[str, float]:
-        scores = {name: score(masks) for name, score in self.recipe.scores.items()}
+        recipe = self.recipe
+        scores = {name: score_value(s, s(masks)) for name, s in recipe.scores.items()}
         voxel_ml = float(np.prod(mask.spacing_mm)) / MM3_PER_ML
         return scores | {
             f"{name}_ml": float(found.sum()) * voxel_ml for name, found in masks.items()
@@ -150,66 +148,3 @@ def load_run(folder: str | Path) -> Run:
             )
         stages[name] = load_stage(files.stage(name))
     return Run(files.path, recipe, Pipeline(recipe.regions, stages, recipe.input, fabric))
-
-
-def case_of(path: Path) -> Case:
-    """Return a scan as a case, named after its file or folder."""
-    name = path.resolve().name if path.is_dir() else path.name
-    ending = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
-    name = name[: len(name) - len(ending)]
-    return Case(name=name, patient=name, image=path)
-
-
-def check_scans(cases: Sequence[Case], out: Path) -> None:
-    """Check, before the first prediction, what can be checked without reading voxels.
-
-    Raises:
-        InputError: A file's header is invalid, `out` is not a folder or holds a run, or a mask
-            would overwrite its scan.
-    """
-    if next(each for each in (out, *out.absolute().parents) if each.exists()).is_file():
-        raise InputError(f"{out}: is a file or lies below one; name a folder")
-    folder = PredictionFolder(out)
-    if RunFolder(out).stages.is_dir():
-        raise InputError(
-            f"{out}: is a run, whose {folder.scores.name} would be overwritten; name another --out"
-        )
-    for case in cases:
-        read_case_grid(case)
-        if realpath(folder.mask(case.name)) == realpath(case.image):  # also resolves link cycles
-            raise InputError(
-                f"{case.image}: its mask would overwrite it; choose an --out other than its folder"
-            )
-
-
-def cases_of(paths: list[Path]) -> list[Case]:
-    """Return the scans at some paths.
-
-    A path is a NIfTI file, a DICOM folder, a folder of these, or a cohort's table (cohort.csv).
-
-    Raises:
-        InputError: A folder contains no scan, or two scans have the same name.
-    """
-    cases: dict[str, Case] = {}
-    for path in paths:
-        for case in _cases_at(path):
-            if case.name in cases:
-                raise InputError(
-                    f"{case.image} and {cases[case.name].image} are both named {case.name}; "
-                    "predict them into separate folders"
-                )
-            cases[case.name] = case
-    return list(cases.values())
-
-
-def _cases_at(path: Path) -> list[Case]:
-    if path.suffix.lower() == ".csv":
-        return Table(path=path).cases()
-    if not path.is_dir():
-        return [case_of(path)]
-    inside = sorted(p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES) or is_series(p))
-    if not inside and not is_series(path):
-        raise InputError(
-            f"{path}: contains no scan; a scan is a .nii.gz or .nii file, or a DICOM folder"
-        )
-    return list(map(case_of, inside or [path]))

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from wsseg.errors import UnwritableError
+from wsseg.errors import InputError, UnwritableError
 
+SIDE_FILE = "._"  # start of the names of files in which macOS keeps attributes of another file
 NAME_END = 40  # characters, of up to four bytes, that fit into a name of 255 bytes with the rest
 TEMPORARY = re.compile(r"\.\d+-\d+\..+")  # names that `_temporary_name` returns
 
@@ -159,10 +160,31 @@ def append_line(path: Path, value: Any) -> None:
         file.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the digests of all files in a folder, as hexadecimal.
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder, in the order of their names; a link cycle is followed once.
 
-    The names of a folder's files do not matter.
+    Raises:
+        InputError: A folder cannot be listed.
+    """
+    visited: set[str] = set()
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be listed ({error.strerror})") from error
+
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders.sort()
+        yield from (Path(place, name) for name in sorted(names))
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the digests of all files below a folder, as hexadecimal.
+
+    The names of the files below a folder do not matter.
 
     Example:
         >>> from pathlib import Path
@@ -174,7 +196,7 @@ def sha256(path: Path) -> str:
         'ba7816bf'
     """
     if path.is_dir():
-        digests = sorted(sha256(file) for file in path.iterdir() if file.is_file())
+        digests = sorted(sha256(file) for file in files_below(path) if file.is_file())
         return hashlib.sha256("".join(digests).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

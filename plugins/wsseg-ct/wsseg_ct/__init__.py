@@ -25,6 +25,7 @@ class HounsfieldUnits(ImageUnit):
     """
 
     name = "HU"
+    modality = "CT"
     whole_numbers = True
     lowest_measured = -1100.0
     highest_tissue = 300.0

@@ -20,7 +20,8 @@ from wsseg.core.case import Case
 from wsseg.core.volume import Grid, Volume
 from wsseg.data.checks.geometry import Geometry, measure_geometry
 from wsseg.data.checks.value_range import ValueRange, value_range
-from wsseg.data.prepare import file_digest
+from wsseg.data.dicom_series import open_series
+from wsseg.data.prepare import file_digest, image_digest
 from wsseg.data.reading import label_mask, read_case, read_case_grid, read_case_labels
 from wsseg.data.validation import grid_mismatch, unexpected_labels
 from wsseg.data.voxels import round_labels
@@ -40,6 +41,8 @@ class ScanFacts:
     geometry: Geometry
     values: ValueRange
     voxels_sha256: str
+    skipped: tuple[str, ...]
+    """The DICOM files below its folder that do not belong to it, in words."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ class _CachedFacts:
     """The cached facts of an image and its masks, to which new ones are added."""
 
     def __init__(self, case: Case) -> None:
-        image = [VERSION, file_digest(case.image), case.frame, case.axes, case.window]
+        image = [VERSION, image_digest(case), case.frame, case.axes, case.window]
         folder = cache_folder() / "facts" / fingerprint([*image, case.masks_on_grid])
         lease(folder)
         self._path = folder / "facts.json"
@@ -210,7 +213,15 @@ def _scan_facts(case: Case, volume: Volume, lowest_measured: float) -> ScanFacts
         geometry=measure_geometry(case, volume.grid),
         values=value_range(volume.voxels, lowest_measured),
         voxels_sha256=_digest(volume.voxels),
+        skipped=_skipped(case),
     )
+
+
+def _skipped(case: Case) -> tuple[str, ...]:
+    """Return which DICOM files below the folder of a case do not belong to its series, in words."""
+    if not case.image.is_dir():
+        return ()
+    return tuple(each.what for each in open_series(case.image, case.files).skipped)
 
 
 def _digest(voxels: NDArray[Any]) -> str:

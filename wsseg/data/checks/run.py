@@ -6,6 +6,7 @@ from functools import partial
 from typing import TypeAlias
 
 from wsseg.core.case import Case, repeated_names
+from wsseg.core.contracts import cases_and_problems
 from wsseg.core.interfaces import Cohort
 from wsseg.data.checks.cohorts import (
     check_duplicates,
@@ -18,12 +19,13 @@ from wsseg.data.checks.expected import Expectations
 from wsseg.data.checks.findings import Finding, with_accepted
 from wsseg.data.checks.masks import check_masks, check_nesting, swapped_files
 from wsseg.data.checks.measurements import CaseFacts, measure_case
-from wsseg.data.checks.scans import check_geometry, check_values
+from wsseg.data.checks.scans import check_files, check_geometry, check_values
 from wsseg.data.validation import lowest_measured
 
 CASE_CHECKS: tuple[Callable[[CaseFacts, Expectations], Iterator[Finding]], ...] = (
     check_values,
     check_geometry,
+    check_files,
     check_masks,
     check_nesting,
 )
@@ -51,7 +53,7 @@ def list_cases(cohort: Cohort) -> CaseList:
     Raises:
         InputError: The cohort cannot be read.
     """
-    cases, problems = cohort.read()
+    cases, problems = cases_and_problems(cohort)
     remedy = "Correct the cell"
     findings = [Finding("wrong-row", "error", case, str(each), remedy) for case, each in problems]
     for name in repeated_names(cases):

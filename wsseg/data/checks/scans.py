@@ -9,6 +9,7 @@ from wsseg.data.checks.measurements import CaseFacts, ScanFacts
 from wsseg.data.validation import lowest_measured, unit_mismatch
 
 CLIPPED_SHARE = 0.005  # of the voxels have the highest value; without clipping, only a few have
+NAME_THE_SERIES = "To use another series, name the folder that has only its files"
 
 
 def check_values(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
@@ -60,6 +61,17 @@ def _clipping(scan: ScanFacts, expected: Expectations) -> Iterator[tuple[str, st
             what,
             "Convert the scan again without a window, or let input.clip end there",
         )
+
+
+def check_files(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
+    """Find the DICOM files below the folder of an image that do not belong to it."""
+    for what in facts.scan.skipped if facts.scan else ():
+        yield skipped_files(facts.case.name, f"{facts.case.image.name}: {what}")
+
+
+def skipped_files(case: str, what: str) -> Finding:
+    """Return a note about files that belong to no scan."""
+    return Finding("skipped-files", "note", case, what, NAME_THE_SERIES)
 
 
 def check_geometry(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001

@@ -1,0 +1,135 @@
+"""Search of a folder for DICOM series, and the choice of the scan of each study."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wsseg.data.dicom import Header, read_header
+from wsseg.data.dicom_file import is_dicom
+from wsseg.data.nifti import is_nifti_name
+from wsseg.runtime.files import files_below
+
+MIN_SLICES = 3  # scouts have fewer
+PLANES = ("sagittal", "coronal", "axial")  # by the axis of the normal
+CONTRASTS = "MR"  # the modality whose series of a study show different quantities
+NOT_AN_IMAGE = "not an image"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Files below a folder that belong to no scan, with the reason."""
+
+    folder: Path
+    files: int
+    reason: str
+
+    @property
+    def what(self) -> str:
+        """The number of files and the reason."""
+        return f"skipped {self.files} file{'s' * (self.files != 1)}: {self.reason}"
+
+    def __str__(self) -> str:
+        return f"{self.folder}: {self.what}"
+
+
+@dataclass(frozen=True)
+class FoundSeries:
+    """The files of one series, which may be in several folders."""
+
+    headers: tuple[Header, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the files, or the deepest one that contains all their folders."""
+        return Path(os.path.commonpath({header.path.parent for header in self.headers}))
+
+    @property
+    def slices(self) -> int:
+        """The number of usable slices."""
+        return sum(len(header.slices) for header in self.headers)
+
+    @property
+    def plane(self) -> str:
+        """The plane of the patient that is nearest to the slices."""
+        first = next(each for header in self.headers for each in header.slices)
+        return PLANES[int(np.abs(np.cross(first.along_row, first.along_column)).argmax())]
+
+    def skipped(self, reason: str) -> Skipped:
+        """Return a record that all files of the series were skipped."""
+        return Skipped(self.folder, len(self.headers), reason)
+
+
+def find_series(folder: Path) -> tuple[list[FoundSeries], list[Skipped]]:
+    """Read the headers of all DICOM files below a folder, and group them by series.
+
+    Raises:
+        InputError: A DICOM file cannot be read.
+    """
+    series: dict[tuple[str, str], list[Header]] = defaultdict(list)
+    skipped: Counter[tuple[Path, str]] = Counter()
+    for path in files_below(folder):
+        if not is_dicom(path):
+            skipped[folder, NOT_AN_IMAGE] += not is_nifti_name(path)
+            continue
+        header = read_header(path)
+        if header.not_an_image:
+            skipped[path.parent, header.not_an_image] += 1
+        elif header.problem and not header.series:
+            raise header.problem
+        else:
+            series[header.study, header.series or str(path.parent)].append(header)
+    found = [FoundSeries(tuple(headers)) for headers in series.values()]
+    return found, [Skipped(place, n, reason) for (place, reason), n in skipped.items() if n]
+
+
+def choose_scans(
+    found: Sequence[FoundSeries], modality: str = ""
+) -> tuple[list[FoundSeries], list[Skipped]]:
+    """Choose the axial series with the most slices of each study.
+
+    A single series is chosen in any case. Series of different modalities, and those of MR, which
+    show different quantities, do not replace each other.
+
+    Args:
+        found: All series below a folder.
+        modality: The modality of the scans, as DICOM abbreviates it; "" for any.
+
+    Returns:
+        The scans, and the other series with the reasons why they are none.
+    """
+    if len(found) <= 1:
+        return list(found), []
+    skipped = [each.skipped(reason) for each in found if (reason := _unsuitable(each, modality))]
+    suitable = [each for each in found if not _unsuitable(each, modality)]
+    groups: dict[object, list[FoundSeries]] = defaultdict(list)
+    for index, each in enumerate(suitable):
+        first = each.headers[0]
+        alone = not first.study or first.modality == CONTRASTS
+        groups[index if alone else (first.study, first.modality)].append(each)
+    chosen = [max(group, key=lambda each: each.slices) for group in groups.values()]
+    skipped += [
+        each.skipped("another axial series of the study has at least as many slices")
+        for each in suitable
+        if not any(each is scan for scan in chosen)
+    ]
+    return chosen, skipped
+
+
+def _unsuitable(series: FoundSeries, modality: str) -> str:
+    """Return the reason why a series is no scan of its study, or ""."""
+    first = series.headers[0]
+    if modality and first.modality not in ("", modality):
+        return f"its modality is not {modality}"
+    if first.is_scout:
+        return "a scout"
+    if not series.slices:
+        return "no slices: its images have no position, or are in colour"
+    if series.plane != PLANES[-1]:
+        return f"a reformat or another series with {series.plane} slices"
+    if series.slices < MIN_SLICES:
+        return f"only {series.slices} slice{'s' * (series.slices != 1)}, as in a scout"
+    return ""
