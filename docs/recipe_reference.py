@@ -40,6 +40,19 @@ A recipe is a YAML file with the keys of [Recipe](#recipe). Each stage under `st
 four kinds of stage, which `learn` chooses. A part, such as a prior, is written as
 `{use: NAME, key: value}`. `wsseg recipe schema` prints all of this as JSON Schema, with which an
 editor completes and checks recipes as you type.
+
+- **Values** follow YAML 1.2: `yes` and `no` are text, `010` is 10. A number must be finite.
+- **`extends`** names the recipes that the file changes. Maps are merged; lists and single values are
+  replaced. In `stages`, `regions`, `metrics` and `scores`, `NAME: null` removes what is inherited.
+- **`--set a.b.c=VALUE`** changes one key. A name with dots, such as that of a stage `unet.v1`, is
+  written as it is: `--set stages.unet.v1.epochs=5`.
+- **Aliases**: a top key that starts with `x-` only holds values for aliases, and `<<` inserts them:
+
+  ```yaml
+  x-adam: &adam {use: adam, lr: 1.0e-3}
+  stages:
+    tumour: {optimizer: {<<: *adam, weight_decay: 0.01}}
+  ```
 """
 NAMED_RECIPES_INTRODUCTION = """\
 # Named recipes

@@ -58,6 +58,13 @@ def test_all_complete_recipes_are_valid_with_all_their_defaults(
     assert incomplete == {"covid/base", "covid/demo"}
 
 
+def test_null_in_a_map_of_named_parts_and_keys_for_anchors_are_valid(
+    schema: Draft202012Validator,
+) -> None:
+    schema.validate({"x-own": [1], **{key: {"inherited": None} for key in FREE_KEYS}})
+    assert not schema.is_valid({"y-own": [1]})
+
+
 def keys(values: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the path to each key of nested maps and lists."""
     pairs = values.items() if isinstance(values, dict) else enumerate(values)

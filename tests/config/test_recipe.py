@@ -205,3 +205,54 @@ def test_components_are_immutable() -> None:
 def test_a_missing_key_is_reported() -> None:
     with pytest.raises(InputError, match="cohort: is missing"):
         check_recipe(parse_settings("seed: 1", "a.yaml"))
+
+
+def test_null_removes_an_inherited_stage_region_metric_and_score(
+    toy_recipe: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "parent.yaml").write_text(
+        f"extends: {toy_recipe.name}\nregions: {{all: {{use: everything}}}}\n"
+        "metrics: {d: {use: dice}, v: {use: volume}}\n"
+    )
+    (tmp_path / "child.yaml").write_text(
+        "extends: parent.yaml\nregions: {all: null}\nmetrics: {v: null}\n"
+        "stages: {consolidation: null}\nscores: {share: null}\n"
+    )
+    recipe = load_recipe(tmp_path / "child.yaml")
+    assert (recipe.regions, list(recipe.metrics), list(recipe.stages)) == ({}, ["d"], ["infection"])
+    assert recipe.scores == {}
+    error = error_of(tmp_path / "parent.yaml", "stages.consolidation=null")
+    assert "scores.share.of: 'consolidation' is unknown" in error
+
+
+@pytest.mark.parametrize("key", ["stages.x", "regions.x", "metrics.x", "scores.x"])
+def test_removal_of_what_is_not_inherited_is_refused(toy_recipe: Path, key: str) -> None:
+    error = error_of(toy_recipe, f"{key}=null")
+    assert f"{key}: null removes a key that is inherited, but 'x' is not" in error
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("stages.consolidation.estep", "hard"),
+        ("stages.infection.backbone", "additive-unet"),
+        ("stages.consolidation.prior", "constant"),
+    ],
+)
+def test_the_error_for_a_bare_name_shows_how_to_write_it(
+    toy_recipe: Path, key: str, name: str
+) -> None:
+    error = error_of(toy_recipe, f"{key}={name}")
+    assert error.endswith(f"{key}: '{name}' is the name of a component; write {{use: {name}}}")
+
+
+def test_a_setting_reaches_a_stage_whose_name_has_dots(toy_recipe: Path) -> None:
+    toy_recipe.write_text(toy_recipe.read_text().replace("  infection:\n", "  unet.v1:\n", 1))
+    toy_recipe.write_text(toy_recipe.read_text().replace("start: infection", "start: unet.v1"))
+    recipe = load_recipe(
+        toy_recipe,
+        ["stages.consolidation.region=unet.v1", "scores={}", "stages.unet.v1.batch_size=7"],
+    )
+    stage = recipe.stages["unet.v1"]
+    assert isinstance(stage, MasksStage)
+    assert stage.batch_size == 7

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsseg.config.settings import Settings, parse_assignment, parse_settings
+from wsseg.config.settings import Settings, parse_settings
 from wsseg.errors import InputError
 
 
@@ -18,7 +18,7 @@ def test_the_place_of_a_key_is_its_line() -> None:
 
 
 def test_the_place_of_a_map_without_a_line_is_that_of_a_key_inside_it() -> None:
-    merged = parse("a: 1").merged(parse_assignment("b.c=2"))
+    merged = parse("a: 1").assigned("b.c=2")
     assert merged.place(("b",)) == "--set b.c=2"
     assert merged.place(("b", "c", "d")) == "--set b.c=2"
 
@@ -49,14 +49,82 @@ def test_a_merged_value_has_the_place_of_its_last_definition() -> None:
 
 
 def test_the_value_of_an_assignment_is_yaml() -> None:
-    assert parse_assignment("a.b=[1, x]").values == {"a": {"b": [1, "x"]}}
-    assert parse_assignment("a=").values == {"a": None}
+    assert Settings().assigned("a.b=[1, x]").values == {"a": {"b": [1, "x"]}}
+    assert Settings().assigned("a=").values == {"a": None}
 
 
-@pytest.mark.parametrize("text", ["a", "=1", "a..b=1", "a=[1"])
+@pytest.mark.parametrize("text", ["a", "=1", "a..b=1", "a=[1", "a=1\nb: 2", "a\n=1"])
 def test_an_invalid_assignment_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--set"):
-        parse_assignment(text)
+        Settings().assigned(text)
+
+
+@pytest.mark.parametrize("name", ["unet.v1", "unet.v1.2", "v"])
+def test_an_assignment_reaches_a_key_with_dots(name: str) -> None:
+    settings = Settings({"stages": {name: {"prior": {"hu": 1}}, "unet": {"epochs": 1}}})
+    assigned = settings.assigned(f"stages.{name}.prior.hu=5").assigned("stages.unet.epochs=6")
+    assert assigned.values == {"stages": {name: {"prior": {"hu": 5}}, "unet": {"epochs": 6}}}
+
+
+def test_the_longest_known_key_of_an_assignment_is_taken() -> None:
+    settings = Settings({"a": {"b": 1}, "a.b": {"c": 2}})
+    assert settings.split("a.b.c") == ["a.b", "c"]
+    assert settings.split("a.c.b") == ["a", "c", "b"]
+
+
+@pytest.mark.parametrize("kind", ["stages", "regions", "metrics", "scores", "recipes", "matrix"])
+def test_null_removes_an_inherited_key_from_a_map_of_named_values(kind: str) -> None:
+    merged = parse(f"{kind}: {{a: {{x: 1}}, b: 2}}").merged(parse(f"{kind}: {{a: null}}"))
+    assert merged.values == {kind: {"b": 2}}
+    assert merged.assigned(f"{kind}.a=3").values == {kind: {"b": 2, "a": 3}}
+
+
+def test_null_is_a_value_elsewhere() -> None:
+    merged = parse("input: {fill: 1}\nset: {a: 1}\nstages: {a: {region: lung}}").merged(
+        parse("input: {fill: null}\nset: {a: null}\nstages: {a: {region: null}}")
+    )
+    expected = {"input": {"fill": None}, "set": {"a": None}, "stages": {"a": {"region": None}}}
+    assert merged.values == expected
+
+
+def test_a_null_that_removes_nothing_is_refused() -> None:
+    settings = parse("scores: {severity: 1}").assigned("scores.severty=null")
+    with pytest.raises(InputError, match=r"scores\.severty: null removes.* mean 'severity'\?"):
+        settings.check_removals(["scores"])
+
+
+def test_a_merge_key_inserts_maps_and_own_keys_have_precedence() -> None:
+    text = """\
+x-a: &a {p: 1, q: 2}
+x-b: &b {q: 3, r: {s: 4}}
+one:
+  <<: *a
+  q: 5
+both:
+  t: 6
+  <<: [*a, *b]
+inline: {<<: {p: 7}, u: 8}
+"""
+    settings = parse(text)
+    assert settings.values == {
+        "one": {"p": 1, "q": 5},
+        "both": {"p": 1, "q": 2, "r": {"s": 4}, "t": 6},
+        "inline": {"p": 7, "u": 8},
+    }
+    assert settings.place(("one",)) == "a.yaml:3"
+    assert settings.place(("one", "q")) == "a.yaml:5"
+    assert settings.place(("one", "p")) == "a.yaml:1"
+
+
+@pytest.mark.parametrize("value", ["1", "[1]", "null"])
+def test_a_merge_key_that_inserts_no_map_is_refused(value: str) -> None:
+    with pytest.raises(InputError, match=r"a\.yaml:1: '<<' inserts a map or a list of maps"):
+        parse(f"a: {{<<: {value}}}")
+
+
+def test_only_a_file_has_keys_for_anchors() -> None:
+    assert parse("x-a: 1\nb: {x-c: 2}").values == {"b": {"x-c": 2}}
+    assert parse("{}").assigned("x-a=1").values == {"x-a": 1}
 
 
 @pytest.mark.parametrize(

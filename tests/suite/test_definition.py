@@ -182,3 +182,36 @@ def test_a_suite_may_extend_another(folder: Path) -> None:
     again = folder / "again.yaml"
     again.write_text(suite_text(suite))
     assert load_suite(again) == suite
+
+
+def test_set_and_matrix_reach_a_stage_whose_name_has_dots(folder: Path) -> None:
+    text = THRESHOLD.replace("  consolidation:\n", "  consolidation: null\n  unet.v1:\n")
+    (folder / "dots.yaml").write_text(text)
+    suite = suite_of(
+        folder,
+        "recipes: [dots.yaml]\nset: {stages.unet.v1.region: null}\n"
+        "matrix: {stages.unet.v1.prior.hu: [-300, -200]}\n",
+    )
+    jobs = plan(load_suite(suite), folder)
+    assert [job.method for job in jobs] == ["dots hu=-300", "dots hu=-200"]
+    stages = [registry().describe(job.recipe)["stages"]["unet.v1"] for job in jobs]
+    assert [stage["prior"]["hu"] for stage in stages] == [-300, -200]
+    assert [stage["region"] for stage in stages] == [None, None]
+
+
+def test_null_removes_a_part_in_set_and_a_method_of_an_extended_suite(folder: Path) -> None:
+    more = suite_of(folder, METHODS + "settings_from: {em: tags, threshold: paper}\n")
+    (folder / "less.yaml").write_text(
+        f"extends: {more.name}\n"
+        "recipes: {threshold: null}\nsettings_from: {threshold: null}\n"
+        "set: {scores.share: null}\n"
+    )
+    (job,) = plan(load_suite(folder / "less.yaml"), folder)
+    assert job.method == "em"
+    assert job.recipe.scores == {}
+
+
+def test_a_ceiling_that_is_the_baseline_is_refused(wsseg: "Wsseg", folder: Path) -> None:
+    suite = suite_of(folder, METHODS + "compare: {baseline: em, ceiling: em}\n")
+    ended = wsseg("bench", "run", suite, "--out", folder / "out", "--dry-run")
+    ended.refused("compare.ceiling: 'em' is also the baseline; name another method, or null")

@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 
 from wsseg.components.registry import HOOKS, Offer, Registry
 from wsseg.config.recipe import Recipe
+from wsseg.config.settings import ANCHORS, RECIPE_MAPS
 from wsseg.core.component import Component
 from wsseg.core.image_unit import ImageUnit
 
@@ -37,11 +38,14 @@ def recipe_schema(found: Registry) -> Schema:
         about = definitions[names[kind]].get("description", "")
         definitions[names[kind]] = {"description": about, "anyOf": parts or [{"not": {}}]}
     recipe = definitions.pop(names[Recipe])
-    own = {"extends": _extends(found.names(Path))}
+    properties = {"extends": _extends(found.names(Path))} | recipe["properties"]
+    for name in RECIPE_MAPS:
+        properties[name] = _removable(properties[name])
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         **recipe,
-        "properties": own | recipe["properties"],
+        "properties": properties,
+        "patternProperties": {f"^{ANCHORS}": {"description": "Values for YAML aliases."}},
         "$defs": _reachable(recipe, definitions),
     }
 
@@ -69,6 +73,12 @@ def _part_schema(offer: Offer, part: Schema) -> Schema:
     if offer.kind is ImageUnit:
         return use
     return part | {"title": offer.name, "properties": {"use": use} | part["properties"]}
+
+
+def _removable(named: Schema) -> Schema:
+    """Return the schema of a map with names as keys, in which null removes an inherited value."""
+    values = {"anyOf": [named["additionalProperties"], {"type": "null"}]}
+    return named | {"additionalProperties": values}
 
 
 def _extends(recipes: list[str]) -> Schema:

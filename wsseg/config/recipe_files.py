@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from wsseg.components.registry import UnknownComponentError, registry
+from wsseg.components.saving import check_offered, check_restored
 from wsseg.config.messages import explain
 from wsseg.config.recipe import Recipe
-from wsseg.config.settings import Key, Settings, parse_assignment, read_settings
+from wsseg.config.settings import RECIPE_MAPS, Key, Settings, read_settings
 from wsseg.errors import InputError, did_you_mean
 from wsseg.runtime import yaml12
 
@@ -45,7 +46,7 @@ def recipe_settings(
     """
     settings = _read(_find(str(source), folder), ())
     for change in changes:
-        settings = settings.merged(parse_assignment(change))
+        settings = settings.assigned(change)
     return settings
 
 
@@ -55,6 +56,7 @@ def check_recipe(settings: Settings) -> Recipe:
     Raises:
         InputError: The settings are invalid; see `load_recipe`.
     """
+    settings.check_removals(RECIPE_MAPS)
     try:
         return Recipe.model_validate(settings.values, context=registry())
     except ValidationError as error:
@@ -66,6 +68,16 @@ def recipe_text(recipe: Recipe) -> str:
     return yaml12.dump(
         registry().describe(recipe), sort_keys=False, allow_unicode=True, default_flow_style=None
     )
+
+
+def check_can_be_saved(recipe: Recipe) -> None:
+    """Write a recipe as YAML, read it again, and compare both.
+
+    Raises:
+        InputError: A part is offered by no plugin, or a value cannot be saved.
+    """
+    check_offered(recipe)
+    check_restored(recipe, check_recipe(Settings(yaml12.load(recipe_text(recipe)))))
 
 
 def holds_recipe(path: Path, recipe: Recipe) -> bool:

@@ -1,13 +1,13 @@
 """Settings from YAML files: nested maps that can be merged, with the place of each value."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
-from wsseg.errors import InputError
+from wsseg.errors import InputError, known_words
 from wsseg.runtime import yaml12
 
 Key: TypeAlias = tuple[str | int, ...]  # the path of keys and indices from the top to a value
@@ -18,6 +18,11 @@ PLAIN_TAGS = {
     yaml12.PREFIX + name for name in ("map", "seq", "str", "null", "bool", "int", "float")
 }
 SELECTORS = ("use", "learn")  # if these differ, the other keys of two maps have different meanings
+# the maps, in which users choose the keys, where null removes what is inherited
+RECIPE_MAPS = ("stages", "regions", "metrics", "scores")
+SUITE_MAPS = ("recipes", "metrics", "matrix", "settings_from")
+MERGE_KEY = "<<"  # inserts the values of other maps, as in YAML 1.1
+ANCHORS = "x-"  # at the start of the top keys that only hold values for aliases
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,56 @@ class Settings:
         places = {k[size:]: place for k, place in self.places.items() if k[:size] == key}
         return Settings(values, places)
 
+    def check_removals(self, maps: Iterable[str]) -> None:
+        """Check that no null is left in `maps`: it would remove a key that is not inherited.
+
+        Raises:
+            InputError: A null is left.
+        """
+        for name in maps:
+            values = self.values.get(name)
+            for key, value in values.items() if isinstance(values, dict) else ():
+                if value is None:
+                    words = known_words(key, [each for each in values if values[each] is not None])
+                    raise InputError(
+                        f"{self.place((name, key))}: {name}.{key}: null removes a key that is "
+                        f"inherited, but {key!r} is not; {words}"
+                    )
+
+    def assigned(self, text: str) -> "Settings":
+        """Return these settings with the change `a.b.c=VALUE`, where VALUE is YAML.
+
+        Raises:
+            InputError: The `=` or a key is missing, or VALUE is not valid YAML in a single line.
+        """
+        key, equals, value = text.partition("=")
+        if len(text.splitlines()) > 1:
+            raise InputError(f"--set {text!r}: has a line break; write it in one line")
+        if not equals or not all(key.strip().split(".")):
+            raise InputError(f"--set {text}: write it as a.b.c=VALUE, for example seed=1")
+        place = f"--set {text}"
+        parsed = parse_settings(f"value: {value}", place).values.get("value")
+        return self.merged(assignment(self.split(key.strip()), parsed, place))
+
+    def split(self, key: str) -> list[str]:
+        """Return the words of a key "a.b.c"; a word that exists with dots is kept in one piece."""
+        words, split = key.split("."), list[str]()
+        values: Any = self.values
+        while words:
+            prefixes = [".".join(words[:n]) for n in range(len(words), 0, -1)]
+            known = [each for each in prefixes if isinstance(values, dict) and each in values]
+            word = known[0] if known else words[0]
+            values = values[word] if known else None
+            words = words[word.count(".") + 1 :]
+            split.append(word)
+        return split
+
     def merged(self, child: "Settings") -> "Settings":
         """Return these settings merged with those of `child`, which take precedence.
 
         Maps are merged; lists and scalars are replaced. A map of `child` with another `use` or
-        `learn` replaces the existing map.
+        `learn` replaces the existing map. A null removes its key from the maps in
+        `RECIPE_MAPS` and `SUITE_MAPS`.
         """
         places = dict(self.places)
         values = _merge(self.values, child.values, (), places)
@@ -75,7 +125,7 @@ def read_settings(path: Path) -> Settings:
 
 
 def parse_settings(text: str, name: str) -> Settings:
-    """Parse YAML text; messages refer to it by `name`."""
+    """Parse YAML text, without top keys that start with "x-"; messages refer to it by `name`."""
     try:
         node = yaml.compose(text, Loader=yaml12.Loader)
         if node is None:
@@ -89,21 +139,8 @@ def parse_settings(text: str, name: str) -> Settings:
     if not isinstance(values, dict):
         kind = type(values).__name__
         raise InputError(f"{name}: contains a value of type {kind} instead of a map `key: value`")
+    values = {key: value for key, value in values.items() if not key.startswith(ANCHORS)}
     return Settings(values, places)
-
-
-def parse_assignment(text: str) -> Settings:
-    """Parse `a.b.c=VALUE`, where VALUE is YAML.
-
-    Raises:
-        InputError: The `=` or a key is missing, or VALUE is not valid YAML.
-    """
-    name, equals, value = text.partition("=")
-    keys = name.strip().split(".")
-    if not equals or not all(keys):
-        raise InputError(f"--set {text}: write it as a.b.c=VALUE, for example seed=1")
-    parsed = parse_settings(f"value: {value}", f"--set {text}").values.get("value")
-    return assignment(keys, parsed, f"--set {text}")
 
 
 def assignment(keys: list[str], value: Any, place: str) -> Settings:
@@ -140,16 +177,34 @@ class _Reader:
             raise InputError(f"{place}: {node.value[:40]!r}: {error}") from None
 
     def _read_map(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
-        values: dict[str, Any] = {}
+        place = self._places[key]
+        inserted: dict[str, Any] = {}
+        own: dict[str, yaml.Node] = {}
+        lines: dict[str, str] = {}
         for key_node, value_node in node.value:
             line = f"{self._name}:{key_node.start_mark.line + 1}"
             if not isinstance(key_node, yaml.ScalarNode):
                 raise InputError(f"{line}: a key must be a word, not a list or a map")
             word = str(key_node.value)
-            if word in values:
+            if word in lines:
                 raise InputError(f"{line}: {word!r} appears twice")
-            values[word] = self.read(value_node, (*key, word))
-            self._places[(*key, word)] = line
+            lines[word] = line
+            if word == MERGE_KEY and key_node.style is None:
+                inserted = self._read_inserted(value_node, key, line)
+            else:
+                own[word] = value_node
+        values = inserted | {word: self.read(each, (*key, word)) for word, each in own.items()}
+        self._places |= {(*key, word): lines[word] for word in own} | {key: place}
+        return values
+
+    def _read_inserted(self, node: yaml.Node, key: Key, line: str) -> dict[str, Any]:
+        """Return the values that a merge key inserts; earlier maps of a list have precedence."""
+        maps = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        values: dict[str, Any] = {}
+        for each in reversed(maps):
+            if not isinstance(each, yaml.MappingNode):
+                raise InputError(f"{line}: '<<' inserts a map or a list of maps, such as *anchor")
+            values |= self.read(each, key)
         return values
 
 
@@ -162,11 +217,19 @@ def _merge(
         old, here = parent.get(word), (*key, word)
         if isinstance(old, dict) and isinstance(value, dict) and not _selects_other(old, value):
             merged[word] = _merge(old, value, here, places)
+            continue
+        for replaced in [each for each in places if each[: len(here)] == here]:
+            del places[replaced]
+        if value is None and old is not None and _null_removes(key):
+            del merged[word]
         else:
-            for replaced in [each for each in places if each[: len(here)] == here]:
-                del places[replaced]
             merged[word] = value
     return merged
+
+
+def _null_removes(key: Key) -> bool:
+    """Return whether a null in the map at `key` removes what is inherited."""
+    return len(key) == 1 and key[0] in (*RECIPE_MAPS, *SUITE_MAPS)
 
 
 def _selects_other(parent: Mapping[str, Any], child: Mapping[str, Any]) -> bool:

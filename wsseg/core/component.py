@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Self
 
@@ -62,10 +62,7 @@ class Component(BaseModel, ABC):
         if inspect.isabstract(cls) and not isinstance(value, cls):
             if not (isinstance(value, Mapping) and "use" in value and info.context is not None):
                 names = info.context.names(cls) if info.context is not None else []
-                raise ValueError(
-                    f"{value!r} is not a valid {cls.__name__}; write {{use: NAME}}; "
-                    + known_words(str(value), names)
-                )
+                raise ValueError(_how_to_write(cls, value, names))
             made: Self = info.context.make(cls, **value)
             return made
         if isinstance(value, Mapping):
@@ -79,6 +76,14 @@ class Component(BaseModel, ABC):
                 if key in value:
                     _check_numbers(value[key], getattr(made, name), (key,))
         return made
+
+
+def _how_to_write(kind: type[Component], value: object, names: Collection[str]) -> str:
+    """Return the message for a value that is not of the form `{use: NAME, ...}`."""
+    if value in names:
+        return f"{value!r} is the name of a component; write {{use: {value}}}"
+    words = known_words(str(value), names)
+    return f"{value!r} is not a valid {kind.__name__}; write {{use: NAME}}; {words}"
 
 
 def _check_numbers(value: object, made: object, keys: tuple[str | int, ...]) -> None:

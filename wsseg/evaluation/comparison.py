@@ -5,12 +5,14 @@ another. As in `summary`, a case's seeds are averaged first, and intervals are o
 """
 
 from collections.abc import Iterable
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from pydantic import model_validator
 
 from wsseg.config.columns import IDENTITY
-from wsseg.core.component import Component
+from wsseg.core.component import Component, KeyProblemError
 from wsseg.errors import InputError, known_words
 from wsseg.evaluation.statistics import (
     Bootstrap,
@@ -44,6 +46,13 @@ class Compare(Component):
     ceiling: str | None = None
     """The method that sets the upper end of the gap: the report gives the share of the gap between
     baseline and ceiling that each other method closes. null: no such table."""
+
+    @model_validator(mode="after")
+    def _methods_differ(self) -> Self:
+        if self.baseline == self.ceiling:
+            problem = f"{self.ceiling!r} is also the baseline; name another method, or null"
+            raise KeyProblemError(("ceiling",), problem)
+        return self
 
 
 def paired_differences(

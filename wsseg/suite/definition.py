@@ -15,7 +15,7 @@ from wsseg.components.registry import registry
 from wsseg.config.messages import explain
 from wsseg.config.recipe import FOLDER_NAME, FOLDER_NAME_RULE, Recipe, Seed
 from wsseg.config.recipe_files import check_recipe, inline_settings, recipe_settings
-from wsseg.config.settings import Settings, assignment, read_settings
+from wsseg.config.settings import SUITE_MAPS, Settings, assignment, read_settings
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.interfaces import Metric
 from wsseg.errors import InputError, did_you_mean, known_words, shorten_lines
@@ -123,6 +123,7 @@ def load_suite(path: Path) -> Suite:
         InputError: The suite is invalid; the message names file, line and key.
     """
     settings = inline_settings(read_settings(path), path)
+    settings.check_removals(SUITE_MAPS)
     values = dict(settings.values)
     if isinstance(recipes := values.get("recipes"), dict):
         values["recipes"] = {
@@ -245,7 +246,7 @@ def _jobs(method: str, settings: Settings, suite: Suite) -> Iterator[Job]:
 def _with(settings: Settings, values: Mapping[str, Any], written: Settings) -> Settings:
     """Return settings with `values` on top; their places in the file are those in `written`."""
     for key, value in values.items():
-        settings = settings.merged(assignment(key.split("."), value, written.place((key,))))
+        settings = settings.merged(assignment(settings.split(key), value, written.place((key,))))
     return settings
 
 
