@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 import wsseg
 from wsseg.config.stages import MasksStage, Optimizer
+from wsseg.core.batch import Batch, Logits, Probability
+from wsseg.core.class_relation import ClassRelation
 from wsseg.core.input import Input
 from wsseg.core.interfaces import PixelLoss
 from wsseg.data.augment import Augment
@@ -34,6 +36,18 @@ class FrozenNorm(nn.BatchNorm2d):
 
     def train(self, mode: bool = True) -> "FrozenNorm":  # noqa: ARG002
         return super().train(False)
+
+
+class BrighterCounts(PixelLoss):
+    """Cross-entropy with the weight exp(x) of a pixel: it needs the image and the case names."""
+
+    def __call__(
+        self, logits: Logits, y: Probability, batch: Batch, relation: ClassRelation
+    ) -> Tensor:
+        assert len(batch.case) == len(logits)
+        entropy = -(relation.distribution(y) * relation.log_distribution(logits)).sum(1)
+        of_case = torch.tensor([1 + int(name.removeprefix("case-")) for name in batch.case])
+        return (entropy * batch.middle[:, 0].exp() * of_case[:, None, None]).mean()
 
 
 def scan(number: int) -> StageScan:
@@ -62,7 +76,7 @@ def main() -> None:
         learn="masks",
         classes=["lesion"],
         start="before",
-        loss=wsseg.make(PixelLoss, loss),
+        loss=BrighterCounts() if loss == "brighter-counts" else wsseg.make(PixelLoss, loss),
         epochs=5,
         batch_size=7,  # of 25 slices in balanced order: 4 batches an epoch, the last one smaller
         optimizer=Optimizer(use="sgd", lr=0.1),
@@ -71,7 +85,9 @@ def main() -> None:
     )
     scans = tuple(scan(number) for number in range(5))
     task = StageTask("masks", stage, INPUT, 3, scans, fabric, fingerprint="key")
-    trainer = Trainer(task, Network(body, INPUT))
+    trainer = Trainer(
+        task, Network(body, INPUT, wsseg.make(wsseg.Backbone, "additive-unet"), classes=1)
+    )
     if fabric.is_global_zero:
         save(trainer, out.with_suffix(".start.safetensors"))
     if state := load_state(StageFolder(Path(sys.argv[4])), "key") if len(sys.argv) > 4 else None:

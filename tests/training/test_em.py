@@ -56,9 +56,8 @@ def batch(*values: float, tags: Sequence[bool] | None = None) -> Batch:
 def network(norm: nn.Module) -> Network:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Network(
-            nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), norm, nn.Conv2d(3, 1, 1)), INPUT
-        )
+        body = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), norm, nn.Conv2d(3, 1, 1))
+        return Network(body, INPUT, wsseg.make(wsseg.Backbone, "additive-unet"), classes=1)
 
 
 class FrozenNorm(nn.BatchNorm2d):
@@ -180,8 +179,8 @@ class FirstImage(wsseg.EStep):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"prior": OneNumber()}, r"OneNumber returns shape \(1, 1, 1, 1\), .* = \(2, 1, 8, 8\)"),
-        ({"estep": FirstImage()}, r"FirstImage returns shape \(1, 1, 8, 8\), .* = \(2, 1, 8, 8\)"),
+        ({"prior": OneNumber()}, r"OneNumber .* \(1, 1, 1, 1\) as phi, .* = \(2, 1, 8, 8\)"),
+        ({"estep": FirstImage()}, r"FirstImage .* \(1, 1, 8, 8\) as targets, .* = \(2, 1, 8, 8\)"),
     ],
 )
 def test_a_prior_or_e_step_that_returns_a_wrong_shape_is_named(

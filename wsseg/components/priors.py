@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from wsseg.core.batch import Batch, Probability
+from wsseg.core.contracts import check_fitted, check_probability
 from wsseg.core.interfaces import Prior
 from wsseg.errors import InputError
 
@@ -34,7 +35,8 @@ class PerClass(Prior):
         """
         if problem := self.mismatch(batch.tags.shape[1]):
             raise InputError(f"prior 'per-class': {problem}")
-        phi = [prior(_with_one_class(batch, k)) for k, prior in enumerate(self.priors)]
+        each = [_with_one_class(batch, k) for k in range(len(self.priors))]
+        phi = [check_probability(p, p(one), one) for p, one in zip(self.priors, each, strict=True)]
         return torch.cat(phi, dim=1)
 
     def fit(self, batches: Iterable[Batch]) -> Self:
@@ -45,7 +47,7 @@ class PerClass(Prior):
         learners = sum(type(prior).fit is not Prior.fit for prior in self.priors)
         shared = list(batches) if learners > 1 else batches
         fitted = tuple(
-            prior.fit(_with_one_class(batch, k) for batch in shared)
+            check_fitted(prior, prior.fit(_with_one_class(batch, k) for batch in shared))
             for k, prior in enumerate(self.priors)
         )
         return self.model_copy(update={"priors": fitted})

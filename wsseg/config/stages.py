@@ -20,6 +20,7 @@ from wsseg.components.priors import PerClass
 from wsseg.core.batch import Batch, Logits, Mask
 from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.component import Component, KeyProblemError
+from wsseg.core.contracts import check_possible
 from wsseg.core.interfaces import Backbone, Cohort, EStep, PixelLoss, Prior, TagLoss
 from wsseg.data.augment import Augment
 
@@ -204,7 +205,7 @@ class TagsStage(NetworkStage):
     def decide(self, logits: Logits, region: Tensor) -> Mask:
         """Return the predicted classes of each pixel, limited to pixels that the loss allows."""
         possible = self.loss.possible(self.relation.logit(logits), region)
-        return self.relation.decide(logits) & possible
+        return self.relation.decide(logits) & check_possible(self.loss, possible, logits)
 
     def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
         """Return the loss of the pooled logits and the tags."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from wsseg.components.metrics import Dice
 from wsseg.core.case import Case
+from wsseg.core.contracts import cases_of
 from wsseg.data.checks.findings import case_with_accepted
 from wsseg.data.reading import read_case_mask
 from wsseg.errors import InputError
@@ -25,7 +26,7 @@ def held_out_cases(run: Run) -> list[Case]:
     names = manifest["test"]
     if not names:
         raise InputError(f"{run.folder}: was trained without test cases, so it cannot be scored")
-    cases = {case.name: case for case in (run.recipe.test or run.recipe.cohort).cases()}
+    cases = {case.name: case for case in cases_of(run.recipe.test or run.recipe.cohort)}
     if missing := [name for name in names if name not in cases]:
         raise InputError(
             f"{run.folder}: the cohort no longer contains test case {missing[0]} "

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from wsseg.core.batch import Logits
+from wsseg.core.contracts import built_module, check_logits, component_name
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Backbone
 
@@ -16,24 +17,32 @@ class Network(nn.Module):
     x is clipped first, where the input has a range to clip to.
     """
 
-    def __init__(self, body: nn.Module, input: Input) -> None:
+    def __init__(self, body: nn.Module, input: Input, backbone: Backbone, classes: int) -> None:
+        """Add the normalisation to `body`, which `backbone` has built for a number of classes."""
         super().__init__()
         self.body = body
         self._input = input
+        self._backbone = component_name(backbone)
+        self._classes = classes
 
     def forward(self, image: Tensor) -> Logits:
-        """Map (B, S, H, W), in the scanner's unit, to (B, K, H, W)."""
+        """Map (B, S, H, W), in the scanner's unit, to (B, K, H, W).
+
+        Raises:
+            ContractError: The body returns something else.
+        """
         clip, offset = self._input.clip, self._input.offset
         shifted = image - offset if clip is None else image.clamp(*clip).sub_(offset)
-        logits: Logits = self.body(shifted.div_(self._input.scale))
-        return logits
+        logits = self.body(shifted.div_(self._input.scale))
+        return check_logits(self._backbone, logits, image, self._classes)
 
 
 def new_network(backbone: Backbone, input: Input, classes: int, seed: int) -> Network:
     """Build a network with random weights drawn from `seed`; the global generator is unchanged."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return Network(backbone.build(input.slices, classes), input)
+        module = built_module(backbone, input.slices, classes)
+        return Network(module, input, backbone, classes)
 
 
 def load_matching_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:

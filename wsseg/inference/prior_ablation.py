@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from wsseg.config.stages import EmStage
 from wsseg.core.batch import Batch, Evidence, Probability
 from wsseg.core.case import Case
+from wsseg.core.contracts import check_probability
 from wsseg.core.volume import VoxelMask
 from wsseg.data.prepare import prepare, to_scan_grid
 from wsseg.inference.checkpoint import TrainedStage
@@ -48,4 +49,5 @@ def _by_both(trained: TrainedStage, batch: Batch, fabric: Fabric) -> torch.Tenso
 
 def _phi(trained: TrainedStage, batch: Batch) -> Probability:
     assert isinstance(trained.stage, EmStage), "checked by ablation_masks"  # noqa: S101
-    return trained.stage.prior(batch)
+    prior = trained.stage.prior
+    return check_probability(prior, prior(batch), batch)

@@ -12,6 +12,7 @@ from torch import nn
 
 from wsseg.config.stages import NetworkStage, PriorStage
 from wsseg.core.batch import Batch, Logits, at_least_float32
+from wsseg.core.contracts import check_probability
 from wsseg.data.batches import (
     Slices,
     StageScan,
@@ -36,7 +37,8 @@ def predicted_classes(trained: TrainedStage, batch: Batch, fabric: Fabric) -> to
     """Decide by the network alone, since a new patient has no tag; without a network, by phi."""
     if trained.network is None:
         assert isinstance(trained.stage, PriorStage), "only a prior decides without a network"  # noqa: S101
-        return trained.stage.relation.decide(trained.stage.prior(batch).logit())
+        prior = trained.stage.prior
+        return trained.stage.relation.decide(check_probability(prior, prior(batch), batch).logit())
     return trained.stage.decide(stage_logits(trained, batch, fabric), batch.region)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from time import perf_counter
 
+from wsseg.core.contracts import cases_of
 from wsseg.data.split import Split, by_fold
 from wsseg.evaluation.evaluate import evaluate
 from wsseg.evaluation.rows import write_rows
@@ -33,5 +34,5 @@ def split_of_job(job: Job, accept: Collection[str] = ()) -> Split:
     """Return a job's training and test cases, as read when `accept` names findings to ignore."""
     if job.split is None:
         return accepting_split(split_of(job.recipe), accept)
-    own = by_fold(job.recipe.cohort.cases(), *job.split)
+    own = by_fold(cases_of(job.recipe.cohort), *job.split)
     return accepting_split(Split(own.train, own.test, cases_by_stage(job.recipe)), accept)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wsseg.components.cohorts import FORBIDDEN_IN_NAMES
-from wsseg.core.case import Case
+from wsseg.core.case import Case, fits_file_names
 from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
 from wsseg.core.volume import Volume
@@ -64,7 +63,7 @@ def check_cohort(cohort: Cohort) -> None:
     assert len(set(names)) == len(names), "two cases have the same name"
     split_of: dict[str, str] = {}
     for case in cases:
-        assert not FORBIDDEN_IN_NAMES & set(case.name), (
+        assert fits_file_names(case.name), (
             f"{case.name!r} cannot be the name of a file, as predictions require"
         )
         assert split_of.setdefault(case.patient, case.split) == case.split, (

@@ -23,7 +23,8 @@ One mini-batch is one iteration (table I):
    likelier label: y_j = 1 where q_j > 1/2 (eq. 36), that is, where f_j + phi_j > 1 (eq. 10). The
    soft E-step uses y_j = q_j. Where the tag excludes the class, and outside the region, y_j = 0.
 3. **M-step.** The optimiser takes one step on a loss between f(x; Theta) and y. In theory this is
-   the cross-entropy -log P(y | f(x; Theta)) (eq. 32); the paper uses the smooth Dice loss (eq. 11).
+   the cross-entropy -log P(y | f(x; Theta)) (eq. 32), whose best f is the mean of the targets of
+   pixels that look alike. The paper uses the smooth Dice loss (eq. 11), whose best f is 0 or 1.
 
 In code, with phi in `stage.prior`, the rule of step 2 in `stage.estep` and the loss of step 3 in
 `stage.loss`:
@@ -45,8 +46,7 @@ from torch import Tensor, nn
 
 from wsseg.config.stages import EmStage, NetworkStage, TagsStage
 from wsseg.core.batch import Batch, Evidence, Logits, Probability, at_least_float32
-from wsseg.core.interfaces import EStep, Prior
-from wsseg.errors import WorkError
+from wsseg.core.contracts import check_probability
 
 
 class StepLogits(NamedTuple):
@@ -83,11 +83,11 @@ def e_step(stage: EmStage, batch: Batch, logits: Logits, progress: float) -> Pro
     `progress` through the stage, from 0 to 1, is for E-steps that change during training.
 
     Raises:
-        WorkError: The prior or the E-step returns a wrong shape. Broadcasting could hide that.
+        ContractError: The prior or the E-step returns no tensor of the right shape.
     """
-    phi = _check_shape(stage.prior, stage.prior(batch), batch)
+    phi = check_probability(stage.prior, stage.prior(batch), batch)
     evidence = Evidence(batch, at_least_float32(logits.detach()), phi, stage.relation, progress)
-    return _check_shape(stage.estep, stage.estep(evidence), batch)
+    return check_probability(stage.estep, stage.estep(evidence), batch)
 
 
 def targets(
@@ -106,13 +106,3 @@ def targets(
     if labels is None:
         raise ValueError("a supervised stage needs labels")
     return labels.to(batch.image.device, non_blocking=True)
-
-
-def _check_shape(part: Prior | EStep, returned: Probability, batch: Batch) -> Probability:
-    found, expected = tuple(returned.shape), tuple(batch.support.shape)
-    if found != expected:
-        raise WorkError(
-            f"{type(part).__name__} returns shape {found}, but (B, K, H, W) = {expected} is "
-            "required.\nCheck the plugin: wsseg plugins check"
-        )
-    return returned

@@ -13,6 +13,7 @@ from typing import Any
 from wsseg.config.recipe import Recipe
 from wsseg.config.stages import MasksStage
 from wsseg.core.case import Case
+from wsseg.core.contracts import region_files
 from wsseg.data.split import Split
 from wsseg.errors import InputError
 from wsseg.inference.folders import RunFolder
@@ -89,7 +90,8 @@ def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, P
     visible = {recipe.input.mask, recipe.input.standardize}
     for name in visible | {stage.region_in_training or stage.region}:
         if name in recipe.regions:
-            yield from (("region", path) for path in recipe.regions[name].files(case))
+            files = region_files(recipe.regions[name], case)
+            yield from (("region", path) for path in files)
     if isinstance(stage, MasksStage):
         yield from (("label", case.masks[name]) for name in stage.classes)
 

@@ -8,6 +8,7 @@ from wsseg.config.recipe import Recipe
 from wsseg.config.recipe_files import holds_recipe, recipe_text
 from wsseg.config.stages import MasksStage, Stage
 from wsseg.core.case import Case
+from wsseg.core.contracts import cases_of
 from wsseg.data.prepare import Prepared, prepare, prepare_mask
 from wsseg.data.split import Split, by_column
 from wsseg.errors import InputError
@@ -116,8 +117,8 @@ def split_of(recipe: Recipe) -> Split:
     Raises:
         InputError: A patient is in both, or there is no training case.
     """
-    own = by_column(recipe.cohort.cases())
-    test = own.test if recipe.test is None else tuple(recipe.test.cases())
+    own = by_column(cases_of(recipe.cohort))
+    test = own.test if recipe.test is None else tuple(cases_of(recipe.test))
     if recipe.own_stages and not own.train:
         raise InputError("the cohort has no training case: the split of every case is 'test'")
     return Split(own.train, test, cases_by_stage(recipe))
@@ -127,7 +128,7 @@ def cases_by_stage(recipe: Recipe) -> dict[str, tuple[Case, ...]]:
     """Return the training cases of each stage with a cohort of its own."""
     stages = recipe.stages.items()
     own = {name: stage.cohort for name, stage in stages if stage.cohort is not None}
-    return {name: by_column(cohort.cases()).train for name, cohort in own.items()}
+    return {name: by_column(cases_of(cohort)).train for name, cohort in own.items()}
 
 
 def prepare_all(

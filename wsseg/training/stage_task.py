@@ -8,6 +8,7 @@ from lightning_fabric import Fabric
 from wsseg.config.recipe import Recipe
 from wsseg.config.stages import EmStage, NetworkStage, PriorStage, Stage
 from wsseg.core.batch import Batch
+from wsseg.core.contracts import check_fitted
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Prior
 from wsseg.data.batches import Slices, StageScan, all_slices, collate
@@ -50,8 +51,9 @@ class StageTask:
         """
         if not isinstance(self.stage, EmStage | PriorStage):
             return self
-        prior = self.stage.prior.fit(_plain_batches(self.scans, self.input))
-        return replace(self, stage=self.stage.model_copy(update={"prior": prior}))
+        prior = self.stage.prior
+        fitted = check_fitted(prior, prior.fit(_plain_batches(self.scans, self.input)))
+        return replace(self, stage=self.stage.model_copy(update={"prior": fitted}))
 
 
 def stage_task(

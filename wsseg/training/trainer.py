@@ -17,6 +17,7 @@ from torch.nn.utils import get_total_norm
 
 from wsseg.config.stages import EmStage, PixelStage
 from wsseg.core.batch import Batch, Logits, Probability
+from wsseg.core.contracts import check_loss
 from wsseg.data.batches import (
     SliceDraw,
     Slices,
@@ -191,7 +192,7 @@ class Trainer:
         outputs = forward(stage, self._network, batch)
         y = targets(stage, batch, labels, outputs.e_step, progress.step / self.steps)
         logits, y, batch = self._gather(len(draws), outputs.m_step, y, batch)
-        loss = stage.objective(logits, y, batch)
+        loss = check_loss(stage.loss, stage.objective(logits, y, batch))
         self._fabric.backward(loss)
         gradient = get_total_norm(p.grad for p in self._module.parameters() if p.grad is not None)
         self._optimizer.step()

@@ -1,0 +1,276 @@
+"""Checks of the results of components, made where the results enter wsseg.
+
+A wrong result of a plugin would end in an error far from the plugin, or in wrong numbers, since
+tensors of other shapes are broadcast. These checks compare types and shapes, not values, so they
+take no time. `wsseg.testing` has thorough checks.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from wsseg.core.batch import Batch, Logits, Mask, Probability
+from wsseg.core.case import SPLITS, Case, fits_file_names, repeated_names
+from wsseg.core.component import Component
+from wsseg.core.interfaces import (
+    Backbone,
+    Cohort,
+    EStep,
+    Metric,
+    PixelLoss,
+    Prior,
+    Region,
+    Score,
+    TagLoss,
+)
+from wsseg.core.volume import Volume
+from wsseg.errors import InputError, WorkError
+
+C = TypeVar("C", bound=Component)
+TAGS = (True, False, None)
+
+
+class ContractError(WorkError):
+    """A component returned something else than its interface requires."""
+
+    def __init__(self, component: str, problem: str) -> None:
+        super().__init__(f"{component} {problem}.\nCheck the plugin: wsseg plugins check")
+
+
+def component_name(component: Component) -> str:
+    """Return a component's class and the package that defines it, for messages."""
+    kind = type(component)
+    return f"{kind.__name__} ({kind.__module__.partition('.')[0]})"
+
+
+def built_module(backbone: Backbone, slices: int, classes: int) -> nn.Module:
+    """Return the module that a backbone builds.
+
+    Raises:
+        ContractError: It is no module.
+    """
+    module = backbone.build(slices, classes)
+    if not isinstance(module, nn.Module):
+        raise ContractError(
+            component_name(backbone), f"builds {_description(module)}, not a torch.nn.Module"
+        )
+    return module
+
+
+def check_logits(backbone: str, logits: object, image: Tensor, classes: int) -> Logits:
+    """Return the logits of `image`, (B, S, H, W), after a check of their type and shape.
+
+    Raises:
+        ContractError: They are no floating-point tensor of shape (B, K, H, W).
+    """
+    expected = (image.shape[0], classes, *image.shape[2:])
+    return _float_tensor(backbone, "logits", logits, expected)
+
+
+def check_probability(part: Prior | EStep, returned: object, batch: Batch) -> Probability:
+    """Return the result of a prior or an E-step after a check of its type and shape.
+
+    Raises:
+        ContractError: It is no floating-point tensor of the shape of the batch's support.
+    """
+    what = "phi" if isinstance(part, Prior) else "targets"
+    return _float_tensor(component_name(part), what, returned, tuple(batch.support.shape))
+
+
+def check_fitted(prior: Prior, fitted: object) -> Prior:
+    """Return the result of `Prior.fit` after a check of its type.
+
+    Raises:
+        ContractError: It is no prior of the same class.
+    """
+    if type(fitted) is not type(prior):
+        raise ContractError(
+            component_name(prior),
+            f"returns {_description(fitted)} from fit, but a {type(prior).__name__} is required",
+        )
+    assert isinstance(fitted, Prior), "it has the class of a prior"  # noqa: S101
+    return fitted
+
+
+def check_loss(loss: PixelLoss | TagLoss, value: object) -> Tensor:
+    """Return the value of a loss after a check that it is a scalar with a gradient.
+
+    Raises:
+        ContractError: It is not.
+    """
+    scalar = _float_tensor(component_name(loss), "a loss", value, ())
+    if not scalar.requires_grad:
+        raise ContractError(
+            component_name(loss), "returns a loss without gradient: it detaches the logits"
+        )
+    return scalar
+
+
+def check_possible(loss: TagLoss, mask: object, logits: Logits) -> Mask:
+    """Return the result of `TagLoss.possible` after a check of its type and shape.
+
+    Raises:
+        ContractError: It is no bool tensor of the shape of `logits`.
+    """
+    if isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.shape == logits.shape:
+        return mask
+    raise ContractError(
+        component_name(loss),
+        f"returns {_description(mask)} from possible, but a bool tensor of shape (B, K, H, W) = "
+        f"{tuple(logits.shape)} is required",
+    )
+
+
+def region_mask(region: Region, case: Case, volume: Volume) -> NDArray[np.bool_]:
+    """Return the mask that a region finds, (Z, H, W).
+
+    Raises:
+        ContractError: It is no bool array of the volume's shape.
+    """
+    mask: object = region(case, volume)
+    expected = volume.voxels.shape
+    if isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == expected:
+        return mask
+    raise ContractError(
+        component_name(region),
+        f"returns {_description(mask)} for case {case.name}, but a bool NumPy array of shape "
+        f"(Z, H, W) = {expected} is required",
+    )
+
+
+def region_files(region: Region, case: Case) -> tuple[Path, ...]:
+    """Return the files that a region reads besides the image.
+
+    Raises:
+        ContractError: They are not a tuple or list of paths.
+    """
+    files: object = region.files(case)
+    if isinstance(files, tuple | list) and all(isinstance(each, Path) for each in files):
+        return tuple(files)
+    raise ContractError(
+        component_name(region), f"returns {files!r} from files, but a tuple of paths is required"
+    )
+
+
+def cases_of(cohort: Cohort) -> list[Case]:
+    """Return the cases of a cohort.
+
+    Raises:
+        InputError: The cohort cannot be read.
+        ContractError: They are no list of valid cases with different names.
+    """
+    cases = _checked_cases(cohort, cohort.cases())
+    if repeated := repeated_names(cases):
+        raise ContractError(
+            component_name(cohort), f"lists two cases called {repeated[0]!r}; names are unique"
+        )
+    return cases
+
+
+def cases_and_problems(cohort: Cohort) -> tuple[list[Case], list[tuple[str, InputError]]]:
+    """Return the valid cases of a cohort, and each problem with the name of its case.
+
+    Raises:
+        InputError: The cohort cannot be read.
+        ContractError: The cases are no list of valid cases.
+    """
+    cases, problems = cohort.read()
+    return _checked_cases(cohort, cases), problems
+
+
+def metric_columns(metric: Metric, returned: object) -> dict[str, float]:
+    """Return the values that a metric computed, as Python's numbers.
+
+    Raises:
+        ContractError: They are no dict from names to finite numbers or NaN.
+    """
+    if not isinstance(returned, Mapping):
+        raise ContractError(
+            component_name(metric),
+            f"returns {_description(returned)}, but a dict from names to numbers is required",
+        )
+    for name in returned:
+        if not (isinstance(name, str) and name):
+            raise ContractError(component_name(metric), f"names a column {name!r}, not by a text")
+    return {name: _number(metric, f"{name!r} as ", value) for name, value in returned.items()}
+
+
+def score_value(score: Score, returned: object) -> float:
+    """Return the value of a score, as a Python number.
+
+    Raises:
+        ContractError: It is no finite number or NaN.
+    """
+    return _number(score, "", returned)
+
+
+def _float_tensor(component: str, what: str, value: object, expected: tuple[int, ...]) -> Tensor:
+    if isinstance(value, Tensor) and value.is_floating_point() and value.shape == expected:
+        return value
+    shape = f"(B, K, H, W) = {expected}" if expected else "() (a scalar)"
+    raise ContractError(
+        component,
+        f"returns {_description(value)} as {what}, but a floating-point tensor of shape {shape} "
+        "is required",
+    )
+
+
+def _number(component: Component, what: str, value: object) -> float:
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, Real) and not math.isinf(plain):
+        number: float = plain  # type: ignore[assignment]  # an int or a bool keeps its type
+        return number
+    raise ContractError(
+        component_name(component),
+        f"returns {what}{_description(plain)}, but a finite number, or NaN for an undefined value, "
+        "is required",
+    )
+
+
+def _checked_cases(cohort: Cohort, cases: object) -> list[Case]:
+    if not isinstance(cases, Sequence) or not all(isinstance(each, Case) for each in cases):
+        raise ContractError(
+            component_name(cohort), f"lists {_description(cases)}, but a list of cases is required"
+        )
+    for case in cases:
+        if problem := _case_problem(case):
+            raise ContractError(component_name(cohort), f"lists case {case.name!r}, {problem}")
+    return list(cases)
+
+
+def _case_problem(case: Case) -> str:
+    """Return what is wrong with a case, or ''."""
+    if not isinstance(case.name, str) or not fits_file_names(case.name):
+        return "whose name cannot be part of a file name"
+    if not (isinstance(case.patient, str) and case.patient):
+        return f"whose patient is {case.patient!r}, not a text"
+    if case.split not in SPLITS:
+        return f"whose split is {case.split!r}, not 'train', 'test' or ''"
+    for what, path in {"image": case.image, **case.masks}.items():
+        if not isinstance(path, Path):
+            return f"whose {what} is {path!r}, not a path"
+    for tags in (case.tags, *case.slice_tags.values()):
+        for name, tag in tags.items():
+            if tag not in TAGS:
+                return f"whose tag {name!r} is {tag!r}, not True, False or None"
+    return ""
+
+
+def _description(value: object) -> str:
+    """Return what a value is, in a few words."""
+    match value:
+        case Tensor():
+            return f"a tensor of {str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+        case np.ndarray():
+            return f"an array of {value.dtype} {value.shape}"
+        case None | bool() | int() | float() | str():
+            return repr(value)
+        case _:
+            return f"a {type(value).__name__}"
