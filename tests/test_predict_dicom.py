@@ -182,6 +182,11 @@ def test_an_archive_is_predicted_and_checked_under_pseudonyms(
     assert not [text for text in texts for secret in SECRETS if secret in text]
 
 
+def test_names_for_the_cases_of_a_table_are_refused(wsseg: "Wsseg", toy_cohort: Path) -> None:
+    ended = wsseg("data", "check", toy_cohort, "--name-by", "names.csv")
+    ended.refused("is not a folder of scans")
+
+
 def test_a_row_of_a_table_may_name_the_folder_of_a_study(
     wsseg: "Wsseg", trained: Path, archive: Path, tmp_path: Path
 ) -> None:

@@ -27,9 +27,10 @@ def write(
         tags = header(index, identifier)
         tags.StudyInstanceUID, tags.Modality = STUDY, "CT"
         change(tags)
-        along_row, along_column = np.reshape(tags.ImageOrientationPatient, (2, 3))
-        position = index * np.cross(along_row, along_column)
-        tags.ImagePositionPatient = [float(value) for value in position]
+        if "ImageOrientationPatient" in tags:
+            along_row, along_column = np.reshape(tags.ImageOrientationPatient, (2, 3))
+            position = index * np.cross(along_row, along_column)
+            tags.ImagePositionPatient = [float(value) for value in position]
         save(folder / f"{index}.dcm", tags)
     return folder
 
@@ -58,6 +59,7 @@ def as_colour(tags: pydicom.Dataset) -> None:
 
 def as_screenshot(tags: pydicom.Dataset) -> None:
     tags.SOPClassUID = SecondaryCaptureImageStorage
+    del tags.ImageOrientationPatient, tags.ImagePositionPatient
 
 
 def as_dose_report(tags: pydicom.Dataset) -> None:
@@ -70,7 +72,7 @@ def as_directory(path: Path) -> None:
     tags.FileSetID, tags.FileSetConsistencyFlag = "X", 0
     tags.DirectoryRecordSequence = []
     tags.file_meta = pydicom.dataset.FileMetaDataset()
-    tags.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    tags.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.1.3.10")
     tags.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     tags.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     pydicom.dcmwrite(path, tags, enforce_file_format=True)
@@ -131,6 +133,14 @@ def test_the_axial_series_with_most_slices_is_the_scan_of_a_study(
     assert skipped.folder == other
     assert skipped.files == slices
     assert reason in skipped.reason
+
+
+def test_slices_that_a_program_saved_as_secondary_capture_are_read(tmp_path: Path) -> None:
+    def as_capture(tags: pydicom.Dataset) -> None:
+        tags.SOPClassUID = SecondaryCaptureImageStorage
+
+    write(tmp_path, 4, as_capture)
+    assert open_series(tmp_path).shape == (COLUMNS, ROWS, 4)
 
 
 def test_a_tilted_series_is_axial(tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def _cohorts_to_check(
     from wsseg.errors import InputError
 
     path = Path(cohort)
+    if name_by != "path" and not path.is_dir():
+        raise InputError(f"{cohort}: is not a folder of scans; --name-by names the scans of one")
     if path.suffix in (".yaml", ".yml") or not (path.exists() or path.suffix == ".csv"):
         from wsseg.config.recipe_files import load_recipe
         from wsseg.training.preflight import lists_of_cases

@@ -104,7 +104,8 @@ def read_header(path: Path) -> Header:
         )
         if class_name and "Image Storage" not in class_name:
             return replace(header, not_an_image="a report or another object without an image")
-        if "Secondary Capture" in class_name:
+        has_position = _has(tags, "ImagePositionPatient") or _has(tags, FRAME_GROUPS)
+        if "Secondary Capture" in class_name and not has_position:
             return replace(header, not_an_image="a screenshot")
         try:
             return replace(header, slices=_slices(path, tags))
