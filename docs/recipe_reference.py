@@ -42,8 +42,8 @@ four kinds of stage, which `learn` chooses. A part, such as a prior, is written 
 editor completes and checks recipes as you type.
 
 - **Values** follow YAML 1.2: `yes` and `no` are text, `010` is 10. A number must be finite.
-- **`extends`** names the recipes that the file changes. Maps are merged; lists and single values are
-  replaced. In `stages`, `regions`, `metrics` and `scores`, `NAME: null` removes what is inherited.
+- **`extends`** names the recipes that the file changes. Maps are merged; lists and single values
+  are replaced. In `stages`, `regions`, `metrics` and `scores`, `NAME: null` removes what is inherited.
 - **`--set a.b.c=VALUE`** changes one key. A name with dots, such as that of a stage `unet.v1`, is
   written as it is: `--set stages.unet.v1.epochs=5`.
 - **Aliases**: a top key that starts with `x-` only holds values for aliases, and `<<` inserts them:

@@ -60,13 +60,14 @@ class Settings:
         """
         for name in maps:
             values = self.values.get(name)
-            for key, value in values.items() if isinstance(values, dict) else ():
-                if value is None:
-                    words = known_words(key, [each for each in values if values[each] is not None])
-                    raise InputError(
-                        f"{self.place((name, key))}: {name}.{key}: null removes a key that is "
-                        f"inherited, but {key!r} is not; {words}"
-                    )
+            if not isinstance(values, dict):
+                continue
+            for key in (each for each, value in values.items() if value is None):
+                words = known_words(key, [each for each, value in values.items() if value])
+                raise InputError(
+                    f"{self.place((name, key))}: {name}.{key}: null removes a key that is "
+                    f"inherited, but {key!r} is not; {words}"
+                )
 
     def assigned(self, text: str) -> "Settings":
         """Return these settings with the change `a.b.c=VALUE`, where VALUE is YAML.
