@@ -19,6 +19,7 @@ from wsseg.data.augment import Augment
 from wsseg.data.batches import StageScan
 from wsseg.inference.network import Network, new_network
 from wsseg.runtime.device import open_fabric
+from wsseg.runtime.memory_format import to_channels_last
 from wsseg.runtime.threads import PREFETCHED
 from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import Progress, StepDone, Trainer
@@ -79,7 +80,7 @@ def network(sizes: Sizes) -> Network:
     stage = _stage("masks", sizes)
     assert stage.backbone is not None, "the stage has a backbone"  # noqa: S101
     new = new_network(stage.backbone, sizes.input, len(stage.classes), seed=0)
-    return new.to(memory_format=torch.channels_last)
+    return to_channels_last(new)
 
 
 def flop_per_slice(sizes: Sizes) -> int:

@@ -267,3 +267,20 @@ class ConvBackbone(Backbone):
 
     def build(self, slices: int, classes: int) -> nn.Module:
         return nn.Conv2d(slices, classes, 1)
+
+
+class Stem3d(Backbone):
+    """A three-dimensional convolution over the slices, followed by a two-dimensional one."""
+
+    def build(self, slices: int, classes: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Unflatten(1, (1, slices)),
+            nn.Conv3d(1, 4, (slices, 3, 3), padding=(0, 1, 1)),
+            nn.Flatten(1, 2),
+            nn.ReLU(),
+            nn.Conv2d(4, classes, 1),
+        )
+
+
+def test_check_backbone_accepts_three_dimensional_convolutions() -> None:
+    testing.check_backbone(Stem3d())

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsseg.components.registry import registry
 from wsseg.config.stages import EmStage, MasksStage, NetworkStage, TagsStage
 from wsseg.core.batch import Evidence, Probability
 from wsseg.core.input import Input
-from wsseg.core.interfaces import EStep, PixelLoss
+from wsseg.core.interfaces import Backbone, EStep, PixelLoss
 from wsseg.data.batches import StageScan
 from wsseg.errors import WorkError
+from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import new_network
+from wsseg.inference.stage_prediction import stage_masks
 from wsseg.runtime.device import open_fabric
 from wsseg.training.monitoring import TargetProbe
 from wsseg.training.stage_task import StageTask
@@ -150,6 +152,41 @@ def test_restored_optimiser_state_has_the_memory_format_of_the_weights(tmp_path:
                 assert value.stride() == weights.stride(), name
                 compared += not weights.is_contiguous()
     assert compared > 4
+
+
+class Stem3d(Backbone):
+    """A three-dimensional convolution over the slices, followed by a two-dimensional one."""
+
+    def build(self, slices: int, classes: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Unflatten(1, (1, slices)),
+            nn.Conv3d(1, 4, (slices, 3, 3), padding=(0, 1, 1)),
+            nn.Flatten(1, 2),
+            nn.ReLU(),
+            nn.Conv2d(4, classes, 1),
+        )
+
+
+def test_a_network_with_a_3d_convolution_is_trained_resumed_and_used(tmp_path: Path) -> None:
+    """Only weights with four dimensions have a channels-last format."""
+    settings = MASKS | {"backbone": Stem3d()}
+    complete = trainer_of(settings)
+    list(complete.run())
+    half = trainer_of(settings)
+    list(islice(steps(half.run()), 4))
+    save_state(StageFolder(tmp_path), *half.state(), "key")
+    later = trainer_of(settings)
+    later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
+    list(later.run())
+    assert complete.weights["body.1.weight"].shape == (4, 1, 3, 3, 3)
+    for name, weight in complete.weights.items():
+        assert torch.equal(weight, later.weights[name]), name
+    network = new_network(Stem3d(), INPUT, 1, seed=1)
+    network.load_state_dict(complete.weights)
+    stage = MasksStage.model_validate(settings, context=registry())
+    trained = TrainedStage("weak", stage, INPUT, network.eval(), (), digest="")
+    masks = stage_masks(trained, scans()[0], open_fabric("float32"))
+    assert masks.shape == (1, SLICES, SIZE, SIZE)
 
 
 def test_an_image_with_nan_is_named_when_the_loss_becomes_nan() -> None:

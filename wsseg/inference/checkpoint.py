@@ -20,6 +20,7 @@ from wsseg.errors import InputError
 from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import Network, new_network
 from wsseg.runtime.files import atomic_write, fingerprint, read_json, sha256, write_json
+from wsseg.runtime.memory_format import to_channels_last
 
 
 @dataclass(frozen=True)
@@ -159,4 +160,4 @@ def _load_network(folder: StageFolder, stage: NetworkStage, input: Input) -> Net
         raise InputError(
             f"{folder.weights}: does not fit the backbone in {folder.record.name}: {reason}"
         ) from None
-    return network.to(memory_format=torch.channels_last).eval()
+    return to_channels_last(network).eval()

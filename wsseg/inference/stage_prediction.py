@@ -26,6 +26,7 @@ from wsseg.data.batches import (
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.cropping import CroppedNetwork, box_around
 from wsseg.inference.fusion import fused
+from wsseg.runtime.memory_format import to_channels_last
 
 # Decides which pixels have each class, (B, K, H, W) bool.
 DecisionRule: TypeAlias = Callable[[TrainedStage, Batch, Fabric], torch.Tensor]
@@ -78,7 +79,7 @@ def stage_logits(trained: TrainedStage, batch: Batch, fabric: Fabric) -> Logits:
 
 @lru_cache(maxsize=8)  # enough for the stages of two runs; networks are compared by identity
 def _fused(network: nn.Module, fabric: Fabric) -> nn.Module:
-    return fused(network).to(memory_format=torch.channels_last).to(fabric.device)
+    return to_channels_last(fused(network)).to(fabric.device)
 
 
 @lru_cache(maxsize=8)
@@ -86,5 +87,5 @@ def _cropped(
     network: nn.Module, fabric: Fabric, shape: tuple[int, ...], fill: float
 ) -> CroppedNetwork:
     empty = torch.full((1, *shape), fill, device=fabric.device)
-    ready = fused(network).to(memory_format=torch.channels_last).to(fabric.device)
+    ready = to_channels_last(fused(network)).to(fabric.device)
     return CroppedNetwork(ready, empty.contiguous(memory_format=torch.channels_last))

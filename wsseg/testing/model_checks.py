@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from wsseg.core.class_relation import Multiclass, Multilabel
 from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
+from wsseg.runtime.memory_format import to_channels_last
 from wsseg.testing import samples
 from wsseg.testing.assertions import (
     assert_can_be_saved,
@@ -175,7 +176,7 @@ def _check_weights(
 
 def _check_learning(net: nn.Module, image: Tensor) -> None:
     """Check gradients in training mode with bfloat16 and channels_last, as the trainer uses."""
-    net = copy.deepcopy(net).train().to(memory_format=torch.channels_last)
+    net = to_channels_last(copy.deepcopy(net)).train()
     with torch.autocast("cpu", torch.bfloat16):
         logits = net(image.to(memory_format=torch.channels_last))
     assert logits.isfinite().all(), "logits in bfloat16 are not finite everywhere"

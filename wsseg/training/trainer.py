@@ -29,6 +29,7 @@ from wsseg.data.batches import (
 from wsseg.errors import WorkError
 from wsseg.inference.network import Network
 from wsseg.runtime.collectives import gather_batch, shard
+from wsseg.runtime.memory_format import to_channels_last
 from wsseg.training.em import forward, targets
 from wsseg.training.monitoring import TargetProbe, divergence, list_cases, target_warning
 from wsseg.training.optimizer import in_memory_format_of, new_optimizer
@@ -89,7 +90,7 @@ class Trainer:
         self.progress = Progress()
         self.probe = TargetProbe(stage, scans, input) if isinstance(stage, EmStage) else None
         self._name, self._stage, self._fabric = task.name, stage, fabric
-        self._module = _synchronised(network, fabric).to(memory_format=torch.channels_last)
+        self._module = to_channels_last(_synchronised(network, fabric))
         self._initial_norm = float(self._weight_norm())
         self._network, self._optimizer = fabric.setup(
             self._module, new_optimizer(stage.optimizer, self._module)
