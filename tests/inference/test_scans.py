@@ -131,6 +131,18 @@ def test_a_long_path_gives_a_shortened_name_that_stays_different(tmp_path: Path)
     assert len(first) == len(second) == 100
 
 
+def test_the_scans_of_a_real_exported_disc_are_found() -> None:
+    """pydicom ships a disc with a DICOMDIR, radiographs, scouts, MR and PET, and two CT scans."""
+    disc = Path(pydicom.__file__).parent / "data" / "test_files" / "dicomdirtests"
+    found = find_scans([disc], CT)
+    scans = {case.name: len(case.files) for case in found.cases}
+    assert scans == {"77654033_CT2": 4, "98892001_CT5N": 5}
+    reasons = {each.folder.name: each.reason for each in found.skipped}
+    assert reasons["CT2N"] == "a scout"
+    assert reasons["CR1"] == reasons["MR1"] == "its modality is not CT"
+    assert reasons["dicomdirtests"] == "not an image"
+
+
 def test_side_files_of_macos_are_neither_nifti_nor_dicom(tmp_path: Path, toy_cohort: Path) -> None:
     scan = (toy_cohort.parent / "7-image.nii.gz").read_bytes()
     (tmp_path / "scan.nii.gz").write_bytes(scan)

@@ -109,6 +109,13 @@ def test_the_digest_of_a_folder_depends_on_contents_but_not_on_names(tmp_path: P
     assert sha256(tmp_path / "a") == sha256(tmp_path / "b") != sha256(tmp_path / "c")
 
 
+def test_the_digest_of_a_folder_depends_on_files_at_any_depth(tmp_path: Path) -> None:
+    for name, content in (("a", "x"), ("b", "x"), ("c", "y")):
+        (tmp_path / name / "d" / "e").mkdir(parents=True)
+        (tmp_path / name / "d" / "e" / "file").write_text(content)
+    assert sha256(tmp_path / "a") == sha256(tmp_path / "b") != sha256(tmp_path / "c")
+
+
 def test_json_lines_are_appended_in_utf_8(tmp_path: Path) -> None:
     append_line(tmp_path / "log.jsonl", {"a": 1})
     append_line(tmp_path / "log.jsonl", {"b": "é"})
