@@ -40,13 +40,14 @@ def show(source: Source, changes: Changes = None) -> None:
 
 @app.command()
 def check(source: Source, changes: Changes = None) -> None:
-    """Check a recipe without reading any data.
+    """Check a recipe without reading any data, and print the paths in it.
 
     Example: wsseg recipe check my-recipe.yaml
     """
-    from wsseg.config.recipe_files import load_recipe
+    from wsseg.config.recipe_files import check_can_be_saved, load_recipe
 
     recipe = load_recipe(source, changes or [])
+    check_can_be_saved(recipe)
     typer.echo(f"{source}: valid; stages: {', '.join(recipe.stages)}")
 
 

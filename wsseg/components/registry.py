@@ -2,6 +2,7 @@
 
 from abc import ABCMeta
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,7 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias, TypeVar, cast
 
+import numpy as np
 import pluggy
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from wsseg.components import builtin, hookspecs
 from wsseg.core.component import Component
@@ -46,6 +49,10 @@ HOOKS: dict[str, tuple[Kind, ...]] = {
 
 class PluginError(Exception):
     """A plugin does not keep the contract of its hooks."""
+
+
+class UnsavableError(InputError, ValueError):
+    """A value of a component cannot be written to a file."""
 
 
 class UnknownComponentError(InputError, ValueError):
@@ -131,12 +138,32 @@ class Registry:
         return part.model_validate(parameters, context=self)
 
     def describe(self, component: Component) -> dict[str, Any]:
-        """Return the plain values of a component, as a recipe has them: the inverse of `make`."""
-        names = {id(offer.part): name for (_, name), offer in self.offers.items()}
-        keys = type(component).recipe_keys()
-        fields = {key: self._plain(getattr(component, name)) for key, name in keys.items()}
-        use = names.get(id(type(component)))
+        """Return the plain values of a component, as a recipe has them: the inverse of `make`.
+
+        Raises:
+            UnsavableError: A value is neither plain nor of a type that pydantic can write.
+        """
+        keys, fields = type(component).recipe_keys(), dict[str, Any]()
+        for key, name in keys.items():
+            try:
+                fields[key] = self._plain(getattr(component, name))
+            except PydanticSerializationError as error:
+                raise UnsavableError(
+                    f"{type(component).__name__}: the value of {key!r} cannot be saved ({error}); "
+                    "use numbers, text, lists and maps"
+                ) from None
+        use = self.name_of(component)
         return fields if use is None else {"use": use, **fields}
+
+    def name_of(self, component: Component) -> str | None:
+        """Return the name that recipes use for the class of a component; None if it has none."""
+        names = {id(offer.part): name for (_, name), offer in self.offers.items()}
+        return names.get(id(type(component)))
+
+    def kind_of(self, component: Component) -> type[Component] | None:
+        """Return the kind of a component that plugins can offer; None for all others."""
+        kinds = (kind for kinds in HOOKS.values() for kind in kinds if issubclass(kind, Component))
+        return next((kind for kind in kinds if isinstance(component, kind)), None)
 
     def distributions(self, described: Any) -> set[str]:
         """Return the distributions and versions of the components in a result of `describe`."""
@@ -157,7 +184,13 @@ class Registry:
             return {str(key): self._plain(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
             return [self._plain(each) for each in value]
-        return str(value) if isinstance(value, Path) else value
+        if isinstance(value, AbstractSet):
+            return sorted(map(self._plain, value), key=repr)  # a set has no order
+        if isinstance(value, np.generic):
+            return value.item()
+        if value is None or type(value) in (bool, int, float, str):
+            return value
+        return str(value) if isinstance(value, Path) else to_jsonable_python(value)
 
 
 @cache

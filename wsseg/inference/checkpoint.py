@@ -1,5 +1,6 @@
 """Saving and loading trained stages: their weights, and the settings needed to use them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from wsseg.components.registry import UnknownComponentError, registry
+from wsseg.components.saving import check_no_hidden_state, check_offered, check_restored
 from wsseg.config.messages import explain
 from wsseg.config.settings import Settings
-from wsseg.config.stages import AnyStage, NetworkStage, Stage
+from wsseg.config.stages import AnyStage, EmStage, NetworkStage, PriorStage, Stage
 from wsseg.core.input import Input
+from wsseg.core.interfaces import Prior
 from wsseg.errors import InputError
 from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import Network, new_network
@@ -52,17 +55,33 @@ def save_stage(folder: StageFolder, record: StageRecord, weights: Mapping[str, T
     Raises:
         UnwritableError: The disk is full, or the folder is read-only.
     """
-    described: dict[str, Any] = {
-        "name": record.name,
-        "stage": registry().describe(record.stage),
-        "input": registry().describe(record.input),
-    }
+    described = _described(record)
     if weights:
         write_tensors(folder.weights, weights)
         described["weights_sha256"] = sha256(folder.weights)
     if record.fingerprint is not None:
         described["fingerprint"] = record.fingerprint
     write_json(folder.record, described | {"history": record.history})
+
+
+def check_can_be_saved(record: StageRecord) -> None:
+    """Write the settings of a stage as JSON, read them again, and compare both.
+
+    Raises:
+        InputError: A part is offered by no plugin, or a value cannot be saved.
+    """
+    check_offered(record.stage)
+    text = json.dumps(_described(record))
+    try:
+        restored = _stage_of(json.loads(text))
+    except ValidationError as error:
+        reason = explain(error, Settings()).partition("\n")[0]
+        raise InputError(
+            f"stage {record.name} cannot be saved, since it would be read as invalid: {reason}"
+        ) from None
+    check_restored(record.stage, restored)
+    for own, again in zip(_learnt_parts(record.stage), _learnt_parts(restored), strict=True):
+        check_no_hidden_state(own, again)
 
 
 def load_stage(folder: StageFolder) -> TrainedStage:
@@ -74,9 +93,7 @@ def load_stage(folder: StageFolder) -> TrainedStage:
     path = folder.record
     try:
         record = read_json(path)
-        stage: Stage = TypeAdapter[Any](AnyStage).validate_python(
-            record["stage"], context=registry()
-        )
+        stage = _stage_of(record)
         input = Input.model_validate(record["input"], context=registry())
         name, history = str(record["name"]), tuple(record.get("history", ()))
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -146,6 +163,27 @@ def write_tensors(
             save_file(separate, temporary, None if metadata is None else dict(metadata))
         except SafetensorError as error:  # also raised for errors of the file system
             raise OSError(str(error)) from None
+
+
+def _learnt_parts(stage: Stage) -> list[Prior]:
+    """Return the parts of a stage that `fit` may have changed."""
+    return [stage.prior] if isinstance(stage, EmStage | PriorStage) else []
+
+
+def _described(record: StageRecord) -> dict[str, Any]:
+    """Return the settings in a record as plain values."""
+    return {
+        "name": record.name,
+        "stage": registry().describe(record.stage),
+        "input": registry().describe(record.input),
+    }
+
+
+def _stage_of(described: Mapping[str, Any]) -> Stage:
+    stage: Stage = TypeAdapter[Any](AnyStage).validate_python(
+        described["stage"], context=registry()
+    )
+    return stage
 
 
 def _load_network(folder: StageFolder, stage: NetworkStage, input: Input) -> Network:

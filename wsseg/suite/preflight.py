@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from wsseg.components.registry import registry
+from wsseg.config.recipe_files import check_can_be_saved
 from wsseg.data.checks.findings import Finding
 from wsseg.data.split import Split
 from wsseg.errors import InputError
@@ -17,12 +18,13 @@ def check_cases(jobs: Sequence[Job], accept: Collection[str], display: Display) 
     """Read and split every cohort once, and check its files.
 
     Raises:
-        InputError: A cohort is invalid, or a job has no test case.
+        InputError: A cohort is invalid, a job has no test case, or a recipe cannot be saved.
     """
     split_of_cohort: dict[str, Split] = {}
     checked: set[str] = set()
     findings: list[Finding] = []
     for job in jobs:
+        check_can_be_saved(job.recipe)
         described = registry().describe(job.recipe)
         own = [stage["cohort"] for stage in described["stages"].values()]
         cohorts = fingerprint([described["cohort"], described["test"], own, job.fold])

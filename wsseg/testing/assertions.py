@@ -9,13 +9,20 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from yaml import YAMLError
 
-from wsseg.components.registry import registry
+from wsseg.components.registry import UnsavableError, registry
 from wsseg.core.batch import Batch, Probability
 from wsseg.core.component import Component
 from wsseg.core.interfaces import PixelLoss, TagLoss
+from wsseg.runtime import yaml12
 
 T = TypeVar("T")
+
+SAVED_FORMATS: tuple[tuple[str, Callable[[Any], str], Callable[[str], Any]], ...] = (
+    ("YAML", yaml12.dump, yaml12.load),  # recipe.yaml
+    ("JSON", json.dumps, json.loads),  # stage.json
+)
 
 
 def assert_probability(name: str, value: Probability, batch: Batch) -> None:
@@ -93,15 +100,18 @@ def assert_number(name: str, value: object) -> None:
 
 
 def assert_can_be_saved(component: Component) -> None:
-    """Check that a recipe or a checkpoint can store a component as plain data and restore it."""
-    stored = registry().describe(component)
+    """Check that a component is the same after it is written and read, as YAML and as JSON."""
     try:
-        plain = json.loads(json.dumps(stored))
-        plain.pop("use", None)
-        restored = type(component).model_validate(plain, context=registry())
-    except (TypeError, ValueError) as error:
-        raise AssertionError(f"{stored} cannot be stored and restored: {error}") from error
-    assert restored == component, f"stored as {stored} and restored, it is {restored!r}"
+        stored = registry().describe(component)
+    except UnsavableError as error:
+        raise AssertionError(str(error)) from error
+    stored.pop("use", None)
+    for name, write, read in SAVED_FORMATS:
+        try:
+            restored = type(component).model_validate(read(write(stored)), context=registry())
+        except (TypeError, ValueError, YAMLError) as error:
+            raise AssertionError(f"{stored} cannot be saved as {name}: {error}") from error
+        assert restored == component, f"saved as {name}, {stored}, and read, it is {restored!r}"
 
 
 def accelerators() -> list[torch.device]:

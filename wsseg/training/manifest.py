@@ -97,8 +97,14 @@ def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, P
 
 
 def _tags(case: Case, classes: Sequence[str]) -> dict[str, Any]:
-    own = {name: case.tags.get(name) for name in classes}
-    return own | ({"slices": dict(case.slice_tags)} if case.slice_tags else {})
+    own = _plain({name: case.tags.get(name) for name in classes})
+    slices = {int(z): _plain(tags) for z, tags in case.slice_tags.items()}
+    return own | ({"slices": slices} if slices else {})
+
+
+def _plain(tags: Mapping[str, bool | None]) -> dict[str, Any]:
+    """Return tags that JSON can contain: those of a cohort may be bools of NumPy."""
+    return {name: None if tag is None else bool(tag) for name, tag in tags.items()}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from wsseg.config.recipe import Recipe
-from wsseg.config.recipe_files import holds_recipe, recipe_text
+from wsseg.config.recipe_files import check_can_be_saved, holds_recipe, recipe_text
 from wsseg.config.stages import MasksStage, Stage
 from wsseg.core.case import Case
 from wsseg.core.contracts import cases_of
@@ -70,9 +70,11 @@ def train_stages(
     In a group of processes, the leader alone locks the folder, checks the cases and writes files.
 
     Raises:
-        InputError: The recipe does not fit its cases, or the folder is in use or holds another run.
+        InputError: The recipe does not fit its cases or cannot be saved, or the folder is in use or
+            holds another run.
         WorkError: Training failed or was interrupted.
     """
+    check_can_be_saved(recipe)
     if not context.group.is_leader:
         train_selected_stages(recipe, accepting_split(split, accept), context, recipe.stages)
         return

@@ -1,6 +1,7 @@
 """Training of one stage into its folder, or reuse of the same stage from an earlier run."""
 
 import shutil
+from dataclasses import replace
 
 from lightning_fabric import Fabric
 
@@ -9,6 +10,7 @@ from wsseg.errors import WorkError
 from wsseg.inference.checkpoint import (
     StageRecord,
     TrainedStage,
+    check_can_be_saved,
     copy_record,
     fingerprint_of,
     load_stage,
@@ -68,6 +70,7 @@ def _train(task: StageTask, context: RunContext, folder: StageFolder) -> None:
     """Train a stage from its start, or from its newest saved state."""
     keep_memory()
     task = task.with_fitted_prior()
+    check_can_be_saved(_record(task))
     trainer = Trainer(task, _initial_network(task, context))
     if state := load_state(folder, task.fingerprint):
         trainer.restore(*state)
@@ -79,19 +82,22 @@ def _train(task: StageTask, context: RunContext, folder: StageFolder) -> None:
     history = trainer.progress.history
     forget_epochs_after(context.folder.log, task.name, len(history))
     run_leader(trainer, task, context)
-    record = StageRecord(
-        task.name, task.stage, task.input, tuple(trainer.progress.history), task.fingerprint
-    )
+    record = replace(_record(task), history=tuple(trainer.progress.history))
     save_stage(folder, record, trainer.weights)
 
 
 def _fit_prior(task: StageTask, context: RunContext, folder: StageFolder) -> None:
     """Fit the prior of a stage that trains no network."""
     task = task.with_fitted_prior()
+    check_can_be_saved(_record(task))
     if context.group.is_leader:
-        record = StageRecord(task.name, task.stage, task.input, fingerprint=task.fingerprint)
-        save_stage(folder, record, {})
+        save_stage(folder, _record(task), {})
     task.fabric.barrier()  # from here on, every process can open what the leader saved
+
+
+def _record(task: StageTask) -> StageRecord:
+    """Return the record of a stage before its first epoch."""
+    return StageRecord(task.name, task.stage, task.input, fingerprint=task.fingerprint)
 
 
 def _initial_network(task: StageTask, context: RunContext) -> Network:

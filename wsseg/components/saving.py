@@ -1,0 +1,92 @@
+"""Checks that components can be written to a file and read again, made before any training."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from wsseg.components.registry import registry
+from wsseg.core.component import Component
+from wsseg.core.contracts import component_name
+from wsseg.errors import InputError
+
+Keys: TypeAlias = tuple[str, ...]
+
+
+def check_offered(component: Component) -> None:
+    """Check that plugins offer all parts of a component, so that files can name them.
+
+    Raises:
+        InputError: A part is offered by no plugin; the message has the path of keys to it.
+    """
+    for keys, part in _parts_of(component, ()):
+        if registry().kind_of(part) is not None and registry().name_of(part) is None:
+            raise InputError(
+                f"{_place(keys)}{component_name(part)} is offered by no plugin, so a run with it "
+                "could not be read again.\nOffer it by a hook: see `wsseg.hookimpl`, or start with "
+                "`wsseg new`."
+            )
+
+
+def check_restored(component: Component, restored: Component) -> None:
+    """Check that a component has the values of `component` after it was written and read.
+
+    Raises:
+        InputError: A value differs; the message names the part.
+    """
+    pairs = list(zip(_parts_of(component, ()), _parts_of(restored, ()), strict=False))
+    for (keys, part), (_, again) in reversed(pairs):  # parts inside others first
+        written, read = registry().describe(part), registry().describe(again)
+        if not _equal_values(written, read):
+            raise InputError(
+                f"{_place(keys)}{component_name(part)} changes when it is saved: it is written as "
+                f"{written}, but then read as {read}.\nCheck the plugin: wsseg plugins check"
+            )
+
+
+def check_no_hidden_state(component: Component, restored: Component) -> None:
+    """Check that nothing that a component has learnt is lost when it is written and read.
+
+    Raises:
+        InputError: A private attribute differs; the message names it.
+    """
+    pairs = zip(_parts_of(component, ()), _parts_of(restored, ()), strict=False)
+    for (keys, part), (_, again) in pairs:
+        for name, value in (part.__pydantic_private__ or {}).items():
+            if not _equal(value, (again.__pydantic_private__ or {}).get(name)):
+                raise InputError(
+                    f"{_place(keys)}{component_name(part)} keeps what it learns in the private "
+                    f"attribute {name}, which is not saved.\nKeep it in a field."
+                )
+
+
+def _parts_of(value: object, keys: Keys) -> Iterator[tuple[Keys, Component]]:
+    """Yield all components in `value`, each with the path of keys to it, outer ones first."""
+    if isinstance(value, Component):
+        yield keys, value
+        for key, name in type(value).recipe_keys().items():
+            yield from _parts_of(getattr(value, name), (*keys, key))
+    elif isinstance(value, Mapping):
+        for word, each in value.items():
+            yield from _parts_of(each, (*keys, str(word)))
+    elif isinstance(value, list | tuple):
+        for index, each in enumerate(value):
+            yield from _parts_of(each, (*keys, str(index)))
+
+
+def _place(keys: Keys) -> str:
+    return f"{'.'.join(keys)}: " if keys else ""
+
+
+def _equal_values(one: Any, other: Any) -> bool:
+    """Return whether two plain values are equal, where NaN equals NaN and 1 equals 1.0."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal_values(one[k], other[k]) for k in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal_values, one, other))
+    return bool(one == other or (one != one and other != other))  # noqa: PLR0124 - NaN
+
+
+def _equal(one: object, other: object) -> bool:
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError, RuntimeError):  # arrays have no truth value
+        return False
