@@ -1,10 +1,11 @@
 """CSV files are read with every cell in a known column, or refused with one error."""
 
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
-from wsseg.data.csv_table import read_csv_table
+from wsseg.data.csv_table import parse_columns, read_csv_table
 from wsseg.errors import InputError
 
 COLUMNS = ("case", "image", "tag.*")
@@ -50,16 +51,85 @@ def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "is empty. Its first line must name its columns: case, image, tag"),
-        ("case;image\na;b\n", "separated by ';'. Separate them by commas"),
+        ("case|image\na|b\n", "unknown column 'case|image'"),
         ("case,imag\na,b\n", "unknown column 'imag'.*image"),
         ("case,tag.\na,b\n", "unknown column 'tag.'"),
         ("case,case\na,b\n", "has the column 'case' twice"),
+        ("case;image\na;b;c\n", "has 3 cells, but the header has 2. Put cells that contain ';'"),
         ("image\nb\n", "has no column 'case'; its columns: image"),
         ("case,image\na\n", "line 2: has 1 cells, but the header has 2"),
-        ('case,image\n"a,b\n', "cannot be read as CSV in UTF-8"),
+        ('case,image\n"a,b\n', "cannot be read as CSV"),
     ],
 )
 def test_an_invalid_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         read_csv_table(write(tmp_path, text), COLUMNS, ("case",))
     assert str(caught.value).startswith(str(tmp_path / "table.csv"))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+def test_tables_are_read_as_spreadsheets_write_them(
+    tmp_path: Path, separator: str, encoding: str
+) -> None:
+    path = tmp_path / "table.csv"
+    lines = (("case", "image"), ("Müller", '"a,b;c\td"'), ("Größe", ""))
+    path.write_bytes("\r\n".join(map(separator.join, lines)).encode(encoding))
+    table = read_csv_table(path, COLUMNS, ("case",))
+    assert [dict(row.cells) for row in table.rows] == [
+        {"case": "Müller", "image": "a,b;c\td"},
+        {"case": "Größe", "image": ""},
+    ]
+
+
+def test_separators_in_quotes_do_not_separate_columns(tmp_path: Path) -> None:
+    path = write(tmp_path, '"a;b;c;d",case\n1,2\n')
+    assert read_csv_table(path, ("*",), ("case",)).columns == ("a;b;c;d", "case")
+
+
+@pytest.mark.parametrize(
+    ("separator", "cell", "number"),
+    [
+        (";", "0,5", "0.5"),
+        ("\t", "-1,5e-3", "-1.5e-3"),
+        (";", "0.5", "0.5"),
+        (";", "1.234,5", "1.234,5"),  # no number: refused where it is needed
+        (",", '"1,234"', "1,234"),  # 1234 in English
+    ],
+)
+def test_numbers_have_decimal_commas_unless_commas_separate_columns(
+    tmp_path: Path, separator: str, cell: str, number: str
+) -> None:
+    path = write(tmp_path, f"case{separator}dice\na{separator}{cell}\n")
+    (row,) = read_csv_table(path, ("*",), ()).rows
+    assert row.number("dice") == number
+
+
+def test_a_workbook_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"PK\x03\x04\x14\x00")
+    with pytest.raises(InputError, match=r"is a workbook, not CSV\. Save it as CSV UTF-8"):
+        read_csv_table(path, COLUMNS, ())
+
+
+def test_columns_are_renamed_and_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path, "Fall-Nr;Bild;Alter\na;x.nii;51\n")
+    renamed = parse_columns(["Fall-Nr=case,Bild=image", "Alter="])
+    table = read_csv_table(path, COLUMNS, ("case",), renamed)
+    assert table.columns == ("case", "image")
+    assert dict(table.rows[0].cells) == {"case": "a", "image": "x.nii"}
+    with pytest.raises(InputError, match=r"'Fal-Nr' to rename;.*Did you mean 'Fall-Nr'"):
+        read_csv_table(path, COLUMNS, (), {"Fal-Nr": "case"})
+    with pytest.raises(InputError, match="has the column 'case' twice"):
+        read_csv_table(path, COLUMNS, (), {**renamed, "Bild": "case"})
+
+
+def test_a_column_is_renamed_whatever_the_unicode_form_of_its_name(tmp_path: Path) -> None:
+    path = write(tmp_path, f"{normalize('NFD', 'Prüfung')},case\nx,a\n")
+    assert read_csv_table(path, COLUMNS, (), {"Prüfung": "image"}).columns == ("image", "case")
+
+
+@pytest.mark.parametrize("words", [["Pat-ID"], ["=patient"], ["a=b,a=c"], ["a=b,"]])
+def test_an_invalid_renaming_is_refused_with_an_example(words: list[str]) -> None:
+    with pytest.raises(InputError, match="--columns Pat-ID=patient,Befund=report"):
+        parse_columns(words)

@@ -60,6 +60,20 @@ def test_the_reports_of_a_patient_are_combined_and_never_printed(tmp_path: Path)
     ]
 
 
+def test_reports_are_read_as_a_german_spreadsheet_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "reports.csv"
+    text = "Pat-ID;Befund;tag.x\nMüller;New consolidation, basal;ja\nMeier;No consolidation;nein\n"
+    path.write_bytes(text.encode("cp1252"))
+    words = ("--class", "x=consolidation", "--columns", "Pat-ID=patient,Befund=report")
+    output = run(str(path), "--out", str(tmp_path / "tags.csv"), *words)
+    assert "2 of 2 agree with the given tags" in output
+    rows = read_csv_table(tmp_path / "tags.csv", ("*",), ("patient",)).rows
+    assert [(row.get("patient"), row.get("tag.x")) for row in rows] == [
+        ("Müller", "1"),
+        ("Meier", "0"),
+    ]
+
+
 def test_unmentioned_findings_can_be_tagged_as_absent(tmp_path: Path) -> None:
     path = table(tmp_path, ("case", "report"), ("a", "Clear lungs."), ("b", "Consolidation?"))
     run(path, "--out", str(tmp_path / "tags.csv"), "--unmentioned", "absent")
@@ -86,8 +100,8 @@ def test_no_written_cell_is_a_formula(tmp_path: Path) -> None:
         ([("patient", "report"), ("", "x")], "line 2: its patient is empty"),
         ([("patient", "report"), ("=Erika", "x")], "line 2: its patient is empty or starts like"),
         (
-            [("patient", "report", "tag.consolidation"), ("a", "x", "yes")],
-            "tag.consolidation is 'yes'",
+            [("patient", "report", "tag.consolidation"), ("a", "x", "maybe")],
+            "tag.consolidation is 'maybe'",
         ),
     ],
 )

@@ -34,6 +34,15 @@ def test_rows_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert frame["seed"].dtype.kind == "i"
 
 
+def test_rows_saved_by_a_spreadsheet_with_decimal_commas_are_the_same(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("case;seed;dice\na;1;0,25\nb;1;\n")
+    frame = read_rows(tmp_path / "rows.csv")
+    assert frame["dice"].tolist() == pytest.approx([0.25, math.nan], nan_ok=True)
+    (tmp_path / "rows.csv").write_text('case,dice\na,"0,25"\n')
+    with pytest.raises(InputError, match="'0,25' is not a finite number"):
+        read_rows(tmp_path / "rows.csv")
+
+
 def test_warnings_about_scans_are_text_and_are_listed_once_per_case(tmp_path: Path) -> None:
     rows = [
         {

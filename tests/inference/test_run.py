@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +13,7 @@ from nibabel import orientations
 from numpy.typing import NDArray
 
 from wsseg.data.nifti import open_nifti
+from wsseg.inference.scans import case_of
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -269,6 +271,10 @@ def test_a_run_is_refused_as_output_folder_since_its_scores_would_be_overwritten
     before = sorted(path.name for path in trained.iterdir())
     wsseg("predict", trained, scan, "--out", trained).refused("is a run", "another --out")
     assert sorted(path.name for path in trained.iterdir()) == before
+
+
+def test_a_scan_is_named_in_one_unicode_form(tmp_path: Path) -> None:
+    assert case_of(tmp_path / normalize("NFD", "Müller.nii.gz")).name == "Müller"
 
 
 def test_predict_gives_the_geometry_warnings_of_data_check(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from wsseg.cli.data_check import check
-from wsseg.cli.runs import Changes
+from wsseg.cli.runs import Changes, Columns
 
 if TYPE_CHECKING:
     from wsseg.core.interfaces import PublicDataset, Synthetic
@@ -97,6 +97,7 @@ def tags_from_reports(
         Literal["unknown", "absent"],
         typer.Option(help="Tag of a class that no report of a patient mentions."),
     ] = "unknown",
+    columns: Columns = None,
 ) -> None:
     """Derive the tags of patients from their reports.
 
@@ -106,6 +107,7 @@ def tags_from_reports(
 
     Example: wsseg data tags-from-reports reports.csv --out tags.csv --class edema=edema,oedema
     """
+    from wsseg.data.csv_table import parse_columns
     from wsseg.data.report_tags import (
         Unmentioned,
         agreement,
@@ -117,7 +119,7 @@ def tags_from_reports(
     from wsseg.errors import InputError
 
     table, keywords, silence = (
-        read_reports(reports),
+        read_reports(reports, parse_columns(columns or [])),
         _keywords(classes or []),
         Unmentioned(unmentioned),
     )
@@ -160,6 +162,41 @@ def _print_agreement(counts: dict[tuple[str, str], int]) -> None:
     for (given, derived), number in counts.items():
         if given != derived and number:
             typer.echo(f"  {number} given as {MEANINGS[given]}, derived as {MEANINGS[derived]}")
+
+
+@app.command()
+def join(
+    cohort: Annotated[Path, typer.Argument(help="The cohort.csv.")],
+    tags: Annotated[
+        Path, typer.Argument(help="CSV file with the columns case (or patient) and tag.CLASS.")
+    ],
+    out: Annotated[Path, typer.Option(help="CSV file to write, next to the cohort.csv.")],
+    columns: Columns = None,
+) -> None:
+    """Add the tags of a table to a cohort's table.
+
+    Rows are matched by case or patient. A tag that only the cohort has is kept; two different tags
+    are an error.
+
+    Example: wsseg data join cohort.csv tags.csv --out tagged.csv
+    """
+    from wsseg.data.csv_table import parse_columns
+    from wsseg.data.join_tags import join_tags
+    from wsseg.errors import InputError
+
+    joined = join_tags(cohort, tags, parse_columns(columns or []))
+    if out.exists():
+        raise InputError(f"{out}: exists already; choose another --out")
+    if out.absolute().parent.resolve() != cohort.absolute().parent.resolve():
+        raise InputError(
+            f"{out}: is not in the folder of {cohort}, to which the paths in the table are "
+            "relative; choose an --out there"
+        )
+    joined.write(out)
+    typer.echo(
+        f"{out}: {joined.tagged_cases} of {len(joined.rows)} cases have tags, matched by "
+        f"{joined.key}; rows of tags without a case: {joined.unused_rows}"
+    )
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wsseg.cli.runs import Accept, Changes, NameBy
+from wsseg.cli.runs import Accept, Changes, Columns, NameBy
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,6 +36,7 @@ def check(
         ),
     ] = None,
     name_by: NameBy = "path",
+    columns: Columns = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
 ) -> None:
     """Check the scans, masks and tags of a cohort for errors.
@@ -57,7 +58,7 @@ def check(
 
     check_acceptable(accept or [])
     display, names, findings = Display(), set[str](), list[Finding]()
-    for listed, expected in _cohorts_to_check(cohort, changes, unit, name_by):
+    for listed, expected in _cohorts_to_check(cohort, changes, unit, name_by, columns):
         findings += listed.findings
         findings += check_cases(
             [case_with_accepted(case, accept or []) for case in listed.cases],
@@ -73,7 +74,11 @@ def check(
 
 
 def _cohorts_to_check(
-    cohort: str, changes: Sequence[str] | None, unit: str | None, name_by: str
+    cohort: str,
+    changes: Sequence[str] | None,
+    unit: str | None,
+    name_by: str,
+    columns: Sequence[str] | None,
 ) -> "Iterable[tuple[CaseList, Expectations]]":
     from wsseg.errors import InputError
 
@@ -88,25 +93,36 @@ def _cohorts_to_check(
             raise InputError(
                 f"{cohort}: the unit is part of the recipe; write --set input.unit={unit}"
             )
+        if columns:
+            raise InputError(
+                f"{cohort}: the names of columns are part of the recipe, such as cohort: "
+                "{use: table, path: cohort.csv, columns: {Pat-ID: patient}}"
+            )
         return lists_of_cases(load_recipe(cohort, changes or []))
     if changes:
         raise InputError(f"{cohort}: is not a recipe; --set changes values of recipes only")
-    return [_cohort_without_recipe(path, unit or "any", name_by)]
+    return [_cohort_without_recipe(path, unit or "any", name_by, columns or [])]
 
 
-def _cohort_without_recipe(path: Path, unit: str, name_by: str) -> "tuple[CaseList, Expectations]":
+def _cohort_without_recipe(
+    path: Path, unit: str, name_by: str, columns: Sequence[str]
+) -> "tuple[CaseList, Expectations]":
     from wsseg.components.cohorts import Table
     from wsseg.components.registry import make
     from wsseg.core.image_unit import ImageUnit
     from wsseg.core.input import Input
     from wsseg.data.checks.expected import Expectations
     from wsseg.data.checks.run import CaseList, list_cases
+    from wsseg.data.csv_table import parse_columns
+    from wsseg.errors import InputError
 
     input = Input(unit=make(ImageUnit, unit))
     if path.is_dir() and (path / "cohort.csv").exists():
         path /= "cohort.csv"
     if path.suffix == ".csv":
-        found = list_cases(Table(path=path))
+        found = list_cases(Table(path=path, columns=parse_columns(columns)))
+    elif columns:
+        raise InputError(f"{path}: is a folder of scans; --columns names the columns of a table")
     else:
         from wsseg.data.checks.scans import skipped_files
         from wsseg.inference.scans import find_scans, pseudonyms_of

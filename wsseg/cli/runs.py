@@ -20,6 +20,13 @@ Accept = Annotated[
     list[str] | None,
     typer.Option(help="Continue despite this finding of `wsseg data check`. Repeatable."),
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Columns with other names: NAME=COLUMN,NAME=COLUMN, such as Pat-ID=patient; "
+        "NAME= leaves one out. Repeatable."
+    ),
+]
 Jobs = Annotated[
     int | None, typer.Option(min=1, help="Number of parallel worker processes (default: 1).")
 ]

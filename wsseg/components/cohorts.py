@@ -1,5 +1,6 @@
 """The cohort that reads its cases from a CSV file."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +16,13 @@ from wsseg.core.case import (
 )
 from wsseg.core.interfaces import Cohort
 from wsseg.data.csv_table import Row, read_csv_table
+from wsseg.data.file_names import find_path
+from wsseg.data.tag_cells import parse_tag
 from wsseg.errors import InputError, known_words
 
 SLICE_COLUMNS = ("case", "slice", "tag.*")
-MAX_DIGITS = 9  # of a slice number
-TAG_OF_CELL = {"": None, "0": False, "1": True}
+MAX_SHOWN = 9  # letters of a wrong slice number in a message
+SLICE_NUMBER = re.compile(r"([0-9]{1,9})(?:[.,]0*)?")  # spreadsheets write 3.0 or 3,0 for 3
 
 Tags: TypeAlias = Mapping[str, bool | None]
 
@@ -37,7 +40,8 @@ class Table(Cohort):
     - `site`: the hospital or scanner.
     - `split`: `train`, `test` or empty. All cases of a patient have the same split.
     - `mask.NAME`: a NIfTI file, relative to the CSV file; empty if the case has no such mask.
-    - `tag.CLASS`: 1 if the class is present, 0 if it is absent, empty if that is unknown.
+    - `tag.CLASS`: 1 or yes if the class is present, 0 or no if it is absent, empty if that is
+      unknown.
 
     A file `slices.csv` in the same folder is optional. Its columns `case`, `slice` and `tag.CLASS`
     set tags of single slices, which take precedence over the tags of the case. Slices are counted
@@ -51,7 +55,10 @@ class Table(Cohort):
     """
 
     path: Path
-    """The CSV file, UTF-8 with commas."""
+    """The CSV file, separated by commas, semicolons or tabs."""
+    columns: Mapping[str, str] = {}
+    """The columns above by their names in the file, such as {Pat-ID: patient}; an empty name leaves
+    a column out."""
     mask_values: Mapping[str, tuple[int, ...]] = {}
     """For each mask the values in its file that belong to it, such as {tumour: [1, 4]}. The default
     is 1, or 255."""
@@ -75,14 +82,14 @@ class Table(Cohort):
             InputError: The file cannot be read as a table of cases.
         """
         columns = ("case", "patient", "site", "split", "image", "mask.*", "tag.*")
-        rows = read_csv_table(self.path, columns, required=("case", "image")).rows
+        rows = read_csv_table(self.path, columns, ("case", "image"), self.columns).rows
         if not rows:
             raise InputError(f"{self.path}: has no rows. Add a row for each case below the header.")
         cases, problems = list[Case](), list[tuple[str, InputError]]()
         slice_tags: Mapping[str, Mapping[int, Tags]] = {}
         try:
             path = self.path.with_name("slices.csv")
-            slice_tags = _slice_tags(path, [row.get("case") for row in rows])
+            slice_tags = _slice_tags(path, [row.name("case") for row in rows])
         except InputError as error:
             problems.append(("", error))
         for row in rows:
@@ -97,7 +104,7 @@ class Table(Cohort):
         files = {key: cell for key, cell in row.with_prefix("mask").items() if cell}
         return Case(
             name=name,
-            patient=row.get("patient") or name,
+            patient=row.name("patient") or name,
             image=_file(row, "image"),
             site=row.get("site"),
             split=_split(row),
@@ -114,7 +121,7 @@ def case_name(row: Row) -> str:
     Raises:
         InputError: It cannot be part of a file name.
     """
-    name = row.get("case")
+    name = row.name("case")
     if not fits_file_names(name):
         raise InputError(
             f"{row.place}: case {name!r} cannot be used as a file name. Use 1 to "
@@ -125,7 +132,7 @@ def case_name(row: Row) -> str:
 
 def _file(row: Row, column: str) -> Path:
     cell = row.get(column)
-    path = row.path.parent / cell
+    path = find_path(row.path.parent / cell)
     if not cell or not (path.is_file() or (column == "image" and path.is_dir())):
         problem = f"there is no file {path}" if cell else "is empty"
         raise InputError(
@@ -146,13 +153,13 @@ def _split(row: Row) -> str:
 
 
 def _tags(row: Row) -> dict[str, bool | None]:
+    tags: dict[str, bool | None] = {}
     for name, cell in row.with_prefix("tag").items():
-        if cell not in TAG_OF_CELL:
-            raise InputError(
-                f"{row.place}: case {row.get('case')}, tag.{name} is {cell!r}; "
-                "possible: 1 (present), 0 (absent), an empty cell (unknown)"
-            )
-    return {name: TAG_OF_CELL[cell] for name, cell in row.with_prefix("tag").items()}
+        try:
+            tags[name] = parse_tag(cell)
+        except ValueError as error:
+            raise InputError(f"{row.place}: case {row.get('case')}, tag.{name} {error}") from None
+    return tags
 
 
 def _slice_tags(path: Path, cases: list[str]) -> dict[str, dict[int, Tags]]:
@@ -160,19 +167,20 @@ def _slice_tags(path: Path, cases: list[str]) -> dict[str, dict[int, Tags]]:
         return {}
     tags: dict[str, dict[int, Tags]] = defaultdict(dict)
     for row in read_csv_table(path, SLICE_COLUMNS, required=("case", "slice")).rows:
-        case, number = row.get("case"), row.get("slice")
+        case, number = row.name("case"), SLICE_NUMBER.fullmatch(row.get("slice"))
         if case not in cases:
             raise InputError(
                 f"{row.place}: unknown case {case!r}; the cohort's table has no row for it"
             )
-        if not (number.isascii() and number.isdecimal() and len(number) <= MAX_DIGITS):
+        if number is None:
             raise InputError(
-                f"{row.place}: slice {number[:MAX_DIGITS]!r} is not a slice number; "
+                f"{row.place}: slice {row.get('slice')[:MAX_SHOWN]!r} is not a slice number; "
                 "slices are counted from 0"
             )
-        if int(number) in tags[case]:
-            raise InputError(f"{row.place}: slice {number} of case {case} appears twice")
-        tags[case][int(number)] = _tags(row)
+        index = int(number[1])
+        if index in tags[case]:
+            raise InputError(f"{row.place}: slice {index} of case {case} appears twice")
+        tags[case][index] = _tags(row)
     return dict(tags)
 
 

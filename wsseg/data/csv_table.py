@@ -1,11 +1,26 @@
-"""Reading of CSV files that people write: every cell belongs to a known column."""
+"""Reading of CSV files that people and spreadsheets write: every cell belongs to a known column.
+
+Columns are separated by commas, semicolons or tabs, which the first line shows. The encoding is
+UTF-8, UTF-16 with a byte order mark, or Windows-1252.
+"""
 
 import csv
+import io
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from unicodedata import normalize
 
 from wsseg.errors import InputError, known_words
+
+SEPARATORS = (",", ";", "\t")
+WORKBOOK = b"PK\x03\x04"  # the first bytes of a zip file, which a workbook is
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+QUOTED = re.compile(r'"[^"]*"')
+UNCHANGED: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -15,6 +30,7 @@ class Row:
     path: Path
     line: int  # in the file, from 1
     cells: Mapping[str, str]  # by column
+    separator: str = ","
 
     @property
     def place(self) -> str:
@@ -24,6 +40,16 @@ class Row:
     def get(self, column: str) -> str:
         """Return a cell, or "" if the table has no such column."""
         return self.cells.get(column, "")
+
+    def name(self, column: str) -> str:
+        """Return a cell as a name, whose letters with accents have one spelling (Unicode NFC)."""
+        return normalize("NFC", self.get(column))
+
+    def number(self, column: str) -> str:
+        """Return a cell with a decimal point; a table separated by commas has no decimal commas."""
+        cell = self.get(column)
+        is_decimal = self.separator != "," and DECIMAL_COMMA.fullmatch(cell)
+        return cell.replace(",", ".") if is_decimal else cell
 
     def with_prefix(self, prefix: str) -> dict[str, str]:
         """Return the cells of the columns `prefix`.<name> by name."""
@@ -43,27 +69,72 @@ class CsvTable:
     rows: tuple[Row, ...]
 
 
-def read_csv_table(path: Path, columns: Collection[str], required: Collection[str]) -> CsvTable:
+def read_csv_table(
+    path: Path,
+    columns: Collection[str],
+    required: Collection[str],
+    renamed: Mapping[str, str] = UNCHANGED,
+) -> CsvTable:
     """Read a CSV file whose first line names its columns.
 
-    In `columns`, "tag.*" allows every column tag.<name> and "*" any column. Blank lines are
-    skipped.
+    Blank lines are skipped.
+
+    Args:
+        path: The file.
+        columns: The columns that it may have; "tag.*" allows every column tag.<name> and "*" any.
+        required: The columns that it must have.
+        renamed: The names that columns of the file get; "" leaves a column out.
 
     Raises:
         InputError: The file cannot be read, a column is unknown, repeated or missing, or a row has
             more or fewer cells than the header.
     """
-    header, *lines = _read_lines(path) or [(1, [])]
-    names = _column_names(path, header[1], columns, required)
+    text = _read_text(path)
+    separator = _separator(text)
+    header, *lines = _split_lines(path, text, separator) or [(1, [])]
+    in_file = _without_empty_end(header[1])
+    names = _rename(path, in_file, renamed)
+    _check_columns(path, [name for name in names if name is not None], columns, required)
     lines = [(line, _without_margin(cells, len(names))) for line, cells in lines]
     for line, cells in lines:
         if len(cells) != len(names):
             raise InputError(
                 f"{path}, line {line}: has {len(cells)} cells, but the header has {len(names)}. "
-                "Put cells that contain a comma in double quotes."
+                f"Put cells that contain {separator!r} in double quotes."
             )
-    rows = (Row(path, line, dict(zip(names, cells, strict=True))) for line, cells in lines)
-    return CsvTable(tuple(names), tuple(rows))
+    rows = (Row(path, line, _cells(names, cells), separator) for line, cells in lines)
+    return CsvTable(tuple(name for name in names if name is not None), tuple(rows))
+
+
+def column_names(path: Path) -> list[str]:
+    """Return the names of the columns of a CSV file."""
+    text = _read_text(path)
+    lines = _split_lines(path, text, _separator(text))
+    return _without_empty_end(lines[0][1]) if lines else []
+
+
+def parse_columns(words: Collection[str]) -> dict[str, str]:
+    """Parse NAME=COLUMN,NAME=COLUMN: names in a file, and the names that these columns get.
+
+    Raises:
+        InputError: A word is not of this form, or a name occurs twice.
+    """
+    renamed: dict[str, str] = {}
+    for pair in (each for word in words for each in word.split(",")):
+        name, equals, column = (part.strip() for part in pair.rpartition("="))
+        if not equals or not name or name in renamed:
+            problem = f"{name} occurs twice" if name in renamed else f"{pair!r} has another form"
+            raise InputError(
+                f"--columns: {problem}; write --columns NAME=COLUMN,NAME=COLUMN, such as "
+                "--columns Pat-ID=patient,Befund=report"
+            )
+        renamed[name] = column
+    return renamed
+
+
+def _cells(names: Collection[str | None], cells: Collection[str]) -> dict[str, str]:
+    pairs = zip(names, cells, strict=True)
+    return {name: cell for name, cell in pairs if name is not None}
 
 
 def _without_margin(cells: list[str], columns: int) -> list[str]:
@@ -71,31 +142,64 @@ def _without_margin(cells: list[str], columns: int) -> list[str]:
     return cells if any(cells[columns:]) else cells[:columns]
 
 
-def _read_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """Return the number and the cells of every line that is not blank."""
+def _read_text(path: Path) -> str:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            stripped = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise InputError(f"{path}: cannot be read as CSV in UTF-8 ({error})") from error
+        data = path.read_bytes()
+        if data.startswith(WORKBOOK):
+            raise InputError(f"{path}: is a workbook, not CSV. Save it as CSV UTF-8.")
+        if data.startswith(UTF_16):
+            return data.decode("utf-16")
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            return data.decode("cp1252")
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(
+            f"{path}: cannot be read as text ({error}). Save it as CSV UTF-8."
+        ) from error
+
+
+def _separator(text: str) -> str:
+    """Return the separator that splits the first line that is not blank into most cells."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return max(SEPARATORS, key=QUOTED.sub("", first).count)
+
+
+def _split_lines(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """Return the number and the cells of every line that is not blank."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        stripped = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except csv.Error as error:
+        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
     return [(line, cells) for line, cells in stripped if any(cells)]
 
 
-def _column_names(
-    path: Path, names: list[str], columns: Collection[str], required: Collection[str]
-) -> list[str]:
+def _without_empty_end(names: list[str]) -> list[str]:
     while names and not names[-1]:
         names = names[:-1]
+    return names
+
+
+def _rename(path: Path, names: list[str], renamed: Mapping[str, str]) -> list[str | None]:
+    """Return the new name of each column; None if it is left out."""
+    known = {normalize("NFC", name) for name in names}
+    new = {normalize("NFC", name): column for name, column in renamed.items()}
+    if missing := [name for name in new if name not in known]:
+        raise InputError(
+            f"{path}: has no column {missing[0]!r} to rename; {known_words(missing[0], known)}"
+        )
+    return [new.get(normalize("NFC", name), name) or (None if name else "") for name in names]
+
+
+def _check_columns(
+    path: Path, names: list[str], columns: Collection[str], required: Collection[str]
+) -> None:
     if not names:
         expected = ", ".join(columns if "*" not in columns else required)
         raise InputError(f"{path}: is empty. Its first line must name its columns: {expected}")
-    if len(names) == 1 and (other := {";", "\t", "|"} & set(names[0])):
-        raise InputError(
-            f"{path}: its columns are separated by {other.pop()!r}. Separate them by commas."
-        )
     for name in () if "*" in columns else names:
         prefix, dot, rest = name.partition(".")
         if name not in columns and not (f"{prefix}.*" in columns and dot and rest):
@@ -104,4 +208,3 @@ def _column_names(
         raise InputError(f"{path}: has the column {repeated[0]!r} twice")
     if missing := [name for name in required if name not in names]:
         raise InputError(f"{path}: has no column {missing[0]!r}; its columns: {', '.join(names)}")
-    return names

@@ -8,8 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from wsseg.data.csv_table import Row, read_csv_table
+from wsseg.data.csv_table import UNCHANGED, Row, read_csv_table
 from wsseg.data.negation import Mention, mentions, strongest
+from wsseg.data.tag_cells import CELLS, parse_tag
 from wsseg.errors import InputError
 from wsseg.runtime.files import write_text
 
@@ -45,16 +46,16 @@ class Reports:
     manual_tags: Mapping[str, Mapping[str, str]]  # by class and patient
 
 
-def read_reports(path: Path) -> Reports:
+def read_reports(path: Path, renamed: Mapping[str, str] = UNCHANGED) -> Reports:
     """Read a CSV file with the columns patient (or case) and report.
 
     A patient may have several rows. Columns tag.<class> hold tags that people gave; all others are
-    ignored.
+    ignored. `renamed` has the names that columns get, by their names in the file.
 
     Raises:
         InputError: A column is missing, a row has no patient, or a tag is invalid.
     """
-    table = read_csv_table(path, ("*",), required=("report",))
+    table = read_csv_table(path, ("*",), ("report",), renamed)
     key = next((key for key in KEYS if key in table.columns), None)
     if key is None or not table.rows:
         raise InputError(
@@ -66,12 +67,10 @@ def read_reports(path: Path) -> Reports:
         name = _patient_name(row, key)
         texts[name] = (*texts.get(name, ()), row.get("report"))
         for tag, cell in row.with_prefix("tag").items():
-            if cell not in MEANINGS:
-                raise InputError(
-                    f"{row.place}: tag.{tag} is {cell!r}; possible: 1 (present), 0 (absent), an "
-                    "empty cell (unknown)"
-                )
-            manual_tags.setdefault(tag, {})[name] = cell
+            try:
+                manual_tags.setdefault(tag, {})[name] = CELLS[parse_tag(cell)]
+            except ValueError as error:
+                raise InputError(f"{row.place}: tag.{tag} {error}") from None
     return Reports(key, texts, manual_tags)
 
 
@@ -137,7 +136,7 @@ def _verdict(texts: Sequence[str], words: Sequence[str]) -> Verdict:
 
 
 def _patient_name(row: Row, key: str) -> str:
-    name = row.get(key)
+    name = row.name(key)
     if not name or name.startswith(FORMULA) or not name.isprintable():
         # The message omits the name, which may be a person's.
         raise InputError(f"{row.place}: its {key} is empty or starts like a formula (=, +, -, @)")

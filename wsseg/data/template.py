@@ -20,7 +20,8 @@ bert-2,17,1
 GUIDE = """\
 # Two tables that describe your scans
 
-Replace the example rows by your own. Leave cells empty if you do not know their values.
+Replace the example rows by your own. Columns may be separated by commas, semicolons or tabs.
+Leave cells empty if you do not know their values.
 To use the tables in a recipe, write: cohort: {use: table, path: cohort.csv}
 
 cohort.csv: one row per scan
@@ -30,12 +31,12 @@ cohort.csv: one row per scan
     split        train, test, or empty
     image        a NIfTI file, or a folder with a DICOM series; relative to this folder
     mask.NAME    a NIfTI file of 0 and 1 on the grid of the image (empty: no mask was drawn)
-    tag.CLASS    1 present, 0 absent, empty unknown; one column for each class of the recipe
+    tag.CLASS    1 or yes: present, 0 or no: absent, empty: unknown; a column for each class
 
 slices.csv: tags of single slices; delete the file if you have none
     case         as in cohort.csv
     slice        counted from 0, as in the image file
-    tag.CLASS    1, 0 or empty
+    tag.CLASS    as in cohort.csv
 """
 
 

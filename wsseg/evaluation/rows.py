@@ -86,7 +86,7 @@ def _cell(value: object) -> object:
 
 
 def _number(row: Row, column: str) -> float:
-    text = row.get(column)
+    text = row.number(column)
     try:
         value = float(text) if text else math.nan
     except ValueError:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os.path import realpath
 from pathlib import Path
+from unicodedata import normalize
 
 from wsseg.components.cohorts import Table, case_name
 from wsseg.core.case import MAX_NAME_LENGTH, Case
@@ -75,7 +76,7 @@ def case_of(path: Path) -> Case:
     """Return a scan as a case, named after its file or folder."""
     name = path.resolve().name if path.is_dir() else path.name
     ending = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
-    name = name[: len(name) - len(ending)]
+    name = normalize("NFC", name[: len(name) - len(ending)])
     return Case(name=name, patient=name, image=path)
 
 

@@ -453,6 +453,14 @@ def test_wrong_arguments_end_with_exit_code_2(
     wsseg("data", "check", *given).refused()
 
 
+def test_columns_with_other_names_are_checked(wsseg: "Wsseg", hospital: Hospital) -> None:
+    hospital.table.write_text(hospital.table.read_text().replace("patient", "Pat-ID", 1))
+    renamed = ("--columns", "Pat-ID=patient")
+    assert wsseg("data", "check", hospital.table, *renamed).code == 0
+    wsseg("data", "check", hospital.table).refused("unknown column 'Pat-ID'")
+    wsseg("data", "check", "covid/demo-phi2", *renamed).refused("part of the recipe")
+
+
 def measure(case: Case) -> CaseFacts:
     return measure_case(case, lowest_measured=-1100)
 
