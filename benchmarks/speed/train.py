@@ -111,10 +111,8 @@ def _plain_step(sizes: Sizes) -> PlainStep:
 def _plain(sizes: Sizes, folder: Path, steps: int) -> float:
     step, started = _plain_step(sizes), 0.0
     own = list(scans(folder, labels=True))
-    draws = split_into_batches([epoch_draws(own, "uniform", 0, 0)], sizes.batch)[
-        : PREFETCHED + steps
-    ]
-    for number, (batch, labels) in enumerate(
+    draws = split_into_batches(epoch_draws(own, "uniform", 0, 0), sizes.batch)[: PREFETCHED + steps]
+    for number, (_, batch, labels) in enumerate(
         load_batches(Slices(own, sizes.input, AUGMENT), draws)
     ):
         if number == PREFETCHED:

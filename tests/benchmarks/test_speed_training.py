@@ -43,8 +43,8 @@ def test_the_plain_step_has_the_loss_of_the_trainer(tmp_path: Path) -> None:
     write_scans(tmp_path, SMALL, batches=1)
     ours = shared_trainer("masks", SMALL, tmp_path)
     own = list(scans(tmp_path, labels=True))
-    draws = split_into_batches([epoch_draws(own, "uniform", 0, 0)], SMALL.batch)
-    (batch, labels), *_ = load_batches(Slices(own, SMALL.input, AUGMENT), draws)
+    draws = split_into_batches(epoch_draws(own, "uniform", 0, 0), SMALL.batch)
+    (_, batch, labels), *_ = load_batches(Slices(own, SMALL.input, AUGMENT), draws)
     assert labels is not None
     loss = PlainStep(plain_twin(network(SMALL)), RATE)(batch.image, batch.region, labels)
     done = next(each for each in ours.run() if isinstance(each, StepDone))

@@ -1,6 +1,7 @@
 """Batches contain the right slices, in the right order, as the network sees them."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -125,23 +126,48 @@ def test_a_balanced_epoch_draws_as_many_slices_with_the_class_as_without() -> No
     assert len(set(draws)) == len(draws)  # a repeated slice is augmented anew
 
 
-def test_no_batch_contains_slices_of_two_epochs() -> None:
-    epochs = [[SliceDraw(0, z, e) for z in range(5)] for e in range(2)]
-    batches = split_into_batches(epochs, 2)
-    assert [len(batch) for batch in batches] == [2, 2, 1, 2, 2, 1]
-    assert [draw for batch in batches for draw in batch] == epochs[0] + epochs[1]
+def test_batches_keep_the_order_of_the_draws() -> None:
+    draws = [SliceDraw(0, z) for z in range(5)]
+    batches = split_into_batches(draws, 2)
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert [draw for batch in batches for draw in batch] == draws
 
 
 def test_batches_loaded_in_advance_are_the_drawn_batches(tmp_path: Path) -> None:
     known = scan()
     np.save(tmp_path / "image.npy", open_map(known.image))
     stored = StageScan("a", tmp_path / "image.npy", None, known.region, known.tags, known.slices)
-    batches = split_into_batches([epoch_draws([stored], "uniform", 0, 0)], 3)
+    batches = split_into_batches(epoch_draws([stored], "uniform", 0, 0), 3)
     in_advance = list(load_batches(Slices([stored], INPUT, GEOMETRIC), batches))
     directly = [collate([Slices([known], INPUT, GEOMETRIC)[d] for d in batch]) for batch in batches]
-    for (batch, _), (other, _) in zip(in_advance, directly, strict=True):
+    assert [loaded.draws for loaded in in_advance] == batches
+    for (_, batch, _), (other, _) in zip(in_advance, directly, strict=True):
         assert torch.equal(batch.image, other.image)
         assert torch.equal(batch.region, other.region)
+
+
+def test_each_process_loads_its_shard_of_a_batch() -> None:
+    slices = Slices([scan()], INPUT)
+    draws = [SliceDraw(0, z) for z in range(4)]
+    for rank, own in ((0, [0, 2]), (1, [1, 3])):
+        [loaded] = load_batches(slices, [draws], rank, processes=2)
+        assert loaded.draws == draws
+        assert loaded.batch.middle[:, 0, 0, 0].tolist() == own
+
+
+def test_batches_are_listed_only_a_few_steps_in_advance() -> None:
+    listed = 0
+
+    def batches() -> Iterator[list[SliceDraw]]:
+        nonlocal listed
+        for z in [0, 1, 2, 3] * 100:
+            listed += 1
+            yield [SliceDraw(0, z)]
+
+    loading = load_batches(Slices([scan()], INPUT), batches())
+    next(loading)
+    loading.close()
+    assert listed < 10
 
 
 def test_without_a_fill_the_outside_of_a_mask_has_the_minimum_of_each_image(tmp_path: Path) -> None:

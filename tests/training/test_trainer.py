@@ -16,7 +16,7 @@ from wsseg.config.stages import EmStage, MasksStage, NetworkStage, TagsStage
 from wsseg.core.batch import Evidence, Probability
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Backbone, EStep, PixelLoss
-from wsseg.data.batches import StageScan
+from wsseg.data.batches import SliceDraw, StageScan, epoch_draws
 from wsseg.errors import WorkError
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.folders import StageFolder
@@ -130,6 +130,22 @@ def test_a_resumed_stage_has_the_same_history_whichever_step_it_resumes_from(
         later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
         list(later.run())
         assert untimed(later.progress.history) == untimed(complete.progress.history), number
+
+
+def test_an_epoch_is_drawn_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few batches are loaded in advance, so the second epoch is drawn during the first."""
+    drawn: list[int] = []
+
+    def recorded(*args: Any) -> list[SliceDraw]:
+        drawn.append(args[-1])
+        return epoch_draws(*args)
+
+    monkeypatch.setattr("wsseg.training.trainer.epoch_draws", recorded)
+    trainer = trainer_of(MASKS | {"epochs": 50})
+    assert trainer.steps == 50 * 3
+    list(islice(steps(trainer.run()), 3))
+    assert max(drawn) <= 2
+    assert len(drawn) <= 4
 
 
 def test_restored_optimiser_state_has_the_memory_format_of_the_weights(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from wsseg.core.batch import Batch, Probability
 from wsseg.core.input import Input
 from wsseg.data.augment import Augment, augment_slice
+from wsseg.runtime.collectives import shard
 from wsseg.runtime.threads import prefetch
 
 NO_AUGMENTATION = Augment()
@@ -85,15 +86,17 @@ class Slices:
         return Sample(image, moved[:, :, :1] > 0, scan.tags[draw.z], scan.name, y)
 
 
-def split_into_batches(
-    epochs: Sequence[Sequence[SliceDraw]], batch_size: int
-) -> list[list[SliceDraw]]:
-    """Return the batches of all epochs. The last batch of each epoch may be smaller."""
-    return [
-        list(epoch[start : start + batch_size])
-        for epoch in epochs
-        for start in range(0, len(epoch), batch_size)
-    ]
+class LoadedBatch(NamedTuple):
+    """A batch in memory, or this process's shard of it."""
+
+    draws: Sequence[SliceDraw]  # of the full batch
+    batch: Batch
+    y: Probability | None  # the masks of a supervised stage
+
+
+def split_into_batches(draws: Sequence[SliceDraw], batch_size: int) -> list[list[SliceDraw]]:
+    """Return the draws in batches. The last batch may be smaller."""
+    return [list(draws[start : start + batch_size]) for start in range(0, len(draws), batch_size)]
 
 
 def all_slices(scans: Sequence[StageScan]) -> list[SliceDraw]:
@@ -123,19 +126,22 @@ def epoch_draws(
 
 
 def load_batches(
-    slices: Slices, batches: Iterable[Sequence[SliceDraw]]
-) -> Generator[tuple[Batch, Probability | None], None, None]:
-    """Yield (batch, y or None) for each of `batches`; one thread loads a few of them in advance.
+    slices: Slices, batches: Iterable[Sequence[SliceDraw]], rank: int = 0, processes: int = 1
+) -> Generator[LoadedBatch, None, None]:
+    """Yield each of `batches`, or the shards of process `rank` if there are several `processes`.
 
-    A thread is enough because the loops of numpy and OpenCV release Python's lock. A forked process
-    would copy every page of memory that the training step writes.
+    One thread takes a few of `batches` in advance and loads them. A thread is enough because the
+    loops of numpy and OpenCV release Python's lock. A forked process would copy every page of
+    memory that the training step writes.
     """
-    batches_with_labels = (collate([slices[draw] for draw in draws]) for draws in batches)
+    return prefetch(_load(slices, draws, rank, processes) for draws in batches)
+
+
+def _load(slices: Slices, draws: Sequence[SliceDraw], rank: int, processes: int) -> LoadedBatch:
+    batch, y = collate([slices[draw] for draw in shard(draws, rank, processes)])
     if torch.cuda.is_available():
-        return prefetch(
-            (x.pin_memory(), None if y is None else y.pin_memory()) for x, y in batches_with_labels
-        )
-    return prefetch(batches_with_labels)
+        return LoadedBatch(draws, batch.pin_memory(), None if y is None else y.pin_memory())
+    return LoadedBatch(draws, batch, y)
 
 
 def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:

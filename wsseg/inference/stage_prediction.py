@@ -54,11 +54,10 @@ def stage_masks(
     scan = load_into_memory(scan)
     slices = Slices([scan], trained.input)
     masks = np.zeros((len(trained.stage.classes), *read_map(scan.image).shape), np.bool_)
-    parts = split_into_batches([all_slices([scan])], BATCH_SLICES)
-    for draws, (gathered, _) in zip(parts, load_batches(slices, parts), strict=True):
-        batch = to_device(gathered, fabric.device)
+    for loaded in load_batches(slices, split_into_batches(all_slices([scan]), BATCH_SLICES)):
+        batch = to_device(loaded.batch, fabric.device)
         on = rule(trained, batch, fabric) & batch.region
-        masks[:, [draw.z for draw in draws]] = on.permute(1, 0, 2, 3).cpu().numpy()
+        masks[:, [draw.z for draw in loaded.draws]] = on.permute(1, 0, 2, 3).cpu().numpy()
     return masks
 
 

@@ -28,7 +28,7 @@ from wsseg.data.batches import (
 )
 from wsseg.errors import WorkError
 from wsseg.inference.network import Network
-from wsseg.runtime.collectives import gather_batch, shard
+from wsseg.runtime.collectives import gather_batch
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.training.em import forward, targets
 from wsseg.training.monitoring import TargetProbe, divergence, list_cases, target_warning
@@ -96,12 +96,9 @@ class Trainer:
             self._module, new_optimizer(stage.optimizer, self._module)
         )
         self._slices = Slices(scans, input, stage.augment, task.seed)
-        epochs = [
-            epoch_draws(scans, stage.sampling, task.seed, epoch) for epoch in range(stage.epochs)
-        ]
-        self._batches = split_into_batches(epochs, stage.batch_size)
-        self.steps = len(self._batches)
-        self._steps_per_epoch = self.steps // stage.epochs
+        self._scans, self._seed = scans, task.seed
+        self._steps_per_epoch = len(self._batches_of(0))
+        self.steps = self._steps_per_epoch * stage.epochs
         self._case_names = [scan.name for scan in scans]
         self._warned_of_empty_regions = False
 
@@ -154,13 +151,13 @@ class Trainer:
             WorkError: Training diverged, or all targets of an epoch are empty.
         """
         fabric, progress = self._fabric, self.progress
-        remaining = self._batches[progress.step :]
-        parts = [shard(draws, fabric.global_rank, fabric.world_size) for draws in remaining]
+        remaining = self._batches_after(progress.step)
+        loading = load_batches(self._slices, remaining, fabric.global_rank, fabric.world_size)
         epoch_start, slices = perf_counter(), 0
-        with closing(load_batches(self._slices, parts)) as batches:
-            for draws in remaining:
+        with closing(loading) as batches:
+            while progress.step < self.steps:
                 step_start = perf_counter()
-                batch, labels = next(batches)
+                draws, batch, labels = next(batches)
                 waited = perf_counter() - step_start
                 result = self._step(draws, to_device(batch, fabric.device), labels)
                 seconds = perf_counter() - step_start
@@ -182,6 +179,17 @@ class Trainer:
                     waited_s=waited,
                     warning=result.warning,
                 )
+
+    def _batches_after(self, step: int) -> Iterator[list[SliceDraw]]:
+        """Yield the batches that follow a step. An epoch is drawn when its first one is needed."""
+        done, first = divmod(step, self._steps_per_epoch)
+        for epoch in range(done, self._stage.epochs):
+            yield from self._batches_of(epoch)[first:]
+            first = 0
+
+    def _batches_of(self, epoch: int) -> list[list[SliceDraw]]:
+        draws = epoch_draws(self._scans, self._stage.sampling, self._seed, epoch)
+        return split_into_batches(draws, self._stage.batch_size)
 
     def _step(
         self, draws: Sequence[SliceDraw], batch: Batch, labels: Probability | None
