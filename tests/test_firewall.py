@@ -26,6 +26,7 @@ from wsseg.config.recipe import Recipe
 from wsseg.config.stages import EmStage, MasksStage
 from wsseg.core.batch import Batch, Evidence, Logits, Probability
 from wsseg.core.case import Case
+from wsseg.core.class_relation import ClassRelation
 from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, Region
 from wsseg.core.volume import Volume
 from wsseg.data.prepare import prepare, prepare_mask
@@ -69,9 +70,11 @@ class RecordingEStep(EStep):
 class RecordingLoss(PixelLoss):
     """Records what it receives."""
 
-    def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:
-        GIVEN.append(("Loss", (f, y, region)))
-        return ((f - y) ** 2 * region).mean()
+    def __call__(
+        self, logits: Logits, y: Probability, batch: Batch, relation: ClassRelation
+    ) -> Tensor:
+        GIVEN.append(("Loss", (logits, y, batch, relation)))
+        return ((relation.probability(logits) - y) ** 2 * batch.region).mean()
 
 
 class RecordingNetwork(nn.Module):

@@ -110,8 +110,8 @@ def test_a_plugin_with_one_invalid_component_adds_nothing(
 
 def test_a_plugin_for_another_api_version_is_refused() -> None:
     module = plugin(wsseg_priors={"half": Half})
-    module.WSSEG_API_VERSION = 2  # type: ignore[attr-defined]
-    with pytest.raises(PluginError, match="written for plugin API 2; this wsseg has 1"):
+    module.WSSEG_API_VERSION = 1  # type: ignore[attr-defined]
+    with pytest.raises(PluginError, match="written for plugin API 1; this wsseg has 2"):
         Registry().add("new", "new 1.0", module)
 
 

@@ -134,3 +134,25 @@ def test_probabilities_of_extreme_log_odds_are_finite_in_bfloat16() -> None:
         f = relation.probability(classes(-math.inf, 4, 1000).bfloat16())
         assert f.dtype == torch.bfloat16
         assert f.isfinite().all()
+
+
+def test_the_distribution_of_independent_classes_has_each_class_and_its_absence() -> None:
+    assert each(Multilabel().distribution(classes(0.25, 1))) == [0.25, 1, 0.75, 0]
+    log_f = Multilabel().log_distribution(classes(math.log(3), -1000))
+    assert each(log_f) == pytest.approx([math.log(3 / 4), -1000, math.log(1 / 4), 0])
+
+
+def test_the_distribution_of_exclusive_classes_has_the_background_last() -> None:
+    assert each(Multiclass().distribution(classes(0.25, 0.5))) == [0.25, 0.5, 0.25]
+    log_f = Multiclass().log_distribution(classes(math.log(2), math.log(5)))
+    assert each(log_f) == pytest.approx([math.log(2 / 8), math.log(5 / 8), math.log(1 / 8)])
+
+
+@given(st.lists(st.lists(st.floats(-20, 20), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_the_log_distribution_is_the_logarithm_of_the_distribution_of_f(
+    pixels: list[list[float]],
+) -> None:
+    for relation in (Multilabel(), Multiclass()):
+        log_odds = row(pixels).double()
+        f = relation.distribution(relation.probability(log_odds))
+        torch.testing.assert_close(relation.log_distribution(log_odds).exp(), f)

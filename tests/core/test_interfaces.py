@@ -8,7 +8,17 @@ from pydantic import PositiveFloat, ValidationError
 from torch import Tensor, nn
 from torch.distributions import Normal
 
-from wsseg import Backbone, Batch, EStep, Evidence, Logits, PixelLoss, Prior, Probability
+from wsseg import (
+    Backbone,
+    Batch,
+    ClassRelation,
+    EStep,
+    Evidence,
+    Logits,
+    PixelLoss,
+    Prior,
+    Probability,
+)
 from wsseg.components.esteps import HardEM, SoftEM
 from wsseg.core.component import Component
 from wsseg.testing import check_backbone, check_estep, check_loss, check_prior
@@ -51,9 +61,12 @@ class Pixelwise(Backbone):
 class MeanSquare(PixelLoss):
     """mean((f - y)^2) over the region."""
 
-    def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:
-        square = ((f.float() - y.float()) ** 2).where(region, 0)
-        return square.sum() / region.expand_as(f).sum().clamp(min=1)
+    def __call__(
+        self, logits: Logits, y: Probability, batch: Batch, relation: ClassRelation
+    ) -> Tensor:
+        f = relation.probability(logits.float())
+        square = ((f - y.float()) ** 2).where(batch.region, 0)
+        return square.sum() / batch.region.expand_as(f).sum().clamp(min=1)
 
 
 def test_a_prior_needs_only_one_method() -> None:

@@ -85,7 +85,7 @@ def test_the_page_makes_a_package_that_trains_even_if_a_broken_plugin_is_install
     assert "exit code 1" in failed
 
 
-@pytest.mark.parametrize("part", ["prior", "estep", "backbone"])
+@pytest.mark.parametrize("part", ["prior", "estep", "backbone", "loss"])
 def test_a_part_on_the_page_is_short(part: str) -> None:
     text = FILES[f"wsseg-lab/wsseg_lab/{part}.py"]
     assert len(text.splitlines()) <= MOST_LINES

@@ -35,7 +35,7 @@ def test_gathering_in_one_process_returns_the_tensor_itself() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", ["batch-dice", "smooth-dice"])
+@pytest.mark.parametrize("loss", ["batch-dice", "smooth-dice", "brighter-counts"])
 def test_two_processes_take_the_same_steps_as_one(tmp_path: Path, loss: str) -> None:
     """20 SGD steps in float64, with batch norm frozen; the last batch of an epoch is uneven."""
     alone, together = tmp_path / "1.safetensors", tmp_path / "2.safetensors"

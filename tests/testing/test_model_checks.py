@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from wsseg import testing
 from wsseg.components.esteps import HardEM, Scheduled, SoftEM
-from wsseg.components.pixel_losses import SmoothDice
+from wsseg.components.overlap_losses import SmoothDice
 from wsseg.components.tag_losses import MeanLogits
 from wsseg.core.batch import Batch, Evidence
+from wsseg.core.class_relation import ClassRelation, Multilabel
 from wsseg.core.component import Component
 from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 
@@ -187,28 +188,59 @@ def test_check_backbone_detects_a_broken_backbone(
 
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def dice(logits: Tensor, y: Tensor, region: Tensor) -> Tensor:
+    batch = Batch(torch.zeros_like(region), region, torch.ones(logits.shape[:2]).bool())
+    return SmoothDice()(logits, y, batch, Multilabel())
+
+
 LOSSES: list[tuple[Loss, str]] = [
-    (lambda f, y, region: ((f.float() - y.float()) ** 2 * region).sum((1, 2, 3)), "not a scalar"),
-    (lambda f, y, region: ((f - y) ** 2 * region).mean(), "bfloat16, not float32"),
-    (lambda f, y, region: ((f.float() - y) ** 2).mean() + 0 * region.sum(), "outside the region"),
-    (lambda f, y, r: -(y * f.float().log()).where(r, 0).sum(), "the loss is nan"),
-    (lambda f, y, r: (f.float() - y).where(r, 0).square().sum().sqrt(), "gradient is not finite"),
-    (lambda f, y, r: -SmoothDice()(f, y, r), "does not fall as f approaches y"),
+    (lambda a, y, r: ((a.float() - y) ** 2 * r).sum((1, 2, 3)), "not a scalar"),
+    (lambda a, y, r: ((a.sigmoid() - y) ** 2 * r).mean(), "bfloat16, not float32"),
+    (lambda a, y, r: ((a.float() - y) ** 2).mean() + 0 * r.sum(), "outside the region"),
+    (lambda a, y, r: -(y * a.float().sigmoid().log()).where(r, 0).sum(), "the loss is inf"),
     (
-        lambda f, y, r: SmoothDice()(f, y, r) + y[~r.expand_as(y)].mean().float(),
-        "outside the region",
+        lambda a, y, r: (a.float().sigmoid() - y).where(r, 0).square().sum().sqrt(),
+        "gradient is not finite",
     ),
-    (lambda f, y, r: SmoothDice()(f, y, r) * next(CALLS), "changes from call to call"),
+    (lambda a, y, r: -dice(a, y, r), "does not fall as f approaches y"),
+    (lambda a, y, r: dice(a, y, r) + y[~r.expand_as(y)].mean().float(), "outside the region"),
+    (lambda a, y, r: dice(a, y, r) * next(CALLS), "changes from call to call"),
 ]
 
 
 @pytest.mark.parametrize(("measure", "words"), LOSSES)
 def test_check_loss_detects_a_broken_loss(measure: Loss, words: str) -> None:
     class Broken(PixelLoss):
-        def __call__(self, f: Tensor, y: Tensor, region: Tensor) -> Tensor:
-            return measure(f, y, region)
+        def __call__(
+            self,
+            logits: Tensor,
+            y: Tensor,
+            batch: Batch,
+            relation: ClassRelation,  # noqa: ARG002
+        ) -> Tensor:
+            return measure(logits, y, batch.region)
 
     fails(testing.check_loss, Broken(), words)
+
+
+def test_check_loss_accepts_a_loss_that_ignores_the_targets() -> None:
+    class LargestShare(PixelLoss):
+        """Penalty on a class that covers more than half of an image's region."""
+
+        def __call__(
+            self,
+            logits: Tensor,
+            y: Tensor,  # noqa: ARG002
+            batch: Batch,
+            relation: ClassRelation,
+        ) -> Tensor:
+            f = relation.probability(logits.float()).where(batch.region, 0)
+            share = f.sum((2, 3)) / batch.region.sum((2, 3)).clamp(min=1)
+            return ((share - 0.5).clamp(min=0) ** 2).mean()
+
+    testing.check_loss(LargestShare())
 
 
 TAG_LOSSES: list[tuple[Loss, str]] = [

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import wsseg
 from wsseg.components.esteps import HardEM, SoftEM
-from wsseg.components.pixel_losses import BatchDice
+from wsseg.components.overlap_losses import BatchDice
 from wsseg.config.stages import EmStage, Optimizer
 from wsseg.core.batch import Batch
 from wsseg.core.input import Input

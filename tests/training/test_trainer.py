@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from wsseg.components.registry import registry
 from wsseg.config.stages import EmStage, MasksStage, NetworkStage, TagsStage
-from wsseg.core.batch import Evidence, Probability
+from wsseg.core.batch import Batch, Evidence, Logits, Probability
+from wsseg.core.class_relation import ClassRelation
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Backbone, EStep, PixelLoss
 from wsseg.data.batches import SliceDraw, StageScan, epoch_draws
@@ -224,10 +225,16 @@ class Faulty(PixelLoss):
     at: int
     value: float
 
-    def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:  # noqa: ARG002
+    def __call__(
+        self,
+        logits: Logits,
+        y: Probability,  # noqa: ARG002
+        batch: Batch,  # noqa: ARG002
+        relation: ClassRelation,
+    ) -> Tensor:
         self.__pydantic_fields_set__.add(f"call {len(self.__pydantic_fields_set__)}")
         calls = sum(name.startswith("call ") for name in self.__pydantic_fields_set__)
-        return f.mean() * (self.value if calls == self.at else 1)
+        return relation.probability(logits).mean() * (self.value if calls == self.at else 1)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ from wsseg.components.cohorts import Table
 from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
 from wsseg.components.esteps import AdaptEM, HardEM, Scheduled, SoftEM
 from wsseg.components.hookspecs import hookimpl
+from wsseg.components.likelihood_losses import CrossEntropy, Focal
 from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
-from wsseg.components.pixel_losses import BatchDice, SmoothDice
+from wsseg.components.overlap_losses import BatchDice, SmoothDice, Tversky
 from wsseg.components.priors import PerClass
 from wsseg.components.regions import Everything, FileRegion, Foreground, Nonzero
 from wsseg.components.tag_losses import LogSumExp, MeanLogits, NoisyOr
+from wsseg.components.weighted_sum import WeightedSum
 from wsseg.core.image_unit import AnyUnit, ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
@@ -44,6 +46,10 @@ def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
     return {
         "smooth-dice": SmoothDice,
         "batch-dice": BatchDice,
+        "tversky": Tversky,
+        "cross-entropy": CrossEntropy,
+        "focal": Focal,
+        "weighted-sum": WeightedSum,
         "noisy-or": NoisyOr,
         "log-sum-exp": LogSumExp,
         "mean-logits": MeanLogits,

@@ -17,7 +17,7 @@ from wsseg.core.interfaces import (
     TagLoss,
 )
 
-API_VERSION = 1  # incremented when a change of a hook or an interface breaks plugins
+API_VERSION = 2  # incremented when a change of a hook or an interface breaks plugins
 
 hookspec = HookspecMarker("wsseg")
 hookimpl = HookimplMarker("wsseg")

@@ -145,7 +145,7 @@ class PixelStage(NetworkStage):
 
     def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
         """Return the loss of the network's probabilities and the targets."""
-        return self.loss(self.relation.probability(logits), y, batch.region)
+        return self.loss(logits, y, batch, self.relation)
 
     def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
         """Return the targets."""

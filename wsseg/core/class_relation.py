@@ -9,6 +9,7 @@ from typing import final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from wsseg.core.component import Component
 
@@ -36,6 +37,17 @@ class ClassRelation(Component):
     @abstractmethod
     def background(self, log_odds: Tensor) -> Tensor:
         """Return the probability of the alternative to each class, (B, K or 1, H, W) in [0, 1]."""
+
+    @abstractmethod
+    def log_distribution(self, log_odds: Tensor) -> Tensor:
+        """Return the log-probabilities of the K classes and of their alternatives, (B, L, H, W).
+
+        They are finite also where a probability rounds to 0.
+        """
+
+    @abstractmethod
+    def distribution(self, y: Tensor) -> Tensor:
+        """Return the probabilities y, (B, K, H, W), and those of the alternatives, (B, L, H, W)."""
 
     @abstractmethod
     def decide(self, log_odds: Tensor) -> Tensor:
@@ -75,6 +87,14 @@ class Multilabel(ClassRelation):
         """Return 1 - f_k: the alternative to a class is its absence."""
         return (-log_odds).sigmoid()
 
+    def log_distribution(self, log_odds: Tensor) -> Tensor:
+        """Return log f_1, ..., log f_K, log(1 - f_1), ..., log(1 - f_K): L = 2 K."""
+        return logsigmoid(torch.cat([log_odds, -log_odds], dim=1))
+
+    def distribution(self, y: Tensor) -> Tensor:
+        """Return y_1, ..., y_K, 1 - y_1, ..., 1 - y_K: L = 2 K."""
+        return torch.cat([y, 1 - y], dim=1)
+
     def decide(self, log_odds: Tensor) -> Tensor:
         """Return a_k > 0; at 0, the background is chosen."""
         return log_odds > 0
@@ -112,6 +132,14 @@ class Multiclass(ClassRelation):
     def background(self, log_odds: Tensor) -> Tensor:
         """Return 1 / (1 + sum_j exp(a_j)), the same for all classes."""
         return _with_background(log_odds).softmax(dim=1)[:, :1]
+
+    def log_distribution(self, log_odds: Tensor) -> Tensor:
+        """Return log f_1, ..., log f_K and that of the background: L = K + 1."""
+        return _with_background(log_odds).log_softmax(dim=1).roll(-1, dims=1)
+
+    def distribution(self, y: Tensor) -> Tensor:
+        """Return y_1, ..., y_K and 1 - sum_k y_k for the background: L = K + 1."""
+        return torch.cat([y, 1 - y.sum(1, keepdim=True)], dim=1)
 
     def decide(self, log_odds: Tensor) -> Tensor:
         """Return whether a_k is the largest and above 0; among equals, the first is chosen."""

@@ -33,6 +33,7 @@ from torch import Tensor, nn
 
 from wsseg.core.batch import Batch, Evidence, Logits, Mask, Probability
 from wsseg.core.case import Case
+from wsseg.core.class_relation import ClassRelation
 from wsseg.core.component import Component
 from wsseg.core.source import Source
 from wsseg.core.volume import Spacing, Volume, VoxelMask
@@ -121,26 +122,38 @@ class Backbone(Component):
 class PixelLoss(Component):
     """The loss of the M-step: the distance between the network's probabilities and the targets.
 
+    A loss that ignores the targets, such as a constraint on the size of a class, is possible too.
+
     Example:
         >>> import torch
         >>> from torch import Tensor
-        >>> from wsseg import PixelLoss, Probability
+        >>> from wsseg import Batch, ClassRelation, Logits, Multilabel, PixelLoss, Probability
         >>> class MeanSquare(PixelLoss):
-        ...     def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:
-        ...         return ((f - y) ** 2)[region.expand_as(f)].mean()
-        >>> f, y = torch.tensor([[[[0.5, 0.9]]]]), torch.tensor([[[[1.0, 0.0]]]])
-        >>> MeanSquare()(f, y, region=torch.tensor([[[[True, False]]]]))
+        ...     def __call__(
+        ...         self, logits: Logits, y: Probability, batch: Batch, relation: ClassRelation
+        ...     ) -> Tensor:
+        ...         f = relation.probability(logits)
+        ...         return ((f - y) ** 2)[batch.region.expand_as(f)].mean()
+        >>> logits, y = torch.tensor([[[[0.0, 9.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
+        >>> region = torch.tensor([[[[True, False]]]])
+        >>> batch = Batch(torch.zeros(1, 1, 1, 2), region, tags=torch.tensor([[True]]))
+        >>> MeanSquare()(logits, y, batch, Multilabel())  # (1/2 - 1)^2
         tensor(0.2500)
     """
 
     @abstractmethod
-    def __call__(self, f: Probability, y: Probability, region: Tensor) -> Tensor:
-        """Return the loss, a scalar, over the pixels of `region`.
+    def __call__(
+        self, logits: Logits, y: Probability, batch: Batch, relation: ClassRelation
+    ) -> Tensor:
+        """Return the loss, a scalar, over the pixels of `batch.region`.
 
         Args:
-            f: The network's probabilities, (B, K, H, W).
+            logits: The network's output, (B, K, H, W). Logarithms of probabilities are computed
+                from it, since a probability can round to 0 or 1.
             y: The targets, (B, K, H, W) in [0, 1].
-            region: The pixels that count, (B, 1, H, W) bool.
+            batch: The region, the tags and the image, of which only the slice to be labelled is
+                present, (B, 1, H, W). With several processes it is the batch of all of them.
+            relation: How the classes relate: `relation.probability(logits)` is f.
         """
 
 
@@ -204,7 +217,8 @@ class RegionLimits:
 class Region(Component):
     """A method that finds the part of a scan that a stage works in.
 
-    Masks are cached until `version`, the parameters or the files of the case change.
+    Masks are cached until the code of the region's package, the parameters or the files of the case
+    change.
 
     Example:
         >>> from pathlib import Path
@@ -220,7 +234,8 @@ class Region(Component):
     """
 
     version: ClassVar[int] = 1
-    """Increase it when the method computes different masks, so that cached ones are not used."""
+    """Increase it when the method computes different masks for a reason outside its package, such
+    as new weights that it downloads, so that cached masks are not used."""
     plausible: ClassVar[RegionLimits | None] = None
     """Limits for a plausible mask; a warning names each case that violates them."""
 

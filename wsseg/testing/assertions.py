@@ -14,7 +14,6 @@ from yaml import YAMLError
 from wsseg.components.registry import UnsavableError, registry
 from wsseg.core.batch import Batch, Probability
 from wsseg.core.component import Component
-from wsseg.core.interfaces import PixelLoss, TagLoss
 from wsseg.runtime import yaml12
 
 T = TypeVar("T")
@@ -74,20 +73,25 @@ def assert_equal_on_accelerators(call: Any, argument: T, expected: Tensor) -> No
         assert close, f"the result on {device} differs from that on the CPU"
 
 
-def assert_differentiable(loss: PixelLoss | TagLoss, f: Tensor, y: Tensor, region: Tensor) -> None:
-    """Check that a loss is a finite float32 scalar whose gradient is finite, and 0 outside."""
-    f = f.clone().requires_grad_()
-    value = loss(f, y, region)
+def assert_differentiable(
+    loss: Callable[..., Tensor], arguments: tuple[Tensor, *tuple[object, ...]], region: Tensor
+) -> None:
+    """Check that a loss is a finite float32 scalar whose gradient is finite, and 0 outside.
+
+    The gradient is with respect to the first argument, the logits.
+    """
+    logits, *others = arguments[0].clone().requires_grad_(), *arguments[1:]
+    value = loss(logits, *others)
     assert value.shape == (), f"the loss is {tuple(value.shape)}, not a scalar"
     assert value.dtype == torch.float32, f"the loss is {value.dtype}, not float32"
     assert value.isfinite(), f"the loss is {value:g}"
-    assert torch.equal(value, loss(f, y, region)), "the loss changes from call to call"
-    (gradient,) = torch.autograd.grad(value, f)
+    assert torch.equal(value, loss(logits, *others)), "the loss changes from call to call"
+    (gradient,) = torch.autograd.grad(value, logits)
     assert gradient.isfinite().all(), "the gradient is not finite everywhere"
     outside = ~region.expand_as(gradient)
     assert not gradient[outside].any(), "the gradient outside the region is not 0"
     for device in accelerators():
-        value = loss(f.to(device), y.to(device), region.to(device))
+        value = loss(*(_moved(each, device) for each in (logits, *others)))
         assert value.device.type == device.type, (
             f"for inputs on {device}, the loss is on {value.device}"
         )

@@ -7,7 +7,8 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from wsseg.core.class_relation import Multiclass, Multilabel
+from wsseg.core.batch import Batch
+from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.testing import samples
@@ -108,7 +109,10 @@ def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> Non
 
 
 def check_loss(loss: PixelLoss, classes: int = 2) -> None:
-    """Check that `loss` keeps the contract of `PixelLoss`, also without any positive pixel.
+    """Check that `loss` keeps the contract of `PixelLoss`, for both class relations.
+
+    Logits are up to 1000, and some targets have no positive pixel. Unless the loss ignores the
+    targets, it must fall as the network approaches them.
 
     Raises:
         AssertionError: The contract is broken; the message states how.
@@ -119,16 +123,21 @@ def check_loss(loss: PixelLoss, classes: int = 2) -> None:
         >>> check_loss(make(PixelLoss, "smooth-dice"))
     """
     batch = samples.batch(classes, 1, torch.float32)
-    y = (samples.noise(*batch.support.shape) > 0).float()
-    for dtype, target in product(DTYPES, (y, torch.zeros_like(y), torch.ones_like(y))):
-        for f in (target, 1 - target, samples.noise(*y.shape).sigmoid()):
-            assert_differentiable(loss, f.to(dtype), target.to(dtype), batch.region)
-    right, wrong = loss(y, y, batch.region), loss(1 - y, y, batch.region)
-    between = loss(0.5 * torch.ones_like(y), y, batch.region)
-    assert right < between < wrong, "the loss does not fall as f approaches y"
-    changed = y.where(batch.region, 1 - y)
-    losses = [loss(changed, y, batch.region), loss(y, changed, batch.region)]
-    assert losses == [right, right], "the loss depends on pixels outside the region"
+    for relation in (Multilabel(), Multiclass()):
+        targets = _targets(relation, batch)
+        for dtype, y, scale in product(DTYPES, targets, (-1000, 1, 1000)):
+            logits = (scale * (2 * y - 1)).to(dtype)
+            assert_differentiable(loss, (logits, y.to(dtype), batch, relation), batch.region)
+        y = targets[0]
+        as_y = 18 * y - 9
+        right, between, wrong = (loss(s * as_y, y, batch, relation) for s in (1, 0, -1))
+        ignores_targets = len({loss(as_y, each, batch, relation).item() for each in targets}) == 1
+        assert ignores_targets or right < between < wrong, (
+            "the loss does not fall as f approaches y"
+        )
+        other_logits, other_y = as_y.where(batch.region, 9), y.where(batch.region, 0)
+        changed = [loss(other_logits, y, batch, relation), loss(as_y, other_y, batch, relation)]
+        assert changed == [right, right], "the loss depends on pixels outside the region"
     assert_can_be_saved(loss)
 
 
@@ -146,7 +155,7 @@ def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
     batch = samples.batch(classes, 1, torch.float32)
     for dtype, scale in product(DTYPES, (0, 1, 1000)):
         logits = (scale * samples.noise(*batch.support.shape)).to(dtype)
-        assert_differentiable(loss, logits, batch.tags, batch.region)
+        assert_differentiable(loss, (logits, batch.tags, batch.region), batch.region)
         possible = loss.possible(logits, batch.region)
         is_mask = possible.shape == logits.shape and possible.dtype == torch.bool
         assert is_mask, f"possible returns {tuple(possible.shape)}, {possible.dtype}, not a mask"
@@ -156,6 +165,15 @@ def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
     changed = loss(as_tagged.where(batch.region, 9), batch.tags, batch.region)
     assert torch.equal(changed, right), "the loss depends on pixels outside the region"
     assert_can_be_saved(loss)
+
+
+def _targets(relation: ClassRelation, batch: Batch) -> list[Tensor]:
+    """Return targets: of 0 and 1, of probabilities, without any class, and full of the first."""
+    logits = samples.noise(*batch.support.shape)
+    nothing = torch.zeros_like(logits)
+    first = nothing.clone()
+    first[:, 0] = 1
+    return [relation.decide(logits).float(), relation.probability(logits), nothing, first]
 
 
 def _check_weights(

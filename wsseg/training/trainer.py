@@ -200,7 +200,8 @@ class Trainer:
             group["lr"] = stage.optimizer.lr_at(progress.step / self._steps_per_epoch, stage.epochs)
         outputs = forward(stage, self._network, batch)
         y = targets(stage, batch, labels, outputs.e_step, progress.step / self.steps)
-        logits, y, batch = self._gather(len(draws), outputs.m_step, y, batch)
+        names = tuple(self._case_names[draw.scan] for draw in draws)
+        logits, y, batch = self._gather(names, outputs.m_step, y, batch)
         loss = check_loss(stage.loss, stage.objective(logits, y, batch))
         self._fabric.backward(loss)
         gradient = get_total_norm(p.grad for p in self._module.parameters() if p.grad is not None)
@@ -244,15 +245,12 @@ class Trainer:
         return EpochDone(record, target_warning(progress.history))
 
     def _gather(
-        self, size: int, logits: Logits, y: Tensor, batch: Batch
+        self, names: tuple[str, ...], logits: Logits, y: Tensor, batch: Batch
     ) -> tuple[Logits, Tensor, Batch]:
-        """Join the shards of all processes, without the images, which no loss uses."""
-        if self._fabric.world_size == 1:
-            return logits, y, batch
-        logits, y, region, tags = (
-            gather_batch(self._fabric, each, size) for each in (logits, y, batch.region, batch.tags)
-        )
-        return logits, y, Batch(region.new_empty(size, 0, *region.shape[2:]), region, tags)
+        """Join the shards of all processes. Of the images, losses get only the middle slices."""
+        tensors = (logits, y, batch.middle, batch.region, batch.tags)
+        logits, y, *parts = (gather_batch(self._fabric, each, len(names)) for each in tensors)
+        return logits, y, Batch(*parts, case=names)
 
     def _weight_norm(self) -> Tensor:
         return get_total_norm(p.detach() for p in self._module.parameters())
