@@ -1,10 +1,13 @@
 from pathlib import Path
+from typing import Literal, TypeAlias
 from unicodedata import normalize
 
 import pytest
 
 from wsseg.components.cohorts import Table
 from wsseg.errors import InputError
+
+Form: TypeAlias = Literal["NFC", "NFD"]
 
 
 def table(folder: Path, text: str, slices: str | None = None, encoding: str = "utf-8") -> Table:
@@ -95,7 +98,9 @@ def test_a_table_may_be_as_a_german_spreadsheet_writes_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("in_table", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
-def test_names_with_accents_have_one_spelling(tmp_path: Path, in_table: str, on_disk: str) -> None:
+def test_names_with_accents_have_one_spelling(
+    tmp_path: Path, in_table: Form, on_disk: Form
+) -> None:
     (tmp_path / f"{normalize(on_disk, 'é')}.nii.gz").touch()
     written = normalize(in_table, "é")
     slices = f"case,slice,tag.x\n{normalize(on_disk, 'é')},0,1\n"

@@ -1,16 +1,19 @@
 """Files are found whatever the Unicode form of their names."""
 
 from pathlib import Path
+from typing import Literal, TypeAlias
 from unicodedata import normalize
 
 import pytest
 
 from wsseg.data.file_names import find_path
 
+Form: TypeAlias = Literal["NFC", "NFD"]
+
 
 @pytest.mark.parametrize(("on_disk", "asked"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_a_name_with_accents_is_found_in_both_unicode_forms(
-    tmp_path: Path, on_disk: str, asked: str
+    tmp_path: Path, on_disk: Form, asked: Form
 ) -> None:
     path = tmp_path / normalize(on_disk, "Größe") / normalize(on_disk, "Ångström é.nii.gz")
     path.parent.mkdir()

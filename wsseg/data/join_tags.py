@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class JoinedTable:
     """The columns and rows of a cohort with its tags, and how many rows matched."""
 
     columns: list[str]
-    rows: list[Mapping[str, str]]
+    rows: Sequence[Mapping[str, str]]
     key: str
     """The column by which rows were matched: case or patient."""
     tagged_cases: int
