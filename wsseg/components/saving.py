@@ -1,14 +1,11 @@
 """Checks that components can be written to a file and read again, made before any training."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from wsseg.components.registry import registry
-from wsseg.core.component import Component
+from wsseg.core.component import Component, Keys, parts_of
 from wsseg.core.contracts import component_name
 from wsseg.errors import InputError
-
-Keys: TypeAlias = tuple[str, ...]
 
 
 def check_offered(component: Component) -> None:
@@ -17,7 +14,7 @@ def check_offered(component: Component) -> None:
     Raises:
         InputError: A part is offered by no plugin; the message has the path of keys to it.
     """
-    for keys, part in _parts_of(component, ()):
+    for keys, part in parts_of(component):
         if registry().kind_of(part) is not None and registry().name_of(part) is None:
             raise InputError(
                 f"{_place(keys)}{component_name(part)} is offered by no plugin, so a run with it "
@@ -32,7 +29,7 @@ def check_restored(component: Component, restored: Component) -> None:
     Raises:
         InputError: A value differs; the message names the part.
     """
-    pairs = list(zip(_parts_of(component, ()), _parts_of(restored, ()), strict=False))
+    pairs = list(zip(parts_of(component), parts_of(restored), strict=False))
     for (keys, part), (_, again) in reversed(pairs):  # parts inside others first
         written, read = registry().describe(part), registry().describe(again)
         if not _equal_values(written, read):
@@ -48,7 +45,7 @@ def check_no_hidden_state(component: Component, restored: Component) -> None:
     Raises:
         InputError: A private attribute differs; the message names it.
     """
-    pairs = zip(_parts_of(component, ()), _parts_of(restored, ()), strict=False)
+    pairs = zip(parts_of(component), parts_of(restored), strict=False)
     for (keys, part), (_, again) in pairs:
         for name, value in (part.__pydantic_private__ or {}).items():
             if not _equal(value, (again.__pydantic_private__ or {}).get(name)):
@@ -56,20 +53,6 @@ def check_no_hidden_state(component: Component, restored: Component) -> None:
                     f"{_place(keys)}{component_name(part)} keeps what it learns in the private "
                     f"attribute {name}, which is not saved.\nKeep it in a field."
                 )
-
-
-def _parts_of(value: object, keys: Keys) -> Iterator[tuple[Keys, Component]]:
-    """Yield all components in `value`, each with the path of keys to it, outer ones first."""
-    if isinstance(value, Component):
-        yield keys, value
-        for key, name in type(value).recipe_keys().items():
-            yield from _parts_of(getattr(value, name), (*keys, key))
-    elif isinstance(value, Mapping):
-        for word, each in value.items():
-            yield from _parts_of(each, (*keys, str(word)))
-    elif isinstance(value, list | tuple):
-        for index, each in enumerate(value):
-            yield from _parts_of(each, (*keys, str(index)))
 
 
 def _place(keys: Keys) -> str:

@@ -2,9 +2,9 @@
 
 import inspect
 from abc import ABC
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -15,6 +15,8 @@ from pydantic import (
 )
 
 from wsseg.errors import known_words
+
+Keys: TypeAlias = tuple[str, ...]
 
 
 class KeyProblemError(ValueError):
@@ -84,6 +86,20 @@ def _how_to_write(kind: type[Component], value: object, names: Collection[str]) 
         return f"{value!r} is the name of a component; write {{use: {value}}}"
     words = known_words(str(value), names)
     return f"{value!r} is not a valid {kind.__name__}; write {{use: NAME}}; {words}"
+
+
+def parts_of(value: object, keys: Keys = ()) -> Iterator[tuple[Keys, Component]]:
+    """Yield all components in `value`, each with the path of keys to it, outer ones first."""
+    if isinstance(value, Component):
+        yield keys, value
+        for key, name in type(value).recipe_keys().items():
+            yield from parts_of(getattr(value, name), (*keys, key))
+    elif isinstance(value, Mapping):
+        for word, each in value.items():
+            yield from parts_of(each, (*keys, str(word)))
+    elif isinstance(value, list | tuple):
+        for index, each in enumerate(value):
+            yield from parts_of(each, (*keys, str(index)))
 
 
 def _check_numbers(value: object, made: object, keys: tuple[str | int, ...]) -> None:

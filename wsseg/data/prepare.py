@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsseg.core.case import Case
+from wsseg.core.code_digest import code_digest
 from wsseg.core.contracts import region_files, region_mask
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Region
@@ -118,6 +119,7 @@ def prepare(
         raise InputError(f"case {case.name}: {stray}")
     digest = image_digest(case)
     shaping: list[Any] = [settings.model_dump(mode="json", include={"size", "thick", "unit"})]
+    shaping.append(code_digest(settings.unit))
     inside = None if settings.standardize is None else regions[settings.standardize]
     shaping += [] if inside is None else _region_identity(inside, case)
     (z, height, width), (z_mm, row_mm, column_mm) = grid.canonical_shape, grid.spacing_mm
@@ -208,6 +210,7 @@ def _region_identity(region: Region, case: Case) -> list[Any]:
         region.version,
         region.model_dump(mode="json"),
         files,
+        code_digest(region),
     ]
 
 

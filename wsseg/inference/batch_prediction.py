@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from wsseg.components.registry import registry
 from wsseg.core.case import Case
+from wsseg.core.code_digest import code_digest
 from wsseg.core.contracts import region_files
 from wsseg.data.prepare import Prepared, file_digest, image_digest
 from wsseg.errors import InputError
@@ -53,7 +54,10 @@ def digest_of(run: Run) -> str:
     """Return a digest of all of a run that determines its predictions and their scores."""
     recipe, pipeline = run.recipe, run.pipeline
     named = {name: pipeline.digest(name) for name in (*recipe.regions, *recipe.stages)}
-    scores = {name: registry().describe(score) for name, score in recipe.scores.items()}
+    scores = {
+        name: [registry().describe(score), code_digest(score)]
+        for name, score in recipe.scores.items()
+    }
     return fingerprint([named, registry().describe(recipe.input), recipe.classes, scores])
 
 

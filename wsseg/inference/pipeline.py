@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wsseg.components.registry import registry
 from wsseg.config.stages import Stage
+from wsseg.core.code_digest import code_digest
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Region
 from wsseg.data.batches import StageScan, read_map
@@ -69,10 +70,12 @@ class Pipeline:
         if name is None:
             return ""
         if name in self.regions:
-            return fingerprint(registry().describe(self.regions[name]))
+            region = self.regions[name]
+            return fingerprint([registry().describe(region), code_digest(region)])
         trained = self.stages[name]
         upstream = [self.digest(trained.stage.region), self.digest(self.input.mask)]
-        return fingerprint([trained.digest, upstream, computed_precision(self.fabric)])
+        precision, code = computed_precision(self.fabric), code_digest(trained.stage)
+        return fingerprint([trained.digest, upstream, precision, code])
 
 
 def computed_precision(fabric: Fabric) -> str:

@@ -21,6 +21,7 @@ from wsseg.components.regions import FileRegion
 from wsseg.components.registry import registry
 from wsseg.config.recipe import Recipe
 from wsseg.config.stages import MasksStage, NetworkStage, Stage
+from wsseg.core.code_digest import code_digest
 from wsseg.core.interfaces import Backbone, Cohort
 from wsseg.data.batches import StageScan
 from wsseg.inference.checkpoint import TrainedStage
@@ -52,6 +53,11 @@ def recipe_part(recipe: Recipe, name: str) -> list[Any]:
     """
     described = registry().describe(with_backbone(recipe, name)) | data_settings(None)
     return [name, described, registry().describe(recipe.input), recipe.seed]
+
+
+def trained_part(recipe: Recipe, name: str) -> Stage:
+    """Return a stage with its backbone, without the settings that only select its data."""
+    return with_backbone(recipe, name).model_copy(update=dict.fromkeys(DATA_KEYS))
 
 
 def data_settings(stage: Stage | None) -> dict[str, Any]:
@@ -99,6 +105,7 @@ def prepared_identity(
     settings = recipe_part(recipe, name)
     versions = [metadata.version(package) for package in PACKAGES]
     versions += sorted(registry().distributions(settings[1]))
+    versions += [code_digest(each) for each in (trained_part(recipe, name), recipe.input)]
     contents = [
         [
             scan.name,

@@ -56,8 +56,8 @@ def load_state(
         raise InputError(f"{path}: damaged ({error}); delete it to restart the stage") from None
     if metadata.get("fingerprint") != fingerprint:
         raise InputError(
-            f"{path}: was saved with other data, settings or package versions; resume with the "
-            "original ones, delete it to restart the stage, or choose another --out"
+            f"{path}: was saved with other data, settings, code or package versions; resume with "
+            "the original ones, delete it to restart the stage, or choose another --out"
         )
     return tensors, values
 

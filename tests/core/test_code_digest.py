@@ -1,0 +1,97 @@
+"""Digests of the code of components change with the code, not with its place."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wsseg.components.regions import FileRegion
+from wsseg.core.code_digest import code_digest
+from wsseg.core.component import Component
+
+SOURCE = """
+from wsseg import Component
+
+class Inner(Component):
+    value: float = 1
+
+class Outer(Component):
+    inner: Component | None = None
+    value: float = 2
+"""
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def loaded(folder: Path, module: str) -> Any:
+    """Import a module below `folder` as if it had never been imported."""
+    for name in [
+        each for each in sys.modules if each.partition(".")[0] == module.partition(".")[0]
+    ]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        patch.setattr(sys, "dont_write_bytecode", True)
+        return importlib.import_module(module)
+
+
+def digest_of(folder: Path, files: dict[str, str], module: str) -> str:
+    """Return the digest of `Outer` in a module of the files."""
+    write(folder, files)
+    outer: Component = loaded(folder, module).Outer()
+    return code_digest(outer)
+
+
+def test_a_digest_depends_on_the_files_and_not_on_their_folder(tmp_path: Path) -> None:
+    files = {"one_file.py": SOURCE}
+    first = digest_of(tmp_path / "a", files, "one_file")
+    assert digest_of(tmp_path / "b", files, "one_file") == first
+    changed = {"one_file.py": SOURCE.replace("= 2", "= 3")}
+    assert digest_of(tmp_path / "c", changed, "one_file") != first
+
+
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("package/helpers.py", True),
+        ("package/deep/table.csv", True),
+        ("package/recipe.yaml", False),
+        ("package/__pycache__/other.pyc", False),
+        ("package/.hidden/notes.py", False),
+        ("neighbour.py", False),
+    ],
+)
+def test_the_code_of_a_class_is_all_files_of_its_package_except_recipes(
+    file: str, counts: bool, tmp_path: Path
+) -> None:
+    files = {"package/__init__.py": "", "package/parts.py": SOURCE}
+    before = digest_of(tmp_path / "a", files, "package.parts")
+    after = digest_of(tmp_path / "b", files | {file: "1,2"}, "package.parts")
+    assert (before != after) == counts
+
+
+def test_the_code_of_base_classes_and_of_components_inside_counts(tmp_path: Path) -> None:
+    derived = "import base_part\n\nclass Outer(base_part.Outer): ...\n"
+    files = {"derived_part.py": derived, "base_part.py": SOURCE}
+    write(tmp_path, files)
+    first = code_digest(loaded(tmp_path, "derived_part").Outer())
+    inner = code_digest(FileRegion(mask="a"))
+    write(tmp_path, {"base_part.py": SOURCE + "\n# changed\n"})
+    base = loaded(tmp_path, "base_part")
+    assert code_digest(loaded(tmp_path, "derived_part").Outer()) != first
+    assert code_digest(base.Outer(inner=FileRegion(mask="a"))) not in (
+        code_digest(base.Outer()),
+        inner,
+    )
+
+
+def test_parameters_do_not_count() -> None:
+    assert code_digest(FileRegion(mask="a")) == code_digest(FileRegion(mask="b"))
