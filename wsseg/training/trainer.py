@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ from wsseg.errors import WorkError
 from wsseg.inference.network import Network
 from wsseg.runtime.collectives import gather_batch
 from wsseg.runtime.memory_format import to_channels_last
+from wsseg.runtime.random_numbers import seeded
 from wsseg.training.em import forward, targets
 from wsseg.training.monitoring import TargetProbe, divergence, list_cases, target_warning
 from wsseg.training.optimizer import in_memory_format_of, new_optimizer
@@ -80,8 +81,9 @@ class _StepResult(NamedTuple):
 class Trainer:
     """The training of one stage, which can be saved and restored after every step.
 
-    All random numbers are a function of the task's seed, the epoch, the case and the slice.
-    `steps` is the number of optimiser steps of the stage.
+    Drawn slices and augmentation are a function of the task's seed, the epoch, the case and the
+    slice. What networks, E-steps and losses draw from torch, such as dropout, is a function of the
+    seed, the step and the process. `steps` is the number of optimiser steps of the stage.
     """
 
     def __init__(self, task: StageTask, network: Network) -> None:
@@ -138,7 +140,10 @@ class Trainer:
         """Return the newest EM targets of a few slices; None for a stage without EM."""
         if self.probe is None:
             return None
-        with self._fabric.autocast():  # not through DDP, since only one process may call this
+        with (
+            self._seeded(0),
+            self._fabric.autocast(),
+        ):  # not through DDP, since only one process may call this
             return self.probe.snapshot(self._module, self._fabric.device)
 
     def run(self) -> Iterator[StepDone | EpochDone]:
@@ -198,12 +203,14 @@ class Trainer:
         stage, progress = self._stage, self.progress
         for group in self._optimizer.param_groups:
             group["lr"] = stage.optimizer.lr_at(progress.step / self._steps_per_epoch, stage.epochs)
-        outputs = forward(stage, self._network, batch)
-        y = targets(stage, batch, labels, outputs.e_step, progress.step / self.steps)
+        with self._seeded(1 + self._fabric.global_rank):
+            outputs = forward(stage, self._network, batch)
+            y = targets(stage, batch, labels, outputs.e_step, progress.step / self.steps)
         names = tuple(self._case_names[draw.scan] for draw in draws)
         logits, y, batch = self._gather(names, outputs.m_step, y, batch)
-        loss = check_loss(stage.loss, stage.objective(logits, y, batch))
-        self._fabric.backward(loss)
+        with self._seeded(0):  # all processes compute the same loss
+            loss = check_loss(stage.loss, stage.objective(logits, y, batch))
+            self._fabric.backward(loss)
         gradient = get_total_norm(p.grad for p in self._module.parameters() if p.grad is not None)
         self._optimizer.step()
         self._optimizer.zero_grad()
@@ -239,7 +246,9 @@ class Trainer:
         if isinstance(stage, PixelStage) and not any(progress.shares):
             raise WorkError(self._empty_targets_error(slices))
         if self.probe is not None:
-            record |= self.probe.measure(self._network, self._fabric.device, epoch / stage.epochs)
+            with self._seeded(0):
+                share = epoch / stage.epochs
+                record |= self.probe.measure(self._network, self._fabric.device, share)
         progress.history.append(record)
         progress.losses, progress.shares = [], []
         return EpochDone(record, target_warning(progress.history))
@@ -251,6 +260,10 @@ class Trainer:
         tensors = (logits, y, batch.middle, batch.region, batch.tags)
         logits, y, *parts = (gather_batch(self._fabric, each, len(names)) for each in tensors)
         return logits, y, Batch(*parts, case=names)
+
+    def _seeded(self, stream: int) -> AbstractContextManager[None]:
+        """Seed torch's generators for a part of the next step, so that no state needs saving."""
+        return seeded(self._fabric.device, self._seed, self.progress.step, stream)
 
     def _weight_norm(self) -> Tensor:
         return get_total_norm(p.detach() for p in self._module.parameters())
