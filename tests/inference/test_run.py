@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
@@ -271,6 +272,27 @@ def test_a_run_is_refused_as_output_folder_since_its_scores_would_be_overwritten
     before = sorted(path.name for path in trained.iterdir())
     wsseg("predict", trained, scan, "--out", trained).refused("is a run", "another --out")
     assert sorted(path.name for path in trained.iterdir()) == before
+
+
+def test_a_run_predicts_without_the_files_that_show_data_of_patients(
+    wsseg: "Wsseg", toy_cohort: Path, trained: Path, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    for pattern in ("recipe.yaml", "stages/*/stage.json", "stages/*/weights.safetensors"):
+        for path in trained.glob(pattern):
+            copy = shared / path.relative_to(trained)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+    recipe = (shared / "recipe.yaml").read_text().replace(str(toy_cohort), "cohort.csv")
+    (shared / "recipe.yaml").write_text(recipe)
+    scan(tmp_path / "a.nii.gz")
+    for run, out in ((trained, "complete"), (shared, "partial")):
+        predicted(wsseg, run, tmp_path / out, tmp_path / "a.nii.gz")
+    first, second = (tmp_path / out / "a.nii.gz" for out in ("complete", "partial"))
+    assert first.read_bytes() == second.read_bytes()
+    assert voxels(first).any()
+    texts = [path.read_bytes() for path in shared.rglob("*") if path.is_file()]
+    assert not [text for text in texts if b"case-0" in text or bytes(toy_cohort.parent) in text]
 
 
 def test_a_scan_is_named_in_one_unicode_form(tmp_path: Path) -> None:
