@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wsseg.core.input import Input
 from wsseg.data.augment import Augment
@@ -20,6 +23,7 @@ from wsseg.data.batches import (
     load_batches,
     open_map,
     split_into_batches,
+    training_batches,
 )
 
 INPUT = Input(slices=3, size=8, fill=-7)
@@ -133,6 +137,43 @@ def test_batches_keep_the_order_of_the_draws() -> None:
     assert [draw for batch in batches for draw in batch] == draws
 
 
+@pytest.mark.parametrize(
+    ("slices", "batch_size", "sizes"),
+    [
+        (8, 4, [4, 4]),
+        (10, 4, [4, 4, 2]),
+        (9, 4, [4, 3, 2]),
+        (4, 3, [2, 2]),
+        (5, 2, [2, 3]),
+        (3, 2, [3]),
+        (3, 1, [1, 1, 1]),
+        (1, 4, [1]),
+        (3, 4, [3]),
+    ],
+)
+def test_a_last_batch_of_one_slice_takes_one_from_the_batch_before(
+    slices: int, batch_size: int, sizes: list[int]
+) -> None:
+    assert list(map(len, training_batches(drawn(slices), batch_size))) == sizes
+
+
+@given(st.integers(1, 60), st.integers(1, 20))
+def test_training_batches_have_two_slices_or_more_and_keep_the_order(
+    slices: int, batch_size: int
+) -> None:
+    batches = training_batches(drawn(slices), batch_size)
+    assert [draw for batch in batches for draw in batch] == drawn(slices)
+    assert min(map(len, batches)) >= min(2, slices, batch_size)
+    assert all(len(batch) == batch_size for batch in batches[:-2])
+    assert max(map(len, batches)) <= max(batch_size, 3)
+    if slices % batch_size != 1:
+        assert batches == split_into_batches(drawn(slices), batch_size)
+
+
+def drawn(slices: int) -> list[SliceDraw]:
+    return [SliceDraw(0, z) for z in range(slices)]
+
+
 def test_batches_loaded_in_advance_are_the_drawn_batches(tmp_path: Path) -> None:
     known = scan()
     np.save(tmp_path / "image.npy", open_map(known.image))
@@ -149,10 +190,9 @@ def test_batches_loaded_in_advance_are_the_drawn_batches(tmp_path: Path) -> None
 def test_each_process_loads_its_shard_of_a_batch() -> None:
     slices = Slices([scan()], INPUT)
     draws = [SliceDraw(0, z) for z in range(4)]
-    for rank, own in ((0, [0, 2]), (1, [1, 3])):
-        [loaded] = load_batches(slices, [draws], rank, processes=2)
-        assert loaded.draws == draws
-        assert loaded.batch.middle[:, 0, 0, 0].tolist() == own
+    [loaded] = load_batches(slices, [draws], lambda batch: batch[1::2])
+    assert loaded.draws == draws
+    assert loaded.batch.middle[:, 0, 0, 0].tolist() == [1, 3]
 
 
 def test_batches_are_listed_only_a_few_steps_in_advance() -> None:

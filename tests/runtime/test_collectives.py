@@ -29,6 +29,21 @@ def test_shards_have_equal_lengths_and_interleave_to_the_batch(number: int, proc
     assert len(interleaved) - number < processes  # the fewest possible items are repeated
 
 
+@given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 4))
+def test_shards_have_the_smallest_size_without_a_repeated_item(
+    number: int, processes: int, smallest: int
+) -> None:
+    batch = list(range(number))
+    shards = [shard(batch, rank, processes, smallest) for rank in range(processes)]
+    assert len({len(each) for each in shards}) == 1
+    assert len(shards[0]) >= min(smallest, number)
+    assert all(len(set(each)) == len(each) for each in shards)
+    interleaved = [each[i] for i in range(len(shards[0])) for each in shards]
+    assert interleaved[:number] == batch
+    if number >= smallest * processes:
+        assert shards == [shard(batch, rank, processes) for rank in range(processes)]
+
+
 def test_gathering_in_one_process_returns_the_tensor_itself() -> None:
     rows = torch.rand(3, 2)
     assert gather_batch(ONE_PROCESS, rows, 3) is rows

@@ -149,6 +149,25 @@ def test_an_epoch_is_drawn_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(drawn) <= 4
 
 
+class Pooled(Backbone):
+    """Batch norm over an image's mean, which needs two images."""
+
+    def build(self, slices: int, classes: int) -> nn.Module:
+        return nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.BatchNorm2d(slices),
+            nn.Conv2d(slices, classes, 1),
+            nn.Upsample((SIZE, SIZE)),
+        )
+
+
+@pytest.mark.parametrize("batch_size", [2, 5, 10])
+def test_a_network_that_needs_two_images_is_trained_when_one_slice_is_left(batch_size: int) -> None:
+    given = [*scans()[:2], replace(scans()[2], slices=(0, 1, 2))]  # 11 slices
+    trainer = trainer_of(MASKS | {"backbone": Pooled(), "batch_size": batch_size}, given)
+    assert len(list(steps(trainer.run()))) == trainer.steps
+
+
 def test_restored_optimiser_state_has_the_memory_format_of_the_weights(tmp_path: Path) -> None:
     """Files store tensors in contiguous format, while weights are channels-last.
 

@@ -111,7 +111,7 @@ class NetworkStage(Stage):
     epochs: PositiveInt
     """The number of passes over the training slices."""
     batch_size: PositiveInt = 16
-    """The number of slices in an optimizer step."""
+    """The number of slices in an optimizer step. Only a size of 1 gives batches of one slice."""
     optimizer: Optimizer
     """The optimizer and its learning rate."""
     augment: Augment = Augment()

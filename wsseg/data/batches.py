@@ -1,6 +1,6 @@
 """Batches of slices, read from prepared scans."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,6 @@ from torch import Tensor
 from wsseg.core.batch import Batch, Probability
 from wsseg.core.input import Input
 from wsseg.data.augment import Augment, augment_slice
-from wsseg.runtime.collectives import shard
 from wsseg.runtime.threads import prefetch
 
 NO_AUGMENTATION = Augment()
@@ -47,6 +46,9 @@ class SliceDraw(NamedTuple):
     z: int
     epoch: int = 0
     repeat: int = 0  # counts the draws of a slice within an epoch
+
+
+ShardOf: TypeAlias = Callable[[Sequence[SliceDraw]], Sequence[SliceDraw]]
 
 
 class Sample(NamedTuple):
@@ -99,6 +101,21 @@ def split_into_batches(draws: Sequence[SliceDraw], batch_size: int) -> list[list
     return [list(draws[start : start + batch_size]) for start in range(0, len(draws), batch_size)]
 
 
+def training_batches(draws: Sequence[SliceDraw], batch_size: int) -> list[list[SliceDraw]]:
+    """Return the draws in batches, none of them of a single slice unless `batch_size` is 1.
+
+    Batch norm over one slice has no variance where a network pools its features to one pixel. A
+    last batch of one slice gets a second one from the batch before; if that has only two slices,
+    the last slice joins it.
+    """
+    batches = split_into_batches(draws, batch_size)
+    if batch_size == 1 or len(batches) == 1 or len(batches[-1]) > 1:
+        return batches
+    *full, before, last = batches
+    *kept, moved = before
+    return [*full, kept, [moved, *last]] if len(kept) > 1 else [*full, before + last]
+
+
 def all_slices(scans: Sequence[StageScan]) -> list[SliceDraw]:
     """Return one draw for each slice that is used, in order."""
     return [SliceDraw(i, z) for i, scan in enumerate(scans) for z in scan.slices]
@@ -126,19 +143,19 @@ def epoch_draws(
 
 
 def load_batches(
-    slices: Slices, batches: Iterable[Sequence[SliceDraw]], rank: int = 0, processes: int = 1
+    slices: Slices, batches: Iterable[Sequence[SliceDraw]], own_shard: ShardOf = list
 ) -> Generator[LoadedBatch, None, None]:
-    """Yield each of `batches`, or the shards of process `rank` if there are several `processes`.
+    """Yield `own_shard` of each of `batches`, which by default is the full batch.
 
     One thread takes a few of `batches` in advance and loads them. A thread is enough because the
     loops of numpy and OpenCV release Python's lock. A forked process would copy every page of
     memory that the training step writes.
     """
-    return prefetch(_load(slices, draws, rank, processes) for draws in batches)
+    return prefetch(_load(slices, draws, own_shard(draws)) for draws in batches)
 
 
-def _load(slices: Slices, draws: Sequence[SliceDraw], rank: int, processes: int) -> LoadedBatch:
-    batch, y = collate([slices[draw] for draw in shard(draws, rank, processes)])
+def _load(slices: Slices, draws: Sequence[SliceDraw], own: Sequence[SliceDraw]) -> LoadedBatch:
+    batch, y = collate([slices[draw] for draw in own])
     if torch.cuda.is_available():
         return LoadedBatch(draws, batch.pin_memory(), None if y is None else y.pin_memory())
     return LoadedBatch(draws, batch, y)

@@ -1,6 +1,7 @@
 """Operations across the processes of one training; with a single process they do nothing."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TypeVar
 
 import torch
@@ -10,13 +11,18 @@ from torch import Tensor
 T = TypeVar("T")
 
 
-def shard(batch: Sequence[T], rank: int, processes: int) -> list[T]:
+def shard(batch: Sequence[T], rank: int, processes: int, smallest: int = 1) -> list[T]:
     """Return every `processes`-th item of a batch, starting at item `rank`.
 
-    All shards have the same length; where items run out, the batch is repeated from its start.
+    All shards have the same length, which is at least `smallest` if the batch has as many items.
+    Where items run out, others of the batch are repeated, but never within a shard.
     """
-    last = -(-len(batch) // processes) * processes
-    return [batch[i % len(batch)] for i in range(rank, last, processes)]
+    size = len(batch)
+    last = -(-size // processes) * processes
+    indices = [i % size for i in range(rank, last, processes)]
+    others = (i for i in range(size) if i not in indices)
+    lacking = min(smallest, size) - len(indices)
+    return [batch[i] for i in (*indices, *islice(others, max(0, lacking)))]
 
 
 def gather_batch(fabric: Fabric, rows: Tensor, size: int) -> Tensor:

@@ -24,6 +24,7 @@ from wsseg.testing.assertions import (
 
 DTYPES = (torch.float32, torch.bfloat16)
 SIZES = ((64, 64), (50, 70))  # pixels
+TRAINING_SIZES = ((2, 50, 70), (3, 45, 51))  # images in a batch, pixels
 
 
 def check_prior(prior: Prior, classes: int = 1) -> None:
@@ -104,7 +105,8 @@ def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> Non
             assert_independent_images("logits (in evaluation mode)", net, image, logits)
         assert_equal_on_accelerators(net, image, logits)
         _check_weights(backbone, s, k, net, image)
-        _check_learning(net, image)
+        for images, height, width in TRAINING_SIZES:
+            _check_learning(net, samples.noise(images, s, height, width))
     assert_can_be_saved(backbone)
 
 

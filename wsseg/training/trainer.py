@@ -23,12 +23,12 @@ from wsseg.data.batches import (
     Slices,
     epoch_draws,
     load_batches,
-    split_into_batches,
     to_device,
+    training_batches,
 )
 from wsseg.errors import WorkError
 from wsseg.inference.network import Network
-from wsseg.runtime.collectives import gather_batch
+from wsseg.runtime.collectives import gather_batch, shard
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.runtime.random_numbers import seeded
 from wsseg.training.em import forward, targets
@@ -157,7 +157,7 @@ class Trainer:
         """
         fabric, progress = self._fabric, self.progress
         remaining = self._batches_after(progress.step)
-        loading = load_batches(self._slices, remaining, fabric.global_rank, fabric.world_size)
+        loading = load_batches(self._slices, remaining, self._shard)
         epoch_start, slices = perf_counter(), 0
         with closing(loading) as batches:
             while progress.step < self.steps:
@@ -194,7 +194,13 @@ class Trainer:
 
     def _batches_of(self, epoch: int) -> list[list[SliceDraw]]:
         draws = epoch_draws(self._scans, self._stage.sampling, self._seed, epoch)
-        return split_into_batches(draws, self._stage.batch_size)
+        return training_batches(draws, self._stage.batch_size)
+
+    def _shard(self, draws: Sequence[SliceDraw]) -> list[SliceDraw]:
+        """Return this process's draws: two or more where batch norm is not synchronised."""
+        fabric = self._fabric
+        smallest = 1 if fabric.device.type == "cuda" else 2
+        return shard(draws, fabric.global_rank, fabric.world_size, smallest)
 
     def _step(
         self, draws: Sequence[SliceDraw], batch: Batch, labels: Probability | None
@@ -258,8 +264,10 @@ class Trainer:
     ) -> tuple[Logits, Tensor, Batch]:
         """Join the shards of all processes. Of the images, losses get only the middle slices."""
         tensors = (logits, y, batch.middle, batch.region, batch.tags)
-        logits, y, *parts = (gather_batch(self._fabric, each, len(names)) for each in tensors)
-        return logits, y, Batch(*parts, case=names)
+        logits, y, middle, region, tags = (
+            gather_batch(self._fabric, each, len(names)) for each in tensors
+        )
+        return logits, y, Batch(middle, region, tags, case=names)
 
     def _seeded(self, stream: int) -> AbstractContextManager[None]:
         """Seed torch's generators for a part of the next step, so that no state needs saving."""
