@@ -31,7 +31,10 @@ GROUPS = {
     "bench": ["run", "report"],
     "recipe": ["list", "show", "check", "schema"],
     "plugins": ["list", "check"],
-    "data": ["template", "check", "fetch", "tags-from-reports", "cache", "prepare", "phantom"],
+    "data": [
+        *("template", "check", "fetch", "tags-from-reports", "join", "cache", "prepare"),
+        "phantom",
+    ],
     "manifest": ["verify"],
 }
 COMMANDS = [

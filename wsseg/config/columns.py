@@ -1,12 +1,14 @@
 """The columns of a run's table of results, and the check that no two parts share a column."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wsseg.components.metrics import Dice
 from wsseg.core.component import KeyProblemError
-from wsseg.core.interfaces import Metric, Score
+
+if TYPE_CHECKING:  # these import torch, and reports need only the names of columns
+    from wsseg.core.interfaces import Metric, Score
 
 KEY = ("method", "seed", "fold", "case")  # no two rows of a file agree in all four
 IDENTITY = (*KEY, "patient", "site")  # text, except the seed
@@ -15,7 +17,7 @@ ABLATIONS = ("prior", "both")  # prefixes of the Dice of the prior, alone and wi
 
 
 def check_columns(
-    classes: Sequence[str], metrics: Mapping[str, Metric], scores: Mapping[str, Score]
+    classes: Sequence[str], metrics: Mapping[str, "Metric"], scores: Mapping[str, "Score"]
 ) -> None:
     """Check that every column of the results belongs to a single metric or score.
 
@@ -24,6 +26,8 @@ def check_columns(
     Raises:
         KeyProblemError: A name is invalid, or two parts have the same column.
     """
+    from wsseg.components.metrics import Dice
+
     owners = dict.fromkeys(IDENTITY, "the identity of a case")
     owners[WARNINGS] = "the warnings about a scan"
     owners |= {f"tag.{name}": "a tag" for name in classes}
@@ -67,7 +71,7 @@ def _check_scores_prefix(key: str, columns: Iterable[str], classes: Sequence[str
             )
 
 
-def _metric_columns(metric: Metric) -> list[str]:
+def _metric_columns(metric: "Metric") -> list[str]:
     """Return the columns of a metric, found by applying it to masks of a single voxel."""
     mask = np.ones((1, 1, 1), bool)
     try:
