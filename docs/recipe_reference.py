@@ -43,7 +43,10 @@ editor completes and checks recipes as you type.
 
 - **Values** follow YAML 1.2: `yes` and `no` are text, `010` is 10. A number must be finite.
 - **`extends`** names the recipes that the file changes. Maps are merged; lists and single values
-  are replaced. In `stages`, `regions`, `metrics` and `scores`, `NAME: null` removes what is inherited.
+  are replaced. In `stages`, `regions`, `metrics` and `scores`, `NAME: null` removes what is
+  inherited.
+- **Paths** are relative to the file that names them; in `--set`, to the current folder.
+  `wsseg recipe check` prints where they lead. The `recipe.yaml` of a run has absolute paths.
 - **`--set a.b.c=VALUE`** changes one key. A name with dots, such as that of a stage `unet.v1`, is
   written as it is: `--set stages.unet.v1.epochs=5`.
 - **Aliases**: a top key that starts with `x-` only holds values for aliases, and `<<` inserts them:

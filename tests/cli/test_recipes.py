@@ -38,10 +38,19 @@ def test_recipe_show_prints_a_valid_recipe_with_the_origin_of_each_value(
     assert wsseg("recipe", "check", tmp_path / "shown.yaml").code == 0
 
 
-def test_recipe_check_prints_the_stages(wsseg: "Wsseg", toy_recipe: Path) -> None:
+def test_recipe_check_prints_the_stages_and_the_paths(
+    wsseg: "Wsseg", toy_recipe: Path, toy_cohort: Path
+) -> None:
+    test = toy_recipe.parent / "missing.csv"
+    with toy_recipe.open("a", encoding="utf-8") as file:
+        file.write("test: {use: table, path: missing.csv}\n")
     ended = wsseg("recipe", "check", toy_recipe)
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == f"{toy_recipe}: valid; stages: infection, consolidation\n"
+    assert ended.out.splitlines() == [
+        f"{toy_recipe}: valid; stages: infection, consolidation",
+        f"cohort.path: {toy_cohort}",
+        f"test.path: {test} (does not exist)",
+    ]
 
 
 @pytest.mark.parametrize("name", [name for name in INSTALLED if name not in TO_EXTEND])

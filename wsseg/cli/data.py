@@ -31,7 +31,7 @@ def template(
 
     for path in write_template(out):
         typer.echo(path)
-    typer.echo(f"in a recipe: cohort: {{use: table, path: {out / 'cohort.csv'}}}")
+    typer.echo(f"in a recipe: cohort: {{use: table, path: {out.absolute() / 'cohort.csv'}}}")
 
 
 app.command()(check)
@@ -63,7 +63,7 @@ def fetch(
     cases = registry().make(Cohort, name, root=out).cases()
     display.note(
         f"{len(cases)} cases: {out}, checksums in {RECORD}\n"
-        f"in a recipe: cohort: {{use: {name}, root: {out}}}"
+        f"in a recipe: cohort: {{use: {name}, root: {out.absolute()}}}"
     )
 
 
@@ -278,7 +278,7 @@ def phantom(
     display, cohort = Display(), _synthetic_cohort(use, cases, seed)
     with display.bar("writing scans", cases) as advance:
         cohort.write(out, lambda name: advance(1, name))
-    table = out / "cohort.csv"
+    table = out.absolute() / "cohort.csv"
     display.note(f"{cases} scans: {out}\nin a recipe: cohort: {{use: table, path: {table}}}")
 
 

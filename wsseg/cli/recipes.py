@@ -44,11 +44,15 @@ def check(source: Source, changes: Changes = None) -> None:
 
     Example: wsseg recipe check my-recipe.yaml
     """
+    from wsseg.config.paths import paths_in
     from wsseg.config.recipe_files import check_can_be_saved, load_recipe
 
     recipe = load_recipe(source, changes or [])
     check_can_be_saved(recipe)
     typer.echo(f"{source}: valid; stages: {', '.join(recipe.stages)}")
+    for key, path in paths_in(recipe):
+        missing = "" if path.exists() else " (does not exist)"
+        typer.echo(f"{'.'.join(map(str, key))}: {path}{missing}")
 
 
 @app.command()

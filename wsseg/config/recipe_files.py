@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from wsseg.components.registry import UnknownComponentError, registry
 from wsseg.components.saving import check_offered, check_restored
 from wsseg.config.messages import explain
+from wsseg.config.paths import with_absolute_paths
 from wsseg.config.recipe import Recipe
-from wsseg.config.settings import RECIPE_MAPS, Key, Settings, read_settings
+from wsseg.config.settings import RECIPE_MAPS, Key, Place, Settings, read_settings
 from wsseg.errors import InputError, did_you_mean
 from wsseg.runtime import yaml12
 
@@ -51,23 +52,34 @@ def recipe_settings(
 
 
 def check_recipe(settings: Settings) -> Recipe:
-    """Return the recipe with these settings.
+    """Return the recipe with these settings, with absolute paths.
 
     Raises:
         InputError: The settings are invalid; see `load_recipe`.
     """
     settings.check_removals(RECIPE_MAPS)
     try:
-        return Recipe.model_validate(settings.values, context=registry())
+        recipe = Recipe.model_validate(settings.values, context=registry())
     except ValidationError as error:
         raise InputError(explain(error, settings)) from None
+    return with_absolute_paths(recipe, settings.folder)
+
+
+def recipe_of_run(path: Path) -> Recipe:
+    """Load the recipe in the folder of a run.
+
+    Its paths are absolute. Older versions wrote some relative to the current folder.
+
+    Raises:
+        InputError: The recipe is invalid; see `load_recipe`.
+    """
+    return check_recipe(read_settings(path, folder=Path()))
 
 
 def recipe_text(recipe: Recipe) -> str:
-    """Return a recipe as YAML, including all defaults."""
-    return yaml12.dump(
-        registry().describe(recipe), sort_keys=False, allow_unicode=True, default_flow_style=None
-    )
+    """Return a recipe as YAML, including all defaults, with absolute paths."""
+    described = registry().describe(with_absolute_paths(recipe))
+    return yaml12.dump(described, sort_keys=False, allow_unicode=True, default_flow_style=None)
 
 
 def check_can_be_saved(recipe: Recipe) -> None:
@@ -77,16 +89,17 @@ def check_can_be_saved(recipe: Recipe) -> None:
         InputError: A part is offered by no plugin, or a value cannot be saved.
     """
     check_offered(recipe)
-    check_restored(recipe, check_recipe(Settings(yaml12.load(recipe_text(recipe)))))
+    restored = check_recipe(Settings(yaml12.load(recipe_text(recipe))))
+    check_restored(with_absolute_paths(recipe), restored)
 
 
 def holds_recipe(path: Path, recipe: Recipe) -> bool:
-    """Return whether a file has the values of `recipe`, as `recipe_text` writes them.
+    """Return whether the recipe in the folder of a run is equal to `recipe`.
 
     Raises:
-        InputError: The file cannot be read as a recipe.
+        InputError: The recipe of the run is invalid.
     """
-    return read_settings(path).values == dict(yaml12.load(recipe_text(recipe)))
+    return recipe_of_run(path) == with_absolute_paths(recipe)
 
 
 def annotated_text(recipe: Recipe, settings: Settings) -> str:
@@ -104,7 +117,8 @@ def _annotated(values: Mapping[str, Any], settings: Settings, above: Key) -> Ite
             text = yaml12.dump(value, default_flow_style=True, width=UNLIMITED_WIDTH).partition(
                 "\n"
             )[0]
-            yield f"{indent}{word}: {text}  # {settings.places.get(key, 'default')}\n"
+            place = settings.places.get(key, Place("default"))
+            yield f"{indent}{word}: {text}  # {place.text}\n"
 
 
 def _find(source: str, folder: Path) -> Path:

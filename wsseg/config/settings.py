@@ -1,6 +1,6 @@
 """Settings from YAML files: nested maps that can be merged, with the place of each value."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -26,22 +26,46 @@ ANCHORS = "x-"  # at the start of the top keys that only hold values for aliases
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a value is written."""
+
+    text: str = ""  # such as "recipe.yaml:12"
+    folder: Path = Path()  # the folder of the file; relative paths are relative to it
+
+
+@dataclass(frozen=True)
 class Settings:
-    """Nested values, with the place of each key, such as "recipe.yaml:12"."""
+    """Nested values, with the place of each key."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    places: dict[Key, str] = field(default_factory=dict, compare=False)
+    places: dict[Key, Place] = field(default_factory=dict, compare=False)
 
     def place(self, key: Key) -> str:
         """Return the place of `key`; if it has none, of a key inside it or of the nearest above."""
         for length in range(len(key), -1, -1):
             above = key[:length]
             if place := self.places.get(above) or self._place_inside(above):
-                return place
+                return place.text
         return ""
 
-    def _place_inside(self, key: Key) -> str:
-        return next((self.places[each] for each in self.places if each[: len(key)] == key), "")
+    def _place_inside(self, key: Key) -> Place | None:
+        return next((self.places[each] for each in self.places if each[: len(key)] == key), None)
+
+    def folder(self, key: Key) -> Path:
+        """Return the folder that a path at `key` is relative to; for a default, the current one."""
+        if not self._has(key):
+            return Path()
+        above = (self.places.get(key[:length]) for length in range(len(key), -1, -1))
+        return next((place.folder for place in above if place), Path())
+
+    def _has(self, key: Key) -> bool:
+        values: Any = self.values
+        for word in key:
+            inside = dict(enumerate(values)) if isinstance(values, list) else values
+            if not (isinstance(inside, Mapping) and word in inside):
+                return False
+            values = inside[word]
+        return True
 
     def subtree(self, key: Key) -> "Settings":
         """Return the map at `key` as separate settings."""
@@ -80,9 +104,10 @@ class Settings:
             raise InputError(f"--set {text!r}: has a line break; write it in one line")
         if not equals or not all(key.strip().split(".")):
             raise InputError(f"--set {text}: write it as a.b.c=VALUE, for example seed=1")
-        place = f"--set {text}"
-        parsed = parse_settings(f"value: {value}", place).values.get("value")
-        return self.merged(assignment(self.split(key.strip()), parsed, place))
+        place = Place(f"--set {text}")
+        parsed = parse_settings(f"value: {value}", place.text).values.get("value")
+        keys = self.split(key.strip())
+        return self.merged(Settings(nested(keys, parsed), {tuple(keys): place}))
 
     def split(self, key: str) -> list[str]:
         """Return the words of a key "a.b.c"; a word that exists with dots is kept in one piece."""
@@ -109,8 +134,10 @@ class Settings:
         return Settings(values, places | child.places)
 
 
-def read_settings(path: Path) -> Settings:
+def read_settings(path: Path, folder: Path | None = None) -> Settings:
     """Read a YAML file that contains a map.
+
+    Paths in it are relative to `folder`; None: the folder of the file.
 
     Raises:
         InputError: The file is missing, too large, not valid YAML or not a map.
@@ -122,17 +149,20 @@ def read_settings(path: Path) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"{path}: cannot be read ({reason})") from None
-    return parse_settings(text, path.name)
+    return parse_settings(text, path.name, path.parent if folder is None else folder)
 
 
-def parse_settings(text: str, name: str) -> Settings:
-    """Parse YAML text, without top keys that start with "x-"; messages refer to it by `name`."""
+def parse_settings(text: str, name: str, folder: Path = Path()) -> Settings:
+    """Parse YAML text, without top keys that start with "x-".
+
+    Messages refer to the text by `name`, and paths in it are relative to `folder`.
+    """
     try:
         node = yaml.compose(text, Loader=yaml12.Loader)
         if node is None:
             return Settings()
-        places: dict[Key, str] = {}
-        values = _Reader(name, places).read(node, ())
+        reader = _Reader(name)
+        values = reader.read(node, ())
     except yaml.YAMLError as error:
         raise InputError(f"{name}{_line(error)}: not valid YAML: {_problem(error)}") from None
     except RecursionError:
@@ -141,23 +171,22 @@ def parse_settings(text: str, name: str) -> Settings:
         kind = type(values).__name__
         raise InputError(f"{name}: contains a value of type {kind} instead of a map `key: value`")
     values = {key: value for key, value in values.items() if not key.startswith(ANCHORS)}
-    return Settings(values, places)
+    return Settings(values, {key: Place(line, folder) for key, line in reader.lines.items()})
 
 
-def assignment(keys: list[str], value: Any, place: str) -> Settings:
-    """Return settings with a single value at the nested keys `keys`."""
-    values: Any = value
+def nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return nested maps with a single value, at `keys`."""
     for key in reversed(keys):
-        values = {key: values}
-    return Settings(values, {tuple(keys): place})
+        value = {key: value}
+    return dict(value)
 
 
 class _Reader:
-    """Constructs values from YAML nodes, and records the line of each key in `places`."""
+    """Constructs values from YAML nodes, and records the line of each key."""
 
-    def __init__(self, name: str, places: dict[Key, str]) -> None:
+    def __init__(self, name: str) -> None:
+        self.lines: dict[Key, str] = {}  # such as "recipe.yaml:12"
         self._name = name
-        self._places = places
         self._loader = yaml12.Loader("")
         self._count = 0
 
@@ -165,7 +194,7 @@ class _Reader:
         self._count += 1
         if self._count > MAX_VALUES:
             raise InputError(f"{self._name}: over {MAX_VALUES} values, perhaps by nested aliases")
-        self._places[key] = place = f"{self._name}:{node.start_mark.line + 1}"
+        self.lines[key] = place = f"{self._name}:{node.start_mark.line + 1}"
         if node.tag not in PLAIN_TAGS:
             raise InputError(f"{place}: tag {node.tag!r} is not allowed; use plain values")
         if isinstance(node, yaml.MappingNode):
@@ -178,7 +207,7 @@ class _Reader:
             raise InputError(f"{place}: {node.value[:40]!r}: {error}") from None
 
     def _read_map(self, node: yaml.MappingNode, key: Key) -> dict[str, Any]:
-        place = self._places[key]
+        place = self.lines[key]
         inserted: dict[str, Any] = {}
         own: dict[str, yaml.Node] = {}
         lines: dict[str, str] = {}
@@ -195,7 +224,7 @@ class _Reader:
             else:
                 own[word] = value_node
         values = inserted | {word: self.read(each, (*key, word)) for word, each in own.items()}
-        self._places |= {(*key, word): lines[word] for word in own} | {key: place}
+        self.lines |= {(*key, word): lines[word] for word in own} | {key: place}
         return values
 
     def _read_inserted(self, node: yaml.Node, key: Key, line: str) -> dict[str, Any]:
@@ -210,7 +239,7 @@ class _Reader:
 
 
 def _merge(
-    parent: dict[str, Any], child: dict[str, Any], key: Key, places: dict[Key, str]
+    parent: dict[str, Any], child: dict[str, Any], key: Key, places: dict[Key, Place]
 ) -> dict[str, Any]:
     """Merge two maps at `key`, and remove the places of replaced values from `places`."""
     merged = dict(parent)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wsseg.components.metrics import MM3_PER_ML
 from wsseg.config.recipe import Recipe
-from wsseg.config.recipe_files import load_recipe
+from wsseg.config.recipe_files import recipe_of_run
 from wsseg.core.case import Case
 from wsseg.core.contracts import score_value
 from wsseg.core.volume import Volume, VoxelMask
@@ -138,7 +138,7 @@ def load_run(folder: str | Path) -> Run:
         raise InputError(
             f"{folder}: holds no run (no {files.recipe.name}); name a folder that wsseg train wrote"
         )
-    recipe = load_recipe(files.recipe)
+    recipe = recipe_of_run(files.recipe)
     fabric, stages = open_fabric(recipe.precision), dict[str, TrainedStage]()
     for name in recipe.stages:
         if not files.stage(name).record.exists():

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from wsseg.config.recipe_files import load_recipe
+from wsseg.config.recipe_files import recipe_of_run
 from wsseg.evaluation.method_labels import ChosenFrom, recipe_name
 from wsseg.inference.folders import FAILURE, RunFolder
 from wsseg.training.manifest import read_manifest
@@ -32,7 +32,7 @@ def labels_used(
         settings_from: How the settings of each recipe were chosen, by the recipe's name.
     """
     run = RunFolder(folder)
-    manifest, recipe = read_manifest(run), load_recipe(run.recipe)
+    manifest, recipe = read_manifest(run), recipe_of_run(run.recipe)
     for name, stage in recipe.stages.items():
         with_mask = {
             file["case"]

@@ -15,7 +15,7 @@ from wsseg.components.registry import registry
 from wsseg.config.messages import explain
 from wsseg.config.recipe import FOLDER_NAME, FOLDER_NAME_RULE, Recipe, Seed
 from wsseg.config.recipe_files import check_recipe, inline_settings, recipe_settings
-from wsseg.config.settings import SUITE_MAPS, Settings, assignment, read_settings
+from wsseg.config.settings import SUITE_MAPS, Place, Settings, nested, read_settings
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.interfaces import Metric
 from wsseg.errors import InputError, did_you_mean, known_words, shorten_lines
@@ -233,7 +233,8 @@ def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
 
 def _jobs(method: str, settings: Settings, suite: Suite) -> Iterator[Job]:
     for seed in suite.seeds:
-        recipe = check_recipe(settings.merged(assignment(["seed"], seed, "suite: seeds")))
+        seeded = Settings({"seed": seed}, {("seed",): Place("suite: seeds")})
+        recipe = check_recipe(settings.merged(seeded))
         if suite.folds and recipe.test is not None:
             raise InputError(
                 f"suite: folds: {method} has a separate test cohort, so there is nothing to split; "
@@ -246,7 +247,9 @@ def _jobs(method: str, settings: Settings, suite: Suite) -> Iterator[Job]:
 def _with(settings: Settings, values: Mapping[str, Any], written: Settings) -> Settings:
     """Return settings with `values` on top; their places in the file are those in `written`."""
     for key, value in values.items():
-        settings = settings.merged(assignment(settings.split(key), value, written.place((key,))))
+        keys = settings.split(key)
+        places = {(*keys, *k[1:]): place for k, place in written.places.items() if k[:1] == (key,)}
+        settings = settings.merged(Settings(nested(keys, value), places))
     return settings
 
 

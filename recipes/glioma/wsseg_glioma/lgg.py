@@ -52,8 +52,8 @@ class LggFlair(Cohort):
         """
         if not self.path.is_file():
             raise InputError(
-                f"{self.path}: there is no such file. The slices are from "
-                "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
+                f"{self.path}: there is no such file; set cohort.path to your copy. The slices are "
+                "from https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
             )
         folder = cache_folder() / "lgg-flair" / fingerprint([VERSION, sha256(self.path)])
         lease(folder)
