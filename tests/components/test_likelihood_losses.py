@@ -1,12 +1,12 @@
 import math
 from typing import Literal
 
-import monai.losses
 import pytest
 import segmentation_models_pytorch as smp
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from monai.losses.focal_loss import FocalLoss
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -174,7 +174,7 @@ def test_focal_loss_of_targets_of_0_and_1_equals_those_of_other_packages() -> No
     logits = 3 * torch.randn(2, 2, 4, 5, generator=random)
     y = (torch.rand(2, 2, 4, 5, generator=random) > 0.6).float()
     found = value_of(Focal(alpha=0.3, gamma=2), logits, y)
-    theirs = monai.losses.FocalLoss(alpha=0.3, gamma=2)(logits, y)
+    theirs = FocalLoss(alpha=0.3, gamma=2)(logits, y)
     torch.testing.assert_close(found, theirs)
     theirs = smp.losses.FocalLoss("multilabel", alpha=0.3, gamma=2)(logits, y)
     torch.testing.assert_close(found, theirs)
@@ -282,7 +282,7 @@ def test_with_balance_the_odds_of_the_best_constant_f_are_those_of_equally_frequ
 @pytest.mark.parametrize("values", [{"alpha": 0}, {"alpha": 1}, {"gamma": -1}])
 def test_weights_and_exponents_out_of_range_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
-        Focal(**values)  # type: ignore[arg-type]
+        Focal.model_validate(values)
 
 
 def test_an_unknown_balance_is_refused() -> None:

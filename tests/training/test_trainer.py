@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
 import torch
+from pydantic import AllowInfNan
 from torch import Tensor, nn
 
 from wsseg.components.registry import registry
@@ -242,7 +243,7 @@ class Faulty(PixelLoss):
     """A loss that is multiplied by `value` in its call number `at`."""
 
     at: int
-    value: float
+    value: Annotated[float, AllowInfNan(True)]
 
     def __call__(
         self,
