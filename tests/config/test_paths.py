@@ -97,7 +97,7 @@ def test_a_path_in_a_suite_is_relative_to_the_file_of_the_suite(project: Path) -
 
 
 def test_paths_in_every_container_become_absolute_and_no_other_value(project: Path) -> None:
-    part = Paths(one="a", many=("b", "/c"), named={"k": ["d"]})  # type: ignore[arg-type]
+    part = Paths(one="a", many=("b", "/c"), named={"k": ["d"]})
     folders = {("one",): Path("/1"), ("many", 0): Path("/2"), ("named", "k", 0): Path("/3")}
     made = with_absolute_paths(part, lambda key: folders.get(key, Path()))
     assert made == Paths(
