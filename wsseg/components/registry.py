@@ -186,11 +186,7 @@ class Registry:
             return [self._plain(each) for each in value]
         if isinstance(value, AbstractSet):
             return sorted(map(self._plain, value), key=repr)  # a set has no order
-        if isinstance(value, np.generic):
-            return value.item()
-        if value is None or type(value) in (bool, int, float, str):
-            return value
-        return str(value) if isinstance(value, Path) else to_jsonable_python(value)
+        return _plain_scalar(value)
 
 
 @cache
@@ -261,6 +257,15 @@ def _hooks_of(module: ModuleType, plugin: str) -> Iterator[pluggy.HookRelay]:
     finally:
         if manager.is_registered(module):
             manager.unregister(module)
+
+
+def _plain_scalar(value: object) -> Any:
+    """Return a value that is no container as None, a bool, a number or a text."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    return str(value) if isinstance(value, Path) else to_jsonable_python(value)
 
 
 def _installation_order(entry_point: metadata.EntryPoint) -> tuple[float, str]:
