@@ -70,7 +70,7 @@ KINDS: Mapping[str, Kind] = {
     "saved state": Kind(
         "half/stages/infection/last/state.safetensors",
         (*BYTES, *changes_in_header(2000)),
-        ("train", "recipe.yaml", "--out", "half", "--resume"),
+        ("train", "half/recipe.yaml", "--out", "half", "--resume"),
         ("half",),
     ),
     "rows": Kind("run/scores.csv", TEXT, ("report", "run"), ("run/report.html",)),

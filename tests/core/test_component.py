@@ -18,7 +18,7 @@ class Numbers(Component):
     some: frozenset[int] = frozenset()
     named: dict[str, list[int]] = Field(default_factory=dict)
     limit: Annotated[float, AllowInfNan(True)] = 0
-    length_mm: Annotated[float, BeforeValidator(lambda text: float(text.split()[0]))] = 0
+    length_mm: Annotated[float, BeforeValidator(lambda text: float(str(text).split()[0]))] = 0
     on: bool = False
     word: str = ""
 
@@ -57,3 +57,8 @@ def test_a_field_can_allow_infinity_and_convert_text() -> None:
 @pytest.mark.parametrize(("text", "value"), [("yes", True), ("off", False)])
 def test_a_bool_can_be_written_as_a_word(text: str, value: object) -> None:
     assert Numbers.model_validate({"on": text}).on is value
+
+
+def test_a_default_has_the_type_of_its_field() -> None:
+    """A recipe that is saved and read is then equal also in its text: 0.0, and not 0."""
+    assert type(Numbers().length_mm) is float

@@ -40,7 +40,9 @@ def show(source: Source, changes: Changes = None) -> None:
 
 @app.command()
 def check(source: Source, changes: Changes = None) -> None:
-    """Check a recipe without reading any data, and print the paths in it.
+    """Check a recipe without reading any data.
+
+    Prints the absolute path of each file and folder that the recipe names.
 
     Example: wsseg recipe check my-recipe.yaml
     """
