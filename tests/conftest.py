@@ -1,6 +1,7 @@
 """Fixtures for all tests: the command line, a cohort of tiny scans, and a run trained on it."""
 
 import io
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -102,6 +103,14 @@ def wsseg() -> Wsseg:
         return Ended(code, out.getvalue(), err.getvalue())
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C interrupt, as on a terminal: a shell in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

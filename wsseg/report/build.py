@@ -185,8 +185,8 @@ def _pictured_cases(rows: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, 
         return {name: f"{name}, not annotated" for name in rows["case"].unique()[:MAX_UNANNOTATED]}
     best = str(best_first["method"].iloc[0])
     return {
-        name: f"{name}, {rank} case of {labels[best]}"
-        for name, rank in key_cases(rows, best).items()
+        case: f"{case}, {rank} case of {labels.get(best, best)}"
+        for rank, case in key_cases(rows, best).items()
     }
 
 
