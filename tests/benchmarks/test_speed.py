@@ -25,7 +25,7 @@ from benchmarks.speed.train import Train
 SMALL_RUN = phantom_run.Sizes(size=64, slices=8, width=2, epochs=1)
 SMALL_STEP = paper.Sizes(slices=3, pixels=16, width=2, batch=2)
 # These start many processes, or need a compiler.
-SLOW = {"train", "precision", "predict", "startup", "cases", "compiled"}
+SLOW = {"train", "precision", "predict", "startup", "cases", "compiled", "peers", "prepare", "em"}
 TINY: dict[str, Subject] = {
     "limits": Limits(n=8, mib=1, repeats=2),
     "train": Train(SMALL_STEP, n=8, repeats=2),

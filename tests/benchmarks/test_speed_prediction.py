@@ -26,6 +26,7 @@ def test_preparation_agrees_with_that_of_the_authors(tmp_path: Path) -> None:
     assert difference_hu(path) < 5
 
 
+@pytest.mark.slow
 def test_the_plain_predictor_agrees_with_wsseg_without_cropping_in_float32(tmp_path: Path) -> None:
     folder, case = train_run(tmp_path, SMALL)
     run = without_cropping(open_run(folder, "float32"))

@@ -231,7 +231,7 @@ def make(kind: type[C], /, use: str, **parameters: object) -> C:
     Example:
         >>> from wsseg import EStep, make
         >>> make(EStep, "adapt", share=0.2)
-        AdaptEM(share=0.2, most=1)
+        AdaptEM(share=0.2, most=1.0)
     """
     return registry().make(kind, use, **parameters)
 

@@ -31,7 +31,7 @@ class Augment(Component):
 
     Example:
         >>> Augment(rotate_deg=10, flip=("left-right",)).zoom
-        (1, 1)
+        (1.0, 1.0)
     """
 
     rotate_deg: Annotated[float, Field(ge=0, le=180)] = 0
