@@ -518,8 +518,8 @@ def test_facts_are_measured_again_for_a_unit_with_another_lowest_value(hospital:
 def test_all_wrong_rows_of_a_table_are_listed(hospital: Hospital) -> None:
     hospital.change("a.nii.gz", "x.nii.gz")
     hospital.change("d-lung.nii.gz", "y.nii.gz")
-    told = [finding.what for finding in list_cases(Table(path=hospital.table)).findings]
-    assert ["line 2" in told[0], "line 5" in told[1], len(told)] == [True, True, 2]
+    problems = [finding.what for finding in list_cases(Table(path=hospital.table)).findings]
+    assert ["line 2" in problems[0], "line 5" in problems[1], len(problems)] == [True, True, 2]
 
 
 # With a recipe, and before training.
