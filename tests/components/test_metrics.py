@@ -70,7 +70,7 @@ def test_dice_and_hd95_of_empty_masks_are_0_or_undefined() -> None:
 def test_rates_count_only_voxels_of_the_region() -> None:
     region = masks("####..")
     truth = masks("##..#.")  # the fifth voxel is true, but the region leaves it out
-    prediction = masks("#.#...")
+    prediction = masks("#.#.##")  # of the two predicted voxels outside, one is true
     assert Rates()(prediction, truth, ISOTROPIC, region) == {
         "tpr": 1 / 2,
         "fpr": 1 / 2,

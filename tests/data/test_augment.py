@@ -1,4 +1,7 @@
-"""Augmentation of intensities. Geometric augmentation is tested with the slices."""
+"""Augmentation of slices: flips, rotation, translation and zoom, and changes of intensity."""
+
+from collections import Counter
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,6 +12,8 @@ from wsseg.data.augment import Augment, augment_slice
 
 FILL = -1024.0
 SIZE = 24
+WIDE = 65  # pixels; the centre of the image is pixel (32, 32)
+SEEDS = range(60)
 
 
 def _image() -> NDArray[np.float32]:
@@ -20,6 +25,84 @@ def _image() -> NDArray[np.float32]:
 def _augmented(augment: Augment, seed: int = 3) -> NDArray[np.float32]:
     planes = np.zeros((SIZE, SIZE, 2), np.uint8)
     return augment_slice(augment, FILL, seed, _image(), planes)[0]
+
+
+def _moved(augment: Augment) -> NDArray[np.float64]:
+    """Return where a bright spot at (-10, 10) from the centre is after augmentation, per seed."""
+    y, x = np.mgrid[:WIDE, :WIDE] - WIDE // 2
+    spot = np.exp(-((y + 10) ** 2 + (x - 10) ** 2) / 8)[..., None].astype(np.float32)
+    planes = np.zeros((WIDE, WIDE, 1), np.uint8)
+    seen = [augment_slice(augment, 0, seed, spot, planes)[0][..., 0] for seed in SEEDS]
+    return np.array(
+        [((y * each).sum() / each.sum(), (x * each).sum() / each.sum()) for each in seen]
+    )
+
+
+@pytest.mark.parametrize(
+    ("flip", "axes"), [((), ()), (("left-right",), (1,)), (("front-back",), (0,))]
+)
+def test_slices_are_flipped_in_half_of_the_draws_and_only_in_the_named_direction(
+    flip: tuple[Literal["left-right", "front-back"], ...], axes: tuple[int, ...]
+) -> None:
+    image = np.arange(1, 26, dtype=np.float32).reshape(5, 5, 1)
+    planes = image.astype(np.uint8)
+    flipped = 0
+    augment = Augment(flip=flip, gain=1e-9)  # so that it is not the default, which draws nothing
+    for seed in SEEDS:
+        after, masks = augment_slice(augment, FILL, seed, image, planes)
+        after = after.round()
+        assert_array_equal(after, masks)
+        if not (after == image).all():
+            assert_array_equal(after, np.flip(image, axes))
+            flipped += 1
+    assert 18 <= flipped <= 42 if axes else flipped == 0
+
+
+def test_both_flips_are_drawn_independently() -> None:
+    image = np.arange(25, dtype=np.float32).reshape(5, 5, 1)
+    augment = Augment(flip=("left-right", "front-back"))
+    planes = np.zeros((5, 5, 1), np.uint8)
+    drawn = Counter(
+        int(augment_slice(augment, FILL, seed, image, planes)[0][0, 0, 0]) for seed in SEEDS
+    )
+    assert drawn.keys() == {0, 4, 20, 24}  # which corner is at the upper left
+    assert min(drawn.values()) >= 6
+
+
+def test_flips_do_not_depend_on_the_zoom() -> None:
+    y = _moved(Augment(zoom=(0.8, 1.25), flip=("front-back",)))[:, 0]
+    for flipped in (y > 0, y < 0):
+        factors = abs(y[flipped]) / 10
+        assert factors.min() < 0.9
+        assert factors.max() > 1.1
+
+
+def test_slices_rotate_about_their_centre_by_up_to_the_angle_in_both_directions() -> None:
+    y, x = _moved(Augment(rotate_deg=30)).T
+    assert_allclose(np.hypot(y, x), np.hypot(10, 10), atol=0.1)
+    turned_deg = np.rad2deg(np.arctan2(y, x)) + 45
+    assert -30.1 < turned_deg.min() < -25
+    assert 25 < turned_deg.max() < 30.1
+
+
+def test_slices_move_by_up_to_the_fraction_of_their_side_in_all_four_directions() -> None:
+    moved = _moved(Augment(translate=0.1)) - (-10, 10)
+    assert ((moved.min(0) >= -0.1 * WIDE) & (moved.min(0) < -0.07 * WIDE)).all()
+    assert ((moved.max(0) > 0.07 * WIDE) & (moved.max(0) <= 0.1 * WIDE)).all()
+
+
+def test_slices_are_zoomed_about_their_centre_between_the_two_factors() -> None:
+    factors = _moved(Augment(zoom=(0.8, 1.25))) / (-10, 10)
+    assert 0.79 < factors.min() < 0.85
+    assert 1.2 < factors.max() < 1.26
+
+
+def test_pixels_from_outside_the_image_are_fill_in_every_slice_and_0_in_masks() -> None:
+    image, planes = np.ones((8, 8, 7), np.float32), np.ones((8, 8, 2), np.uint8)
+    after, masks = augment_slice(Augment(zoom=(0.5, 0.5)), FILL, 0, image, planes)
+    assert after[0, 0].tolist() == [FILL] * 7
+    assert after[4, 4].tolist() == [1] * 7
+    assert (masks[0, 0].tolist(), masks[4, 4].tolist()) == ([0, 0], [1, 1])
 
 
 def test_a_shift_adds_one_number_up_to_its_limit_to_all_pixels_that_are_not_fill() -> None:

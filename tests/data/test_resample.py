@@ -58,13 +58,16 @@ def test_smoothing_weights_are_a_gaussian_and_sum_to_1() -> None:
     assert np.array_equal(smoothing_weights(3, 0), np.eye(3))
 
 
-def test_the_gaussian_has_a_standard_deviation_of_a_quarter_of_the_new_spacing() -> None:
+@pytest.mark.parametrize("spacing_mm", [0.5, 1.0, 1.25])
+def test_the_gaussian_has_a_standard_deviation_of_a_quarter_of_the_new_spacing(
+    spacing_mm: float,
+) -> None:
     impulse = np.zeros(41)
-    impulse[20] = 1  # the middle of slice 8.2 of 8: on a grid of 41 slices of 1 mm
+    impulse[20] = 1
     positions = np.arange(41.0)
-    spread = prepared_weights(positions, 41, 1.0, THICK) @ impulse
-    variance = (spread * (positions - 20) ** 2).sum() / spread.sum()
-    assert np.sqrt(variance) == pytest.approx(5 / 4, rel=0.01)
+    spread = prepared_weights(positions, 41, spacing_mm, THICK) @ impulse
+    variance_mm2 = (spread * ((positions - 20) * spacing_mm) ** 2).sum() / spread.sum()
+    assert np.sqrt(variance_mm2) == pytest.approx(5 / 4, rel=0.01)
 
 
 def test_resampling_along_z_keeps_a_ramp() -> None:

@@ -2,6 +2,7 @@
 
 import os
 from functools import lru_cache
+from random import Random
 from threading import Lock
 from typing import Annotated, Any, Literal
 
@@ -39,9 +40,9 @@ class Augment(Component):
     translate: Annotated[float, Field(ge=0, lt=1)] = 0
     """The largest translation in either direction, as a fraction of the side length."""
     zoom: tuple[PositiveFloat, PositiveFloat] = (1, 1)
-    """The smallest and the largest scale factor."""
+    """The smallest and the largest scale factor, drawn for each axis."""
     flip: tuple[Literal["left-right", "front-back"], ...] = ()
-    """The directions in which slices are flipped, each with probability 0.5."""
+    """The directions in which slices are flipped, independently and each with probability 0.5."""
     gain: Annotated[float, Field(ge=0, lt=1)] = 0
     """The largest |g|."""
     shift: NonNegativeFloat = 0
@@ -65,8 +66,10 @@ def augment_slice(
     if augment == Augment():
         return image, planes
     compose = _compose(augment, fill)
+    # `set_random_seed` would give all transformations the same random numbers.
+    generators = np.random.default_rng(seed), Random(seed)  # noqa: S311 - not for cryptography
     with _compose_lock:
-        compose.set_random_seed(seed)
+        compose.set_random_state(*generators)
         changed = compose(image=image, mask=planes)
     augmented = _change_intensities(augment, fill, seed, changed["image"])
     return augmented, changed["mask"].reshape(planes.shape)
