@@ -159,10 +159,12 @@ def test_processes_end_when_their_launcher_is_killed(toy_recipe: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_beliefs_from_an_evaluation_pass_train_in_two_processes(
-    toy_recipe: Path, tmp_path: Path
+@pytest.mark.parametrize("belief", ["evaluation", "average"])
+def test_beliefs_from_a_second_pass_train_in_two_processes(
+    toy_recipe: Path, tmp_path: Path, belief: str
 ) -> None:
-    changes = (*SHORT, "--set", "stages.consolidation.belief=evaluation")
+    changes = (*SHORT, "--set", f"stages.consolidation.belief={belief}")
+    changes += ("--set", "stages.consolidation.average={decay: 0.5}")
     code, output = run("train", toy_recipe, "--out", tmp_path / "run", "--devices", 2, *changes)
     assert code == 0, output
 

@@ -115,3 +115,8 @@ def test_a_run_with_a_tags_stage_has_a_log_a_manifest_and_a_report(
 def test_an_em_stage_refuses_a_loss_on_tags(toy_recipe: Path) -> None:
     with pytest.raises(InputError, match="no PixelLoss is called 'mean-logits'"):
         load_recipe(toy_recipe, ["stages.consolidation.loss={use: mean-logits}"])
+
+
+def test_beliefs_from_averaged_weights_need_an_average(toy_recipe: Path) -> None:
+    with pytest.raises(InputError, match=r"stages.consolidation.belief: .*average: {decay: 0.99}"):
+        load_recipe(toy_recipe, ["stages.consolidation.belief=average"])

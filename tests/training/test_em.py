@@ -11,12 +11,12 @@ from torch import Tensor, nn
 import wsseg
 from wsseg.components.esteps import HardEM, SoftEM
 from wsseg.components.overlap_losses import BatchDice
-from wsseg.config.stages import EmStage, Optimizer
+from wsseg.config.stages import Average, EmStage, Optimizer
 from wsseg.core.batch import Batch
 from wsseg.core.input import Input
 from wsseg.data.batches import StageScan
 from wsseg.inference.network import Network
-from wsseg.training.em import e_step, forward
+from wsseg.training.em import Networks, e_step, forward
 from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import Trainer
 
@@ -30,7 +30,7 @@ class IntensityAsPhi(wsseg.Prior):
         return batch.middle.expand(batch.support.shape)
 
 
-def stage(belief: str = "training") -> EmStage:
+def stage(belief: str = "training", average: Average | None = None) -> EmStage:
     return EmStage(
         learn="em",
         classes=["lesion"],
@@ -38,6 +38,7 @@ def stage(belief: str = "training") -> EmStage:
         prior=IntensityAsPhi(),
         estep=SoftEM(),
         belief=belief,
+        average=average,
         loss=BatchDice(),
         epochs=2,
         batch_size=2,
@@ -67,7 +68,9 @@ class FrozenNorm(nn.BatchNorm2d):
         return super().train(False)
 
 
-def trained_weights(belief: str, norm: nn.Module) -> dict[str, Tensor]:
+def trained_weights(
+    belief: str, norm: nn.Module, average: Average | None = None
+) -> dict[str, Tensor]:
     noise = np.random.default_rng(0)
     scans = tuple(
         StageScan(
@@ -81,7 +84,7 @@ def trained_weights(belief: str, norm: nn.Module) -> dict[str, Tensor]:
         for number in range(2)
     )
     fabric = Fabric(accelerator="cpu", devices=1)
-    task = StageTask("em", stage(belief), INPUT, 0, scans, fabric, fingerprint="key")
+    task = StageTask("em", stage(belief, average), INPUT, 0, scans, fabric, fingerprint="key")
     trainer = Trainer(task, network(norm))
     list(trainer.run())
     return trainer.weights
@@ -97,7 +100,7 @@ def test_by_default_both_steps_use_the_logits_of_one_forward_pass() -> None:
             return x
 
     default = stage().model_copy(update={"belief": EmStage.model_fields["belief"].default})
-    logits = forward(default, network(Counting()), batch(0.0, 2.0))
+    logits = forward(default, Networks(network(Counting())), batch(0.0, 2.0))
     assert passes == 1
     assert torch.equal(logits.m_step, logits.e_step)
     assert logits.m_step.requires_grad
@@ -110,13 +113,34 @@ def test_e_step_logits_in_evaluation_mode_do_not_depend_on_the_rest_of_the_batch
     for other in (2.0, 50.0):  # each with a fresh copy, since a step changes running statistics
         fresh = network(nn.BatchNorm2d(3))
         fresh.load_state_dict(net.state_dict())
-        logits = forward(evaluation, fresh, batch(1.0, other))
+        logits = forward(evaluation, Networks(fresh), batch(1.0, other))
         alone = network(nn.BatchNorm2d(3))
         alone.load_state_dict(net.state_dict())
         with torch.no_grad():
             expected = alone.eval()(batch(1.0).image)
         torch.testing.assert_close(logits.e_step[:1], expected)
         assert not torch.allclose(logits.m_step[:1], expected)
+
+
+def test_e_step_logits_of_the_average_are_those_of_the_averaged_network_in_evaluation_mode() -> (
+    None
+):
+    trained, averaged = network(nn.BatchNorm2d(3)), network(nn.BatchNorm2d(3)).eval()
+    with torch.no_grad():
+        averaged.body.get_submodule("0").get_parameter("bias").fill_(0.7)
+        expected = averaged(batch(1.0, 2.0).image)
+    asks_average = stage("average", Average())
+    logits = forward(asks_average, Networks(trained, averaged), batch(1.0, 2.0))
+    assert torch.equal(logits.e_step, expected)
+    assert torch.equal(logits.m_step, trained(batch(1.0, 2.0).image))
+
+
+def test_an_average_without_decay_is_the_network_itself() -> None:
+    """With decay 0 the average equals the newest weights, so both kinds of belief agree."""
+    averaged = trained_weights("average", nn.BatchNorm2d(3), Average(decay=0))
+    evaluated = trained_weights("evaluation", nn.BatchNorm2d(3))
+    for name, weight in evaluated.items():
+        torch.testing.assert_close(averaged[name], weight, atol=1e-6, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import new_network
 from wsseg.inference.stage_prediction import stage_masks
 from wsseg.runtime.device import open_fabric
+from wsseg.training.averaging import averaged_copy, update_average
 from wsseg.training.monitoring import TargetProbe
 from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import EpochDone, StepDone, Trainer
@@ -48,6 +49,7 @@ EM = MASKS | {
     "estep": {"use": "hard"},
 }
 EM_EVALUATED = EM | {"belief": "evaluation", "sampling": "balanced"}
+EM_AVERAGED = EM | {"belief": "average", "average": {"decay": 0.9}}
 TAGS = MASKS | {"learn": "tags", "loss": {"use": "noisy-or", "instances": 4}}
 
 
@@ -96,7 +98,7 @@ OPTIMISERS: list[dict[str, Any]] = [
     ("stage", "optimizer"),
     [
         *((MASKS, optimizer) for optimizer in OPTIMISERS),
-        *((stage, OPTIMISERS[0]) for stage in (EM, EM_EVALUATED, TAGS)),
+        *((stage, OPTIMISERS[0]) for stage in (EM, EM_EVALUATED, EM_AVERAGED, TAGS)),
     ],
 )
 def test_a_resumed_stage_ends_with_bitwise_equal_weights_for_every_optimiser(
@@ -132,6 +134,56 @@ def test_a_resumed_stage_has_the_same_history_whichever_step_it_resumes_from(
         later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
         list(later.run())
         assert untimed(later.progress.history) == untimed(complete.progress.history), number
+
+
+class Normed(Backbone):
+    """A convolution before batch norm, and one after it."""
+
+    def build(self, slices: int, classes: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(slices, 4, 3, 1, 1), nn.BatchNorm2d(4), nn.Conv2d(4, classes, 1)
+        )
+
+
+def test_a_stage_with_an_average_ends_with_the_moving_average_of_its_weights() -> None:
+    """Weights and running statistics; it starts at the initial weights."""
+    settings = MASKS | {"backbone": Normed()}
+    plain, averaged = trainer_of(settings), trainer_of(settings | {"average": {"decay": 0.8}})
+    expected = {name: weight.clone() for name, weight in plain.weights.items()}
+    for _, _ in zip(steps(plain.run()), steps(averaged.run()), strict=True):
+        for name, weight in plain.weights.items():
+            if weight.is_floating_point():
+                expected[name] = 0.8 * expected[name] + 0.2 * weight
+            else:
+                expected[name] = weight.clone()
+    assert "body.1.running_var" in expected
+    for name, weight in averaged.weights.items():
+        torch.testing.assert_close(weight, expected[name])
+    assert not torch.equal(averaged.weights["body.0.weight"], plain.weights["body.0.weight"])
+
+
+def test_an_average_copies_integers_such_as_indices() -> None:
+    """7 * 0.99 + 7 * 0.01 can round to 6."""
+    network = nn.Module()
+    network.register_buffer("index", torch.arange(50))
+    average = averaged_copy(network)
+    for _ in range(3):
+        update_average(average, network, 0.99)
+    assert torch.equal(average.get_buffer("index"), torch.arange(50))
+
+
+def test_targets_of_belief_average_stay_those_of_the_start_while_the_average_does() -> None:
+    """An average that hardly moves gives the same targets in each epoch; the network does not."""
+    still = EM | {"average": {"decay": 0.999999}, "epochs": 4}
+    still |= {"estep": {"use": "hard"}, "optimizer": {"lr": 0.1}, "augment": {}}
+
+    def flips(belief: str) -> list[float]:
+        trainer = trainer_of(still | {"belief": belief})
+        list(trainer.run())
+        return [record["flip_rate"] for record in trainer.progress.history[1:]]
+
+    assert max(flips("average")) < 0.001
+    assert max(flips("evaluation")) > 0.01
 
 
 def test_an_epoch_is_drawn_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:

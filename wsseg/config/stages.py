@@ -70,6 +70,22 @@ class Optimizer(Component):
         return next((rate for until, rate in self.lr if epoch < until), self.lr[-1][1])
 
 
+class Average(Component):
+    """An exponential moving average of the weights and of batch norm's statistics.
+
+    It starts at the initial weights. After each optimizer step:
+
+        average = decay * average + (1 - decay) * weights
+
+    Source: Polyak & Juditsky 1992; Tarvainen & Valpola 2017, "Mean teachers are better role
+    models".
+    """
+
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """The share of the average that a step keeps: the average is over about 1 / (1 - decay) steps,
+    of which a stage should have several times as many."""
+
+
 class Stage(Component):
     """A step of a run that predicts one or several classes."""
 
@@ -114,6 +130,8 @@ class NetworkStage(Stage):
     """The number of slices in an optimizer step. Only a size of 1 gives batches of one slice."""
     optimizer: Optimizer
     """The optimizer and its learning rate."""
+    average: Average | None = None
+    """An average of the weights, which the stage predicts with; null: it uses the last weights."""
     augment: Augment = Augment()
     """Random changes of the training slices."""
     sampling: Literal["uniform", "balanced"] = "uniform"
@@ -185,11 +203,20 @@ class EmStage(PixelStage):
     """The probability of each class given the value of a pixel."""
     estep: EStep
     """The rule that computes targets from logits and prior."""
-    belief: Literal["training", "evaluation"] = "training"
+    belief: Literal["training", "evaluation", "average"] = "training"
     """The forward pass whose logits the E-step uses. training: that of the M-step, in which batch
     norm uses the statistics of the batch; no further pass is computed. evaluation: a separate pass
     with running statistics, so that the targets of a slice do not depend on the other slices of the
-    batch (the code of Wu et al. 2020). Without batch norm both are equal."""
+    batch (the code of Wu et al. 2020). Without batch norm both are equal. average: a separate pass
+    of the network with the averaged weights of `average`, so that targets change slowly."""
+
+    @model_validator(mode="after")
+    def _has_average_to_ask(self) -> Self:
+        if self.belief == "average" and self.average is None:
+            raise KeyProblemError(
+                ("belief",), "average needs averaged weights; add average: {decay: 0.99}"
+            )
+        return self
 
 
 class TagsStage(NetworkStage):

@@ -29,7 +29,7 @@ One mini-batch is one iteration (table I):
 In code, with phi in `stage.prior`, the rule of step 2 in `stage.estep` and the loss of step 3 in
 `stage.loss`:
 
-    logits = forward(stage, network, batch)
+    logits = forward(stage, networks, batch)
     y = e_step(stage, batch, logits.e_step, progress)
     stage.objective(logits.m_step, y, batch).backward()
     optimizer.step()
@@ -56,16 +56,29 @@ class StepLogits(NamedTuple):
     e_step: Logits  # without gradients
 
 
-def forward(stage: NetworkStage, network: nn.Module, batch: Batch) -> StepLogits:
+class Networks(NamedTuple):
+    """The network that is trained, and the one with its averaged weights, if there is one."""
+
+    trained: nn.Module
+    average: nn.Module | None = None
+
+    def of_targets(self, stage: NetworkStage) -> nn.Module:
+        """Return the network whose logits in evaluation mode give the targets of EM."""
+        if self.average is not None and isinstance(stage, EmStage) and stage.belief == "average":
+            return self.average
+        return self.trained
+
+
+def forward(stage: NetworkStage, networks: Networks, batch: Batch) -> StepLogits:
     """Run the network on a batch in training mode.
 
-    Both logits come from the same pass. Only if an EM stage has `belief: evaluation` do those of
-    the E-step come from a second pass, in evaluation mode.
+    Both logits come from the same pass. Only if an EM stage has `belief: evaluation` or `average`
+    do those of the E-step come from a second pass, in evaluation mode.
     """
-    separate = isinstance(stage, EmStage) and stage.belief == "evaluation"
-    e_step_logits = evaluation_logits(network, batch) if separate else None
-    network.train()
-    logits = at_least_float32(network(batch.image))
+    separate = isinstance(stage, EmStage) and stage.belief != "training"
+    e_step_logits = evaluation_logits(networks.of_targets(stage), batch) if separate else None
+    networks.trained.train()
+    logits = at_least_float32(networks.trained(batch.image))
     return StepLogits(logits, logits.detach() if e_step_logits is None else e_step_logits)
 
 

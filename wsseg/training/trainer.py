@@ -31,7 +31,8 @@ from wsseg.inference.network import Network
 from wsseg.runtime.collectives import gather_batch, shard
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.runtime.random_numbers import seeded
-from wsseg.training.em import forward, targets
+from wsseg.training.averaging import averaged_copy, update_average
+from wsseg.training.em import Networks, forward, targets
 from wsseg.training.monitoring import TargetProbe, divergence, list_cases, target_warning
 from wsseg.training.optimizer import in_memory_format_of, new_optimizer
 from wsseg.training.stage_task import StageTask
@@ -94,9 +95,12 @@ class Trainer:
         self._name, self._stage, self._fabric = task.name, stage, fabric
         self._module = to_channels_last(_synchronised(network, fabric))
         self._initial_norm = float(self._weight_norm())
-        self._network, self._optimizer = fabric.setup(
+        self._average = averaged_copy(self._module) if stage.average is not None else None
+        trained, self._optimizer = fabric.setup(
             self._module, new_optimizer(stage.optimizer, self._module)
         )
+        averaged = None if self._average is None else fabric.setup_module(self._average)
+        self._networks = Networks(trained, averaged)
         self._slices = Slices(scans, input, stage.augment, task.seed)
         self._scans, self._seed = scans, task.seed
         self._steps_per_epoch = len(self._batches_of(0))
@@ -106,12 +110,14 @@ class Trainer:
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The network's current weights, on the CPU."""
-        return {name: value.detach().cpu() for name, value in self._module.state_dict().items()}
+        """The weights that the stage predicts with, on the CPU: the average if it has one."""
+        return _on_cpu(self._module if self._average is None else self._average)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return what `restore` needs to resume training: tensors, and JSON-like values."""
-        tensors = {f"network.{name}": value for name, value in self.weights.items()}
+        tensors = {f"network.{name}": value for name, value in _on_cpu(self._module).items()}
+        if self._average is not None:
+            tensors |= {f"average.{name}": each for name, each in _on_cpu(self._average).items()}
         for index, values in self._optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{key}": value.cpu() for key, value in values.items()}
         if self.probe is not None and self.probe.last is not None:
@@ -120,11 +126,13 @@ class Trainer:
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Continue from a state that `state` returned."""
-        parts = {name: dict[str, Tensor]() for name in ("network", "optimizer", "probe")}
+        parts = {name: dict[str, Tensor]() for name in ("network", "average", "optimizer", "probe")}
         for name, value in tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = value
         self._module.load_state_dict(parts["network"])
+        if self._average is not None:
+            self._average.load_state_dict(parts["average"])
         state: dict[int, dict[str, Tensor]] = {}
         weights = list(self._module.parameters())
         for name, value in parts["optimizer"].items():
@@ -144,7 +152,8 @@ class Trainer:
             self._seeded(0),
             self._fabric.autocast(),
         ):  # not through DDP, since only one process may call this
-            return self.probe.snapshot(self._module, self._fabric.device)
+            network = Networks(self._module, self._average).of_targets(self._stage)
+            return self.probe.snapshot(network, self._fabric.device)
 
     def run(self) -> Iterator[StepDone | EpochDone]:
         """Train from the current progress to the end of the stage.
@@ -210,7 +219,7 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = stage.optimizer.lr_at(progress.step / self._steps_per_epoch, stage.epochs)
         with self._seeded(1 + self._fabric.global_rank):
-            outputs = forward(stage, self._network, batch)
+            outputs = forward(stage, self._networks, batch)
             y = targets(stage, batch, labels, outputs.e_step, progress.step / self.steps)
         names = tuple(self._case_names[draw.scan] for draw in draws)
         logits, y, batch = self._gather(names, outputs.m_step, y, batch)
@@ -220,6 +229,8 @@ class Trainer:
         gradient = get_total_norm(p.grad for p in self._module.parameters() if p.grad is not None)
         self._optimizer.step()
         self._optimizer.zero_grad()
+        if self._average is not None and stage.average is not None:
+            update_average(self._average, self._module, stage.average.decay)
         progress.step += 1
         watched = stage.watched_mask(logits.detach(), y, batch)
         share = watched.sum() / batch.support.sum().clamp(min=1)
@@ -254,7 +265,8 @@ class Trainer:
         if self.probe is not None:
             with self._seeded(0):
                 share = epoch / stage.epochs
-                record |= self.probe.measure(self._network, self._fabric.device, share)
+                network = self._networks.of_targets(stage)
+                record |= self.probe.measure(network, self._fabric.device, share)
         progress.history.append(record)
         progress.losses, progress.shares = [], []
         return EpochDone(record, target_warning(progress.history))
@@ -313,6 +325,11 @@ class Trainer:
 
     def _cases(self, draws: Sequence[SliceDraw]) -> str:
         return list_cases(self._case_names[draw.scan] for draw in draws)
+
+
+def _on_cpu(network: nn.Module) -> dict[str, Tensor]:
+    """Return the weights and buffers of a network, on the CPU."""
+    return {name: value.detach().cpu() for name, value in network.state_dict().items()}
 
 
 def _synchronised(network: Network, fabric: Fabric) -> nn.Module:
