@@ -25,3 +25,10 @@ def test_each_step_uses_the_rate_at_its_start(lr: Any, rates: list[float | None]
     for rate, expected in zip(used, rates, strict=True):
         if expected is not None:
             assert rate == pytest.approx(expected)
+
+
+def test_the_log_has_the_rate_of_the_last_step_of_each_epoch() -> None:
+    rates = [[1, 0.02], [2, 0.01], [3, 0.005]]
+    trainer = trainer_of(MASKS | {"epochs": 3, "optimizer": {"lr": rates}})
+    list(trainer.run())
+    assert [record["lr"] for record in trainer.progress.history] == [0.02, 0.01, 0.005]

@@ -256,7 +256,7 @@ class Trainer:
             "step": progress.step,
             "loss": sum(progress.losses) / len(progress.losses),
             stage.share_key: sum(progress.shares) / len(progress.shares),
-            "lr": stage.optimizer.lr_at(epoch, stage.epochs),
+            "lr": self._optimizer.param_groups[0]["lr"],  # of the last step
             "slices_per_s": slices / seconds,
             "seconds": seconds,
         }
