@@ -325,6 +325,20 @@ def test_a_failed_job_is_retried_and_its_failure_deleted_once_it_succeeds(
     assert (tmp_path / "rows.csv").exists()
 
 
+def test_the_failure_of_a_dropped_method_is_neither_kept_nor_reported(
+    wsseg: "Wsseg", folder: Path, tmp_path: Path
+) -> None:
+    (folder / "broken.yaml").write_text(
+        "extends: em.yaml\nstages: {consolidation: {optimizer: {lr: 1.0e+30}}}\n"
+    )
+    both = "recipes: {broken: broken.yaml, threshold: threshold.yaml}\n"
+    assert ran(wsseg, suite_of(folder, both), tmp_path).code == 1
+    assert "broken/seed-0" in (tmp_path / "report.html").read_text()
+    finished(wsseg, suite_of(folder, "recipes: {threshold: threshold.yaml}\n"), tmp_path)
+    assert "broken/seed-0" not in (tmp_path / "report.html").read_text()
+    assert not list(tmp_path.rglob("failed.txt"))
+
+
 def test_a_suite_without_test_cases_is_refused_before_training(
     wsseg: "Wsseg", folder: Path, toy_cohort: Path, tmp_path: Path
 ) -> None:

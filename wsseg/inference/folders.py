@@ -119,3 +119,8 @@ class RunFolder:
     def failure(self) -> Path:
         """`failed.txt`: why a suite's job failed when it was last tried."""
         return self.path / FAILURE
+
+
+def failure_files(out: Path) -> list[Path]:
+    """Return the `failed.txt` of every run of a suite's folder."""
+    return sorted(out.glob(f"**/{FAILURE}"))

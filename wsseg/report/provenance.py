@@ -6,7 +6,7 @@ from typing import Any
 
 from wsseg.config.recipe_files import recipe_of_run
 from wsseg.evaluation.method_labels import ChosenFrom, recipe_name
-from wsseg.inference.folders import FAILURE, RunFolder
+from wsseg.inference.folders import RunFolder, failure_files
 from wsseg.training.manifest import read_manifest
 
 NONE = "none"  # of a kind of label
@@ -54,7 +54,7 @@ def failures(out: Path) -> dict[str, str]:
     """Return why jobs of a suite failed, by their folder within the suite's."""
     return {
         str(path.parent.relative_to(out)): path.read_text(encoding="utf-8").strip()
-        for path in sorted(out.glob(f"**/{FAILURE}"))
+        for path in failure_files(out)
     }
 
 

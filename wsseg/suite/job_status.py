@@ -9,6 +9,7 @@ from wsseg.config.recipe_files import holds_recipe
 from wsseg.errors import InputError
 from wsseg.evaluation.rows import read_rows, write_rows
 from wsseg.inference.checkpoint import fingerprint_of
+from wsseg.inference.folders import failure_files
 from wsseg.suite.definition import Job
 from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.shared_stages import StageTraining, stage_trainings
@@ -35,6 +36,14 @@ def failure_of(job: Job, folder: SuiteFolder) -> str | None:
     """Return why a job failed when it was last tried; None where it did not fail."""
     path = folder.run(job.folder).failure
     return path.read_text(encoding="utf-8").strip() if path.exists() else None
+
+
+def forget_dropped_failures(jobs: Sequence[Job], folder: SuiteFolder) -> None:
+    """Delete the reasons for failures of jobs that are no longer part of the suite."""
+    kept = {folder.run(job.folder).failure for job in jobs}
+    for path in failure_files(folder.path):
+        if path not in kept:
+            path.unlink()
 
 
 def collect_rows(jobs: Sequence[Job], folder: SuiteFolder) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Running a suite: shared stages first, each once, then all jobs; rows are collected on the way."""
 
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,15 +8,22 @@ from typing import TypeVar
 
 from filelock import OwnerRecord
 
-from wsseg.errors import InputError, InterruptedWorkError, WorkError
+from wsseg.errors import InterruptedWorkError, WorkError
 from wsseg.runtime.console import Display, SilentDisplay
 from wsseg.runtime.executors import ThisProcess, WorkerDiedError, Workers
 from wsseg.runtime.files import remove_leftovers, write_text
 from wsseg.runtime.folder_lock import LockWatch, holder_of, lock_folder
 from wsseg.suite.definition import Job
+from wsseg.suite.failure_reason import failure_reason
 from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.job import run_job, split_of_job
-from wsseg.suite.job_status import check_folder, collect_rows, is_done, shared_trainings
+from wsseg.suite.job_status import (
+    check_folder,
+    collect_rows,
+    forget_dropped_failures,
+    is_done,
+    shared_trainings,
+)
 from wsseg.suite.preflight import check_cases
 from wsseg.suite.shared_stages import StageTraining
 from wsseg.suite.timings import record_durations
@@ -62,7 +68,7 @@ def run_suite(jobs: Sequence[Job], text: str, context: SuiteContext) -> list[Fai
 
     The scans of all jobs are checked once, before training. The suite's `text` is saved with the
     rows, so that a report can be made at any time; the reason of a failure is saved in the job's
-    folder until the job succeeds.
+    folder until the job succeeds or is no longer part of the suite.
 
     Raises:
         InputError: A job's folder holds another recipe, a cohort is invalid, or the suite's folder
@@ -79,6 +85,7 @@ def run_suite(jobs: Sequence[Job], text: str, context: SuiteContext) -> list[Fai
     with lock_folder(folder.path):
         remove_leftovers(folder.path)
         write_text(folder.definition, text)
+        forget_dropped_failures(jobs, folder)
         try:
             return _run_remaining(jobs, todo, context)
         except KeyboardInterrupt:
@@ -169,7 +176,7 @@ class SuiteWorker:
         except InterruptedWorkError as stop:
             failure, interrupted = str(stop), True
         except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            failure = _failure_text(error)
+            failure = failure_reason(error)
         warnings = tuple(display.warnings) if isinstance(display, SilentDisplay) else ()
         return Outcome(perf_counter() - started, warnings, failure, interrupted)
 
@@ -210,11 +217,3 @@ class _SuiteProgress:
             self._display.note(f"{text}  ({outcome.seconds:.0f} s)")
         else:
             self._display.warn(f"{text} failed: {outcome.failure}")
-
-
-def _failure_text(error: Exception) -> str:
-    """Return the text of an expected error; of any other also its type and line of code."""
-    if isinstance(error, InputError | WorkError | OSError):
-        return str(error)
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"
