@@ -10,7 +10,7 @@ PARTS  := $(patsubst %/pyproject.toml,%,$(wildcard recipes/*/pyproject.toml plug
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
-demo: $(READY) ## train and compare six methods on synthetic scans (minutes on two cores)
+demo: $(READY) ## train and compare seven methods on synthetic scans (minutes on two cores)
 	$(BIN)/wsseg bench run benchmarks/phantom/suite.yaml --out runs/demo
 
 test: $(READY) ## run the fast tests

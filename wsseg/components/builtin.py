@@ -2,6 +2,7 @@
 
 from wsseg.components.backbones import Smp
 from wsseg.components.cohorts import Table
+from wsseg.components.encoder_weights import FileWeights
 from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
 from wsseg.components.esteps import AdaptEM, HardEM, Scheduled, SoftEM
 from wsseg.components.hookspecs import hookimpl
@@ -10,12 +11,14 @@ from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, Volume
 from wsseg.components.overlap_losses import BatchDice, SmoothDice, Tversky
 from wsseg.components.priors import PerClass
 from wsseg.components.regions import Everything, FileRegion, Foreground, Nonzero
+from wsseg.components.smoothed_threshold import SmoothedThreshold
 from wsseg.components.tag_losses import LogSumExp, MeanLogits, NoisyOr
 from wsseg.components.weighted_sum import WeightedSum
 from wsseg.core.image_unit import AnyUnit, ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
     Cohort,
+    EncoderWeights,
     EStep,
     Metric,
     PixelLoss,
@@ -28,7 +31,7 @@ from wsseg.core.interfaces import (
 
 @hookimpl
 def wsseg_priors() -> dict[str, type[Prior]]:
-    return {"per-class": PerClass}
+    return {"per-class": PerClass, "smoothed-threshold": SmoothedThreshold}
 
 
 @hookimpl
@@ -39,6 +42,11 @@ def wsseg_esteps() -> dict[str, type[EStep]]:
 @hookimpl
 def wsseg_backbones() -> dict[str, type[Backbone]]:
     return {"smp": Smp}
+
+
+@hookimpl
+def wsseg_encoder_weights() -> dict[str, type[EncoderWeights]]:
+    return {"file": FileWeights}
 
 
 @hookimpl
