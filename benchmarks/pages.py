@@ -100,8 +100,9 @@ def machine() -> str:
 
 
 def versions() -> str:
-    """Return the versions of Python and of the measured packages."""
-    named = [f"{package} {metadata.version(package)}" for package in PACKAGES]
+    """Return the versions of Python and of the measured packages that are installed."""
+    installed = [package for package in PACKAGES if any(metadata.distributions(name=package))]
+    named = [f"{package} {metadata.version(package)}" for package in installed]
     return ", ".join([f"Python {platform.python_version()}", *named])
 
 

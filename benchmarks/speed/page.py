@@ -82,15 +82,16 @@ def replace_subjects(rows: Sequence[Row], new: Sequence[Row], order: Sequence[st
 def page(rows: Sequence[Row], subjects: Mapping[str, object]) -> str:
     """Return the page: all requirements, then a section for each subject."""
     required = [row for row in rows if row.required]
-    parts = [HEAD, "## Requirements\n", _table(required), *_reasons(required)]
+    parts = [HEAD, "## Requirements\n", table(required), *_reasons(required)]
     for name, subject in subjects.items():
         own = [row for row in rows if row.subject == name]
         about = inspect.getdoc(type(subject)) or ""
-        parts += [f"## {name}\n", about + "\n", _table(own) if own else NOT_MEASURED]
+        parts += [f"## {name}\n", about + "\n", table(own) if own else NOT_MEASURED]
     return "\n".join([*parts, "## Measured on\n", measured_on(rows)]) + "\n"
 
 
-def _table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
+    """Return a table of rows with their bounds, and whether these are met."""
     cells = (
         (row.name, _value(row), row.required, _verdict(row) if row.required else "") for row in rows
     )

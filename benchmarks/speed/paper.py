@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.speed.plain_training import FILL_HU, HIGHEST_HU, SCALE_HU
@@ -77,7 +78,7 @@ PAPER = Sizes()
 
 def network(sizes: Sizes) -> Network:
     """Return the network with random weights, in the memory format of training."""
-    stage = _stage("masks", sizes)
+    stage = stage_of("masks", sizes)
     assert stage.backbone is not None, "the stage has a backbone"  # noqa: S101
     new = new_network(stage.backbone, sizes.input, len(stage.classes), seed=0)
     return to_channels_last(new)
@@ -123,14 +124,19 @@ def scans(folder: Path, *, labels: bool) -> Iterator[StageScan]:
 
 @cache
 def shared_trainer(learn: str, sizes: Sizes, folder: Path) -> Trainer:
-    """Return the trainer of a stage; all calls in a process share it."""
+    """Return the trainer of a stage in bfloat16; all calls in a process share it."""
+    return new_trainer(learn, sizes, folder, open_fabric("bfloat16"))
+
+
+def new_trainer(learn: str, sizes: Sizes, folder: Path, fabric: Fabric) -> Trainer:
+    """Return the trainer of a stage on the scans of `write_scans`."""
     task = StageTask(
         name=learn,
-        stage=_stage(learn, sizes),
+        stage=stage_of(learn, sizes),
         input=sizes.input,
         seed=0,
         scans=tuple(scans(folder, labels=learn == "masks")),
-        fabric=open_fabric("bfloat16"),
+        fabric=fabric,
         fingerprint=learn,
     )
     return Trainer(task, network(sizes))
@@ -156,7 +162,8 @@ def take_steps(trainer: Trainer, number: int) -> Turn:
     return Turn(sum(step.seconds for step in counted), sum(step.waited_s for step in counted))
 
 
-def _stage(learn: str, sizes: Sizes) -> NetworkStage:
+def stage_of(learn: str, sizes: Sizes) -> NetworkStage:
+    """Return the stage that learns from `learn`, a key of `LEARN`."""
     kind, own = LEARN[learn]
     settings = SHARED_SETTINGS | own | {"backbone": sizes.backbone, "batch_size": sizes.batch}
     return kind.model_validate(settings, context=registry())
