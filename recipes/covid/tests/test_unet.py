@@ -7,10 +7,12 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from wsseg import Backbone, make
+from wsseg.inference.fusion import fused
 from wsseg.testing import check_backbone
 from wsseg_covid.unet import AdditiveUNet, ConcatUNet
 
 UNETS = [AdditiveUNet(width=4), ConcatUNet(width=4)]
+AS_PUBLISHED = ConcatUNet(width=4, norm_eps=1e-3, norm_affine=False, activated_upsampling=True)
 
 
 def parameters(net: nn.Module) -> int:
@@ -32,7 +34,7 @@ def noise(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("unet", UNETS)
+@pytest.mark.parametrize("unet", [*UNETS, AS_PUBLISHED])
 def test_unets_pass_the_conformance_test(unet: Backbone) -> None:
     check_backbone(unet)
 
@@ -52,6 +54,27 @@ def test_the_number_of_parameters_is_the_sum_over_the_layers() -> None:
     additive = down + halve + block(w[4], w[4]) + up + added + head
     assert parameters(AdditiveUNet(width=4).build(7, 1)) == additive
     assert parameters(ConcatUNet(width=4).build(7, 1)) == down + halve + up + concatenated + head
+
+
+@pytest.mark.parametrize("kind", [AdditiveUNet, ConcatUNet])
+def test_without_scale_and_shift_batch_norm_has_no_parameters(
+    kind: type[AdditiveUNet | ConcatUNet],
+) -> None:
+    plain = kind(width=4, norm_affine=False).build(7, 1)
+    norms = [m for m in plain.modules() if isinstance(m, nn.BatchNorm2d)]
+    channels = sum(norm.num_features for norm in norms)
+    assert parameters(plain) == parameters(kind(width=4).build(7, 1)) - 2 * channels
+    values = (
+        torch.tensor([0.0, 2, 4, 6]).reshape(4, 1, 1, 1).expand(-1, norms[0].num_features, -1, -1)
+    )
+    normalised = norms[0](values)[:, 0, 0, 0].tolist()
+    assert normalised == pytest.approx([-1.3416, -0.4472, 0.4472, 1.3416], abs=1e-4)  # / sqrt(5)
+
+
+def test_the_papers_network_is_the_default() -> None:
+    assert AdditiveUNet() == AdditiveUNet(
+        width=32, slope=0.2, norm_eps=1e-5, norm_affine=True, activated_upsampling=False
+    )
 
 
 def test_the_papers_network_takes_15_8_gflop_per_slice() -> None:
@@ -76,18 +99,29 @@ def test_images_are_padded_with_0_below_and_to_the_right(unet: Backbone) -> None
         assert torch.equal(net(image[..., :20, :40]), net(image)[..., :20, :40])
 
 
-@pytest.mark.parametrize(("unet", "slope"), [(AdditiveUNet(width=4), 0.2), (UNETS[1], 0)])
-def test_unets_equal_a_forward_pass_written_out(unet: Backbone, slope: float) -> None:
+@pytest.mark.parametrize(
+    ("unet", "slope"),
+    [
+        (AdditiveUNet(width=4), 0.2),
+        (AdditiveUNet(width=4, norm_eps=0.1, activated_upsampling=True), 0.2),
+        (ConcatUNet(width=4), 0),
+        (AS_PUBLISHED, 0),
+    ],
+)
+def test_unets_equal_a_forward_pass_written_out(
+    unet: AdditiveUNet | ConcatUNet, slope: float
+) -> None:
     net = seeded(unet).eval()
     weights = {name.removeprefix("net."): each for name, each in net.state_dict().items()}
 
     def convolution(x: Tensor, name: str, stride: int = 1) -> Tensor:
         x = F.conv2d(x, weights[f"{name}.0.weight"], stride=stride, padding=1)
-        return F.leaky_relu(x / (1 + 1e-5) ** 0.5, slope)  # batch norm of a new module
+        return F.leaky_relu(x / (1 + unet.norm_eps) ** 0.5, slope)  # batch norm of a new module
 
     def transposed(x: Tensor, name: str) -> Tensor:
         bias = weights[f"{name}.bias"]
-        return F.conv_transpose2d(x, weights[f"{name}.weight"], bias, stride=2)
+        x = F.conv_transpose2d(x, weights[f"{name}.weight"], bias, stride=2)
+        return F.leaky_relu(x, slope) if unet.activated_upsampling else x
 
     x, skips = noise(1, 3, 32, 48), []
     image = x
@@ -152,3 +186,11 @@ def test_backbones_are_built_by_their_names() -> None:
     made = make(Backbone, "additive-unet", width=16)
     assert made == AdditiveUNet(width=16, slope=0.2)
     assert make(Backbone, "concat-unet") == ConcatUNet(width=32)
+
+
+@pytest.mark.parametrize("unet", [*UNETS, AS_PUBLISHED])
+def test_fusing_layers_for_prediction_does_not_change_the_logits(unet: Backbone) -> None:
+    net, image = seeded(unet).double(), noise(2, 3, 32, 48).double()
+    with torch.no_grad():
+        net(image)  # sets the running statistics
+        torch.testing.assert_close(fused(net)(image), net.eval()(image))

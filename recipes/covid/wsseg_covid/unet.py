@@ -4,16 +4,17 @@ Every 3 x 3 convolution is followed by batch normalisation and an activation. Ea
 levels of the encoder has a convolution, whose output is the skip connection, and a convolution with
 stride 2. The fifth level is the bottleneck. Each level of the decoder has a transposed convolution,
 the skip connection and two convolutions. The variants differ in the skip connection, the bottleneck
-and the activation.
+and the activation. Three more differences of the published code are settings of both.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Annotated, ClassVar, TypeAlias, final
+from typing import Annotated, ClassVar, final
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,11 +24,39 @@ from wsseg.tools import Padded
 LEVELS = 5
 MULTIPLE = 2 ** (LEVELS - 1)  # of the sides of an image, which four levels halve
 
-Activation: TypeAlias = Callable[[], nn.Module]
+
+@dataclass(frozen=True)
+class _Layers:
+    """What follows the convolutions."""
+
+    norm: Callable[[int], nn.Module]  # for a number of channels
+    activation: Callable[[], nn.Module]
+    after_upsampling: Callable[[], nn.Module]
+
+
+class _UNetBackbone(Backbone):
+    """The settings of both variants."""
+
+    local: ClassVar[bool] = True
+    width: PositiveInt = Field(default=32, examples=[4])
+    """Number of channels of the first level."""
+    norm_eps: PositiveFloat = 1e-5
+    """The number that batch norm adds to the variance; 1e-3 in the published code."""
+    norm_affine: bool = True
+    """Whether batch norm has a scale and a shift that are learnt; false in the published code."""
+    activated_upsampling: bool = False
+    """Whether an activation follows the transposed convolutions; true in the published code."""
+
+    def _layers(self, activation: Callable[[], nn.Module]) -> _Layers:
+        return _Layers(
+            norm=partial(nn.BatchNorm2d, eps=self.norm_eps, affine=self.norm_affine),
+            activation=activation,
+            after_upsampling=activation if self.activated_upsampling else nn.Identity,
+        )
 
 
 @final
-class AdditiveUNet(Backbone):
+class AdditiveUNet(_UNetBackbone):
     """A U-net with additive skip connections and leaky ReLU.
 
     The levels have `width`, 2, 4, 8 and 16 `width` channels. With 7 slices, 1 class and width 32:
@@ -36,44 +65,38 @@ class AdditiveUNet(Backbone):
     Source: Wu et al. 2020, section II-B.
     """
 
-    local: ClassVar[bool] = True
-    width: PositiveInt = Field(default=32, examples=[4])
-    """Number of channels of the first level."""
     slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Negative slope of the leaky ReLU; the default is that of the published code."""
 
     def build(self, slices: int, classes: int) -> nn.Module:
         """Return a new network with random weights (He et al. 2015)."""
-        activation = partial(nn.LeakyReLU, self.slope, inplace=True)
+        layers = self._layers(partial(nn.LeakyReLU, self.slope, inplace=True))
         widths = _widths(self.width)
         bottom = nn.Sequential(
-            _convolution(widths[-2], widths[-1], activation),
-            _convolution(widths[-1], widths[-1], activation),
+            _convolution(widths[-2], widths[-1], layers),
+            _convolution(widths[-1], widths[-1], layers),
         )
-        net = _UNet([slices, *widths], classes, bottom, _AddSkip, activation)
+        net = _UNet([slices, *widths], classes, bottom, _AddSkip, layers)
         return Padded(_initialised(net, self.slope), MULTIPLE)
 
 
 @final
-class ConcatUNet(Backbone):
+class ConcatUNet(_UNetBackbone):
     """A U-net with concatenated skip connections and ReLU.
 
     The published code has a second convolution in the bottleneck that it does not use; it is
     omitted here.
 
-    Source: the published code of Wu et al. 2020.
+    Source: the published code of Wu et al. 2020, with `norm_eps: 1.0e-3`, `norm_affine: false` and
+    `activated_upsampling: true`.
     """
-
-    local: ClassVar[bool] = True
-    width: PositiveInt = Field(default=32, examples=[4])
-    """Number of channels of the first level."""
 
     def build(self, slices: int, classes: int) -> nn.Module:
         """Return a new network with random weights (He et al. 2015)."""
-        activation = partial(nn.ReLU, inplace=True)
+        layers = self._layers(partial(nn.ReLU, inplace=True))
         widths = _widths(self.width)
-        bottom = _convolution(widths[-2], widths[-1], activation)
-        net = _UNet([slices, *widths], classes, bottom, _ConcatenateSkip, activation)
+        bottom = _convolution(widths[-2], widths[-1], layers)
+        net = _UNet([slices, *widths], classes, bottom, _ConcatenateSkip, layers)
         return Padded(_initialised(net, slope=0), MULTIPLE)
 
 
@@ -83,21 +106,21 @@ class _UNet(nn.Module):
         channels: list[int],
         classes: int,
         bottom: nn.Module,
-        join: Callable[[int, int, Activation], nn.Module],
-        activation: Activation,
+        join: Callable[[int, int, _Layers], nn.Module],
+        layers: _Layers,
     ) -> None:
         """Build the network; `channels` are those of the input and of each level."""
         super().__init__()
         widths = channels[1:]
         self.enter = nn.ModuleList(
-            _convolution(before, width, activation) for before, width in pairwise(channels[:-1])
+            _convolution(before, width, layers) for before, width in pairwise(channels[:-1])
         )
         self.halve = nn.ModuleList(
-            _convolution(width, width, activation, stride=2) for width in widths[:-1]
+            _convolution(width, width, layers, stride=2) for width in widths[:-1]
         )
         self.bottom = bottom
         self.join = nn.ModuleList(
-            join(deep, shallow, activation) for deep, shallow in pairwise(widths[::-1])
+            join(deep, shallow, layers) for deep, shallow in pairwise(widths[::-1])
         )
         self.head = nn.Conv2d(widths[0], classes, kernel_size=1)
 
@@ -129,29 +152,31 @@ class _Upsample(nn.ConvTranspose2d):
 
 
 class _AddSkip(nn.Module):
-    def __init__(self, deep: int, shallow: int, activation: Activation) -> None:
+    def __init__(self, deep: int, shallow: int, layers: _Layers) -> None:
         super().__init__()
         self.up = _Upsample(deep, shallow)
+        self.activate = layers.after_upsampling()
         self.convolve = nn.Sequential(
-            _convolution(shallow, shallow, activation), _convolution(shallow, shallow, activation)
+            _convolution(shallow, shallow, layers), _convolution(shallow, shallow, layers)
         )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        joined: Tensor = self.convolve(self.up(x) + skip)
+        joined: Tensor = self.convolve(self.activate(self.up(x)) + skip)
         return joined
 
 
 class _ConcatenateSkip(nn.Module):
-    def __init__(self, deep: int, shallow: int, activation: Activation) -> None:
+    def __init__(self, deep: int, shallow: int, layers: _Layers) -> None:
         super().__init__()
         self.up = _Upsample(deep, shallow)
+        self.activate = layers.after_upsampling()
         self.convolve = nn.Sequential(
-            _convolution(2 * shallow, shallow, activation),
-            _convolution(shallow, shallow, activation),
+            _convolution(2 * shallow, shallow, layers),
+            _convolution(shallow, shallow, layers),
         )
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        joined: Tensor = self.convolve(torch.cat([self.up(x), skip], dim=1))
+        joined: Tensor = self.convolve(torch.cat([self.activate(self.up(x)), skip], dim=1))
         return joined
 
 
@@ -159,11 +184,11 @@ def _widths(width: int) -> list[int]:
     return [width * 2**level for level in range(LEVELS)]
 
 
-def _convolution(before: int, after: int, activation: Activation, stride: int = 1) -> nn.Sequential:
+def _convolution(before: int, after: int, layers: _Layers, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(before, after, kernel_size=3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(after),
-        activation(),
+        layers.norm(after),
+        layers.activation(),
     )
 
 
