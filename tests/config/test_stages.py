@@ -75,6 +75,28 @@ def test_logits_of_exclusive_classes_are_pooled_against_all_other_classes() -> N
     assert not stage.decide(logits, seen.region).any()  # each class's mean is below 0
 
 
+@pytest.mark.parametrize(
+    ("over", "expected"),
+    [
+        # f = 1/2 everywhere; y = 1, 0 in the region, and 1, which the region excludes, outside
+        ("region", 1 - (2 * 0.5 + 1) / (1 + 1 + 1)),
+        ("image", 1 - (2 * 0.5 + 1) / (1.5 + 1 + 1)),
+    ],
+)
+def test_the_loss_is_over_the_region_or_over_the_image_with_targets_of_0_outside(
+    over: str, expected: float
+) -> None:
+    settings = {"learn": "masks", "classes": ["a"], "loss": {"use": "smooth-dice"}}
+    stage = TypeAdapter[Any](AnyStage).validate_python(
+        settings | TRAINING | {"loss_over": over}, context=registry()
+    )
+    y = torch.tensor([1.0, 0.0, 1.0]).reshape(1, 1, 1, 3)
+    seen = Batch(
+        torch.zeros(1, 1, 1, 3), torch.tensor([[[[True, True, False]]]]), torch.ones(1, 1) > 0
+    )
+    assert stage.objective(torch.zeros(1, 1, 1, 3), y, seen).item() == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_tags_stage_learns_the_same_weights_without_any_mask(
     wsseg: Any, toy_cohort: Path, tmp_path: Path, loss: str

@@ -130,6 +130,29 @@ def test_a_balanced_epoch_draws_as_many_slices_with_the_class_as_without() -> No
     assert len(set(draws)) == len(draws)  # a repeated slice is augmented anew
 
 
+def test_an_alternating_epoch_draws_slices_with_and_without_the_class_in_turn() -> None:
+    scans = [scan("a", slices=9, tagged=2), scan("b", slices=3, tagged=0)]
+    draws = epoch_draws(scans, "alternating", seed=0, epoch=4)
+    tagged = [bool(scans[d.scan].tags[d.z, 0]) for d in draws]
+    assert tagged == [True, False] * 10  # ten slices are without the class
+    without = [(d.scan, d.z) for d in draws[1::2]]
+    assert sorted(without) == [(0, z) for z in range(2, 9)] + [(1, z) for z in range(3)]
+    assert without != sorted(without)
+    assert Counter(d.z for d in draws[::2]) == {0: 5, 1: 5}
+    assert len(set(draws)) == len(draws)  # a repeated slice is augmented anew
+    assert all(d.epoch == 4 for d in draws)
+    assert draws != epoch_draws(scans, "alternating", seed=1, epoch=4)
+
+
+def test_slices_of_three_groups_of_tags_alternate() -> None:
+    tags = np.array([[0, 0], [1, 0], [1, 1], [1, 0]], np.bool_)
+    draws = epoch_draws([replace(scan(), tags=tags)], "alternating", seed=0, epoch=0)
+    assert [tuple(tags[d.z].tolist()) for d in draws] == [
+        *((False, False), (True, False), (True, True)),
+        *((False, False), (True, False), (True, True)),
+    ]
+
+
 def test_batches_keep_the_order_of_the_draws() -> None:
     draws = [SliceDraw(0, z) for z in range(5)]
     batches = split_into_batches(draws, 2)

@@ -2,9 +2,11 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from math import cos, pi
 from typing import Annotated, ClassVar, Literal, Self
 
+import torch
 from pydantic import (
     AfterValidator,
     Field,
@@ -23,6 +25,7 @@ from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.contracts import check_possible
 from wsseg.core.interfaces import Backbone, Cohort, EStep, PixelLoss, Prior, TagLoss
 from wsseg.data.augment import Augment
+from wsseg.data.batches import Sampling
 
 RELATIONS: dict[str, ClassRelation] = {"independent": Multilabel(), "exclusive": Multiclass()}
 
@@ -134,9 +137,10 @@ class NetworkStage(Stage):
     """An average of the weights, which the stage predicts with; null: it uses the last weights."""
     augment: Augment = Augment()
     """Random changes of the training slices."""
-    sampling: Literal["uniform", "balanced"] = "uniform"
+    sampling: Sampling = "uniform"
     """uniform: each slice once in an epoch; balanced: smaller groups of slices with equal tags are
-    repeated up to the size of the largest, so that half of the slices have a single class."""
+    repeated up to the size of the largest, so that half of the slices have a single class;
+    alternating: balanced in each batch, with a slice of each group in turn."""
 
     @model_validator(mode="after")
     def _has_network(self) -> Self:
@@ -160,9 +164,16 @@ class PixelStage(NetworkStage):
 
     loss: PixelLoss
     """The loss that compares the network's probabilities with the targets."""
+    loss_over: Literal["region", "image"] = "region"
+    """The pixels that the loss is computed over. region: those where the stage learns; the network
+    is free elsewhere, where it does not predict. image: all pixels; targets outside the region are
+    0 (the code of Wu et al. 2020)."""
 
     def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
         """Return the loss of the network's probabilities and the targets."""
+        if self.loss_over == "image":
+            y = y.where(batch.region, 0)
+            batch = replace(batch, region=torch.ones_like(batch.region))
         return self.loss(logits, y, batch, self.relation)
 
     def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002

@@ -19,6 +19,7 @@ from wsseg.runtime.threads import prefetch
 
 NO_AUGMENTATION = Augment()
 MapSource: TypeAlias = Path | NDArray[Any]
+Sampling: TypeAlias = Literal["uniform", "balanced", "alternating"]
 
 
 @dataclass(frozen=True)
@@ -122,22 +123,28 @@ def all_slices(scans: Sequence[StageScan]) -> list[SliceDraw]:
 
 
 def epoch_draws(
-    scans: Sequence[StageScan], sampling: Literal["uniform", "balanced"], seed: int, epoch: int
+    scans: Sequence[StageScan], sampling: Sampling, seed: int, epoch: int
 ) -> list[SliceDraw]:
-    """Return the shuffled draws of an epoch.
+    """Return the draws of an epoch in random order.
 
     Uniform: every slice is drawn once. Balanced: slices are grouped by their tags, and smaller
     groups are repeated up to the size of the largest. With one class, there are then as many slices
-    with it as without it.
+    with it as without it. Alternating: the same slices, but a slice of each group in turn, so that
+    also each batch has as many with the class as without it.
     """
     generator = np.random.default_rng((seed, epoch))
     slices = all_slices(scans)
-    if sampling == "balanced":
+    if sampling != "uniform":
         groups: dict[bytes, list[SliceDraw]] = {}
         for draw in slices:
             groups.setdefault(scans[draw.scan].tags[draw.z].tobytes(), []).append(draw)
         largest = max(map(len, groups.values()))
-        slices = [d for group in groups.values() for d in _repeat(group, largest, generator)]
+        equal = [list(_repeat(group, largest, generator)) for group in groups.values()]
+        if sampling == "alternating":
+            return [
+                draw._replace(epoch=epoch) for turn in zip(*equal, strict=True) for draw in turn
+            ]
+        slices = [draw for group in equal for draw in group]
     order = generator.permutation(len(slices))
     return [slices[i]._replace(epoch=epoch) for i in order]
 
