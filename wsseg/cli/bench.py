@@ -38,6 +38,8 @@ def run(
 ) -> None:
     """Train and score every method, seed and fold of a suite.
 
+    The files of all cohorts are looked for first, also by --dry-run.
+
     Run the same command again to continue an interrupted suite or to retry failed jobs.
 
     Example: wsseg bench run benchmarks/phantom/suite.yaml --out runs/demo
@@ -48,11 +50,13 @@ def run(
     from wsseg.suite.definition import load_suite, plan, suite_text
     from wsseg.suite.folder import SuiteFolder
     from wsseg.suite.runner import SuiteContext, run_suite
+    from wsseg.training.preflight import require_files
 
     loaded = load_suite(suite)
     planned = plan(loaded, suite.parent)
     if dry_run:
         _print_plan(planned, out, jobs or 1, threads, backend)
+        require_files(job.recipe for job in planned)
         return
     with open_workers(backend, jobs, scheduler, threads) as workers:
         context = SuiteContext(SuiteFolder(out), workers, Display(), tuple(accept or ()))

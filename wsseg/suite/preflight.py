@@ -11,7 +11,7 @@ from wsseg.runtime.console import Display
 from wsseg.runtime.files import fingerprint
 from wsseg.suite.definition import Job
 from wsseg.suite.job import split_of_job
-from wsseg.training.preflight import collect_findings, raise_on_errors
+from wsseg.training.preflight import collect_findings, raise_on_errors, require_files
 
 
 def check_cases(jobs: Sequence[Job], accept: Collection[str], display: Display) -> None:
@@ -20,6 +20,7 @@ def check_cases(jobs: Sequence[Job], accept: Collection[str], display: Display) 
     Raises:
         InputError: A cohort is invalid, a job has no test case, or a recipe cannot be saved.
     """
+    require_files(job.recipe for job in jobs)
     split_of_cohort: dict[str, Split] = {}
     checked: set[str] = set()
     findings: list[Finding] = []

@@ -1,6 +1,6 @@
 """Checks of the cohorts of a recipe: for `wsseg data check`, and before training."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -8,6 +8,8 @@ from wsseg.components.regions import FileRegion
 from wsseg.config.recipe import Recipe
 from wsseg.config.stages import MasksStage, NetworkStage, Stage
 from wsseg.core.case import Case
+from wsseg.core.contracts import cases_of
+from wsseg.core.interfaces import Cohort, Synthetic
 from wsseg.data.checks.expected import Expectations
 from wsseg.data.checks.findings import (
     Finding,
@@ -59,13 +61,37 @@ def lists_of_cases(recipe: Recipe) -> Iterator[tuple[CaseList, Expectations]]:
 
 def _list_own_cases(recipe: Recipe) -> CaseList:
     """List the cases of a recipe's `cohort` and `test`; the latter are test cases."""
-    own = list_cases(recipe.cohort)
     if recipe.test is None:
-        return own
-    test = list_cases(recipe.test)
+        return list_cases(recipe.cohort)
+    if _is_drawn(recipe.cohort):  # a missing file of `test` is found before anything is drawn
+        test, own = list_cases(recipe.test), list_cases(recipe.cohort)
+    else:
+        own, test = list_cases(recipe.cohort), list_cases(recipe.test)
     training = [case for case in own.cases if case.split != "test"]
     cases = [*training, *(replace(case, split="test") for case in test.cases)]
     return CaseList(cases, [*own.findings, *test.findings])
+
+
+def require_files(recipes: Iterable[Recipe]) -> None:
+    """List the cases of all cohorts that are read from files, so that nothing is drawn in vain.
+
+    Raises:
+        InputError: A cohort cannot be read, for example because a file is missing.
+    """
+    listed: list[Cohort] = []
+    for recipe in recipes:
+        own = (stage.cohort for stage in recipe.stages.values())
+        for cohort in (recipe.cohort, recipe.test, *own):
+            if not (cohort is None or cohort in listed or _is_drawn(cohort)):
+                cases_of(cohort)
+                listed.append(cohort)
+
+
+def _is_drawn(cohort: Cohort) -> bool:
+    """Return whether a cohort, or one that it wraps, is generated on first use."""
+    parts = (getattr(cohort, name) for name in type(cohort).model_fields)
+    wrapped = (part for part in parts if isinstance(part, Cohort))
+    return isinstance(cohort, Synthetic) or any(map(_is_drawn, wrapped))
 
 
 def preflight(recipe: Recipe, split: Split, accept: Collection[str], display: Display) -> Split:

@@ -23,7 +23,7 @@ from wsseg.runtime.files import remove_leftovers, write_json, write_text
 from wsseg.runtime.folder_lock import lock_folder
 from wsseg.training.context import RunContext
 from wsseg.training.manifest import manifest
-from wsseg.training.preflight import accepting_split, preflight
+from wsseg.training.preflight import accepting_split, preflight, require_files
 from wsseg.training.stage import train_stage
 from wsseg.training.stage_task import stage_task
 from wsseg.training.training_set import require_labels
@@ -117,8 +117,9 @@ def split_of(recipe: Recipe) -> Split:
     """Return the training and test cases that the recipe's cohorts define.
 
     Raises:
-        InputError: A patient is in both, or there is no training case.
+        InputError: A file is missing, a patient is in both, or there is no training case.
     """
+    require_files([recipe])
     own = by_column(cases_of(recipe.cohort))
     test = own.test if recipe.test is None else tuple(cases_of(recipe.test))
     if recipe.own_stages and not own.train:

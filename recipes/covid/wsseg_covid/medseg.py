@@ -3,6 +3,7 @@
 https://medicalsegmentation.com/covid19
 """
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -17,6 +18,7 @@ LABELS = (0, 1, 2, 3)  # background, ground-glass, consolidation, pleural effusi
 MASK_VALUES = {"infection": (1, 2), "ground-glass": (1,), "consolidation": (2,)}
 MASK_LABELS = dict.fromkeys(MASK_VALUES, LABELS)
 AXES = "LPS"  # directions of the stacked arrays: column, row, slice of an upright image
+FOLDERS = ("rp_im", "rp_msk", "rp_lung_msk")  # of data set 2: scans, lesions, lungs
 FILES = "https://ndownloader.figshare.com/files"
 LICENCE = (
     "CC0 1.0. The authors of Inf-Net ask that their re-split of data set 1 be used for "
@@ -89,7 +91,10 @@ class MedSeg100(PublicDataset):
 
 @final
 class MedSeg9(PublicDataset):
-    """Data set 2: nine scans, `rp_im/1.nii.gz` to `9.nii.gz`, masks in `rp_msk`, `rp_lung_msk`."""
+    """Data set 2: nine scans, `rp_im/1.nii.gz` to `9.nii.gz`, masks in `rp_msk`, `rp_lung_msk`.
+
+    Each scan has the tags of the classes that occur in its mask.
+    """
 
     source: ClassVar = _published(
         2,
@@ -102,15 +107,16 @@ class MedSeg9(PublicDataset):
     )
 
     def cases(self) -> list[Case]:
-        """Return the nine scans."""
-        return [self._case(f"{number}.nii.gz") for number in range(1, 10)]
+        """Return the nine scans; their masks are read for the tags."""
+        files = [
+            [self.source.find(self.root / folder / f"{number}.nii.gz") for folder in FOLDERS]
+            for number in range(1, 10)
+        ]
+        return [self._case(*each) for each in files]
 
-    def _case(self, file: str) -> Case:
-        name = f"medseg-{file.removesuffix('.nii.gz')}"
-        image, labels, lung = (
-            self.source.find(self.root / folder / file)
-            for folder in ("rp_im", "rp_msk", "rp_lung_msk")
-        )
+    def _case(self, image: Path, labels: Path, lung: Path) -> Case:
+        name = f"medseg-{image.name.removesuffix('.nii.gz')}"
+        present = _labels_present(labels, labels.stat().st_mtime_ns)
         return Case(
             name=name,
             patient=name,
@@ -118,4 +124,11 @@ class MedSeg9(PublicDataset):
             masks={**dict.fromkeys(MASK_VALUES, labels), "lung": lung},
             mask_values={**MASK_VALUES, "lung": (1, 2)},
             mask_labels={**MASK_LABELS, "lung": (0, 1, 2)},
+            tags={name: not present.isdisjoint(of) for name, of in MASK_VALUES.items()},
         )
+
+
+@lru_cache(maxsize=64)
+def _labels_present(mask: Path, time_ns: int) -> frozenset[int]:  # noqa: ARG001 - part of the key
+    """Return the labels that occur in a mask; it is read again only after a change."""
+    return frozenset(np.rint(np.unique(read_volume(mask).voxels)).astype(int).tolist())
