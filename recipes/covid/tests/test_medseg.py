@@ -42,6 +42,17 @@ def test_a_tag_is_the_presence_of_a_class_in_the_slice(tmp_path: Path) -> None:
     assert [tag["consolidation"] for tag in tags] == [False, False, True, False]
 
 
+def test_pleural_effusion_is_infection_if_its_label_is_among_those_of_infection(
+    tmp_path: Path,
+) -> None:
+    cohort = slices(tmp_path).model_copy(update={"infection_labels": (1, 2, 3)})
+    cases = cohort.cases()
+    assert [case.tags["infection"] for case in cases] == [False, True, True, True]
+    masks = [read_case_mask(case, "infection", read_case(case).grid) for case in cases]
+    assert [int(mask.sum()) for mask in masks] == [0, 1, 1, 1]
+    assert [case.tags["consolidation"] for case in cases] == [False, False, True, False]
+
+
 def test_consecutive_slices_have_the_same_patient(tmp_path: Path) -> None:
     cases = slices(tmp_path).cases()
     assert [case.name for case in cases] == [f"slice-00{z}" for z in range(4)]
@@ -86,6 +97,8 @@ def test_medseg_9_has_nine_scans_with_four_masks_each(tmp_path: Path) -> None:
         save(tmp_path / "rp_im" / f"{number}.nii.gz", np.zeros((4, 1, 1), np.int16))
         save(tmp_path / "rp_msk" / f"{number}.nii.gz", labels)
         save(tmp_path / "rp_lung_msk" / f"{number}.nii.gz", np.minimum(labels, 1))
+    with_effusion = MedSeg9(root=tmp_path, infection_labels=(1, 2, 3)).cases()[0]
+    assert read_case_mask(with_effusion, "infection", read_case(with_effusion).grid).sum() == 3
     cases = MedSeg9(root=tmp_path).cases()
     assert [case.name for case in cases] == [f"medseg-{number}" for number in range(1, 10)]
     assert len({case.patient for case in cases}) == 9

@@ -5,18 +5,17 @@ https://medicalsegmentation.com/covid19
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from wsseg import Case, InputError, PublicDataset, Source, SourceFile
 from wsseg.tools import read_grid, read_volume
 
 LABELS = (0, 1, 2, 3)  # background, ground-glass, consolidation, pleural effusion
-MASK_VALUES = {"infection": (1, 2), "ground-glass": (1,), "consolidation": (2,)}
-MASK_LABELS = dict.fromkeys(MASK_VALUES, LABELS)
+MASK_LABELS = dict.fromkeys(("infection", "ground-glass", "consolidation"), LABELS)
 AXES = "LPS"  # directions of the stacked arrays: column, row, slice of an upright image
 FOLDERS = ("rp_im", "rp_msk", "rp_lung_msk")  # of data set 2: scans, lesions, lungs
 FILES = "https://ndownloader.figshare.com/files"
@@ -35,8 +34,21 @@ def _published(data_set: int, article: str, files: tuple[SourceFile, ...]) -> So
     )
 
 
+class _MedSeg(PublicDataset):
+    """What both data sets have in common."""
+
+    infection_labels: Annotated[tuple[Literal[1, 2, 3], ...], Field(min_length=1)] = (1, 2)
+    """The labels that are infection: 1 ground-glass, 2 consolidation, 3 pleural effusion. The
+    published code of Wu et al. 2020 uses all of them."""
+
+    @property
+    def mask_values(self) -> dict[str, tuple[int, ...]]:
+        """The labels of each class."""
+        return {"infection": self.infection_labels, "ground-glass": (1,), "consolidation": (2,)}
+
+
 @final
-class MedSeg100(PublicDataset):
+class MedSeg100(_MedSeg):
     """Data set 1: axial slices of many patients, stacked in `tr_im.nii.gz` and `tr_mask.nii.gz`.
 
     Each slice is a case. It has the tags of the classes that occur in its mask. The data set does
@@ -80,17 +92,17 @@ class MedSeg100(PublicDataset):
             name=f"slice-{index:03d}",
             patient=f"slices-{first:03d}-{first + self.neighbours - 1:03d}",
             image=image,
-            masks=dict.fromkeys(MASK_VALUES, mask),
-            mask_values=MASK_VALUES,
+            masks=dict.fromkeys(MASK_LABELS, mask),
+            mask_values=self.mask_values,
             mask_labels=MASK_LABELS,
-            tags={name: bool(np.isin(labels, of).any()) for name, of in MASK_VALUES.items()},
+            tags={name: bool(np.isin(labels, of).any()) for name, of in self.mask_values.items()},
             frame=index,
             axes=AXES,
         )
 
 
 @final
-class MedSeg9(PublicDataset):
+class MedSeg9(_MedSeg):
     """Data set 2: nine scans, `rp_im/1.nii.gz` to `9.nii.gz`, masks in `rp_msk`, `rp_lung_msk`.
 
     Each scan has the tags of the classes that occur in its mask.
@@ -121,10 +133,10 @@ class MedSeg9(PublicDataset):
             name=name,
             patient=name,
             image=image,
-            masks={**dict.fromkeys(MASK_VALUES, labels), "lung": lung},
-            mask_values={**MASK_VALUES, "lung": (1, 2)},
+            masks={**dict.fromkeys(MASK_LABELS, labels), "lung": lung},
+            mask_values={**self.mask_values, "lung": (1, 2)},
             mask_labels={**MASK_LABELS, "lung": (0, 1, 2)},
-            tags={name: not present.isdisjoint(of) for name, of in MASK_VALUES.items()},
+            tags={name: not present.isdisjoint(of) for name, of in self.mask_values.items()},
         )
 
 
