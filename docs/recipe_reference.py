@@ -20,6 +20,7 @@ PAGES = {
     "wsseg_priors": "Priors",
     "wsseg_esteps": "E-steps",
     "wsseg_backbones": "Backbones",
+    "wsseg_encoder_weights": "Weights of encoders",
     "wsseg_losses": "Losses",
     "wsseg_regions": "Regions",
     "wsseg_cohorts": "Cohorts",

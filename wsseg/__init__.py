@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wsseg.core.interfaces import (
         Backbone,
         Cohort,
+        EncoderWeights,
         EStep,
         Metric,
         PixelLoss,
@@ -52,6 +53,7 @@ HOME = {
     "Cohort": "wsseg.core.interfaces",
     "Component": "wsseg.core.component",
     "EStep": "wsseg.core.interfaces",
+    "EncoderWeights": "wsseg.core.interfaces",
     "Evidence": "wsseg.core.batch",
     "Grid": "wsseg.core.volume",
     "ImageUnit": "wsseg.core.image_unit",
@@ -96,6 +98,7 @@ __all__ = [
     "Cohort",
     "Component",
     "EStep",
+    "EncoderWeights",
     "Evidence",
     "Grid",
     "ImageUnit",

@@ -21,6 +21,7 @@ from wsseg.runtime.files import (
     sha256,
     write_text,
 )
+from wsseg.runtime.tensor_files import read_tensors
 from wsseg.runtime.threads import map_in_threads, run_in_threads
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "read_case_mask",
     "read_grid",
     "read_mask",
+    "read_tensors",
     "read_volume",
     "rounded_mm",
     "run_in_threads",

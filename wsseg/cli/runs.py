@@ -257,7 +257,7 @@ def verify(run: Run) -> None:
     files = read_manifest(RunFolder(run))["files"]
     changed = changed_files(files)
     for each in changed:
-        used_for = f"case {each.case}; {', '.join(each.uses)}"
+        used_for = "; ".join([f"case {each.case}"] * bool(each.case) + [", ".join(each.uses)])
         typer.echo(escape_unprintable(f"{each.change}: {each.path} ({used_for})"))
     number = len({each["path"] for each in files})
     if changed:

@@ -2,6 +2,7 @@
 
 import difflib
 from contextlib import suppress
+from pathlib import Path
 from typing import Self, final
 
 import torch
@@ -9,14 +10,16 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wsseg.components.encoder_weights import load_encoder_weights
 from wsseg.core.component import KeyProblemError
-from wsseg.core.interfaces import Backbone
+from wsseg.core.interfaces import Backbone, EncoderWeights
 from wsseg.errors import InputError, known_words, one_line
 
 TIMM_PREFIX = "tu-"  # segmentation-models-pytorch names timm's encoders tu-NAME
 SIDE_MULTIPLES = (32, 64, 128)  # most networks accept any image whose sides are multiples of one
 FIXED_SIDES = (224, 256, 384, 448, 512)  # some attention layers accept one image size only
 
+ENCODER = "encoder"  # the attribute of a network of segmentation-models-pytorch
 ERROR_LENGTH = 200  # characters of a library's error message that are repeated
 
 
@@ -37,9 +40,10 @@ class Smp(Backbone):
     """Name of the architecture, such as unet, unetplusplus, fpn, deeplabv3plus or dpt."""
     encoder: str = "resnet18"
     """Name of the encoder, such as resnet18; encoders of timm are written tu-NAME."""
-    weights: str | None = None
-    """Pre-trained weights of the encoder: the data set, such as imagenet, or for an encoder of timm
-    the tag, such as a1_in1k. null initialises the encoder at random."""
+    weights: EncoderWeights | str | None = None
+    """Pre-trained weights of the encoder: {file: PATH}, those of an installed package {use: NAME},
+    or weights to be downloaded: the data set, such as imagenet, or for an encoder of timm the tag,
+    such as a1_in1k. null initialises the encoder at random."""
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -61,25 +65,18 @@ class Smp(Backbone):
                 f"no encoder is called {self.encoder!r}; {len(encoders)} are available, those of "
                 f"timm as tu-NAME; the closest names: {', '.join(near) or 'none'}",
             )
-        weights = (
-            own[self.encoder]["pretrained_settings"] if self.encoder in own else self._timm_tags()
-        )
-        if self.weights is not None and self.weights not in weights:
-            known = known_words(self.weights, weights)
-            raise KeyProblemError(
-                ("weights",), f"encoder {self.encoder!r} has no weights {self.weights!r}; {known}"
-            )
+        self._check_weights()
         return self
 
     def build(self, slices: int, classes: int) -> nn.Module:
         """Return a new module; `weights` that are not on this machine are downloaded.
 
         Raises:
-            InputError: The architecture cannot be combined with the encoder, or the weights are not
-                on this machine and cannot be downloaded.
+            InputError: The architecture cannot be combined with the encoder, or the weights do not
+                fit the encoder, or are not on this machine and cannot be downloaded.
         """
         try:
-            net = self._create(slices, classes, pretrained=False)
+            net = self._create(slices, classes, None)
             multiple, largest = _side_limits(net, slices)
         except Exception as error:
             raise InputError(
@@ -87,30 +84,59 @@ class Smp(Backbone):
                 f"{self.encoder!r}: {one_line(error)[:ERROR_LENGTH]}\n  Choose another "
                 "pair: resnet18 works with most architectures, a plain vision transformer with dpt."
             ) from error
-        if self.weights is not None:
-            net = self._create_pretrained(slices, classes)
+        if isinstance(self.weights, EncoderWeights):
+            self._load(self.weights, net)
+        elif self.weights is not None:
+            net = self._create_pretrained(slices, classes, self.weights)
         return Padded(net.train(), multiple, largest)
 
     def untrained(self) -> Self:
         """Return the same backbone with random initial weights."""
         return self.model_copy(update={"weights": None})
 
-    def _create_pretrained(self, slices: int, classes: int) -> nn.Module:
+    def files(self) -> tuple[Path, ...]:
+        """Return the files of the weights."""
+        return self.weights.files() if isinstance(self.weights, EncoderWeights) else ()
+
+    def _check_weights(self) -> None:
+        import segmentation_models_pytorch as smp
+
+        if isinstance(self.weights, EncoderWeights):
+            known, fits = self.weights.encoders, self.encoder in self.weights.encoders
+            if known and not fits:
+                problem = f"these weights are for {' or '.join(known)}, not for {self.encoder!r}"
+                raise KeyProblemError(("weights",), problem)
+        elif self.weights is not None:
+            own = smp.encoders.encoders.get(self.encoder)
+            tags = self._timm_tags() if own is None else list(own["pretrained_settings"])
+            if self.weights not in tags:
+                problem = f"encoder {self.encoder!r} has no weights {self.weights!r}"
+                raise KeyProblemError(("weights",), f"{problem}; {known_words(self.weights, tags)}")
+
+    def _load(self, weights: EncoderWeights, net: nn.Module) -> None:
+        tensors = weights.tensors()
         try:
-            return self._create(slices, classes, pretrained=True)
+            load_encoder_weights(net.get_submodule(ENCODER), tensors)
+        except InputError as error:
+            place = ", ".join(map(str, weights.files())) or type(weights).__name__
+            raise InputError(f"{place}: does not fit encoder {self.encoder!r}: {error}") from None
+
+    def _create_pretrained(self, slices: int, classes: int, weights: str) -> nn.Module:
+        try:
+            return self._create(slices, classes, weights)
         except Exception as error:
             raise InputError(
-                f"weights {self.weights!r} of encoder {self.encoder!r} are not on this machine and "
+                f"weights {weights!r} of encoder {self.encoder!r} are not on this machine and "
                 f"cannot be downloaded: {one_line(error)[:ERROR_LENGTH]}\n  Build the backbone "
                 "once on a machine with internet access and copy its Hugging Face cache here, or "
                 "use random weights with weights: null."
             ) from error
 
-    def _create(self, slices: int, classes: int, *, pretrained: bool) -> nn.Module:
+    def _create(self, slices: int, classes: int, named: str | None) -> nn.Module:
         import segmentation_models_pytorch as smp
 
         encoder: str = self.encoder
-        weights: str | bool | None = self.weights if pretrained else None
+        weights: str | bool | None = named
         if weights is not None and encoder.startswith(TIMM_PREFIX):
             encoder, weights = f"{encoder}.{weights}", True
         net: nn.Module = smp.create_model(

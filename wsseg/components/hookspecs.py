@@ -8,6 +8,7 @@ from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
     Cohort,
+    EncoderWeights,
     EStep,
     Metric,
     PixelLoss,
@@ -50,6 +51,11 @@ def wsseg_esteps() -> dict[str, type[EStep]]:
 @hookspec
 def wsseg_backbones() -> dict[str, type[Backbone]]:
     """Return the backbones that a plugin offers."""
+
+
+@hookspec
+def wsseg_encoder_weights() -> dict[str, type[EncoderWeights]]:
+    """Return the pre-trained weights of encoders that a plugin offers."""
 
 
 @hookspec

@@ -21,6 +21,7 @@ from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
     Cohort,
+    EncoderWeights,
     EStep,
     Metric,
     PixelLoss,
@@ -38,6 +39,7 @@ HOOKS: dict[str, tuple[Kind, ...]] = {
     "wsseg_priors": (Prior,),
     "wsseg_esteps": (EStep,),
     "wsseg_backbones": (Backbone,),
+    "wsseg_encoder_weights": (EncoderWeights,),
     "wsseg_losses": (PixelLoss, TagLoss),
     "wsseg_regions": (Region,),
     "wsseg_cohorts": (Cohort,),

@@ -4,7 +4,7 @@ import inspect
 from abc import ABC
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -46,6 +46,9 @@ class Component(BaseModel, ABC):
         Smoothing(sigma_mm=2.0)
     """
 
+    default_use: ClassVar[str | None] = None
+    """The name of the component that a map without `use` describes; None: `use` is required."""
+
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
@@ -66,6 +69,8 @@ class Component(BaseModel, ABC):
     ) -> Self:
         """Build the component that `{use: NAME, ...}` names, with the registry in the context."""
         if inspect.isabstract(cls) and not isinstance(value, cls):
+            if isinstance(value, Mapping) and cls.default_use is not None:
+                value = {"use": cls.default_use, **value}
             if not (isinstance(value, Mapping) and "use" in value and info.context is not None):
                 names = info.context.names(cls) if info.context is not None else []
                 raise ValueError(_how_to_write(cls, value, names))

@@ -5,6 +5,7 @@
 | `Prior`       | what the value of a pixel says about its class     | `wsseg_priors`     |
 | `EStep`       | the targets, from the network and the prior        | `wsseg_esteps`     |
 | `Backbone`    | the network                                        | `wsseg_backbones`  |
+| `EncoderWeights` | the pre-trained weights of a network's encoder  | `wsseg_encoder_weights` |
 | `PixelLoss`   | what the M-step minimises, given targets of pixels | `wsseg_losses`     |
 | `TagLoss`     | what training minimises, given only tags           | `wsseg_losses`     |
 | `Region`      | which part of a scan a stage works in              | `wsseg_regions`    |
@@ -117,6 +118,44 @@ class Backbone(Component):
     def untrained(self) -> Self:
         """Return this backbone without pretrained weights, for loading a checkpoint into it."""
         return self
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that `build` reads, such as pretrained weights; by default none."""
+        return ()
+
+
+class EncoderWeights(Component):
+    """Pre-trained weights of the encoder of a network, in a file or in an installed package.
+
+    Example:
+        >>> from collections.abc import Mapping
+        >>> import torch
+        >>> from torch import Tensor
+        >>> from wsseg import EncoderWeights
+        >>> class Ones(EncoderWeights):
+        ...     encoders = ("tiny",)
+        ...     def tensors(self) -> Mapping[str, Tensor]:
+        ...         return {"conv.weight": torch.ones(8, 3, 3, 3)}
+        >>> Ones().tensors()["conv.weight"].shape
+        torch.Size([8, 3, 3, 3])
+    """
+
+    default_use: ClassVar[str | None] = "file"
+    encoders: ClassVar[tuple[str, ...]] = ()
+    """The encoders that the weights are for, by their names in recipes; empty: any that they fit.
+    """
+
+    @abstractmethod
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return the weights and buffers by their names in the encoder.
+
+        Raises:
+            InputError: They cannot be read.
+        """
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that the weights are read from; by default none."""
+        return ()
 
 
 class PixelLoss(Component):

@@ -14,6 +14,7 @@ from wsseg.testing.data_checks import (
 )
 from wsseg.testing.model_checks import (
     check_backbone,
+    check_encoder_weights,
     check_estep,
     check_loss,
     check_prior,
@@ -23,6 +24,7 @@ from wsseg.testing.model_checks import (
 __all__ = [
     "check_backbone",
     "check_cohort",
+    "check_encoder_weights",
     "check_estep",
     "check_loss",
     "check_metric",

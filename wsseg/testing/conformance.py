@@ -15,6 +15,7 @@ from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
     Cohort,
+    EncoderWeights,
     EStep,
     Metric,
     PixelLoss,
@@ -33,6 +34,7 @@ from wsseg.testing.data_checks import (
 )
 from wsseg.testing.model_checks import (
     check_backbone,
+    check_encoder_weights,
     check_estep,
     check_loss,
     check_prior,
@@ -43,6 +45,7 @@ CHECKS: Mapping[Kind, Callable[[Any], None]] = {
     Prior: check_prior,
     EStep: check_estep,
     Backbone: check_backbone,
+    EncoderWeights: check_encoder_weights,
     PixelLoss: check_loss,
     TagLoss: check_tag_loss,
     Region: check_region,

@@ -7,9 +7,10 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
+from wsseg.components.backbones import Smp
 from wsseg.core.batch import Batch
 from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
-from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
+from wsseg.core.interfaces import Backbone, EncoderWeights, EStep, PixelLoss, Prior, TagLoss
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.testing import samples
 from wsseg.testing.assertions import (
@@ -108,6 +109,36 @@ def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> Non
         for images, height, width in TRAINING_SIZES:
             _check_learning(net, samples.noise(images, s, height, width))
     assert_can_be_saved(backbone)
+
+
+def check_encoder_weights(weights: EncoderWeights) -> None:
+    """Check that `weights` keep the contract of `EncoderWeights`, and fit their encoders.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from collections.abc import Mapping
+        >>> import torch
+        >>> from torch import Tensor
+        >>> from wsseg import EncoderWeights
+        >>> from wsseg.testing import check_encoder_weights
+        >>> class Ones(EncoderWeights):
+        ...     def tensors(self) -> Mapping[str, Tensor]:
+        ...         return {"conv.weight": torch.ones(8, 3, 3, 3)}
+        >>> check_encoder_weights(Ones())
+    """
+    tensors = weights.tensors()
+    assert tensors, "there are no tensors"
+    for name, tensor in tensors.items():
+        assert isinstance(tensor, Tensor), f"{name} is {type(tensor).__name__}, not a Tensor"
+        assert tensor.isfinite().all(), f"{name} has values that are not finite"
+    for path in weights.files():
+        assert path.is_file(), f"there is no file {path}"
+    for encoder in weights.encoders:
+        for slices in (1, 3):
+            Smp(encoder=encoder, weights=weights).build(slices, 1)
+    assert_can_be_saved(weights)
 
 
 def check_loss(loss: PixelLoss, classes: int = 2) -> None:

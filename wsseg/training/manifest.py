@@ -18,8 +18,10 @@ from wsseg.data.split import Split
 from wsseg.errors import InputError
 from wsseg.inference.folders import RunFolder
 from wsseg.runtime.files import read_json, sha256
+from wsseg.training.stage_identity import weights_files
 
 PACKAGES = ("wsseg", "torch", "lightning-fabric", "albumentations", "numpy", "scipy", "nibabel")
+OF_NO_CASE = ""  # the case of a file that belongs to a stage, such as pre-trained weights
 FILE_KEYS = ("stage", "case", "use", "path", "sha256")  # of the entry of a file
 
 
@@ -37,24 +39,26 @@ def manifest(
     files = []
     for stage, names in training_cases.items():
         cases = [case for case in split.training_cases(stage) if case.name in set(names)]
-        for case in cases:
-            for use, path in _files(recipe, stage, case):
-                digests[path] = digests.get(path) or sha256(path)
-                files.append(
-                    {
-                        "stage": stage,
-                        "case": case.name,
-                        "use": use,
-                        "path": str(path),
-                        "sha256": digests[path],
-                    }
-                )
+        read = [(OF_NO_CASE, "weights", path) for path in weights_files(recipe, stage)]
+        read += [(case.name, *each) for case in cases for each in _files(recipe, stage, case)]
+        for name, use, path in read:
+            digests[path] = digests.get(path) or sha256(path)
+            files.append(
+                {
+                    "stage": stage,
+                    "case": name,
+                    "use": use,
+                    "path": str(path),
+                    "sha256": digests[path],
+                }
+            )
     return {
         "versions": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES},
         "seed": recipe.seed,
         "train": [case.name for case in split.train],
         "apart": {stage: [case.name for case in cases] for stage, cases in split.by_stage.items()},
+        "validation": [case.name for case in split.validation],
         "test": [case.name for case in split.test],
         "tags": {
             name: {case.name: _tags(case, stage.classes) for case in split.training_cases(name)}
@@ -113,7 +117,7 @@ class ChangedFile:
 
     path: Path
     change: str  # "missing" or "changed"
-    case: str
+    case: str  # or `OF_NO_CASE`
     uses: tuple[str, ...]  # such as "lesion: label"
 
 

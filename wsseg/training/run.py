@@ -8,7 +8,7 @@ from wsseg.config.recipe import Recipe
 from wsseg.config.recipe_files import check_can_be_saved, holds_recipe, recipe_text
 from wsseg.config.stages import MasksStage, Stage
 from wsseg.core.case import Case
-from wsseg.core.contracts import cases_of
+from wsseg.core.contracts import built_module, cases_of
 from wsseg.data.prepare import Prepared, prepare, prepare_mask
 from wsseg.data.split import Split, by_column
 from wsseg.errors import InputError
@@ -25,6 +25,7 @@ from wsseg.training.context import RunContext
 from wsseg.training.manifest import manifest
 from wsseg.training.preflight import accepting_split, preflight, require_files
 from wsseg.training.stage import train_stage
+from wsseg.training.stage_identity import backbone_of, weights_files
 from wsseg.training.stage_task import stage_task
 from wsseg.training.training_set import require_labels
 
@@ -99,6 +100,7 @@ def train_selected_stages(
         InputError: The recipe does not fit its cases.
         WorkError: Training failed or was interrupted.
     """
+    _check_pretrained(recipe, names)
     fabric = open_fabric(recipe.precision, context.group)
     cases = leader_first(fabric, lambda: _cases_by_stage(recipe, split, names, context.display))
     if context.group.is_leader:
@@ -114,17 +116,17 @@ def train_selected_stages(
 
 
 def split_of(recipe: Recipe) -> Split:
-    """Return the training and test cases that the recipe's cohorts define.
+    """Return the training, validation and test cases that the recipe's cohorts define.
 
     Raises:
-        InputError: A file is missing, a patient is in both, or there is no training case.
+        InputError: A file is missing, a patient is in two sets, or no case is for training.
     """
     require_files([recipe])
     own = by_column(cases_of(recipe.cohort))
     test = own.test if recipe.test is None else tuple(cases_of(recipe.test))
     if recipe.own_stages and not own.train:
-        raise InputError("the cohort has no training case: the split of every case is 'test'")
-    return Split(own.train, test, cases_by_stage(recipe))
+        raise InputError("the cohort has no training case: the split of each is 'val' or 'test'")
+    return Split(own.train, test, cases_by_stage(recipe), own.validation)
 
 
 def cases_by_stage(recipe: Recipe) -> dict[str, tuple[Case, ...]]:
@@ -169,6 +171,17 @@ def _cases_by_stage(
         require_labels(stages, cases)
         prepared |= dict.fromkeys(stages, cases)
     return prepared
+
+
+def _check_pretrained(recipe: Recipe, names: Collection[str]) -> None:
+    """Build each network with weights from files once, before any stage is trained.
+
+    Raises:
+        InputError: A file is missing or damaged, or does not fit the network.
+    """
+    for name in (each for each in names if weights_files(recipe, each)):
+        backbone = backbone_of(recipe.stages, name)
+        built_module(backbone, recipe.input.slices, len(recipe.stages[name].classes))
 
 
 def _check_folder(recipe: Recipe, folder: RunFolder, *, resume: bool) -> None:

@@ -25,7 +25,7 @@ from wsseg.core.code_digest import code_digest
 from wsseg.core.interfaces import Backbone, Cohort
 from wsseg.data.batches import StageScan
 from wsseg.inference.checkpoint import TrainedStage
-from wsseg.runtime.files import fingerprint
+from wsseg.runtime.files import fingerprint, sha256
 
 Fold: TypeAlias = tuple[int, int] | None  # its number, and of how many; None: the cohort's split
 
@@ -100,11 +100,13 @@ def prepared_identity(
 ) -> StageIdentity:
     """Return the identity of a stage with prepared data, computed in `precision`.
 
-    It names no device, and no path outside the cache.
+    It names no device, and of paths outside the cache only those of pre-trained weights, whose
+    contents count too.
     """
     settings = recipe_part(recipe, name)
     versions = [metadata.version(package) for package in PACKAGES]
     versions += sorted(registry().distributions(settings[1]))
+    versions += [sha256(path) for path in weights_files(recipe, name)]
     versions += [code_digest(each) for each in (trained_part(recipe, name), recipe.input)]
     contents = [
         [
@@ -118,6 +120,12 @@ def prepared_identity(
     return StageIdentity(
         settings, [precision, None if start is None else start.digest, versions, contents]
     )
+
+
+def weights_files(recipe: Recipe, name: str) -> tuple[Path, ...]:
+    """Return the files of the pre-trained weights that a stage's network starts with."""
+    learns = isinstance(recipe.stages[name], NetworkStage)
+    return backbone_of(recipe.stages, name).files() if learns else ()
 
 
 def visible_cohort(recipe: Recipe, stage: Stage) -> Cohort:

@@ -5,7 +5,6 @@ Source: Hofmanninger et al. 2020, Eur. Radiol. Exp. 4(50), doi:10.1186/s41747-02
 
 import logging
 import warnings
-from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -16,11 +15,10 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from wsseg import Case, InputError, Region, RegionLimits, SourceFile, Volume, WorkError, hookimpl
-from wsseg.tools import cache_folder, download, sha256
+from wsseg.tools import cache_folder, download, read_tensors, sha256
 
 LUNGS = RegionLimits(
     volume_litres=(0.8, 10), full_length_mm=250, max_area_cm2=550, median=(-950, -300)
@@ -107,37 +105,17 @@ def _segmented(network: nn.Module, voxels: NDArray[Any]) -> NDArray[np.bool_]:
 @lru_cache(maxsize=1)
 def _network(path: Path) -> nn.Module:
     """Build lungmask's U-net and load its weights from a file."""
-    state = _state(path)
+    state = read_tensors(path)
     if "last.weight" not in state:
         raise InputError(f"{path}: has no weights of lungmask's U-net")
     build = _lungmask("resunet").UNet
     options = {"padding": True, "depth": 5, "up_mode": "upsample", "batch_norm": True}
     network: nn.Module = build(n_classes=len(state["last.weight"]), residual=False, **options)
     try:
-        network.load_state_dict(dict(state))
+        network.load_state_dict(state)
     except RuntimeError as error:
         raise InputError(f"{path}: has weights of a network other than lungmask's U-net") from error
     return network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-
-
-def _state(path: Path) -> Mapping[str, Tensor]:
-    """Read named tensors; `weights_only` refuses everything else in a pickle."""
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file may raise anything
-        kind = type(error).__name__
-        raise InputError(f"{path}: is damaged or holds more than tensors ({kind})") from error
-    if not (isinstance(state, Mapping) and _are_tensors(state.values())):
-        raise InputError(f"{path}: contains no named tensors")
-    return state
-
-
-def _are_tensors(values: Iterable[object]) -> bool:
-    return all(isinstance(value, Tensor) for value in values)
 
 
 def _downloaded(name: str) -> Path:

@@ -1,0 +1,94 @@
+"""Pre-trained weights of encoders, and how they are fitted to an encoder for slices."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import final
+
+from torch import Tensor, nn
+
+from wsseg.core.interfaces import EncoderWeights
+from wsseg.errors import InputError
+from wsseg.runtime.tensor_files import read_tensors
+
+TIMM_MODULE = "model."  # segmentation-models-pytorch keeps an encoder of timm in this attribute
+COUNTER = "num_batches_tracked"  # of batch norm; files of old versions of torch have none
+COLOURS = 3  # inputs of the first convolution of a network for photographs
+WEIGHT_DIMENSIONS = 4  # of a convolution's weights: (out, in, height, width)
+MOST_NAMED = 3  # tensors in a message
+
+
+@final
+class FileWeights(EncoderWeights):
+    """The weights in a file, .safetensors or .pth, with the names of the encoder's tensors.
+
+    The names may have a prefix, such as `encoder.`, and the file may have other tensors, such as
+    those of a classifier. A .pth file is loaded with torch's `weights_only`, which accepts tensors
+    only and runs no code.
+    """
+
+    file: Path
+    """The file."""
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return the tensors in the file.
+
+        Raises:
+            InputError: The file cannot be read.
+        """
+        return read_tensors(self.file)
+
+    def files(self) -> tuple[Path, ...]:
+        """Return the file."""
+        return (self.file,)
+
+
+def load_encoder_weights(encoder: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy pre-trained weights into an encoder for S slices.
+
+    If the first convolution of the tensors is for colours, or for another number of slices, each
+    slice gets the sum over its inputs, divided by S: an image that is the same in all slices then
+    has the same activations as one that is the same in all colours.
+
+    Raises:
+        InputError: A tensor is missing or has another shape.
+    """
+    own = encoder.state_dict()
+    prefix = _prefix([name.removeprefix(TIMM_MODULE) for name in own], tensors)
+    found = {name: prefix + name.removeprefix(TIMM_MODULE) for name in own}
+    missing = [name for name, of in found.items() if of not in tensors and COUNTER not in name]
+    if missing:
+        raise InputError(
+            f"the file has no tensor {_listed(missing)} of the encoder; its first tensors are "
+            f"{_listed(list(tensors))}"
+        )
+    fitted = {name: tensors[of] for name, of in found.items() if of in tensors}
+    first = next((name for name in fitted if own[name].dim() == WEIGHT_DIMENSIONS), None)
+    if first is not None:
+        fitted[first] = _for_slices(fitted[first], own[first])
+    wrong = [name for name, each in fitted.items() if each.shape != own[name].shape]
+    if wrong:
+        shapes = [tuple(each.shape) for each in (fitted[wrong[0]], own[wrong[0]])]
+        raise InputError(
+            f"the tensor {wrong[0]} has shape {shapes[0]}, but that of the encoder has {shapes[1]} "
+            f"({len(wrong)} of {len(own)} tensors do not fit)"
+        )
+    encoder.load_state_dict(own | fitted)
+
+
+def _prefix(names: list[str], tensors: Iterable[str]) -> str:
+    """Return what precedes the encoder's names in a file, such as `encoder.`."""
+    candidates = (each.removesuffix(names[0]) for each in tensors if each.endswith(names[0]))
+    return next((each for each in candidates if not each or each.endswith(".")), "")
+
+
+def _for_slices(weight: Tensor, own: Tensor) -> Tensor:
+    """Return the weights of a first convolution, (out, in, height, width), for S slices."""
+    slices = own.shape[1]
+    if weight.dim() != own.dim() or weight.shape[1] in {slices} - {COLOURS}:
+        return weight
+    return (weight.sum(1, keepdim=True) / slices).expand(-1, slices, -1, -1)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
