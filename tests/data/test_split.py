@@ -21,9 +21,29 @@ def test_cases_are_split_by_their_column_and_train_is_the_default() -> None:
     assert [c.name for c in split.test] == ["b"]
 
 
-def test_a_patient_in_training_and_test_set_is_refused() -> None:
-    with pytest.raises(InputError, match="patient 'p'"):
-        Split((case("a", "p"),), (case("b", "p"),))
+def test_validation_cases_are_neither_training_nor_test_cases() -> None:
+    split = by_column([case("a"), case("b", split="val"), case("c", split="test")])
+    names = [[c.name for c in part] for part in (split.train, split.validation, split.test)]
+    assert names == [["a"], ["b"], ["c"]]
+
+
+@pytest.mark.parametrize(
+    ("parts", "sets"),
+    [
+        ({"train": "a", "test": "b"}, "the training and in the test set"),
+        ({"train": "a", "validation": "b"}, "the training and in the validation set"),
+        ({"validation": "a", "test": "b"}, "the validation and in the test set"),
+    ],
+)
+def test_a_patient_in_two_sets_is_refused(parts: dict[str, str], sets: str) -> None:
+    cases = {"train": (), "test": ()} | {key: (case(name, "p"),) for key, name in parts.items()}
+    with pytest.raises(InputError, match=f"patient 'p' is in {sets}"):
+        Split(**cases)
+
+
+def test_a_validation_patient_in_the_cohort_of_a_stage_is_refused() -> None:
+    with pytest.raises(InputError, match="the training and in the validation set"):
+        Split((), (), {"stage": (case("a", "p"),)}, (case("b", "p"),))
 
 
 @given(st.integers(2, 6), st.integers(6, 30), st.integers(0, 5))
@@ -41,6 +61,22 @@ def test_folds_partition_the_cases_and_share_tags_evenly(
     assert max(tagged) - min(tagged) <= 1
     for fold in range(folds):
         by_fold(cases, fold, folds, seed)  # raises if a patient is on both sides
+
+
+@given(st.integers(2, 4), st.integers(2, 4), st.integers(20, 40))
+def test_one_inner_part_of_the_training_cases_of_each_fold_is_for_validation(
+    folds: int, inner: int, patients: int
+) -> None:
+    cases = [case(f"{i}", f"p{i}", tag=i % 2 == 0) for i in range(patients)]
+    for fold in range(folds):
+        plain, nested = by_fold(cases, fold, folds), by_fold(cases, fold, folds, inner=inner)
+        assert nested.test == plain.test
+        assert {c.name for c in (*nested.train, *nested.validation)} == {
+            c.name for c in plain.train
+        }
+        assert len(nested.validation) == -(-len(plain.train) // inner)
+        tagged = sum(bool(c.tags["lesion"]) for c in nested.validation)
+        assert abs(2 * tagged - len(nested.validation)) <= 2
 
 
 def test_more_folds_than_patients_are_refused() -> None:

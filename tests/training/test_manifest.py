@@ -52,6 +52,30 @@ def test_a_changed_and_a_missing_file_are_listed_once_with_all_their_uses(
     ]
 
 
+def test_training_opens_no_file_of_a_validation_case_but_its_scan(
+    wsseg: "Wsseg", toy_cohort: Path, toy_text: str, tmp_path: Path
+) -> None:
+    """Its masks are not even valid files."""
+    data = Path(shutil.copytree(toy_cohort.parent, tmp_path / "data"))
+    table = data / "cohort.csv"
+    for number in (4, 5):
+        for name in ("infection", "consolidation"):
+            (data / f"{number}-{name}.nii.gz").write_text("not a mask")
+        row = f"case-{number},patient-{number},"
+        table.write_text(table.read_text().replace(f"{row}train", f"{row}val"))
+    recipe = tmp_path / "toy.yaml"
+    recipe.write_text(
+        toy_text.replace(str(toy_cohort), str(table)).replace("epochs: 3", "epochs: 1")
+    )
+    ended = wsseg("train", recipe, "--out", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["validation"] == ["case-4", "case-5"]
+    assert manifest["train"] == [f"case-{number}" for number in range(4)]
+    assert not {"case-4", "case-5"} & {each["case"] for each in manifest["files"]}
+    assert set(manifest["tags"]["consolidation"]) == set(manifest["train"])
+
+
 def test_manifest_verify_reports_changed_files_and_succeeds_without_any(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:

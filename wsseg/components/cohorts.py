@@ -147,7 +147,7 @@ def _split(row: Row) -> str:
     if split not in SPLITS:
         raise InputError(
             f"{row.place}: case {row.get('case')}: unknown split {split!r}; "
-            f"{known_words(split, SPLITS[:2])}, or an empty cell"
+            f"{known_words(split, SPLITS[:-1])}, or an empty cell"
         )
     return split
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-SPLITS = ("train", "test", "")
+SPLITS = ("train", "val", "test", "")
 FORBIDDEN_IN_NAMES = frozenset('/\\:*?"<>|')  # some file systems forbid them in file names
 MAX_NAME_LENGTH = 100  # characters; with a suffix, below a file system's limit of 255 bytes
 
@@ -41,7 +41,7 @@ class Case:
     site: str = ""
     """The hospital or scanner."""
     split: str = ""
-    """`train`, `test`, or empty if the cohort does not define a split."""
+    """`train`, `val`, `test`, or empty if the cohort does not define a split."""
     masks: Mapping[str, Path] = field(default_factory=dict)
     """The files of masks, by the name of the class or region."""
     mask_values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -60,6 +60,11 @@ class Case:
     """Whether masks match the image voxel by voxel although their affines differ."""
     axes: str = ""
     """The directions of the file's axes, such as "LPS", if its affine is wrong."""
+
+    @property
+    def is_for_training(self) -> bool:
+        """Whether the cohort's split allows training on the case; without a split, it does."""
+        return self.split in ("train", "")
 
     def without_masks(self, names: Collection[str]) -> "Case":
         """Return the case without the masks of these names."""

@@ -252,7 +252,7 @@ def _case_problem(case: Case) -> str:
     if not (isinstance(case.patient, str) and case.patient):
         return f"whose patient is {case.patient!r}, not a text"
     if case.split not in SPLITS:
-        return f"whose split is {case.split!r}, not 'train', 'test' or ''"
+        return f"whose split is {case.split!r}, not 'train', 'val', 'test' or ''"
     for what, path in {"image": case.image, **case.masks}.items():
         if not isinstance(path, Path):
             return f"whose {what} is {path!r}, not a path"

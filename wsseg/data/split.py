@@ -1,7 +1,8 @@
-"""Splits of a cohort into training and test cases. All cases of a patient are on one side."""
+"""Splits of a cohort into training, validation and test cases. No patient is in two of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 
@@ -11,24 +12,28 @@ from wsseg.errors import InputError
 
 @dataclass(frozen=True)
 class Split:
-    """Training and test cases, which share no patient.
+    """Training, validation and test cases, which share no patient.
 
-    `by_stage` holds the training cases of stages that do not use `train`.
+    `by_stage` holds the training cases of stages that do not use `train`. Settings are chosen on
+    the validation cases, which are neither trained nor tested on.
 
     Raises:
-        InputError: A patient is in the training and in the test set.
+        InputError: A patient is in two of the sets.
     """
 
     train: tuple[Case, ...]
     test: tuple[Case, ...]
     by_stage: Mapping[str, tuple[Case, ...]] = field(default_factory=dict)
+    validation: tuple[Case, ...] = ()
 
     def __post_init__(self) -> None:
-        test_patients = {case.patient for case in self.test}
-        for cases in (self.train, *self.by_stage.values()):
-            if shared := {case.patient for case in cases} & test_patients:
+        learnt_from = [case for cases in (self.train, *self.by_stage.values()) for case in cases]
+        sets = {"training": learnt_from, "validation": self.validation, "test": self.test}
+        patients = {name: {case.patient for case in cases} for name, cases in sets.items()}
+        for first, second in combinations(sets, 2):
+            if shared := patients[first] & patients[second]:
                 raise InputError(
-                    f"patient {min(shared)!r} is in the training and in the test set "
+                    f"patient {min(shared)!r} is in the {first} and in the {second} set "
                     f"({len(shared)} in all). Scores on training patients are biased: give all "
                     "cases of a patient the same split."
                 )
@@ -41,15 +46,19 @@ class Split:
 def by_column(cases: Sequence[Case]) -> Split:
     """Split by the `split` of each case; a case without one is a training case."""
     return Split(
-        tuple(c for c in cases if c.split != "test"), tuple(c for c in cases if c.split == "test")
+        train=tuple(c for c in cases if c.is_for_training),
+        test=tuple(c for c in cases if c.split == "test"),
+        validation=tuple(c for c in cases if c.split == "val"),
     )
 
 
-def by_fold(cases: Sequence[Case], fold: int, folds: int, seed: int = 0) -> Split:
+def by_fold(
+    cases: Sequence[Case], fold: int, folds: int, seed: int = 0, inner: int | None = None
+) -> Split:
     """Return the split whose test cases are those of fold `fold`, counted from 0, of `folds`.
 
-    Patients are shuffled with `seed` and then stratified: each fold gets its share of every
-    combination of tags.
+    Of the other cases, one of `inner` parts is for validation; None: no case is. Patients are
+    shuffled with `seed` and then stratified: each part gets its share of every combination of tags.
 
     Raises:
         InputError: There are fewer patients than folds.
@@ -63,8 +72,11 @@ def by_fold(cases: Sequence[Case], fold: int, folds: int, seed: int = 0) -> Spli
     patients = sorted(tags)
     order = np.random.default_rng((seed, folds)).permutation(len(patients))
     stratified = sorted((patients[i] for i in order), key=lambda patient: tags[patient])
-    held_out = set(stratified[fold::folds])
+    tested = set(stratified[fold::folds])
+    others = [patient for patient in stratified if patient not in tested]
+    validated = set() if inner is None else set(others[::inner])
     return Split(
-        tuple(c for c in cases if c.patient not in held_out),
-        tuple(c for c in cases if c.patient in held_out),
+        train=tuple(c for c in cases if c.patient not in tested | validated),
+        test=tuple(c for c in cases if c.patient in tested),
+        validation=tuple(c for c in cases if c.patient in validated),
     )

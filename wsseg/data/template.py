@@ -28,7 +28,7 @@ cohort.csv: one row per scan
     case         its name, from letters, digits, "-", "_" and "."; results are named after it
     patient      all scans of a patient are in the same part of a split (default: the case)
     site         the hospital or scanner, for tables of results (may be empty)
-    split        train, test, or empty
+    split        train, val, test, or empty
     image        a NIfTI file, or a folder with a DICOM series; relative to this folder
     mask.NAME    a NIfTI file of 0 and 1 on the grid of the image (empty: no mask was drawn)
     tag.CLASS    1 or yes: present, 0 or no: absent, empty: unknown; a column for each class

@@ -117,7 +117,7 @@ def accepting_split(split: Split, accept: Collection[str]) -> Split:
         return tuple(case_with_accepted(case, accept) for case in cases)
 
     by_stage = {stage: read(cases) for stage, cases in split.by_stage.items()}
-    return Split(read(split.train), read(split.test), by_stage)
+    return Split(read(split.train), read(split.test), by_stage, read(split.validation))
 
 
 def collect_findings(
@@ -125,14 +125,16 @@ def collect_findings(
 ) -> list[Finding]:
     """Return the findings in the files of a split, the most severe first.
 
-    Of a training case, only the masks that a stage may learn from are opened.
+    Of a training case, only the masks that a stage may learn from are opened; of a validation case
+    only those of regions.
     """
     found: list[Finding] = []
+    validation = [replace(c, split="val") for c in _as_trained(recipe, (), split.validation)]
     tested = [replace(case, split="test") for case in split.test]
     for stages in recipe.stages_by_cohort:
         training = split.training_cases(next(iter(stages)))
         found += check_cases(
-            [*_as_trained(recipe, stages.values(), training), *tested],
+            [*_as_trained(recipe, stages.values(), training), *validation, *tested],
             expected_by(recipe, stages.values()),
             accept,
             lambda facts, number: display.track("checking scans", facts, number),

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from wsseg import Case, InputError, Table
 from wsseg.testing import check_cohort
 from wsseg.tools import read_case, read_case_grid, read_case_mask
-from wsseg_covid.phantom.cohort import LungPhantom, Plan, draw, write_cohort
+from wsseg_covid.phantom.cohort import LungPhantom, Plan, draw, split_of, write_cohort
 
 SMALL = LungPhantom(cases=8, size=64, slices=12)
 
@@ -76,22 +76,48 @@ def test_two_of_five_cases_have_thin_slices(cases: list[Case]) -> None:
 
 def test_split_site_thickness_and_orientation_do_not_predict_the_tag() -> None:
     """In 60 cases, about half of each group have the tag."""
-    plans = [Plan(index) for index in range(60)]
+    cohort, plans = LungPhantom(cases=60, validation=12), [Plan(index) for index in range(60)]
     seen: dict[tuple[object, ...], list[bool]] = {}
     for plan in plans:
-        protocol = plan.protocol(64, 12)
+        protocol, split = plan.protocol(64, 12), split_of(cohort, plan.index)
         traits: tuple[tuple[object, ...], ...] = (
-            ("split", plan.split),
+            ("split", split),
             ("site", protocol.scanner.site),
             ("thin", protocol.slice_mm < 3),
-            ("site in split", plan.split, protocol.scanner.site),
+            ("site in split", split, protocol.scanner.site),
             ("lps", plan.index % 4 in (0, 3)),
         )
         for trait in traits:
             seen.setdefault(trait, []).append(plan.consolidation)
     for trait, tags in seen.items():
         assert 0.35 <= np.mean(tags) <= 0.65, trait
-    assert np.mean([plan.split == "test" for plan in plans]) == pytest.approx(1 / 3)
+    splits = [split_of(cohort, plan.index) for plan in plans]
+    assert {each: splits.count(each) for each in splits} == {"val": 12, "train": 28, "test": 20}
+
+
+def test_cases_for_validation_are_taken_from_the_training_cases_and_not_drawn_again() -> None:
+    plain = LungPhantom(cases=8, size=32, slices=4).cases()
+    some = LungPhantom(cases=8, size=32, slices=4, validation=2).cases()
+    assert [case.image for case in some] == [case.image for case in plain]
+    assert {c.name for c in some if c.split == "val"} == {"phantom-000", "phantom-003"}
+    assert [c.name for c in some if c.split == "test"] == [
+        c.name for c in plain if c.split == "test"
+    ]
+
+
+def test_written_scans_have_the_validation_split_in_their_table(tmp_path: Path) -> None:
+    write_cohort(LungPhantom(cases=3, size=32, slices=4, validation=1), tmp_path / "new")
+    assert [case.split for case in Table(path=tmp_path / "new" / "cohort.csv").cases()] == [
+        "val",
+        "train",
+        "test",
+    ]
+
+
+def test_more_than_a_third_of_the_cases_for_validation_are_refused() -> None:
+    assert LungPhantom(cases=4, validation=2).validation == 2
+    with pytest.raises(ValidationError, match="3 of 4 cases cannot be for validation; at most 2"):
+        LungPhantom(cases=4, validation=3)
 
 
 def test_progress_reports_every_case_once(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def check_nesting_of_most(cohort: Sequence[CaseFacts], expected: Expectations) -
 
 def check_label_counts(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:
     """Find classes without, or with too few, labels in the training cases."""
-    cases = [facts.case for facts in cohort if facts.case.split != "test"]
+    cases = [facts.case for facts in cohort if facts.case.is_for_training]
     for names in expected.masks:
         if not any(set(names) <= set(case.masks) for case in cases):
             columns = " and ".join(f"mask.{name}" for name in names)

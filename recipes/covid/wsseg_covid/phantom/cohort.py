@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Self, final
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from wsseg import Case, Grid, InputError, Synthetic, Table
 from wsseg.tools import atomic_folder, cache_folder, fingerprint, lease, write_nifti, write_text
@@ -24,9 +24,9 @@ log = logging.getLogger("wsseg")
 class LungPhantom(Synthetic):
     """Synthetic chest CTs with COVID-19 pneumonia, drawn on first use and cached.
 
-    Two thirds of the cases are for training. In both splits, half of the cases have consolidation.
-    The masks are `lung`, `infection`, `consolidation` and `ground-glass`; all but `lung` are also
-    tags.
+    Two thirds of the cases are for training, except `validation` of them. In each split, half of
+    the cases have consolidation. The masks are `lung`, `infection`, `consolidation` and
+    `ground-glass`; all but `lung` are also tags.
     """
 
     count: PositiveInt = Field(default=24, alias="cases", examples=[4])
@@ -37,6 +37,16 @@ class LungPhantom(Synthetic):
     """Width and height of a slice in pixels."""
     slices: int = Field(default=40, ge=2, examples=[12])
     """Number of slices of each scan."""
+    validation: NonNegativeInt = 0
+    """Number of cases for validation, at most a third of all."""
+
+    @model_validator(mode="after")
+    def _has_cases_for_validation(self) -> Self:
+        if self.validation > (most := len(range(0, self.count, 3))):
+            raise ValueError(
+                f"{self.validation} of {self.count} cases cannot be for validation; at most {most}"
+            )
+        return self
 
     def cases(self) -> list[Case]:
         """Return the cases; on first use, drawing them takes about a second each."""
@@ -46,7 +56,8 @@ class LungPhantom(Synthetic):
         if not folder.is_dir():
             log.info("drawing %d phantom cases into the cache", self.count)
             write_cohort(self, folder)
-        return Table(path=folder / "cohort.csv").cases()
+        cases = Table(path=folder / "cohort.csv").cases()
+        return [replace(case, split=split_of(self, i)) for i, case in enumerate(cases)]
 
     def write(self, folder: Path, progress: Callable[[str], object]) -> None:
         """Write all cases and `cohort.csv` into a new folder; report each case to `progress`.
@@ -77,11 +88,6 @@ class Plan:
         """Whether the case has consolidation, as every second case does."""
         return self.index % 2 == 0
 
-    @property
-    def split(self) -> str:
-        """The split: every third case is for testing."""
-        return "test" if self.index % 3 == 2 else "train"  # noqa: PLR2004 - the third of three
-
     def protocol(self, size: int, slices: int) -> Protocol:
         """Return the scan protocol; two of five cases have thin slices."""
         scanner = SCANNERS[(self.index + self.index // 6) % len(SCANNERS)]
@@ -96,6 +102,17 @@ class Plan:
         affine = np.diag([sign * column_mm, sign * row_mm, slice_mm, 1.0])
         affine[:3, 3] = affine[:3, :3] @ (np.array([x, y, z]) - 1) / -2
         return Grid((x, y, z), affine)
+
+
+def split_of(cohort: LungPhantom, index: int) -> str:
+    """Return the split of case `index`.
+
+    The third of three cases is for testing, and the first one for validation as long as there are
+    too few: of these, too, every second one has consolidation.
+    """
+    if index % 3 == 2:  # noqa: PLR2004 - the third of three
+        return "test"
+    return "val" if index % 3 == 0 and index // 3 < cohort.validation else "train"
 
 
 def draw(cohort: LungPhantom, index: int) -> Phantom:
@@ -146,7 +163,7 @@ def write_case(cohort: LungPhantom, index: int, folder: Path) -> dict[str, str]:
         "case": plan.name,
         "patient": f"patient-{index:03d}",
         "site": plan.protocol(cohort.size, cohort.slices).scanner.site,
-        "split": plan.split,
+        "split": split_of(cohort, index),
         "image": f"{plan.name}/image.nii.gz",
     }
     write_nifti(folder / row["image"], grid.to_file(drawn.image), grid.affine)
