@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from wsseg import Backbone, EncoderWeights, InputError, load_recipe, make
 from wsseg.testing import check_backbone, check_encoder_weights
-from wsseg_pretrained import LITE0, EfficientNetLite0, MobileNetV2
+from wsseg_pretrained import LITE0, EfficientNetLite0, MobileNetV2, PublishedWeights
 
 MILITARY_UNIFORM = 652  # a class of ImageNet-1k
 MEAN, SD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -34,8 +34,8 @@ def classifier(weights: EncoderWeights) -> nn.Module:
 @pytest.fixture(scope="module")
 def photograph() -> Tensor:
     """Rear Admiral Grace Hopper in uniform, (1, 3, 224, 224) from 0 to 1."""
-    with get_sample_data("grace_hopper.jpg") as file:
-        image = Image.open(file).convert("RGB").resize((256, 300), Image.Resampling.BICUBIC)
+    path = str(get_sample_data("grace_hopper.jpg", asfileobj=False))
+    image = Image.open(path).convert("RGB").resize((256, 300), Image.Resampling.BICUBIC)
     pixels = np.asarray(image, np.float32)[38:262, 16:240] / 255
     return torch.from_numpy(pixels).permute(2, 0, 1)[None]
 
@@ -121,15 +121,15 @@ def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_tensors_in_another_order_than_those_of_timm_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    published = dict(EfficientNetLite0().tensors())
+    published = PublishedWeights.tensors(EfficientNetLite0())
     names = list(published)
     names[1], names[2] = names[2], names[1]  # a weight and a bias of the same shape
 
     def swapped(*_: Any) -> Mapping[str, Tensor]:
         return {name: published[name] for name in names}
 
-    monkeypatch.setattr("wsseg_pretrained._read_checked", swapped)
-    with pytest.raises(InputError, match=r"bn1\.bias does not correspond to bn1\.weight"):
+    monkeypatch.setattr(PublishedWeights, "tensors", swapped)
+    with pytest.raises(InputError, match=r"_bn0\.bias does not correspond to bn1\.weight"):
         EfficientNetLite0().tensors()
 
 
