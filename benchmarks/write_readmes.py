@@ -37,7 +37,11 @@ BENCHMARKS = Path(__file__).resolve().parent
 READMES = (
     BENCHMARKS.parent / "README.md",
     BENCHMARKS / "README.md",
-    *(path.with_name("README.md") for path in sorted(BENCHMARKS.glob("*/suite.yaml"))),
+    *(
+        path.with_name("README.md")
+        for path in sorted(BENCHMARKS.glob("*/suite.yaml"))
+        if path.with_name("rows.csv").exists()
+    ),
 )
 
 
