@@ -123,6 +123,6 @@ def _four_digits(value: float) -> float:
 
 
 def _three_digits(value: float) -> str:
-    """Format three significant digits without an exponent."""
+    """Format three significant digits, large values without an exponent."""
     text = f"{value:.3g}"
-    return f"{float(text):.0f}" if "e" in text else text
+    return f"{float(text):.0f}" if "e+" in text else text

@@ -1,0 +1,1 @@
+"""Correctness, time and memory on an NVIDIA GPU: `python -m benchmarks.gpu`."""

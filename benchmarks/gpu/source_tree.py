@@ -1,0 +1,82 @@
+"""wsseg, its plugins and its recipes as importable packages, also where they are not installed.
+
+This module uses the standard library only, so that missing packages can be named before they are
+imported.
+"""
+
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NAME = re.compile(r"[A-Za-z0-9._-]+")  # at the start of a requirement such as torch>=2.6,<3
+OPTIONAL = ("monai",)  # without them, parts are left out
+
+
+def missing_packages() -> list[str]:
+    """Return the requirements of wsseg whose packages are not installed, such as torch>=2.6,<3."""
+    required = _project(REPOSITORY)["dependencies"]
+    return [each for each in required if not _is_installed(_name(each))]
+
+
+def make_importable(folder: Path) -> None:
+    """Make wsseg, its plugins and its recipes importable in this process and those it starts.
+
+    Where a distribution is not installed, its metadata is written to `folder`, since plugins are
+    found by their entry points.
+    """
+    places = [folder, REPOSITORY]
+    for source in _sources():
+        project = _project(source)
+        if not _is_installed(project["name"]):
+            _write_metadata(folder, project)
+            places.append(source)
+    paths = [str(place) for place in dict.fromkeys(places)]
+    sys.path += [path for path in paths if path not in sys.path]
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([*paths, before] if before else paths)
+
+
+def _sources() -> Iterator[Path]:
+    """Yield the folder of each distribution in this repository."""
+    yield REPOSITORY
+    for pattern in ("plugins/*/pyproject.toml", "recipes/*/pyproject.toml"):
+        yield from (path.parent for path in sorted(REPOSITORY.glob(pattern)))
+
+
+def _project(source: Path) -> dict[str, Any]:
+    """Return the table `project` of a folder's pyproject.toml."""
+    text = (source / "pyproject.toml").read_text(encoding="utf-8")
+    project: dict[str, Any] = tomllib.loads(text)["project"]
+    return project
+
+
+def _write_metadata(folder: Path, project: dict[str, Any]) -> None:
+    """Write the metadata of an installed distribution: its name, version and entry points."""
+    stem = f"{project['name'].replace('-', '_')}-{project['version']}"
+    info = folder / f"{stem}.dist-info"
+    info.mkdir(parents=True)
+    head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (info / "METADATA").write_text(head, encoding="utf-8")
+    groups = project.get("entry-points", {})
+    lines = [
+        line
+        for group, entries in groups.items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in entries.items()))
+    ]
+    (info / "entry_points.txt").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _is_installed(name: str) -> bool:
+    return any(metadata.distributions(name=name))
+
+
+def _name(requirement: str) -> str:
+    found = NAME.match(requirement)
+    assert found is not None, f"{requirement} has no name"  # noqa: S101
+    return found.group()
