@@ -6,15 +6,7 @@ import pandas as pd
 
 from benchmarks.pages import markdown_table
 from wsseg.report import comparison_tables, result_tables
-from wsseg.report.columns import (
-    SHARED_SEEDS,
-    Column,
-    Table,
-    decimal_interval,
-    decimals,
-    make_table,
-    no_note,
-)
+from wsseg.report.columns import SHARED_SEEDS, Table, decimal_interval, make_table, no_note
 
 MEAN_DICE, POOLED_DICE = (
     replace(column, note=decimal_interval(2))
@@ -25,16 +17,15 @@ TPR, FPR, HD95 = (
     for column in (result_tables.TPR, result_tables.FPR, result_tables.HD95)
 )
 RESULTS = (
-    Column("dice_n", "n", text=decimals(0)),
-    *(MEAN_DICE, result_tables.SD_CASES, result_tables.SD_SEEDS, POOLED_DICE),
-    *(TPR, FPR, HD95, result_tables.SHARED_DICE),
+    *(MEAN_DICE, result_tables.CORRECTLY_EMPTY, result_tables.SD_CASES, result_tables.SD_SEEDS),
+    *(POOLED_DICE, TPR, FPR, HD95, result_tables.SHARED_DICE, result_tables.HEALTH),
 )
 
 
 def results_table(summary: pd.DataFrame, class_name: str = "") -> str:
     """Return the results of each method for a class, "" for the target.
 
-    n is the number of cases whose Dice is defined; 95 % intervals are in parentheses.
+    n is the number of cases that a mean or median is over; 95 % intervals are in brackets.
     """
     return _to_markdown(result_tables.results_table(summary, RESULTS, class_name))
 
@@ -56,7 +47,7 @@ def _to_markdown(table: Table) -> str:
     alignment = "".join("l" if column.is_text else "r" for column in table.columns)
     headings = [column.heading for column in table.columns]
     rows = (
-        [f"{cell.text} ({cell.note})" if cell.note else cell.text for cell in row]
+        [f"{cell.text} [{cell.note}]" if cell.note else cell.text for cell in row]
         for row in table.rows
     )
     return markdown_table(alignment, headings, *rows)

@@ -22,7 +22,7 @@ from wsseg.errors import InputError
 from wsseg.evaluation.comparison import gap_closed
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE, label_methods, method_label
 from wsseg.evaluation.rows import read_rows
-from wsseg.evaluation.summary import summarise
+from wsseg.evaluation.summary import rankable_dice, summarise
 from wsseg.report.figures.sections import (
     Picture,
     dice_figures,
@@ -64,7 +64,7 @@ def _read_suite(name: str) -> tuple[Suite, pd.DataFrame]:
     """Return a suite and its rows, whose methods have the labels that tables show."""
     suite = load_suite(BENCHMARKS / name / "suite.yaml")
     rows = read_rows(BENCHMARKS / name / "rows.csv")
-    return suite, label_methods(rows, suite.settings_from)
+    return suite, label_methods(rows, suite.chosen_from)
 
 
 def _rows_section(arguments: str) -> str:
@@ -85,7 +85,7 @@ def _way_section(name: str) -> str:
     if compare is None or compare.ceiling is None:
         raise InputError(f"{name}: the suite has no `compare.ceiling`")
     baseline, ceiling = (
-        method_label(each, suite.settings_from) for each in (compare.baseline, compare.ceiling)
+        method_label(each, suite.chosen_from) for each in (compare.baseline, compare.ceiling)
     )
     return _with_note(gap_table(gap_closed(rows, baseline, ceiling)))
 
@@ -108,22 +108,23 @@ def _index_section(arguments: str) -> str:
 
 
 def _index_row(name: str) -> tuple[object, ...]:
-    """Return the row of a suite in the index, with mean and pooled Dice."""
+    """Return the row of a suite in the index: Dice where present (n), and pooled Dice."""
     suite, rows = _read_suite(name)
     found = summarise(rows).set_index("method")
     compare = suite.compare
     if compare is None:
         raise InputError(f"{name}: the suite has no `compare.baseline`")
     baseline, ceiling = (
-        None if method is None else method_label(method, suite.settings_from)
+        None if method is None else method_label(method, suite.chosen_from)
         for method in (compare.baseline, compare.ceiling)
     )
-    others = found["dice_shared"].drop([each for each in (baseline, ceiling) if each is not None])
+    others = rankable_dice(found).drop([each for each in (baseline, ceiling) if each is not None])
 
     def cell(method: str | None) -> str:
         if method is None:
             return ""
-        return f"{method}: {found['dice'][method]:.3f}, {found['dice_pooled'][method]:.3f}"
+        mean, pooled = (found[name][method] for name in ("dice", "dice_pooled"))
+        return f"{method}: {mean:.3f} ({found['dice_n'][method]}), {pooled:.3f}"
 
     title = (BENCHMARKS / name / "README.md").read_text(encoding="utf-8").partition("\n")[0]
     link = f"[{title.removeprefix('# ')}]({name}/README.md)"

@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from tests.evaluation.row_tables import (
@@ -50,7 +52,7 @@ def test_rates_are_pooled_over_the_voxels_of_the_region() -> None:
     assert found["fpr"] == 1 / 2
 
 
-def test_empty_masks_are_counted_and_left_out_of_the_mean_dice() -> None:
+def test_the_mean_dice_is_over_the_cases_where_the_class_is_present() -> None:
     rows = table(
         row("a", "both", **overlap(0, 0, 0), hd95_mm=math.nan),
         row("a", "truth", **overlap(0, 3, 0), hd95_mm=math.nan),
@@ -59,9 +61,64 @@ def test_empty_masks_are_counted_and_left_out_of_the_mean_dice() -> None:
     )
     found = of(summarise(rows))
     assert [found[f"empty_{which}"] for which in ("both", "truth", "prediction")] == [1, 1, 1]
-    assert found["dice"] == pytest.approx(1 / 3)
-    assert found["dice_n"] == 3
+    assert (found["dice"], found["dice_n"]) == ((0 + 1) / 2, 2)
+    assert (found["correctly_empty"], found["absent_n"]) == (1, 2)
     assert (found["hd95_mm"], found["hd95_n"]) == (4, 1)
+
+
+def test_the_cases_of_a_mean_do_not_depend_on_what_a_method_predicts() -> None:
+    """One method marks both cases without the class, the other one none; they agree elsewhere."""
+    rows = table(
+        *[row(method, "present", **overlap(3, 1, 1)) for method in "ab"],
+        *[row("a", case, **overlap(0, 5, 0)) for case in ("absent 1", "absent 2")],
+        *[row("b", case, **overlap(0, 0, 0)) for case in ("absent 1", "absent 2")],
+    )
+    summary = summarise(rows, FEW)
+    marks, leaves = of(summary, "a"), of(summary, "b")
+    assert marks["dice"] == leaves["dice"] == 0.75
+    assert marks["dice_n"] == leaves["dice_n"] == 1
+    assert (marks["correctly_empty"], leaves["correctly_empty"]) == (0, 2)
+    assert marks["absent_n"] == leaves["absent_n"] == 2
+
+
+def test_correctly_empty_cases_are_averaged_over_seeds() -> None:
+    rows = table(
+        row("a", "1", seed=0, **overlap(0, 0, 0)),
+        row("a", "1", seed=1, **overlap(0, 2, 0)),
+        row("a", "2", seed=0, **overlap(0, 0, 0)),
+        row("a", "2", seed=1, **overlap(0, 0, 0)),
+    )
+    found = of(summarise(rows))
+    assert (found["correctly_empty"], found["absent_n"]) == (1.5, 2)
+
+
+def test_rows_without_numbers_of_voxels_count_as_cases_with_the_class() -> None:
+    found = of(summarise(methods(a=[0.0, 0.4]), FEW))
+    assert (found["dice"], found["dice_n"], found["absent_n"]) == (0.2, 2, 0)
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.integers(0, 9)] * 3, st.sampled_from([0, 1, 2])), min_size=1, max_size=12
+    )
+)
+def test_present_and_absent_cases_are_all_cases_and_agree_with_a_loop(
+    cases: list[tuple[int, int, int, int]],
+) -> None:
+    """The last number is 0 where the class is absent from the annotation."""
+    counts = [(tp, fp, fn) if present else (0, fp, 0) for tp, fp, fn, present in cases]
+    found = of(summarise(table(*[row("a", f"{i}", **overlap(*c)) for i, c in enumerate(counts)])))
+    dice, empty, absent = [], 0, 0
+    for tp, fp, fn in counts:
+        if tp + fn:
+            dice.append(2 * tp / (2 * tp + fp + fn))
+        else:
+            absent += 1
+            empty += fp == 0
+    assert (found["dice_n"], found["absent_n"]) == (len(dice), absent)
+    assert found["dice_n"] + found["absent_n"] == len(cases)
+    assert found["correctly_empty"] == empty
+    assert dice == [] or found["dice"] == pytest.approx(sum(dice) / len(dice))
 
 
 def test_volume_errors_of_opposite_signs_do_not_cancel() -> None:

@@ -35,15 +35,15 @@ def test_patients_without_a_difference_are_noted() -> None:
     )
     table = comparison_tables.differences_table(paired_differences(rows, "dice", "a"))
     assert (cell(table, 0, "Patients").text, cell(table, 0, "Patients").note) == ("3", "1 equal")
-    assert cell(table, 0, "Difference").text == "0.100"
+    assert cell(table, 0, "Difference (n)").text == "0.100 (3)"
 
 
 def test_the_share_of_the_gap_is_a_percentage_with_its_interval(suite: Suite) -> None:
     rows = suite(methods=("threshold", "phi2", "supervised"))
     gap = gap_closed(rows, "threshold", "supervised")
     table = comparison_tables.gap_table(gap)
-    share = cell(table, 0, "Mean Dice")
-    assert share.text == f"{100 * gap['mean'][0]:.0f} %"
+    share = cell(table, 0, "Dice where present (n)")
+    assert share.text == f"{100 * gap['mean'][0]:.0f} % (6)"
     assert share.note == f"{100 * gap['mean_low'][0]:.0f}–{100 * gap['mean_high'][0]:.0f} %"
 
 
@@ -70,7 +70,7 @@ def test_methods_without_a_common_seed_are_not_compared_and_a_note_states_why(
     ]
     table = comparison_tables.differences_table(differences)
     assert cell(table, 0, "Seeds").text == "none of 0, 1"
-    assert [cell(table, 0, heading).text for heading in ("Difference", "p")] == ["–", "–"]
+    assert [cell(table, 0, heading).text for heading in ("Difference (n)", "p")] == ["–", "–"]
 
 
 def test_a_note_counts_the_rows_of_each_method_if_they_differ(suite: Suite) -> None:

@@ -204,8 +204,8 @@ def test_without_annotation_a_page_has_scores_but_no_figures(suite: Suite) -> No
 @pytest.mark.parametrize(
     ("cases", "sentence"),
     [
-        (1, "No case has an annotation of consolidation, so there are only scores."),
-        (2, "Mean Dice of consolidation over 1 case: phi2 0.9"),
+        (1, "No case has consolidation, so there is no Dice; see the correctly empty cases."),
+        (2, "Mean Dice of consolidation over the case where it is present: phi2 0.9"),
     ],
 )
 def test_a_page_of_one_or_two_cases_has_dashes_and_no_nan(
@@ -232,7 +232,9 @@ def test_the_lead_ranks_methods_and_names_significant_differences(suite: Suite) 
     no_gap = gap_closed(rows, "threshold", "phi2")
     text = lead(page, summarise(rows), paired_differences(rows, "dice", "threshold"), no_gap)
     assert re.match(
-        r"Mean Dice of consolidation over 23 cases: phi2 0\.\d\d, threshold 0\.\d\d", text
+        r"Mean Dice of consolidation over the 18 cases where it is present: "
+        r"phi2 0\.\d\d, threshold 0\.\d\d",
+        text,
     )
     assert "phi2 differs significantly from threshold in dice (paired Wilcoxon test" in text
 
@@ -257,6 +259,31 @@ def test_a_page_has_a_table_of_the_gap_if_a_ceiling_is_given(suite: Suite) -> No
 def test_the_best_method_is_the_first_row_of_the_results(text: str) -> None:
     results = text.split('<table class="sortable">')[1].split("</table>", maxsplit=1)[0]
     assert results.index(">phi2<") < results.index(">threshold<")
+
+
+def test_a_collapsed_method_is_named_at_the_top_and_is_the_last_row(suite: Suite) -> None:
+    rows = suite(methods=("threshold", "em", "phi2"))
+    rows["run.health"] = [
+        "targets fill the region" if method == "phi2" else "" for method in rows["method"]
+    ]
+    text = html(full(rows))
+    assert text.index("phi2: targets fill the region: not a result") < text.index('class="lead"')
+    results = text.split('<table class="sortable">')[1].split("</table>", maxsplit=1)[0]
+    assert results.index(">em<") < results.index(">threshold<") < results.index(">phi2<")
+    assert "<strong>" not in results.partition(">phi2<")[2]
+    assert "not a result" not in html(full(suite()))
+
+
+def test_a_collapsed_method_closes_no_share_of_the_gap_in_the_lead(suite: Suite) -> None:
+    rows = suite(methods=("threshold", "em", "phi2", "supervised"))
+    rows["run.health"] = [
+        "targets are empty" if method == "phi2" else "" for method in rows["method"]
+    ]
+    page = full(rows)
+    gap = gap_closed(rows, "threshold", "supervised")
+    text = lead(page, summarise(rows), paired_differences(rows, "dice", "threshold"), gap)
+    assert gap.sort_values("mean")["method"].iloc[-1] == "phi2"
+    assert "em closes" in text
 
 
 def test_published_numbers_and_notes_are_in_the_table_and_the_captions(text: str) -> None:

@@ -18,18 +18,68 @@ def test_a_result_has_its_value_and_interval_and_the_best_method_is_emphasised(
 ) -> None:
     summary = summarise(suite())
     table = result_tables.results_table(summary)
-    best = cell(table, 1, "Dice, mean")
-    assert best.text == f"{summary['dice'][1]:.3f}"
+    best = cell(table, 1, "Dice where present (n)")
+    assert best.text == f"{summary['dice'][1]:.3f} (6)"
     assert best.note == f"{summary['dice_low'][1]:.3f}–{summary['dice_high'][1]:.3f}"
     assert best.is_best
-    assert not cell(table, 0, "Dice, mean").is_best
+    assert not cell(table, 0, "Dice where present (n)").is_best
 
 
-def test_the_lowest_false_positive_rate_is_the_best(suite: Suite) -> None:
-    rows = suite()
-    rows.loc[rows["method"] == "threshold", "fpr"] = 0.05  # phi2 has 0.1
+def test_only_dice_and_hd95_are_emphasised(suite: Suite) -> None:
+    rows = suite().astype({"volume_error_ml": float})
+    is_threshold = rows["method"] == "threshold"
+    rows.loc[is_threshold, ["tpr", "fpr", "volume_error_ml"]] = (0.6, 0.05, 0.1)
+    rows.loc[is_threshold, "hd95_mm"] /= 2
     table = result_tables.results_table(summarise(rows))
-    assert [cell(table, row, "FPR").is_best for row in (0, 1)] == [True, False]
+    best = {
+        column.heading: row[0].text
+        for row in table.rows
+        for column, each in zip(table.columns, row, strict=True)
+        if each.is_best
+    }
+    assert best == {
+        "Dice where present (n)": "phi2",
+        "Dice, pooled": "phi2",
+        "HD95, mm (n)": "threshold",
+    }
+    scores = result_tables.scores_table(summarise(rows))
+    assert not any(each.is_best for row in scores.rows for each in row)
+
+
+def test_a_collapsed_method_is_never_the_best(suite: Suite) -> None:
+    rows = suite(methods=("threshold", "em", "phi2"))
+    rows["run.health"] = [
+        "targets fill the region" if method == "phi2" else "" for method in rows["method"]
+    ]
+    table = result_tables.results_table(summarise(rows))
+    best = [cell(table, row, "Dice where present (n)").is_best for row in range(3)]
+    assert best == [False, True, False]
+    assert cell(table, 2, "Health").text == "targets fill the region: not a result"
+    assert cell(table, 0, "Health").text == "–"
+
+
+def test_values_over_different_numbers_of_cases_are_not_ranked(suite: Suite) -> None:
+    """phi2 has the lower HD95, but over 5 of 6 cases: it missed the class in one."""
+    rows = suite()
+    rows.loc[rows["method"] == "phi2", "hd95_mm"] = 1.0
+    rows.loc[(rows["method"] == "phi2") & (rows["case"] == "case 1"), "hd95_mm"] = float("nan")
+    rows.loc[rows["case"].isin(["case 0", "case 4"]), "hd95_mm"] = float("nan")
+    table = result_tables.results_table(summarise(rows))
+    assert [cell(table, row, "HD95, mm (n)").text for row in (0, 1)] == ["4.0 (6)", "1.0 (5)"]
+    assert not any(cell(table, row, "HD95, mm (n)").is_best for row in (0, 1))
+
+
+def test_cases_without_the_class_are_correctly_empty_or_not(suite: Suite) -> None:
+    rows = suite()
+    table = result_tables.results_table(summarise(rows))
+    assert cell(table, 0, "Correctly empty").text == "1 of 2"
+    one_seed = (rows["case"] == "case 4") & (rows["seed"] == 0)
+    rows.loc[one_seed, ["fp_voxels", "dice"]] = (0, float("nan"))
+    assert (
+        cell(result_tables.results_table(summarise(rows)), 0, "Correctly empty").text == "1.5 of 2"
+    )
+    present = result_tables.results_table(summarise(suite()), class_name="infection")
+    assert cell(present, 0, "Correctly empty").text == "–"
 
 
 def test_cases_are_counted_with_their_patients_and_seeds(suite: Suite) -> None:
@@ -45,7 +95,7 @@ def test_equal_rows_of_all_methods_are_merged_into_one(suite: Suite) -> None:
     assert len(table.rows) == 2
     merged = merge_equal_rows(table)
     assert [row[0].text for row in merged.rows] == ["all methods, the same"]
-    assert cell(merged, 0, "Dice, mean").text == "0.700"
+    assert cell(merged, 0, "Dice where present (n)").text == "0.700 (8)"
 
 
 def test_different_rows_are_not_merged(suite: Suite) -> None:
@@ -62,7 +112,7 @@ def test_columns_without_numbers_are_left_out(suite: Suite) -> None:
     one_seed = summarise(suite().query("seed == 0").drop(columns="volume_error_ml"))
     headings = [column.heading for column in result_tables.results_table(one_seed).columns]
     assert "SD, cases" in headings
-    assert not {"SD, seeds", "|ΔV|, ml"} & set(headings)
+    assert not {"SD, seeds", "|ΔV|, ml (n)"} & set(headings)
 
 
 def test_only_the_mean_over_shared_rows_is_ranked_if_the_methods_rows_differ(suite: Suite) -> None:
@@ -94,7 +144,8 @@ def test_empty_masks_are_counted_by_method_and_class(suite: Suite) -> None:
     ]
     assert cell(table, 0, "Both empty").text == "2"  # case 0, two seeds
     assert cell(table, 0, "Only truth empty").text == "2"  # case 4
-    assert cell(table, 0, "Dice defined").text == "7"
+    assert cell(table, 0, "Class present").text == "6"
+    assert cell(table, 0, "Class absent").text == "2"
 
 
 def test_the_table_of_cases_leaves_out_voxel_counts_and_constant_names(suite: Suite) -> None:

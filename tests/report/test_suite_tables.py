@@ -23,7 +23,7 @@ def test_standard_deviations_over_cases_and_over_seeds_are_two_columns(suite: Su
     rows = suite().query("case == 'case 1' or case == 'case 2'")
     rows["dice"] = [0.2, 0.4, 0.4, 0.6] * 2  # cases 0.3 and 0.5, seeds 0.3 and 0.5
     first = first_row(results_table(summarise(rows)))
-    assert first["Dice, mean"].startswith("0.400 (")
+    assert first["Dice where present (n)"].startswith("0.400 (2) [")
     assert first["SD, cases"] == first["SD, seeds"] == "0.141"
 
 
@@ -33,7 +33,14 @@ def test_a_single_seed_has_no_standard_deviation_over_seeds(suite: Suite) -> Non
 
 def test_a_table_of_another_class_has_the_numbers_of_that_class(suite: Suite) -> None:
     first = first_row(results_table(summarise(suite()), "infection"))
-    assert first["Dice, mean"].startswith("0.700")
+    assert first["Dice where present (n)"].startswith("0.700 (8)")
+
+
+def test_a_collapsed_method_is_no_result_in_the_tables_of_the_readmes(suite: Suite) -> None:
+    rows = suite()
+    rows["run.health"] = "targets are empty"
+    assert first_row(results_table(summarise(rows)))["Health"] == "targets are empty: not a result"
+    assert "Health" not in first_row(results_table(summarise(suite())))
 
 
 def test_shared_seeds_and_the_shared_mean_are_shown_only_if_a_job_is_missing(

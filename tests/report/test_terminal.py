@@ -31,7 +31,23 @@ def test_a_result_in_the_terminal_has_its_interval_in_brackets(suite: Suite) -> 
     summary = summarise(suite())
     value, low, high = (summary[f"dice{end}"][1] for end in ("", "_low", "_high"))
     text = printed(terminal_results(summary))
-    assert f"{value:.3f} [{low:.2f}–{high:.2f}]" in text
+    assert f"{value:.3f} (6) [{low:.2f}–{high:.2f}]" in text  # the class is present in 6 of 8 cases
+
+
+def test_cases_without_the_class_are_counted_in_a_column_of_their_own(suite: Suite) -> None:
+    text = printed(terminal_results(summarise(suite())))
+    assert "Correctly" in text
+    assert "1 of 2" in text
+
+
+def test_a_collapsed_method_is_named_below_the_table(suite: Suite) -> None:
+    rows = suite()
+    rows["run.health"] = [
+        "targets fill the region" if method == "phi2" else "" for method in rows["method"]
+    ]
+    text = printed(terminal_results(summarise(rows)))
+    assert text.splitlines()[-2] == "phi2: targets fill the region: not a result"
+    assert "not a result" not in printed(terminal_results(summarise(suite())))
 
 
 def test_the_first_score_of_each_kind_is_in_the_terminal(suite: Suite) -> None:

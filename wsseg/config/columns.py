@@ -12,7 +12,10 @@ if TYPE_CHECKING:  # these import torch, and reports need only the names of colu
 
 KEY = ("method", "seed", "fold", "case")  # no two rows of a file agree in all four
 IDENTITY = (*KEY, "patient", "site")  # text, except the seed
-WARNINGS = "warnings"  # text about the scan; every other column is a number
+WARNINGS = "warnings"  # text about the scan
+HEALTH = "run.health"  # text: what makes the run no result
+RUN_COLUMNS = (HEALTH,)
+TEXTS = (*IDENTITY, WARNINGS, *RUN_COLUMNS)  # every other column is a number
 ABLATIONS = ("prior", "both")  # prefixes of the Dice of the prior, alone and with the network
 
 
@@ -30,11 +33,12 @@ def check_columns(
 
     owners = dict.fromkeys(IDENTITY, "the identity of a case")
     owners[WARNINGS] = "the warnings about a scan"
+    owners |= dict.fromkeys(RUN_COLUMNS, "a run")
     owners |= {f"tag.{name}": "a tag" for name in classes}
-    dice = _metric_columns(Dice())
+    dice = metric_column_names(Dice())
     owners |= {f"{each}_{name}": "the prior's Dice" for each in ABLATIONS for name in dice}
     for key, metric in metrics.items():
-        columns = _metric_columns(metric)
+        columns = metric_column_names(metric)
         _check_scores_prefix(key, columns, classes)
         prefixes = ["", *(f"{name}." for name in classes[:-1])]
         _add(owners, ("metrics", key), [f"{p}{name}" for p in prefixes for name in columns])
@@ -71,7 +75,7 @@ def _check_scores_prefix(key: str, columns: Iterable[str], classes: Sequence[str
             )
 
 
-def _metric_columns(metric: "Metric") -> list[str]:
+def metric_column_names(metric: "Metric") -> list[str]:
     """Return the columns of a metric, found by applying it to masks of a single voxel."""
     mask = np.ones((1, 1, 1), bool)
     try:

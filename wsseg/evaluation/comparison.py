@@ -1,7 +1,8 @@
 """Comparison of methods over the rows that they share.
 
 Rows are paired by case, seed and fold, because a failed job leaves a method with fewer rows than
-another. As in `summary`, a case's seeds are averaged first, and intervals are over patients.
+another. As in `summary`, a case's seeds are averaged first, intervals are over patients, and a Dice
+is compared over the cases where the class is present.
 """
 
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from pydantic import model_validator
 from wsseg.config.columns import IDENTITY
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.errors import InputError, known_words
+from wsseg.evaluation.class_columns import column_or_nan, dice_where_present
 from wsseg.evaluation.statistics import (
     Bootstrap,
     RatioParts,
@@ -22,7 +24,7 @@ from wsseg.evaluation.statistics import (
     share_of_gap,
     signed_rank,
 )
-from wsseg.evaluation.summary import PAIR_KEY, average_by_case, column_or_nan
+from wsseg.evaluation.summary import PAIR_KEY, average_by_case
 
 DECIMALS = 12  # differences are rounded, so that equal values stay equal after averaging
 DIFFERENCE_COLUMNS = (
@@ -104,7 +106,7 @@ def gap_closed(
 
     (m - b) / (c - b) of the mean Dice (`mean`) and of the pooled Dice (`pooled`), with intervals
     over patients, over the cases, seeds and folds that all three methods have. The mean is over the
-    `n` cases where the Dice of all three is defined. `shared_seeds`, `all_seeds` and
+    `n` cases where the class is present. `shared_seeds`, `all_seeds` and
     `unpaired_rows` are as in `paired_differences`.
 
     Raises:
@@ -127,7 +129,12 @@ def gap_closed(
 
 
 def _rows_by_method(rows: pd.DataFrame, *required: str) -> dict[str, pd.DataFrame]:
-    """Return the rows of each method; raise `InputError` if a required one is missing."""
+    """Return the rows of each method, without the Dice of classes that are absent.
+
+    Raises:
+        InputError: A required method is missing.
+    """
+    rows = dice_where_present(rows)
     methods = list(dict.fromkeys(rows["method"]))
     for name in required:
         if name not in methods:

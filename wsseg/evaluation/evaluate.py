@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wsseg.components.metrics import Dice
+from wsseg.config.columns import HEALTH, WARNINGS
 from wsseg.core.case import Case
 from wsseg.core.contracts import cases_of
 from wsseg.data.checks.findings import case_with_accepted
@@ -14,6 +15,7 @@ from wsseg.inference.folders import RunFolder
 from wsseg.inference.prior_ablation import ablation_masks
 from wsseg.inference.run import Run
 from wsseg.training.manifest import read_manifest
+from wsseg.training.target_health import SEPARATOR, final_problems
 
 
 def held_out_cases(run: Run) -> list[Case]:
@@ -49,9 +51,10 @@ def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
 
     If the last stage learns by EM, the row also has `prior_dice` and `both_dice` with their voxel
     counts: the Dice of the prior alone, and of prior and network combined, both computed as if the
-    case had the tag.
+    case had the tag. If the targets of a stage have collapsed or fill the region, the column
+    `run.health` says so.
     """
-    recipe = run.recipe
+    recipe, health = run.recipe, _health_of_targets(run)
     plan = ScoringPlan.of_recipe(recipe)
     for case in cases:
         prediction = run.predict(case)
@@ -69,5 +72,14 @@ def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
         tags = {f"tag.{name}": case.tags.get(name) for name in recipe.classes}
         row = {"case": case.name, "patient": case.patient, "site": case.site} | tags | scores
         if prediction.warnings:
-            row["warnings"] = " ".join(prediction.warnings)
+            row[WARNINGS] = " ".join(prediction.warnings)
+        if health:
+            row[HEALTH] = health
         yield row
+
+
+def _health_of_targets(run: Run) -> str:
+    """Return the problems of the targets of all stages in words; "" where there are none."""
+    stages = run.pipeline.stages.values()
+    problems = final_problems(record for stage in stages for record in stage.history)
+    return SEPARATOR.join(dict.fromkeys(problems.values()))

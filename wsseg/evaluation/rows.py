@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from wsseg.config.columns import IDENTITY, KEY, WARNINGS
+from wsseg.config.columns import IDENTITY, KEY, RUN_COLUMNS, TEXTS, WARNINGS
 from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.errors import InputError
 from wsseg.runtime.files import atomic_write
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV: the columns of `IDENTITY`, then tags, then numbers as they first appear.
+    """Write rows as CSV: `IDENTITY`, tags, numbers as they first appear, and `RUN_COLUMNS`.
 
     NaN and None become empty cells, bools become 1 and 0. The file is replaced atomically.
     """
@@ -31,7 +31,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Read a file of `write_rows`: `IDENTITY` as text, all other columns as floats, NaN if empty.
+    """Read a file of `write_rows`: `TEXTS` as text, all other columns as floats, NaN if empty.
 
     Only the column `case` is required. Without a column `patient`, each case is a patient; without
     a column `seed`, the seed is 0.
@@ -41,11 +41,8 @@ def read_rows(path: Path) -> pd.DataFrame:
             same method, seed, fold and case.
     """
     table = read_csv_table(path, ("*",), required=("case",))
-    rows, numeric = (
-        table.rows,
-        [name for name in table.columns if name not in (*IDENTITY, WARNINGS)],
-    )
-    texts = [*IDENTITY, *(name for name in table.columns if name == WARNINGS)]
+    rows, numeric = table.rows, [name for name in table.columns if name not in TEXTS]
+    texts = [*IDENTITY, *(name for name in (WARNINGS, *RUN_COLUMNS) if name in table.columns)]
     text = {name: [row.get(name) for row in rows] for name in texts}
     if "patient" not in table.columns:
         text["patient"] = text["case"]
@@ -74,6 +71,8 @@ def warnings_by_case(rows: pd.DataFrame) -> dict[str, str]:
 def _column_order(name: str) -> int:
     if name in IDENTITY:
         return IDENTITY.index(name)
+    if name in RUN_COLUMNS:
+        return len(IDENTITY) + 2 + RUN_COLUMNS.index(name)
     return len(IDENTITY) + (not name.startswith("tag."))
 
 
@@ -94,7 +93,7 @@ def _number(row: Row, column: str) -> float:
     if math.isinf(value):
         raise InputError(
             f"{row.place}, column {column!r}: {text[:40]!r} is not a finite number\n"
-            f"Only {', '.join(IDENTITY)} and {WARNINGS} may contain text."
+            f"Only {', '.join(TEXTS)} may contain text."
         )
     return value
 

@@ -4,10 +4,21 @@ A case's seeds are averaged first, so that they do not count as independent case
 over patients: the bootstrap draws all cases of a patient together.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from wsseg.config.columns import KEY
+from wsseg.evaluation.class_columns import (
+    class_prefixes,
+    column_or_nan,
+    correctly_empty,
+    dice_where_present,
+    predicted_voxels,
+    true_voxels,
+)
+from wsseg.evaluation.health import is_result, method_health
 from wsseg.evaluation.statistics import Bootstrap, correlation, mann_whitney, ratio
 
 PAIR_KEY = tuple(name for name in KEY if name != "method")  # identifies a row within a method
@@ -22,22 +33,29 @@ def summarise(rows: pd.DataFrame, bootstrap: Bootstrap | None = None) -> pd.Data
 
     The columns of the target class; those of another class start with its name and a dot:
 
-    - `dice`: mean over the `dice_n` cases where it is defined; `dice_sd_cases` and `dice_sd_seeds`
-      are its standard deviations over cases and over seeds.
+    - `dice`: mean over the `dice_n` cases where the class is present; `dice_sd_cases` and
+      `dice_sd_seeds` are its standard deviations over cases and over seeds.
+    - `correctly_empty`: how many of the `absent_n` cases without the class have an empty
+      prediction; of several seeds, their mean.
     - `dice_pooled`, `tpr`, `fpr`: over the voxels of all cases, the rates inside the region.
     - `hd95_mm`: median over the `hd95_n` cases where it is defined.
-    - `volume_error_ml`: mean of the absolute volume error.
+    - `volume_error_ml`: mean of the absolute volume error over the `volume_error_n` cases where it
+      is defined.
     - `empty_both`, `empty_truth`, `empty_prediction`: numbers of rows by which masks are empty.
-    - `dice_shared`: mean Dice over the `rows_shared` rows whose case, seed and fold every method
-      has. Only these means can be ranked if the methods' rows differ.
+    - `dice_shared`: `dice` over the rows whose case, seed and fold every method has, with
+      `dice_shared_n` cases. Only these means can be ranked if the methods' rows differ.
 
-    `_low` and `_high` are the bounds of the 95 % interval.
+    `_low` and `_high` are the bounds of the 95 % interval. `rows` and `rows_shared` are the numbers
+    of all rows and of those that every method has.
+
+    `health` states in words why a method is no result (see `method_health`); "" if it is one.
 
     For a score with an annotated counterpart: `<score>_r` (Pearson), `<score>_r_p`, `<score>_r_n`.
     For a score `<class>_...` and the tags of that class: `<score>_u_p` (p-value of the Mann-Whitney
     U test), `<score>_auc` (its effect size), and the medians `<score>_present` and
     `<score>_absent` over `_n` cases.
     """
+    rows = dice_where_present(rows)
     settings, shared = bootstrap or Bootstrap(), _in_all_methods(rows)
     return pd.DataFrame(
         {"method": method, **_summarise(group, shared[shared["method"] == method], settings)}
@@ -54,6 +72,11 @@ def average_by_case(rows: pd.DataFrame) -> pd.DataFrame:
 def rows_differ(summary: pd.DataFrame) -> bool:
     """Return whether some method lacks a case, seed and fold that another method has."""
     return bool((summary["rows"] > summary["rows_shared"]).any())
+
+
+def rankable_dice(summary: pd.DataFrame) -> pd.Series:
+    """Return the mean Dice by which methods are ranked; NaN for a method that is no result."""
+    return summary["dice_shared"].where(is_result(summary))
 
 
 def annotated_scores(rows: pd.DataFrame) -> list[str]:
@@ -73,18 +96,13 @@ def tagged_scores(rows: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def column_or_nan(frame: pd.DataFrame, name: str) -> pd.Series:
-    """Return a column of `frame`, or NaN for each row if there is no such column."""
-    return frame[name] if name in frame else pd.Series(np.nan, index=frame.index)
-
-
 def _in_all_methods(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows whose case, seed and fold every method has."""
     methods = rows.groupby([*PAIR_KEY])["method"].transform("nunique")
     return rows[methods == rows["method"].nunique()]
 
 
-def _summarise(rows: pd.DataFrame, shared: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, float]:
+def _summarise(rows: pd.DataFrame, shared: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, Any]:
     cases = average_by_case(rows)
     counts = {
         "rows": len(rows),
@@ -93,10 +111,9 @@ def _summarise(rows: pd.DataFrame, shared: pd.DataFrame, bootstrap: Bootstrap) -
         "patients": rows["patient"].nunique(),
         "seeds": rows["seed"].nunique(),
     }
-    others = [name.removesuffix(".dice") for name in map(str, rows) if name.endswith(".dice")]
-    row: dict[str, float] = {**counts, **_overlap(rows, shared, cases, "", bootstrap)}
-    for name in others:
-        row |= _overlap(rows, shared, cases, f"{name}.", bootstrap)
+    row: dict[str, Any] = {"health": method_health(rows), **counts}
+    for prefix in class_prefixes(rows):
+        row |= _overlap(rows, shared, cases, prefix, bootstrap)
     for score in annotated_scores(rows):
         names = (f"{score}_r", f"{score}_r_p", f"{score}_r_n")
         row |= zip(names, correlation(cases[score], cases[f"{score}_true"]), strict=True)
@@ -114,19 +131,26 @@ def _overlap(
 ) -> dict[str, float]:
     """Summarise the agreement of one class with its annotation."""
     values = {name: column_or_nan(rows, prefix + name) for name in ROW_MEASURES}
-    dice, hd95_mm = (column_or_nan(cases, prefix + name) for name in ("dice", "hd95_mm"))
-    true = values["tp_voxels"] + values["fn_voxels"]
-    predicted = values["tp_voxels"] + values["fp_voxels"]
+    dice, hd95_mm, volume_error_ml = (
+        column_or_nan(cases, prefix + name) for name in ("dice", "hd95_mm", "volume_error_ml")
+    )
+    dice_shared = column_or_nan(average_by_case(shared), f"{prefix}dice")
+    true, predicted = true_voxels(rows, prefix), predicted_voxels(rows, prefix)
+    is_empty = correctly_empty(rows, prefix).groupby(rows["case"]).mean()
     seed_means = values["dice"].groupby(rows["seed"]).mean()
     statistics: dict[str, float] = {
         **ratio(dice, np.ones(len(dice)), cases["patient"], bootstrap).columns("dice"),
         "dice_n": dice.count(),
-        "dice_shared": column_or_nan(average_by_case(shared), f"{prefix}dice").mean(),
+        "dice_shared": dice_shared.mean(),
+        "dice_shared_n": dice_shared.count(),
         "dice_sd_cases": dice.std(),
         "dice_sd_seeds": seed_means.std(),
+        "correctly_empty": is_empty.sum(),
+        "absent_n": is_empty.count(),
         **_pooled(values, true + predicted, rows["patient"], bootstrap),
         "hd95_mm": hd95_mm.median(),
         "hd95_n": hd95_mm.count(),
+        "volume_error_n": volume_error_ml.count(),
         "empty_both": int(((true == 0) & (predicted == 0)).sum()),
         "empty_truth": int(((true == 0) & (predicted > 0)).sum()),
         "empty_prediction": int(((true > 0) & (predicted == 0)).sum()),

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
+from wsseg.evaluation.health import is_result
 from wsseg.report.formatting import (
     UNDEFINED,
     interval,
@@ -42,6 +43,26 @@ def decimals(digits: int) -> Format:
 def decimal_interval(digits: int) -> Format:
     """Return a format of the interval in the columns `<key>_low` and `<key>_high`."""
     return lambda row, key: interval(row[f"{key}_low"], row[f"{key}_high"], digits)
+
+
+def over_count(digits: int, count_key: str) -> Format:
+    """Return a format of a mean or median with its number of cases: "0.812 (8)"."""
+
+    def text(row: Row, key: str) -> str:
+        value = number(row[key], digits)
+        return value if value == UNDEFINED else f"{value} ({number(row[count_key], 0)})"
+
+    return text
+
+
+def percent_over_count(count_key: str) -> Format:
+    """Return a format of a share as a percentage with its number of cases: "86 % (8)"."""
+
+    def text(row: Row, key: str) -> str:
+        value = percent(row[key])
+        return value if value == UNDEFINED else f"{value} ({number(row[count_key], 0)})"
+
+    return text
 
 
 def count_in(count_key: str) -> Format:
@@ -92,26 +113,31 @@ class Column:
     text: Format = THREE_DECIMALS
     note: Format = no_note
     better: Literal["higher", "lower"] | None = None  # the best value is emphasised
+    count_key: str | None = None  # column with the number of cases of each value
     is_text: bool = False  # left-aligned
 
     def cells(self, rows: pd.DataFrame) -> list[Cell]:
         """Return the cells of this column; they are dashes if `rows` has no such column."""
         if self.key not in rows:
             return [Cell(UNDEFINED)] * len(rows)
-        best = self._best(rows[self.key])
+        can_be_best = is_result(rows)
+        best = self._best(rows[can_be_best])
         return [
             Cell(
                 self.text(row, self.key),
                 self.note(row, self.key),
                 "" if pd.isna(row[self.key]) else row[self.key],
-                is_best=row[self.key] == best,
+                is_best=candidate and row[self.key] == best,
             )
-            for row in rows.to_dict("records")
+            for row, candidate in zip(rows.to_dict("records"), can_be_best, strict=True)
         ]
 
-    def _best(self, values: pd.Series) -> float:
-        """Return the best value, or NaN if all are equal or none is better than another."""
+    def _best(self, rows: pd.DataFrame) -> float:
+        """Return the best value, or NaN if none is better, or they are over different cases."""
+        values = rows[self.key]
         if self.better is None or values.nunique() < 2:  # noqa: PLR2004 - two can differ
+            return math.nan
+        if self.count_key is not None and rows[self.count_key].nunique() > 1:
             return math.nan
         return float(values.max() if self.better == "higher" else values.min())
 

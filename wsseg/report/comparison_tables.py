@@ -19,6 +19,8 @@ from wsseg.report.columns import (
     decimal_interval,
     decimals,
     make_table,
+    over_count,
+    percent_over_count,
 )
 from wsseg.report.formatting import shared_of_all, significant
 
@@ -31,9 +33,10 @@ DIFFERENCES = (
     METHOD,
     Column(
         "difference",
-        "Difference",
-        "method − baseline, mean over cases, with the 95 % interval over patients",
-        note=decimal_interval(3),
+        "Difference (n)",
+        "method − baseline, mean over n cases, with the 95 % interval over patients",
+        over_count(3, "n"),
+        decimal_interval(3),
     ),
     Column("effect", "Effect", "matched-pairs rank-biserial correlation, −1 to 1", decimals(2)),
     Column("p", "p", "two-sided Wilcoxon signed-rank test over patients", as_p_value),
@@ -51,19 +54,19 @@ GAP = (
     METHOD,
     Column(
         "mean",
-        "Mean Dice",
-        "share of the gap, with the 95 % interval over patients",
-        as_percent,
+        "Dice where present (n)",
+        "share of the gap in the mean over the n cases where the class is present, with the 95 % "
+        "interval over patients",
+        percent_over_count("n"),
         as_percent_interval,
     ),
     Column(
         "pooled",
-        "Pooled Dice",
+        "Dice, pooled",
         "share of the gap, with the 95 % interval over patients",
         as_percent,
         as_percent_interval,
     ),
-    Column("n", "Cases", "in which the Dice of all three methods is defined", decimals(0)),
     SHARED_SEEDS,
 )
 

@@ -12,12 +12,14 @@ import jinja2
 import pandas as pd
 
 from wsseg.errors import InputError
+from wsseg.evaluation.class_columns import other_classes
 from wsseg.evaluation.comparison import (
     DIFFERENCE_COLUMNS,
     GAP_COLUMNS,
     gap_closed,
     paired_differences,
 )
+from wsseg.evaluation.health import health_notes, is_result
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.rows import warnings_by_case
@@ -52,6 +54,7 @@ class Page:
     ceiling: str | None = None
     published: PublishedResults | None = None
     labels: Sequence[Mapping[str, str]] = ()  # a row per method and stage, by heading
+    chosen: Sequence[Mapping[str, str]] = ()  # a row per run and chosen setting, by heading
     targets: Sequence["TargetPlanes"] = ()
     failures: Mapping[str, str] = field(default_factory=dict)  # reasons by the job's folder
 
@@ -81,6 +84,7 @@ def html(page: Page) -> str:
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         lead=lead(page, summary, differences, gap),
+        health_notes=health_notes(summary),
         mark_note=MARK_NOTE if any(MARK in method for method in methods) else "",
         baseline=page.baseline or methods[0],
         results=merge_equal_rows(result_tables.results_table(ranked(summary))),
@@ -88,7 +92,7 @@ def html(page: Page) -> str:
         dice_figures=sections.dice_figures(page.rows, summary, page.target, published),
         other_classes={
             name: merge_equal_rows(result_tables.results_table(summary, class_name=name))
-            for name in result_tables.other_classes(summary)
+            for name in other_classes(summary)
         },
         published=comparison_tables.published_table(
             summary, published.methods if published else {}
@@ -110,17 +114,25 @@ def html(page: Page) -> str:
         cases_left_out=max(0, len(page.rows) - result_tables.MAX_CASE_ROWS),
         empty_masks=result_tables.empty_masks_table(summary, page.target),
         labels=comparison_tables.labels_table(page.labels),
+        chosen=comparison_tables.labels_table(page.chosen),
     )
 
 
 def ranked(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return a summary sorted by the mean Dice over the rows that all methods have, best first."""
-    return summary.sort_values("dice_shared", ascending=False, kind="stable")
+    """Return a summary sorted by the mean Dice over the rows that all methods have, best first.
+
+    Methods that are no result come last.
+    """
+    by_health = summary.assign(is_result=is_result(summary))
+    best_first = by_health.sort_values(["is_result", "dice_shared"], ascending=False, kind="stable")
+    return best_first.drop(columns="is_result")
 
 
 def lead(page: Page, summary: pd.DataFrame, differences: pd.DataFrame, gap: pd.DataFrame) -> str:
     """Return the main results in a few sentences."""
     best_first = ranked(summary.dropna(subset="dice"))
+    if best_first.empty and summary["absent_n"].any():
+        return f"No case has {page.target}, so there is no Dice; see the correctly empty cases."
     if best_first.empty:
         return f"No case has an annotation of {page.target}, so there are only scores."
     means = _means(page.target, best_first)
@@ -129,12 +141,16 @@ def lead(page: Page, summary: pd.DataFrame, differences: pd.DataFrame, gap: pd.D
         within = interval(only["dice_low"], only["dice_high"], 2)
         pooled = number(only["dice_pooled"], 2)
         return f"{means}{f' (95 % interval {within})' if within else ''}. Pooled Dice: {pooled}."
-    sentences = (f"{means}.", _significant_differences(page, differences), _largest_share(gap))
+    results = gap[gap["method"].isin(summary.loc[is_result(summary), "method"])]
+    sentences = (f"{means}.", _significant_differences(page, differences), _largest_share(results))
     return " ".join(filter(None, sentences))
 
 
 def _means(target: str, best_first: pd.DataFrame) -> str:
-    """Return a sentence with the mean Dice of each method over the rows that all have."""
+    """Return a sentence with the mean Dice of each method over the rows that all have.
+
+    The mean is over the cases where the class is present.
+    """
     fewest, most = best_first["dice_n"].min(), best_first["dice_n"].max()
     if rows_differ(best_first):
         best_first = best_first.dropna(subset="dice_shared")
@@ -145,9 +161,10 @@ def _means(target: str, best_first: pd.DataFrame) -> str:
                 "ranked"
             )
     elif most == 1:
-        cases = "1 case"
+        cases = "the case where it is present"
     else:
-        cases = f"{most} cases" if fewest == most else f"{fewest} to {most} cases"
+        number_of_cases = f"{most}" if fewest == most else f"{fewest} to {most}"
+        cases = f"the {number_of_cases} cases where it is present"
     shown = best_first.head(MAX_MEANS)
     means = [
         f"{method} {number(dice, 2)}"

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pandas as pd
 
 from wsseg.config.columns import IDENTITY
+from wsseg.evaluation.class_columns import other_classes
+from wsseg.evaluation.health import is_result
 from wsseg.evaluation.summary import rows_differ
 from wsseg.report.columns import (
     METHOD,
@@ -20,7 +22,10 @@ from wsseg.report.columns import (
     decimals,
     make_table,
     merge_equal_rows,
+    over_count,
 )
+from wsseg.report.formatting import UNDEFINED
+from wsseg.training.target_health import NOT_A_RESULT
 
 MAX_CASE_ROWS = 2000  # of the table of all cases: more would make the page too large
 
@@ -32,12 +37,41 @@ def _patients_and_seeds(row: Row, _: str) -> str:
     return ", ".join(filter(None, (patients, seeds)))
 
 
+def _not_a_result(row: Row, key: str) -> str:
+    """Return why a method is not a result, or a dash."""
+    return f"{row[key]}: {NOT_A_RESULT}" if row[key] else UNDEFINED
+
+
+def _correctly_empty(row: Row, key: str) -> str:
+    """Return "3 of 4": with several seeds, also "2.7 of 4"."""
+    absent = row["absent_n"]
+    return f"{round(row[key], 1):g} of {absent:.0f}" if absent else UNDEFINED
+
+
 CASES = Column("cases", "Cases", "seeds are averaged first", decimals(0), _patients_and_seeds)
+HEALTH = Column("health", "Health", "why a method is not a result", _not_a_result, is_text=True)
 MEAN_DICE = Column(
-    "dice", "Dice, mean", "mean over cases", note=decimal_interval(3), better="higher"
+    "dice",
+    "Dice where present (n)",
+    "mean over the n cases where the class is present",
+    over_count(3, "dice_n"),
+    decimal_interval(3),
+    better="higher",
+    count_key="dice_n",
+)
+CORRECTLY_EMPTY = Column(
+    "correctly_empty",
+    "Correctly empty",
+    "of the cases without the class, those in which none is predicted; mean over seeds",
+    _correctly_empty,
 )
 SHARED_DICE = Column(
-    "dice_shared", "Dice, shared", "mean over the rows that all methods have", better="higher"
+    "dice_shared",
+    "Dice, shared",
+    "mean over the n cases where the class is present, in the rows that all methods have",
+    over_count(3, "dice_shared_n"),
+    better="higher",
+    count_key="dice_shared_n",
 )
 SD_CASES = Column(
     "dice_sd_cases", "SD, cases", "standard deviation of the Dice over cases, seeds averaged"
@@ -55,33 +89,30 @@ TPR = Column(
     "TPR",
     "true positive rate (sensitivity) inside the region, over the voxels of all cases",
     note=decimal_interval(3),
-    better="higher",
 )
 FPR = Column(
     "fpr",
     "FPR",
     "false positive rate inside the region, over the voxels of all cases",
     note=decimal_interval(3),
-    better="lower",
 )
 HD95 = Column(
     "hd95_mm",
-    "HD95, mm",
-    "95th percentile of the surface distances, median over cases",
-    decimals(1),
-    count_in("hd95_n"),
+    "HD95, mm (n)",
+    "95th percentile of the surface distances, median over the n cases in which it is defined",
+    over_count(1, "hd95_n"),
     better="lower",
+    count_key="hd95_n",
 )
 VOLUME_ERROR = Column(
     "volume_error_ml",
-    "|ΔV|, ml",
-    "absolute volume error, mean over cases",
-    decimals(1),
+    "|ΔV|, ml (n)",
+    "absolute volume error, mean over the n annotated cases",
+    over_count(1, "volume_error_n"),
     decimal_interval(1),
-    better="lower",
 )
 RESULTS = (
-    *(CASES, MEAN_DICE, SHARED_DICE, SD_CASES, SD_SEEDS, POOLED_DICE),
+    *(HEALTH, CASES, MEAN_DICE, CORRECTLY_EMPTY, SHARED_DICE, SD_CASES, SD_SEEDS, POOLED_DICE),
     *(TPR, FPR, HD95, VOLUME_ERROR),
 )
 
@@ -90,7 +121,6 @@ PEARSON_R = Column(
     "Pearson's r",
     "correlation of the predicted with the annotated score",
     note=count_in("r_n"),
-    better="higher",
 )
 U_TEST_P = Column("u_p", "p", "two-sided Mann-Whitney U test, present against absent", as_p_value)
 SCORES = (
@@ -105,17 +135,17 @@ SCORES = (
         "auc",
         "AUC",
         "probability that a case with the tag has a higher score than one without",
-        better="higher",
     ),
     U_TEST_P,
 )
 EMPTY_MASKS = (
-    Column("empty_both", "Both empty", "Dice and HD95 are not defined", decimals(0)),
-    Column("empty_truth", "Only truth empty", "Dice is 0, HD95 is not defined", decimals(0)),
+    Column("empty_both", "Both empty", "correctly empty", decimals(0)),
+    Column("empty_truth", "Only truth empty", "the class is marked by mistake", decimals(0)),
     Column(
         "empty_prediction", "Only prediction empty", "Dice is 0, HD95 is not defined", decimals(0)
     ),
-    Column("dice_n", "Dice defined", "number of cases", decimals(0)),
+    Column("dice_n", "Class present", "number of cases, over which Dice is averaged", decimals(0)),
+    Column("absent_n", "Class absent", "number of cases", decimals(0)),
     Column("hd95_n", "HD95 defined", "number of cases", decimals(0)),
 )
 
@@ -125,11 +155,14 @@ def results_table(
 ) -> Table:
     """Return the agreement of each method with the annotation of a class, "" for the target.
 
-    Columns without any number are left out. `SHARED_DICE` is shown only if the methods' rows differ
-    and is then the only column in which methods are ranked.
+    Columns without any number are left out, and so is `HEALTH` where every method is a result.
+    `SHARED_DICE` is shown only if the methods' rows differ and is then the only column in which
+    methods are ranked.
     """
     values = without_prefix(summary, f"{class_name}.") if class_name else summary
     shown = [column for column in columns if values[column.key].notna().any()]
+    if is_result(summary).all():
+        shown = [c for c in shown if c.key != HEALTH.key]
     if rows_differ(summary):
         shown = [c if c.key == SHARED_DICE.key else replace(c, better=None) for c in shown]
     else:
@@ -147,11 +180,6 @@ def scores_table(summary: pd.DataFrame) -> Table:
         values = without_prefix(summary, f"{score}_").assign(score=_words(score))
         rows += merge_equal_rows(make_table(values, columns)).rows
     return Table(columns, rows)
-
-
-def other_classes(summary: pd.DataFrame) -> list[str]:
-    """Return the annotated classes except the target."""
-    return [name.removesuffix(".dice") for name in map(str, summary) if name.endswith(".dice")]
 
 
 def empty_masks_table(summary: pd.DataFrame, target: str) -> Table:

@@ -6,13 +6,15 @@ from textwrap import fill
 import pandas as pd
 import rich.table
 from rich import box
+from rich.console import Group
 from rich.text import Text
 
 from wsseg.errors import escape_unprintable
+from wsseg.evaluation.health import health_notes
 from wsseg.report.columns import Column, Table, as_p_value, decimal_interval, decimals, no_note
 from wsseg.report.comparison_tables import gap_table
 from wsseg.report.result_tables import (
-    CASES,
+    CORRECTLY_EMPTY,
     FPR,
     HD95,
     MEAN_DICE,
@@ -22,19 +24,20 @@ from wsseg.report.result_tables import (
     results_table,
 )
 
-MIN_HEADING_LETTERS = 8  # in a line of a heading; more if the column is wider
+MIN_HEADING_LETTERS = 8  # in a line of a heading; more if a word or the column is wider
 
 BRIEF_RESULTS = (
-    replace(CASES, note=no_note),
     replace(MEAN_DICE, note=decimal_interval(2)),
+    CORRECTLY_EMPTY,
     *(replace(column, note=no_note) for column in (POOLED_DICE, TPR, FPR, HD95, SHARED_DICE)),
 )
 
 
-def terminal_results(summary: pd.DataFrame) -> rich.table.Table:
+def terminal_results(summary: pd.DataFrame) -> Group:
     """Return each method's results for the target class, and the statistics of the first scores.
 
-    Names of up to 16 letters fit in 100 columns.
+    Names of up to 16 letters fit in 100 columns. Below the table is a line for each method that is
+    not a result.
     """
     names = [str(name) for name in summary]
     correlations = [name for name in names if name.endswith("_r")]
@@ -44,21 +47,22 @@ def terminal_results(summary: pd.DataFrame) -> rich.table.Table:
         for name in correlations[:1]
     ]
     scores += [Column(name, "U test p", text=as_p_value) for name in tests[:1]]
-    return _to_rich(results_table(summary, [*BRIEF_RESULTS, *scores]))
+    table = _to_rich(results_table(summary, [*BRIEF_RESULTS, *scores]), spaces=1)
+    notes = [Text(f"{escape_unprintable(note)}\n") for note in health_notes(summary)]
+    return Group(table, *notes)
 
 
-def terminal_gap(gap: pd.DataFrame) -> rich.table.Table:
+def terminal_gap(gap: pd.DataFrame) -> Group:
     """Return the share of the gap between baseline and ceiling that each method closes."""
     baseline, ceiling = gap["baseline"].iloc[0], gap["ceiling"].iloc[0]
-    table = _to_rich(gap_table(gap))
     title = f"Share of the gap between {baseline} and {ceiling} closed"
-    table.title = Text(escape_unprintable(title))
-    table.title_justify = "left"
-    return table
+    return Group(Text(escape_unprintable(title)), _to_rich(gap_table(gap), spaces=2))
 
 
-def _to_rich(table: Table) -> rich.table.Table:
-    written = rich.table.Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+def _to_rich(table: Table, spaces: int) -> rich.table.Table:
+    """Return a table for the terminal, with a number of spaces between its columns."""
+    padding = (0, spaces - 1, 0, 0)  # the box adds one
+    written = rich.table.Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False)
     texts = [
         [f"{cell.text} [{cell.note}]" if cell.note else cell.text for cell in row]
         for row in table.rows
@@ -68,7 +72,7 @@ def _to_rich(table: Table) -> rich.table.Table:
         heading = f"{column.heading} [95 %]" if has_interval else column.heading
         widest = max(len(row[number]) for row in texts)
         written.add_column(
-            Text(fill(heading, max(widest, MIN_HEADING_LETTERS))),
+            Text(fill(heading, max(widest, MIN_HEADING_LETTERS), break_long_words=False)),
             justify="left" if column.is_text else "right",
             vertical="bottom",
             overflow="fold",

@@ -12,17 +12,14 @@ from wsseg.core.input import Input
 from wsseg.data.batches import Slices, StageScan, all_slices, collate, to_device
 from wsseg.errors import InputError, WorkError
 from wsseg.training.em import evaluation_logits, targets
+from wsseg.training.target_health import COLLAPSE, EXPLOSION, target_problem
 from wsseg.training.target_snapshots import TargetSnapshot
 
 PROBE_SLICES = 32  # at least half of it, where there are as many
 SNAPSHOT_SLICES = 3  # of the probe
-COLLAPSED_SHARE = 0.001  # of the support; fewer targets teach the network background only
-FULL_SHARE = 0.97  # of the support; more targets follow the tag alone, not the pixels
-GRACE_SHARE = 0.4  # of the epochs, in which targets may still settle
 EXPLODED = 1e4  # times the initial norm of the weights
 MOST_CASES = 5  # listed by name in a message
-COLLAPSE, EXPLOSION = "collapse", "explosion"  # of targets
-TARGET_PROBLEMS = {
+TARGET_WARNINGS = {
     COLLAPSE: "the targets have collapsed to nothing. Likely cause: a prior that is too strict for "
     "the images, or a loss per image with too few positive pixels; try a lower midpoint of the "
     "prior, or `loss: {use: batch-dice}`",
@@ -148,16 +145,5 @@ def target_warning(history: Sequence[Mapping[str, Any]]) -> str | None:
     record = history[-1]
     return (
         f"stage {record['stage']}, epoch {record['epoch']}: {100 * record['probe_share']:.1f} % of "
-        f"the tagged slices' region is target: {TARGET_PROBLEMS[newest]}"
+        f"the tagged slices' region is target: {TARGET_WARNINGS[newest]}"
     )
-
-
-def target_problem(record: Mapping[str, Any]) -> str | None:
-    """Return which of `TARGET_PROBLEMS` an epoch has; None in the first `GRACE_SHARE` of epochs."""
-    if not {"probe_share", "epoch", "epochs"} <= record.keys():
-        return None
-    if record["epoch"] < GRACE_SHARE * record["epochs"]:
-        return None
-    if record["probe_share"] < COLLAPSED_SHARE:
-        return COLLAPSE
-    return EXPLOSION if record["probe_share"] > FULL_SHARE else None

@@ -27,9 +27,19 @@ def texts(figure: object) -> str:
 def test_each_method_is_a_row_of_the_dice_figure_with_its_number_of_cases(suite: Suite) -> None:
     rows = suite()
     (axes,) = draw_dice(rows, summarise(rows), "consolidation").axes
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["threshold  (n = 7)", "phi2  (n = 7)"]
-    assert sum(len(np.asarray(c.get_offsets())) for c in axes.collections) == 14
+    counts = "n = 6, correctly empty 1 of 2"
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == [f"threshold\n{counts}", f"phi2\n{counts}"]
+    assert sum(len(np.asarray(c.get_offsets())) for c in axes.collections) == 12
     assert "Dice of consolidation" in axes.get_xlabel()
+
+
+def test_a_collapsed_method_is_no_result_in_the_dice_figure(suite: Suite) -> None:
+    rows = suite()
+    rows["run.health"] = ["targets are empty" if m == "phi2" else "" for m in rows["method"]]
+    (axes,) = draw_dice(rows, summarise(rows), "consolidation").axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert ["not a result" in label for label in labels] == [False, True]
 
 
 def test_a_published_dice_is_a_star_in_the_row_of_its_method(suite: Suite) -> None:

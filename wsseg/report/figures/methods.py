@@ -1,6 +1,6 @@
 """Figures with a row or a panel per method: Dice, agreement of scores, and groups of a tag."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from textwrap import fill
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from wsseg.evaluation.class_columns import dice_where_present
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.statistics import correlation, mann_whitney
 from wsseg.evaluation.summary import average_by_case
 from wsseg.report.figures.style import INK, MUTED, WIDTH_IN, colour, drawing, quiet
 from wsseg.report.formatting import number, p_equals
+from wsseg.training.target_health import NOT_A_RESULT
 
 Values: TypeAlias = NDArray[np.float64]
 T = TypeVar("T")
@@ -39,12 +41,13 @@ def draw_dice(
 ) -> Figure:
     """Draw each case's Dice, a box plot, the mean with its interval, and the pooled Dice by method.
 
-    A star is a published pooled Dice.
+    Cases without the target are counted as correctly empty or not. A star is a published pooled
+    Dice.
     """
     published_methods = published.methods if published else {}
-    methods = summary.to_dict("records")
+    rows, methods = dice_where_present(rows), summary.to_dict("records")
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 1.1 + 0.5 * len(methods)))
+        figure = Figure(figsize=(WIDTH_IN, 1.1 + 0.56 * len(methods)))
         axes = figure.subplots()
         for index, method in enumerate(methods):
             cases = average_by_case(rows[rows["method"] == method["method"]])
@@ -57,10 +60,10 @@ def draw_dice(
             star = published_methods.get(str(method["method"]), {}).get("dice_pooled")
             if star is not None:
                 axes.plot(star, index, **PUBLISHED)
-        names = [f"{method['method']}  (n = {method['dice_n']:.0f})" for method in methods]
+        names = [f"{method['method']}\n{_counts(method)}" for method in methods]
         axes.set_yticks(range(len(names)), names, color=INK)
         axes.set(xlim=(-0.01, 1.01), ylim=(len(names) - 0.5, -0.5))
-        axes.set_xlabel(f"Dice of {target} (each point is a case)")
+        axes.set_xlabel(f"Dice of {target} (each point is a case where it is present)")
         quiet(axes, grid="x")
         legend = [
             Line2D([], [], linewidth=2.2, label="mean with 95 % interval over patients", **MEAN),
@@ -127,6 +130,15 @@ def joint_label(names: tuple[str, ...], of: int) -> str:
     if len(names) > MAX_NAMES:
         return f"{names[0]} = {len(names) - 1} others"
     return " = ".join(names)
+
+
+def _counts(method: Mapping[Hashable, Any]) -> str:
+    """Return over how many cases a mean is, how many are correctly empty, and the health."""
+    counts = f"n = {method['dice_n']:.0f}"
+    if method["absent_n"]:
+        empty = f"{round(method['correctly_empty'], 1):g} of {method['absent_n']:.0f}"
+        counts += f", correctly empty {empty}"
+    return f"{counts}, {NOT_A_RESULT}" if method["health"] else counts
 
 
 def _values_by_method(rows: pd.DataFrame, columns: list[str]) -> dict[str, Values]:

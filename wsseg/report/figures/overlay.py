@@ -13,6 +13,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from wsseg.core.volume import VoxelMask
+from wsseg.evaluation.class_columns import dice_where_present
 from wsseg.evaluation.summary import average_by_case
 from wsseg.report.figures.style import drawing
 
@@ -80,9 +81,9 @@ def key_slice(predicted: VoxelMask, true: VoxelMask | None = None) -> int:
 def key_cases(rows: pd.DataFrame, method: str) -> dict[str, str]:
     """Return the best, the median and the three worst cases of a method by the target's Dice.
 
-    Cases without a Dice are left out, and no case occurs twice.
+    Cases without the target are left out, and no case occurs twice.
     """
-    cases = average_by_case(rows[rows["method"] == method])
+    cases = average_by_case(dice_where_present(rows[rows["method"] == method]))
     dice = cases["dice"].dropna() if "dice" in cases else pd.Series(dtype=float)
     ranked = [str(case) for case in dice.sort_values(ascending=False, kind="stable").index]
     last = len(ranked) - 1

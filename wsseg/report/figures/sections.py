@@ -7,9 +7,15 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
+from wsseg.evaluation.class_columns import dice_where_present
 from wsseg.evaluation.method_labels import recipe_name
 from wsseg.evaluation.published import FigureName, PublishedResults
-from wsseg.evaluation.summary import annotated_scores, rows_differ, tagged_scores
+from wsseg.evaluation.summary import (
+    annotated_scores,
+    rankable_dice,
+    rows_differ,
+    tagged_scores,
+)
 from wsseg.report.figures import methods, sweeps, training
 from wsseg.report.figures.em_targets import TargetPlanes, draw_targets
 from wsseg.report.figures.errors import draw_error_locations, error_locations
@@ -42,13 +48,13 @@ class Picture:
 def leading_methods(summary: pd.DataFrame) -> list[str]:
     """Return all methods, or the best setting of each recipe if there are more than `MAX_METHODS`.
 
-    The best setting has the highest mean Dice over the rows that all methods have. It is chosen on
-    the test cases, for illustration only.
+    The best setting has the highest mean Dice over the rows that all methods have, and is a result
+    (see `wsseg.evaluation.health`). It is chosen on the test cases, for illustration only.
     """
     if len(summary) <= MAX_METHODS:
         return [str(method) for method in summary["method"]]
     best: dict[str, int] = {}
-    dice = summary["dice_shared"].fillna(-1)
+    dice = rankable_dice(summary).fillna(-1)
     for row, value in enumerate(dice):
         recipe = recipe_name(str(summary["method"].iloc[row]))
         if recipe not in best or value > dice.iloc[best[recipe]]:
@@ -62,7 +68,7 @@ def methods_with_scans(summary: pd.DataFrame, preferred: Collection[str | None])
     Pictures of scans are large, and a report should be small enough for an email.
     """
     candidates = leading_methods(summary)
-    dice = summary.set_index("method")["dice_shared"].fillna(-1)
+    dice = rankable_dice(summary.set_index("method")).fillna(-1)
     order = sorted(candidates, key=lambda method: (method not in preferred, -dice[method]))
     return [method for method in candidates if method in order[:MAX_METHODS]]
 
@@ -74,12 +80,12 @@ def dice_figures(
     published: PublishedResults | None = None,
 ) -> list[Picture]:
     """Return the figure of the Dice of all methods, if any Dice is defined."""
-    if "dice" not in rows or not rows["dice"].notna().any():
+    if "dice" not in rows or not dice_where_present(rows)["dice"].notna().any():
         return []
     alt = f"Dice of {target} by method: points are cases, boxes are quartiles, diamonds are means"
     caption = (
-        "Boxes: quartiles and median over cases, seeds averaged. Whiskers: smallest and largest "
-        f"value.{_differing_rows(summary)}"
+        f"Cases where {target} is present. Boxes: quartiles and median over cases, seeds averaged. "
+        f"Whiskers: smallest and largest value.{_differing_rows(summary)}"
     )
     return [_chart(methods.draw_dice(rows, summary, target, published), alt, caption)]
 
@@ -95,7 +101,8 @@ def settings_figures(
     pictures = []
     if sweep is not None and "dice" in rows:
         caption = (
-            f"Dice over {sweep.key} with 95 % intervals over patients, n = {_cases(rows)} cases."
+            f"Dice over {sweep.key} with 95 % intervals over patients: mean over the "
+            f"{_present(rows)} cases where {target} is present, and pooled over all {_cases(rows)}."
             f"{' Dashed lines: methods without this setting.' if sweep.fixed else ''}"
             f"{_differing_rows(summary)}{_published_note(published, 'settings')}"
         )
@@ -241,6 +248,11 @@ def _published_note(published: PublishedResults | None, figure: FigureName, *col
 
 def _cases(rows: pd.DataFrame) -> int:
     return int(rows["case"].nunique())
+
+
+def _present(rows: pd.DataFrame) -> int:
+    """Return the number of cases where the target is present."""
+    return _cases(dice_where_present(rows).dropna(subset="dice"))
 
 
 def _differing_rows(summary: pd.DataFrame) -> str:

@@ -71,7 +71,7 @@ def draw_sweep(summary: pd.DataFrame, sweep: Sweep, target: str) -> Figure:
         figure = Figure(figsize=(WIDTH_IN, 3.6))
         left, right = figure.subplots(1, 2, sharex=True, sharey=True)
         for axes, column, statistic in (
-            (left, "dice", "mean over cases"),
+            (left, "dice", "mean where present"),
             (right, "dice_pooled", "pooled"),
         ):
             for index, (name, points) in enumerate(sweep.lines.items()):

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from wsseg.report.figures.methods import PANELS_PER_ROW
 from wsseg.report.figures.style import INK, LEGEND_LETTERS, WIDTH_IN, colour, dash, drawing, quiet
 from wsseg.training.log import Records
-from wsseg.training.monitoring import COLLAPSE, EXPLOSION, target_problem
+from wsseg.training.target_health import COLLAPSE, EXPLOSION, target_problem
 
 X_MARGIN = 0.04  # at each side, as a share of the epochs
 ALARM_MARKERS = {EXPLOSION: "^", COLLAPSE: "v"}

@@ -1,0 +1,39 @@
+"""The rule by which EM's targets have collapsed or fill the region, from the records of epochs.
+
+This module imports no torch, so that reports can use the rule.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+COLLAPSED_SHARE = 0.001  # of the support; fewer targets teach the network background only
+FULL_SHARE = 0.97  # of the support; more targets follow the tag alone, not the pixels
+GRACE_SHARE = 0.4  # of the epochs, in which targets may still settle
+COLLAPSE, EXPLOSION = "collapse", "explosion"
+PROBLEM_WORDS = {COLLAPSE: "targets are empty", EXPLOSION: "targets fill the region"}
+NOT_A_RESULT = "not a result"
+SEPARATOR = "; "  # of several problems
+
+
+def target_problem(record: Mapping[str, Any]) -> str | None:
+    """Return `COLLAPSE` or `EXPLOSION` of an epoch's targets; None where all is well.
+
+    None in the first `GRACE_SHARE` of epochs, and for stages without EM.
+    """
+    if not {"probe_share", "epoch", "epochs"} <= record.keys():
+        return None
+    if record["epoch"] < GRACE_SHARE * record["epochs"]:
+        return None
+    if record["probe_share"] < COLLAPSED_SHARE:
+        return COLLAPSE
+    return EXPLOSION if record["probe_share"] > FULL_SHARE else None
+
+
+def final_problems(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the words for the problem of each stage whose last epoch has one.
+
+    `records` are those of a run's epochs, in order; other records of its log are ignored.
+    """
+    last = {str(each["stage"]): each for each in records if "probe_share" in each}
+    problems = {stage: target_problem(record) for stage, record in last.items()}
+    return {stage: PROBLEM_WORDS[each] for stage, each in problems.items() if each is not None}
