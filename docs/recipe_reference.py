@@ -22,6 +22,7 @@ PAGES = {
     "wsseg_backbones": "Backbones",
     "wsseg_encoder_weights": "Weights of encoders",
     "wsseg_losses": "Losses",
+    "wsseg_optimizers": "Optimizers",
     "wsseg_regions": "Regions",
     "wsseg_cohorts": "Cohorts",
     "wsseg_metrics": "Metrics and scores",

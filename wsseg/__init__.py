@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Synthetic,
         TagLoss,
     )
+    from wsseg.core.optimizer import Optimizer
     from wsseg.core.source import Source, SourceFile
     from wsseg.core.volume import Grid, Spacing, Volume, VoxelMask
     from wsseg.errors import InputError, WorkError
@@ -64,6 +65,7 @@ HOME = {
     "Metric": "wsseg.core.interfaces",
     "Multiclass": "wsseg.core.class_relation",
     "Multilabel": "wsseg.core.class_relation",
+    "Optimizer": "wsseg.core.optimizer",
     "PixelLoss": "wsseg.core.interfaces",
     "Prediction": "wsseg.inference.run",
     "Prior": "wsseg.core.interfaces",
@@ -109,6 +111,7 @@ __all__ = [
     "Metric",
     "Multiclass",
     "Multilabel",
+    "Optimizer",
     "PixelLoss",
     "Prediction",
     "Prior",

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from wsseg.components.esteps import HardEM
+from wsseg.components.registry import make
 from wsseg.config.recipe_files import (
     annotated_text,
     check_recipe,
@@ -15,8 +16,9 @@ from wsseg.config.recipe_files import (
     recipe_text,
 )
 from wsseg.config.settings import parse_settings
-from wsseg.config.stages import Cosine, EmStage, MasksStage, Optimizer
+from wsseg.config.stages import EmStage, MasksStage
 from wsseg.core.component import Component
+from wsseg.core.optimizer import Cosine, Optimizer
 from wsseg.errors import InputError
 
 
@@ -192,14 +194,38 @@ def test_every_installed_recipe_is_valid() -> None:
     ],
 )
 def test_learning_rates_are_those_of_the_schedule(lr: object, epoch: float, rate: float) -> None:
-    optimizer = Optimizer.model_validate({"lr": lr})
+    optimizer = make(Optimizer, "adam", lr=lr)
     assert optimizer.lr_at(epoch, 10) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "rate"), [(0, 0), (0.5, 0.25), (1, 0.5), (1.9, 0.95), (2, 1), (3, 1), (4, 0.1)]
+)
+def test_the_learning_rate_rises_linearly_during_the_warm_up(epoch: float, rate: float) -> None:
+    optimizer = make(Optimizer, "sgd", lr=[[4, 1.0], [10, 0.1]], warmup_epochs=2)
+    assert optimizer.lr_at(epoch, 10) == pytest.approx(rate)
+
+
+def test_an_optimizer_without_a_name_is_adam(toy_recipe: Path) -> None:
+    change = "stages.infection.optimizer"
+    recipe = load_recipe(toy_recipe, [f"{change}=null", f"{change}={{lr: 0.5}}"])
+    stage = recipe.stages["infection"]
+    assert isinstance(stage, MasksStage)
+    assert stage.optimizer == make(Optimizer, "adam", lr=0.5)
+    assert "use: adam" in recipe_text(recipe)
+    assert "no Optimizer is called 'adma'" in error_of(toy_recipe, f"{change}.use=adma")
+
+
+def test_a_learning_rate_of_the_encoder_needs_a_backbone_with_an_encoder(toy_recipe: Path) -> None:
+    change = "stages.infection.optimizer.encoder_factor=0.1"
+    assert "must be 1: the backbone names no encoder" in error_of(toy_recipe, change)
+    load_recipe(toy_recipe, [change, "stages.infection.backbone={use: smp}"])
 
 
 def test_components_are_immutable() -> None:
     assert issubclass(Optimizer, Component)
     with pytest.raises(Exception, match="frozen"):
-        Optimizer(lr=1.0).lr = 2.0  # type: ignore[misc]
+        make(Optimizer, "adam", lr=1.0).lr = 2.0  # type: ignore[misc]
 
 
 def test_a_missing_key_is_reported() -> None:

@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, TypeAdapter
 from docs.recipe_reference import blocks, pages, type_text
 from wsseg import Component, Prior, Recipe
 from wsseg.components.registry import Offer, registry
-from wsseg.config.stages import EmStage, Optimizer
+from wsseg.config.stages import Average, EmStage
 
 OFFERS = list(registry().offers.values())
 
@@ -39,7 +39,7 @@ def anchor(offer: Offer) -> str:
 
 def test_every_block_of_a_recipe_has_a_section() -> None:
     found = blocks(Recipe)
-    assert {Recipe, EmStage, Optimizer} <= set(found)
+    assert {Recipe, EmStage, Average} <= set(found)
     assert Prior not in found
     for block in found:
         assert f"\n## {block.__name__}\n" in pages()["reference/recipe.md"]

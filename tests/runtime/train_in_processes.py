@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import wsseg
-from wsseg.config.stages import MasksStage, Optimizer
+from wsseg.config.stages import MasksStage
 from wsseg.core.batch import Batch, Logits, Probability
 from wsseg.core.class_relation import ClassRelation
 from wsseg.core.input import Input
@@ -79,7 +79,7 @@ def main() -> None:
         loss=BrighterCounts() if loss == "brighter-counts" else wsseg.make(PixelLoss, loss),
         epochs=5,
         batch_size=7,  # of 25 slices in balanced order: 4 batches an epoch, the last one smaller
-        optimizer=Optimizer(use="sgd", lr=0.1),
+        optimizer=wsseg.make(wsseg.Optimizer, "sgd", lr=0.1),
         augment=Augment(flip=("left-right",)),
         sampling="balanced",
     )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import wsseg
 from wsseg.components.esteps import HardEM, SoftEM
 from wsseg.components.overlap_losses import BatchDice
-from wsseg.config.stages import Average, EmStage, Optimizer
+from wsseg.config.stages import Average, EmStage
 from wsseg.core.batch import Batch
 from wsseg.core.input import Input
 from wsseg.data.batches import StageScan
@@ -42,7 +42,7 @@ def stage(belief: str = "training", average: Average | None = None) -> EmStage:
         loss=BatchDice(),
         epochs=2,
         batch_size=2,
-        optimizer=Optimizer(use="sgd", lr=0.5),
+        optimizer=wsseg.make(wsseg.Optimizer, "sgd", lr=0.5),
     )
 
 

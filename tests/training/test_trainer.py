@@ -91,6 +91,8 @@ OPTIMISERS: list[dict[str, Any]] = [
     {"use": "adamw", "lr": {"start": 0.01, "end": 0.0001}, "weight_decay": 0.1},
     {"use": "sgd", "lr": 0.01},
     {"use": "sgd", "lr": {"start": 0.01}, "weight_decay": 0.1},
+    {"use": "sgd", "lr": 0.01, "momentum": 0},
+    {"use": "adam", "lr": 0.01, "warmup_epochs": 1.5, "max_gradient_norm": 0.05},
 ]
 
 
@@ -184,6 +186,61 @@ def test_targets_of_belief_average_stay_those_of_the_start_while_the_average_doe
 
     assert max(flips("average")) < 0.001
     assert max(flips("evaluation")) > 0.01
+
+
+class Encoded(Normed):
+    """A network whose first convolution is its encoder."""
+
+    encoder_module = "0"
+
+
+def after_one_step(**optimizer: Any) -> dict[str, Tensor]:
+    """Return how far each weight moved in the first step of SGD."""
+    trainer = trainer_of(MASKS | {"backbone": Encoded(), "optimizer": optimizer | {"use": "sgd"}})
+    before = {name: weight.clone() for name, weight in trainer.weights.items()}
+    next(steps(trainer.run()))
+    return {name: trainer.weights[name] - each for name, each in before.items()}
+
+
+def test_the_encoder_learns_with_its_factor_of_the_learning_rate() -> None:
+    usual = after_one_step(lr=0.1)
+    slower = after_one_step(lr=0.1, encoder_factor=0.25)
+    torch.testing.assert_close(slower["body.0.weight"], 0.25 * usual["body.0.weight"])
+    torch.testing.assert_close(slower["body.2.weight"], usual["body.2.weight"])
+
+
+def test_a_stage_with_a_slower_encoder_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    settings = MASKS | {"backbone": Encoded(), "optimizer": {"lr": 0.01, "encoder_factor": 0.1}}
+    complete, half, later = (trainer_of(settings) for _ in range(3))
+    list(complete.run())
+    list(islice(steps(half.run()), 4))
+    save_state(StageFolder(tmp_path), *half.state(), "key")
+    later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
+    list(later.run())
+    for name, weight in complete.weights.items():
+        assert torch.equal(weight, later.weights[name]), name
+
+
+def test_gradients_are_scaled_down_to_the_largest_norm_and_never_up() -> None:
+    """A step of SGD without decay moves the weights by the learning rate times the gradient."""
+
+    def norm(moved: dict[str, Tensor]) -> float:
+        gradients = [
+            each.flatten() for name, each in moved.items() if name.endswith(("weight", "bias"))
+        ]
+        return float(torch.cat(gradients).norm())
+
+    usual = after_one_step(lr=0.1)
+    clipped = after_one_step(lr=0.1, max_gradient_norm=norm(usual) / 0.1 / 4)
+    same = after_one_step(lr=0.1, max_gradient_norm=norm(usual) / 0.1 * 2)
+    quarter = usual["body.0.weight"] / 4
+    torch.testing.assert_close(clipped["body.0.weight"], quarter, rtol=1e-4, atol=1e-7)
+    assert torch.equal(same["body.0.weight"], usual["body.0.weight"])
+
+
+def test_the_first_step_of_a_warm_up_changes_no_weight() -> None:
+    moved = after_one_step(lr=0.1, warmup_epochs=1)
+    assert not moved["body.0.weight"].any()
 
 
 def test_an_epoch_is_drawn_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:

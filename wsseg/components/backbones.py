@@ -3,7 +3,7 @@
 import difflib
 from contextlib import suppress
 from pathlib import Path
-from typing import Self, final
+from typing import ClassVar, Self, final
 
 import torch
 from pydantic import model_validator
@@ -35,6 +35,8 @@ class Smp(Backbone):
     Source: Iakubovskii 2019, "Segmentation Models Pytorch"; Wightman 2019, "PyTorch Image Models"
     (timm).
     """
+
+    encoder_module: ClassVar[str | None] = f"net.{ENCODER}"
 
     architecture: str = "unet"
     """Name of the architecture, such as unet, unetplusplus, fpn, deeplabv3plus or dpt."""

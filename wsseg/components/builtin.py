@@ -8,6 +8,7 @@ from wsseg.components.esteps import AdaptEM, HardEM, Scheduled, SoftEM
 from wsseg.components.hookspecs import hookimpl
 from wsseg.components.likelihood_losses import CrossEntropy, Focal
 from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
+from wsseg.components.optimizers import SGD, Adam, AdamW
 from wsseg.components.overlap_losses import BatchDice, SmoothDice, Tversky
 from wsseg.components.priors import PerClass
 from wsseg.components.regions import Everything, FileRegion, Foreground, Nonzero
@@ -27,6 +28,7 @@ from wsseg.core.interfaces import (
     Score,
     TagLoss,
 )
+from wsseg.core.optimizer import Optimizer
 
 
 @hookimpl
@@ -62,6 +64,11 @@ def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
         "log-sum-exp": LogSumExp,
         "mean-logits": MeanLogits,
     }
+
+
+@hookimpl
+def wsseg_optimizers() -> dict[str, type[Optimizer]]:
+    return {"adam": Adam, "adamw": AdamW, "sgd": SGD}
 
 
 @hookimpl

@@ -17,6 +17,7 @@ from wsseg.core.interfaces import (
     Score,
     TagLoss,
 )
+from wsseg.core.optimizer import Optimizer
 
 API_VERSION = 2  # incremented when a change of a hook or an interface breaks plugins
 
@@ -61,6 +62,11 @@ def wsseg_encoder_weights() -> dict[str, type[EncoderWeights]]:
 @hookspec
 def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
     """Return the losses that a plugin offers, for pixels or for tags."""
+
+
+@hookspec
+def wsseg_optimizers() -> dict[str, type[Optimizer]]:
+    """Return the optimizers that a plugin offers."""
 
 
 @hookspec

@@ -30,6 +30,7 @@ from wsseg.core.interfaces import (
     Score,
     TagLoss,
 )
+from wsseg.core.optimizer import Optimizer
 from wsseg.errors import InputError, known_words, one_line
 
 C = TypeVar("C", bound=Component)
@@ -41,6 +42,7 @@ HOOKS: dict[str, tuple[Kind, ...]] = {
     "wsseg_backbones": (Backbone,),
     "wsseg_encoder_weights": (EncoderWeights,),
     "wsseg_losses": (PixelLoss, TagLoss),
+    "wsseg_optimizers": (Optimizer,),
     "wsseg_regions": (Region,),
     "wsseg_cohorts": (Cohort,),
     "wsseg_metrics": (Metric, Score),

@@ -3,15 +3,12 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from math import cos, pi
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import (
     AfterValidator,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
     PositiveInt,
     ValidationInfo,
     model_validator,
@@ -24,53 +21,11 @@ from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.contracts import check_possible
 from wsseg.core.interfaces import Backbone, Cohort, EStep, PixelLoss, Prior, TagLoss
+from wsseg.core.optimizer import Optimizer
 from wsseg.data.augment import Augment
 from wsseg.data.batches import Sampling
 
 RELATIONS: dict[str, ClassRelation] = {"independent": Multilabel(), "exclusive": Multiclass()}
-
-
-class Cosine(Component):
-    """A learning rate that decreases from `start` to `end` along half a cosine.
-
-        lr = end + (start - end) (1 + cos(pi epoch / epochs)) / 2
-
-    Source: Loshchilov & Hutter 2017, "SGDR: stochastic gradient descent with warm restarts",
-    without restarts.
-    """
-
-    start: PositiveFloat
-    """The learning rate at the start of the stage."""
-    end: NonNegativeFloat = 0
-    """The learning rate at the end of the stage."""
-
-
-class Optimizer(Component):
-    """The optimizer of the weights and its learning rate.
-
-    Source: Kingma & Ba 2015 (adam); Loshchilov & Hutter 2019 (adamw).
-    """
-
-    use: Literal["adam", "adamw", "sgd"] = "adam"
-    """The algorithm in `torch.optim`: Adam, AdamW, or SGD with a momentum of 0.9."""
-    lr: (
-        PositiveFloat
-        | Annotated[list[tuple[PositiveInt, PositiveFloat]], Field(min_length=1)]
-        | Cosine
-    )
-    """The learning rate: a number, steps [[epoch, rate], ...] where each rate holds until its epoch
-    (the last until the end), or a cosine {start: rate, end: rate}."""
-    weight_decay: NonNegativeFloat = 0
-    """The weight decay: an L2 penalty for adam and sgd, decoupled for adamw."""
-
-    def lr_at(self, epoch: float, epochs: int) -> float:
-        """Return the learning rate after `epoch` of `epochs` epochs."""
-        if isinstance(self.lr, float):
-            return self.lr
-        if isinstance(self.lr, Cosine):
-            share = (1 + cos(pi * epoch / epochs)) / 2
-            return self.lr.end + (self.lr.start - self.lr.end) * share
-        return next((rate for until, rate in self.lr if epoch < until), self.lr[-1][1])
 
 
 class Average(Component):
@@ -141,6 +96,19 @@ class NetworkStage(Stage):
     """uniform: each slice once in an epoch; balanced: smaller groups of slices with equal tags are
     repeated up to the size of the largest, so that half of the slices have a single class;
     alternating: balanced in each batch, with a slice of each group in turn."""
+
+    mirror: tuple[Literal["left-right", "front-back"], ...] = ()
+    """The directions in which images are also mirrored in prediction: the logits of all mirrored
+    images, mirrored back, are averaged. Each direction doubles the time of prediction."""
+
+    @model_validator(mode="after")
+    def _has_encoder(self) -> Self:
+        names_none = self.backbone is not None and self.backbone.encoder_module is None
+        if self.optimizer.encoder_factor != 1 and names_none:
+            raise KeyProblemError(
+                ("optimizer", "encoder_factor"), "must be 1: the backbone names no encoder"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_network(self) -> Self:

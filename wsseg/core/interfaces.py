@@ -12,6 +12,7 @@
 | `Cohort`      | the scans, their tags and their masks              | `wsseg_cohorts`    |
 | `Metric`      | how a mask is compared with the true mask          | `wsseg_metrics`    |
 | `Score`       | a number that a mask has on its own                | `wsseg_metrics`    |
+| `Optimizer`   | how a step changes the weights (`core.optimizer`)  | `wsseg_optimizers` |
 | `ImageUnit`   | which values images can have (`core.image_unit`)   | `wsseg_units`      |
 
 To write one, subclass the interface, declare the parameters as fields, implement the abstract
@@ -110,6 +111,9 @@ class Backbone(Component):
     local: ClassVar[bool] = False
     """Whether a logit depends only on pixels near it, by convolutions that pad with a constant, and
     on no mean, norm or attention over the image. Prediction then skips empty parts of an image."""
+    encoder_module: ClassVar[str | None] = None
+    """The name of the encoder in the module that `build` returns, such as "encoder": its learning
+    rate can differ from that of the other layers. None: there is no encoder."""
 
     @abstractmethod
     def build(self, slices: int, classes: int) -> nn.Module:

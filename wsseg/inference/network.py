@@ -10,6 +10,8 @@ from wsseg.core.contracts import built_module, check_logits, component_name
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Backbone
 
+BODY = "body"  # the attribute of a `Network` that holds what a backbone has built
+
 
 class Network(nn.Module):
     """A network from intensities to logits: the body receives (x - offset) / scale.

@@ -1,7 +1,9 @@
 """The masks that a trained stage predicts for a scan, on the network's grid."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
+from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
@@ -31,6 +33,7 @@ from wsseg.runtime.memory_format import to_channels_last
 # Decides which pixels have each class, (B, K, H, W) bool.
 DecisionRule: TypeAlias = Callable[[TrainedStage, Batch, Fabric], torch.Tensor]
 
+MIRRORED_AXES = {"left-right": -1, "front-back": -2}  # of images, (..., H, W)
 BATCH_SLICES = 4  # keeps a layer's output within what the C library reuses: `device.KEPT`
 
 
@@ -62,7 +65,25 @@ def stage_masks(
 
 
 def stage_logits(trained: TrainedStage, batch: Batch, fabric: Fabric) -> Logits:
-    """Run the network of a stage that has one; where the images are empty, logits may be 0."""
+    """Run the network of a stage that has one; where the images are empty, logits may be 0.
+
+    The logits are the mean over the images and those mirrored in the directions `stage.mirror`.
+    """
+    stage = trained.stage
+    assert isinstance(stage, NetworkStage), "only a learning stage has a network"  # noqa: S101
+    axes = sorted({MIRRORED_AXES[each] for each in stage.mirror})
+    total = _logits(trained, batch, fabric)
+    mirrored = [each for n in range(len(axes)) for each in combinations(axes, n + 1)]
+    for flipped in mirrored:
+        total += _logits(trained, _mirrored(batch, flipped), fabric).flip(flipped)
+    return total / (1 + len(mirrored))
+
+
+def _mirrored(batch: Batch, axes: tuple[int, ...]) -> Batch:
+    return replace(batch, image=batch.image.flip(axes), region=batch.region.flip(axes))
+
+
+def _logits(trained: TrainedStage, batch: Batch, fabric: Fabric) -> Logits:
     stage, network = trained.stage, trained.network
     assert network is not None, "only a learning stage has logits"  # noqa: S101
     assert isinstance(stage, NetworkStage), "only a learning stage has a network"  # noqa: S101

@@ -17,6 +17,7 @@ from wsseg.testing.model_checks import (
     check_encoder_weights,
     check_estep,
     check_loss,
+    check_optimizer,
     check_prior,
     check_tag_loss,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "check_estep",
     "check_loss",
     "check_metric",
+    "check_optimizer",
     "check_prior",
     "check_region",
     "check_score",

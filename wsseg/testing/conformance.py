@@ -24,6 +24,7 @@ from wsseg.core.interfaces import (
     Score,
     TagLoss,
 )
+from wsseg.core.optimizer import Optimizer
 from wsseg.errors import InputError, known_words
 from wsseg.testing.data_checks import (
     check_cohort,
@@ -37,6 +38,7 @@ from wsseg.testing.model_checks import (
     check_encoder_weights,
     check_estep,
     check_loss,
+    check_optimizer,
     check_prior,
     check_tag_loss,
 )
@@ -48,6 +50,7 @@ CHECKS: Mapping[Kind, Callable[[Any], None]] = {
     EncoderWeights: check_encoder_weights,
     PixelLoss: check_loss,
     TagLoss: check_tag_loss,
+    Optimizer: check_optimizer,
     Region: check_region,
     Cohort: check_cohort,
     Metric: check_metric,

@@ -11,6 +11,7 @@ from wsseg.components.backbones import Smp
 from wsseg.core.batch import Batch
 from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.interfaces import Backbone, EncoderWeights, EStep, PixelLoss, Prior, TagLoss
+from wsseg.core.optimizer import Optimizer
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.testing import samples
 from wsseg.testing.assertions import (
@@ -198,6 +199,50 @@ def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
     changed = loss(as_tagged.where(batch.region, 9), batch.tags, batch.region)
     assert torch.equal(changed, right), "the loss depends on pixels outside the region"
     assert_can_be_saved(loss)
+
+
+def check_optimizer(optimizer: Optimizer) -> None:
+    """Check that `optimizer` keeps the contract of `Optimizer`.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import Optimizer, make
+        >>> from wsseg.testing import check_optimizer
+        >>> check_optimizer(make(Optimizer, "sgd", lr=0.1))
+    """
+    net, resumed = nn.Linear(4, 1), nn.Linear(4, 1)
+    x = samples.noise(8, 4)
+    built = optimizer.build([{"params": [each], "lr": 0.1} for each in net.parameters()])
+    assert isinstance(built, torch.optim.Optimizer), f"build returns {built!r}, no optimizer"
+    assert [group["lr"] for group in built.param_groups] == [0.1, 0.1], "it ignores `lr` of a group"
+    for _ in range(3):
+        _step(built, net, x)
+    state = built.state_dict()
+    for name, value in (pair for each in state["state"].values() for pair in each.items()):
+        saved = value is None or isinstance(value, Tensor)
+        assert saved, f"the state {name} is {type(value).__name__}, not a Tensor"
+    resumed.load_state_dict(net.state_dict())
+    again = optimizer.build([{"params": [each], "lr": 0.1} for each in resumed.parameters()])
+    again.load_state_dict(copy.deepcopy(state))
+    _step(built, net, x)
+    _step(again, resumed, x)
+    assert all(map(torch.equal, net.parameters(), resumed.parameters())), (
+        "with restored state, the next step differs"
+    )
+    before = [each.clone() for each in net.parameters()]
+    for group in built.param_groups:
+        group["lr"] = 0.0
+    _step(built, net, x)
+    assert all(map(torch.equal, net.parameters(), before)), "weights change although `lr` is 0"
+    assert_can_be_saved(optimizer)
+
+
+def _step(optimizer: torch.optim.Optimizer, net: nn.Module, x: Tensor) -> None:
+    optimizer.zero_grad()
+    (net(x) - 1).square().mean().backward()
+    optimizer.step()
 
 
 def _targets(relation: ClassRelation, batch: Batch) -> list[Tensor]:

@@ -1,14 +1,17 @@
-"""The optimiser of a stage, and the memory format of its state."""
+"""The optimizer of a network's weights, and the memory format of its state."""
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW
+from torch.nn.utils import clip_grads_with_norm_
 
-from wsseg.config.stages import Optimizer
+from wsseg.core.optimizer import Optimizer
+from wsseg.errors import InputError
+
+FACTOR = "factor"  # key of a group of weights: its learning rate as a multiple of that of the stage
 
 
 def in_memory_format_of(weight: Tensor, value: Tensor) -> Tensor:
-    """Return an optimiser's `value` in the memory format of its weight, as fused ones require.
+    """Return an optimizer's `value` in the memory format of its weight, as fused ones require.
 
     A file stores every tensor in contiguous format.
     """
@@ -17,10 +20,41 @@ def in_memory_format_of(weight: Tensor, value: Tensor) -> Tensor:
     return torch.empty_like(weight, dtype=value.dtype, device=value.device).copy_(value)
 
 
-def new_optimizer(settings: Optimizer, network: nn.Module) -> Adam | AdamW | SGD:
-    """Return the optimiser that a recipe describes, at its initial learning rate."""
-    rate, decay = settings.lr_at(0, 1), settings.weight_decay
-    if settings.use == "sgd":
-        return SGD(network.parameters(), lr=rate, weight_decay=decay, momentum=0.9)
-    kind = Adam if settings.use == "adam" else AdamW
-    return kind(network.parameters(), lr=rate, weight_decay=decay)
+def new_optimizer(
+    settings: Optimizer, network: nn.Module, encoder: str | None
+) -> torch.optim.Optimizer:
+    """Return the optimizer that a recipe describes, at its initial learning rate.
+
+    `encoder` is the name of the network's encoder, whose learning rate may differ.
+
+    Raises:
+        InputError: The learning rate of the encoder differs, but the network names no encoder.
+    """
+    rate = settings.lr_at(0, 1)
+    if settings.encoder_factor == 1:
+        return settings.build([{"params": list(network.parameters()), "lr": rate, FACTOR: 1.0}])
+    if encoder is None:
+        raise InputError(
+            f"optimizer.encoder_factor is {settings.encoder_factor:g}, but the backbone names no "
+            "encoder; remove it, or use the backbone smp"
+        )
+    inner = {id(each) for each in network.get_submodule(encoder).parameters()}
+    parts = {
+        settings.encoder_factor: [p for p in network.parameters() if id(p) in inner],
+        1.0: [p for p in network.parameters() if id(p) not in inner],
+    }
+    return settings.build(
+        [{"params": part, "lr": rate * factor, FACTOR: factor} for factor, part in parts.items()]
+    )
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all groups of weights, each with its factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group[FACTOR]
+
+
+def clip_gradients(network: nn.Module, norm: Tensor, max_norm: float | None) -> None:
+    """Scale the gradients of a network, whose norm is given, down to `max_norm` if it is larger."""
+    if max_norm is not None:
+        clip_grads_with_norm_(network.parameters(), max_norm, norm)

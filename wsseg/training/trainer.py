@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from wsseg.config.stages import EmStage, PixelStage
+from wsseg.config.stages import EmStage, NetworkStage, PixelStage
 from wsseg.core.batch import Batch, Logits, Probability
 from wsseg.core.contracts import check_loss
 from wsseg.data.batches import (
@@ -27,14 +27,19 @@ from wsseg.data.batches import (
     training_batches,
 )
 from wsseg.errors import WorkError
-from wsseg.inference.network import Network
+from wsseg.inference.network import BODY, Network
 from wsseg.runtime.collectives import gather_batch, shard
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.runtime.random_numbers import seeded
 from wsseg.training.averaging import averaged_copy, update_average
 from wsseg.training.em import Networks, forward, targets
 from wsseg.training.monitoring import TargetProbe, divergence, list_cases, target_warning
-from wsseg.training.optimizer import in_memory_format_of, new_optimizer
+from wsseg.training.optimizer import (
+    clip_gradients,
+    in_memory_format_of,
+    new_optimizer,
+    set_learning_rate,
+)
 from wsseg.training.stage_task import StageTask
 from wsseg.training.target_snapshots import TargetSnapshot
 
@@ -97,7 +102,7 @@ class Trainer:
         self._initial_norm = float(self._weight_norm())
         self._average = averaged_copy(self._module) if stage.average is not None else None
         trained, self._optimizer = fabric.setup(
-            self._module, new_optimizer(stage.optimizer, self._module)
+            self._module, new_optimizer(stage.optimizer, self._module, _encoder_of(stage))
         )
         averaged = None if self._average is None else fabric.setup_module(self._average)
         self._networks = Networks(trained, averaged)
@@ -119,7 +124,11 @@ class Trainer:
         if self._average is not None:
             tensors |= {f"average.{name}": each for name, each in _on_cpu(self._average).items()}
         for index, values in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{key}": value.cpu() for key, value in values.items()}
+            tensors |= {
+                f"optimizer.{index}.{key}": value.cpu()
+                for key, value in values.items()
+                if value is not None  # such as the momentum of SGD without momentum
+            }
         if self.probe is not None and self.probe.last is not None:
             tensors["probe.last"] = self.probe.last
         return tensors, asdict(self.progress)
@@ -134,11 +143,11 @@ class Trainer:
         if self._average is not None:
             self._average.load_state_dict(parts["average"])
         state: dict[int, dict[str, Tensor]] = {}
-        weights = list(self._module.parameters())
+        groups = self._optimizer.state_dict()["param_groups"]
+        weights = [each for group in self._optimizer.param_groups for each in group["params"]]
         for name, value in parts["optimizer"].items():
             index, _, key = name.partition(".")
             state.setdefault(int(index), {})[key] = in_memory_format_of(weights[int(index)], value)
-        groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": state, "param_groups": groups})
         if self.probe is not None:
             self.probe.last = parts["probe"].get("last")
@@ -216,8 +225,8 @@ class Trainer:
     ) -> _StepResult:
         """Take one optimiser step. `batch` is this process's shard of `draws`."""
         stage, progress = self._stage, self.progress
-        for group in self._optimizer.param_groups:
-            group["lr"] = stage.optimizer.lr_at(progress.step / self._steps_per_epoch, stage.epochs)
+        rate = stage.optimizer.lr_at(progress.step / self._steps_per_epoch, stage.epochs)
+        set_learning_rate(self._optimizer, rate)
         with self._seeded(1 + self._fabric.global_rank):
             outputs = forward(stage, self._networks, batch)
             y = targets(stage, batch, labels, outputs.e_step, progress.step / self.steps)
@@ -227,6 +236,7 @@ class Trainer:
             loss = check_loss(stage.loss, stage.objective(logits, y, batch))
             self._fabric.backward(loss)
         gradient = get_total_norm(p.grad for p in self._module.parameters() if p.grad is not None)
+        clip_gradients(self._module, gradient, stage.optimizer.max_gradient_norm)
         self._optimizer.step()
         self._optimizer.zero_grad()
         if self._average is not None and stage.average is not None:
@@ -325,6 +335,12 @@ class Trainer:
 
     def _cases(self, draws: Sequence[SliceDraw]) -> str:
         return list_cases(self._case_names[draw.scan] for draw in draws)
+
+
+def _encoder_of(stage: NetworkStage) -> str | None:
+    """Return the name of the encoder in the network of a stage, if its backbone has one."""
+    name = None if stage.backbone is None else stage.backbone.encoder_module
+    return None if name is None else f"{BODY}.{name}"
 
 
 def _on_cpu(network: nn.Module) -> dict[str, Tensor]:
