@@ -22,11 +22,13 @@ from wsseg.runtime.device import open_fabric
 from wsseg.runtime.files import remove_leftovers, write_json, write_text
 from wsseg.runtime.folder_lock import lock_folder
 from wsseg.training.context import RunContext
+from wsseg.training.log import read_log
 from wsseg.training.manifest import manifest
 from wsseg.training.preflight import accepting_split, preflight, require_files
 from wsseg.training.stage import train_stage
 from wsseg.training.stage_identity import backbone_of, weights_files
 from wsseg.training.stage_task import stage_task
+from wsseg.training.target_health import NOT_A_RESULT, final_problems
 from wsseg.training.training_set import require_labels
 
 SCANS_AT_ONCE = 2  # that are prepared, each in a thread
@@ -86,6 +88,7 @@ def train_stages(
         split = preflight(recipe, split, accept, context.display)
         training_cases = train_selected_stages(recipe, split, context, recipe.stages)
         write_json(folder.manifest, manifest(recipe, split, training_cases, accept))
+        _warn_of_collapse(context)
 
 
 def train_selected_stages(
@@ -182,6 +185,13 @@ def _check_pretrained(recipe: Recipe, names: Collection[str]) -> None:
     for name in (each for each in names if weights_files(recipe, each)):
         backbone = backbone_of(recipe.stages, name)
         built_module(backbone, recipe.input.slices, len(recipe.stages[name].classes))
+
+
+def _warn_of_collapse(context: RunContext) -> None:
+    """Warn of each stage whose last targets have collapsed or fill the region."""
+    log = context.folder.log
+    for stage, problem in final_problems(read_log(log) if log.exists() else ()).items():
+        context.display.warn(f"stage {stage}: {problem}: {NOT_A_RESULT}")
 
 
 def _check_folder(recipe: Recipe, folder: RunFolder, *, resume: bool) -> None:
