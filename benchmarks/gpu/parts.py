@@ -13,7 +13,7 @@ from benchmarks.gpu.peers import Peers
 from benchmarks.gpu.prediction import Prediction
 from benchmarks.gpu.training import Training
 from benchmarks.speed import paper, phantom_run
-from benchmarks.speed.subjects import Subject
+from benchmarks.speed.timing import Subject
 
 PARTS: Mapping[str, Subject] = {
     "correct": Correct(),

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +33,13 @@ class Measurement:
     def value(self) -> float:
         """The median over the rounds."""
         return median(self.values)
+
+
+class Subject(Protocol):
+    """A subject of the benchmark: its fields are its sizes, its docstring is shown on the page."""
+
+    def measure(self) -> Iterator[Measurement]:
+        """Yield measurements as they are made."""
 
 
 def time_in_turns(

@@ -18,8 +18,8 @@ from benchmarks.speed.prediction import Prediction
 from benchmarks.speed.prepare import Preparation
 from benchmarks.speed.reasons import REASONS
 from benchmarks.speed.startup import Startup
-from benchmarks.speed.subjects import SUBJECTS, Subject
-from benchmarks.speed.timing import Measurement, peak_mib, ratios, time_in_turns
+from benchmarks.speed.subjects import SUBJECTS
+from benchmarks.speed.timing import Measurement, Subject, peak_mib, ratios, time_in_turns
 from benchmarks.speed.train import Train
 
 SMALL_RUN = phantom_run.Sizes(size=64, slices=8, width=2, epochs=1)
