@@ -95,7 +95,7 @@ class EagerStep:
         """Start from random weights; autocast is to `dtype`, unless float32."""
         where = device()
         network = PlainUNet(sizes.slices, 1, sizes.width).to(where).to(memory_format=layout)
-        self._network, self._layout = network.train(), layout
+        self.network, self._layout = network.train(), layout
         self._optimizer = torch.optim.Adam(network.parameters(), lr=RATE)
         self._autocast: Callable[[], Any] = partial(
             torch.autocast, where.type, dtype, enabled=dtype == torch.bfloat16
@@ -106,7 +106,7 @@ class EagerStep:
         region, y = labelled.batch.region, labelled.labels * labelled.batch.region
         image = labelled.batch.image.contiguous(memory_format=self._layout)
         with self._autocast():
-            logits = self._network((image.clamp(FILL_HU, HIGHEST_HU) - FILL_HU) / SCALE_HU)
+            logits = self.network((image.clamp(FILL_HU, HIGHEST_HU) - FILL_HU) / SCALE_HU)
         f = logits.float().sigmoid() * region
         overlap, total = (f * y).sum((2, 3)), (f + y).sum((2, 3))
         loss: Tensor = (1 - (2 * overlap + 1) / (total + 1)).mean()
