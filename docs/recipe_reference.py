@@ -23,6 +23,7 @@ PAGES = {
     "wsseg_encoder_weights": "Weights of encoders",
     "wsseg_losses": "Losses",
     "wsseg_optimizers": "Optimizers",
+    "wsseg_augments": "Augmentation",
     "wsseg_regions": "Regions",
     "wsseg_cohorts": "Cohorts",
     "wsseg_metrics": "Metrics and scores",
@@ -206,6 +207,8 @@ def _default(field: FieldInfo, schema: Mapping[str, Any]) -> str:
         return f"`{schema['default']}`"
     default = field.get_default(call_default_factory=True)
     if isinstance(default, Component) and not default.model_fields_set:
+        if use := registry().name_of(default):
+            return f"`{{use: {use}}}`"
         return f"{_link(type(default).__name__)} with its defaults"
     text = yaml12.dump(_plain(default), default_flow_style=True, sort_keys=False, width=10**9)
     return f"`{text.partition(chr(10))[0]}`"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wsseg.components.registry import make
     from wsseg.config.recipe import Recipe
     from wsseg.config.recipe_files import load_recipe
+    from wsseg.core.augment import Augment
     from wsseg.core.batch import CERTAIN, Batch, Evidence, Logits, Mask, Probability
     from wsseg.core.case import Case
     from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         EncoderWeights,
         EStep,
         Metric,
+        PairLimits,
         PixelLoss,
         Prior,
         PublicDataset,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from wsseg.training.run import train
 
 HOME = {
+    "Augment": "wsseg.core.augment",
     "Backbone": "wsseg.core.interfaces",
     "Batch": "wsseg.core.batch",
     "CERTAIN": "wsseg.core.batch",
@@ -66,6 +69,7 @@ HOME = {
     "Multiclass": "wsseg.core.class_relation",
     "Multilabel": "wsseg.core.class_relation",
     "Optimizer": "wsseg.core.optimizer",
+    "PairLimits": "wsseg.core.interfaces",
     "PixelLoss": "wsseg.core.interfaces",
     "Prediction": "wsseg.inference.run",
     "Prior": "wsseg.core.interfaces",
@@ -93,6 +97,7 @@ HOME = {
 }
 __all__ = [
     "CERTAIN",
+    "Augment",
     "Backbone",
     "Batch",
     "Case",
@@ -112,6 +117,7 @@ __all__ = [
     "Multiclass",
     "Multilabel",
     "Optimizer",
+    "PairLimits",
     "PixelLoss",
     "Prediction",
     "Prior",

@@ -16,7 +16,7 @@ from benchmarks.speed.plain_training import FILL_HU, HIGHEST_HU, SCALE_HU
 from wsseg.components.registry import registry
 from wsseg.config.stages import EmStage, MasksStage, NetworkStage
 from wsseg.core.input import Input
-from wsseg.data.augment import Augment
+from wsseg.data.augment import StandardAugment
 from wsseg.data.batches import StageScan
 from wsseg.inference.network import Network, new_network
 from wsseg.runtime.device import open_fabric
@@ -26,7 +26,7 @@ from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import Progress, StepDone, Trainer
 
 CASES = 4
-AUGMENT = Augment(
+AUGMENT = StandardAugment(
     rotate_deg=90, translate=0.1, zoom=(0.9, 1.1), flip=("left-right", "front-back")
 )  # as recipe covid/base
 RATE = 1e-4

@@ -8,7 +8,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from wsseg.data.augment import Augment, augment_slice
+from wsseg.data.augment import StandardAugment as Augment
+from wsseg.data.augment import augment_slice
 
 FILL = -1024.0
 SIZE = 24

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wsseg.core.augment import Augment
 from wsseg.core.input import Input
-from wsseg.data.augment import Augment
+from wsseg.data.augment import StandardAugment
 from wsseg.data.batches import (
     SliceDraw,
     Slices,
@@ -25,9 +27,10 @@ from wsseg.data.batches import (
     split_into_batches,
     training_batches,
 )
+from wsseg.errors import WorkError
 
 INPUT = Input(slices=3, size=8, fill=-7)
-GEOMETRIC = Augment(
+GEOMETRIC = StandardAugment(
     rotate_deg=90, translate=0.1, zoom=(0.9, 1.1), flip=("left-right", "front-back")
 )
 
@@ -251,3 +254,23 @@ def test_without_a_fill_moved_images_are_bordered_by_their_minimum() -> None:
     for seed in range(5):
         image = Slices([bright], Input(slices=1, size=8), GEOMETRIC, seed)[SliceDraw(0, 1)].image
         assert (image == 5).all()
+
+
+class UpsideDown(Augment):
+    """Turns image and masks upside down; `image_only` forgets the masks."""
+
+    image_only: bool = False
+
+    def __call__(self, image: Any, masks: Any, fill: float, seed: int) -> Any:  # noqa: ARG002
+        return image[::-1] if self.image_only else (image[::-1], masks[::-1])
+
+
+def test_slices_are_augmented_by_any_augmentation() -> None:
+    sample = Slices([scan()], INPUT, UpsideDown())[SliceDraw(0, 2)]
+    assert sample.image[0, 0].tolist() == [1, 2, 3]
+    assert sample.region[:, 0, 0].tolist() == [True] * 4 + [False] * 4
+
+
+def test_an_augmentation_with_a_wrong_result_is_named() -> None:
+    with pytest.raises(WorkError, match=r"UpsideDown .*returns array of \(8, 8, 3\)"):
+        Slices([scan()], INPUT, UpsideDown(image_only=True))[SliceDraw(0, 2)]

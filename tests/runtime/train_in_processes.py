@@ -19,7 +19,7 @@ from wsseg.core.batch import Batch, Logits, Probability
 from wsseg.core.class_relation import ClassRelation
 from wsseg.core.input import Input
 from wsseg.core.interfaces import PixelLoss
-from wsseg.data.augment import Augment
+from wsseg.data.augment import StandardAugment
 from wsseg.data.batches import StageScan
 from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import Network
@@ -80,7 +80,7 @@ def main() -> None:
         epochs=5,
         batch_size=7,  # of 25 slices in balanced order: 4 batches an epoch, the last one smaller
         optimizer=wsseg.make(wsseg.Optimizer, "sgd", lr=0.1),
-        augment=Augment(flip=("left-right",)),
+        augment=StandardAugment(flip=("left-right",)),
         sampling="balanced",
     )
     scans = tuple(scan(number) for number in range(5))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wsseg import testing
 from wsseg.components.metrics import Dice, Share
 from wsseg.components.regions import Everything
+from wsseg.core.augment import Augment
 from wsseg.core.case import Case
 from wsseg.core.component import Component
 from wsseg.core.image_unit import ImageUnit
@@ -183,3 +184,27 @@ def test_check_unit_detects_a_broken_unit(changes: dict[str, Any], words: str) -
     for key, value in changes.items():
         setattr(Broken, key, value)
     fails(testing.check_unit, Broken(), words)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda image, masks: (image[..., 0], masks), r"returns array of \(20, 30\), float32"),
+        (lambda image, masks: (image.astype(float), masks), "float64"),
+        (lambda image, _: image, r"instead of array of \(20, 30, 1\), float32 and array of"),
+        (lambda image, masks: (np.add(image, 1, out=image), masks), "arguments are changed"),
+        (lambda image, masks: (image + np.float32(next(CALLS)), masks), "the same seed differ"),
+        (lambda image, masks: (image / np.float32(0), masks), "not finite"),
+        (lambda image, masks: (image, masks * np.uint8(3)), "other values than 0 and 1"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_check_augment_detects_a_broken_augmentation(
+    change: Callable[[Any, Any], Any], words: str
+) -> None:
+    class Broken(Augment):
+        def __call__(self, image: Any, masks: Any, fill: float, seed: int) -> Any:  # noqa: ARG002
+            return change(image, masks)
+
+    fails(testing.check_augment, Broken(), words)

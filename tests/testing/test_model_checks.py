@@ -16,7 +16,8 @@ from wsseg.components.tag_losses import MeanLogits
 from wsseg.core.batch import Batch, Evidence
 from wsseg.core.class_relation import ClassRelation, Multilabel
 from wsseg.core.component import Component
-from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
+from wsseg.core.interfaces import Backbone, EncoderWeights, EStep, PixelLoss, Prior, TagLoss
+from wsseg.core.optimizer import Optimizer
 
 CALLS = count()  # for components whose result changes
 
@@ -317,3 +318,55 @@ class Stem3d(Backbone):
 
 def test_check_backbone_accepts_three_dimensional_convolutions() -> None:
     testing.check_backbone(Stem3d())
+
+
+def keeps_lr(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    return torch.optim.SGD([{"params": each["params"]} for each in groups], lr=1.0)
+
+
+class Counting(torch.optim.SGD):
+    """SGD that counts its steps in a number, which cannot be saved with tensors."""
+
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for weight in group["params"]:
+                self.state[weight]["steps"] = self.state[weight].get("steps", 0) + 1
+        return super().step(closure)
+
+
+class Drifting(torch.optim.SGD):
+    """SGD that adds to the weights whatever the learning rate."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.add_(0.1)
+        return super().step(closure)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (keeps_lr, "ignores `lr` of a group"),
+        (lambda _: "sgd", "no optimizer"),
+        (lambda groups: Counting(groups, lr=0.1), "the state steps is int, not a Tensor"),
+        (lambda groups: Drifting(groups, lr=0.1), "weights change although `lr` is 0"),
+    ],
+)
+def test_check_optimizer_detects_a_broken_optimizer(
+    build: Callable[[Any], Any], words: str
+) -> None:
+    class Broken(Optimizer):
+        def build(self, groups: Any) -> Any:
+            return build(groups)
+
+    fails(testing.check_optimizer, Broken(lr=0.1), words)
+
+
+def test_check_encoder_weights_detects_values_that_are_not_finite() -> None:
+    class Broken(EncoderWeights):
+        def tensors(self) -> dict[str, Tensor]:
+            return {"conv.weight": torch.tensor([1.0, float("nan")])}
+
+    fails(testing.check_encoder_weights, Broken(), "conv.weight has values that are not finite")

@@ -15,6 +15,7 @@ from wsseg.components.regions import Everything, FileRegion, Foreground, Nonzero
 from wsseg.components.smoothed_threshold import SmoothedThreshold
 from wsseg.components.tag_losses import LogSumExp, MeanLogits, NoisyOr
 from wsseg.components.weighted_sum import WeightedSum
+from wsseg.core.augment import Augment
 from wsseg.core.image_unit import AnyUnit, ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
@@ -29,6 +30,7 @@ from wsseg.core.interfaces import (
     TagLoss,
 )
 from wsseg.core.optimizer import Optimizer
+from wsseg.data.augment import StandardAugment
 
 
 @hookimpl
@@ -69,6 +71,11 @@ def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
 @hookimpl
 def wsseg_optimizers() -> dict[str, type[Optimizer]]:
     return {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+
+
+@hookimpl
+def wsseg_augments() -> dict[str, type[Augment]]:
+    return {"standard": StandardAugment}
 
 
 @hookimpl

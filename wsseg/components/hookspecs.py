@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pluggy import HookimplMarker, HookspecMarker
 
+from wsseg.core.augment import Augment
 from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import (
     Backbone,
@@ -67,6 +68,11 @@ def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
 @hookspec
 def wsseg_optimizers() -> dict[str, type[Optimizer]]:
     """Return the optimizers that a plugin offers."""
+
+
+@hookspec
+def wsseg_augments() -> dict[str, type[Augment]]:
+    """Return the augmentations that a plugin offers."""
 
 
 @hookspec

@@ -16,6 +16,7 @@ import pluggy
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from wsseg.components import builtin, hookspecs
+from wsseg.core.augment import Augment
 from wsseg.core.component import Component
 from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import (
@@ -43,6 +44,7 @@ HOOKS: dict[str, tuple[Kind, ...]] = {
     "wsseg_encoder_weights": (EncoderWeights,),
     "wsseg_losses": (PixelLoss, TagLoss),
     "wsseg_optimizers": (Optimizer,),
+    "wsseg_augments": (Augment,),
     "wsseg_regions": (Region,),
     "wsseg_cohorts": (Cohort,),
     "wsseg_metrics": (Metric, Score),

@@ -16,13 +16,14 @@ from pydantic import (
 from torch import Tensor
 
 from wsseg.components.priors import PerClass
+from wsseg.core.augment import Augment
 from wsseg.core.batch import Batch, Logits, Mask
 from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.contracts import check_possible
 from wsseg.core.interfaces import Backbone, Cohort, EStep, PixelLoss, Prior, TagLoss
 from wsseg.core.optimizer import Optimizer
-from wsseg.data.augment import Augment
+from wsseg.data.augment import StandardAugment
 from wsseg.data.batches import Sampling
 
 RELATIONS: dict[str, ClassRelation] = {"independent": Multilabel(), "exclusive": Multiclass()}
@@ -90,7 +91,7 @@ class NetworkStage(Stage):
     """The optimizer and its learning rate."""
     average: Average | None = None
     """An average of the weights, which the stage predicts with; null: it uses the last weights."""
-    augment: Augment = Augment()
+    augment: Augment = StandardAugment()
     """Random changes of the training slices."""
     sampling: Sampling = "uniform"
     """uniform: each slice once in an epoch; balanced: smaller groups of slices with equal tags are

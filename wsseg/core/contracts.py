@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from wsseg.core.augment import Augment, Planes, Stack
 from wsseg.core.batch import Batch, Logits, Mask, Probability
 from wsseg.core.case import SPLITS, Case, fits_file_names, repeated_names
 from wsseg.core.component import Component
@@ -82,6 +83,28 @@ def check_probability(part: Prior | EStep, returned: object, batch: Batch) -> Pr
     """
     what = "phi" if isinstance(part, Prior) else "targets"
     return _float_tensor(component_name(part), what, returned, tuple(batch.support.shape))
+
+
+def check_augmented(
+    augment: Augment, returned: object, image: Stack, masks: Planes
+) -> tuple[Stack, Planes]:
+    """Return the result of an augmentation after a check of its types and shapes.
+
+    Raises:
+        ContractError: It is not an image and masks like those that were given.
+    """
+    pair = returned if isinstance(returned, tuple) else (returned,)
+    expected = [f"array of {each.shape}, {each.dtype}" for each in (image, masks)]
+    found = [
+        f"array of {each.shape}, {each.dtype}" if isinstance(each, np.ndarray) else repr(each)
+        for each in pair
+    ]
+    if found != expected:
+        raise ContractError(
+            component_name(augment),
+            f"returns {', '.join(found)} instead of {' and '.join(expected)}",
+        )
+    return pair[0], pair[1]
 
 
 def check_fitted(prior: Prior, fitted: object) -> Prior:

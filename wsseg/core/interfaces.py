@@ -12,6 +12,7 @@
 | `Cohort`      | the scans, their tags and their masks              | `wsseg_cohorts`    |
 | `Metric`      | how a mask is compared with the true mask          | `wsseg_metrics`    |
 | `Score`       | a number that a mask has on its own                | `wsseg_metrics`    |
+| `Augment`     | how slices change randomly (`core.augment`)        | `wsseg_augments`   |
 | `Optimizer`   | how a step changes the weights (`core.optimizer`)  | `wsseg_optimizers` |
 | `ImageUnit`   | which values images can have (`core.image_unit`)   | `wsseg_units`      |
 
@@ -237,6 +238,25 @@ class TagLoss(Component):
 
 
 @dataclass(frozen=True)
+class PairLimits:
+    """Limits of the shape of a pair of organs that taper off at both ends, such as the lungs.
+
+    Example:
+        >>> from wsseg import PairLimits
+        >>> PairLimits(one_sided=(0.15, 35), back_rise_mm=40, end_area=0.85).back_rise_mm
+        40
+    """
+
+    one_sided: tuple[float, float]
+    """Of the outline seen from the side, how much one organ may lack that the other has: a share of
+    both together, and an area in cm². A mask is reported if both are exceeded."""
+    back_rise_mm: float
+    """How much higher the lower end may be at the back than in front."""
+    end_area: float
+    """The largest area, 20 mm from an end that lies in the scan, as a share of the largest one."""
+
+
+@dataclass(frozen=True)
 class RegionLimits:
     """Limits that an organ's mask satisfies in every patient; a mask that violates one is reported.
 
@@ -255,6 +275,10 @@ class RegionLimits:
     """The largest area in an axial slice."""
     median: tuple[float, float]
     """The lowest and the highest median of the image inside the mask, in the unit of the image."""
+    pair: PairLimits | None = None
+    """For a pair of organs, right and left, the limits of their shape."""
+    remedy: str = "Look at the mask, and correct it or use another region"
+    """What to do about a mask that violates a limit."""
 
 
 class Region(Component):

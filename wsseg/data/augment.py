@@ -4,20 +4,21 @@ import os
 from functools import lru_cache
 from random import Random
 from threading import Lock
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, final
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveFloat
 
-from wsseg.core.component import Component
+from wsseg.core.augment import Augment, Planes, Stack
+from wsseg.core.contracts import check_augmented
 
 NOISE_PROBABILITY = 0.5
 _compose_lock = Lock()  # threads share a composition and its seed
 
 
-class Augment(Component):
-    """Random changes of slices, drawn anew for each slice and epoch.
+@final
+class StandardAugment(Augment):
+    """Rotation, translation, zoom and flips, then changes of intensity.
 
     Image, region and targets get the same geometric transformation; pixels from outside the image
     get the `fill` of the input. Then the intensities change, except those equal to `fill`:
@@ -25,13 +26,12 @@ class Augment(Component):
         x' = mean + (1 + g) (x - mean) + s + n,    g, s uniform, n normal,
 
     with the mean over the changed pixels and n = 0 in half of the draws. This imitates the
-    calibration, reconstruction kernel and noise of scanners. Priors see the augmented image, as the
-    network does.
+    calibration, reconstruction kernel and noise of scanners.
 
     Shapes: H x W pixels of S slices; all slices of a stack change alike, except for their noise.
 
     Example:
-        >>> Augment(rotate_deg=10, flip=("left-right",)).zoom
+        >>> StandardAugment(rotate_deg=10, flip=("left-right",)).zoom
         (1.0, 1.0)
     """
 
@@ -50,34 +50,32 @@ class Augment(Component):
     noise: NonNegativeFloat = 0
     """The largest standard deviation of n, in the unit of the image."""
 
+    def __call__(self, image: Stack, masks: Planes, fill: float, seed: int) -> tuple[Stack, Planes]:
+        """Return the image, interpolated linearly, and its masks, by nearest neighbour."""
+        if self == StandardAugment():
+            return image, masks
+        compose = _compose(self, fill)
+        # `set_random_seed` would give all transformations the same random numbers.
+        generators = np.random.default_rng(seed), Random(seed)  # noqa: S311 - not for cryptography
+        with _compose_lock:
+            compose.set_random_state(*generators)
+            changed = compose(image=image, mask=masks)
+        augmented = _change_intensities(self, fill, seed, changed["image"])
+        return augmented, changed["mask"].reshape(masks.shape)
+
 
 def augment_slice(
-    augment: Augment,
-    fill: float,
-    seed: int,
-    image: NDArray[np.float32],
-    planes: NDArray[np.uint8],
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    augment: Augment, fill: float, seed: int, image: Stack, planes: Planes
+) -> tuple[Stack, Planes]:
     """Return `image` (H, W, S) and the masks `planes` (H, W, P) after the same random changes.
 
-    The image is interpolated linearly, the masks by nearest neighbour. Pixels from outside are
-    `fill` in the image and 0 in the masks. The result is a function of the arguments.
+    Raises:
+        ContractError: The results have other types or shapes.
     """
-    if augment == Augment():
-        return image, planes
-    compose = _compose(augment, fill)
-    # `set_random_seed` would give all transformations the same random numbers.
-    generators = np.random.default_rng(seed), Random(seed)  # noqa: S311 - not for cryptography
-    with _compose_lock:
-        compose.set_random_state(*generators)
-        changed = compose(image=image, mask=planes)
-    augmented = _change_intensities(augment, fill, seed, changed["image"])
-    return augmented, changed["mask"].reshape(planes.shape)
+    return check_augmented(augment, augment(image, planes, fill, seed), image, planes)
 
 
-def _change_intensities(
-    augment: Augment, fill: float, seed: int, image: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _change_intensities(augment: StandardAugment, fill: float, seed: int, image: Stack) -> Stack:
     """Return the image with gain, shift and noise; all slices have the same gain and shift."""
     inside = image != np.float32(fill)
     if not (augment.gain or augment.shift or augment.noise) or not inside.any():
@@ -92,7 +90,7 @@ def _change_intensities(
 
 
 @lru_cache(maxsize=256)  # fills may differ from image to image
-def _compose(augment: Augment, fill: float) -> Any:
+def _compose(augment: StandardAugment, fill: float) -> Any:
     # Otherwise the import looks for updates online.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     import albumentations

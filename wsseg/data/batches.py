@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsseg.core.augment import Augment
 from wsseg.core.batch import Batch, Probability
 from wsseg.core.input import Input
-from wsseg.data.augment import Augment, augment_slice
+from wsseg.data.augment import StandardAugment, augment_slice
 from wsseg.runtime.threads import prefetch
 
-NO_AUGMENTATION = Augment()
+NO_AUGMENTATION = StandardAugment()
 MapSource: TypeAlias = Path | NDArray[Any]
 Sampling: TypeAlias = Literal["uniform", "balanced", "alternating"]
 

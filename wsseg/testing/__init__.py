@@ -6,6 +6,7 @@ probabilities of exactly 0 and 1, single slices, and images of unusual sizes. Th
 """
 
 from wsseg.testing.data_checks import (
+    check_augment,
     check_cohort,
     check_metric,
     check_region,
@@ -23,6 +24,7 @@ from wsseg.testing.model_checks import (
 )
 
 __all__ = [
+    "check_augment",
     "check_backbone",
     "check_cohort",
     "check_encoder_weights",

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from wsseg.components.registry import Failure, Kind, Offer, Registry, kind_name
 from wsseg.config.recipe_files import load_recipe, parents
+from wsseg.core.augment import Augment
 from wsseg.core.component import Component
 from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import (
@@ -27,6 +28,7 @@ from wsseg.core.interfaces import (
 from wsseg.core.optimizer import Optimizer
 from wsseg.errors import InputError, known_words
 from wsseg.testing.data_checks import (
+    check_augment,
     check_cohort,
     check_metric,
     check_region,
@@ -51,6 +53,7 @@ CHECKS: Mapping[Kind, Callable[[Any], None]] = {
     PixelLoss: check_loss,
     TagLoss: check_tag_loss,
     Optimizer: check_optimizer,
+    Augment: check_augment,
     Region: check_region,
     Cohort: check_cohort,
     Metric: check_metric,

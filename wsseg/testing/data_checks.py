@@ -1,4 +1,4 @@
-"""Conformance tests of regions, cohorts, metrics, scores and units."""
+"""Conformance tests of regions, cohorts, metrics, scores, units and augmentation."""
 
 import math
 from dataclasses import replace
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from wsseg.core.augment import Augment
 from wsseg.core.case import Case, fits_file_names
+from wsseg.core.contracts import ContractError, check_augmented
 from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
 from wsseg.core.volume import Volume
@@ -43,6 +45,35 @@ def check_region(region: Region, case: Case | None = None, volume: Volume | None
         assert np.array_equal(mask, region(case, each)), "the mask changes from call to call"
         assert np.array_equal(voxels, each.voxels), "the region changes the volume"
     assert_can_be_saved(region)
+
+
+def check_augment(augment: Augment) -> None:
+    """Check that `augment` keeps the contract of `Augment`.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from wsseg import Augment, make
+        >>> from wsseg.testing import check_augment
+        >>> check_augment(make(Augment, "standard", rotate_deg=10))
+    """
+    for slices, number in product((1, 5), (1, 3)):
+        image = samples.noise(20, 30, slices).numpy()
+        masks = (samples.noise(20, 30, number).numpy() > 0).astype(np.uint8)
+        before = image.copy(), masks.copy()
+        first, again = (augment(image, masks, -5.0, 3) for _ in range(2))
+        unchanged = np.array_equal(before[0], image) and np.array_equal(before[1], masks)
+        assert unchanged, "the arguments are changed"
+        try:
+            check_augmented(augment, first, image, masks)
+        except ContractError as error:
+            raise AssertionError(str(error)) from None
+        equal = np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
+        assert equal, "two calls with the same seed differ"
+        assert np.isfinite(first[0]).all(), "the image has values that are not finite"
+        assert set(np.unique(first[1])) <= {0, 1}, "the masks have other values than 0 and 1"
+    assert_can_be_saved(augment)
 
 
 def check_cohort(cohort: Cohort) -> None:
