@@ -1,7 +1,7 @@
-"""Commands for benchmark suites: bench run and bench report."""
+"""Commands for benchmark suites: bench run, bench tune and bench report."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from wsseg.report.build import ReportedRun
     from wsseg.suite.definition import Job
 
+Threads: TypeAlias = Annotated[
+    int | None,
+    typer.Option(min=1, help="Threads per worker (default: the cores divided by --jobs)."),
+]
+
 app = typer.Typer(help="Run benchmark suites.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -25,10 +30,7 @@ def run(
     suite: Annotated[Path, typer.Argument(help="The YAML file of a suite.")],
     out: Annotated[Path, typer.Option(help="Folder for the suite; finished jobs are kept.")],
     jobs: Jobs = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="Threads per worker (default: the cores divided by --jobs)."),
-    ] = None,
+    threads: Threads = None,
     backend: Backend = "loky",
     scheduler: Scheduler = None,
     dry_run: Annotated[
@@ -66,6 +68,44 @@ def run(
     if failed:
         raise WorkError(
             f"{len(failed)} of {len(planned)} jobs failed; run the same command again to retry them"
+        )
+
+
+@app.command()
+def tune(
+    suite: Annotated[Path, typer.Argument(help="The YAML file of a suite.")],
+    out: Annotated[Path, typer.Option(help="Folder of the suite, as for `wsseg bench run`.")],
+    jobs: Jobs = None,
+    threads: Threads = None,
+    backend: Backend = "loky",
+    scheduler: Scheduler = None,
+    accept: Accept = None,
+) -> None:
+    """Choose the settings that a suite's `tune` names, for each seed and fold.
+
+    No test case is used. `wsseg bench run` with the same --out then uses the chosen settings. Run
+    the same command again to continue, also after raising the number of trials. Needs Optuna
+    (pip install 'wsseg[tune]').
+
+    Example: wsseg bench tune benchmarks/phantom/suite.yaml --out runs/demo
+    """
+    from wsseg.errors import WorkError
+    from wsseg.runtime.console import Display
+    from wsseg.runtime.executors import open_workers
+    from wsseg.suite.definition import load_suite, plan
+    from wsseg.suite.folder import SuiteFolder
+    from wsseg.suite.runner import SuiteContext
+    from wsseg.suite.tune_suite import tune_suite
+
+    planned = plan(load_suite(suite), suite.parent)
+    with open_workers(backend, jobs, scheduler, threads) as workers:
+        context = SuiteContext(SuiteFolder(out), workers, Display(), tuple(accept or ()))
+        failed = tune_suite(planned, context)
+    for each in failed:
+        typer.echo(f"{each.job.folder}: {each.reason}", err=True)
+    if failed:
+        raise WorkError(
+            f"for {len(failed)} jobs, no settings were chosen; run the same command again to retry"
         )
 
 
@@ -113,9 +153,9 @@ def _write_report(out: Path) -> None:
     rows = read_rows(folder.rows)
     suite = load_suite(folder.definition)
     comparison = _possible_comparison(suite.compare, rows)
-    context = ReportContext(comparison, suite.settings_from, suite.published)
+    context = ReportContext(comparison, suite.chosen_from, suite.published)
     page = report_suite(out, out.resolve().name, rows, _finished_runs(out, rows), context)
-    _print_tables(label_methods(rows, suite.settings_from), comparison, suite.settings_from)
+    _print_tables(label_methods(rows, suite.chosen_from), comparison, suite.chosen_from)
     typer.echo(f"rows: {folder.rows}\nreport: {page}")
 
 

@@ -20,7 +20,7 @@ PLAIN_TAGS = {
 SELECTORS = ("use", "learn")  # if these differ, the other keys of two maps have different meanings
 # the maps, in which users choose the keys, where null removes what is inherited
 RECIPE_MAPS = ("stages", "regions", "metrics", "scores")
-SUITE_MAPS = ("recipes", "metrics", "matrix", "settings_from")
+SUITE_MAPS = ("recipes", "metrics", "matrix", "settings_from", "tune")
 MERGE_KEY = "<<"  # inserts the values of other maps, as in YAML 1.1
 ANCHORS = "x-"  # at the start of the top keys that only hold values for aliases
 

@@ -6,8 +6,8 @@ from typing import Literal, TypeAlias
 import pandas as pd
 
 # How a recipe's settings were chosen: taken from the paper, from tags alone, on true masks of
-# training cases, or on true masks of the test cases, which makes its results too optimistic.
-ChosenFrom: TypeAlias = Literal["paper", "tags", "training masks", "test masks"]
+# training or validation cases, or on those of test cases, which makes its results too optimistic.
+ChosenFrom: TypeAlias = Literal["paper", "tags", "training masks", "validation masks", "test masks"]
 
 MARK = " †"  # appended to the name of a method whose settings were chosen on test masks
 MARK_NOTE = "† Settings chosen on the masks of the test cases: these results are too optimistic"

@@ -1,7 +1,7 @@
 """A recipe's regions and trained stages, applied to prepared cases."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,10 @@ class Pipeline:
     stages: Mapping[str, TrainedStage]
     input: Input
     fabric: Fabric
+
+    def with_stage(self, trained: TrainedStage) -> "Pipeline":
+        """Return the pipeline with one more stage, or with another one of the same name."""
+        return replace(self, stages={**self.stages, trained.name: trained})
 
     def region_map(self, name: str | None, prepared: Prepared) -> Path | None:
         """Return the file of a region's map, (Z, H, W) uint8; None stands for the entire image."""

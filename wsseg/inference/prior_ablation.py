@@ -30,7 +30,7 @@ def ablation_masks(run: Run, case: Case) -> dict[str, VoxelMask]:
     prepared = prepare(case, run.recipe.input, run.recipe.regions)
     trained = run.pipeline.stages[name]
     scan = run.pipeline.scan(trained.stage, prepared)
-    rules: dict[str, DecisionRule] = {"prior": _by_prior, "both": _by_both}
+    rules: dict[str, DecisionRule] = {"prior": _by_prior, "both": by_posterior}
     return {
         source: to_scan_grid(prepared, stage_masks(trained, scan, run.pipeline.fabric, rule)[-1])
         for source, rule in rules.items()
@@ -41,7 +41,8 @@ def _by_prior(trained: TrainedStage, batch: Batch, _fabric: Fabric) -> torch.Ten
     return trained.stage.relation.decide(_phi(trained, batch).logit())
 
 
-def _by_both(trained: TrainedStage, batch: Batch, fabric: Fabric) -> torch.Tensor:
+def by_posterior(trained: TrainedStage, batch: Batch, fabric: Fabric) -> torch.Tensor:
+    """Decide by network and prior together, where the batch's tags allow a class."""
     relation = trained.stage.relation
     logits = stage_logits(trained, batch, fabric)
     return relation.decide(Evidence(batch, logits, _phi(trained, batch), relation).log_odds)

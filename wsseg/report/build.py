@@ -22,7 +22,7 @@ from wsseg.report.figures.em_targets import TargetPlanes
 from wsseg.report.figures.overlay import Overlay, key_cases, key_slice
 from wsseg.report.figures.sections import methods_with_scans
 from wsseg.report.page import Page, ranked, write_page
-from wsseg.report.provenance import failures, labels_used, versions
+from wsseg.report.provenance import chosen_settings, failures, labels_used, versions
 from wsseg.training.log import read_log
 from wsseg.training.target_snapshots import load_snapshots
 
@@ -103,6 +103,11 @@ def report_suite(
             row | {"Method": labels[run.method]}
             for run in first_runs
             for row in labels_used(run.method, run.folder, context.settings_from)
+        ],
+        chosen=[
+            {"Run": str(run.folder.relative_to(out))} | row
+            for run in runs
+            for row in chosen_settings(run.folder)
         ],
         targets=[
             planes

@@ -7,6 +7,7 @@ from typing import Any
 from wsseg.config.recipe_files import recipe_of_run
 from wsseg.evaluation.method_labels import ChosenFrom, recipe_name
 from wsseg.inference.folders import RunFolder, failure_files
+from wsseg.report.formatting import significant
 from wsseg.training.manifest import read_manifest
 
 NONE = "none"  # of a kind of label
@@ -47,6 +48,20 @@ def labels_used(
             "True masks": masks,
             "Tags": _describe_tags(manifest["tags"].get(name, {}), stage.classes) or NONE,
             "Settings from": settings_from.get(recipe_name(method), "not stated"),
+        }
+
+
+def chosen_settings(folder: Path) -> Iterator[dict[str, str]]:
+    """Yield a row of texts by heading for each setting of a run that was chosen by a criterion."""
+    chosen: Mapping[str, Any] = read_manifest(RunFolder(folder)).get("chosen", {})
+    for key, value in chosen.get("settings", {}).items():
+        yield {
+            "Setting": key,
+            "Chosen": str(value),
+            "Of": str(chosen["tried"][key]),
+            "Criterion": f"{chosen['criterion']} {significant(chosen['value'])}",
+            "On": f"{chosen['chosen_from']} of {len(chosen['cases'])} cases",
+            "Trials": str(chosen["trials"]),
         }
 
 

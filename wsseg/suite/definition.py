@@ -4,10 +4,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -24,9 +24,28 @@ from wsseg.evaluation.method_labels import ChosenFrom
 from wsseg.evaluation.published import PublishedResults
 from wsseg.runtime import yaml12
 from wsseg.suite.folder import RESERVED_NAMES, run_path
+from wsseg.suite.tuning import ChosenSettings, Tuning
 
 LONGEST_METHOD = 200  # bytes, with its settings; file systems allow names of 255
 SEEDS = "a suite's seeds are written as seeds: [0, 1]"
+FoldNumber: TypeAlias = Annotated[int, Field(ge=2)]
+
+
+class Folds(Component):
+    """A split by patient into folds, each of which is the test set of a run.
+
+    `folds: 5` is short for `folds: {n: 5}`.
+    """
+
+    n: FoldNumber
+    """The number of folds."""
+    inner: FoldNumber | None = None
+    """The number of parts of the other cases, one of which is for validation; null: none is."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        return {"n": value} if isinstance(value, int) else value
 
 
 class Suite(Component):
@@ -34,16 +53,15 @@ class Suite(Component):
 
     A recipe is given by its name, or by settings on top of the recipe that it `extends`. `set`
     changes all recipes, and `matrix` lists values of which every combination is run. A recipe that
-    lacks a key of either is left unchanged by it.
+    lacks a key of either is left unchanged by it. `tune` chooses settings of some recipes for each
+    seed and fold.
     """
 
     recipes: Annotated[dict[str, str | Settings], Field(min_length=1)]  # by method
     set: Settings = Settings()
     matrix: Settings = Settings()  # a list of values for each key
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
-    folds: Annotated[int, Field(ge=2)] | None = (
-        None  # split by patient; null: the cohort's own split
-    )
+    folds: Folds | None = None  # null: the cohort's own split
     metrics: Annotated[dict[str, Metric], Field(min_length=1)] | None = (
         None  # null: those of each recipe
     )
@@ -51,7 +69,13 @@ class Suite(Component):
     settings_from: dict[str, ChosenFrom] = Field(
         default_factory=dict
     )  # by recipe: what its settings were chosen on
+    tune: dict[str, Tuning] = Field(default_factory=dict)  # by recipe
     published: PublishedResults | None = None
+
+    @property
+    def chosen_from(self) -> dict[str, ChosenFrom]:
+        """What the settings of each recipe were chosen on, as far as it is stated."""
+        return self.settings_from | {name: each.chosen_from for name, each in self.tune.items()}
 
     @model_validator(mode="before")
     @classmethod
@@ -95,6 +119,14 @@ class Suite(Component):
                 raise KeyProblemError(("matrix", key), f"{values!r} is not a list of values")
         return self
 
+    @model_validator(mode="after")
+    def _choices_agree(self) -> Self:
+        for name, stated in self.settings_from.items():
+            if stated != self.chosen_from[name]:
+                problem = f"tune chooses the settings on {self.chosen_from[name]}, not {stated}"
+                raise KeyProblemError(("settings_from", name), problem)
+        return self
+
 
 @dataclass(frozen=True)
 class Job:
@@ -103,7 +135,9 @@ class Job:
     method: str  # with its settings from the matrix
     recipe: Recipe  # with its seed
     fold: int | None = None
-    folds: int | None = None
+    folds: Folds | None = None
+    tuning: Tuning | None = None  # how its settings are chosen
+    chosen: ChosenSettings | None = None  # which `recipe` has, once they are chosen
 
     @property
     def folder(self) -> Path:
@@ -111,9 +145,12 @@ class Job:
         return run_path(self.method, self.recipe.seed, self.fold)
 
     @property
-    def split(self) -> tuple[int, int] | None:
-        """Its fold and the number of folds; None: the cohort's own split."""
-        return None if self.fold is None or self.folds is None else (self.fold, self.folds)
+    def split(self) -> tuple[int, ...] | None:
+        """Its fold, and the numbers of folds and of inner parts; None: the cohort's own split."""
+        if self.fold is None or self.folds is None:
+            return None
+        inner = () if self.folds.inner is None else (self.folds.inner,)
+        return (self.fold, self.folds.n, *inner)
 
 
 def load_suite(path: Path) -> Suite:
@@ -166,7 +203,8 @@ def plan(suite: Suite, folder: Path = Path()) -> list[Job]:
         for chosen in product(*matrix.values()):
             cell = dict(zip(matrix, chosen, strict=True))
             method = name + "".join(f" {_short(k, matrix)}={_word(v)}" for k, v in cell.items())
-            jobs += _jobs(method, _with(settings, cell, suite.matrix), suite)
+            own = list(_jobs(method, _with(settings, cell, suite.matrix), suite))
+            jobs += _with_tuning(own, name, suite)
     for part, known in ((suite.set, set_in), (suite.matrix, varied_in)):
         for key in part.values:
             if key not in known:
@@ -222,7 +260,8 @@ def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
     named = [("compare.baseline", compare.baseline, set(methods))] if compare else []
     if compare and compare.ceiling is not None:
         named.append(("compare.ceiling", compare.ceiling, set(methods)))
-    named += [("settings_from", name, set(suite.recipes)) for name in suite.settings_from]
+    for key in ("settings_from", "tune"):
+        named += [(key, name, set(suite.recipes)) for name in getattr(suite, key)]
     if suite.published is not None:
         named += [("published.methods", name, set(methods)) for name in suite.published.methods]
     for key, name, known in named:
@@ -240,8 +279,20 @@ def _jobs(method: str, settings: Settings, suite: Suite) -> Iterator[Job]:
                 f"suite: folds: {method} has a separate test cohort, so there is nothing to split; "
                 "remove `folds`, or set: {test: null}"
             )
-        for fold in range(suite.folds) if suite.folds else [None]:
+        for fold in range(suite.folds.n) if suite.folds else [None]:
             yield Job(method, recipe, fold, suite.folds)
+
+
+def _with_tuning(jobs: Sequence[Job], name: str, suite: Suite) -> list[Job]:
+    """Return the jobs of a method with how their settings are chosen, which is checked."""
+    tuning = suite.tune.get(name)
+    if tuning is None:
+        return list(jobs)
+    try:
+        tuning.check(jobs[0].recipe)
+    except InputError as error:
+        raise InputError(f"suite: tune.{name}: {error}") from None
+    return [replace(job, tuning=tuning) for job in jobs]
 
 
 def _with(settings: Settings, values: Mapping[str, Any], written: Settings) -> Settings:

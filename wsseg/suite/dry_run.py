@@ -95,7 +95,7 @@ def _count(jobs: Sequence[Job]) -> str:
         _plural(len({job.method for job in jobs}), "method"),
         _plural(len({job.recipe.seed for job in jobs}), "seed"),
     ]
-    parts += [f"{jobs[0].folds} folds"] if jobs[0].folds else []
+    parts += [f"{folds.n} folds"] if (folds := jobs[0].folds) else []
     return f"{_plural(len(jobs), 'job')} = {' × '.join(parts)}"
 
 

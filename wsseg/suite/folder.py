@@ -5,8 +5,30 @@ from pathlib import Path
 
 from wsseg.inference.folders import REPORT, STAGES, RunFolder, StageFolder
 
-ROWS, DEFINITION = "rows.csv", "suite.yaml"
-RESERVED_NAMES = (STAGES, ROWS, REPORT, DEFINITION)  # that no method may have
+ROWS, DEFINITION, TUNING = "rows.csv", "suite.yaml", "tuning"
+RESERVED_NAMES = (STAGES, ROWS, REPORT, DEFINITION, TUNING)  # that no method may have
+
+
+@dataclass(frozen=True)
+class TuningFolder:
+    """The files of the choice of settings for one job."""
+
+    path: Path
+
+    @property
+    def trials(self) -> Path:
+        """`trials.journal`: what Optuna records of each trial."""
+        return self.path / "trials.journal"
+
+    @property
+    def chosen(self) -> Path:
+        """`chosen.json`: the chosen settings, and how they were chosen."""
+        return self.path / "chosen.json"
+
+    @property
+    def run(self) -> RunFolder:
+        """`run/`: the stages of the last trial."""
+        return RunFolder(self.path / "run")
 
 
 @dataclass(frozen=True)
@@ -38,6 +60,10 @@ class SuiteFolder:
     def shared_stage(self, fingerprint: str) -> StageFolder:
         """Return the folder of a shared stage."""
         return StageFolder(self.stages / fingerprint)
+
+    def tuning(self, path: Path) -> TuningFolder:
+        """Return the folder of the choice of settings for a run, by its `run_path`."""
+        return TuningFolder(self.path / TUNING / path)
 
     def run(self, path: Path) -> RunFolder:
         """Return the folder of a run, by its `run_path`."""

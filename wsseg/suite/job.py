@@ -1,15 +1,19 @@
 """Training and scoring of one job of a suite."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from time import perf_counter
 
 from wsseg.core.contracts import cases_of
 from wsseg.data.split import Split, by_fold
+from wsseg.errors import InputError
 from wsseg.evaluation.evaluate import evaluate
 from wsseg.evaluation.rows import write_rows
 from wsseg.inference.run import load_run
 from wsseg.runtime.files import write_json
 from wsseg.suite.definition import Job
+from wsseg.suite.folder import SuiteFolder
+from wsseg.suite.tuning import read_chosen, with_chosen, with_settings
 from wsseg.training.context import RunContext
 from wsseg.training.manifest import manifest
 from wsseg.training.preflight import accepting_split
@@ -21,7 +25,8 @@ def run_job(job: Job, context: RunContext, accept: Collection[str] = ()) -> None
     started, folder = perf_counter(), context.folder
     split = split_of_job(job, accept)
     learnt_from = train_selected_stages(job.recipe, split, context, job.recipe.stages)
-    write_json(folder.manifest, manifest(job.recipe, split, learnt_from, accept))
+    listed = manifest(job.recipe, split, learnt_from, accept)
+    write_json(folder.manifest, listed if job.chosen is None else with_chosen(listed, job.chosen))
     trained = perf_counter()
     scoring = evaluate(load_run(folder.path), split.test)
     rows = list(context.display.track("scoring", scoring, len(split.test)))
@@ -34,5 +39,23 @@ def split_of_job(job: Job, accept: Collection[str] = ()) -> Split:
     """Return a job's training and test cases, as read when `accept` names findings to ignore."""
     if job.split is None:
         return accepting_split(split_of(job.recipe), accept)
-    own = by_fold(cases_of(job.recipe.cohort), *job.split)
-    return accepting_split(Split(own.train, own.test, cases_by_stage(job.recipe)), accept)
+    fold, folds, *inner = job.split
+    own = by_fold(cases_of(job.recipe.cohort), fold, folds, inner=inner[0] if inner else None)
+    return accepting_split(replace(own, by_stage=cases_by_stage(job.recipe)), accept)
+
+
+def with_chosen_settings(job: Job, folder: SuiteFolder) -> Job:
+    """Return a job with the settings that were chosen for it, if the suite chooses any.
+
+    Raises:
+        InputError: They are not chosen yet, or were chosen by another definition of the suite.
+    """
+    if job.tuning is None:
+        return job
+    chosen = read_chosen(folder.tuning(job.folder))
+    if chosen is None or chosen.identity != job.tuning.identity(job.recipe, job.split):
+        state = "no settings are chosen yet" if chosen is None else "the suite has changed"
+        raise InputError(
+            f"{job.folder}: {state}; choose them first: wsseg bench tune SUITE --out {folder.path}"
+        )
+    return replace(job, recipe=with_settings(job.recipe, chosen.settings), chosen=chosen)

@@ -16,7 +16,7 @@ from wsseg.runtime.folder_lock import LockWatch, holder_of, lock_folder
 from wsseg.suite.definition import Job
 from wsseg.suite.failure_reason import failure_reason
 from wsseg.suite.folder import SuiteFolder
-from wsseg.suite.job import run_job, split_of_job
+from wsseg.suite.job import run_job, split_of_job, with_chosen_settings
 from wsseg.suite.job_status import (
     check_folder,
     collect_rows,
@@ -76,6 +76,7 @@ def run_suite(jobs: Sequence[Job], text: str, context: SuiteContext) -> list[Fai
         WorkError: The suite was interrupted.
     """
     folder, display = context.folder, context.display
+    jobs = [with_chosen_settings(job, folder) for job in jobs]
     for job in jobs:
         check_folder(job, folder)
     todo = [job for job in jobs if not is_done(job, folder)]
@@ -100,7 +101,7 @@ def _run_remaining(
     """Train shared stages by depth, then run the jobs; collect rows after each job."""
     folder = context.folder
     shared = shared_trainings(todo, folder)
-    progress = _SuiteProgress(context, total=len(shared) + len(todo))
+    progress = SuiteProgress(context, total=len(shared) + len(todo))
     worker = SuiteWorker(
         SuiteFolder(folder.path.resolve()),
         holder_of(folder.path),
@@ -143,23 +144,24 @@ class SuiteWorker:
         def work(display: Display) -> None:
             job = training.jobs[0]
             display.note(f"{training.folder}: {training.stage}, for {len(training.jobs)} jobs")
-            split = split_of_job(job, self.accept)
-            train_selected_stages(job.recipe, split, self._context(job, display), training.needed)
-            record_durations(job, self.folder.run(job.folder))
+            split, context = split_of_job(job, self.accept), self.context(job, display)
+            train_selected_stages(job.recipe, split, context, training.needed)
+            record_durations(job, context.folder)
 
-        return self._outcome(work)
+        return self.outcome(work)
 
     def run(self, job: Job) -> Outcome:
         """Train the remaining stages of a job, and score it."""
 
         def work(display: Display) -> None:
             display.note(f"{job.folder}")
-            run_job(job, self._context(job, display), self.accept)
+            run_job(job, self.context(job, display), self.accept)
             record_durations(job, self.folder.run(job.folder))
 
-        return self._outcome(work)
+        return self.outcome(work)
 
-    def _context(self, job: Job, display: Display) -> RunContext:
+    def context(self, job: Job, display: Display) -> RunContext:
+        """Return the context of a job's run."""
         return RunContext(
             self.folder.run(job.folder),
             display,
@@ -167,7 +169,7 @@ class SuiteWorker:
             should_continue=LockWatch(self.folder.path, self.holder),
         )
 
-    def _outcome(self, work: Callable[[Display], None]) -> Outcome:
+    def outcome(self, work: Callable[[Display], None]) -> Outcome:
         """Do the work; any error is part of the outcome, so that other jobs continue."""
         display, started = self.display or SilentDisplay(), perf_counter()
         failure, interrupted = None, False
@@ -181,7 +183,7 @@ class SuiteWorker:
         return Outcome(perf_counter() - started, warnings, failure, interrupted)
 
 
-class _SuiteProgress:
+class SuiteProgress:
     """Counts and shows the finished trainings and jobs of a suite."""
 
     def __init__(self, context: SuiteContext, total: int) -> None:

@@ -35,7 +35,7 @@ def epoch_kind(job: Job, name: str) -> str:
     settings = [learning[key] for key in ("learn", "classes", "batch_size", "sampling", "augment")]
     backbone = describe(backbone_of(recipe.stages, name))
     cohort = describe(visible_cohort(recipe, stage))
-    data = [cohort, job.folds, describe(recipe.input), recipe.precision]
+    data = [cohort, job.folds and job.folds.n, describe(recipe.input), recipe.precision]
     return fingerprint(["epoch", settings, backbone, data])
 
 
@@ -49,7 +49,7 @@ def scoring_kind(job: Job) -> str:
         if isinstance(stage, NetworkStage)
     ]
     settings = [recipe[key] for key in ("cohort", "test", "input", "metrics", "precision")]
-    return fingerprint(["scoring", settings, job.folds, backbones])
+    return fingerprint(["scoring", settings, job.folds and job.folds.n, backbones])
 
 
 def record_durations(job: Job, folder: RunFolder) -> None:

@@ -12,7 +12,6 @@ from wsseg.core.contracts import built_module, cases_of
 from wsseg.data.prepare import Prepared, prepare, prepare_mask
 from wsseg.data.split import Split, by_column
 from wsseg.errors import InputError
-from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.folders import RunFolder
 from wsseg.inference.pipeline import Pipeline
 from wsseg.inference.run import Run, load_run
@@ -105,16 +104,15 @@ def train_selected_stages(
     """
     _check_pretrained(recipe, names)
     fabric = open_fabric(recipe.precision, context.group)
-    cases = leader_first(fabric, lambda: _cases_by_stage(recipe, split, names, context.display))
+    cases = leader_first(fabric, lambda: prepare_cases(recipe, split, names, context.display))
     if context.group.is_leader:
         write_text(context.folder.recipe, recipe_text(recipe))
-    trained: dict[str, TrainedStage] = {}
+    pipeline = Pipeline(recipe.regions, {}, recipe.input, fabric)
     training_cases: dict[str, Sequence[str]] = {}
     for name in (each for each in recipe.stages if each in names):
-        pipeline = Pipeline(recipe.regions, trained, recipe.input, fabric)
         task = stage_task(recipe, name, cases[name], pipeline)
         training_cases[name] = [scan.name for scan in task.scans]
-        trained[name] = train_stage(task, context)
+        pipeline = pipeline.with_stage(train_stage(task, context))
     return training_cases
 
 
@@ -160,7 +158,7 @@ def prepare_all(
         return list(display.track("preparing scans", pool.map(prepare_one, cases), len(cases)))
 
 
-def _cases_by_stage(
+def prepare_cases(
     recipe: Recipe, split: Split, names: Collection[str], display: Display
 ) -> dict[str, list[Prepared]]:
     """Prepare the training cases of the named stages; stages with the same cohort share them."""

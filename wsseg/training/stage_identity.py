@@ -27,7 +27,8 @@ from wsseg.data.batches import StageScan
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.runtime.files import fingerprint, sha256
 
-Fold: TypeAlias = tuple[int, int] | None  # its number, and of how many; None: the cohort's split
+# its number, of how many, and of how many inner parts, if any; None: the cohort's split
+Fold: TypeAlias = tuple[int, ...] | None
 
 DATA_KEYS = ("region", "region_in_training", "cohort")  # of a stage: the data part covers these
 PACKAGES = ("wsseg", "torch", "albumentations")  # whose versions may change a result
