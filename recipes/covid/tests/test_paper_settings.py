@@ -1,5 +1,7 @@
 """The recipes have the settings of Wu et al. 2020, sections II-E and III-B."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -150,3 +152,35 @@ def test_demo_recipes_train_for_a_few_epochs_with_rates_that_decrease_to_1e_5(na
         assert stage.epochs == epochs
         rates = [stage.optimizer.lr_at(epoch, epochs) for epoch in (0, epochs)]
         assert rates == pytest.approx([start, 1e-5])
+
+
+README = Path(__file__).parents[1] / "README.md"
+VARIANTS = (  # the settings of the README's table, as changes of covid/phi2
+    ["input.thick.thinner_than_mm=2.01"],
+    ["input.clip=null"],
+    ["input.edges=drop"],
+    ["cohort={use: medseg-9, root: medseg-9, infection_labels: [1, 2, 3]}"],
+    ["stages.infection.backbone={use: concat-unet}"],
+    ["stages.infection.backbone.slope=0"],
+    ["stages.infection.backbone.activated_upsampling=true"],
+    ["stages.infection.backbone.norm_affine=false"],
+    ["stages.infection.backbone.norm_eps=1.0e-3"],
+    ["stages.infection.loss={use: batch-dice}", "stages.consolidation.loss={use: batch-dice}"],
+    ["stages.infection.loss_over=image", "stages.consolidation.loss_over=image"],
+    ["stages.consolidation.sampling=alternating"],
+    [
+        "regions.infection-mask={use: file, mask: infection}",
+        "stages.consolidation.region_in_training=infection-mask",
+    ],
+    ["stages.consolidation.belief=training"],
+)
+
+
+@pytest.mark.parametrize("changes", VARIANTS, ids=lambda changes: changes[0].partition("=")[0])
+def test_the_variants_of_the_authors_code_that_the_readme_lists_are_valid(
+    changes: list[str],
+) -> None:
+    assert load_recipe("covid/phi2", changes) != covid("phi2")
+    last_key = changes[0].partition("=")[0].rpartition(".")[2]
+    table = README.read_text(encoding="utf-8").partition("## The paper and its code")[2]
+    assert last_key in table.partition("## Parts")[0]
