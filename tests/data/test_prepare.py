@@ -1,4 +1,3 @@
-import logging
 import multiprocessing
 import pickle
 import shutil
@@ -322,19 +321,6 @@ def test_two_regions_have_two_cache_entries(tmp_path: Path) -> None:
     prepared = prepare(scan(tmp_path, ball().astype(np.int16)), PLAIN)
     assert prepare_region(prepared, Everything()).all()
     assert not prepare_region(prepared, Nonzero()).all()
-
-
-def test_an_empty_region_causes_one_warning_with_the_name_of_the_case(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepared = prepare(scan(tmp_path, np.zeros((8, 8, 3), np.int16)), PLAIN)
-    for _ in range(2):  # computed, then from the cache
-        caplog.clear()
-        monkeypatch.setattr("wsseg.data.prepare._checked", set())  # as in another process
-        with caplog.at_level(logging.WARNING, "wsseg"):
-            for _ in range(3):
-                assert not prepare_region(prepared, Nonzero()).any()
-        assert caplog.messages == ["case p1: its region is empty: nothing was found (Nonzero)"]
 
 
 def test_a_missing_mask_is_refused_with_the_name_of_its_case(tmp_path: Path) -> None:

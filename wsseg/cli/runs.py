@@ -126,9 +126,9 @@ def predict(
 ) -> None:
     """Segment scans with a trained run.
 
-    Writes a mask on the grid of each scan, and a table of scores. Scans whose headers have an
-    unlikely geometry get the warnings of `wsseg data check`, also in the table. If the command is
-    interrupted, run it again: scans that already have a mask are skipped.
+    Writes a mask on the grid of each scan, and a table of scores. Scans with an unlikely geometry
+    in the header or with an implausible region get the warnings of `wsseg data check`, also in the
+    table. If the command is interrupted, run it again: scans that already have a mask are skipped.
 
     Folders are searched for DICOM series at any depth. Of each study, the axial series with the
     most slices is segmented; the command lists the others with the reasons.
@@ -222,6 +222,7 @@ def score(run: Run) -> None:
     scores = RunFolder(run).scores
     write_rows(scores, rows)
     open_console().print(terminal_results(summarise(read_rows(scores))))
+    _show_scan_warnings(rows, display)
     for sentence in missing_annotations(cases, loaded.recipe.classes):
         display.warn(sentence)
 

@@ -1,6 +1,5 @@
 """Scans on the network's grid, computed once and shared by runs and processes as memory maps."""
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from wsseg.core.input import Input
 from wsseg.core.interfaces import Region
 from wsseg.core.volume import Grid, Volume
 from wsseg.data.reading import case_in_errors, read_case, read_case_grid, read_case_mask
-from wsseg.data.region_check import implausibility
 from wsseg.data.resample import (
     combine_slices,
     nearest_indices,
@@ -42,9 +40,7 @@ HALF = 0.5  # the share of a voxel that must be inside for the voxel to belong t
 INT16 = np.iinfo(np.int16)
 NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
 MemoryMap: TypeAlias = "np.memmap[Any, np.dtype[Any]]"  # the path of its file is `.filename`
-log = logging.getLogger("wsseg")
 _limiter = SizeLimiter()
-_checked: set[tuple[str, object]] = set()  # regions checked by this process, by case and file
 
 
 @dataclass(frozen=True)
@@ -148,27 +144,17 @@ def prepare(
 
 
 def prepare_region(prepared: Prepared, region: Region) -> MemoryMap:
-    """Find a region; return it on the network's grid, (Z, size, size) uint8 of 0 and 1.
-
-    Logs a warning with the name of the case, once per process, if the region is empty or
-    implausible.
-    """
+    """Find a region; return it on the network's grid, (Z, size, size) uint8 of 0 and 1."""
     return _find_region(prepared, region, partial(read_case, prepared.case))
 
 
 def _find_region(prepared: Prepared, region: Region, read: Callable[[], Volume]) -> MemoryMap:
     case = prepared.case
-    mask = _cached(
+    return _cached(
         prepared.folder / f"region-{fingerprint(_region_identity(region, case))}.npy",
         prepared.shape,
         lambda: _on_network_grid(prepared, region_mask(region, case, read())),
     )
-    if (case.name, mask.filename) not in _checked:
-        _checked.add((case.name, mask.filename))
-        spacing_mm = None if case.axes else prepared.spacing_mm
-        if reason := implausibility(mask, prepared.image, spacing_mm, region.plausible):
-            log.warning("case %s: its region %s (%s)", case.name, reason, type(region).__name__)
-    return mask
 
 
 def prepare_mask(prepared: Prepared, name: str) -> MemoryMap:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsseg.core.interfaces import RegionLimits
+from wsseg.data.region_shape import implausible_pair
 from wsseg.data.spacing import exceeds
 
 MM3_PER_LITRE, MM2_PER_CM2 = 1e6, 100.0
@@ -21,14 +22,19 @@ def implausibility(
     """Return the reason why `mask`, (Z, H, W), cannot be the organ, or ''.
 
     Sizes are checked if `spacing_mm` is known, and the median if `image` has the scanner's values,
-    int16; a standardized image has not.
+    int16; a standardized image has not. The shape of a pair of organs is checked if both hold.
     """
     if not mask.any():
         return "is empty: nothing was found"
     if plausible is None:
         return ""
-    sizes = "" if spacing_mm is None else _implausible_size(mask, spacing_mm, plausible)
-    return sizes or (_implausible_median(mask, image, plausible) if image.dtype == np.int16 else "")
+    if spacing_mm is not None and (reason := _implausible_size(mask, spacing_mm, plausible)):
+        return reason
+    if image.dtype != np.int16:
+        return ""
+    if (reason := _implausible_median(mask, image, plausible)) or spacing_mm is None:
+        return reason
+    return implausible_pair(mask, image, spacing_mm, plausible)
 
 
 def _implausible_size(

@@ -15,6 +15,7 @@ from wsseg.core.contracts import score_value
 from wsseg.core.volume import Volume, VoxelMask
 from wsseg.data.batches import read_map
 from wsseg.data.checks.geometry import geometry_findings, measure_geometry
+from wsseg.data.checks.regions import region_findings
 from wsseg.data.prepare import Prepared, prepare, to_scan_grid
 from wsseg.data.reading import write_mask
 from wsseg.errors import InputError
@@ -43,7 +44,7 @@ class Prediction:
     mask: Volume  # uint8: 0 background, k + 1 the recipe's class k; later classes overwrite earlier
     masks: Mapping[str, VoxelMask]  # by class and by region
     scores: Mapping[str, float]  # the recipe's, and each class's and region's volume in ml
-    warnings: tuple[str, ...] = ()  # about the scan's geometry, as `wsseg data check` prints them
+    warnings: tuple[str, ...] = ()  # about geometry and regions, as `wsseg data check` prints them
 
     def save(self, folder: Path) -> Path:
         """Write the mask as NIfTI with the scan's own shape, affine and orientation."""
@@ -97,7 +98,9 @@ class Run:
         for value, name in enumerate(self.recipe.classes, 1):
             labels[masks[name]] = value
         mask = Volume(labels, prepared.grid)
-        findings = geometry_findings(case, measure_geometry(case, prepared.grid))
+        geometry = measure_geometry(case, prepared.grid)
+        found = region_findings(prepared, self.recipe.regions)
+        findings = (*geometry_findings(case, geometry), *found)
         warnings = tuple(f"{each.text} [{each.name}]" for each in findings)
         return Prediction(case, mask, masks, self._scores(masks, mask), warnings)
 

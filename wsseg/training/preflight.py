@@ -51,12 +51,14 @@ def lists_of_cases(recipe: Recipe) -> Iterator[tuple[CaseList, Expectations]]:
     """
     shared = _list_own_cases(recipe)
     tested = [case for case in shared.cases if case.split == "test"]
-    yield shared, expected_by(recipe, recipe.own_stages.values())
+    expected = expected_by(recipe, recipe.own_stages.values())
+    yield shared, replace(expected, regions=recipe.regions)
     for stage in recipe.stages.values():
         if stage.cohort is not None:
             own = list_cases(stage.cohort)
             training = [case for case in own.cases if case.split != "test"]
-            yield CaseList([*training, *tested], own.findings), expected_by(recipe, [stage])
+            expected = replace(expected_by(recipe, [stage]), regions=recipe.regions)
+            yield CaseList([*training, *tested], own.findings), expected
 
 
 def _list_own_cases(recipe: Recipe) -> CaseList:

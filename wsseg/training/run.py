@@ -9,6 +9,7 @@ from wsseg.config.recipe_files import check_can_be_saved, holds_recipe, recipe_t
 from wsseg.config.stages import MasksStage, Stage
 from wsseg.core.case import Case
 from wsseg.core.contracts import built_module, cases_of
+from wsseg.data.checks.regions import log_region_findings
 from wsseg.data.prepare import Prepared, prepare, prepare_mask
 from wsseg.data.split import Split, by_column
 from wsseg.errors import InputError
@@ -146,7 +147,7 @@ def prepare_all(
         used |= {stage.region, getattr(stage, "region_in_training", None)}
         labels |= set(stage.classes) if isinstance(stage, MasksStage) else set()
 
-    regions = [name for name in recipe.regions if name in used]
+    regions = {name: region for name, region in recipe.regions.items() if name in used}
 
     def prepare_one(case: Case) -> Prepared:
         prepared = prepare(case, recipe.input, recipe.regions, regions)
@@ -155,7 +156,11 @@ def prepare_all(
         return prepared
 
     with ThreadPoolExecutor(SCANS_AT_ONCE) as pool:  # after an error, threads finish their files
-        return list(display.track("preparing scans", pool.map(prepare_one, cases), len(cases)))
+        prepared = pool.map(prepare_one, cases)
+        found = list(display.track("preparing scans", prepared, len(cases)))
+    for each in found:
+        log_region_findings(each, regions)
+    return found
 
 
 def prepare_cases(

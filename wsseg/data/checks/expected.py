@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wsseg.core.input import Input
+from wsseg.core.interfaces import Region
 
 
 @dataclass(frozen=True)
@@ -17,3 +18,5 @@ class Expectations:
     """The classes of each supervised stage, which needs all their masks of a case."""
     inside: Mapping[str, str] = field(default_factory=dict)
     """For masks that lie inside another one: the name of that one, by their own."""
+    regions: Mapping[str, Region] = field(default_factory=dict)
+    """The regions to find and check, by name."""

@@ -17,6 +17,7 @@ ACCEPTABLE = (
     "duplicate-scan",
     "empty-mask",
     "few-positives",
+    "implausible-region",
     "mixed-spacing",
     "no-geometry",
     "not-axial",

@@ -19,6 +19,7 @@ from wsseg.data.checks.expected import Expectations
 from wsseg.data.checks.findings import Finding, with_accepted
 from wsseg.data.checks.masks import check_masks, check_nesting, swapped_files
 from wsseg.data.checks.measurements import CaseFacts, measure_case
+from wsseg.data.checks.regions import check_regions
 from wsseg.data.checks.scans import check_files, check_geometry, check_values
 from wsseg.data.validation import lowest_measured
 
@@ -28,6 +29,7 @@ CASE_CHECKS: tuple[Callable[[CaseFacts, Expectations], Iterator[Finding]], ...] 
     check_files,
     check_masks,
     check_nesting,
+    check_regions,
 )
 COHORT_CHECKS: tuple[Callable[[Sequence[CaseFacts], Expectations], Iterator[Finding]], ...] = (
     check_patients,
@@ -36,7 +38,8 @@ COHORT_CHECKS: tuple[Callable[[Sequence[CaseFacts], Expectations], Iterator[Find
     check_spacing,
     check_label_counts,
 )
-Progress: TypeAlias = Callable[[Iterator[CaseFacts], int], Iterator[CaseFacts]]  # passes facts on
+Checked: TypeAlias = tuple[CaseFacts, list[Finding]]
+Progress: TypeAlias = Callable[[Iterator[Checked], int], Iterator[Checked]]  # passes cases on
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,19 @@ def check_cases(
     cases: Sequence[Case], expected: Expectations, accept: Collection[str], progress: Progress
 ) -> list[Finding]:
     """Read all files of `cases`, one at a time, and return the findings sorted by severity."""
-    measure = partial(measure_case, lowest_measured=lowest_measured(expected.input.unit))
-    cohort = list(progress(map(measure, cases), len(cases)))
-    findings = [finding for facts in cohort for finding in _check_case(facts, expected)]
+    checked = list(progress(map(partial(_check_case, expected=expected), cases), len(cases)))
+    cohort = [facts for facts, _ in checked]
+    findings = [finding for _, found in checked for finding in found]
     findings += [finding for check in COHORT_CHECKS for finding in check(cohort, expected)]
     return with_accepted(findings, accept)
 
 
-def _check_case(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
+def _check_case(case: Case, expected: Expectations) -> Checked:
+    facts = measure_case(case, lowest_measured(expected.input.unit))
+    return facts, list(_case_findings(facts, expected))
+
+
+def _case_findings(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
     for text in facts.read_errors:
         what = text.removeprefix(f"case {facts.case.name}: ")
         remedy = "Correct the file, or leave the case out"
