@@ -4,7 +4,6 @@ The weights of its U-net are 0 except for a path that copies each pixel from the
 last one, so that the correct mask is known.
 """
 
-import logging
 import warnings
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from safetensors.torch import save_file
 
 import wsseg_lungmask
 from wsseg import Case, Grid, Input, InputError, Region, Volume, WorkError, make
-from wsseg.data.prepare import prepare, prepare_region
+from wsseg.data.checks.regions import region_findings
+from wsseg.data.prepare import prepare
 from wsseg.testing import check_region
 from wsseg.tools import write_nifti
 from wsseg_lungmask import LungMask
@@ -161,7 +161,7 @@ def test_a_failed_download_suggests_a_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_leak_is_reported_with_its_case(
-    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slice of 50 x 50 cm that is dark everywhere has 2500 cm², too much for lungs."""
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
@@ -170,7 +170,7 @@ def test_a_leak_is_reported_with_its_case(
     write_nifti(tmp_path / "a.nii.gz", image, np.diag([10.0, 10, 5, 1]))
     case = Case("leaky", "p", tmp_path / "a.nii.gz")
     prepared = prepare(case, Input(size=32, slices=1, thick=None))
-    with caplog.at_level(logging.WARNING, "wsseg"):
-        prepare_region(prepared, LungMask(weights=weights / "unet.pth"))
-    assert "case leaky: its region has " in caplog.text
-    assert "cm² in slice 0, over 550: it leaks (LungMask)" in caplog.text
+    (finding,) = region_findings(prepared, {"lung": LungMask(weights=weights / "unet.pth")})
+    assert finding.sentence.startswith("case leaky: its region lung has ")
+    assert "cm² in slice 0, over 550: it leaks" in finding.what
+    assert "masks of yours" in finding.remedy

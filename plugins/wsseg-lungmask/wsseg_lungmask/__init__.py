@@ -17,11 +17,26 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from wsseg import Case, InputError, Region, RegionLimits, SourceFile, Volume, WorkError, hookimpl
+from wsseg import (
+    Case,
+    InputError,
+    PairLimits,
+    Region,
+    RegionLimits,
+    SourceFile,
+    Volume,
+    WorkError,
+    hookimpl,
+)
 from wsseg.tools import cache_folder, download, read_tensors, sha256
 
 LUNGS = RegionLimits(
-    volume_litres=(0.8, 10), full_length_mm=250, max_area_cm2=550, median=(-950, -300)
+    volume_litres=(0.8, 10),
+    full_length_mm=200,
+    max_area_cm2=550,
+    median=(-980, -300),
+    pair=PairLimits(one_sided=(0.15, 35), back_rise_mm=40, end_area=0.85),
+    remedy="Look at the mask; if lung is missing, use {use: file, mask: lung} with masks of yours",
 )
 HOST = "https://github.com/JoHof/lungmask/releases/download/v0.0"
 FILES = {  # the eight digits at the end of a name are the first of the file's SHA-256
