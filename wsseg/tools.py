@@ -1,6 +1,7 @@
-"""Functions for plugins: images, spacings, atomic writes, the cache, downloads and threads."""
+"""Functions for plugins: images, tables, spacings, files, the cache, downloads and threads."""
 
 from wsseg.components.backbones import Padded
+from wsseg.data.csv_table import CsvTable, parse_columns, read_csv_table
 from wsseg.data.download import download
 from wsseg.data.nifti import write_nifti
 from wsseg.data.reading import (
@@ -12,6 +13,7 @@ from wsseg.data.reading import (
     read_volume,
 )
 from wsseg.data.spacing import exceeds, in_voxels, rounded_mm
+from wsseg.data.tag_cells import parse_tag
 from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import (
     atomic_folder,
@@ -25,6 +27,7 @@ from wsseg.runtime.tensor_files import read_tensors
 from wsseg.runtime.threads import map_in_threads, run_in_threads
 
 __all__ = [
+    "CsvTable",
     "Padded",
     "atomic_folder",
     "atomic_write",
@@ -35,9 +38,12 @@ __all__ = [
     "in_voxels",
     "lease",
     "map_in_threads",
+    "parse_columns",
+    "parse_tag",
     "read_case",
     "read_case_grid",
     "read_case_mask",
+    "read_csv_table",
     "read_grid",
     "read_mask",
     "read_tensors",

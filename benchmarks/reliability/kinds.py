@@ -31,7 +31,7 @@ KINDS: Mapping[str, Kind] = {
     "reports": Kind(
         "reports.csv",
         TEXT,
-        ("data", "tags-from-reports", "reports.csv", "--out", "out.csv", "--class", CLASS),
+        ("tags-from-reports", "reports.csv", "--out", "out.csv", "--class", CLASS),
         ("out.csv",),
     ),
     "NIfTI, header": Kind(

@@ -8,12 +8,14 @@ import sys
 import typer
 
 from wsseg.cli import bench, data, plugins, recipes, runs
+from wsseg.cli.plugin_commands import WithPluginCommands
 from wsseg.errors import InputError, WorkError, escape_unprintable, shorten_lines
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, by the convention of shells
 
 app = typer.Typer(
     name="wsseg",
+    cls=WithPluginCommands,
     help="Train segmentation networks from weak labels by expectation-maximisation.",
     epilog="Every command accepts --debug, which shows the traceback of an error.",
     no_args_is_help=True,

@@ -1,8 +1,7 @@
 """Commands that create, describe and prepare data."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +10,6 @@ from wsseg.cli.runs import Changes, Columns
 
 if TYPE_CHECKING:
     from wsseg.core.interfaces import PublicDataset, Synthetic
-
-SYNTAX = "--class NAME=WORD,WORD, such as --class effusion=effusion,effusions"
 
 app = typer.Typer(
     help="Create, check and prepare data.", no_args_is_help=True, rich_markup_mode=None
@@ -79,89 +76,6 @@ def _public_dataset(name: str) -> "type[PublicDataset]":
     if name not in datasets:
         raise InputError(f"{name}: is not a public data set; {known_words(name, datasets)}")
     return datasets[name]
-
-
-@app.command()
-def tags_from_reports(
-    reports: Annotated[
-        Path, typer.Argument(help="CSV file with the columns patient (or case) and report.")
-    ],
-    out: Annotated[Path, typer.Option(help="CSV file to write.")],
-    classes: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--class", help="A class and the words that mean it: NAME=WORD,WORD,... Repeatable."
-        ),
-    ] = None,
-    unmentioned: Annotated[
-        Literal["unknown", "absent"],
-        typer.Option(help="Tag of a class that no report of a patient mentions."),
-    ] = "unknown",
-    columns: Columns = None,
-) -> None:
-    """Derive the tags of patients from their reports.
-
-    The output has the sentence that led to each tag, so that a person can check it. The command
-    prints no names and no text of the reports. If the table has columns tag.NAME with tags given
-    by a person, it prints how often the derived tags agree with them.
-
-    Example: wsseg data tags-from-reports reports.csv --out tags.csv --class edema=edema,oedema
-    """
-    from wsseg.data.csv_table import parse_columns
-    from wsseg.data.report_tags import (
-        Unmentioned,
-        agreement,
-        find_verdicts,
-        read_reports,
-        tag_cell,
-        write_tags,
-    )
-    from wsseg.errors import InputError
-
-    table, keywords, silence = (
-        read_reports(reports, parse_columns(columns or [])),
-        _keywords(classes or []),
-        Unmentioned(unmentioned),
-    )
-    if out.exists() and out.samefile(reports):
-        raise InputError(f"{out}: is the file with the reports; choose another --out")
-    verdicts = find_verdicts(table, keywords)
-    write_tags(out, table, verdicts, silence)
-    for name, of_patients in verdicts.items():
-        tags = [tag_cell(verdict, silence) for verdict in of_patients.values()]
-        typer.echo(
-            f"{name}: {tags.count('1')} present, {tags.count('0')} absent, "
-            f"{tags.count('')} unknown, of {len(tags)} {table.key}s"
-        )
-        if name in table.manual_tags:
-            _print_agreement(agreement(of_patients, table.manual_tags[name], silence))
-    typer.echo(f"tags: {out}\nread the sentences before you train on these tags")
-
-
-def _keywords(classes: Sequence[str]) -> dict[str, list[str]]:
-    """Parse NAME=WORD,WORD."""
-    from wsseg.errors import InputError
-
-    if not classes:
-        raise InputError(f"--class is missing; write {SYNTAX}")
-    keywords: dict[str, list[str]] = {}
-    for text in classes:
-        name, _, words = text.partition("=")
-        keywords[name.strip()] = [word.strip() for word in words.split(",") if word.strip()]
-        if not name.strip() or not keywords[name.strip()]:
-            raise InputError(f"--class {text}: write {SYNTAX}")
-    return keywords
-
-
-def _print_agreement(counts: dict[tuple[str, str], int]) -> None:
-    """Print how often the tags given by a person equal the derived ones."""
-    from wsseg.data.report_tags import MEANINGS
-
-    equal, total = sum(n for (a, b), n in counts.items() if a == b), sum(counts.values())
-    typer.echo(f"  {equal} of {total} agree with the given tags ({100 * equal / total:.0f} %)")
-    for (given, derived), number in counts.items():
-        if given != derived and number:
-            typer.echo(f"  {number} given as {MEANINGS[given]}, derived as {MEANINGS[derived]}")
 
 
 @app.command()

@@ -63,7 +63,17 @@ class Row:
 
 @dataclass(frozen=True)
 class CsvTable:
-    """The columns and rows of a CSV file."""
+    """The columns and rows of a CSV file.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg.tools import CsvTable, read_csv_table
+        >>> table: CsvTable = read_csv_table(Path("cohort.csv"), ("*",), ("case",))
+        >>> table.columns
+        ('case', 'split', 'image', 'mask.tumour')
+        >>> table.rows[0].get("image")
+        '0.nii.gz'
+    """
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -88,6 +98,14 @@ def read_csv_table(
     Raises:
         InputError: The file cannot be read, a column is unknown, repeated or missing, or a row has
             more or fewer cells than the header.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from wsseg.tools import read_csv_table
+        >>> columns = ("case", "split", "image", "mask.*")
+        >>> table = read_csv_table(Path("cohort.csv"), columns, required=("case",))
+        >>> [row.get("case") for row in table.rows]
+        ['case-0', 'case-1', 'case-2']
     """
     text = _read_text(path)
     separator = _separator(text)
@@ -118,6 +136,11 @@ def parse_columns(words: Collection[str]) -> dict[str, str]:
 
     Raises:
         InputError: A word is not of this form, or a name occurs twice.
+
+    Example:
+        >>> from wsseg.tools import parse_columns
+        >>> parse_columns(["Pat-ID=patient,Befund=report"])
+        {'Pat-ID': 'patient', 'Befund': 'report'}
     """
     renamed: dict[str, str] = {}
     for pair in (each for word in words for each in word.split(",")):

@@ -14,6 +14,11 @@ def parse_tag(cell: str) -> bool | None:
 
     Raises:
         ValueError: The cell is none of these.
+
+    Example:
+        >>> from wsseg.tools import parse_tag
+        >>> [parse_tag(cell) for cell in ("1", "no", "")]
+        [True, False, None]
     """
     number = NUMBER.fullmatch(cell)
     word = number[1] if number else cell.lower()

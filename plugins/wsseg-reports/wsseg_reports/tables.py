@@ -1,4 +1,4 @@
-"""Extraction of patients' tags from their reports, with the sentences that support them."""
+"""Tables of reports, and the tags of patients derived from them with the sentences behind them."""
 
 import csv
 import io
@@ -8,22 +8,25 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
-from wsseg.data.csv_table import UNCHANGED, Row, read_csv_table
-from wsseg.data.negation import Mention, mentions, strongest
-from wsseg.data.tag_cells import CELLS, parse_tag
-from wsseg.errors import InputError
-from wsseg.runtime.files import write_text
+from wsseg import InputError
+from wsseg.tools import parse_tag, read_csv_table, write_text
+from wsseg_reports.grammar import mentions
+from wsseg_reports.languages import FUNCTION_WORDS, foreign_language
 
-TAGS = {"present": "1", "absent": "0", "uncertain": "", "not mentioned": ""}
+FOREIGN = {language: f"in {language}" for language in FUNCTION_WORDS}
+STRONGEST_FIRST = ("present", "uncertain", *FOREIGN.values(), "absent", "former", "not mentioned")
+TAGS = {"present": "1", "absent": "0"}  # all other statements leave the tag unknown
 MEANINGS = {"1": "present", "0": "absent", "": "unknown"}
+CELLS = {True: "1", False: "0", None: ""}
 KEYS = ("patient", "case")  # columns that may identify a row
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet evaluates cells that start with one
 
 Keywords: TypeAlias = Mapping[str, Sequence[str]]  # by class
+Verdicts: TypeAlias = "Mapping[str, Mapping[str, Verdict]]"  # by class and patient
 
 
 class Unmentioned(StrEnum):
-    """The tag of a class that no report mentions."""
+    """The tag of a class that no report of a patient mentions."""
 
     UNKNOWN = "unknown"
     ABSENT = "absent"
@@ -33,20 +36,30 @@ class Unmentioned(StrEnum):
 class Verdict:
     """What the reports of one patient state about one class."""
 
-    statement: str  # a key of TAGS
-    sentence: str = ""  # the first sentence that states it
+    statement: str
+    """One of `STRONGEST_FIRST`."""
+    sentence: str = ""
+    """The first sentence that states it."""
 
 
 @dataclass(frozen=True)
 class Reports:
     """The reports of all patients, and the tags that people gave them."""
 
-    key: str  # "patient" or "case"
-    texts: Mapping[str, tuple[str, ...]]  # by patient
-    manual_tags: Mapping[str, Mapping[str, str]]  # by class and patient
+    key: str
+    """The column that identifies the patients: patient or case."""
+    texts: Mapping[str, tuple[str, ...]]
+    """The reports of each patient."""
+    manual_tags: Mapping[str, Mapping[str, str]]
+    """The tags that people gave, by class and patient."""
+
+    def languages(self) -> list[str]:
+        """Return the language of each report that is not in English."""
+        found = [foreign_language(text) for texts in self.texts.values() for text in texts]
+        return [language for language in found if language is not None]
 
 
-def read_reports(path: Path, renamed: Mapping[str, str] = UNCHANGED) -> Reports:
+def read_reports(path: Path, renamed: Mapping[str, str]) -> Reports:
     """Read a CSV file with the columns patient (or case) and report.
 
     A patient may have several rows. Columns tag.<class> hold tags that people gave; all others are
@@ -64,7 +77,12 @@ def read_reports(path: Path, renamed: Mapping[str, str] = UNCHANGED) -> Reports:
     texts: dict[str, tuple[str, ...]] = {}
     manual_tags: dict[str, dict[str, str]] = {}
     for row in table.rows:
-        name = _patient_name(row, key)
+        name = row.name(key)
+        if not name or name.startswith(FORMULA) or not name.isprintable():
+            # The message omits the name, which may be a person's.
+            raise InputError(
+                f"{row.place}: its {key} is empty or starts like a formula (=, +, -, @)"
+            )
         texts[name] = (*texts.get(name, ()), row.get("report"))
         for tag, cell in row.with_prefix("tag").items():
             try:
@@ -74,26 +92,32 @@ def read_reports(path: Path, renamed: Mapping[str, str] = UNCHANGED) -> Reports:
     return Reports(key, texts, manual_tags)
 
 
-def find_verdicts(reports: Reports, keywords: Keywords) -> dict[str, dict[str, Verdict]]:
+def find_verdicts(reports: Reports, keywords: Keywords) -> Verdicts:
     """Return a verdict for each class and patient."""
     return {
-        name: {patient: _verdict(texts, words) for patient, texts in reports.texts.items()}
+        name: {patient: find_verdict(texts, words) for patient, texts in reports.texts.items()}
         for name, words in keywords.items()
     }
+
+
+def find_verdict(texts: Sequence[str], words: Sequence[str]) -> Verdict:
+    """Return the strongest statement of the reports of a patient about a class."""
+    found = [Verdict("not mentioned")]
+    for text in texts:
+        if language := foreign_language(text):
+            found.append(Verdict(FOREIGN[language]))
+        else:
+            found += [Verdict(each.statement, each.sentence) for each in mentions(text, words)]
+    return min(found, key=lambda verdict: STRONGEST_FIRST.index(verdict.statement))
 
 
 def tag_cell(verdict: Verdict, unmentioned: Unmentioned) -> str:
     """Return a cell of a cohort's table: "1" for present, "0" for absent, "" for unknown."""
     silent = verdict.statement == "not mentioned"
-    return "0" if silent and unmentioned is Unmentioned.ABSENT else TAGS[verdict.statement]
+    return "0" if silent and unmentioned is Unmentioned.ABSENT else TAGS.get(verdict.statement, "")
 
 
-def write_tags(
-    path: Path,
-    reports: Reports,
-    verdicts: Mapping[str, Mapping[str, Verdict]],
-    unmentioned: Unmentioned,
-) -> None:
+def write_tags(path: Path, reports: Reports, verdicts: Verdicts, unmentioned: Unmentioned) -> None:
     """Write a CSV row per patient: tag.<class>, statement.<class> and sentence.<class>."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -103,11 +127,8 @@ def write_tags(
         row = [patient]
         for of_patients in verdicts.values():
             verdict = of_patients[patient]
-            row += [
-                tag_cell(verdict, unmentioned),
-                verdict.statement,
-                escape_formula(verdict.sentence),
-            ]
+            tag = tag_cell(verdict, unmentioned)
+            row += [tag, verdict.statement, escape_formula(verdict.sentence)]
         writer.writerow(row)
     write_text(path, text.getvalue())
 
@@ -125,19 +146,3 @@ def agreement(
 def escape_formula(cell: str) -> str:
     """Return a cell that no spreadsheet evaluates as a formula."""
     return f"'{cell}" if cell.startswith(FORMULA) else cell
-
-
-def _verdict(texts: Sequence[str], words: Sequence[str]) -> Verdict:
-    found: list[Mention] = [each for text in texts for each in mentions(text, words)]
-    if not found:
-        return Verdict("not mentioned")
-    statement = strongest([each.statement for each in found])
-    return Verdict(statement, next(each.sentence for each in found if each.statement == statement))
-
-
-def _patient_name(row: Row, key: str) -> str:
-    name = row.name(key)
-    if not name or name.startswith(FORMULA) or not name.isprintable():
-        # The message omits the name, which may be a person's.
-        raise InputError(f"{row.place}: its {key} is empty or starts like a formula (=, +, -, @)")
-    return name

@@ -1,0 +1,174 @@
+"""Findings in sentences are present, absent, uncertain or former: each rule by examples."""
+
+import time
+
+import pytest
+
+from wsseg_reports.grammar import GOVERNED, REACHES, mentions
+from wsseg_reports.phrases import pattern
+
+WORDS = ("consolidation", "consolidations", "consolidated", "consolidative")
+LONG = 60_000  # characters
+
+
+def statements(report: str) -> list[str]:
+    return [each.statement for each in mentions(report, WORDS)]
+
+
+@pytest.mark.parametrize(("statement", "sentence"), GOVERNED.values())
+def test_a_cue_before_a_finding_decides_its_statement(statement: str, sentence: str) -> None:
+    assert statements(sentence) == [statement]
+
+
+@pytest.mark.parametrize(("reaches", "sentence"), [rule[1:] for rule in REACHES])
+def test_a_negation_reaches_a_finding_or_has_ended_or_leaves_it_uncertain(
+    reaches: bool | None, sentence: str
+) -> None:
+    expected = {True: "absent", False: "present", None: "uncertain"}
+    assert statements(sentence) == [expected[reaches]]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "statement"),
+    [
+        ("Consolidation in both lower lobes.", "present"),
+        ("No cavity in the consolidation.", "present"),
+        ("The cause of the consolidation is uncertain.", "present"),
+        ("Atelectasis versus consolidation.", "uncertain"),
+        ("No atelectasis vs. consolidation.", "absent"),
+        ("No nodule, but consolidation.", "present"),
+        ("No abnormality other than consolidation.", "present"),
+        ("No consolidation other than at the base.", "uncertain"),
+        ("No consolidation > 3 cm.", "uncertain"),
+        ("CT without contrast shows consolidation.", "present"),
+        ("The non-consolidated lung is clear.", "absent"),
+        ("Collapse-consolidation.", "present"),
+        ("NO CONSOLIDATION", "absent"),
+        ("Consolidation in May.", "former"),
+        ("Since May, consolidation has increased.", "present"),
+        ("The opacity may represent consolidation.", "uncertain"),
+        ("No acute findings, e.g. consolidation.", "absent"),
+    ],
+)
+def test_scopes_end_at_conjunctions_and_exceptions(sentence: str, statement: str) -> None:
+    assert statements(sentence) == [statement]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "statement"),
+    [
+        ("Consolidation is not seen.", "absent"),
+        ("Consolidation has resolved.", "absent"),
+        ("Resolved consolidation.", "absent"),
+        ("Consolidation has not resolved.", "present"),
+        ("Near complete resolution of the consolidation.", "present"),
+        ("No change in the consolidation.", "present"),
+        ("Consolidation, which has resolved.", "absent"),
+        ("Consolidation was larger. It has resolved.", "absent"),
+        ("Consolidation has resolved on the right but persists on the left.", "present"),
+        ("Consolidation with cavitation is not seen.", "uncertain"),
+        ("Consolidation cannot be entirely excluded.", "uncertain"),
+        ("Consolidation not seen previously.", "present"),
+        ("Consolidation seen on the prior study is unchanged.", "present"),
+        ("Consolidation on the prior study.", "former"),
+        ("Consolidation?", "uncertain"),
+        ("Consolidation may represent pneumonia.", "present"),
+        ("Consolidation is likely.", "uncertain"),
+        ("Consolidation is likely due to pneumonia.", "present"),
+    ],
+)
+def test_the_verbs_after_a_finding_decide_its_statement(sentence: str, statement: str) -> None:
+    assert statements(sentence) == [statement]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "statement"),
+    [
+        ("Consolidation or effusion is not seen.", "absent"),
+        ("Consolidation and effusion are not seen.", "absent"),
+        ("Consolidation and effusion is not seen.", "uncertain"),
+        ("Consolidation, mass, effusion absent.", "absent"),
+        ("Consolidation, effusion absent.", "uncertain"),
+        ("Consolidation in the left base, effusion absent.", "present"),
+        ("Consolidation is seen, effusion is not seen.", "present"),
+        ("Consolidation or effusion cannot be excluded.", "uncertain"),
+        ("Consolidation, a mass cannot be excluded.", "present"),
+    ],
+)
+def test_a_verb_belongs_to_all_subjects_or_to_one(sentence: str, statement: str) -> None:
+    assert statements(sentence) == [statement]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "statement"),
+    [
+        ("Consolidation: No", "absent"),
+        ("Consolidation: yes, effusion: no", "present"),
+        ("Effusion: yes, consolidation: no", "absent"),
+        ("Consolidation - none", "absent"),
+        ("Consolidation: no evidence", "absent"),
+        ("Consolidation: left base", "present"),
+        ("Consolidation: possible", "uncertain"),
+        ("Consolidation? No.", "absent"),
+        ("Consolidation (-)", "absent"),
+        ("[ ] consolidation", "absent"),
+        ("[x] consolidation", "present"),
+        ("Atelectasis, consolidation, effusion: none", "absent"),
+    ],
+)
+def test_a_form_gives_the_value_after_the_finding(sentence: str, statement: str) -> None:
+    assert statements(sentence) == [statement]
+
+
+def test_the_strongest_statement_of_a_sentence_counts() -> None:
+    report = (
+        "No consolidation on the right, but possible consolidation and, on the left, consolidation."
+    )
+    assert statements(report) == ["present"]
+
+
+def test_keywords_match_only_complete_words_with_the_meaning_of_a_finding() -> None:
+    assert statements("Preconsolidational changes.") == []
+    assert statements("Consolidation chemotherapy.") == []
+    assert statements("Bony consolidation of the fracture.") == []
+
+
+def test_keywords_may_be_phrases() -> None:
+    found = mentions("No  crazy\npaving. Ground glass.", ["crazy paving"])
+    assert [each.statement for each in found] == ["absent"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * LONG,
+        " " * LONG,
+        "no " * (LONG // 3),
+        "-" * LONG,
+        "a:" * (LONG // 2),
+        ", " * (LONG // 2),
+        "no effusion, and " * (LONG // 17),
+        "no consolidation " * (LONG // 17),
+        "new, consolidation and " * (LONG // 23),
+        "consolidation in May 2020 " * (LONG // 26),
+        "consolidaton of x. " * (LONG // 20),
+    ],
+)
+def test_long_unusual_texts_are_processed_quickly(text: str) -> None:
+    start = time.process_time()
+    list(mentions(f"{text} consolidation", WORDS))
+    assert time.process_time() - start < 4
+
+
+@pytest.mark.parametrize(
+    ("phrases", "expression"),
+    [
+        ("a | b c", "(?:a|b c)"),
+        ("[a | b] c [d]", "(?:(?:(?:a|b) )?c(?: (?:d))?)"),
+        ("a [b]* (c | d e)", "(?:a(?: (?:b))* (?:c|d e))"),
+        ("PRIOR study", "(?:(?:prior|old) study)"),
+        (r"stud(?:y|ies) \( | \|", r"(?:stud(?:y|ies) \(|\|)"),
+    ],
+)
+def test_phrases_become_regular_expressions(phrases: str, expression: str) -> None:
+    assert pattern(phrases, {"PRIOR": "prior | old"}) == expression

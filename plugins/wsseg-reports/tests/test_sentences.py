@@ -1,0 +1,44 @@
+"""A report is divided into the sentences that describe the scan."""
+
+import pytest
+
+from wsseg_reports.sentences import describing_sentences
+
+
+@pytest.mark.parametrize(
+    ("report", "sentences"),
+    [
+        ("No nodule >1.5 cm. Mass.", ["No nodule >1.5 cm.", "Mass."]),
+        ("Opacities, e.g. Consolidation.", ["Opacities, e.g. Consolidation."]),
+        ("Seen by Dr. Jones. No mass.", ["Seen by Dr. Jones.", "No mass."]),
+        ("no mass.no effusion.", ["no mass", "no effusion."]),
+        ("Mass? No. Effusion? Yes.", ["Mass? No.", "Effusion? Yes."]),
+        ("Mass in May. It has resolved.", ["Mass in May; It has resolved."]),
+        ("There is no focal\nConsolidation.", ["There is no focal Consolidation."]),
+        ("There is no\nmass.\n- Effusion\n* Mass of the\n  lung", None),
+        ("1. Mass.\n2. No effusion.", ["Mass.", "No effusion."]),
+    ],
+)
+def test_sentences_end_at_full_stops_and_at_lines_that_start_a_statement(
+    report: str, sentences: list[str] | None
+) -> None:
+    expected = sentences or ["There is no mass.", "Effusion", "Mass of the lung"]
+    assert list(describing_sentences(report)) == expected
+
+
+@pytest.mark.parametrize(
+    ("report", "sentences"),
+    [
+        ("INDICATION: Fever. Mass.\nFINDINGS: No mass.", ["FINDINGS: No mass."]),
+        ("Clinical question: mass? Findings: normal.", ["Findings: normal."]),
+        ("Comparison: mass in May.", []),
+        ("Indication: mass.\n\nNo mass.", ["No mass."]),
+        ("Indication - cough\nReport - mass", ["Report - mass"]),
+        ("History of mass.", ["History of mass."]),
+        ("Lungs: mass. Pleura: normal.", ["Lungs: mass.", "Pleura: normal."]),
+    ],
+)
+def test_sections_that_do_not_describe_the_scan_are_left_out(
+    report: str, sentences: list[str]
+) -> None:
+    assert list(describing_sentences(report)) == sentences

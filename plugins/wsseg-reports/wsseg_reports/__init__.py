@@ -1,0 +1,1 @@
+"""Tags of patients from their radiology reports in English."""

@@ -1,0 +1,465 @@
+"""The phrases that decide what a sentence states about a finding, in the notation of `phrases`."""
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import lru_cache
+
+from wsseg_reports.phrases import pattern
+
+
+class Cue(StrEnum):
+    """What a phrase does. Its value is the symbol of the phrase in `wsseg_reports.grammar`."""
+
+    TARGET = "T"  # is the finding
+    NO = "n"  # negates what follows: no, without
+    NOT = "!"  # negates what follows, or a property of what precedes
+    RESOLUTION = "R"  # negates what follows, even a finding that is known: resolution of
+    POSSIBLE = "u"  # makes what follows uncertain: cannot exclude, evaluate for
+    QUESTION = "q"  # the same as a new phrase: ?
+    FORMER = "h"  # puts what follows in the past: history of
+    IS_ABSENT = "N"  # negates what precedes: not seen
+    GONE = "Z"  # negates the noun before it, or else the noun after it: resolved
+    IS_POSSIBLE = "U"  # makes what precedes uncertain: cannot be excluded
+    WAS = "H"  # puts what precedes in the past: on the prior study
+    IS_PRESENT = "A"  # affirms what precedes: seen, unchanged
+    VERB = "v"  # is a verb with one subject: has
+    VERBS = "p"  # is a verb with several subjects: have
+    THERE_IS = "a"  # affirms what follows: there is, no change in
+    LIMIT = "k"  # limits a negation: new, larger
+    STOP = ";"  # ends every scope: but
+    DASH = "-"  # ends the scope of what precedes it, or gives a value: Consolidation - none
+    EXCEPT = "x"  # ends a negation: other than
+    COMMA = ","
+    AND = "+"
+    OR = "|"
+    SUCH_AS = "i"
+    VERSUS = "V"
+    COLON = ":"
+    WITH = "w"
+    THE = "d"  # precedes a finding that is known: the, this
+    SIGN = "e"  # is what a negation may name first: evidence of
+    PLAIN = "f"  # has no effect: focal
+    SPECIFIC = "s"  # describes a finding that is there: extensive
+    PLACE = "l"  # is a part of a place: left lower lobe
+    IN = "m"  # starts a place: in
+    LINK = "r"  # precedes another verb of the same subject: which
+    WORD = "o"  # is any other word
+    NOTHING = ""  # does not concern findings: without contrast
+
+
+NAMED = {
+    "NOT": r"not | cannot | \w+n['’]t",
+    "SEEN": r"""
+        seen | identified | noted | visuali[sz]ed | evident | present | demonstrated | detected
+        | observed | found | appreciated | visible | apparent | shown | recogni[sz]ed | depicted
+        | discernible | confirmed | identifiable | appreciable | demonstrable | described
+        | documented | discerned | noticed | encountered | reproduced | recogni[sz]able | reported
+        | detectable | made out | imaged | developed | occurred | appeared | recurred""",
+    "SURELY": r"""
+        definitely | convincingly | currently | now | yet | been | also | to be | be | reliably
+        | confidently | actually | further | any longer | readily | otherwise | again""",
+    "CHANGED": r"""
+        changed | improved | increased | decreased | progressed | regressed | resolved? | cleared?
+        | enlarged | grown | altered | worsened | disappeared | different | larger | smaller
+        | bigger
+        | worse | better | new | progressive | diminished | reduced | resorbed | shrunk | evolved
+        | improve | change | increase | decrease | changing | improving | increasing | decreasing
+        | progressing | resolving | clearing | enlarging | worsening | growing | gone | absent
+        | (so | as | less | more) \w+""",
+    "CHANGE": r"""
+        changes? | improvement | progression | worsening | increase | decrease | resolution
+        | regression | growth | enlargement | clearing | clearance | reduction | difference
+        | deterioration | evolution | extension | alteration | shrinkage""",
+    "NOTABLE": r"""
+        interval | significant | substantial | appreciable | major | further | obvious | definite
+        | marked | evidence of | signs? of | relevant | clear | real | meaningful | notable
+        | convincing | radiographic | radiological | any | material | visible | noticeable | great
+        | discernible | measurable | overall | complete | full | short-term | important | essential
+        | of | much | short | new""",
+    "PARTLY": r"""
+        partially | partly | nearly | almost | largely | mostly | incompletely | substantially
+        | slowly | gradually | somewhat | not | near | near-completely | yet to | failed to
+        | fails to
+        | essentially | virtually | markedly | significantly""",
+    "ENDED": r"""
+        resolved? | cleared? | disappeared | vanished | subsided | re-?absorbed | resorbed
+        | absorbed | drained | evacuated""",
+    "PRIOR": r"""
+        prior | previous | earlier | outside | old | last | recent | remote | past | initial
+        | admission | baseline""",
+    "EXAM": r"""
+        exam(?:ination)?s? | study | studies | cts? | ct scans? | scans? | radiographs? | x-rays?
+        | cxr | films? | imaging | images? | chest \w+ | mri | investigations? | one""",
+    "MONTH": r"""
+        january | february | march | april | may | june | july | august | september | october
+        | november | december | (?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?""",
+    "DATE": r"""
+        [\d{1,2}] MONTH [\d{1,2},?] [\d{4}] | \d{1,2}[./-]\d{1,2}(?:[./-]\d{2,4})?
+        | (?:19|20)\d\d""",
+    "THEN": r"""
+        (on | in | at) [the | an? | his | her] [\w+] PRIOR [\w+] EXAM | on admission | in DATE
+        | previously | formerly | before | in the past | [\w+] (?:day|week|month|year)s? ago
+        | yesterday | last (week | month | year) | on [an? | the] outside EXAM""",
+    "CAUSE": r"""
+        infectious | infective | inflammatory | neoplastic | malignant | benign | reactive
+        | pneumonic | metastatic | post-?\w+ | aspiration-related | atypical | bacterial | viral
+        | fungal""",
+    "BE": r"""
+        be | represent | reflect | indicate | have | suggest | relate | correspond | mask | obscure
+        | harbou?r | contain | include | well | also | still | develop | account | mean | signify
+        | exist | hide | in part | partly | simply | just | \w+ly""",
+    "SHOW": r"""
+        show | demonstrate | reveal | display | contain | have | identify | detect | find | exhibit
+        | disclose | see | suggest | depict | confirm | indicate | note | appreciate | observe
+        | visuali[sz]e | harbou?r""",
+}
+"""Lists that several phrases have in common."""
+
+# The first entry that matches at a position counts.
+PHRASES: tuple[tuple[Cue, str], ...] = (
+    (
+        Cue.NOTHING,
+        r"""
+        (without | no | absence of | lack of) [any | iv | i\.v\. | intravenous | oral | use of]*
+            (contrast | gadolinium | sedation | breath-?hold(?:ing)?)
+            [medium | media | agent | material | enhancement | administration | injection]
+            [was | is] [given | administered | used | injected]
+        | (without | no | lack of | absence of)
+            [available | relevant | previous | prior | recent | old | direct | suitable]*
+            (EXAM | comparisons? | priors? | previous) [is | are | was | were] [available | found]
+            [for [direct] comparison]
+        | non-? ?contrast(?:-enhanced)? | non-?enhanced | unenhanced | de novo
+        | with and without contrast | with or without | whether or not | if not
+        | (none | not | no | nor) [\w+] (larger | greater | bigger | more | smaller | thicker) than
+            \d[\d.,]*(?: ?[cm]m)?
+        | (compared | comparison | relative | similar | identical | unchanged from | as)
+            [to | with] [the] [\w+] PRIOR [\w+] [EXAM] [(of | from | on | dated) DATE]
+        | (since | from | than | compared to | compared with | to | vs\.? | versus)
+            ([the] PRIOR [\w+] [EXAM] | [the] EXAM (of | from) DATE | DATE)
+        | since (admission | yesterday | last \w+) | to account for | as (before | previously)
+        | than (before | previously | yesterday) | all but | previously (measuring | measured)
+        | \[[x✓]\] | ☑ | ☒
+        """,
+    ),
+    (
+        Cue.IS_PRESENT,
+        r"""
+        NOT [SURELY]* (SEEN | there) THEN | NOT (previously | formerly | before) SEEN
+        | NOT [\w+ly | well | yet | been | at all | otherwise | to | be | appear | seem | look]*
+            CHANGED
+        | no longer CHANGED
+        | (no | not any) (larger | bigger | smaller | worse | better | denser) [than before]
+        | (no | not any) (different | more \w+ | less \w+)
+        | PARTLY [\w+ly] ENDED
+        | (larger | smaller | bigger | denser) than (before | previously | (?!\d)(?=\w))
+        """,
+    ),
+    (
+        Cue.IS_PRESENT,
+        r"""
+        (no | without | not | nor | little | minimal) [any] [NOTABLE]* CHANGE
+            [(in | of) [the] (size | appearances? | extent | density | volume | number)]
+            [in | of | to | for | from]
+        """,
+    ),
+    (
+        Cue.THERE_IS,
+        r"""
+        (near | partial | incomplete | some | gradual | continued | continuing | further | ongoing
+            | slow | progressive | near-?complete | near-?total | near complete | near total
+            | nearly complete | almost complete | subtotal | early | ensure | confirm | document
+            | until | to | for) [complete | partial | full | interval]*
+            (resolution | clearing | clearance | resorption | reabsorption | disappearance) [of]
+        | not (without | free of | free from | devoid of | clear of | lacking)
+        | (no | not an?) (lack | absence | doubt) [of | about] | not (only | just | merely | simply)
+        | (progressed | evolved | developed | transformed | turned | changed) (to | into)
+        """,
+    ),
+    (
+        Cue.IS_POSSIBLE,
+        r"""
+        (NOT | can not | could not | unable to | impossible to | never)
+            [be | been | \w+ly | with certainty]*
+            (excluded | ruled out | discounted | dismissed | eliminated)
+        | (NOT | can not) [be | been | \w+ly]* (assessed | evaluated | assessable | evaluable
+            | determined | applicable | commented on | included | differentiated | distinguished)
+        | NOT [be] (well | clearly | fully | completely | adequately | optimally | entirely
+            | easily) SEEN
+        | poorly SEEN | obscured | n/a | (difficult | hard) to (exclude | assess | see | rule out
+            | evaluate)$
+        | a possibility | a consideration | masked | hidden | corresponds? to | actually
+        | (turn(?:s|ed) out | proved) to be | in question | if any | if present | [in
+        | on] the differential [diagnosis]
+        | to be (excluded | ruled out) | would (be | have) [\w+] \w+
+        | (might | may | could) (be | be present | be there)$
+        | (considered | thought possible | questioned | queried | not certain | equivocal)$
+        | -like
+        """,
+    ),
+    (
+        Cue.IS_ABSENT,
+        r"""
+        [can | could | does | do | did] NOT [SURELY]* SEEN | (can not | could not) be [SURELY]* SEEN
+        | NOT [SURELY]* (a feature | features) | no longer [clearly | well] SEEN | not there
+        | no longer there
+        | none(?! (?:of|in|on|at|elsewhere)\b) [SEEN | remains? | persists?] | nil$ | lacking$
+        | no$ | no evidence$ | nowhere to be SEEN | (?<!\d)0 ?% | \(-\) | \(−\)
+        | (?<=: )(?:n|0|-|o|ø)$ | (?<=[:=] )0
+        | -free | (?<=\w )-$
+        """,
+    ),
+    (Cue.COLON, r"\?(?: [-–—])? (?=(?:yes|no|none)\b)"),
+    (
+        Cue.QUESTION,
+        r"\?+(?: )?(?=\w) | query | queries",
+    ),
+    (Cue.PLAIN, "(likely | probably | probable | possibly | presumably | presumed) CAUSE"),
+    (
+        Cue.POSSIBLE,
+        r"""
+        (NOT | can not | could not | unable to | not possible to | impossible to | difficult to
+            | hard to) [be | \w+ly | with certainty]* (exclude | rule out | discount)
+        | [to | please | must | should] (rule out | exclude | r/o) | excluding
+        | (do | does | did) not [\w+ly] (exclude | rule out)
+        | may BE | can SHOW (?!no )(?=\w) | might | could | would | should | whether | if
+        | in case of
+        | in the event of | can (not | n['’]t) tell
+        | (suspicio\w+ | concern\w* | worrisome | worry | indeterminate | limited | sensitiv\w+
+            | screening | screen | look\w* | search\w* | assess\w* | evaluat\w+ | check\w*
+            | monitor\w* | surveillance | watch | specific | difficult | suboptimal
+            | non-?diagnostic) (of | for)
+        | NOT diagnostic (of | for) | supposed | alleged | so-called | assumed | interpreted as
+        | (thought | felt | believed | considered | deemed) to
+        | (some | part | parts | most | several | many | half | not all) of (which | them | the
+        | these)
+        | assess | evaluate | differentiat\w+ | distinguish\w*
+        | (possible | suspected | probable) but not (definite | certain | confirmed)
+        | there (appears? | seems?) to be | looks? like | impression of | screening [\w+] for
+        | conceivable | imaginable | seem(?:s|ing)? to [be]
+        | possible | possibly | probable | probably | (?:un)?likely | suspected | suspects?
+        | suspecting | suspicion | suggest\w* | question(?:able)? [of] | equivocal
+        | possibility of | potential(?:ly)? | unclear | uncertain | unknown | perhaps | maybe
+        | presumed | presumably | putative | doubtful | differential\w* | ddx:? | d/d:?
+        | tend\w* to(?:wards?)? | tendency (to | towards?) | risk of | at risk for | wonder\w*
+        | approaching | bordering on | verging on | near-(?!complete|total) | pre- | post-
+        | mimic\w* | simulat\w+
+        | resembl\w+ | argues? against | against | favou?r\w* | over (?!\d) | than | (more
+        | less) likely
+        | think | believe | feel | hardly | barely | little | scarcely | dubious | borderline
+        | pseudo-? | (?:susp|poss|prob)\.? | (?<!is )(?<!are )apparent (?=\w)
+        | in the absence of
+        """,
+    ),
+    (
+        Cue.FORMER,
+        r"""
+        [family | past | previous | prior | known | clinical | medical | remote | recent | any]*
+            history of | h/o | hx of | s/p | status post | post-?treatment for | used to have
+        | (previous | prior | earlier | outside | old) [\w+] EXAM [(of | from | dated | on) DATE]
+            (show(?:s|ed) | demonstrat(?:ed|es) | reveal(?:s|ed) | with)
+        | (?:previous|prior|former|earlier|known|recent)(?:ly)?
+            [SEEN | questioned | suspected | mentioned | treated | had | has | diagnosed | raised]
+        | (treated | admitted | diagnosed | presented | hospitali[sz]ed | drainage | thoracentesis
+            | sequelae? | scarring) (of | for | with | from)
+        | [after | following | s/p] (treatment | drainage | resection | removal | excision
+        | ablation
+            | therapy | evacuation) (of | for)
+        | (site | area | region | location) of [the] (?:previous|prior|former)(?:ly)?
+        | (mother | father | brother | sister | sibling | aunt | uncle)
+        """,
+    ),
+    (Cue.WAS, "[SEEN] THEN"),
+    (
+        Cue.IS_PRESENT,
+        r"""
+        SEEN | re-?demonstrated | persist(?:s|ed|ing)? | remain(?:s|ed)? | unchanged | stable
+        | increased | decreased | improved | enlarged | worsened | progressed | (is | are) new
+        | yes | positive [for] | pos | \(\+\) | \++ | (?<=: )(?:y|1)$ | (?<== )1 | continue[sd]?
+        """,
+    ),
+    (
+        Cue.RESOLUTION,
+        r"""
+        [interval | complete | full | total | prompt | rapid | apparent]*
+            (resolution | clearing | clearance | disappearance | resorption | reabsorption) of
+        """,
+    ),
+    (
+        Cue.NO,
+        r"""
+        (do | does | did | could | can) not [\w+ly] [to] SHOW [any]
+        | (?:do|does|did|could)n['’]t [\w+ly] SHOW [any] | cannot SHOW | unable to SHOW
+        | not able to SHOW | fail(?:s|ed|ure)? to [\w+ly] SHOW
+        | no longer (any | SHOW | has | contains? | evidence of | signs? of)
+        | nor (is | are | was | were | does | do | has | have) | nowhere (is | are) there
+        | never (had | has | have) | unremarkable for
+        | (no | without | not any) [any] (visible | appreciable | discernible | detectable
+        | apparent
+            | demonstrable | identifiable | recogni[sz]able | evident)
+        | no | without | w/o | wo | lack of | absence of | free of | free from | clear of
+        | devoid of | negative for | neg\.? for | neither | never | nil | zero | nowhere
+        | at no \w+ | denies | denied | lack(?:s|ing) | rather than | instead of | as opposed to
+        | in lieu of | rules? out | excludes | nor | not amounting to | none of | spared from
+        | nothing (?!but)(?=\w) | none | ø | \[ ?\] | ☐
+        """,
+    ),
+    (Cue.STOP, r"[but | and] not (in | on | at | the one)"),
+    (Cue.NOT, "NOT"),
+    (Cue.GONE, "no longer | ENDED | absent | excluded | ruled out | gone | negative | neg"),
+    (
+        Cue.EXCEPT,
+        r"""
+        other [\w+]* than | apart from | aside from | except(?:ing)? [for | in | at]
+        | save [for] | besides | but for | barring | [with] the exception of | nothing but
+        | no more than | outside [of]
+        """,
+    ),
+    (
+        Cue.STOP,
+        r"""
+        but | however | although | though | whereas | while | whilst | nevertheless | nonetheless
+        | yet | despite | in spite of | (?:[;–—]) | -- | -> | → | because | as a result of
+        | given | in contrast
+        | on the other hand | instead
+        """,
+    ),
+    (Cue.VERSUS, r"vs\.? | versus"),
+    (Cue.OR, "and/or | or | / | either"),
+    (
+        Cue.SUCH_AS,
+        r"""
+        such as | e\.?g\.? | include | including | i\.?e\.? | like | in particular | particularly
+        | specifically | especially | namely
+        """,
+    ),
+    (Cue.AND, "and | & | as well as | plus | along with | together with"),
+    (Cue.COMMA, r", | \( | \) | \[ | \]"),
+    (Cue.COLON, r": | = | \|"),
+    (Cue.IS_POSSIBLE, r"\?"),
+    (Cue.DASH, r"(?<= )-(?= )"),
+    (
+        Cue.THERE_IS,
+        r"""
+        there [\w+ly | also | now] (is | are | was | were | has been | have been | remains?)
+            [again | still | also | now]
+        | shows? | showed | showing | demonstrat(?:es|ed|ing|e) | reveal(?:s|ed|ing)?
+        | [most] (consistent | compatible) with | in keeping with | represent(?:s|ing)?
+        | reflect(?:s|ing)? | due to | those of | diagnostic of | typical of | characteristic of
+        | (?:progress|evolv)\w+ (to | into | towards?) | indicative of | indicat(?:es|ing)
+        """,
+    ),
+    (Cue.VERBS, "(are | were | have) [all | both]"),
+    (
+        Cue.VERB,
+        r"""
+        is | was | has | had | measur(?:es|ed) | involves? | occup(?:ies|y) | extends?
+        | contains? | appears? | comprises? | affects? | develops? | does | do | did
+        """,
+    ),
+    (Cue.THE, "the | this | these | that(?! (?:has|have|is|was|are)) | those | its | his | her"),
+    (
+        Cue.LIMIT,
+        r"""
+        new | newly | further | additional | other | more | enlarging | growing | larger | greater
+        | bigger | progressive | worsening | increasing | another | (?:[<>≥≤]) | over
+        """,
+    ),
+    (
+        Cue.SIGN,
+        r"""
+        (evidence | evid\.? | e/o | signs? | traces? | features? | indications? | hints? | findings?
+            | appearances? | remnants? | residue | residual | proof | manifestations? | stigmata
+            | visuali[sz]ation | development | recurrence | re-?accumulation | return
+            | reappearance | presence | formation) [of | for]
+        """,
+    ),
+    (
+        Cue.PLAIN,
+        r"""
+        a | an | any | of | for | to | as | focal | airspace | air-space | air | space | pulmonary
+        | pleural | parenchymal | lobar | segmental | definite | definitive | discrete | acute
+        | confluent | overt | frank | significant | obvious | convincing | suspicious | areas?
+        | regions? | foci | focus | abnormal | radiological | radiographic | ct | sizeable | sizable
+        | gross | true | actual | active | clear-cut | solid | at this time | associated | adjacent
+        | underlying | recurrent | some | type | typical | concerning | developing | early | kind
+        | component | element | degree | amount | large | small | measurable | visible
+        | appreciable | discernible | detectable | demonstrable | identifiable | recogni[sz]able
+        | apparent | superimposed
+        """,
+    ),
+    (
+        Cue.PLACE,
+        r"""
+        (?:right|left|rt|lt|r|l)(?:-sided)? | bilateral(?:ly)? | bibasal | bibasilar | biapical
+        | (?:r|l)(?:u|m|l)l | upper | lower | middle | mid | lobes? | lingular? | lungs? | bases?
+        | basal
+        | basilar | apex | apical | apices | zones? | segments? | hemithorax | chest | sides?
+        | perihilar | hilar | peripheral | subpleural | retrocardiac | posterior | anterior
+        | lateral | medial | dependent | costophrenic | angles? | hilum | fissures? | central
+        | superior | inferior
+        """,
+    ),
+    (
+        Cue.SPECIFIC,
+        r"""
+        extensive | multifocal | patchy | dense | massive | moderate | mild | severe | minor
+        | minimal | tiny | persistent | persisting | improving | resolving | ongoing | widespread
+        | diffuse | multiple | several | scattered | numerous | few | two | three | one | ones
+        | known | calcified | spiculated | loculated | rounded | wedge-shaped | marked | subtle
+        | slight | there | decreasing | partial | again | predominant\w* | trace
+        | \d[\d.,x×*]* ?(?:mm|cm|ml|l|hu)?
+        """,
+    ),
+    (
+        Cue.IN,
+        r"""
+        in | at | on | within | involving | throughout | along | measuring | up to (?=\d) | near
+        | around | behind | abutting | overlying | by | affecting | occupying | across | inside
+        | from | into | under | per
+        """,
+    ),
+    (
+        Cue.LINK,
+        r"""
+        which | that | it | they | now | since | then | also | both | all | currently | subsequently
+        | today | who | where | still | just | only | therefore | hence | in the interim | meanwhile
+        | finally | completely | fully | totally | entirely | largely | been
+        """,
+    ),
+    (Cue.WITH, "with | w/ | accompanied by | containing | having"),
+    (Cue.NOTHING, r"(?<=\w)-(?=\w)"),
+    (Cue.WORD, r"(?:[^\W_][\w'’]*)"),
+)
+
+OTHER_MEANING_BEFORE = r"(?<!bony )(?<!bone )(?<!osseous )(?<!fracture )(?<!callus )"
+OTHER_MEANING_AFTER = (
+    r"(?! (?:chemo|radi|therap|treatment|regimen|phase|course|durvalumab|immuno)\w*)"
+    r"(?! (?:of|in) (?:the |a )?(?:[\w-]+ ){0,4}fractures?)"
+)
+COMPLETE_WORDS = r"(?:(?<!\w)|(?!\w)){}(?:(?!\w)|(?<!\w))"
+
+
+def symbols(sentence: str, keywords: Sequence[str]) -> str:
+    """Return the symbols of the cues in a sentence in lower case; `keywords` name the finding."""
+    return "".join(map(_symbol, _cue_pattern(tuple(keywords)).finditer(sentence)))
+
+
+def _symbol(match: re.Match[str]) -> str:
+    group = match.lastgroup or ""
+    if group.startswith("cue"):
+        return PHRASES[int(group.removeprefix("cue"))][0]
+    return Cue.TARGET if group == "target" else Cue.NO + Cue.TARGET
+
+
+@lru_cache(maxsize=64)
+def _cue_pattern(keywords: tuple[str, ...]) -> re.Pattern[str]:
+    words = "|".join(re.escape(word) for word in sorted(keywords, key=len, reverse=True))
+    target = rf"(?:{words})(?!\w){OTHER_MEANING_AFTER}"
+    groups = [
+        rf"(?P<negated_target>(?<!\w)non[- ]?{target})",
+        rf"(?P<target>(?<!\w){OTHER_MEANING_BEFORE}{target})",
+    ]
+    for number, (_, phrases) in enumerate(PHRASES):
+        groups.append(rf"(?P<cue{number}>{COMPLETE_WORDS.format(pattern(phrases, NAMED))})")
+    return re.compile("|".join(groups))

@@ -1,0 +1,83 @@
+"""Division of a report into the sentences that describe the scan."""
+
+import re
+from collections.abc import Iterator
+
+ABBREVIATIONS = r"""
+vs dr mr mrs prof approx cf incl resp fig no ser seg neg consol consolid pt ca st im diam sup inf
+ant post lat med esp susp poss prob evid segs
+"""
+"""Words that a full stop does not end a sentence after."""
+DANGLING = r"""
+no a an the of and or nor with without for in on at by to any focal is are was were acute definite
+convincing significant large small new obvious discrete right left upper lower bilateral airspace
+"""
+"""Words after which the next line continues a sentence, also if it starts with a capital."""
+BACKGROUND = re.compile(
+    r"""(?:clinical\ |relevant\ |patient\ |past\ |previous\ |medical\ |surgical\ |brief\ )*
+    (?:indications?|history|hx|hpi|information|info|details|data|question|context|background
+    |clinical|q|reason|request|comparisons?|technique|procedure|protocol|prior|priors|presentation|symptoms
+    |(?:previous|prior)\ \w+|diagnosis\ on\ admission|family\ history|pmh|referral|dx|c/o)
+    (?:\ (?:for|of)\ (?:the\ )?\w+)*""",
+    re.VERBOSE,
+)
+"""Headings of sections that do not describe the scan."""
+
+HEADING = re.compile(r"([a-z][a-z /-]{0,40}?) ?(?::|\s[-–—]\s)\s*")
+BULLET = re.compile(r"^(?:[-*•·▪◦>–]+|\(?\d{1,2}[.)])\s+")
+STATEMENT_START = re.compile(r"[-*•·▪◦A-Z0-9(]")  # of a line that does not continue the last one
+SENTENCE_END = re.compile(
+    r"(?<=[.!])\s+|(?<=\w\?)\s+(?!(?:[-–—] )?(?:yes|no|none)\b)"
+    r"|(?<=[a-z]{2})\.(?=[a-z]{2})",
+    re.IGNORECASE,
+)
+ABBREVIATED = re.compile(
+    rf"(?:^|[\s,(/])(?:[a-z]|[a-z]\.[a-z]|{'|'.join(ABBREVIATIONS.replace('no ', '').split())})\.$",
+    re.IGNORECASE,
+)
+CONTINUED = re.compile(
+    r"[.!?]\s(?=(?:it|this|these|they|both|which)\s(?:has|have|is|are|was|were|can|could|may|now)\b)",
+    re.IGNORECASE,
+)
+"""The end of a sentence whose subject the next sentence takes up."""
+
+
+def describing_sentences(report: str) -> Iterator[str]:
+    """Yield the sentences of a report, except those below a heading in `BACKGROUND`."""
+    in_background = False
+    for paragraph in re.split(r"\n\s*\n", report):
+        described = False
+        for sentence in _sentences(paragraph):
+            if heading := HEADING.match(sentence.lower()):
+                in_background = BACKGROUND.fullmatch(heading[1]) is not None
+                described = sentence[heading.end() :].strip() != ""
+            if not in_background:
+                yield sentence
+        if described:
+            in_background = False  # a blank line ends a section that has a text
+
+
+def _sentences(paragraph: str) -> Iterator[str]:
+    statement = ""
+    for line in (*paragraph.splitlines(), ""):
+        stripped = line.strip()
+        if statement and (not stripped or _starts_statement(stripped, statement)):
+            yield from _split(statement)
+            statement = ""
+        statement = f"{statement} {BULLET.sub('', stripped)}".strip()
+
+
+def _starts_statement(line: str, statement: str) -> bool:
+    last = statement.rsplit(maxsplit=1)[-1].lower()
+    return STATEMENT_START.match(line) is not None and last not in DANGLING.split()
+
+
+def _split(statement: str) -> Iterator[str]:
+    """Yield the sentences of a text without line breaks."""
+    text, start = CONTINUED.sub("; ", " ".join(statement.split())), 0
+    for end in SENTENCE_END.finditer(text):
+        if not ABBREVIATED.search(text[start : end.start()][-12:]):
+            yield text[start : end.start()]
+            start = end.end()
+    if text[start:]:
+        yield text[start:]
