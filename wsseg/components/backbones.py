@@ -37,6 +37,7 @@ class Smp(Backbone):
     """
 
     encoder_module: ClassVar[str | None] = f"net.{ENCODER}"
+    head_module: ClassVar[str | None] = "net.segmentation_head"
 
     architecture: str = "unet"
     """Name of the architecture, such as unet, unetplusplus, fpn, deeplabv3plus or dpt."""

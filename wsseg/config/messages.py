@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from wsseg.components.registry import UnknownComponentError
 from wsseg.config.settings import Key, Settings
@@ -19,7 +20,7 @@ def explain(error: ValidationError, settings: Settings) -> str:
     A line states the file and the line of the key, the invalid value and the possible values.
     """
     problems: dict[str, list[str]] = {}
-    errors = error.errors(include_url=False)
+    errors = _of_intended_kind(error.errors(include_url=False))
     parents = {problem["loc"][:-1] for problem in errors}  # without invalid items a list is short
     for problem in (p for p in errors if p["type"] != "too_short" or p["loc"] not in parents):
         key, text = _problem(problem, settings.values)
@@ -29,6 +30,21 @@ def explain(error: ValidationError, settings: Settings) -> str:
     lines = [f"{where}: {'; or '.join(texts)}" for where, texts in problems.items()]
     more = len(lines) - MAX_PROBLEMS
     return "\n".join(lines[:MAX_PROBLEMS] + ([f"and {more} more problems"] if more > 0 else []))
+
+
+def _of_intended_kind(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out that a map is no text where the map has a problem of its own.
+
+    A key that allows text or a map has an error for each.
+    """
+
+    def is_irrelevant(problem: ErrorDetails) -> bool:
+        if problem["type"] != "string_type" or not isinstance(problem["input"], Mapping):
+            return False
+        key = problem["loc"][:-1]
+        return any(each["loc"][: len(key)] == key for each in errors if each is not problem)
+
+    return [problem for problem in errors if not is_irrelevant(problem)]
 
 
 def _problem(problem: Mapping[str, Any], values: Any) -> tuple[Key, str]:

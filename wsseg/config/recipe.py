@@ -10,7 +10,7 @@ from wsseg.components.error_metrics import DilatedFallOut
 from wsseg.components.metrics import Dice, Rates, SurfaceDistance, VolumeError
 from wsseg.components.regions import FileRegion
 from wsseg.config.columns import check_columns
-from wsseg.config.stages import AnyStage, MasksStage, NetworkStage, Stage
+from wsseg.config.stages import AnyStage, MasksStage, NetworkStage, Stage, earlier_start
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
@@ -116,9 +116,9 @@ class Recipe(Component):
                 if (region := getattr(stage, key, None)) is not None:
                     self._check_known(("stages", name, key), region, [*self.regions, *earlier])
                     self._check_allowed(("stages", name, key), stage, region)
-            if isinstance(stage, NetworkStage) and stage.start is not None:
+            if (start := earlier_start(stage)) is not None:
                 trained = [each for each in earlier if isinstance(self.stages[each], NetworkStage)]
-                self._check_known(("stages", name, "start"), stage.start, trained)
+                self._check_known(("stages", name, "start"), start, trained)
         return self
 
     @model_validator(mode="after")
@@ -132,7 +132,7 @@ class Recipe(Component):
                     raise KeyProblemError(("stages", name, "classes"), problem)
                 if owner.get(each) == name:
                     raise KeyProblemError(("stages", name, "classes"), f"{each!r} appears twice")
-                if each in owner and getattr(stage, "start", None) != owner[each]:
+                if each in owner and earlier_start(stage) != owner[each]:
                     raise KeyProblemError(
                         ("stages", name, "classes"),
                         f"more than one stage has class {each!r}; to refine it after stage "

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
@@ -45,6 +46,23 @@ class Average(Component):
     of which a stage should have several times as many."""
 
 
+class Start(Component):
+    """The trained weights that a network starts with.
+
+    Layers with the same name and shape as in the trained network get its weights; the log names the
+    layers that do not exist in it, which get random weights.
+    """
+
+    stage: str
+    """The trained stage."""
+    run: Path | None = None
+    """The folder of another run, to which the stage belongs; null: it is an earlier stage of this
+    recipe."""
+    head: Literal["trained", "new"] = "trained"
+    """The last layers, which turn the decoder's features into logits. new: they get random weights,
+    such as for another class."""
+
+
 class Stage(Component):
     """A step of a run that predicts one or several classes."""
 
@@ -79,8 +97,10 @@ class NetworkStage(Stage):
 
     backbone: Backbone | None = None
     """The network; null: that of the stage `start`."""
-    start: str | None = None
-    """An earlier stage whose trained weights are the initial weights; null: no such stage."""
+    start: str | Start | None = None
+    """The trained weights to start with: the name of an earlier stage, or a map, such as
+    {stage: infection, head: new} or {run: PATH, stage: infection}; null: random weights, or those
+    of the backbone."""
     loss: PixelLoss | TagLoss
     """The loss that each optimizer step decreases."""
     epochs: PositiveInt
@@ -101,6 +121,20 @@ class NetworkStage(Stage):
     mirror: tuple[Literal["left-right", "front-back"], ...] = ()
     """The directions in which images are also mirrored in prediction: the logits of all mirrored
     images, mirrored back, are averaged. Each direction doubles the time of prediction."""
+
+    @property
+    def trained_start(self) -> Start | None:
+        """The trained weights to start with; None: there are none."""
+        return Start(stage=self.start) if isinstance(self.start, str) else self.start
+
+    @model_validator(mode="after")
+    def _has_head(self) -> Self:
+        names_none = self.backbone is not None and self.backbone.head_module is None
+        if isinstance(self.start, Start) and self.start.head == "new" and names_none:
+            raise KeyProblemError(
+                ("start", "head"), "must be trained: the backbone does not name its last layers"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_encoder(self) -> Self:
@@ -235,10 +269,16 @@ class PriorStage(Stage):
     """The probability of each class given the value of a pixel."""
 
 
+def earlier_start(stage: Stage) -> str | None:
+    """Return the earlier stage of the same recipe whose weights a stage starts with, if any."""
+    start = stage.trained_start if isinstance(stage, NetworkStage) else None
+    return None if start is None or start.run is not None else start.stage
+
+
 def upstream(stages: Mapping[str, Stage], name: str) -> list[str]:
     """Return the stages whose weights or predictions stage `name` uses, directly or indirectly."""
     stage = stages[name]
-    references = (getattr(stage, "start", None), stage.region, stage.region_in_training)
+    references = (earlier_start(stage), stage.region, stage.region_in_training)
     direct = {each for each in references if each is not None and each in stages}
     needed = direct.union(*(upstream(stages, each) for each in direct))
     return [each for each in stages if each in needed]

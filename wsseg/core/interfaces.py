@@ -115,6 +115,9 @@ class Backbone(Component):
     encoder_module: ClassVar[str | None] = None
     """The name of the encoder in the module that `build` returns, such as "encoder": its learning
     rate can differ from that of the other layers. None: there is no encoder."""
+    head_module: ClassVar[str | None] = None
+    """The name of the last layers, after the decoder: a stage that starts from another one can have
+    new ones. None: the decoder is not separate."""
 
     @abstractmethod
     def build(self, slices: int, classes: int) -> nn.Module:
@@ -239,7 +242,7 @@ class TagLoss(Component):
 
 @dataclass(frozen=True)
 class PairLimits:
-    """Limits of the shape of a pair of organs that taper off at both ends, such as the lungs.
+    """Limits of the shape of a pair of organs, right and left, that taper off at both ends.
 
     Example:
         >>> from wsseg import PairLimits

@@ -90,12 +90,35 @@ def load_stage(folder: StageFolder) -> TrainedStage:
     Raises:
         InputError: A file is missing or damaged, or a component that it needs is not installed.
     """
+    record, described = read_record(folder), read_json(folder.record)
+    determining: list[Any] = [described["stage"], described["input"]]
+    network = None
+    if isinstance(record.stage, NetworkStage):
+        network = _load_network(folder, record.stage, record.input)
+        digest = sha256(folder.weights)
+        if digest != described.get("weights_sha256", digest):
+            raise InputError(
+                f"{folder.weights}: its SHA-256 differs from the one in {folder.record.name}; copy "
+                "both files again, or train the stage again"
+            )
+        determining.append(digest)
+    return TrainedStage(
+        record.name, record.stage, record.input, network, record.history, fingerprint(determining)
+    )
+
+
+def read_record(folder: StageFolder) -> StageRecord:
+    """Read the description of a finished stage, without its weights.
+
+    Raises:
+        InputError: The file is missing or damaged, or a component that it needs is not installed.
+    """
     path = folder.record
     try:
         record = read_json(path)
-        stage = _stage_of(record)
         input = Input.model_validate(record["input"], context=registry())
         name, history = str(record["name"]), tuple(record.get("history", ()))
+        return StageRecord(name, _stage_of(record), input, history, record.get("fingerprint"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, UnknownComponentError):
             raise InputError(f"{path}: {error}") from None
@@ -103,18 +126,6 @@ def load_stage(folder: StageFolder) -> TrainedStage:
             reason = explain(error, Settings()).partition("\n")[0]
             raise InputError(f"{path}: {reason}; train the stage again") from None
         raise InputError(f"{path}: missing or damaged; train the stage again") from None
-    determining: list[Any] = [record["stage"], record["input"]]
-    network = None
-    if isinstance(stage, NetworkStage):
-        network = _load_network(folder, stage, input)
-        digest = sha256(folder.weights)
-        if digest != record.get("weights_sha256", digest):
-            raise InputError(
-                f"{folder.weights}: its SHA-256 differs from the one in {path.name}; copy both "
-                "files again, or train the stage again"
-            )
-        determining.append(digest)
-    return TrainedStage(name, stage, input, network, history, fingerprint(determining))
 
 
 def fingerprint_of(folder: StageFolder) -> str | None:

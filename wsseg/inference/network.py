@@ -47,13 +47,20 @@ def new_network(backbone: Backbone, input: Input, classes: int, seed: int) -> Ne
         return Network(module, input, backbone, classes)
 
 
-def load_matching_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """Copy the weights whose name and shape match; return the names of those left unchanged."""
+def load_matching_weights(
+    network: nn.Module, weights: Mapping[str, Tensor], new: str | None = None
+) -> list[str]:
+    """Copy the weights whose name and shape match; return the names of those left unchanged.
+
+    The layers named `new` are left unchanged.
+    """
     own = network.state_dict()
     matching = {
         name: weight
         for name, weight in weights.items()
-        if name in own and own[name].shape == weight.shape
+        if name in own
+        and own[name].shape == weight.shape
+        and not (new is not None and name.startswith(f"{new}."))
     }
     network.load_state_dict(own | matching)
     return [name for name in own if name not in matching]

@@ -6,7 +6,9 @@ from dataclasses import replace
 from lightning_fabric import Fabric
 
 from wsseg.config.stages import NetworkStage, Stage
-from wsseg.errors import WorkError
+from wsseg.core.contracts import component_name
+from wsseg.core.interfaces import Backbone
+from wsseg.errors import InputError, WorkError
 from wsseg.inference.checkpoint import (
     StageRecord,
     TrainedStage,
@@ -18,6 +20,7 @@ from wsseg.inference.checkpoint import (
 )
 from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import (
+    BODY,
     Network,
     load_matching_weights,
     new_network,
@@ -107,8 +110,9 @@ def _initial_network(task: StageTask, context: RunContext) -> Network:
     network = new_network(stage.backbone, task.input, len(stage.classes), task.seed)
     if task.start is not None:
         assert task.start.network is not None, "a recipe only starts from stages that learn"  # noqa: S101
-        new = load_matching_weights(network, task.start.network.state_dict())
-        untrained = f"; not in its network: {', '.join(new)}" if new else ""
+        weights = task.start.network.state_dict()
+        new = load_matching_weights(network, weights, _new_head(stage, stage.backbone))
+        untrained = f"; with random weights: {', '.join(new)}" if new else ""
         context.display.note(f"  starts from {task.start.name}{untrained}")
     if uses_batch_statistics(network) and _splits_batch_norm(task.fabric):
         context.display.note(
@@ -117,6 +121,18 @@ def _initial_network(task: StageTask, context: RunContext) -> Network:
             "of one process"
         )
     return network
+
+
+def _new_head(stage: NetworkStage, backbone: Backbone) -> str | None:
+    """Return the name of the last layers if they get random weights."""
+    if stage.trained_start is None or stage.trained_start.head == "trained":
+        return None
+    if backbone.head_module is None:
+        raise InputError(
+            f"start.head is new, but {component_name(backbone)} does not name its last layers; "
+            "remove start.head"
+        )
+    return f"{BODY}.{backbone.head_module}"
 
 
 def _training_set_text(task: StageTask) -> str:

@@ -20,11 +20,13 @@ from typing import Any, TypeAlias
 from wsseg.components.regions import FileRegion
 from wsseg.components.registry import registry
 from wsseg.config.recipe import Recipe
-from wsseg.config.stages import MasksStage, NetworkStage, Stage
+from wsseg.config.stages import MasksStage, NetworkStage, Stage, Start, earlier_start
 from wsseg.core.code_digest import code_digest
 from wsseg.core.interfaces import Backbone, Cohort
 from wsseg.data.batches import StageScan
-from wsseg.inference.checkpoint import TrainedStage
+from wsseg.errors import InputError, known_words
+from wsseg.inference.checkpoint import TrainedStage, read_record
+from wsseg.inference.folders import RunFolder, StageFolder
 from wsseg.runtime.files import fingerprint, sha256
 
 # its number, of how many, and of how many inner parts, if any; None: the cohort's split
@@ -78,8 +80,11 @@ def planned_identities(recipe: Recipe, fold: Fold = None) -> dict[str, StageIden
     of_input = (recipe.input.mask, recipe.input.standardize)
     input_regions = [digests[name] for name in of_input if name is not None]
     for name, stage in recipe.stages.items():
-        start = stage.start if isinstance(stage, NetworkStage) else None
-        sources = (start, stage.region_in_training or stage.region, stage.region)
+        sources = (
+            earlier_start(stage),
+            stage.region_in_training or stage.region,
+            stage.region,
+        )
         data = [
             registry().describe(visible_cohort(recipe, stage)),
             None if stage.cohort is not None or fold is None else list(fold),
@@ -101,8 +106,8 @@ def prepared_identity(
 ) -> StageIdentity:
     """Return the identity of a stage with prepared data, computed in `precision`.
 
-    It names no device, and of paths outside the cache only those of pre-trained weights, whose
-    contents count too.
+    It names no device, and of paths outside the cache only those of weights that the network starts
+    with, whose contents count too.
     """
     settings = recipe_part(recipe, name)
     versions = [metadata.version(package) for package in PACKAGES]
@@ -124,9 +129,31 @@ def prepared_identity(
 
 
 def weights_files(recipe: Recipe, name: str) -> tuple[Path, ...]:
-    """Return the files of the pre-trained weights that a stage's network starts with."""
-    learns = isinstance(recipe.stages[name], NetworkStage)
-    return backbone_of(recipe.stages, name).files() if learns else ()
+    """Return the files of the weights that a stage's network starts with, not trained here."""
+    stage = recipe.stages[name]
+    if not isinstance(stage, NetworkStage):
+        return ()
+    start = stage.trained_start
+    of_run = () if start is None or start.run is None else (started_folder(start).weights,)
+    return (*backbone_of(recipe.stages, name).files(), *of_run)
+
+
+def started_folder(start: Start) -> StageFolder:
+    """Return the folder of the stage of another run that a network starts from.
+
+    Raises:
+        InputError: The run has no such stage, or the stage has no network.
+    """
+    assert start.run is not None, "this start is an earlier stage"  # noqa: S101
+    run = RunFolder(start.run)
+    folder = run.stage(start.stage)
+    if not folder.weights.exists():
+        known = sorted(path.parent.name for path in run.stages.glob(f"*/{folder.weights.name}"))
+        raise InputError(
+            f"{start.run}: has no trained network of a stage {start.stage!r}; "
+            f"{known_words(start.stage, known)}"
+        )
+    return folder
 
 
 def visible_cohort(recipe: Recipe, stage: Stage) -> Cohort:
@@ -149,7 +176,16 @@ def backbone_of(stages: Mapping[str, Stage], name: str) -> Backbone:
     """Return the backbone of a learning stage, or of the stage that it starts from."""
     stage = stages[name]
     assert isinstance(stage, NetworkStage), "a recipe only starts from stages that learn"  # noqa: S101
-    return stage.backbone or backbone_of(stages, str(stage.start))
+    if stage.backbone is not None:
+        return stage.backbone
+    start = stage.trained_start
+    assert start is not None, "a stage has a backbone, or starts from another one"  # noqa: S101
+    if start.run is None:
+        return backbone_of(stages, start.stage)
+    trained = read_record(started_folder(start)).stage
+    assert isinstance(trained, NetworkStage), "a stage with weights has a network"  # noqa: S101
+    assert trained.backbone is not None, "a trained stage names its backbone"  # noqa: S101
+    return trained.backbone
 
 
 def _content_name(path: object) -> str:

@@ -13,12 +13,12 @@ from wsseg.core.input import Input
 from wsseg.core.interfaces import Prior
 from wsseg.data.batches import Slices, StageScan, all_slices, collate
 from wsseg.data.prepare import Prepared
-from wsseg.inference.checkpoint import TrainedStage
+from wsseg.inference.checkpoint import TrainedStage, load_stage
 from wsseg.inference.pipeline import Pipeline, computed_precision
 from wsseg.runtime.collectives import leader_first
 from wsseg.runtime.files import fingerprint
 from wsseg.training.monitoring import check_positives
-from wsseg.training.stage_identity import prepared_identity, with_backbone
+from wsseg.training.stage_identity import prepared_identity, started_folder, with_backbone
 from wsseg.training.training_set import training_scans
 
 PRIOR_BATCH_SIZE = 16  # slices at a time, for a prior that is fitted
@@ -71,7 +71,7 @@ def stage_task(
         scans = leader_first(pipeline.fabric, lambda: training_scans(name, stage, cases, pipeline))
     if isinstance(stage, NetworkStage):
         check_positives(name, stage.classes, scans)
-        start = None if stage.start is None else pipeline.stages[stage.start]
+        start = _start_of(stage, pipeline)
     identity = prepared_identity(recipe, name, scans, start, computed_precision(pipeline.fabric))
     return StageTask(
         name=name,
@@ -84,6 +84,14 @@ def stage_task(
         start=start,
         left_out=len(cases) - len(scans),
     )
+
+
+def _start_of(stage: NetworkStage, pipeline: Pipeline) -> TrainedStage | None:
+    """Return the trained stage whose weights a stage's network starts with."""
+    start = stage.trained_start
+    if start is None:
+        return None
+    return pipeline.stages[start.stage] if start.run is None else load_stage(started_folder(start))
 
 
 def _is_fitted(stage: Stage) -> bool:

@@ -38,6 +38,7 @@ class _UNetBackbone(Backbone):
     """The settings of both variants."""
 
     local: ClassVar[bool] = True
+    head_module: ClassVar[str | None] = "net.head"
     width: PositiveInt = Field(default=32, examples=[4])
     """Number of channels of the first level."""
     norm_eps: PositiveFloat = 1e-5
