@@ -7,7 +7,7 @@ import pytest
 
 from tests.suite.test_runner import METHODS, THRESHOLD, ran, suite_of
 from wsseg.components.registry import registry
-from wsseg.suite.definition import load_suite, plan, suite_text
+from wsseg.suite.definition import Folds, load_suite, plan, suite_text
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -177,7 +177,7 @@ def test_the_metrics_of_a_suite_replace_those_of_its_recipes(folder: Path) -> No
 
 def test_a_suite_may_extend_another(folder: Path) -> None:
     suite = load_suite(suite_of(folder, "extends: folds.yaml\nseeds: [0, 1, 2]\n"))
-    assert suite.folds == 2
+    assert suite.folds == Folds(n=2)
     assert suite.seeds == (0, 1, 2)
     again = folder / "again.yaml"
     again.write_text(suite_text(suite))
