@@ -11,6 +11,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args, get_type_hints
 
 from wsseg.runtime.files import atomic_write
+from wsseg.runtime.processor import processor
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="DataclassInstance")
 
 PACKAGES = ("wsseg", "torch", "monai", "segmentation-models-pytorch", "SimpleITK", "scipy")
-BFLOAT16_EXTENSIONS = ("avx512_bf16", "amx_bf16")
 RULES = {"l": "---", "r": "---:"}
 
 
@@ -96,7 +96,7 @@ def machine() -> str:
     import torch
 
     gib = _memory_kib() / 2**20
-    return f"{_processor()}, {torch.get_num_threads()} threads, {gib:.0f} GiB"
+    return f"{processor()}, {torch.get_num_threads()} threads, {gib:.0f} GiB"
 
 
 def versions() -> str:
@@ -114,14 +114,6 @@ def _section_pattern(kinds: Iterable[str]) -> re.Pattern[str]:
 def _parse(cell: str, hint: Any) -> object:
     types = get_args(hint) or (hint,)
     return None if not cell and NoneType in types else types[0](cell)
-
-
-def _processor() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    extensions = [name for name in BFLOAT16_EXTENSIONS if any(name in line for line in lines)]
-    return " with ".join([names[0] if names else platform.machine(), *extensions])
 
 
 def _memory_kib() -> int:

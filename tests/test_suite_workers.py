@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.suite_rows import Rows, results
+
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
 
@@ -34,7 +36,7 @@ def folder(toy_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def rows_in_this_process(wsseg: "Wsseg", suite: Path) -> bytes:
+def rows_in_this_process(wsseg: "Wsseg", suite: Path) -> Rows:
     """The rows of a suite that runs without interruption in one thread."""
     import torch
 
@@ -44,16 +46,16 @@ def rows_in_this_process(wsseg: "Wsseg", suite: Path) -> bytes:
     finally:
         torch.set_num_threads(before)
     assert ended.code == 0, ended.err
-    return (out / "rows.csv").read_bytes()
+    return results(out / "rows.csv")
 
 
 @pytest.fixture(scope="module")
-def short_rows(wsseg: "Wsseg", folder: Path) -> bytes:
+def short_rows(wsseg: "Wsseg", folder: Path) -> Rows:
     return rows_in_this_process(wsseg, folder / "short.yaml")
 
 
 @pytest.fixture(scope="module")
-def long_rows(wsseg: "Wsseg", folder: Path) -> bytes:
+def long_rows(wsseg: "Wsseg", folder: Path) -> Rows:
     return rows_in_this_process(wsseg, folder / "long.yaml")
 
 
@@ -123,12 +125,12 @@ def alive(process: int) -> bool:
 
 
 def test_two_jobs_at_a_time_give_the_same_rows_as_one(
-    wsseg: "Wsseg", folder: Path, short_rows: bytes, tmp_path: Path
+    wsseg: "Wsseg", folder: Path, short_rows: Rows, tmp_path: Path
 ) -> None:
     words = ("--jobs", 2, "--threads", 1)
     ended = wsseg("bench", "run", folder / "short.yaml", "--out", tmp_path, *words)
     assert ended.code == 0, ended.err
-    assert (tmp_path / "rows.csv").read_bytes() == short_rows
+    assert results(tmp_path / "rows.csv") == short_rows
     lines = [line for line in ended.err.splitlines() if line.startswith("[")]
     assert lines[0].startswith("[1/4] hard/seed-0: infection, for 3 jobs  (")
     assert [line[:5] for line in lines] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
@@ -139,7 +141,7 @@ def test_two_jobs_at_a_time_give_the_same_rows_as_one(
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")
 @pytest.mark.parametrize("whom", ["a worker", "all"])
 def test_no_row_is_lost_if_a_worker_or_all_processes_are_killed(
-    wsseg: "Wsseg", folder: Path, long_rows: bytes, tmp_path: Path, whom: str
+    wsseg: "Wsseg", folder: Path, long_rows: Rows, tmp_path: Path, whom: str
 ) -> None:
     """The suite replaces a killed worker; if all are killed, the same command continues."""
     words = ("bench", "run", folder / "long.yaml", "--out", tmp_path, "--jobs", 2, "--threads", 1)
@@ -157,13 +159,13 @@ def test_no_row_is_lost_if_a_worker_or_all_processes_are_killed(
             assert process.returncode == 0, output
     ended = wsseg(*words)
     assert ended.code == 0, ended.err
-    assert (tmp_path / "rows.csv").read_bytes() == long_rows
+    assert results(tmp_path / "rows.csv") == long_rows
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")
 def test_ctrl_c_stops_all_workers_and_the_message_tells_how_to_continue(
-    wsseg: "Wsseg", folder: Path, long_rows: bytes, tmp_path: Path
+    wsseg: "Wsseg", folder: Path, long_rows: Rows, tmp_path: Path
 ) -> None:
     words = ("bench", "run", folder / "long.yaml", "--out", tmp_path, "--jobs", 2, "--threads", 1)
     with started("wsseg", *words) as process:
@@ -176,7 +178,7 @@ def test_ctrl_c_stops_all_workers_and_the_message_tells_how_to_continue(
     assert "Traceback" not in output
     until(lambda: not any(map(alive, workers)), "workers outlive the suite")
     assert wsseg(*words).code == 0
-    assert (tmp_path / "rows.csv").read_bytes() == long_rows
+    assert results(tmp_path / "rows.csv") == long_rows
 
 
 @contextmanager
@@ -196,7 +198,7 @@ def cluster(folder: Path) -> Iterator[tuple[str, list["subprocess.Popen[str]"]]]
 
 @pytest.mark.slow
 def test_a_dask_cluster_that_loses_a_worker_during_a_job_gives_the_same_rows(
-    folder: Path, long_rows: bytes, tmp_path: Path
+    folder: Path, long_rows: Rows, tmp_path: Path
 ) -> None:
     pytest.importorskip("distributed", reason="needs the extra dask")
     out = tmp_path / "out"
@@ -208,7 +210,7 @@ def test_a_dask_cluster_that_loses_a_worker_during_a_job_gives_the_same_rows(
             output, _ = process.communicate(timeout=TIME_LIMIT_S)
         assert process.returncode == 0, output
         assert workers[1].poll() is None
-    assert (out / "rows.csv").read_bytes() == long_rows
+    assert results(out / "rows.csv") == long_rows
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wsseg.components.regions import FileRegion
-from wsseg.core.code_digest import code_digest
+from wsseg.core.code_digest import code_digest, source_digest
 from wsseg.core.component import Component
 
 SOURCE = """
@@ -84,13 +84,52 @@ def test_the_code_of_base_classes_and_of_components_inside_counts(tmp_path: Path
     write(tmp_path, files)
     first = code_digest(loaded(tmp_path, "derived_part").Outer())
     inner = code_digest(FileRegion(mask="a"))
-    write(tmp_path, {"base_part.py": SOURCE + "\n# changed\n"})
+    write(tmp_path, {"base_part.py": SOURCE + "\nCHANGED = True\n"})
     base = loaded(tmp_path, "base_part")
     assert code_digest(loaded(tmp_path, "derived_part").Outer()) != first
     assert code_digest(base.Outer(inner=FileRegion(mask="a"))) not in (
         code_digest(base.Outer()),
         inner,
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("def f():\n    return 1\n", None),
+        ("# a comment\n\n\ndef f():  # another\n    return 1\n", False),
+        ('"""About the module."""\ndef f():\n    """About\n    f."""\n    return 1\n', False),
+        ('def f():\n    "φ"; return 1\n', True),
+        ("def f():\n    return 2\n", True),
+        ("def f():\n  return 1\n", True),  # formatting counts
+        ("def f(:\n", True),
+    ],
+)
+def test_comments_and_documentation_do_not_count(
+    text: str, counts: bool | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "code.py"
+    path.write_text("def f():\n    return 1\n")
+    before = source_digest(path)
+    path.write_text(text)
+    assert (source_digest(path) != before) == bool(counts)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('NAME = "a # b"\n', 'NAME = "a # c"\n'),
+        ('def f():\n    "φ"; return 1\n', 'def f():\n    "φ"; return 2\n'),
+        ('"a"; x = 1\n', '"a"; x = 2\n'),
+    ],
+)
+def test_code_next_to_a_text_or_like_a_comment_counts(one: str, other: str, tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    digests = []
+    for text in (one, other):
+        path.write_text(text)
+        digests.append(source_digest(path))
+    assert digests[0] != digests[1]
 
 
 def test_parameters_do_not_count() -> None:

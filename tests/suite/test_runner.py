@@ -9,13 +9,17 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
+import torch
 
+from tests.suite_rows import results
 from wsseg.evaluation.rows import read_rows
+from wsseg.runtime.device import device_name
 from wsseg.suite.definition import Job
 from wsseg.suite.job import run_job
 from wsseg.training import stage as stage_training
@@ -97,6 +101,30 @@ def test_each_row_has_its_method_seed_fold_and_case(folds: Path) -> None:
     for _, own in rows.groupby("method"):
         assert sorted(own["case"]) == [f"case-{i}" for i in range(8)]
         assert set(own["fold"]) == {"0", "1"}
+
+
+def test_each_row_has_the_origin_of_its_job(folds: Path) -> None:
+    """The two jobs of a fold share stages, but not the fingerprint of their settings."""
+    rows = read_rows(folds / "rows.csv")
+    assert rows["run.commit"].str.fullmatch(r"[0-9a-f]{12}( \+ changes)?|wsseg .+").all()
+    assert rows["run.versions"].str.match(r"Python 3\.\d+.*, torch .*, wsseg \d").all()
+    assert set(rows["run.precision"]) <= {"bfloat16", "float32"}
+    assert set(rows["run.device"]) == {device_name()}
+    assert set(rows["run.threads"]) == {str(torch.get_num_threads())}
+    dates = {date.fromisoformat(each) for each in rows["run.date"]}
+    assert all(timedelta(0) <= datetime.now(UTC).date() - each < timedelta(2) for each in dates)
+    by_job = rows.groupby(["method", "fold"])
+    assert (by_job["run.seconds"].nunique() == 1).all()
+    assert (rows["run.seconds"].astype(float) > 0).all()
+    assert (by_job["run.fingerprint"].nunique() == 1).all()
+    assert rows["run.fingerprint"].nunique() == 4
+
+
+def test_the_report_has_the_origin_of_the_rows(folds: Path) -> None:
+    page = (folds / "report.html").read_text()
+    rows = read_rows(folds / "rows.csv")
+    assert rows["run.commit"].iloc[0] in page
+    assert rows["run.device"].iloc[0] in page
 
 
 def test_a_job_can_be_moved_and_scored_like_any_run(
@@ -185,7 +213,7 @@ def test_a_running_suite_is_locked_and_a_killed_one_can_be_continued(
     (out / ".1-2.rows.csv").write_text("what a killed writer left")
 
     assert wsseg(*words).code == 0
-    assert (out / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
+    assert results(out / "rows.csv") == results(plain / "rows.csv")
     assert not list(out.glob(".*")), "locks and leftovers are gone"
     assert not list(out.rglob("last"))
 
@@ -212,7 +240,7 @@ def test_an_interrupt_stops_the_suite_and_not_just_one_job(
     assert ended.error.endswith("To continue, run the same command again")
     assert not (out / "em").exists()
     finished(wsseg, folder / "plain.yaml", out)
-    assert (out / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
+    assert results(out / "rows.csv") == results(plain / "rows.csv")
 
 
 def test_a_stage_finished_just_before_a_crash_is_not_trained_again(
@@ -226,7 +254,7 @@ def test_a_stage_finished_just_before_a_crash_is_not_trained_again(
         assert ran(wsseg, folder / "plain.yaml", tmp_path).code == 9
     finished(wsseg, folder / "plain.yaml", tmp_path)
     assert stages_trained(tmp_path) == stages_trained(plain)
-    assert (tmp_path / "rows.csv").read_bytes() == (plain / "rows.csv").read_bytes()
+    assert results(tmp_path / "rows.csv") == results(plain / "rows.csv")
 
 
 def test_a_killed_suite_can_be_reported_with_its_finished_jobs(
@@ -277,9 +305,8 @@ def test_a_failed_job_is_recorded_and_the_other_jobs_continue(
     assert reason.startswith("stage consolidation, step 1 (epoch 1): the weights exploded")
     assert "explodes/seed-0 failed: stage consolidation, step 1 (epoch 1): the weights" in ended.err
     assert len(reason.splitlines()) <= 3
-    rows = read_rows(tmp_path / "rows.csv")
-    expected = read_rows(plain / "rows.csv").query("method == 'em'").reset_index(drop=True)
-    pd.testing.assert_frame_equal(rows, expected)
+    expected = [row for row in results(plain / "rows.csv") if row["method"] == "em"]
+    assert results(tmp_path / "rows.csv") == expected
     assert (tmp_path / "report.html").exists()
     dry = ran(wsseg, suite, tmp_path, "--dry-run")
     assert "explodes/seed-0  failed: stage consolidation" in dry.out

@@ -13,8 +13,18 @@ if TYPE_CHECKING:  # these import torch, and reports need only the names of colu
 KEY = ("method", "seed", "fold", "case")  # no two rows of a file agree in all four
 IDENTITY = (*KEY, "patient", "site")  # text, except the seed
 WARNINGS = "warnings"  # text about the scan
-HEALTH = "run.health"  # text: what makes the run no result
-RUN_COLUMNS = (HEALTH,)
+HEALTH, FINGERPRINT = "run.health", "run.fingerprint"
+RUN_COLUMNS = (  # text
+    HEALTH,  # what makes the run no result
+    "run.commit",  # of wsseg's source tree, or the version of wsseg
+    "run.versions",  # of Python, wsseg, torch and plugins
+    "run.device",  # GPU or CPU
+    "run.precision",
+    "run.threads",
+    "run.date",  # in UTC
+    "run.seconds",  # of training all of its stages, also shared ones, and of scoring
+    FINGERPRINT,  # of the settings and the code that decide the results
+)
 TEXTS = (*IDENTITY, WARNINGS, *RUN_COLUMNS)  # every other column is a number
 ABLATIONS = ("prior", "both")  # prefixes of the Dice of the prior, alone and with the network
 

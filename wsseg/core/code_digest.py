@@ -1,12 +1,19 @@
-"""Digests of the code of components, by which results of older code are recognised."""
+"""Digests of the code of components, by which results of older code are recognised.
 
+Comments, documentation and blank lines of Python files do not count.
+"""
+
+import ast
 import sys
+import tokenize
 from collections.abc import Iterator
 from functools import cache
+from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 
 from wsseg.core.component import Component, parts_of
-from wsseg.runtime.files import fingerprint, sha256
+from wsseg.runtime.files import fingerprint
 
 OWN_PACKAGE = __name__.partition(".")[0]
 IGNORED_SUFFIXES = (".pyc", ".yaml", ".yml")  # YAML files of plugins are recipes
@@ -27,7 +34,7 @@ def code_digest(component: Component) -> str:
 def _digests(kind: type[Component]) -> frozenset[str]:
     """Return the digests of what defines a class; computed once, soon after it is loaded."""
     modules = {base.__module__ for base in kind.__mro__ if issubclass(base, Component)}
-    return frozenset(_digest_of_files(path) for path in map(_location, modules) if path is not None)
+    return frozenset(source_digest(path) for path in map(_location, modules) if path is not None)
 
 
 def _location(module: str) -> Path | None:
@@ -40,10 +47,44 @@ def _location(module: str) -> Path | None:
     return None if own is None else Path(own)
 
 
-def _digest_of_files(path: Path) -> str:
+def source_digest(path: Path) -> str:
+    """Return a digest of a file, or of all files of a folder except YAML files."""
     if not path.is_dir():
-        return sha256(path) if path.exists() else ""
-    return fingerprint({file.relative_to(path).as_posix(): sha256(file) for file in _files(path)})
+        return _digest_of_file(path) if path.exists() else ""
+    files = {file.relative_to(path).as_posix(): _digest_of_file(file) for file in _files(path)}
+    return fingerprint(files)
+
+
+def _digest_of_file(path: Path) -> str:
+    content = path.read_bytes()
+    if path.suffix == ".py":
+        content = _code_of(content.decode("utf-8", errors="replace")).encode()
+    return sha256(content).hexdigest()
+
+
+def _code_of(text: str) -> str:
+    """Return Python code without comments, texts that are statements, and blank lines."""
+    lines = text.splitlines()
+    try:
+        tree, tokens = ast.parse(text), list(tokenize.generate_tokens(StringIO(text).readline))
+    except (SyntaxError, tokenize.TokenError):
+        return text
+    for token in tokens:
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and _is_text(node.value):
+            first, last = node.lineno - 1, node.end_lineno or node.lineno
+            before = lines[first].encode()[: node.col_offset]
+            after = lines[last - 1].encode()[node.end_col_offset :]
+            if not (before + after).strip():  # there is no other statement in these lines
+                lines[first:last] = [""] * (last - first)
+    return "\n".join(filter(None, map(str.rstrip, lines)))
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -22,7 +22,7 @@ from wsseg.report.figures.em_targets import TargetPlanes
 from wsseg.report.figures.overlay import Overlay, key_cases, key_slice
 from wsseg.report.figures.sections import methods_with_scans
 from wsseg.report.page import Page, ranked, write_page
-from wsseg.report.provenance import chosen_settings, failures, labels_used, versions
+from wsseg.report.provenance import chosen_settings, failures, labels_used, origin_of_rows, versions
 from wsseg.training.log import read_log
 from wsseg.training.target_snapshots import load_snapshots
 
@@ -90,6 +90,7 @@ def report_suite(
         curves={labels[run.method]: _curves(run.folder) for run in first_runs},
         overlays=list(_overlays(rows, [run for run in runs if run.method in with_scans], labels)),
         provenance={"Software and cases": versions(first_runs[0].folder)}
+        | ({"Rows": origin} if (origin := origin_of_rows(rows)) else {})
         | {
             f"Recipe {labels[run.method]}": recipe_text(load_run(run.folder).recipe)
             for run in first_runs

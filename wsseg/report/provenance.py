@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from wsseg.config.recipe_files import recipe_of_run
 from wsseg.evaluation.method_labels import ChosenFrom, recipe_name
 from wsseg.inference.folders import RunFolder, failure_files
@@ -11,6 +13,16 @@ from wsseg.report.formatting import significant
 from wsseg.training.manifest import read_manifest
 
 NONE = "none"  # of a kind of label
+ORIGIN = {  # columns of rows by heading
+    "Commit": "run.commit",
+    "Versions": "run.versions",
+    "Device": "run.device",
+    "Precision": "run.precision",
+    "Threads": "run.threads",
+    "Date": "run.date",
+}
+SECONDS = "run.seconds"
+SECONDS_PER_HOUR = 3600
 
 
 def versions(folder: Path) -> dict[str, str]:
@@ -20,6 +32,23 @@ def versions(folder: Path) -> dict[str, str]:
         "trained on": f"{len(manifest['train'])} cases",
         "tested on": f"{len(manifest['test'])} cases of other patients",
     }
+
+
+def origin_of_rows(rows: pd.DataFrame) -> dict[str, str]:
+    """Return what made the rows of a suite, by heading; empty for rows without provenance.
+
+    Different values, such as the commits of several jobs, are listed.
+    """
+    found = {
+        heading: ", ".join(sorted(values))
+        for heading, column in ORIGIN.items()
+        if column in rows and (values := set(rows[column]) - {""})
+    }
+    if SECONDS not in rows:
+        return found
+    jobs = rows[rows[SECONDS] != ""].groupby(["method", "seed", "fold"])[SECONDS].first()
+    hours = jobs.astype(float).sum() / SECONDS_PER_HOUR
+    return found | {"Jobs": f"{len(jobs)}, {hours:.2f} hours in all"}
 
 
 def labels_used(

@@ -17,6 +17,7 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 
 from wsseg.errors import InputError
 from wsseg.runtime.process_group import SINGLE_PROCESS, Group
+from wsseg.runtime.processor import processor
 
 Precision = Literal["auto", "bfloat16", "float32"]
 
@@ -37,7 +38,7 @@ def open_fabric(precision: Precision, group: Group = SINGLE_PROCESS) -> Fabric:
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it logs each Fabric
     keep_small_memory()
-    bfloat16 = precision == "bfloat16" or (precision == "auto" and _computes_bfloat16())
+    bfloat16 = used_precision(precision) == "bfloat16"
     fabric_precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if bfloat16 else "32-true"
     if group.processes == 1:
         return Fabric(accelerator="auto", devices=1, precision=fabric_precision)
@@ -58,6 +59,18 @@ def open_fabric(precision: Precision, group: Group = SINGLE_PROCESS) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def used_precision(precision: Precision) -> Literal["bfloat16", "float32"]:
+    """Return the precision that networks compute with on this machine."""
+    if precision == "auto":
+        return "bfloat16" if _computes_bfloat16() else "float32"
+    return precision
+
+
+def device_name() -> str:
+    """Return the name of the GPU, or of the CPU if there is none."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
 
 
 def keep_memory() -> None:

@@ -138,6 +138,7 @@ class Job:
     folds: Folds | None = None
     tuning: Tuning | None = None  # how its settings are chosen
     chosen: ChosenSettings | None = None  # which `recipe` has, once they are chosen
+    fingerprint: str = ""  # of what decides its results: see `job_fingerprint`
 
     @property
     def folder(self) -> Path:

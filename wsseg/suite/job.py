@@ -9,10 +9,11 @@ from wsseg.data.split import Split, by_fold
 from wsseg.errors import InputError
 from wsseg.evaluation.evaluate import evaluate
 from wsseg.evaluation.rows import write_rows
-from wsseg.inference.run import load_run
+from wsseg.inference.run import Run, load_run
 from wsseg.runtime.files import write_json
 from wsseg.suite.definition import Job
 from wsseg.suite.folder import SuiteFolder
+from wsseg.suite.job_provenance import job_provenance
 from wsseg.suite.tuning import read_chosen, with_chosen, with_settings
 from wsseg.training.context import RunContext
 from wsseg.training.manifest import manifest
@@ -28,11 +29,14 @@ def run_job(job: Job, context: RunContext, accept: Collection[str] = ()) -> None
     listed = manifest(job.recipe, split, learnt_from, accept)
     write_json(folder.manifest, listed if job.chosen is None else with_chosen(listed, job.chosen))
     trained = perf_counter()
-    scoring = evaluate(load_run(folder.path), split.test)
+    run = load_run(folder.path)
+    scoring = evaluate(run, split.test)
     rows = list(context.display.track("scoring", scoring, len(split.test)))
     times = {"train_s": trained - started, "test_s": perf_counter() - trained, "cases": len(rows)}
     write_json(folder.times, times)
-    write_rows(folder.scores, rows)
+    seconds = _seconds_of_epochs(run) + times["test_s"]
+    origin = job_provenance(job.recipe, job.fingerprint, seconds)
+    write_rows(folder.scores, [row | origin for row in rows])
 
 
 def split_of_job(job: Job, accept: Collection[str] = ()) -> Split:
@@ -59,3 +63,9 @@ def with_chosen_settings(job: Job, folder: SuiteFolder) -> Job:
             f"{job.folder}: {state}; choose them first: wsseg bench tune SUITE --out {folder.path}"
         )
     return replace(job, recipe=with_settings(job.recipe, chosen.settings), chosen=chosen)
+
+
+def _seconds_of_epochs(run: Run) -> float:
+    """Return how long the epochs of all stages took, also of those that another job trained."""
+    stages = run.pipeline.stages.values()
+    return sum(float(record.get("seconds", 0)) for each in stages for record in each.history)

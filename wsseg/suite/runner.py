@@ -1,7 +1,7 @@
 """Running a suite: shared stages first, each once, then all jobs; rows are collected on the way."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
@@ -17,6 +17,7 @@ from wsseg.suite.definition import Job
 from wsseg.suite.failure_reason import failure_reason
 from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.job import run_job, split_of_job, with_chosen_settings
+from wsseg.suite.job_fingerprint import job_fingerprint
 from wsseg.suite.job_status import (
     check_folder,
     collect_rows,
@@ -76,6 +77,7 @@ def run_suite(jobs: Sequence[Job], text: str, context: SuiteContext) -> list[Fai
         WorkError: The suite was interrupted.
     """
     folder, display = context.folder, context.display
+    jobs = [replace(job, fingerprint=job_fingerprint(job)) for job in jobs]
     jobs = [with_chosen_settings(job, folder) for job in jobs]
     for job in jobs:
         check_folder(job, folder)

@@ -1,0 +1,89 @@
+"""The fingerprint of a job: of the settings and the code that decide its results.
+
+Rows with another fingerprint than their job has now were made by older settings or code. The
+fingerprint depends neither on the machine, nor on the versions of other packages, nor on code that
+only reads commands, checks data, writes files or reports. Documentation and comments do not count.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path, PurePath
+from typing import Any
+
+import wsseg
+from wsseg.components.registry import registry
+from wsseg.core.code_digest import code_digest, source_digest
+from wsseg.core.component import Component
+from wsseg.runtime.files import fingerprint
+from wsseg.suite.definition import Job
+
+# Packages and modules that turn scans into rows, in addition to the parts that a recipe names.
+DECIDING = (
+    *("core", "data", "inference", "training"),
+    *("evaluation/evaluate", "evaluation/scoring"),
+    *("runtime/collectives", "runtime/device", "runtime/memory_format", "runtime/random_numbers"),
+)
+# Modules of these packages that only check, download, convert, log or save.
+NOT_DECIDING = frozenset(
+    {
+        *("core/code_digest", "core/contracts", "core/source"),
+        *("data/archive", "data/dicom", "data/dicom_file", "data/dicom_folder"),
+        *("data/dicom_pixels", "data/dicom_series", "data/download", "data/file_names"),
+        *("data/join_tags", "data/region_check", "data/template"),
+        *("data/validation", "inference/batch_prediction", "inference/checkpoint"),
+        *("inference/folders", "inference/scans", "training/context", "training/log"),
+        *("training/manifest", "training/monitoring", "training/preflight"),
+        *("training/target_health", "training/target_snapshots", "training/trainer_events"),
+    }
+)
+CHECKS = "data/checks/"  # a package that only checks
+NOT_DECIDING_KEYS = frozenset({"window"})  # of a recipe: only for figures
+PACKAGE = Path(wsseg.__file__).parent
+
+
+def job_fingerprint(job: Job) -> str:
+    """Return the fingerprint of a job whose settings, if any are to be chosen, are not yet so."""
+    recipe = job.recipe
+    described = registry().describe(recipe)
+    settings = {key: each for key, each in described.items() if key not in NOT_DECIDING_KEYS}
+    choice = None if job.tuning is None else registry().describe(job.tuning)
+    parts = [code_digest(part) for part in _parts(job)]
+    return fingerprint([_portable(settings), choice, job.split, parts, deciding_code()])
+
+
+def _parts(job: Job) -> Iterator[Component]:
+    """Yield the parts of a job's recipe, in its order."""
+    recipe = job.recipe
+    for part in (recipe.cohort, recipe.test, recipe.input):
+        if part is not None:
+            yield part
+    for parts in (recipe.regions, recipe.stages, recipe.metrics, recipe.scores):
+        yield from parts.values()
+
+
+def _portable(value: Any) -> Any:
+    """Return plain values in which the paths of files are only their names."""
+    if isinstance(value, dict):
+        return {key: _portable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_portable(each) for each in value]
+    if isinstance(value, str) and PurePath(value).is_absolute():
+        return PurePath(value).name
+    return value
+
+
+@cache
+def deciding_code(package: Path = PACKAGE) -> str:
+    """Return a digest of the code of wsseg that decides results, without the parts of recipes."""
+    modules = deciding_modules(package)
+    return fingerprint({name: source_digest(package / f"{name}.py") for name in modules})
+
+
+def deciding_modules(package: Path = PACKAGE) -> list[str]:
+    """Return the modules whose code decides results, as "training/em", sorted."""
+    found = []
+    for name in DECIDING:
+        folder = package / name
+        files = folder.rglob("*.py") if folder.is_dir() else [package / f"{name}.py"]
+        found += [file.relative_to(package).with_suffix("").as_posix() for file in files]
+    return sorted(each for each in found if each not in NOT_DECIDING and CHECKS not in each)
