@@ -14,11 +14,12 @@ from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 from torch import Tensor
 
-from wsseg.components.esteps import AdaptEM, HardEM, Scheduled, SoftEM
+from wsseg.components.esteps import AdaptEM, HardEM, ProportionEM, Scheduled, SoftEM
 from wsseg.components.registry import make
 from wsseg.core.batch import Batch, Evidence
 from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.interfaces import EStep
+from wsseg.errors import InputError
 from wsseg.testing import check_estep
 
 SHAPE = (2, 3, 2, 3)  # B, K, H, W
@@ -31,6 +32,7 @@ ESTEPS = [
     AdaptEM(share=0.2),
     AdaptEM(share=0.3, most=0.6),
     AdaptEM(share=0, most=0.1),
+    ProportionEM(share=0.3),
     Scheduled(first=SoftEM(), then=HardEM(), at=0.5),
     Scheduled(first=AdaptEM(share=0.3), then=Scheduled(first=SoftEM(), then=HardEM(), at=1), at=0),
 ]
@@ -374,6 +376,112 @@ def test_adapt_em_refuses_shares_outside_0_to_1_or_in_the_wrong_order(
 ) -> None:
     with pytest.raises(ValidationError, match=problem):
         AdaptEM(share=share, most=most)
+
+
+def test_proportion_em_adds_the_log_odds_that_give_the_share() -> None:
+    # log 2 is added: sigmoid(log 2) = 2/3 and sigmoid(log 6) = 6/7, whose mean is 16/21
+    y = ProportionEM(share=16 / 21)(one_row([[0.0, math.log(3)]], [[0.5, 0.5]]))
+    assert rows(y) == [pytest.approx([2 / 3, 6 / 7], abs=1e-6)]
+
+
+def test_proportion_em_gives_an_image_with_larger_log_odds_more_of_the_class() -> None:
+    batch = Batch(torch.zeros(2, 1, 1, 2), torch.ones(2, 1, 1, 2) > 0, torch.ones(2, 1) > 0)
+    logits = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 1, 1, 2)
+    y = ProportionEM(share=0.5)(Evidence(batch, logits, torch.full_like(logits, 0.5)))
+    assert y[:, 0, 0, 0].tolist() == pytest.approx([1 / (1 + math.e), math.e / (1 + math.e)])
+
+
+@given(evidences(OPEN_PHI), st.floats(0.01, 0.99))
+def test_proportion_em_has_the_share_as_its_mean_over_the_support(
+    evidence: Evidence, share: float
+) -> None:
+    y, support = ProportionEM(share=share)(evidence), evidence.batch.support
+    for k in range(3):
+        if support[:, k].any():
+            assert y[:, k][support[:, k]].mean().item() == pytest.approx(share, abs=1e-4)
+    assert not y[~support].any()
+
+
+@given(evidences(OPEN_PHI, Multiclass()))
+def test_proportion_em_keeps_the_shares_of_exclusive_classes(evidence: Evidence) -> None:
+    tags = torch.ones_like(evidence.batch.tags)
+    evidence = replace(
+        evidence, batch=replace(evidence.batch, tags=tags), logits=evidence.logits / 10
+    )
+    y, support = ProportionEM(share=(0.2, 0.3, 0.1))(evidence), evidence.batch.support[:, 0]
+    if support.any():
+        means = [y[:, k][support].mean().item() for k in range(3)]
+        assert means == pytest.approx([0.2, 0.3, 0.1], abs=0.02)
+
+
+@given(evidences(OPEN_PHI), st.floats(-3, 3))
+def test_a_constant_factor_of_the_odds_does_not_change_proportion_em(
+    evidence: Evidence, offset: float
+) -> None:
+    shifted = replace(evidence, logits=evidence.logits + offset)
+    y, other = (ProportionEM(share=0.25)(each) for each in (evidence, shifted))
+    torch.testing.assert_close(y, other, atol=1e-4, rtol=0)
+
+
+def evidence_of(phi_untagged: list[float], phi_tagged: list[float]) -> Evidence:
+    """Two images of one row, the second of which is tagged; a phi of -1 is outside the region."""
+    width = max(len(phi_untagged), len(phi_tagged))
+    phi = torch.full((2, 1, 1, width), -1.0)
+    phi[0, 0, 0, : len(phi_untagged)] = torch.tensor(phi_untagged)
+    phi[1, 0, 0, : len(phi_tagged)] = torch.tensor(phi_tagged)
+    batch = Batch(torch.zeros_like(phi), phi >= 0, torch.tensor([[False], [True]]))
+    return Evidence(batch, torch.zeros_like(phi), phi.clamp(min=0))
+
+
+def test_proportion_em_estimates_the_share_from_tagged_and_untagged_regions() -> None:
+    # the median of the untagged is 0.2..0.3; one of four tagged pixels is below: 1 - 2 / 4
+    evidence = evidence_of([0.1, 0.2, 0.3, 0.4], [0.1, 0.5, 0.6, 0.9])
+    assert ProportionEM().fit([evidence]).share == pytest.approx((0.5,))
+
+
+@given(st.integers(0, 2**31), st.integers(1, 60), st.integers(1, 60))
+def test_the_estimated_share_equals_a_count_of_sorted_pixels(
+    seed: int, untagged: int, tagged: int
+) -> None:
+    random = np.random.default_rng(seed)
+    low, high = sorted(random.random(2 * untagged + 1)), 0.3 + 0.7 * random.random(tagged)
+    expected = 1 - 2 * sum(phi <= low[untagged] for phi in high) / tagged
+    evidence = [evidence_of(low[:untagged], []), evidence_of(low[untagged:], list(high))]
+    if expected > 0.5:  # so that no estimate is refused
+        found = ProportionEM().fit(evidence).share
+        assert found == (pytest.approx(expected, abs=2 / tagged),)
+
+
+@pytest.mark.parametrize(
+    ("untagged", "tagged", "problem"),
+    [
+        ([], [0.5], "no region without the tag of a class"),
+        ([0.5], [], "no region with the tag of a class"),
+        ([0.6, 0.7], [0.6, 0.7], "is not larger in tagged than in untagged"),
+    ],
+)
+def test_a_share_that_cannot_be_estimated_is_refused(
+    untagged: list[float], tagged: list[float], problem: str
+) -> None:
+    with pytest.raises(InputError, match=problem):
+        ProportionEM().fit([evidence_of(untagged, tagged)])
+
+
+def test_proportion_em_needs_one_share_for_each_class() -> None:
+    with pytest.raises(InputError, match="2 shares for 1 classes"):
+        ProportionEM(share=(0.1, 0.2))(one_row([[0.0]], [[0.5]]))
+    with pytest.raises(InputError, match="set share, or call fit"):
+        ProportionEM()(one_row([[0.0]], [[0.5]]))
+
+
+def test_a_given_share_is_not_estimated() -> None:
+    assert ProportionEM(share=0.3).fit([]) == ProportionEM(share=0.3)
+
+
+def test_scheduled_fits_both_of_its_esteps() -> None:
+    evidence = evidence_of([0.1, 0.2, 0.3, 0.4], [0.1, 0.5, 0.6, 0.9])
+    fitted = Scheduled(first=SoftEM(), then=ProportionEM(), at=0.5).fit(iter([evidence]))
+    assert fitted == Scheduled(first=SoftEM(), then=ProportionEM(share=(0.5,)), at=0.5)
 
 
 @pytest.mark.parametrize(

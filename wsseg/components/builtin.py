@@ -4,13 +4,13 @@ from wsseg.components.backbones import Smp
 from wsseg.components.cohorts import Table
 from wsseg.components.encoder_weights import FileWeights
 from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
-from wsseg.components.esteps import AdaptEM, HardEM, Scheduled, SoftEM
+from wsseg.components.esteps import AdaptEM, HardEM, ProportionEM, Scheduled, SoftEM
 from wsseg.components.hookspecs import hookimpl
 from wsseg.components.likelihood_losses import CrossEntropy, Focal
 from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
 from wsseg.components.optimizers import SGD, Adam, AdamW
 from wsseg.components.overlap_losses import BatchDice, SmoothDice, Tversky
-from wsseg.components.priors import PerClass
+from wsseg.components.priors import PerClass, TagOdds
 from wsseg.components.regions import Everything, FileRegion, Foreground, Nonzero
 from wsseg.components.smoothed_threshold import SmoothedThreshold
 from wsseg.components.tag_losses import LogSumExp, MeanLogits, NoisyOr
@@ -35,12 +35,22 @@ from wsseg.data.augment import StandardAugment
 
 @hookimpl
 def wsseg_priors() -> dict[str, type[Prior]]:
-    return {"per-class": PerClass, "smoothed-threshold": SmoothedThreshold}
+    return {
+        "per-class": PerClass,
+        "smoothed-threshold": SmoothedThreshold,
+        "tag-odds": TagOdds,
+    }
 
 
 @hookimpl
 def wsseg_esteps() -> dict[str, type[EStep]]:
-    return {"hard": HardEM, "soft": SoftEM, "adapt": AdaptEM, "scheduled": Scheduled}
+    return {
+        "hard": HardEM,
+        "soft": SoftEM,
+        "adapt": AdaptEM,
+        "proportion": ProportionEM,
+        "scheduled": Scheduled,
+    }
 
 
 @hookimpl

@@ -1,13 +1,22 @@
 """The E-steps that ship with wsseg."""
 
-from typing import Annotated, Self, final
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Self, final
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from wsseg.core.batch import Evidence, Probability
+from wsseg.core.class_relation import Multilabel
+from wsseg.core.contracts import check_fitted
 from wsseg.core.interfaces import EStep
+from wsseg.errors import InputError
+
+BISECTIONS = 40  # halve an interval of log-odds, of at most some thousands, to below 1e-8
+SWEEPS = 8  # over exclusive classes, whose biases depend on each other
+BINS = 10_000  # of phi, for the median
+SMALLEST_SHARE = 0.01  # an estimate below means that the prior does not see the class
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -107,15 +116,102 @@ class AdaptEM(EStep):
 
 
 @final
+class ProportionEM(EStep):
+    """Soft EM with a fixed share of each class in tagged regions.
+
+        y = sigmoid(logit f + logit phi + b),    b such that the mean of y is `share`
+
+    The mean is over the support of the class in all images of a batch, so an image may have more of
+    the class and another one less. Hence the targets can neither fill the regions nor vanish, and
+    they depend smoothly on the network: rounding does not decide between two outcomes. A constant
+    factor of the prior's odds has no effect, such as the one of `tag-odds` or of the midpoint of a
+    sigmoid. For exclusive classes, y = softmax([0, a_k + logit phi_k + b_k]).
+
+    Without `share`, it is estimated once before the stage:
+
+        share = 1 - 2 P(phi <= m | tagged),    m = the median of phi in untagged regions
+
+    This is the share if pixels of the class have a phi above m and all other pixels are distributed
+    as in untagged regions; if some pixels of the class have a smaller phi, it is too small.
+
+    Source: Garg et al. 2021, "Mixture proportion estimation and PU learning: a modern approach",
+    whose best bin is here the lower half of the untagged pixels, and whose discarded pixels are
+    here the complement of y.
+
+    Example:
+        >>> from wsseg import Batch, Evidence
+        >>> yes = torch.ones(1, 1, 1, 2, dtype=torch.bool)
+        >>> batch = Batch(image=torch.zeros(1, 1, 1, 2), region=yes, tags=torch.tensor([[True]]))
+        >>> f, phi = torch.tensor([[[[0.6, 0.6]]]]), torch.tensor([[[[0.8, 0.8]]]])
+        >>> ProportionEM(share=0.3)(Evidence(batch, f.logit(), phi))
+        tensor([[[[0.3000, 0.3000]]]])
+    """
+
+    separate_images: ClassVar[bool] = False
+    share: Share | tuple[Share, ...] | None = None
+    """The share of the support of the class, or of each class, from 0 to 1; null: estimated."""
+
+    def fit(self, evidence: Iterable[Evidence]) -> Self:
+        """Return this E-step with an estimate of `share` for each class, if it has none.
+
+        Raises:
+            InputError: A class has only tagged or only untagged regions, or the prior is not larger
+                in tagged than in untagged ones.
+        """
+        if self.share is not None:
+            return self
+        counts = sum(map(_phi_counts, evidence), torch.zeros(()))
+        if not counts.ndim:
+            raise InputError("E-step proportion: no image to estimate the share from; set share")
+        return self.model_copy(update={"share": tuple(map(_share, counts.unbind()))})
+
+    def __call__(self, evidence: Evidence) -> Probability:
+        """Return targets between 0 and 1, (B, K, H, W).
+
+        Raises:
+            InputError: There is not one share for each class.
+        """
+        log_odds, labels = evidence.log_odds, evidence.labels
+        support, classes = evidence.batch.support, log_odds.shape[1]
+        shares = self._shares(classes)
+        for _ in range(1 if isinstance(labels, Multilabel) else SWEEPS):
+            for k in range(classes):
+                belief = labels.logit(log_odds)[:, k][support[:, k]]
+                log_odds[:, k] += _bias(belief, shares[k])
+        return labels.probability(log_odds)
+
+    def _shares(self, classes: int) -> tuple[float, ...]:
+        if self.share is None:
+            raise InputError("E-step proportion: no share is estimated yet; set share, or call fit")
+        shares = self.share if isinstance(self.share, tuple) else (self.share,) * classes
+        if len(shares) != classes:
+            raise InputError(
+                f"E-step proportion: {len(shares)} shares for {classes} classes; "
+                "give one number, or one for each class"
+            )
+        return shares
+
+
+@final
 class Scheduled(EStep):
     """Two E-steps, one after the other, such as soft EM followed by hard EM."""
 
+    separate_images: ClassVar[bool] = False
     first: EStep = Field(examples=[{"use": "soft"}])
     """The E-step at the start of the stage."""
     then: EStep = Field(examples=[{"use": "hard"}])
     """The E-step from the step `at` on."""
     at: Share = Field(examples=[0.5])
     """When `then` replaces `first`, as a share of the stage's steps, from 0 to 1."""
+
+    def fit(self, evidence: Iterable[Evidence]) -> Self:
+        """Return this E-step with both of its E-steps fitted."""
+        shared = list(evidence)
+        fitted = {
+            name: check_fitted(each, each.fit(shared))
+            for name, each in (("first", self.first), ("then", self.then))
+        }
+        return self.model_copy(update=fitted)
 
     def __call__(self, evidence: Evidence) -> Probability:
         """Return the targets of the E-step that is scheduled for `evidence.progress`."""
@@ -131,3 +227,56 @@ def _top_pixels(margin: Tensor, count: Tensor) -> Tensor:
     order = flat.argsort(dim=-1, descending=True, stable=True)
     first = torch.arange(flat.shape[-1], device=flat.device) < count[..., None]
     return torch.zeros_like(first).scatter(-1, order, first).view_as(margin)
+
+
+def _bias(log_odds: Tensor, share: float) -> Tensor:
+    """Return b such that sigmoid(log_odds + b) has the mean `share`; 0 without log-odds."""
+    if log_odds.numel() == 0:
+        return log_odds.new_zeros(())
+    low, high = -log_odds.max() - BISECTIONS, -log_odds.min() + BISECTIONS
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        too_small = (log_odds + middle).sigmoid().mean() < share
+        low, high = torch.where(too_small, middle, low), torch.where(too_small, high, middle)
+    return (low + high) / 2
+
+
+def _phi_counts(evidence: Evidence) -> Tensor:
+    """Return how many pixels of the regions have a phi in each bin, (K, 2, BINS).
+
+    First those of images without the tag of the class, then those with it.
+    """
+    batch, phi = evidence.batch, evidence.phi
+    bins = (phi.double() * BINS).long().clamp(0, BINS - 1)
+    counts = [
+        bins[:, k][batch.region[:, 0] & (batch.tags[:, k, None, None] == tagged)].bincount(
+            minlength=BINS
+        )
+        for k in range(phi.shape[1])
+        for tagged in (False, True)
+    ]
+    return torch.stack(counts).view(phi.shape[1], 2, BINS)
+
+
+def _share(counts: Tensor) -> float:
+    """Return 1 - 2 P(phi <= m | tagged) from the counts of untagged and tagged pixels, (2, BINS).
+
+    Within the bin of the median, pixels are taken as evenly distributed.
+    """
+    untagged, tagged = counts.double()
+    if not untagged.any() or not tagged.any():
+        missing = "without" if tagged.any() else "with"
+        raise InputError(
+            f"E-step proportion: no region {missing} the tag of a class, so that its share cannot "
+            "be estimated; set share"
+        )
+    below = untagged.cumsum(0)
+    m = int(torch.searchsorted(below, below[-1:] / 2))
+    inside = (below[-1] / 2 - below[m] + untagged[m]) / untagged[m]
+    share = 1 - 2 * float((tagged[:m].sum() + inside * tagged[m]) / tagged.sum())
+    if share < SMALLEST_SHARE:
+        raise InputError(
+            f"E-step proportion: the estimated share of a class is {share:.3f}, since phi is not "
+            "larger in tagged than in untagged regions; use another prior, or set share"
+        )
+    return share

@@ -107,18 +107,17 @@ def check_augmented(
     return pair[0], pair[1]
 
 
-def check_fitted(prior: Prior, fitted: object) -> Prior:
-    """Return the result of `Prior.fit` after a check of its type.
+def check_fitted(part: C, fitted: object) -> C:
+    """Return the result of a prior's or an E-step's `fit` after a check of its type.
 
     Raises:
-        ContractError: It is no prior of the same class.
+        ContractError: It is not of the same class.
     """
-    if type(fitted) is not type(prior):
+    if type(fitted) is not type(part):
         raise ContractError(
-            component_name(prior),
-            f"returns {_description(fitted)} from fit, but a {type(prior).__name__} is required",
+            component_name(part),
+            f"returns {_description(fitted)} from fit, but a {type(part).__name__} is required",
         )
-    assert isinstance(fitted, Prior), "it has the class of a prior"  # noqa: S101
     return fitted
 
 

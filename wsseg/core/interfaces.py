@@ -89,9 +89,20 @@ class EStep(Component):
         tensor([[[[0.0000, 0.5000]]]])
     """
 
+    separate_images: ClassVar[bool] = True
+    """Whether the targets of an image depend only on that image, not on the rest of the batch."""
+
     @abstractmethod
     def __call__(self, evidence: Evidence) -> Probability:
         """Return y, (B, K, H, W) in [0, 1] and 0 outside `evidence.batch.support`."""
+
+    def fit(self, evidence: Iterable[Evidence]) -> Self:  # noqa: ARG002 - for E-steps that learn
+        """Return this E-step with parameters estimated from evidence; by default unchanged.
+
+        Called once before a stage, after the prior is fitted, with the slices of the cohort, not
+        augmented and not balanced. There is no network yet: all logits are 0.
+        """
+        return self
 
 
 class Backbone(Component):

@@ -72,7 +72,7 @@ def _train_or_reuse(task: StageTask, context: RunContext, folder: StageFolder) -
 def _train(task: StageTask, context: RunContext, folder: StageFolder) -> None:
     """Train a stage from its start, or from its newest saved state."""
     keep_memory()
-    task = task.with_fitted_prior()
+    task = task.fitted()
     check_can_be_saved(_record(task))
     trainer = Trainer(task, _initial_network(task, context))
     if state := load_state(folder, task.fingerprint):
@@ -91,7 +91,7 @@ def _train(task: StageTask, context: RunContext, folder: StageFolder) -> None:
 
 def _fit_prior(task: StageTask, context: RunContext, folder: StageFolder) -> None:
     """Fit the prior of a stage that trains no network."""
-    task = task.with_fitted_prior()
+    task = task.fitted()
     check_can_be_saved(_record(task))
     if context.group.is_leader:
         save_stage(folder, _record(task), {})

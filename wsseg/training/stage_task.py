@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from lightning_fabric import Fabric
 
 from wsseg.config.recipe import Recipe
 from wsseg.config.stages import EmStage, NetworkStage, PriorStage, Stage
-from wsseg.core.batch import Batch
-from wsseg.core.contracts import check_fitted
+from wsseg.core.batch import Batch, Evidence
+from wsseg.core.contracts import check_fitted, check_probability
 from wsseg.core.input import Input
-from wsseg.core.interfaces import Prior
+from wsseg.core.interfaces import EStep, Prior
 from wsseg.data.batches import Slices, StageScan, all_slices, collate
 from wsseg.data.prepare import Prepared
 from wsseg.inference.checkpoint import TrainedStage, load_stage
@@ -44,16 +45,25 @@ class StageTask:
         assert isinstance(self.stage, NetworkStage), "this stage trains no network"  # noqa: S101
         return self.stage
 
-    def with_fitted_prior(self) -> "StageTask":
-        """Return the task with its prior fitted to the scans; unchanged for a stage without one.
+    def fitted(self) -> "StageTask":
+        """Return the task with its prior, and then its E-step, fitted to the scans.
 
-        The prior receives images and tags only, neither augmented nor balanced.
+        Both receive images and tags only, neither augmented nor balanced. A stage without a prior
+        is unchanged.
         """
-        if not isinstance(self.stage, EmStage | PriorStage):
+        stage = self.stage
+        if not isinstance(stage, EmStage | PriorStage):
             return self
-        prior = self.stage.prior
-        fitted = check_fitted(prior, prior.fit(_plain_batches(self.scans, self.input)))
-        return replace(self, stage=self.stage.model_copy(update={"prior": fitted}))
+        prior = check_fitted(stage.prior, stage.prior.fit(_plain_batches(self.scans, self.input)))
+        parts: dict[str, Prior | EStep] = {"prior": prior}
+        if isinstance(stage, EmStage):
+            evidence = (
+                Evidence(batch, torch.zeros_like(phi), phi, stage.relation, progress=0)
+                for batch in _plain_batches(self.scans, self.input)
+                for phi in [check_probability(prior, prior(batch), batch)]
+            )
+            parts["estep"] = check_fitted(stage.estep, stage.estep.fit(evidence))
+        return replace(self, stage=stage.model_copy(update=parts))
 
 
 def stage_task(
