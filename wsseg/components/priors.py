@@ -1,4 +1,4 @@
-"""The prior that combines one prior for each class of a stage."""
+"""The prior that a tag is, and the prior that combines one prior for each class of a stage."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,6 +11,53 @@ from wsseg.core.batch import Batch, Probability
 from wsseg.core.contracts import check_fitted, check_probability
 from wsseg.core.interfaces import Prior
 from wsseg.errors import InputError
+
+
+@final
+class TagOdds(Prior):
+    """The tag as evidence: the same phi for every pixel, from the areas with and without the tag.
+
+        phi = 1 / (1 + rho),  that is  logit phi = -log rho
+        rho = a1 (1 - share) / (a1 (1 - share) + a0)
+
+    a1 and a0 are the areas of the regions in the images of the batch with and without the tag of
+    the class. rho is the probability of the tag, given a pixel that does not have the class:
+    a1 (1 - share) such pixels are in tagged images, a0 in the others. A pixel of the class is
+    always in a tagged image, so by Bayes' rule the tag multiplies its odds f / (1 - f) by 1 / rho.
+
+    Pixels that look alike, of which a proportion r is in tagged images, end with soft EM and
+    `cross-entropy` at f = (r - rho) / (1 - rho), or at 0 where r is at most rho: pixels that tagged
+    images have no more often than chance are not of the class. phi is at least 1/2, and 1/2 in a
+    batch without untagged region, such as those for `probe_share` in the log. On several devices, a
+    batch is the part of one device. Each class has its own tags and its own phi; all have the same
+    `share`, unless each has its own prior in `per-class`.
+
+    To add evidence from the intensity, combine this prior in `product` with one whose phi is below
+    1/2 for improbable intensities, such as `sigmoid`. A prior that is at least 1/2 everywhere, as
+    in Wu et al. 2020, eq. 12 and 13, would count the tag twice.
+
+    Source: Elkan & Noto 2008, "Learning classifiers from only positive and unlabeled data";
+    du Plessis et al. 2015, "Convex formulation for learning from positive and unlabeled data".
+
+    Example:
+        >>> from wsseg import Batch
+        >>> image = torch.zeros(2, 1, 1, 3)  # a tagged and an untagged image of three pixels
+        >>> batch = Batch(image, region=image == 0, tags=torch.tensor([[True], [False]]))
+        >>> TagOdds(share=1 / 3)(batch)[0]  # rho = 2 / (2 + 3)
+        tensor([[[0.7143, 0.7143, 0.7143]]])
+    """
+
+    share: Annotated[float, Field(ge=0, lt=1, examples=[0.3])]
+    """The share of the class in the regions of tagged images, from 0 to below 1."""
+
+    def __call__(self, batch: Batch) -> Probability:
+        """Return phi of each class, (B, K, H, W), constant in the batch."""
+        area = batch.region.sum((1, 2, 3))[:, None]
+        tagged = (area * batch.tags).sum(0).float()  # (K,), in pixels
+        untagged = (area * ~batch.tags).sum(0).float()
+        absent = tagged * (1 - self.share)
+        rho = torch.where(untagged > 0, absent / (absent + untagged), 1)
+        return (1 / (1 + rho))[:, None, None].expand(batch.support.shape)
 
 
 @final

@@ -72,6 +72,21 @@ def test_a_blend_equals_hand_computed_odds() -> None:
     assert phi_of(blend) == pytest.approx([odds / (1 + odds)])
 
 
+def test_a_product_adds_the_log_odds_of_the_tag_and_of_the_intensity() -> None:
+    """log-odds log 1/rho + (x - midpoint) / width, without the 1/2 of Wu et al. 2020, eq. 13."""
+    parts = [
+        {"use": "tag-odds", "share": 0.6},
+        {"use": "sigmoid", "midpoint": -300, "width": 200},
+    ]
+    image = torch.tensor([-700.0, -300.0, 100.0]).expand(2, 1, 1, 3)
+    batch = Batch(image, torch.ones_like(image).bool(), torch.tensor([[True], [False]]))
+    phi = make(Prior, "product", priors=parts)(batch)
+    rho = 3 * 0.4 / (3 * 0.4 + 3)  # 2 / 7: 3 tagged pixels, and 3 untagged ones
+    expected = [-math.log(rho) + (x + 300) / 200 for x in (-700, -300, 100)]
+    assert phi[0, 0, 0].logit().tolist() == pytest.approx(expected, abs=1e-4)
+    assert phi[0, 0, 0, 0] < 0.5 < phi[0, 0, 0, 1]
+
+
 @settings(deadline=None)
 @given(st.lists(OPEN, min_size=1, max_size=5))
 def test_a_product_equals_bayes_rule(phi: list[float]) -> None:
