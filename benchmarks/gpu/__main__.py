@@ -24,6 +24,9 @@ def main() -> None:
     parser.add_argument(
         "--trial", action="store_true", help="tiny sizes, also without a GPU, to find errors"
     )
+    parser.add_argument(
+        "--page", action="store_true", help="measure nothing; write README.md from rows.csv again"
+    )
     options = parser.parse_args()
     if missing := missing_packages():
         parser.error(f"these packages are not installed: {', '.join(missing)}")
@@ -32,11 +35,14 @@ def main() -> None:
         make_importable(temporary / "metadata")
         os.environ["TMPDIR"] = name  # what a stopped part leaves is removed
         os.environ["WSSEG_CACHE"] = str(temporary / "cache")
-        from benchmarks.gpu.measure import ENOUGH_S, measure
+        from benchmarks.gpu.measure import ENOUGH_S, measure, write_page
 
         if unknown := set(options.parts) - set(ENOUGH_S):
             parser.error(f"no part is called {min(unknown)!r}; possible: {', '.join(ENOUGH_S)}")
         out = options.out or (temporary / "rows" if options.trial else FOLDER)
+        if options.page:
+            write_page(out)
+            return
         names = options.parts or list(ENOUGH_S)
         is_complete = measure(names, 60 * options.minutes, out, trial=options.trial)
     sys.exit(0 if is_complete else 1)

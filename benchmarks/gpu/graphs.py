@@ -34,8 +34,8 @@ class Graphs:
         if not torch.cuda.is_available():
             yield Measurement("GPUs of this machine, without which there are no graphs", (0,), "")
             return
-        yield from self._compared("training step", capturable_step(self.sizes))
         yield from self._compared(f"prediction of {BATCH_SLICES} slices", prediction(self.sizes))
+        yield from self._compared("training step", capturable_step(self.sizes))
 
     def _compared(self, name: str, function: Callable[[], object]) -> Iterator[Measurement]:
         alternatives = {"eager": function, "graph": captured(function)}

@@ -1,6 +1,7 @@
 """The measurement of parts within a given time, and the files with their rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from time import monotonic
 
@@ -21,6 +22,8 @@ ENOUGH_S: Mapping[str, float] = {  # the parts in order, and the time in which e
     "graphs": 10,
     "compiled": 45,
 }
+PARTS = "benchmarks.gpu.parts"
+ROWS = "rows.csv"
 MOST_PART_S = 115  # each part ends within two minutes
 END_S = 2  # to stop the worker and to write the last files
 
@@ -33,23 +36,27 @@ def measure(names: Sequence[str], seconds: float, out: Path, *, trial: bool) -> 
         TooLongError: The time is over before the first process is ready.
     """
     until = monotonic() + seconds - END_S
-    rows_path, page_path = out / "rows.csv", out / "README.md"
+    rows_path = out / ROWS
     earlier, is_complete = read_rows(rows_path, Row), True
-    with Worker(until, trial=trial) as first:
-        from benchmarks.gpu.parts import PARTS  # while the worker imports the same
-
+    with Worker(until, trial=trial) as worker:
+        import_module(PARTS)  # which the page needs, while the worker imports it
         for name in names:
             print(name)
             new: list[Row] = []
-            for row in _rows_of_part(name, first, until):
+            for row in _rows_of_part(name, worker, until):
                 print(f"  {row.text}", flush=True)
                 new.append(row)
-                rows = replaced(earlier, new, list(ENOUGH_S))
-                write_rows(rows_path, Row, rows)
-                write_text(page_path, page(rows, PARTS))
+                write_rows(rows_path, Row, replaced(earlier, new, list(ENOUGH_S)))
+            write_page(out)
             earlier = replaced(earlier, new, list(ENOUGH_S))
             is_complete &= not any(row.is_note for row in new)
     return is_complete
+
+
+def write_page(out: Path) -> None:
+    """Write the page from the rows in `out`."""
+    subjects = import_module(PARTS).PARTS  # imports torch
+    write_text(out / "README.md", page(read_rows(out / ROWS, Row), subjects))
 
 
 def _rows_of_part(name: str, worker: Worker, until: float) -> Iterator[Row]:

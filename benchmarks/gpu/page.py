@@ -23,7 +23,8 @@ below are measured in order until the given minutes are over, each for at most t
 of a part are saved as they are measured, and a part that does not fit has a row that says so. The
 default is 8 minutes for all parts. Rows are saved in `rows.csv`, which replaces earlier rows of the
 same part and card, and this page is written from them; `--out` names another folder. `--trial` runs
-all parts at tiny sizes, also without a GPU, and saves nothing unless `--out` is given.
+all parts at tiny sizes, also without a GPU, and saves nothing unless `--out` is given; `--page`
+writes the page again.
 
 It runs on torch 2.11 and newer, needs no network, and does not need wsseg to be installed: in a
 clone of the repository, only the packages that `pyproject.toml` lists are required. MONAI is
