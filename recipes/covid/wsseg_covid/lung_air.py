@@ -20,6 +20,9 @@ SMOOTHING_MM = 1.5
 MIN_RADIUS_MM = 2  # of a component of pure air
 AIR_HALF_HU = -500  # midpoint of air and tissue, for voxels with partial volume
 SHELL_MM = (3.5, 8.0)  # inner and outer distance from the air, beyond the blur of its edge
+EMPHYSEMA_LITRES = 0.3  # least volume of a lung with emphysema; airways are smaller
+GAS_HU = -977  # highest median of that much gas in stomach and bowel
+MM3_PER_LITRE = 1e6
 WALLED_SHARE = 0.6  # least share of tissue around airways and bowel; bullae are surrounded by lung
 
 
@@ -45,7 +48,8 @@ def distance_to_walled_air_mm(
 ) -> NDArray[np.float32]:
     """Return the distance to the nearest pure air inside the body that is surrounded by tissue.
 
-    This is the air in trachea, main bronchi, stomach and bowel. Distances above `reach_mm` are inf.
+    This is the air in trachea, main bronchi, stomach and bowel. A lung with severe emphysema is not
+    part of it: it is larger than airways and denser than gas. Distances above `reach_mm` are inf.
     """
     sigma = (0, *(SMOOTHING_MM / spacing for spacing in scan.spacing_mm[1:]))
     pure = (ndimage.gaussian_filter(scan.hu, sigma) < pure_air_hu) & ~outside
@@ -55,6 +59,7 @@ def distance_to_walled_air_mm(
         return result
     box = bounding_box(lumps > 0, reach_mm, scan.spacing_mm)
     walled = _walled(scan.hu[box], lumps[box], count, scan)
+    walled &= ~_is_emphysema(scan.hu[box], lumps[box], count, scan)
     distance = ndimage.distance_transform_edt(~walled[lumps[box]], sampling=scan.spacing_mm)
     if walled.any():
         result[box] = np.where(distance <= reach_mm, distance, np.inf)
@@ -73,3 +78,14 @@ def _walled(
     voxels = np.bincount(owner, minlength=count + 1)
     tissue = np.bincount(owner[hu[in_shell] > AIR_HALF_HU], minlength=count + 1)
     return np.asarray(tissue > WALLED_SHARE * voxels)
+
+
+def _is_emphysema(
+    hu: NDArray[np.float32], lumps: NDArray[np.int32], count: int, scan: CoarseScan
+) -> NDArray[np.bool_]:
+    """Return for each label whether its component is too large for airways, too dense for gas."""
+    litres = np.bincount(lumps.ravel(), minlength=count + 1) * np.prod(scan.spacing_mm)
+    result = litres >= EMPHYSEMA_LITRES * MM3_PER_LITRE
+    for label in np.flatnonzero(result):
+        result[label] = label > 0 and np.median(hu[lumps == label]) > GAS_HU
+    return result

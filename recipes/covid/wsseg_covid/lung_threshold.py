@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PositiveFloat
 
-from wsseg import Case, Region, RegionLimits, Volume
+from wsseg import Case, PairLimits, Region, RegionLimits, Volume
 from wsseg.tools import in_voxels, run_in_threads
 from wsseg_covid.lung_air import distance_to_walled_air_mm, outside_air
+from wsseg_covid.lung_blank import replaced_voxels
 from wsseg_covid.lung_hull import (
     Lung,
     bridge_gaps,
@@ -37,8 +38,15 @@ AIRWAY_WALL_MM = 4.0  # thickness, with blur
 NEAR_AIRWAY_MM = 15.0  # within this distance are branches of airways and rests of bowel gas
 BRANCH_MM = 2.5  # opening radius that removes branches
 MAX_SHARE_NEAR_AIRWAY = 0.5  # of a component of lung
+TISSUE_HU = 40
 LUNGS = RegionLimits(
-    volume_litres=(0.8, 10), full_length_mm=250, max_area_cm2=550, median=(-950, -300)
+    volume_litres=(0.8, 10),
+    full_length_mm=200,
+    max_area_cm2=550,
+    median=(-980, -300),
+    pair=PairLimits(one_sided=(0.15, 35), back_rise_mm=40, end_area=0.85),
+    remedy="Lung without air and lung with the density of gas need the region lungmask (plugin "
+    "wsseg-lungmask) or your own masks, {use: file, mask: lung}; a blanked scan needs its original",
 )
 """Of adults: wider than any healthy or ill lung, narrower than one with the air around a body."""
 
@@ -47,11 +55,13 @@ LUNGS = RegionLimits(
 class LungThreshold(Region):
     """Both lungs with their consolidation, from a threshold and morphology.
 
-    Steps 1 to 4 use a downsampled scan.
+    Steps 1 to 4 use a downsampled scan. If everything but the lungs was replaced by one value below
+    `pure_air_hu`, as other programs do, this value is read as tissue.
 
     1. Air that is connected to the border of a slice without crossing the body is outside, if its
        density is that of pure air; the lungs of a cropped scan are denser.
-    2. Pure air that is surrounded by tissue is in trachea, bronchi, stomach or bowel.
+    2. Pure air that is surrounded by tissue is in trachea, bronchi, stomach or bowel, unless it has
+       0.3 litres or more and is denser than gas: lungs with severe emphysema are.
     3. The aerated lungs are the sufficiently large components below `threshold_hu` of the rest.
     4. Consolidation is added in each slice: gaps in the lung along the chest wall, holes, and the
        bays of its outline that open towards the chest wall rather than towards heart and liver.
@@ -88,12 +98,21 @@ class LungThreshold(Region):
     def __call__(self, case: Case, volume: Volume) -> Mask:  # noqa: ARG002
         """Return the mask of both lungs, (Z, H, W)."""
         scan = downsample(volume.voxels, volume.spacing_mm, self.working_mm)
+        replaced = replaced_voxels(volume.voxels, scan, self.threshold_hu, self.pure_air_hu)
+        if replaced is None:
+            return self._lungs(volume.voxels, scan)
+        voxels = np.where(replaced, TISSUE_HU, volume.voxels)
+        coarse = downsample(voxels, volume.spacing_mm, self.working_mm)
+        return self._lungs(voxels, coarse) & ~replaced
+
+    def _lungs(self, voxels: NDArray[Any], scan: CoarseScan) -> Mask:
+        """Return the mask of both lungs in a scan that has a body."""
         outside = outside_air(scan, self.threshold_hu, self.pure_air_hu)
         airway_mm = distance_to_walled_air_mm(scan, outside, self.pure_air_hu, NEAR_AIRWAY_MM)
         not_lung = outside | (airway_mm <= AIRWAY_WALL_MM)
         air = self._aerated_lungs(scan, (scan.hu < self.threshold_hu) & ~not_lung, airway_mm)
         lungs = self._with_consolidation(scan, air, airway_mm, body=~outside) & ~not_lung
-        return self._on_original_grid(volume.voxels, scan, air, lungs, not_lung)
+        return self._on_original_grid(voxels, scan, air, lungs, not_lung)
 
     def _aerated_lungs(self, scan: CoarseScan, air: Mask, airway_mm: NDArray[np.float32]) -> Mask:
         """Keep the components that are large enough and not mostly near airways or bowel."""
