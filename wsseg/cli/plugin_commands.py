@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from importlib import metadata
-from typing import NoReturn
+from typing import Any, NoReturn, TypeAlias
 
-import click
 import typer
 from typer.core import TyperGroup
 from typing_extensions import override
@@ -12,6 +11,8 @@ from typing_extensions import override
 from wsseg.errors import WorkError, one_line
 
 GROUP = "wsseg.commands"
+ClickContext: TypeAlias = Any  # typer has its own copy of click, whose types are private
+ClickCommand: TypeAlias = Any
 
 
 class WithPluginCommands(TyperGroup):
@@ -22,19 +23,19 @@ class WithPluginCommands(TyperGroup):
     """
 
     @override
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: ClickContext) -> list[str]:
         own = super().list_commands(ctx)
         return [*own, *sorted(metadata.entry_points(group=GROUP).names - set(own))]
 
     @override
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand:
         if own := super().get_command(ctx, cmd_name):
             return own
         found = metadata.entry_points(group=GROUP, name=cmd_name)
         return next(map(_load, found), None)
 
 
-def _load(entry_point: metadata.EntryPoint) -> click.Command:
+def _load(entry_point: metadata.EntryPoint) -> ClickCommand:
     """Return a command; if its import fails, one that reports the error."""
     app = typer.Typer(rich_markup_mode=None, add_completion=False)
     try:

@@ -8,7 +8,7 @@ from wsseg_reports.grammar import GOVERNED, REACHES, mentions
 from wsseg_reports.phrases import pattern
 
 WORDS = ("consolidation", "consolidations", "consolidated", "consolidative")
-LONG = 60_000  # characters
+LONG = 20_000  # characters
 
 
 def statements(report: str) -> list[str]:
@@ -48,6 +48,10 @@ def test_a_negation_reaches_a_finding_or_has_ended_or_leaves_it_uncertain(
         ("Since May, consolidation has increased.", "present"),
         ("The opacity may represent consolidation.", "uncertain"),
         ("No acute findings, e.g. consolidation.", "absent"),
+        ("No CT features of consolidation.", "absent"),
+        ("No CT for comparison, consolidation in the left base.", "present"),
+        ("It is not clear whether there is consolidation.", "uncertain"),
+        ("Previous CT showed no consolidation.", "former"),
     ],
 )
 def test_scopes_end_at_conjunctions_and_exceptions(sentence: str, statement: str) -> None:

@@ -16,7 +16,7 @@ class Cue(StrEnum):
     NOT = "!"  # negates what follows, or a property of what precedes
     RESOLUTION = "R"  # negates what follows, even a finding that is known: resolution of
     POSSIBLE = "u"  # makes what follows uncertain: cannot exclude, evaluate for
-    QUESTION = "q"  # the same as a new phrase: ?
+    QUESTION = "q"  # the same, also after a negation: ?, whether
     FORMER = "h"  # puts what follows in the past: history of
     IS_ABSENT = "N"  # negates what precedes: not seen
     GONE = "Z"  # negates the noun before it, or else the noun after it: resolved
@@ -122,16 +122,18 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.NOTHING,
         r"""
         (without | no | absence of | lack of) [any | iv | i\.v\. | intravenous | oral | use of]*
-            (contrast | gadolinium | sedation | breath-?hold(?:ing)?)
+            (contrast(?!-) | gadolinium | sedation | breath-?hold(?:ing)?)
             [medium | media | agent | material | enhancement | administration | injection]
             [was | is] [given | administered | used | injected]
         | (without | no | lack of | absence of)
-            [available | relevant | previous | prior | recent | old | direct | suitable]*
-            (EXAM | comparisons? | priors? | previous) [is | are | was | were] [available | found]
-            [for [direct] comparison]
+            [available | relevant | direct | suitable]*
+            ((available | previous | prior | recent | old)  EXAM | comparisons? | priors? | previous
+            | EXAM (?=(?:(?:is|are|was|were) )?(?:available|found|for)\b))
+            [is | are | was | were] [available | found] [for [direct] comparison]
         | non-? ?contrast(?:-enhanced)? | non-?enhanced | unenhanced | de novo
-        | with and without contrast | with or without | whether or not | if not
-        | (none | not | no | nor) [\w+] (larger | greater | bigger | more | smaller | thicker) than
+        | with and without contrast | with or without contrast | whether or not | if not
+        | no\. \d+
+        | (none | not | no) (larger | greater | bigger | more | smaller | thicker) than
             \d[\d.,]*(?: ?[cm]m)?
         | (compared | comparison | relative | similar | identical | unchanged from | as)
             [to | with] [the] [\w+] PRIOR [\w+] [EXAM] [(of | from | on | dated) DATE]
@@ -155,6 +157,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (larger | smaller | bigger | denser) than (before | previously | (?!\d)(?=\w))
         """,
     ),
+    (Cue.NO, "(no | without) [any] [NOTABLE]* CHANGE (?=(?:or|nor|and/or) )"),
     (
         Cue.IS_PRESENT,
         r"""
@@ -173,6 +176,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             (resolution | clearing | clearance | resorption | reabsorption | disappearance) [of]
         | not (without | free of | free from | devoid of | clear of | lacking)
         | (no | not an?) (lack | absence | doubt) [of | about] | not (only | just | merely | simply)
+        | no question | no (less | fewer) than
         | (progressed | evolved | developed | transformed | turned | changed) (to | into)
         """,
     ),
@@ -204,15 +208,21 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | NOT [SURELY]* (a feature | features) | no longer [clearly | well] SEEN | not there
         | no longer there
         | none(?! (?:of|in|on|at|elsewhere)\b) [SEEN | remains? | persists?] | nil$ | lacking$
-        | no$ | no evidence$ | nowhere to be SEEN | (?<!\d)0 ?% | \(-\) | \(−\)
+        | unseen | invisible | undetect(?:ed|able) | inapparent | disprove[nd] | refuted | false$
+        | -ve$ | replaced by | given way to | [been | surgically]* (removed | excised | resected)
+        | no$ | no evidence$ | nowhere to be SEEN | (completely | fully | totally
+        | entirely) (regressed | healed | gone)
+        | (?<!\d)0 ?% | \(-\) | \(−\)
         | (?<=: )(?:n|0|-|o|ø)$ | (?<=[:=] )0
         | -free | (?<=\w )-$
         """,
     ),
-    (Cue.COLON, r"\?(?: [-–—])? (?=(?:yes|no|none)\b)"),
+    (Cue.COLON, r"\?(?: [-–—])? (?=(?:yes|no|none)(?: ?[.,;]|$))"),
     (
         Cue.QUESTION,
-        r"\?+(?: )?(?=\w) | query | queries",
+        r"""
+        \?+(?: )?(?=\w) | query | queries | whether | if | in case of | in the event of
+        """,
     ),
     (Cue.PLAIN, "(likely | probably | probable | possibly | presumably | presumed) CAUSE"),
     (
@@ -222,17 +232,18 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             | hard to) [be | \w+ly | with certainty]* (exclude | rule out | discount)
         | [to | please | must | should] (rule out | exclude | r/o) | excluding
         | (do | does | did) not [\w+ly] (exclude | rule out)
-        | may BE | can SHOW (?!no )(?=\w) | might | could | would | should | whether | if
-        | in case of
-        | in the event of | can (not | n['’]t) tell
+        | may BE | can SHOW (?!no )(?=\w) | might | could | would | should
+        | can (not | n['’]t) tell
         | (suspicio\w+ | concern\w* | worrisome | worry | indeterminate | limited | sensitiv\w+
             | screening | screen | look\w* | search\w* | assess\w* | evaluat\w+ | check\w*
             | monitor\w* | surveillance | watch | specific | difficult | suboptimal
             | non-?diagnostic) (of | for)
         | NOT diagnostic (of | for) | supposed | alleged | so-called | assumed | interpreted as
-        | (thought | felt | believed | considered | deemed) to
+        | (thought | felt | believed | considered | deemed) to [be]
         | (some | part | parts | most | several | many | half | not all) of (which | them | the
         | these)
+        | until | once | with or without | \+/- | \+/− | ± | prevent | avoid | for detection of
+        | ensure | make sure | to confirm | s/o
         | assess | evaluate | differentiat\w+ | distinguish\w*
         | (possible | suspected | probable) but not (definite | certain | confirmed)
         | there (appears? | seems?) to be | looks? like | impression of | screening [\w+] for
@@ -275,7 +286,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         SEEN | re-?demonstrated | persist(?:s|ed|ing)? | remain(?:s|ed)? | unchanged | stable
         | increased | decreased | improved | enlarged | worsened | progressed | (is | are) new
-        | yes | positive [for] | pos | \(\+\) | \++ | (?<=: )(?:y|1)$ | (?<== )1 | continue[sd]?
+        | yes | true$ | \+ve$ | positive [for] | pos | \(\+\) | \++ | (?<=: )(?:y|1)$ | (?<== )1
+        | continue[sd]?
         """,
     ),
     (
@@ -283,12 +295,14 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         [interval | complete | full | total | prompt | rapid | apparent]*
             (resolution | clearing | clearance | disappearance | resorption | reabsorption) of
+        | (complete | full | total) regression of
         """,
     ),
     (
         Cue.NO,
         r"""
-        (do | does | did | could | can) not [\w+ly] [to] SHOW [any]
+        (do | does | did) not (appear | seem | look) [to be] [any]
+        | (do | does | did | could | can) not [\w+ly] [to] SHOW [any]
         | (?:do|does|did|could)n['’]t [\w+ly] SHOW [any] | cannot SHOW | unable to SHOW
         | not able to SHOW | fail(?:s|ed|ure)? to [\w+ly] SHOW
         | no longer (any | SHOW | has | contains? | evidence of | signs? of)
@@ -298,7 +312,9 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | apparent
             | demonstrable | identifiable | recogni[sz]able | evident)
         | no | without | w/o | wo | lack of | absence of | free of | free from | clear of
-        | devoid of | negative for | neg\.? for | neither | never | nil | zero | nowhere
+        | devoid of | no more | exclusion of | ruling out | non-?visuali[sz]ation of | minus
+        | inconsistent with | incompatible with | not (consistent | compatible | in keeping) with
+        | negative for | neg\.? for | neither | never | nil | zero | nowhere
         | at no \w+ | denies | denied | lack(?:s|ing) | rather than | instead of | as opposed to
         | in lieu of | rules? out | excludes | nor | not amounting to | none of | spared from
         | nothing (?!but)(?=\w) | none | ø | \[ ?\] | ☐
@@ -345,7 +361,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             [again | still | also | now]
         | shows? | showed | showing | demonstrat(?:es|ed|ing|e) | reveal(?:s|ed|ing)?
         | [most] (consistent | compatible) with | in keeping with | represent(?:s|ing)?
-        | reflect(?:s|ing)? | due to | those of | diagnostic of | typical of | characteristic of
+        | reflect(?:s|ing)? | due to | those of | c/w | diagnostic of | typical of
+        | characteristic of
         | (?:progress|evolv)\w+ (to | into | towards?) | indicative of | indicat(?:es|ing)
         """,
     ),
@@ -362,7 +379,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.LIMIT,
         r"""
         new | newly | further | additional | other | more | enlarging | growing | larger | greater
-        | bigger | progressive | worsening | increasing | another | (?:[<>≥≤]) | over
+        | bigger | growth | progression | enlargement | increase | decrease | improvement
+        | progressive | worsening | increasing | another | (?:[<>≥≤]) | over
         """,
     ),
     (
@@ -391,7 +409,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.PLACE,
         r"""
-        (?:right|left|rt|lt|r|l)(?:-sided)? | bilateral(?:ly)? | bibasal | bibasilar | biapical
+        b/l | (?:right|left|rt|lt|r|l)(?:-sided)? | bilateral(?:ly)? | bibasal | bibasilar
+        | biapical
         | (?:r|l)(?:u|m|l)l | upper | lower | middle | mid | lobes? | lingular? | lungs? | bases?
         | basal
         | basilar | apex | apical | apices | zones? | segments? | hemithorax | chest | sides?
@@ -460,6 +479,8 @@ def _cue_pattern(keywords: tuple[str, ...]) -> re.Pattern[str]:
         rf"(?P<negated_target>(?<!\w)non[- ]?{target})",
         rf"(?P<target>(?<!\w){OTHER_MEANING_BEFORE}{target})",
     ]
+    another_word = rf"(?!(?:{words})(?!\w))\w+"  # no phrase includes the finding
     for number, (_, phrases) in enumerate(PHRASES):
-        groups.append(rf"(?P<cue{number}>{COMPLETE_WORDS.format(pattern(phrases, NAMED))})")
+        expression = pattern(phrases, NAMED).replace(r"\w+", another_word)
+        groups.append(f"(?P<cue{number}>{COMPLETE_WORDS.format(expression)})")
     return re.compile("|".join(groups))

@@ -39,7 +39,7 @@ GOVERNED: dict[str, tuple[Statement, str]] = {
 }
 """The statement of one or two cues before a finding, with an example; others are uncertain."""
 
-GOVERNOR = re.compile("(?:([n!Ru])([^,+|n!RNZ;AvaqTp]*))?([n!Ruqh])([^n!Ruqh]*)$")
+GOVERNOR = re.compile("(?:([n!Ruh])([^,+|n!RNZ;AvaqTp]*))?([n!Ruqh])([^n!Ruqh]*)$")
 ITEM = "[^,+|iV]*"  # the part of a list to which a finding belongs
 PHRASE = "[^,+|;:n!]*"  # what follows a finding up to the next part of the sentence
 
@@ -47,9 +47,10 @@ PHRASE = "[^,+|;:n!]*"  # what follows a finding up to the next part of the sent
 # The first pattern that matches counts; None: the sentence can be read both ways.
 REACHES: tuple[tuple[str, bool | None, str], ...] = (
     ("[^,+|iVaANUvpwkT]*#", True, "No focal consolidation"),
+    ("[^,+|iVaANUwkTvp]*[vp]f*#", True, "No lobe is consolidated"),
     (f"{ITEM}#", None, "No pneumonia with consolidation"),
     (f".*[aA]{ITEM}#", False, "No effusion, there is consolidation"),
-    (f".*k.*[|iV]{ITEM}#", None, "No new effusion or consolidation"),
+    (f".*k.*[|iV]{ITEM}#|.*[|iV]{ITEM}k{ITEM}#", None, "No new effusion or consolidation"),
     (f".*[|iV]{ITEM}#", True, "No effusion or large consolidation"),
     (".*,m[^,oT]*,#", False, "No effusion and, on the left, consolidation"),
     (".*[ANUvp].*#", False, "No effusion is seen and consolidation is present"),
@@ -133,8 +134,10 @@ def _governed(before: str, after: str) -> Statement | None:
     if found is None:
         return None
     outer, within, inner, between = found.groups(default="")
-    if outer == "u":
-        outer, inner = "", "u"  # possibly no consolidation
+    if outer == "u" or (outer == "h" and "o" not in within):
+        outer, inner = "", outer  # possibly no consolidation, previous CT with no consolidation
+    elif outer == "h":
+        outer = ""
     elif (inner in "n!R" and "o" in within) or (inner == "n" and outer == "R"):
         outer = ""  # no effusion no consolidation
     elif inner == "h" and "e" in within:
@@ -155,7 +158,7 @@ def _stated(before: str, after: str) -> Statement | None:
         verbs = verbs.replace("U", "A").replace("N", "?")
     if not verbs:
         return None
-    if "?" in verbs:
+    if "?" in verbs or "NH" in verbs:  # absent on the prior study
         return "uncertain"
     if "N" in verbs:  # has resolved on the right but persists on the left
         return "present" if "A" in verbs[verbs.rindex("N") :] else "absent"
@@ -176,7 +179,7 @@ def _verbs(before: str, after: str) -> Iterator[str]:
             own += part
             verbs = list(_own_verbs(part, known=known, is_value=is_value))
         elif re.match("[rdfs]*[ANUvpH!]" if separator == ";" else "[rdfs]*[ANUvpH!u]", part):
-            if part.startswith("!o"):  # consolidation, not effusion
+            if re.match("![df]*o", part):  # consolidation, not effusion
                 return
             verbs = list(_own_verbs(part, known=known, is_value=False))  # ..., which has resolved
         elif found:
@@ -202,12 +205,13 @@ def _parts(after: str) -> list[tuple[str, str]]:
 def _own_verbs(part: str, *, known: bool, is_value: bool) -> Iterator[str]:
     cue = re.search("[n!uqRaw]", part)
     rest = part[cue.start() :] if cue else ""
-    yield from re.findall("[ANUvpH]", part[: cue.start()] if cue else part)
+    clause = re.sub("N[^AU]*[oT].*", "N", part[: cue.start()] if cue else part)
+    yield from re.findall("[ANUvpH]", clause)
     if is_value and re.match("n[fes]*$", rest):  # consolidation: no evidence
         yield "N"
     elif re.match("[uq][ufdslmvr]*$", rest) or (is_value and re.match("[uq]", rest)):
         yield "U"  # consolidation is likely
-    elif re.search("[NU]", rest) or (rest.startswith("!") and not known and "A" not in part):
+    elif re.search("[NU]|n[rfs]*A", rest) or (rest[:1] == "!" and not known and "A" not in part):
         yield "?"  # consolidation with cavitation is not seen
 
 

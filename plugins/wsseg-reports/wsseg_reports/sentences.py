@@ -27,13 +27,18 @@ HEADING = re.compile(r"([a-z][a-z /-]{0,40}?) ?(?::|\s[-–—]\s)\s*")
 BULLET = re.compile(r"^(?:[-*•·▪◦>–]+|\(?\d{1,2}[.)])\s+")
 STATEMENT_START = re.compile(r"[-*•·▪◦A-Z0-9(]")  # of a line that does not continue the last one
 SENTENCE_END = re.compile(
-    r"(?<=[.!])\s+|(?<=\w\?)\s+(?!(?:[-–—] )?(?:yes|no|none)\b)"
+    r"(?<=[.!])(?<!\bno\.)\s+|(?<=\bno\.)\s+(?!\d)"
+    r"|(?<=\w\?)\s+(?!(?:[-–—] )?(?:yes|no|none)(?:[.,;]|$))"
     r"|(?<=[a-z]{2})\.(?=[a-z]{2})",
     re.IGNORECASE,
 )
 ABBREVIATED = re.compile(
     rf"(?:^|[\s,(/])(?:[a-z]|[a-z]\.[a-z]|{'|'.join(ABBREVIATIONS.replace('no ', '').split())})\.$",
     re.IGNORECASE,
+)
+DOTS = re.compile(r"\s*(?:\.{3,}|…|_{3,})\s*(?=\w)")  # between the columns of a form
+NEGATED_LIST = re.compile(
+    r"\b(?:no|not|without|negative|absence|exclude[sd]?|free)\b.*:$", re.IGNORECASE
 )
 CONTINUED = re.compile(
     r"[.!?]\s(?=(?:it|this|these|they|both|which)\s(?:has|have|is|are|was|were|can|could|may|now)\b)",
@@ -58,12 +63,17 @@ def describing_sentences(report: str) -> Iterator[str]:
 
 
 def _sentences(paragraph: str) -> Iterator[str]:
-    statement = ""
+    statement = introduction = ""
     for line in (*paragraph.splitlines(), ""):
         stripped = line.strip()
+        is_item = BULLET.match(stripped) is not None
         if statement and (not stripped or _starts_statement(stripped, statement)):
             yield from _split(statement)
-            statement = ""
+            if not is_item:
+                introduction = ""
+            elif NEGATED_LIST.search(statement):
+                introduction = statement  # no evidence of: - consolidation - effusion
+            statement = introduction
         statement = f"{statement} {BULLET.sub('', stripped)}".strip()
 
 
@@ -74,7 +84,8 @@ def _starts_statement(line: str, statement: str) -> bool:
 
 def _split(statement: str) -> Iterator[str]:
     """Yield the sentences of a text without line breaks."""
-    text, start = CONTINUED.sub("; ", " ".join(statement.split())), 0
+    text = DOTS.sub(": ", " ".join(statement.split()))
+    text, start = CONTINUED.sub("; ", text), 0
     for end in SENTENCE_END.finditer(text):
         if not ABBREVIATED.search(text[start : end.start()][-12:]):
             yield text[start : end.start()]

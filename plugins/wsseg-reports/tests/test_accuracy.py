@@ -1,0 +1,82 @@
+"""How often the derived tags are right, unknown or wrong.
+
+Run this file as a script to print the table of the README.
+"""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from wsseg_reports.tables import TAGS, find_verdict
+
+FOLDER = Path(__file__).parent
+README = FOLDER.parent / "README.md"
+KEYWORDS = {
+    "consolidation": ("consolidation", "consolidations", "consolidated", "consolidative"),
+    "effusion": ("effusion", "effusions"),
+    "ground-glass": ("ground-glass", "ground glass", "groundglass", "GGO"),
+    "nodule": ("nodule", "nodules"),
+}
+OUTCOMES = ("right", "unknown", "asserted", "wrong")
+
+
+def outcome(tag: str, derived: str) -> str:
+    """Return how a derived tag compares with that of a person.
+
+    wrong: present for absent, or the reverse; asserted: present or absent for unknown.
+    """
+    if tag == derived:
+        return "right"
+    if not derived:
+        return "unknown"
+    return "wrong" if tag else "asserted"
+
+
+def counts(sentences: str) -> dict[str, Counter[str]]:
+    """Return the number of sentences with each outcome, by kind, and of all together."""
+    found: dict[str, Counter[str]] = {}
+    with (FOLDER / f"{sentences}_sentences.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            verdict = find_verdict([row["report"]], KEYWORDS[row["class"]])
+            found.setdefault(row["kind"], Counter())[
+                outcome(row["tag"], TAGS.get(verdict.statement, ""))
+            ] += 1
+    return found | {"all": sum(found.values(), Counter())}
+
+
+def table(sentences: str) -> str:
+    """Return the counts as a table of the README."""
+    head = f"| {sentences} sentences | number | {' | '.join(OUTCOMES)} |\n|---|{'--:|' * 5}\n"
+    lines = [
+        f"| {kind} | {number.total()} | {' | '.join(str(number[each]) for each in OUTCOMES)} |\n"
+        for kind, number in counts(sentences).items()
+    ]
+    return head + "".join(lines)
+
+
+@pytest.mark.parametrize("sentences", ["development", "test"])
+def test_at_most_2_percent_are_wrong_and_15_percent_unknown(sentences: str) -> None:
+    number = counts(sentences)["all"]
+    assert number["wrong"] <= 0.02 * number.total()
+    assert number["unknown"] <= 0.15 * number.total()
+
+
+def test_the_table_of_the_readme_has_the_present_counts() -> None:
+    assert table("development") in README.read_text(encoding="utf-8")
+
+
+def test_97_of_the_first_100_sentences_agree_with_their_tags_and_3_are_unknown() -> None:
+    with (FOLDER / "first_100_sentences.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    found = [find_verdict([row["report"]], KEYWORDS["consolidation"]).statement for row in rows]
+    outcomes = Counter(
+        outcome(row["tag.consolidation"], TAGS.get(statement, ""))
+        for row, statement in zip(rows, found, strict=True)
+    )
+    assert outcomes == {"right": 97, "unknown": 3}
+
+
+if __name__ == "__main__":
+    print(table("development"))
