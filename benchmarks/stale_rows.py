@@ -49,7 +49,8 @@ def how_to_update(folder: Path) -> str:
 def _fingerprints(rows: Path) -> Iterator[tuple[str, str | None]]:
     """Yield the job of each group of rows, and the fingerprint in them; None without any."""
     table = read_rows(rows)
-    for (method, seed, fold), own in table.groupby(["method", "seed", "fold"], sort=False):
+    for _, own in table.groupby(["method", "seed", "fold"], sort=False):
+        method, seed, fold = (own[name].iloc[0] for name in ("method", "seed", "fold"))
         found = set(own[FINGERPRINT]) if FINGERPRINT in own else set()
         job = run_path(str(method), int(seed), int(fold) if fold else None)
         yield job.as_posix(), found.pop() if len(found) == 1 else None

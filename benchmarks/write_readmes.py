@@ -8,6 +8,7 @@ A README has sections <!-- KIND ARGUMENTS --> ... <!-- end -->, whose content is
 - way SUITE: the share of the gap from the baseline of the suite to its ceiling
 - figures SUITE KIND ...: figures, which are files in the folder of the suite
 - index SUITE ...: a table with a row for each suite
+- origin SUITE: what made the rows of the suite: commit, versions, machine, dates and durations
 """
 
 import base64
@@ -30,6 +31,7 @@ from wsseg.report.figures.sections import (
     score_figures,
     settings_figures,
 )
+from wsseg.report.provenance import origin_of_rows
 from wsseg.runtime.files import write_text
 from wsseg.suite.definition import Suite, load_suite, plan
 
@@ -132,6 +134,14 @@ def _index_row(name: str) -> tuple[object, ...]:
     return (link, *counts, cell(baseline), cell(str(others.idxmax())), cell(ceiling))
 
 
+def _origin_section(name: str) -> str:
+    """Return what made the rows of a suite."""
+    origin = origin_of_rows(_read_suite(name)[1])
+    if not origin:
+        return "These rows were made before their origin was recorded."
+    return "\n".join(f"- {heading}: {text}" for heading, text in origin.items())
+
+
 def _pictures(name: str, kinds: list[str]) -> Iterator[tuple[str, Picture]]:
     """Yield the file name of each figure of a suite, and the figure as its report shows it."""
     suite, rows = _read_suite(name)
@@ -157,6 +167,7 @@ SECTIONS = {
     "way": _way_section,
     "figures": _figures_section,
     "index": _index_section,
+    "origin": _origin_section,
 }
 
 

@@ -2,7 +2,6 @@
 
 import platform
 import subprocess
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -21,7 +20,7 @@ SOURCE_FOLDERS = ("wsseg", "plugins", "recipes")  # whose changes are not in the
 GIT_TIMEOUT_S = 30
 
 
-def job_provenance(recipe: Recipe, fingerprint: str, seconds: float) -> Mapping[str, str]:
+def job_provenance(recipe: Recipe, fingerprint: str, seconds: float) -> dict[str, str]:
     """Return the columns `run.*` of the rows of a job that this process has run.
 
     Args:

@@ -1,0 +1,27 @@
+"""What made the rows of a suite, as pages show it."""
+
+import pandas as pd
+
+from wsseg.report.provenance import origin_of_rows
+
+
+def rows(**columns: list[str]) -> pd.DataFrame:
+    number = len(next(iter(columns.values())))
+    identity = {"method": ["em"] * number, "seed": list(range(number)), "fold": [""] * number}
+    return pd.DataFrame(identity | {f"run.{name}": values for name, values in columns.items()})
+
+
+def test_different_origins_of_jobs_are_listed_once() -> None:
+    found = origin_of_rows(rows(commit=["b", "a", "b"], device=["CPU", "CPU", "CPU"]))
+    assert found == {"Commit": "a, b", "Device": "CPU"}
+
+
+def test_the_durations_of_jobs_are_summed_not_those_of_their_rows() -> None:
+    one = rows(seconds=["1800", "5400"])
+    assert origin_of_rows(pd.concat([one, one]))["Jobs"] == "2, 2.00 hours in all"
+
+
+def test_rows_without_provenance_have_no_origin() -> None:
+    assert origin_of_rows(pd.DataFrame({"method": ["em"], "seed": [0], "fold": [""]})) == {}
+    mixed = origin_of_rows(rows(commit=["", "a"], seconds=["", "3600"]))
+    assert mixed == {"Commit": "a", "Jobs": "1, 1.00 hours in all"}
