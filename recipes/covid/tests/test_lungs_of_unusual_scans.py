@@ -54,7 +54,7 @@ def dice(a: Mask, b: Mask) -> float:
 def side_of(scan: Phantom, side: str) -> Mask:
     """Return one lung; columns go from the patient's right to the left."""
     columns = np.arange(scan.lung.shape[2]) < scan.lung.shape[2] / 2
-    return scan.lung & (columns if side == "right" else ~columns)
+    return np.asarray(scan.lung & (columns if side == "right" else ~columns))
 
 
 def lower_lobes(scan: Phantom) -> Mask:
@@ -63,13 +63,13 @@ def lower_lobes(scan: Phantom) -> Mask:
     z, y = np.ogrid[: scan.lung.shape[0], : scan.lung.shape[1]]
     above_mm = (z - slices.mean()) * scan.spacing_mm[0]
     behind_mm = (y - rows.mean()) * scan.spacing_mm[1]
-    return scan.lung & (above_mm < behind_mm)[:, :, None]
+    return np.asarray(scan.lung & (above_mm < behind_mm)[:, :, None])
 
 
 def upper_third(scan: Phantom) -> Mask:
     slices = np.flatnonzero(scan.lung.any(axis=(1, 2)))
     z = np.arange(len(scan.lung))[:, None, None]
-    return scan.lung & (z > slices[0] + 2 * (slices[-1] - slices[0]) / 3)
+    return np.asarray(scan.lung & (z > slices[0] + 2 * (slices[-1] - slices[0]) / 3))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
