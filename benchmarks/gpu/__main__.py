@@ -36,6 +36,7 @@ def main() -> None:
         os.environ["TMPDIR"] = name  # what a stopped part leaves is removed
         os.environ["WSSEG_CACHE"] = str(temporary / "cache")
         from benchmarks.gpu.measure import ENOUGH_S, measure, write_page
+        from benchmarks.gpu.worker import NoGpuError, PartError, TooLongError
 
         if unknown := set(options.parts) - set(ENOUGH_S):
             parser.error(f"no part is called {min(unknown)!r}; possible: {', '.join(ENOUGH_S)}")
@@ -44,7 +45,12 @@ def main() -> None:
             write_page(out)
             return
         names = options.parts or list(ENOUGH_S)
-        is_complete = measure(names, 60 * options.minutes, out, trial=options.trial)
+        try:
+            is_complete = measure(names, 60 * options.minutes, out, trial=options.trial)
+        except TooLongError:
+            parser.error("the given time is over before anything was measured; use more --minutes")
+        except (NoGpuError, PartError) as error:
+            parser.error(str(error))
     sys.exit(0 if is_complete else 1)
 
 

@@ -16,7 +16,7 @@ from benchmarks.speed.timing import Measurement
 from wsseg.core.case import Case
 from wsseg.inference.run import Run
 
-SIZES = Sizes(slices=24, epochs=24)
+SIZES = Sizes()
 
 
 def predicted_mask(run: Run, case: Case) -> NDArray[np.bool_]:

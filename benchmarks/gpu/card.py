@@ -8,7 +8,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from benchmarks.gpu.device import device, tf32, time_calls_in_turns
+from benchmarks.gpu.device import device, has_gpu, tf32, time_calls_in_turns
 from benchmarks.speed.limits import GIGA
 from benchmarks.speed.timing import REPEATS, Measurement, rates
 
@@ -65,7 +65,7 @@ class Card:
     def _copies(self) -> Mapping[str, tuple[int, Callable[[], Tensor]]]:
         """Return the bytes that each copy moves, and the copies."""
         there = torch.randn(self.mib * 2**18, device=device())
-        here = torch.randn(self.mib * 2**18, pin_memory=torch.cuda.is_available())
+        here = torch.randn(self.mib * 2**18, pin_memory=has_gpu())
         empty = torch.empty_like(there)
         return {
             "copy on the card, bytes read and written": (

@@ -17,13 +17,9 @@ from benchmarks.speed.timing import seconds_in_turns
 GIB = 2**30
 
 
-class NoGpuError(Exception):
-    """There is no GPU to measure."""
-
-
 def device() -> torch.device:
     """Return the first GPU, or the CPU in a trial without one."""
-    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    return torch.device("cuda:0" if has_gpu() else "cpu")
 
 
 def float32_fabric(where: torch.device) -> Fabric:
@@ -32,15 +28,14 @@ def float32_fabric(where: torch.device) -> Fabric:
     return Fabric(accelerator=where.type, devices=1, precision="32-true")
 
 
-def check_gpu() -> None:
-    """Raise an error if torch finds no NVIDIA GPU."""
-    if not torch.cuda.is_available():
-        raise NoGpuError("torch finds no NVIDIA GPU; --trial runs tiny sizes without one")
+def has_gpu() -> bool:
+    """Return whether torch finds an NVIDIA GPU."""
+    return torch.cuda.is_available()
 
 
 def described_device() -> str:
     """Return the name and memory of the GPU, and the machine that it is part of."""
-    if not torch.cuda.is_available():
+    if not has_gpu():
         return f"no GPU: a trial; {machine()}"
     card = torch.cuda.get_device_properties(0)
     return f"{card.name}, {card.total_memory / GIB:.0f} GiB; {machine()}"
@@ -48,14 +43,14 @@ def described_device() -> str:
 
 def described_versions() -> str:
     """Return the versions of the packages, of CUDA and of cuDNN."""
-    if not torch.cuda.is_available():
+    if not has_gpu():
         return versions()
     return f"{versions()}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
 
 
 def synchronize() -> None:
     """Wait until the GPU has finished."""
-    if torch.cuda.is_available():
+    if has_gpu():
         torch.cuda.synchronize()
 
 
@@ -82,7 +77,7 @@ def _seconds_of_call(function: Callable[[], object], calls: int) -> float:
 def peak_gib(function: Callable[[], object]) -> float:
     """Return the largest memory that tensors have on the GPU during a call; 0 without a GPU."""
     free_memory()
-    if not torch.cuda.is_available():
+    if not has_gpu():
         function()
         return 0.0
     torch.cuda.reset_peak_memory_stats()
@@ -94,7 +89,7 @@ def peak_gib(function: Callable[[], object]) -> float:
 def free_memory() -> None:
     """Return unused memory of the GPU to the driver."""
     gc.collect()
-    if torch.cuda.is_available():
+    if has_gpu():
         torch.cuda.empty_cache()
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from benchmarks.gpu.device import device, time_calls_in_turns
+from benchmarks.gpu.device import device, has_gpu, time_calls_in_turns
 from benchmarks.gpu.steps import CoreStep, noise_batch
 from benchmarks.speed.paper import PAPER, Sizes, network
 from benchmarks.speed.timing import Measurement, ratios
@@ -31,7 +31,7 @@ class Graphs:
 
     def measure(self) -> Iterator[Measurement]:
         """Yield seconds and ratios; needs a GPU."""
-        if not torch.cuda.is_available():
+        if not has_gpu():
             yield Measurement("GPUs of this machine, without which there are no graphs", (0,), "")
             return
         yield from self._compared(f"prediction of {BATCH_SLICES} slices", prediction(self.sizes))

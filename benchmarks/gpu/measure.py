@@ -32,14 +32,16 @@ def measure(names: Sequence[str], seconds: float, out: Path, *, trial: bool) -> 
     """Measure parts within `seconds` and save their rows in `out`; return whether all are complete.
 
     Raises:
-        PartError: There is no GPU, and it is no trial; or the first process fails.
-        TooLongError: The time is over before the first process is ready.
+        NoGpuError: There is no GPU, and it is no trial.
+        TooLongError: The given time is over before the first part.
+        PartError: The process that measures fails before the first part.
     """
     until = monotonic() + seconds - END_S
     rows_path = out / ROWS
     earlier, is_complete = read_rows(rows_path, Row), True
     with Worker(until, trial=trial) as worker:
         import_module(PARTS)  # which the page needs, while the worker imports it
+        worker.prepare()
         for name in names:
             print(name)
             new: list[Row] = []

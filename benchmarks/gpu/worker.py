@@ -21,6 +21,10 @@ class PartError(Exception):
     """A part failed; the message is the first line of the error."""
 
 
+class NoGpuError(Exception):
+    """torch finds no GPU."""
+
+
 class Worker:
     """Measures parts in another process, which is started again after a failure.
 
@@ -32,6 +36,7 @@ class Worker:
         self._until, self._trial = until, trial
         self._process: Any = None  # its class depends on the system
         self._connection: Connection | None = None
+        self._is_ready = False  # for the next part
         self.machine = self.versions = ""
 
     def __enter__(self) -> Self:
@@ -41,6 +46,21 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
+    def prepare(self) -> None:
+        """Start the process unless it runs, and wait until it is ready for a part.
+
+        Raises:
+            NoGpuError: There is no GPU, and it is no trial.
+            TooLongError: The given time is over.
+            PartError: The process failed.
+        """
+        if self._connection is None:
+            self._start()
+        assert self._connection is not None  # noqa: S101
+        if not self._is_ready:
+            self.machine, self.versions = _receive(self._connection, self._until)
+            self._is_ready = True
+
     def measure(self, part: str, until: float) -> Iterator[Row]:
         """Yield the rows of a part as they are measured.
 
@@ -49,9 +69,11 @@ class Worker:
             PartError: It failed, or its process ended.
         """
         try:
-            connection = self._ready()
-            connection.send(part)
-            while (row := _receive(connection, until)) is not None:
+            self.prepare()
+            assert self._connection is not None  # noqa: S101
+            self._is_ready = False
+            self._connection.send(part)
+            while (row := _receive(self._connection, until)) is not None:
                 yield row
         except (TooLongError, PartError):
             self._stop()  # an error can leave the GPU unusable for its process
@@ -64,14 +86,6 @@ class Worker:
         self._process.start()
         other.close()
 
-    def _ready(self) -> Connection:
-        """Return the connection to a process that is ready for the next part."""
-        if self._connection is None:
-            self._start()
-        assert self._connection is not None  # noqa: S101
-        self.machine, self.versions = _receive(self._connection, self._until)
-        return self._connection
-
     def _stop(self) -> None:
         """End the process and all that it has started."""
         if self._connection is not None:
@@ -80,18 +94,19 @@ class Worker:
             self._process.kill()
             self._process.join()
             self._connection.close()
-            self._connection = None
+            self._connection, self._is_ready = None, False
 
 
 def serve(connection: Connection, *, trial: bool) -> None:
     """Before each part, send a description of the card; then its rows and None, or its error."""
     os.setsid()  # so that the processes of this one end with it
     try:
-        from benchmarks.gpu.device import check_gpu, described_device, described_versions
+        from benchmarks.gpu.device import described_device, described_versions, has_gpu
         from benchmarks.gpu.parts import PARTS, TRIAL
 
-        if not trial:
-            check_gpu()
+        if not (trial or has_gpu()):
+            connection.send(NoGpuError("torch finds no NVIDIA GPU; --trial runs without one"))
+            return
         about = described_device(), described_versions()
         parts = TRIAL if trial else PARTS
         while True:
@@ -115,6 +130,6 @@ def _receive(connection: Connection, until: float) -> Any:
         received = connection.recv()
     except (EOFError, ConnectionResetError):
         raise PartError("its process ended") from None
-    if isinstance(received, PartError):
+    if isinstance(received, Exception):
         raise received
     return received

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.gpu import measure as measuring
 from benchmarks.gpu import source_tree
-from benchmarks.gpu.__main__ import FOLDER
+from benchmarks.gpu.__main__ import FOLDER, main
 from benchmarks.gpu.card import Rates
 from benchmarks.gpu.device import searched_algorithms, tf32, time_calls_in_turns
 from benchmarks.gpu.measure import ENOUGH_S, measure
@@ -127,6 +127,18 @@ def test_after_a_failure_the_next_part_is_measured_in_a_new_process() -> None:
             list(worker.measure("correct", monotonic() + 0.1))
         rows = list(worker.measure("card", monotonic() + 300))
         assert {each.machine for each in rows} == {worker.machine}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_without_a_gpu_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks.gpu", "card", "--out", str(tmp_path / "out")])
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "torch finds no NVIDIA GPU" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
