@@ -46,6 +46,16 @@ class Average(Component):
     of which a stage should have several times as many."""
 
 
+class EarlyStopping(Component):
+    """The end of training when the loss on the validation cases no longer falls.
+
+    The loss is measured after each epoch. The stage gets the weights of the epoch with the lowest.
+    """
+
+    patience: PositiveInt = 10
+    """The number of epochs without a lower loss after which training stops."""
+
+
 class Start(Component):
     """The trained weights that a network starts with.
 
@@ -118,6 +128,9 @@ class NetworkStage(Stage):
     repeated up to the size of the largest, so that half of the slices have a single class;
     alternating: balanced in each batch, with a slice of each group in turn."""
 
+    early_stopping: EarlyStopping | None = None
+    """When training stops before the last epoch, judged on the cases with the split val; null: it
+    does not."""
     mirror: tuple[Literal["left-right", "front-back"], ...] = ()
     """The directions in which images are also mirrored in prediction: the logits of all mirrored
     images, mirrored back, are averaged. Each direction doubles the time of prediction."""
@@ -133,6 +146,14 @@ class NetworkStage(Stage):
         if isinstance(self.start, Start) and self.start.head == "new" and names_none:
             raise KeyProblemError(
                 ("start", "head"), "must be trained: the backbone does not name its last layers"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_validation_cases(self) -> Self:
+        if self.early_stopping is not None and self.cohort is not None:
+            raise KeyProblemError(
+                ("early_stopping",), "is impossible for a stage with a cohort of its own"
             )
         return self
 
@@ -225,6 +246,16 @@ class EmStage(PixelStage):
     of the network with the averaged weights of `average`, so that targets change slowly."""
 
     @model_validator(mode="after")
+    def _has_fixed_targets(self) -> Self:
+        if self.early_stopping is not None:
+            raise KeyProblemError(
+                ("early_stopping",),
+                "is impossible for EM: its targets follow the network, so a low loss is no sign of "
+                "good masks",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _has_average_to_ask(self) -> Self:
         if self.belief == "average" and self.average is None:
             raise KeyProblemError(
@@ -267,6 +298,11 @@ class PriorStage(Stage):
     """nothing: the stage trains no network."""
     prior: StagePrior
     """The probability of each class given the value of a pixel."""
+
+
+def stops_early(stage: Stage) -> bool:
+    """Return whether the training of a stage may stop before its last epoch."""
+    return isinstance(stage, NetworkStage) and stage.early_stopping is not None
 
 
 def earlier_start(stage: Stage) -> str | None:

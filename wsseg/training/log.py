@@ -50,6 +50,8 @@ def epoch_line(record: Mapping[str, Any]) -> str:
         f"  epoch {record['epoch']:{width}}/{record['epochs']}  loss {record['loss']:.4f}  "
         f"{SHARES[share]} {100 * record[share]:5.1f} %"
     )
+    if "validation_loss" in record:
+        text += f"  validation loss {record['validation_loss']:.4f}"
     if "flip_rate" in record:
         text += f"  flipped {100 * record['flip_rate']:5.1f} %"
     return text + f"  {record['slices_per_s']:.0f} slices/s"

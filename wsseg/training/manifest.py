@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wsseg.config.recipe import Recipe
-from wsseg.config.stages import MasksStage
+from wsseg.config.stages import MasksStage, stops_early
 from wsseg.core.case import Case
 from wsseg.core.contracts import region_files
 from wsseg.data.split import Split
@@ -41,6 +41,11 @@ def manifest(
         cases = [case for case in split.training_cases(stage) if case.name in set(names)]
         read = [(OF_NO_CASE, "weights", path) for path in weights_files(recipe, stage)]
         read += [(case.name, *each) for case in cases for each in _files(recipe, stage, case)]
+        read += [
+            (case.name, f"validation {use}", path)
+            for case in (split.validation if stops_early(recipe.stages[stage]) else ())
+            for use, path in _files(recipe, stage, case)
+        ]
         for name, use, path in read:
             digests[path] = digests.get(path) or sha256(path)
             files.append(

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from wsseg.config.recipe import Recipe
 from wsseg.config.recipe_files import check_can_be_saved, holds_recipe, recipe_text
-from wsseg.config.stages import MasksStage, Stage
+from wsseg.config.stages import MasksStage, Stage, stops_early
 from wsseg.core.case import Case
 from wsseg.core.contracts import built_module, cases_of
 from wsseg.data.checks.regions import log_region_findings
@@ -166,7 +167,13 @@ def prepare_all(
 def prepare_cases(
     recipe: Recipe, split: Split, names: Collection[str], display: Display
 ) -> dict[str, list[Prepared]]:
-    """Prepare the training cases of the named stages; stages with the same cohort share them."""
+    """Prepare the cases of the named stages; stages with the same cohort share training cases.
+
+    Those of a stage that stops early are followed by the validation cases, with the split val.
+
+    Raises:
+        InputError: A stage that stops early has no validation case.
+    """
     prepared: dict[str, list[Prepared]] = {}
     for stages in recipe.stages_by_cohort:
         if stages.keys().isdisjoint(names):
@@ -176,7 +183,23 @@ def prepare_cases(
         cases = prepare_all(visible, recipe, stages.values(), display)
         require_labels(stages, cases)
         prepared |= dict.fromkeys(stages, cases)
+    early = {name: recipe.stages[name] for name in prepared if stops_early(recipe.stages[name])}
+    if early:
+        hidden = recipe.hidden_classes(early.values())
+        seen = [replace(case.without_masks(hidden), split="val") for case in split.validation]
+        validation = prepare_all(seen, recipe, early.values(), display)
+        for name in early:
+            if not validation:
+                raise InputError(
+                    f"stage {name}: early_stopping needs validation cases; give some cases the "
+                    "split val, or remove it"
+                )
+            prepared[name] = [*map(_for_training, prepared[name]), *validation]
     return prepared
+
+
+def _for_training(prepared: Prepared) -> Prepared:
+    return replace(prepared, case=replace(prepared.case, split="train"))
 
 
 def _check_pretrained(recipe: Recipe, names: Collection[str]) -> None:

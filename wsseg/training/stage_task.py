@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric
 
 from wsseg.config.recipe import Recipe
-from wsseg.config.stages import EmStage, NetworkStage, PriorStage, Stage
+from wsseg.config.stages import EmStage, NetworkStage, PriorStage, Stage, stops_early
 from wsseg.core.batch import Batch, Evidence
 from wsseg.core.contracts import check_fitted, check_probability
 from wsseg.core.input import Input
@@ -37,6 +37,7 @@ class StageTask:
     fabric: Fabric
     fingerprint: str  # of all that determines the result; see `stage_identity`
     start: TrainedStage | None = None  # whose weights the network starts with; None: random weights
+    validation: tuple[StageScan, ...] = ()  # of a stage that stops early
     left_out: int = 0  # training cases without known labels or without region
 
     @property
@@ -71,18 +72,28 @@ def stage_task(
 ) -> StageTask:
     """Return the task of training a recipe's stage on those of `cases` whose labels are known.
 
+    A stage that stops early has the cases with the split val for validation.
     `pipeline` has the stages before. In a group of processes, the leader prepares the regions.
 
     Raises:
         InputError: No case has the labels that the stage needs, or none has any of its classes.
     """
-    stage, start, scans = with_backbone(recipe, name), None, list[StageScan]()
+    stage, start = with_backbone(recipe, name), None
+    scans, validation = list[StageScan](), list[StageScan]()
+    early = stops_early(stage)
+    training = [each for each in cases if not early or each.case.split != "val"]
+    others = [each for each in cases if early and each.case.split == "val"]
     if isinstance(stage, NetworkStage) or _is_fitted(stage):
-        scans = leader_first(pipeline.fabric, lambda: training_scans(name, stage, cases, pipeline))
+        fabric = pipeline.fabric
+        scans = leader_first(fabric, lambda: training_scans(name, stage, training, pipeline))
+        if others:
+            validation = leader_first(fabric, lambda: training_scans(name, stage, others, pipeline))
     if isinstance(stage, NetworkStage):
         check_positives(name, stage.classes, scans)
         start = _start_of(stage, pipeline)
-    identity = prepared_identity(recipe, name, scans, start, computed_precision(pipeline.fabric))
+    marked = [replace(scan, name=f"{scan.name} (validation)") for scan in validation]
+    precision = computed_precision(pipeline.fabric)
+    identity = prepared_identity(recipe, name, [*scans, *marked], start, precision)
     return StageTask(
         name=name,
         stage=stage,
@@ -92,7 +103,8 @@ def stage_task(
         fabric=pipeline.fabric,
         fingerprint=identity.digest,
         start=start,
-        left_out=len(cases) - len(scans),
+        validation=tuple(validation),
+        left_out=len(training) - len(scans),
     )
 
 

@@ -6,6 +6,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field
+from math import inf, isfinite
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ from wsseg.training.optimizer import (
 )
 from wsseg.training.stage_task import StageTask
 from wsseg.training.target_snapshots import TargetSnapshot
+from wsseg.training.validation import ValidationLoss
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Progress:
     losses: list[float] = field(default_factory=list)  # of the current epoch
     shares: list[float] = field(default_factory=list)  # of the current epoch
     history: list[dict[str, Any]] = field(default_factory=list)  # records of finished epochs
+    best_epoch: int = 0  # of the lowest loss on the validation cases; 0: not measured yet
 
 
 class _StepResult(NamedTuple):
@@ -112,11 +115,28 @@ class Trainer:
         self.steps = self._steps_per_epoch * stage.epochs
         self._case_names = [scan.name for scan in scans]
         self._warned_of_empty_regions = False
+        self._validation = (
+            ValidationLoss(stage, task.validation, input) if task.validation else None
+        )
+        self._best: dict[str, Tensor] = {}  # the weights after `Progress.best_epoch`
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The weights that the stage predicts with, on the CPU: the average if it has one."""
-        return _on_cpu(self._module if self._average is None else self._average)
+        """The weights that the stage predicts with, on the CPU.
+
+        Those of the best epoch of a stage that stops early; else the average, if there is one.
+        """
+        return self._best or _on_cpu(self._predicting)
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the loss on the validation cases has not fallen for too long."""
+        stopping, epoch = self._stage.early_stopping, len(self.progress.history)
+        return stopping is not None and epoch - self.progress.best_epoch >= stopping.patience
+
+    @property
+    def _predicting(self) -> nn.Module:
+        return self._module if self._average is None else self._average
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return what `restore` needs to resume training: tensors, and JSON-like values."""
@@ -129,19 +149,22 @@ class Trainer:
                 for key, value in values.items()
                 if value is not None  # such as the momentum of SGD without momentum
             }
+        tensors |= {f"best.{name}": value for name, value in self._best.items()}
         if self.probe is not None and self.probe.last is not None:
             tensors["probe.last"] = self.probe.last
         return tensors, asdict(self.progress)
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Continue from a state that `state` returned."""
-        parts = {name: dict[str, Tensor]() for name in ("network", "average", "optimizer", "probe")}
+        names = ("network", "average", "best", "optimizer", "probe")
+        parts = {name: dict[str, Tensor]() for name in names}
         for name, value in tensors.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = value
         self._module.load_state_dict(parts["network"])
         if self._average is not None:
             self._average.load_state_dict(parts["average"])
+        self._best = parts["best"]
         state: dict[int, dict[str, Tensor]] = {}
         groups = self._optimizer.state_dict()["param_groups"]
         weights = [each for group in self._optimizer.param_groups for each in group["params"]]
@@ -178,7 +201,7 @@ class Trainer:
         loading = load_batches(self._slices, remaining, self._shard)
         epoch_start, slices = perf_counter(), 0
         with closing(loading) as batches:
-            while progress.step < self.steps:
+            while progress.step < self.steps and not self.stopped_early:
                 step_start = perf_counter()
                 draws, batch, labels = next(batches)
                 waited = perf_counter() - step_start
@@ -277,9 +300,29 @@ class Trainer:
                 share = epoch / stage.epochs
                 network = self._networks.of_targets(stage)
                 record |= self.probe.measure(network, self._fabric.device, share)
+        if self._validation is not None:
+            record["validation_loss"] = self._validation_loss(self._validation)
+            earlier = [each["validation_loss"] for each in progress.history]
+            if record["validation_loss"] < min(earlier, default=inf):
+                progress.best_epoch = epoch
+                self._best = {
+                    name: each.clone() for name, each in _on_cpu(self._predicting).items()
+                }
         progress.history.append(record)
         progress.losses, progress.shares = [], []
         return EpochDone(record, target_warning(progress.history))
+
+    def _validation_loss(self, validation: ValidationLoss) -> float:
+        """Return the loss on the validation cases, the same in all processes."""
+        with self._seeded(0), self._fabric.autocast():
+            own = validation.measure(self._predicting, self._fabric.device)
+        loss: float = self._fabric.broadcast(own)
+        if not isfinite(loss):
+            raise WorkError(
+                f"{self._position}: the loss on the validation cases is {loss}.\nThe newest saved "
+                "state is intact. Inspect these images"
+            )
+        return loss
 
     def _gather(
         self, names: tuple[str, ...], logits: Logits, y: Tensor, batch: Batch

@@ -46,6 +46,8 @@ def run_leader(trainer: Trainer, task: StageTask, context: RunContext) -> None:
                 save_state(folder, *trainer.state(), task.fingerprint)
                 fabric.barrier()
                 raise InterruptedWorkError(_interrupted(task.name, event))
+    if trainer.progress.best_epoch:
+        context.display.note(f"  the weights are those of epoch {trainer.progress.best_epoch}")
 
 
 def run_follower(trainer: Trainer, task: StageTask) -> None:
