@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from wsseg.config import columns
 from wsseg.config.recipe_files import load_recipe
 from wsseg.errors import InputError
 
@@ -65,3 +66,13 @@ def test_a_class_that_makes_a_metric_look_like_its_score_is_refused(toy_recipe: 
 def test_other_class_names_are_accepted(toy_recipe: Path, name: str) -> None:
     changes = ["scores={}", f"stages.consolidation.classes=[{name}]"]
     assert load_recipe(toy_recipe, changes).classes == ["infection", name]
+
+
+def test_a_class_called_run_is_refused_only_with_a_metric_that_is_a_column_of_runs(
+    toy_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes = ["stages.infection.classes=[run]", "scores={}"]
+    assert load_recipe(toy_recipe, classes).classes == ["run", "consolidation"]
+    monkeypatch.setattr(columns, "RUN_COLUMNS", ("run.dice",))
+    with pytest.raises(InputError, match=r"the column 'run\.dice' .* would be that of a run"):
+        load_recipe(toy_recipe, classes)

@@ -150,3 +150,16 @@ def test_all_columns_but_the_identity_are_floats(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.csv", ROWS)
     frame = read_rows(tmp_path / "rows.csv")
     assert all(frame[name].dtype == float for name in ("dice", "hd95_mm", "tag.consolidation"))
+
+
+def test_columns_of_runs_are_text_after_all_numbers(tmp_path: Path) -> None:
+    row = {"method": "em", "case": "a", "run.threads": "02", "run.commit": "0123", "dice": 0.5}
+    write_rows(tmp_path / "rows.csv", [row, {"method": "em", "case": "b", "dice": 1}])
+    assert (tmp_path / "rows.csv").read_text().splitlines() == [
+        "method,case,dice,run.commit,run.threads",
+        "em,a,0.5,0123,02",
+        "em,b,1,,",
+    ]
+    frame = read_rows(tmp_path / "rows.csv")
+    assert frame["run.commit"].tolist() == ["0123", ""]
+    assert "run.health" not in frame
