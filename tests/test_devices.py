@@ -163,8 +163,8 @@ def test_processes_end_when_their_launcher_is_killed(toy_recipe: Path, tmp_path:
 def test_beliefs_from_a_second_pass_train_in_two_processes(
     toy_recipe: Path, tmp_path: Path, belief: str
 ) -> None:
-    changes = (*SHORT, "--set", f"stages.consolidation.belief={belief}")
-    changes += ("--set", "stages.consolidation.average={decay: 0.5}")
+    settings = (f"belief={belief}", "average={decay: 0.5}")
+    changes = [*SHORT, *(w for each in settings for w in ("--set", f"stages.consolidation.{each}"))]
     code, output = run("train", toy_recipe, "--out", tmp_path / "run", "--devices", 2, *changes)
     assert code == 0, output
 
