@@ -1,5 +1,6 @@
 """Lungs without air, as thin as gas, or alone in a scan are found, or reported with a remedy."""
 
+import json
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -8,15 +9,29 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
+from typer.testing import CliRunner
 
-from wsseg import Case, Grid, Volume
+from wsseg import Case, Grid, Volume, load_recipe, train
+from wsseg.cli import app
 from wsseg.data.region_check import implausibility
+from wsseg.tools import write_nifti
 from wsseg_covid.lung_threshold import LUNGS, LungThreshold
 from wsseg_covid.phantom.patient import Phantom, Protocol, phantom
 from wsseg_covid.phantom.scanner import SCANNERS
 
 Mask = NDArray[np.bool_]
 DENSE_HU = 40
+RECIPE = """\
+cohort: {use: table, path: cohort.csv}
+regions: {lung: {use: lung-threshold}}
+input: {slices: 1, size: 112, unit: HU, mask: lung}
+stages:
+  consolidation:
+    learn: nothing
+    classes: [consolidation]
+    region: lung
+    prior: {use: threshold, hu: -200}
+"""
 
 
 @lru_cache(maxsize=2)
@@ -171,3 +186,25 @@ def test_air_around_the_body_that_was_replaced_changes_nothing(fill: int) -> Non
 def test_the_remedy_names_another_region_and_masks() -> None:
     assert "lungmask" in LUNGS.remedy
     assert "{use: file, mask: lung}" in LUNGS.remedy
+
+
+def test_prediction_warns_of_a_dense_lung_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
+    dense = with_hu(patient(), side_of(patient(), "right"), DENSE_HU)
+    z_mm, row_mm, column_mm = dense.spacing_mm
+    affine = np.diag([-column_mm, -row_mm, z_mm, 1.0])
+    for name, scan in (("ordinary", patient()), ("dense", dense)):
+        write_nifti(tmp_path / f"{name}.nii.gz", scan.image.transpose(2, 1, 0), affine)
+    (tmp_path / "cohort.csv").write_text(
+        "case,image,split\nordinary,ordinary.nii.gz,train\ndense,dense.nii.gz,test\n"
+    )
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    run = train(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "run")
+    assert run.predict(tmp_path / "ordinary.nii.gz").warnings == ()
+    (warning,) = run.predict(tmp_path / "dense.nii.gz").warnings
+    assert warning.startswith("its region lung lacks ")
+    assert f"on the patient's right. {LUNGS.remedy}. [implausible-region]" in warning
+    checked = CliRunner().invoke(app, ["data", "check", str(tmp_path / "recipe.yaml"), "--json"])
+    assert [each["case"] for each in json.loads(checked.output)["findings"]] == ["dense"]
