@@ -391,6 +391,7 @@ def test_proportion_em_gives_an_image_with_larger_log_odds_more_of_the_class() -
     assert y[:, 0, 0, 0].tolist() == pytest.approx([1 / (1 + math.e), math.e / (1 + math.e)])
 
 
+@settings(deadline=None)
 @given(evidences(OPEN_PHI), st.floats(0.01, 0.99))
 def test_proportion_em_has_the_share_as_its_mean_over_the_support(
     evidence: Evidence, share: float
@@ -402,6 +403,7 @@ def test_proportion_em_has_the_share_as_its_mean_over_the_support(
     assert not y[~support].any()
 
 
+@settings(deadline=None)
 @given(evidences(OPEN_PHI, Multiclass()))
 def test_proportion_em_keeps_the_shares_of_exclusive_classes(evidence: Evidence) -> None:
     tags = torch.ones_like(evidence.batch.tags)
@@ -414,6 +416,7 @@ def test_proportion_em_keeps_the_shares_of_exclusive_classes(evidence: Evidence)
         assert means == pytest.approx([0.2, 0.3, 0.1], abs=0.02)
 
 
+@settings(deadline=None)
 @given(evidences(OPEN_PHI), st.floats(-3, 3))
 def test_a_constant_factor_of_the_odds_does_not_change_proportion_em(
     evidence: Evidence, offset: float
@@ -439,6 +442,7 @@ def test_proportion_em_estimates_the_share_from_tagged_and_untagged_regions() ->
     assert ProportionEM().fit([evidence]).share == pytest.approx((0.5,))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 60), st.integers(1, 60))
 def test_the_estimated_share_equals_a_count_of_sorted_pixels(
     seed: int, untagged: int, tagged: int
