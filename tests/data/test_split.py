@@ -36,7 +36,8 @@ def test_validation_cases_are_neither_training_nor_test_cases() -> None:
     ],
 )
 def test_a_patient_in_two_sets_is_refused(parts: dict[str, str], sets: str) -> None:
-    cases = {"train": (), "test": ()} | {key: (case(name, "p"),) for key, name in parts.items()}
+    cases: dict[str, tuple[Case, ...]] = {"train": (), "test": ()}
+    cases |= {key: (case(name, "p"),) for key, name in parts.items()}
     with pytest.raises(InputError, match=f"patient 'p' is in {sets}"):
         Split(**cases)
 

@@ -5,6 +5,7 @@ No other module reads the masks of validation cases.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -157,7 +158,7 @@ class Criterion:
             **score_case(predicted, true, prepared.spacing_mm, plan),
         }
 
-    @property
+    @cached_property
     def _metrics(self) -> Mapping[str, Metric]:
         """The recipe's metrics that the criterion is computed from."""
         column = self.name.rpartition(".")[2].removesuffix(POOLED)

@@ -40,12 +40,11 @@ SECONDS_PER_HOUR = 3600
 def require_optuna() -> None:
     """Raise `InputError` if Optuna is not installed."""
     try:
-        import optuna
+        import optuna  # noqa: F401
     except ImportError:
         raise InputError(
             "choosing settings needs Optuna; install it with: pip install 'wsseg[tune]'"
         ) from None
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def choose_settings(
@@ -63,6 +62,7 @@ def choose_settings(
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     criterion, identity = tuning.criterion_of(job.recipe), tuning.identity(job.recipe, job.split)
     split = split_of_job(job, accept)
     cases = split.validation if tuning.on == "validation" else split.train
