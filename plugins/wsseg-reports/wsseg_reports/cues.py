@@ -121,7 +121,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.NOTHING,
         r"""
-        (without | no | absence of | lack of) [any | iv | i\.v\. | intravenous | oral | use of]*
+        (without | w/o | no | absence of | lack of) [any | iv | i\.v\. | intravenous | oral
+        | use of]*
             (contrast(?!-) | gadolinium | sedation | breath-?hold(?:ing)?)
             [medium | media | agent | material | enhancement | administration | injection]
             [was | is] [given | administered | used | injected]
@@ -139,7 +140,10 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             [to | with] [the] [\w+] PRIOR [\w+] [EXAM] [(of | from | on | dated) DATE]
         | (since | from | than | compared to | compared with | to | vs\.? | versus)
             ([the] PRIOR [\w+] [EXAM] | [the] EXAM (of | from) DATE | DATE)
-        | since (admission | yesterday | last \w+) | to account for | as (before | previously)
+        | since (admission | yesterday | last \w+) | not (otherwise | further) (specified
+        | characteri[sz]ed | classified)
+        | not (necessarily | infrequently | uncommonly | surprisingly | unexpectedly)
+        | to account for | as (before | previously)
         | than (before | previously | yesterday) | all but | previously (measuring | measured)
         | \[[x✓]\] | ☑ | ☒
         """,
@@ -167,14 +171,20 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         """,
     ),
     (
-        Cue.THERE_IS,
+        Cue.IS_PRESENT,
         r"""
-        (near | partial | incomplete | some | gradual | continued | continuing | further | ongoing
+        (near | delayed | protracted | poor | minimal | slight | mild | moderate | partial
+        | incomplete | some | gradual | continued | continuing | further | ongoing
             | slow | progressive | near-?complete | near-?total | near complete | near total
             | nearly complete | almost complete | subtotal | early | ensure | confirm | document
             | until | to | for) [complete | partial | full | interval]*
             (resolution | clearing | clearance | resorption | reabsorption | disappearance) [of]
-        | not (without | free of | free from | devoid of | clear of | lacking)
+        """,
+    ),
+    (
+        Cue.THERE_IS,
+        r"""
+        not (without | free of | free from | devoid of | clear of | lacking)
         | (no | not an?) (lack | absence | doubt) [of | about] | not (only | just | merely | simply)
         | no question | no (less | fewer) than
         | (progressed | evolved | developed | transformed | turned | changed) (to | into)
@@ -190,7 +200,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             | determined | applicable | commented on | included | differentiated | distinguished)
         | NOT [be] (well | clearly | fully | completely | adequately | optimally | entirely
             | easily) SEEN
-        | poorly SEEN | obscured | n/a | (difficult | hard) to (exclude | assess | see | rule out
+        | (can not | cannot | could not) be [\w+ly] confirmed | poorly SEEN | obscured | n/a
+        | (difficult | hard) to (exclude | assess | see | rule out
             | evaluate)$
         | a possibility | a consideration | masked | hidden | corresponds? to | actually
         | (turn(?:s|ed) out | proved) to be | in question | if any | if present | [in
@@ -198,19 +209,21 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | to be (excluded | ruled out) | would (be | have) [\w+] \w+
         | (might | may | could) (be | be present | be there)$
         | (considered | thought possible | questioned | queried | not certain | equivocal)$
-        | -like
+        | -like | or both
         """,
     ),
     (
         Cue.IS_ABSENT,
         r"""
         [can | could | does | do | did] NOT [SURELY]* SEEN | (can not | could not) be [SURELY]* SEEN
-        | NOT [SURELY]* (a feature | features) | no longer [clearly | well] SEEN | not there
+        | NOT [SURELY]* (a feature | features) | no longer [be | clearly | well]* SEEN | not there
         | no longer there
         | none(?! (?:of|in|on|at|elsewhere)\b) [SEEN | remains? | persists?] | nil$ | lacking$
         | unseen | invisible | undetect(?:ed|able) | inapparent | disprove[nd] | refuted | false$
         | -ve$ | replaced by | given way to | [been | surgically]* (removed | excised | resected)
-        | no$ | no evidence$ | nowhere to be SEEN | (completely | fully | totally
+        | no$ | no evidence$ | nowhere to be SEEN | (NOT)$ | (complete | full | total) (resolution
+        | clearing | regression)$
+        | [interval] resolution$ | interval clearing$ | (completely | fully | totally
         | entirely) (regressed | healed | gone)
         | (?<!\d)0 ?% | \(-\) | \(−\)
         | (?<=: )(?:n|0|-|o|ø)$ | (?<=[:=] )0
@@ -234,6 +247,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (do | does | did) not [\w+ly] (exclude | rule out)
         | may BE | can SHOW (?!no )(?=\w) | might | could | would | should
         | can (not | n['’]t) tell
+        | suspicious \w+ for
         | (suspicio\w+ | concern\w* | worrisome | worry | indeterminate | limited | sensitiv\w+
             | screening | screen | look\w* | search\w* | assess\w* | evaluat\w+ | check\w*
             | monitor\w* | surveillance | watch | specific | difficult | suboptimal
@@ -242,8 +256,10 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (thought | felt | believed | considered | deemed) to [be]
         | (some | part | parts | most | several | many | half | not all) of (which | them | the
         | these)
-        | until | once | with or without | \+/- | \+/− | ± | prevent | avoid | for detection of
+        | until | once | with or without | with/without | \+/- | \+/− | ± | prevent | avoid
+        | for detection of
         | ensure | make sure | to confirm | s/o
+        | NOT (differentiate | distinguish | determine | tell | say | assess | evaluate | separate)
         | assess | evaluate | differentiat\w+ | distinguish\w*
         | (possible | suspected | probable) but not (definite | certain | confirmed)
         | there (appears? | seems?) to be | looks? like | impression of | screening [\w+] for
@@ -271,7 +287,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             (show(?:s|ed) | demonstrat(?:ed|es) | reveal(?:s|ed) | with)
         | (?:previous|prior|former|earlier|known|recent)(?:ly)?
             [SEEN | questioned | suspected | mentioned | treated | had | has | diagnosed | raised]
-        | (treated | admitted | diagnosed | presented | hospitali[sz]ed | drainage | thoracentesis
+        | past | (referred | sent | treated | admitted | diagnosed | presented | hospitali[sz]ed
+        | drainage | thoracentesis
             | sequelae? | scarring) (of | for | with | from)
         | [after | following | s/p] (treatment | drainage | resection | removal | excision
         | ablation
@@ -345,7 +362,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.SUCH_AS,
         r"""
-        such as | e\.?g\.? | include | including | i\.?e\.? | like | in particular | particularly
+        such as | viz\.? | ie | eg | e\.?g\.? | include | including | i\.?e\.? | like
+        | in particular | particularly
         | specifically | especially | namely
         """,
     ),
@@ -359,7 +377,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         there [\w+ly | also | now] (is | are | was | were | has been | have been | remains?)
             [again | still | also | now]
-        | shows? | showed | showing | demonstrat(?:es|ed|ing|e) | reveal(?:s|ed|ing)?
+        | has | had | shows? | showed | showing | demonstrat(?:es|ed|ing|e) | reveal(?:s|ed|ing)?
         | [most] (consistent | compatible) with | in keeping with | represent(?:s|ing)?
         | reflect(?:s|ing)? | due to | those of | c/w | diagnostic of | typical of
         | characteristic of
@@ -370,7 +388,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.VERB,
         r"""
-        is | was | has | had | measur(?:es|ed) | involves? | occup(?:ies|y) | extends?
+        is | was | measur(?:es|ed) | involves? | occup(?:ies|y) | extends?
         | contains? | appears? | comprises? | affects? | develops? | does | do | did
         """,
     ),
@@ -443,7 +461,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         which | that | it | they | now | since | then | also | both | all | currently | subsequently
         | today | who | where | still | just | only | therefore | hence | in the interim | meanwhile
-        | finally | completely | fully | totally | entirely | largely | been
+        | finally | completely | fully | totally | entirely | largely | been | be
         """,
     ),
     (Cue.WITH, "with | w/ | accompanied by | containing | having"),

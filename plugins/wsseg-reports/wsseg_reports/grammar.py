@@ -46,6 +46,7 @@ PHRASE = "[^,+|;:n!]*"  # what follows a finding up to the next part of the sent
 # Whether the scope of a cue reaches the finding #, by the symbols between them and after it.
 # The first pattern that matches counts; None: the sentence can be read both ways.
 REACHES: tuple[tuple[str, bool | None, str], ...] = (
+    ("[^,+|]*o[^,+|]*:[^,+|]*#", None, "Without fever: consolidation"),
     ("[^,+|iVaANUvpwkT]*#", True, "No focal consolidation"),
     ("[^,+|iVaANUwkTvp]*[vp]f*#", True, "No lobe is consolidated"),
     (f"{ITEM}#", None, "No pneumonia with consolidation"),
@@ -68,6 +69,7 @@ REACHES: tuple[tuple[str, bool | None, str], ...] = (
     (".*,.*,.*#|.*#,", True, "No effusion, mass, consolidation"),
     (".*#", None, "No effusion, consolidation"),
 )
+CONTINUES = re.compile("[rdfs]*(?:[ANUvpHu!]|a[rfs]*[ANU])")  # which has resolved
 OF_KNOWN = re.compile("[^d,+|iV]*o[^,+|iV]*d[^,+|iV]*$")  # no cavity in the consolidation
 PART_OF_KNOWN = re.compile("o[fm]d[fsl]*$")  # the cause of the consolidation (is uncertain)
 
@@ -106,20 +108,23 @@ def strongest(statements: Sequence[Statement]) -> Statement:
 
 
 def _place_gone(clause: str) -> str:
-    """Replace the cue `Z` (resolved, absent) by `R` before its noun, and by `N` after it."""
+    """Replace `Z` (resolved, absent) and `N` (not seen) by `R` before, and by `N` after a noun."""
 
     def placed(gone: re.Match[str]) -> str:
         before = re.split(r"[,;+|x-]", clause[max(0, gone.start() - 50) : gone.start()])[-1]
         after = re.split(r"[,;+|x-]", clause[gone.end() : gone.end() + 50])[0]
         return "R" if re.search("[oT]", after) and not re.search("[oT]", before) else "N"
 
-    return re.sub("Z", placed, clause)
+    clause = re.sub("Z", placed, clause)
+    return re.sub("(^|;)([^oT;,]*)N(?=:?[^;,]*[oT])", r"\1\2R", clause)  # not seen: nodule
 
 
 def _statement(before: str, after: str) -> Statement:
     governed, stated = _governed(before, after), _stated(before, after)
+    if stated != "absent" and re.search("(^|;)[fdr]*H[^;]*$", before):
+        return "former"  # on the prior CT there was consolidation
     if governed == "absent":
-        limited = re.match(r"[fdslmeo]*k|[^,;]*,?x", after)  # no nodule > 3 mm, no nodule except
+        limited = re.match(r"[fdslmeo]*k|[^,;]*,?x|:A", after)  # no nodule > 3 mm, no nodule except
         return "absent" if stated in (None, "present") and not limited else "uncertain"
     if governed == "uncertain":
         return "uncertain"
@@ -178,7 +183,7 @@ def _verbs(before: str, after: str) -> Iterator[str]:
         if separator in ("", ":", "-") and not found:  # consolidation is seen, consolidation: no
             own += part
             verbs = list(_own_verbs(part, known=known, is_value=is_value))
-        elif re.match("[rdfs]*[ANUvpH!]" if separator == ";" else "[rdfs]*[ANUvpH!u]", part):
+        elif re.match(CONTINUES, part) and not (separator == ";" and re.match("[rdfs]*u", part)):
             if re.match("![df]*o", part):  # consolidation, not effusion
                 return
             verbs = list(_own_verbs(part, known=known, is_value=False))  # ..., which has resolved
@@ -203,9 +208,13 @@ def _parts(after: str) -> list[tuple[str, str]]:
 
 
 def _own_verbs(part: str, *, known: bool, is_value: bool) -> Iterator[str]:
-    cue = re.search("[n!uqRaw]", part)
+    cue = re.search("[n!uqRw]", part)
     rest = part[cue.start() :] if cue else ""
-    clause = re.sub("N[^AU]*[oT].*", "N", part[: cue.start()] if cue else part)
+    clause = part[: cue.start()] if cue else part
+    if re.search("a.*o.*[NU]", clause):
+        yield "?"
+        return
+    clause = re.sub("N[^AU]*[oT].*|N[rfs]*A", "N", clause)  # no longer (be) seen
     yield from re.findall("[ANUvpH]", clause)
     if is_value and re.match("n[fes]*$", rest):  # consolidation: no evidence
         yield "N"

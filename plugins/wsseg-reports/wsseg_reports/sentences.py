@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 ABBREVIATIONS = r"""
-vs dr mr mrs prof approx cf incl resp fig no ser seg neg consol consolid pt ca st im diam sup inf
-ant post lat med esp susp poss prob evid segs
+vs viz dr mr mrs prof approx cf incl resp fig no ser seg neg consol consolid pt ca st im diam sup
+inf ant post lat med esp susp poss prob evid segs
 """
 """Words that a full stop does not end a sentence after."""
 DANGLING = r"""
