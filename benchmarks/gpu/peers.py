@@ -52,7 +52,6 @@ class Peers:
         yield from self._inference()
         yield from self._training()
 
-    @torch.inference_mode()
     def _inference(self) -> Iterator[Measurement]:
         trained = trained_run(self.run)
         run = trained.open("bfloat16")
@@ -69,7 +68,8 @@ class Peers:
             "MONAI, window as large as a slice, bfloat16": partial(fast, partial(slide, side=side)),
             "MONAI, as in nnU-Net, bfloat16": partial(fast, partial(slide_mirrored, side=side)),
         }
-        seconds = time_calls_in_turns(alternatives, self.steps, self.repeats)
+        with torch.inference_mode():
+            seconds = time_calls_in_turns(alternatives, self.steps, self.repeats)
         for name, each in seconds.items():
             yield Measurement(f"{len(image)} slices, {name}", each, "s")
         for name, each in seconds.items():
