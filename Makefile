@@ -13,8 +13,8 @@ help:
 demo: $(READY) ## train and compare seven methods on synthetic scans (minutes on two cores)
 	$(BIN)/wsseg bench run benchmarks/phantom/suite.yaml --out runs/demo
 
-test: $(READY) ## run the fast tests
-	$(BIN)/pytest -m "not slow"
+test: $(READY) ## run the fast tests, in two processes with a thread each
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(READY) ## run all tests
 	$(BIN)/pytest
