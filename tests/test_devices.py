@@ -169,6 +169,7 @@ def test_beliefs_from_a_second_pass_train_in_two_processes(
     assert code == 0, output
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_run_trains_on_all_gpus(toy_recipe: Path, tmp_path: Path) -> None:
     words = ["train", str(toy_recipe), "--out", str(tmp_path / "run"), *SHORT]
