@@ -10,8 +10,8 @@ PARTS  := $(patsubst %/pyproject.toml,%,$(wildcard recipes/*/pyproject.toml plug
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
-demo: $(READY) ## train and compare seven methods on synthetic scans (minutes on two cores)
-	$(BIN)/wsseg bench run benchmarks/phantom/suite.yaml --out runs/demo
+demo: $(READY) ## train and compare four methods on synthetic scans (minutes on two cores)
+	$(BIN)/wsseg bench run benchmarks/phantom/demo.yaml --out runs/demo
 
 test: $(READY) ## run the fast tests, in two processes with a thread each
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow"

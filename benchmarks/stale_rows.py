@@ -15,7 +15,6 @@ from wsseg.suite.folder import run_path
 from wsseg.suite.job_fingerprint import job_fingerprint
 
 BENCHMARKS = Path(__file__).resolve().parent
-SUITE_FILES = ("seeds.yaml", "suite.yaml")  # the first that exists has made the rows
 
 
 def suites_with_rows() -> list[Path]:
@@ -24,14 +23,9 @@ def suites_with_rows() -> list[Path]:
     return [folder for folder in folders if (folder / "rows.csv").exists()]
 
 
-def suite_file(folder: Path) -> Path:
-    """Return the file of the suite that made the rows in a folder."""
-    return next(folder / name for name in SUITE_FILES if (folder / name).exists())
-
-
 def stale_jobs(folder: Path) -> list[str]:
     """Return the jobs whose rows were made by other settings or code than the present ones."""
-    path = suite_file(folder)
+    path = folder / "suite.yaml"
     jobs = plan(load_suite(path), path.parent)
     now = {job.folder.as_posix(): job_fingerprint(job) for job in jobs}
     return [job for job, made_by in _fingerprints(folder / "rows.csv") if now.get(job) != made_by]
@@ -41,7 +35,7 @@ def how_to_update(folder: Path) -> str:
     """Return the commands that make the rows of a suite again."""
     out = f"runs/{folder.name}"
     return (
-        f"wsseg bench run {suite_file(folder).relative_to(BENCHMARKS.parent)} --out {out}; "
+        f"wsseg bench run benchmarks/{folder.name}/suite.yaml --out {out}; "
         f"cp {out}/rows.csv benchmarks/{folder.name}/; python -m benchmarks.write_readmes"
     )
 

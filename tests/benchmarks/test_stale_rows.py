@@ -42,15 +42,14 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     source = stale_rows.BENCHMARKS / "phantom"
     folder = tmp_path / "benchmarks" / "phantom"
     folder.mkdir(parents=True)
-    for name in ("suite.yaml", "seeds.yaml"):
-        shutil.copy(source / name, folder)
+    shutil.copy(source / "suite.yaml", folder)
     monkeypatch.setattr(stale_rows, "BENCHMARKS", folder.parent)
     write_rows(folder)
     return folder
 
 
 def write_rows(folder: Path) -> None:
-    jobs = plan(load_suite(folder / "seeds.yaml"), folder)
+    jobs = plan(load_suite(folder / "suite.yaml"), folder)
     with (folder / "rows.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["method", "seed", "fold", "case", "dice", "run.fingerprint"])
@@ -67,9 +66,9 @@ def test_rows_that_were_just_made_are_not_stale(copied: Path) -> None:
 def test_rows_of_one_changed_method_are_stale(copied: Path) -> None:
     path = copied / "suite.yaml"
     text = path.read_text()
-    assert "hu: -300" in text
-    path.write_text(text.replace("hu: -300", "hu: -310"))
-    assert stale_jobs(copied) == [f"threshold-300/seed-{seed}" for seed in (0, 1, 2)]
+    assert "phi1: covid/demo-phi1\n" in text
+    path.write_text(text.replace("phi1: covid/demo-phi1\n", "phi1: covid/demo-phi2\n"))
+    assert stale_jobs(copied) == [f"phi1/seed-{seed}" for seed in (0, 1, 2)]
     write_rows(copied)
     assert stale_jobs(copied) == []
 
