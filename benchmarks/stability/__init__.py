@@ -1,0 +1,1 @@
+"""The spread of a recipe's results over seeds, precisions and numbers of threads."""
