@@ -72,6 +72,16 @@ def test_names_in_a_file_may_have_a_prefix_and_other_tensors_are_ignored(prefix:
     assert all(map(torch.equal, new.state_dict().values(), trained.state_dict().values()))
 
 
+def test_a_prefix_is_found_although_other_layers_end_with_the_same_name() -> None:
+    trained, new = encoder(1), encoder(1)
+    others = {f"layer.{name}": each + 1 for name, each in encoder(1).state_dict().items()}
+    others |= {"layer.0.0.weight": torch.ones(4, 1, 3, 3), "layer.1.bias": torch.ones(9)}
+    del others["layer.1.weight"]
+    tensors = others | {f"encoder.{n}": each for n, each in trained.state_dict().items()}
+    load_encoder_weights(new, tensors)
+    assert all(map(torch.equal, new.state_dict().values(), trained.state_dict().values()))
+
+
 def test_counters_of_batch_norm_may_be_missing() -> None:
     tensors = {n: each for n, each in encoder(1).state_dict().items() if "num_batches" not in n}
     load_encoder_weights(encoder(1), tensors)

@@ -1,6 +1,6 @@
 """Pre-trained weights of encoders, and how they are fitted to an encoder for slices."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import final
 
@@ -75,10 +75,10 @@ def load_encoder_weights(encoder: nn.Module, tensors: Mapping[str, Tensor]) -> N
     encoder.load_state_dict(own | fitted)
 
 
-def _prefix(names: list[str], tensors: Iterable[str]) -> str:
-    """Return what precedes the encoder's names in a file, such as `encoder.`."""
-    candidates = (each.removesuffix(names[0]) for each in tensors if each.endswith(names[0]))
-    return next((each for each in candidates if not each or each.endswith(".")), "")
+def _prefix(names: list[str], tensors: Collection[str]) -> str:
+    """Return what precedes most of the encoder's names in a file, such as `encoder.`."""
+    candidates = [each.removesuffix(names[0]) for each in tensors if each.endswith(names[0])]
+    return max(candidates, key=lambda prefix: sum(prefix + n in tensors for n in names), default="")
 
 
 def _for_slices(weight: Tensor, own: Tensor) -> Tensor:
