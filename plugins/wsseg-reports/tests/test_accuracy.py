@@ -5,6 +5,7 @@ Run this file as a script to print the table of the README.
 
 import csv
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ def outcome(tag: str, derived: str) -> str:
     return "wrong" if tag else "asserted"
 
 
+@cache
 def counts(sentences: str) -> dict[str, Counter[str]]:
     """Return the number of sentences with each outcome, by kind, and of all together."""
     found: dict[str, Counter[str]] = {}

@@ -54,34 +54,32 @@ NAMED = {
         seen | identified | noted | visuali[sz]ed | evident | present | demonstrated | detected
         | observed | found | appreciated | visible | apparent | shown | recogni[sz]ed | depicted
         | discernible | confirmed | identifiable | appreciable | demonstrable | described
-        | documented | discerned | noticed | encountered | reproduced | recogni[sz]able | reported
-        | detectable | made out | imaged | developed | occurred | appeared | recurred""",
+        | documented | discerned | noticed | encountered | reproduced | recogni[sz]able
+        | reported | detectable | made out | imaged | developed | occurred | appeared | recurred""",
     "SURELY": r"""
         definitely | convincingly | currently | now | yet | been | also | to be | be | reliably
         | confidently | actually | further | any longer | readily | otherwise | again""",
     "CHANGED": r"""
-        changed | improved | increased | decreased | progressed | regressed | resolved? | cleared?
-        | enlarged | grown | altered | worsened | disappeared | different | larger | smaller
-        | bigger
-        | worse | better | new | progressive | diminished | reduced | resorbed | shrunk | evolved
-        | improve | change | increase | decrease | changing | improving | increasing | decreasing
-        | progressing | resolving | clearing | enlarging | worsening | growing | gone | absent
-        | (so | as | less | more) \w+""",
+        changed | improved | increased | decreased | progressed | regressed | resolved?
+        | cleared? | enlarged | grown | altered | worsened | disappeared | different | larger
+        | smaller | bigger | worse | better | new | progressive | diminished | reduced
+        | resorbed | shrunk | evolved | improve | change | increase | decrease | changing
+        | improving | increasing | decreasing | progressing | resolving | clearing | enlarging
+        | worsening | growing | gone | absent | (so | as | less | more) \w+""",
     "CHANGE": r"""
         changes? | improvement | progression | worsening | increase | decrease | resolution
         | regression | growth | enlargement | clearing | clearance | reduction | difference
         | deterioration | evolution | extension | alteration | shrinkage""",
     "NOTABLE": r"""
-        interval | significant | substantial | appreciable | major | further | obvious | definite
-        | marked | evidence of | signs? of | relevant | clear | real | meaningful | notable
-        | convincing | radiographic | radiological | any | material | visible | noticeable | great
-        | discernible | measurable | overall | complete | full | short-term | important | essential
-        | of | much | short | new""",
+        interval | significant | substantial | appreciable | major | further | obvious
+        | definite | marked | evidence of | signs? of | relevant | clear | real | meaningful
+        | notable | convincing | radiographic | radiological | any | material | visible
+        | noticeable | great | discernible | measurable | overall | complete | full | short-term
+        | important | essential | of | much | short | new""",
     "PARTLY": r"""
         partially | partly | nearly | almost | largely | mostly | incompletely | substantially
         | slowly | gradually | somewhat | not | near | near-completely | yet to | failed to
-        | fails to
-        | essentially | virtually | markedly | significantly""",
+        | fails to | essentially | virtually | markedly | significantly""",
     "ENDED": r"""
         resolved? | cleared? | disappeared | vanished | subsided | re-?absorbed | resorbed
         | absorbed | drained | evacuated""",
@@ -89,8 +87,8 @@ NAMED = {
         prior | previous | earlier | outside | old | last | recent | remote | past | initial
         | admission | baseline""",
     "EXAM": r"""
-        exam(?:ination)?s? | study | studies | cts? | ct scans? | scans? | radiographs? | x-rays?
-        | cxr | films? | imaging | images? | chest \w+ | mri | investigations? | one""",
+        exam(?:ination)?s? | study | studies | cts? | ct scans? | scans? | radiographs?
+        | x-rays? | cxr | films? | imaging | images? | chest \w+ | mri | investigations? | one""",
     "MONTH": r"""
         january | february | march | april | may | june | july | august | september | october
         | november | december | (?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?""",
@@ -106,13 +104,13 @@ NAMED = {
         | pneumonic | metastatic | post-?\w+ | aspiration-related | atypical | bacterial | viral
         | fungal""",
     "BE": r"""
-        be | represent | reflect | indicate | have | suggest | relate | correspond | mask | obscure
-        | harbou?r | contain | include | well | also | still | develop | account | mean | signify
-        | exist | hide | in part | partly | simply | just | \w+ly""",
+        be | represent | reflect | indicate | have | suggest | relate | correspond | mask
+        | obscure | harbou?r | contain | include | well | also | still | develop | account
+        | mean | signify | exist | hide | in part | partly | simply | just | \w+ly""",
     "SHOW": r"""
-        show | demonstrate | reveal | display | contain | have | identify | detect | find | exhibit
-        | disclose | see | suggest | depict | confirm | indicate | note | appreciate | observe
-        | visuali[sz]e | harbou?r""",
+        show | demonstrate | reveal | display | contain | have | identify | detect | find
+        | exhibit | disclose | see | suggest | depict | confirm | indicate | note | appreciate
+        | observe | visuali[sz]e | harbou?r""",
 }
 """Lists that several phrases have in common."""
 
@@ -121,31 +119,28 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.NOTHING,
         r"""
-        (without | w/o | no | absence of | lack of) [any | iv | i\.v\. | intravenous | oral
-        | use of]*
-            (contrast(?!-) | gadolinium | sedation | breath-?hold(?:ing)?)
-            [medium | media | agent | material | enhancement | administration | injection]
-            [was | is] [given | administered | used | injected]
-        | (without | no | lack of | absence of)
-            [available | relevant | direct | suitable]*
-            ((available | previous | prior | recent | old)  EXAM | comparisons? | priors? | previous
-            | EXAM (?=(?:(?:is|are|was|were) )?(?:available|found|for)\b))
-            [is | are | was | were] [available | found] [for [direct] comparison]
+        (without | w/o | no | absence of | lack of) [any | iv | i\.v\. | intravenous | oral |
+            use of]* (contrast(?!-) | gadolinium | sedation | breath-?hold(?:ing)?) [medium |
+            media | agent | material | enhancement | administration | injection] [was | is]
+            [given | administered | used | injected]
+        | (without | no | lack of | absence of) [available | relevant | direct | suitable]*
+            ((available | previous | prior | recent | old) EXAM | comparisons? | priors? |
+            previous | EXAM (?=(?:(?:is|are|was|were) )?(?:available|found|for)\b)) [is | are |
+            was | were] [available | found] [for [direct] comparison]
         | non-? ?contrast(?:-enhanced)? | non-?enhanced | unenhanced | de novo
         | with and without contrast | with or without contrast | whether or not | if not
         | no\. \d+
         | (none | not | no) (larger | greater | bigger | more | smaller | thicker) than
             \d[\d.,]*(?: ?[cm]m)?
-        | (compared | comparison | relative | similar | identical | unchanged from | as)
-            [to | with] [the] [\w+] PRIOR [\w+] [EXAM] [(of | from | on | dated) DATE]
-        | (since | from | than | compared to | compared with | to | vs\.? | versus)
-            ([the] PRIOR [\w+] [EXAM] | [the] EXAM (of | from) DATE | DATE)
-        | since (admission | yesterday | last \w+) | not (otherwise | further) (specified
-        | characteri[sz]ed | classified)
+        | (compared | comparison | relative | similar | identical | unchanged from | as) [to |
+            with] [the] [\w+] PRIOR [\w+] [EXAM] [(of | from | on | dated) DATE]
+        | (since | from | than | compared to | compared with | to | vs\.? | versus) ([the] PRIOR
+            [\w+] [EXAM] | [the] EXAM (of | from) DATE | DATE)
+        | since (admission | yesterday | last \w+)
+        | not (otherwise | further) (specified | characteri[sz]ed | classified)
         | not (necessarily | infrequently | uncommonly | surprisingly | unexpectedly)
-        | to account for | as (before | previously)
-        | than (before | previously | yesterday) | all but | previously (measuring | measured)
-        | \[[x✓]\] | ☑ | ☒
+        | to account for | as (before | previously) | than (before | previously | yesterday)
+        | all but | previously (measuring | measured) | \[[x✓]\] | ☑ | ☒
         """,
     ),
     (
@@ -156,8 +151,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             CHANGED
         | no longer CHANGED
         | (no | not any) (larger | bigger | smaller | worse | better | denser) [than before]
-        | (no | not any) (different | more \w+ | less \w+)
-        | PARTLY [\w+ly] ENDED
+        | (no | not any) (different | more \w+ | less \w+) | PARTLY [\w+ly] ENDED
         | (larger | smaller | bigger | denser) than (before | previously | (?!\d)(?=\w))
         """,
     ),
@@ -165,49 +159,46 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.IS_PRESENT,
         r"""
-        (no | without | not | nor | little | minimal) [any] [NOTABLE]* CHANGE
-            [(in | of) [the] (size | appearances? | extent | density | volume | number)]
-            [in | of | to | for | from]
+        (no | without | not | nor | little | minimal) [any] [NOTABLE]* CHANGE [(in | of) [the]
+            (size | appearances? | extent | density | volume | number)] [in | of | to | for |
+            from]
         """,
     ),
     (
         Cue.IS_PRESENT,
         r"""
-        (near | delayed | protracted | poor | minimal | slight | mild | moderate | partial
-        | incomplete | some | gradual | continued | continuing | further | ongoing
-            | slow | progressive | near-?complete | near-?total | near complete | near total
-            | nearly complete | almost complete | subtotal | early | ensure | confirm | document
-            | until | to | for) [complete | partial | full | interval]*
-            (resolution | clearing | clearance | resorption | reabsorption | disappearance) [of]
+        (near | delayed | protracted | poor | minimal | slight | mild | moderate | partial |
+            incomplete | some | gradual | continued | continuing | further | ongoing | slow |
+            progressive | near-?complete | near-?total | near complete | near total | nearly
+            complete | almost complete | subtotal | early | ensure | confirm | document | until
+            | to | for) [complete | partial | full | interval]* (resolution | clearing |
+            clearance | resorption | reabsorption | disappearance) [of]
         """,
     ),
     (
         Cue.THERE_IS,
         r"""
         not (without | free of | free from | devoid of | clear of | lacking)
-        | (no | not an?) (lack | absence | doubt) [of | about] | not (only | just | merely | simply)
-        | no question | no (less | fewer) than
+        | (no | not an?) (lack | absence | doubt) [of | about]
+        | not (only | just | merely | simply) | no question | no (less | fewer) than
         | (progressed | evolved | developed | transformed | turned | changed) (to | into)
         """,
     ),
     (
         Cue.IS_POSSIBLE,
         r"""
-        (NOT | can not | could not | unable to | impossible to | never)
-            [be | been | \w+ly | with certainty]*
-            (excluded | ruled out | discounted | dismissed | eliminated)
-        | (NOT | can not) [be | been | \w+ly]* (assessed | evaluated | assessable | evaluable
-            | determined | applicable | commented on | included | differentiated | distinguished)
-        | NOT [be] (well | clearly | fully | completely | adequately | optimally | entirely
-            | easily) SEEN
+        (NOT | can not | could not | unable to | impossible to | never) [be | been | \w+ly |
+            with certainty]* (excluded | ruled out | discounted | dismissed | eliminated)
+        | (NOT | can not) [be | been | \w+ly]* (assessed | evaluated | assessable | evaluable |
+            determined | applicable | commented on | included | differentiated | distinguished)
+        | NOT [be] (well | clearly | fully | completely | adequately | optimally | entirely |
+            easily) SEEN
         | (can not | cannot | could not) be [\w+ly] confirmed | poorly SEEN | obscured | n/a
-        | (difficult | hard) to (exclude | assess | see | rule out
-            | evaluate)$
-        | a possibility | a consideration | masked | hidden | corresponds? to | actually
-        | (turn(?:s|ed) out | proved) to be | in question | if any | if present | [in
-        | on] the differential [diagnosis]
-        | to be (excluded | ruled out) | would (be | have) [\w+] \w+
-        | (might | may | could) (be | be present | be there)$
+        | (difficult | hard) to (exclude | assess | see | rule out | evaluate)$ | a possibility
+        | a consideration | masked | hidden | corresponds? to | actually
+        | (turn(?:s|ed) out | proved) to be | in question | if any | if present
+        | [in | on] the differential [diagnosis] | to be (excluded | ruled out)
+        | would (be | have) [\w+] \w+ | (might | may | could) (be | be present | be there)$
         | (considered | thought possible | questioned | queried | not certain | equivocal)$
         | -like | or both
         """,
@@ -215,19 +206,18 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.IS_ABSENT,
         r"""
-        [can | could | does | do | did] NOT [SURELY]* SEEN | (can not | could not) be [SURELY]* SEEN
-        | NOT [SURELY]* (a feature | features) | no longer [be | clearly | well]* SEEN | not there
-        | no longer there
+        [can | could | does | do | did] NOT [SURELY]* SEEN
+        | (can not | could not) be [SURELY]* SEEN | NOT [SURELY]* (a feature | features)
+        | no longer [be | clearly | well]* SEEN | not there | no longer there
         | none(?! (?:of|in|on|at|elsewhere)\b) [SEEN | remains? | persists?] | nil$ | lacking$
-        | unseen | invisible | undetect(?:ed|able) | inapparent | disprove[nd] | refuted | false$
-        | -ve$ | replaced by | given way to | [been | surgically]* (removed | excised | resected)
-        | no$ | no evidence$ | nowhere to be SEEN | (NOT)$ | (complete | full | total) (resolution
-        | clearing | regression)$
-        | [interval] resolution$ | interval clearing$ | (completely | fully | totally
-        | entirely) (regressed | healed | gone)
-        | (?<!\d)0 ?% | \(-\) | \(−\)
-        | (?<=: )(?:n|0|-|o|ø)$ | (?<=[:=] )0
-        | -free | (?<=\w )-$
+        | unseen | invisible | undetect(?:ed|able) | inapparent | disprove[nd] | refuted
+        | false$ | -ve$ | replaced by | given way to
+        | [been | surgically]* (removed | excised | resected) | no$ | no evidence$
+        | nowhere to be SEEN | (NOT)$
+        | (complete | full | total) (resolution | clearing | regression)$
+        | [interval] resolution$ | interval clearing$
+        | (completely | fully | totally | entirely) (regressed | healed | gone) | (?<!\d)0 ?%
+        | \(-\) | \(−\) | (?<=: )(?:n|0|-|o|ø)$ | (?<=[:=] )0 | -free | (?<=\w )-$
         """,
     ),
     (Cue.COLON, r"\?(?: [-–—])? (?=(?:yes|no|none)(?: ?[.,;]|$))"),
@@ -244,35 +234,31 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         (NOT | can not | could not | unable to | not possible to | impossible to | difficult to
             | hard to) [be | \w+ly | with certainty]* (exclude | rule out | discount)
         | [to | please | must | should] (rule out | exclude | r/o) | excluding
-        | (do | does | did) not [\w+ly] (exclude | rule out)
-        | may BE | can SHOW (?!no )(?=\w) | might | could | would | should
-        | can (not | n['’]t) tell
-        | suspicious \w+ for
+        | (do | does | did) not [\w+ly] (exclude | rule out) | may BE | can SHOW (?!no )(?=\w)
+        | might | could | would | should | can (not | n['’]t) tell | suspicious \w+ for
         | (suspicio\w+ | concern\w* | worrisome | worry | indeterminate | limited | sensitiv\w+
-            | screening | screen | look\w* | search\w* | assess\w* | evaluat\w+ | check\w*
-            | monitor\w* | surveillance | watch | specific | difficult | suboptimal
-            | non-?diagnostic) (of | for)
+            | screening | screen | look\w* | search\w* | assess\w* | evaluat\w+ | check\w* |
+            monitor\w* | surveillance | watch | specific | difficult | suboptimal |
+            non-?diagnostic) (of | for)
         | NOT diagnostic (of | for) | supposed | alleged | so-called | assumed | interpreted as
         | (thought | felt | believed | considered | deemed) to [be]
         | (some | part | parts | most | several | many | half | not all) of (which | them | the
-        | these)
+            | these)
         | until | once | with or without | with/without | \+/- | \+/− | ± | prevent | avoid
-        | for detection of
-        | ensure | make sure | to confirm | s/o
-        | NOT (differentiate | distinguish | determine | tell | say | assess | evaluate | separate)
+        | for detection of | ensure | make sure | to confirm | s/o
+        | NOT (differentiate | distinguish | determine | tell | say | assess | evaluate |
+            separate)
         | assess | evaluate | differentiat\w+ | distinguish\w*
         | (possible | suspected | probable) but not (definite | certain | confirmed)
         | there (appears? | seems?) to be | looks? like | impression of | screening [\w+] for
-        | conceivable | imaginable | seem(?:s|ing)? to [be]
-        | possible | possibly | probable | probably | (?:un)?likely | suspected | suspects?
-        | suspecting | suspicion | suggest\w* | question(?:able)? [of] | equivocal
-        | possibility of | potential(?:ly)? | unclear | uncertain | unknown | perhaps | maybe
-        | presumed | presumably | putative | doubtful | differential\w* | ddx:? | d/d:?
-        | tend\w* to(?:wards?)? | tendency (to | towards?) | risk of | at risk for | wonder\w*
-        | approaching | bordering on | verging on | near-(?!complete|total) | pre- | post-
-        | mimic\w* | simulat\w+
-        | resembl\w+ | argues? against | against | favou?r\w* | over (?!\d) | than | (more
-        | less) likely
+        | conceivable | imaginable | seem(?:s|ing)? to [be] | possible | possibly | probable
+        | probably | (?:un)?likely | suspected | suspects? | suspecting | suspicion | suggest\w*
+        | question(?:able)? [of] | equivocal | possibility of | potential(?:ly)? | unclear
+        | uncertain | unknown | perhaps | maybe | presumed | presumably | putative | doubtful
+        | differential\w* | ddx:? | d/d:? | tend\w* to(?:wards?)? | tendency (to | towards?)
+        | risk of | at risk for | wonder\w* | approaching | bordering on | verging on
+        | near-(?!complete|total) | pre- | post- | mimic\w* | simulat\w+ | resembl\w+
+        | argues? against | against | favou?r\w* | over (?!\d) | than | (more | less) likely
         | think | believe | feel | hardly | barely | little | scarcely | dubious | borderline
         | pseudo-? | (?:susp|poss|prob)\.? | (?<!is )(?<!are )apparent (?=\w)
         | in the absence of
@@ -282,17 +268,17 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.FORMER,
         r"""
         [family | past | previous | prior | known | clinical | medical | remote | recent | any]*
-            history of | h/o | hx of | s/p | status post | post-?treatment for | used to have
-        | (previous | prior | earlier | outside | old) [\w+] EXAM [(of | from | dated | on) DATE]
-            (show(?:s|ed) | demonstrat(?:ed|es) | reveal(?:s|ed) | with)
-        | (?:previous|prior|former|earlier|known|recent)(?:ly)?
-            [SEEN | questioned | suspected | mentioned | treated | had | has | diagnosed | raised]
-        | past | (referred | sent | treated | admitted | diagnosed | presented | hospitali[sz]ed
-        | drainage | thoracentesis
-            | sequelae? | scarring) (of | for | with | from)
-        | [after | following | s/p] (treatment | drainage | resection | removal | excision
-        | ablation
-            | therapy | evacuation) (of | for)
+            history of
+        | h/o | hx of | s/p | status post | post-?treatment for | used to have
+        | (previous | prior | earlier | outside | old) [\w+] EXAM [(of | from | dated | on)
+            DATE] (show(?:s|ed) | demonstrat(?:ed|es) | reveal(?:s|ed) | with)
+        | (?:previous|prior|former|earlier|known|recent)(?:ly)? [SEEN | questioned | suspected |
+            mentioned | treated | had | has | diagnosed | raised]
+        | past
+        | (referred | sent | treated | admitted | diagnosed | presented | hospitali[sz]ed |
+            drainage | thoracentesis | sequelae? | scarring) (of | for | with | from)
+        | [after | following | s/p] (treatment | drainage | resection | removal | excision |
+            ablation | therapy | evacuation) (of | for)
         | (site | area | region | location) of [the] (?:previous|prior|former)(?:ly)?
         | (mother | father | brother | sister | sibling | aunt | uncle)
         """,
@@ -310,8 +296,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.RESOLUTION,
         r"""
-        [interval | complete | full | total | prompt | rapid | apparent]*
-            (resolution | clearing | clearance | disappearance | resorption | reabsorption) of
+        [interval | complete | full | total | prompt | rapid | apparent]* (resolution | clearing
+            | clearance | disappearance | resorption | reabsorption) of
         | (complete | full | total) regression of
         """,
     ),
@@ -325,16 +311,16 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | no longer (any | SHOW | has | contains? | evidence of | signs? of)
         | nor (is | are | was | were | does | do | has | have) | nowhere (is | are) there
         | never (had | has | have) | unremarkable for
-        | (no | without | not any) [any] (visible | appreciable | discernible | detectable
-        | apparent
-            | demonstrable | identifiable | recogni[sz]able | evident)
+        | (no | without | not any) [any] (visible | appreciable | discernible | detectable |
+            apparent | demonstrable | identifiable | recogni[sz]able | evident)
         | no | without | w/o | wo | lack of | absence of | free of | free from | clear of
         | devoid of | no more | exclusion of | ruling out | non-?visuali[sz]ation of | minus
-        | inconsistent with | incompatible with | not (consistent | compatible | in keeping) with
-        | negative for | neg\.? for | neither | never | nil | zero | nowhere
-        | at no \w+ | denies | denied | lack(?:s|ing) | rather than | instead of | as opposed to
-        | in lieu of | rules? out | excludes | nor | not amounting to | none of | spared from
-        | nothing (?!but)(?=\w) | none | ø | \[ ?\] | ☐
+        | inconsistent with | incompatible with
+        | not (consistent | compatible | in keeping) with | negative for | neg\.? for | neither
+        | never | nil | zero | nowhere | at no \w+ | denies | denied | lack(?:s|ing)
+        | rather than | instead of | as opposed to | in lieu of | rules? out | excludes | nor
+        | not amounting to | none of | spared from | nothing (?!but)(?=\w) | none | ø | \[ ?\]
+        | ☐
         """,
     ),
     (Cue.STOP, r"[but | and] not (in | on | at | the one)"),
@@ -351,10 +337,9 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.STOP,
         r"""
-        but | however | although | though | whereas | while | whilst | nevertheless | nonetheless
-        | yet | despite | in spite of | (?:[;–—]) | -- | -> | → | because | as a result of
-        | given | in contrast
-        | on the other hand | instead
+        but | however | although | though | whereas | while | whilst | nevertheless
+        | nonetheless | yet | despite | in spite of | (?:[;–—]) | -- | -> | → | because
+        | as a result of | given | in contrast | on the other hand | instead
         """,
     ),
     (Cue.VERSUS, r"vs\.? | versus"),
@@ -363,8 +348,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.SUCH_AS,
         r"""
         such as | viz\.? | ie | eg | e\.?g\.? | include | including | i\.?e\.? | like
-        | in particular | particularly
-        | specifically | especially | namely
+        | in particular | particularly | specifically | especially | namely
         """,
     ),
     (Cue.AND, "and | & | as well as | plus | along with | together with"),
@@ -377,75 +361,73 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         there [\w+ly | also | now] (is | are | was | were | has been | have been | remains?)
             [again | still | also | now]
-        | has | had | shows? | showed | showing | demonstrat(?:es|ed|ing|e) | reveal(?:s|ed|ing)?
-        | [most] (consistent | compatible) with | in keeping with | represent(?:s|ing)?
-        | reflect(?:s|ing)? | due to | those of | c/w | diagnostic of | typical of
-        | characteristic of
-        | (?:progress|evolv)\w+ (to | into | towards?) | indicative of | indicat(?:es|ing)
+        | has | had | shows? | showed | showing | demonstrat(?:es|ed|ing|e)
+        | reveal(?:s|ed|ing)? | [most] (consistent | compatible) with | in keeping with
+        | represent(?:s|ing)? | reflect(?:s|ing)? | due to | those of | c/w | diagnostic of
+        | typical of | characteristic of | (?:progress|evolv)\w+ (to | into | towards?)
+        | indicative of | indicat(?:es|ing)
         """,
     ),
     (Cue.VERBS, "(are | were | have) [all | both]"),
     (
         Cue.VERB,
         r"""
-        is | was | measur(?:es|ed) | involves? | occup(?:ies|y) | extends?
-        | contains? | appears? | comprises? | affects? | develops? | does | do | did
+        is | was | measur(?:es|ed) | involves? | occup(?:ies|y) | extends? | contains?
+        | appears? | comprises? | affects? | develops? | does | do | did
         """,
     ),
     (Cue.THE, "the | this | these | that(?! (?:has|have|is|was|are)) | those | its | his | her"),
     (
         Cue.LIMIT,
         r"""
-        new | newly | further | additional | other | more | enlarging | growing | larger | greater
-        | bigger | growth | progression | enlargement | increase | decrease | improvement
-        | progressive | worsening | increasing | another | (?:[<>≥≤]) | over
+        new | newly | further | additional | other | more | enlarging | growing | larger
+        | greater | bigger | growth | progression | enlargement | increase | decrease
+        | improvement | progressive | worsening | increasing | another | (?:[<>≥≤]) | over
         """,
     ),
     (
         Cue.SIGN,
         r"""
-        (evidence | evid\.? | e/o | signs? | traces? | features? | indications? | hints? | findings?
-            | appearances? | remnants? | residue | residual | proof | manifestations? | stigmata
-            | visuali[sz]ation | development | recurrence | re-?accumulation | return
+        (evidence | evid\.? | e/o | signs? | traces? | features? | indications? | hints? |
+            findings? | appearances? | remnants? | residue | residual | proof | manifestations?
+            | stigmata | visuali[sz]ation | development | recurrence | re-?accumulation | return
             | reappearance | presence | formation) [of | for]
         """,
     ),
     (
         Cue.PLAIN,
         r"""
-        a | an | any | of | for | to | as | focal | airspace | air-space | air | space | pulmonary
-        | pleural | parenchymal | lobar | segmental | definite | definitive | discrete | acute
-        | confluent | overt | frank | significant | obvious | convincing | suspicious | areas?
-        | regions? | foci | focus | abnormal | radiological | radiographic | ct | sizeable | sizable
-        | gross | true | actual | active | clear-cut | solid | at this time | associated | adjacent
-        | underlying | recurrent | some | type | typical | concerning | developing | early | kind
-        | component | element | degree | amount | large | small | measurable | visible
-        | appreciable | discernible | detectable | demonstrable | identifiable | recogni[sz]able
-        | apparent | superimposed
+        a | an | any | of | for | to | as | focal | airspace | air-space | air | space
+        | pulmonary | pleural | parenchymal | lobar | segmental | definite | definitive
+        | discrete | acute | confluent | overt | frank | significant | obvious | convincing
+        | suspicious | areas? | regions? | foci | focus | abnormal | radiological | radiographic
+        | ct | sizeable | sizable | gross | true | actual | active | clear-cut | solid
+        | at this time | associated | adjacent | underlying | recurrent | some | type | typical
+        | concerning | developing | early | kind | component | element | degree | amount | large
+        | small | measurable | visible | appreciable | discernible | detectable | demonstrable
+        | identifiable | recogni[sz]able | apparent | superimposed
         """,
     ),
     (
         Cue.PLACE,
         r"""
         b/l | (?:right|left|rt|lt|r|l)(?:-sided)? | bilateral(?:ly)? | bibasal | bibasilar
-        | biapical
-        | (?:r|l)(?:u|m|l)l | upper | lower | middle | mid | lobes? | lingular? | lungs? | bases?
-        | basal
-        | basilar | apex | apical | apices | zones? | segments? | hemithorax | chest | sides?
-        | perihilar | hilar | peripheral | subpleural | retrocardiac | posterior | anterior
-        | lateral | medial | dependent | costophrenic | angles? | hilum | fissures? | central
-        | superior | inferior
+        | biapical | (?:r|l)(?:u|m|l)l | upper | lower | middle | mid | lobes? | lingular?
+        | lungs? | bases? | basal | basilar | apex | apical | apices | zones? | segments?
+        | hemithorax | chest | sides? | perihilar | hilar | peripheral | subpleural
+        | retrocardiac | posterior | anterior | lateral | medial | dependent | costophrenic
+        | angles? | hilum | fissures? | central | superior | inferior
         """,
     ),
     (
         Cue.SPECIFIC,
         r"""
         extensive | multifocal | patchy | dense | massive | moderate | mild | severe | minor
-        | minimal | tiny | persistent | persisting | improving | resolving | ongoing | widespread
-        | diffuse | multiple | several | scattered | numerous | few | two | three | one | ones
-        | known | calcified | spiculated | loculated | rounded | wedge-shaped | marked | subtle
-        | slight | there | decreasing | partial | again | predominant\w* | trace
-        | \d[\d.,x×*]* ?(?:mm|cm|ml|l|hu)?
+        | minimal | tiny | persistent | persisting | improving | resolving | ongoing
+        | widespread | diffuse | multiple | several | scattered | numerous | few | two | three
+        | one | ones | known | calcified | spiculated | loculated | rounded | wedge-shaped
+        | marked | subtle | slight | there | decreasing | partial | again | predominant\w*
+        | trace | \d[\d.,x×*]* ?(?:mm|cm|ml|l|hu)?
         """,
     ),
     (
@@ -459,9 +441,10 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.LINK,
         r"""
-        which | that | it | they | now | since | then | also | both | all | currently | subsequently
-        | today | who | where | still | just | only | therefore | hence | in the interim | meanwhile
-        | finally | completely | fully | totally | entirely | largely | been | be
+        which | that | it | they | now | since | then | also | both | all | currently
+        | subsequently | today | who | where | still | just | only | therefore | hence
+        | in the interim | meanwhile | finally | completely | fully | totally | entirely
+        | largely | been | be
         """,
     ),
     (Cue.WITH, "with | w/ | accompanied by | containing | having"),

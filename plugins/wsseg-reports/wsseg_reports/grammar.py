@@ -5,7 +5,7 @@ consolidation in the left base" is "no,;Tmdll". Its statement about the finding,
 three steps:
 
 1. The last cue before `T` that governs what follows (a negation, a doubt or the past), if its
-   scope reaches `T` (`SCOPES`). A scope ends at "but", "other than", and at a dash.
+   scope reaches `T` (`REACHES`). A scope ends at "but", "other than", and at a dash.
 2. The verbs after `T` that belong to it ("is not seen", "cannot be excluded").
 3. Both together: a finding without either is present. What contradicts itself is uncertain.
 """

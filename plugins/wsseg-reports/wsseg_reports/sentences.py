@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 ABBREVIATIONS = r"""
-vs viz dr mr mrs prof approx cf incl resp fig no ser seg neg consol consolid pt ca st im diam sup
+vs viz dr mr mrs prof approx cf incl resp fig ser seg neg consol consolid pt ca st im diam sup
 inf ant post lat med esp susp poss prob evid segs
 """
 """Words that a full stop does not end a sentence after."""
@@ -16,8 +16,8 @@ convincing significant large small new obvious discrete right left upper lower b
 BACKGROUND = re.compile(
     r"""(?:clinical\ |relevant\ |patient\ |past\ |previous\ |medical\ |surgical\ |brief\ )*
     (?:indications?|history|hx|hpi|information|info|details|data|question|context|background
-    |clinical|q|reason|request|comparisons?|technique|procedure|protocol|prior|priors|presentation|symptoms
-    |(?:previous|prior)\ \w+|diagnosis\ on\ admission|family\ history|pmh|referral|dx|c/o)
+    |clinical|q|reason|request|comparisons?|technique|procedure|protocol|priors?|presentation
+    |symptoms|(?:previous|prior)\ \w+|diagnosis\ on\ admission|family\ history|pmh|referral|dx|c/o)
     (?:\ (?:for|of)\ (?:the\ )?\w+)*""",
     re.VERBOSE,
 )
@@ -33,7 +33,7 @@ SENTENCE_END = re.compile(
     re.IGNORECASE,
 )
 ABBREVIATED = re.compile(
-    rf"(?:^|[\s,(/])(?:[a-z]|[a-z]\.[a-z]|{'|'.join(ABBREVIATIONS.replace('no ', '').split())})\.$",
+    rf"(?:^|[\s,(/])(?:[a-z]|[a-z]\.[a-z]|{'|'.join(ABBREVIATIONS.split())})\.$",
     re.IGNORECASE,
 )
 DOTS = re.compile(r"\s*(?:\.{3,}|…|_{3,})\s*(?=\w)")  # between the columns of a form
