@@ -43,7 +43,7 @@ def measure(names: Sequence[str], seconds: float, out: Path, *, trial: bool) -> 
         import_module(PARTS)  # which the page needs, while the worker imports it
         worker.prepare()
         for name in names:
-            print(name)
+            print(name, flush=True)
             new: list[Row] = []
             for row in _rows_of_part(name, worker, until):
                 print(f"  {row.text}", flush=True)
