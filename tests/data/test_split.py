@@ -36,10 +36,12 @@ def test_validation_cases_are_neither_training_nor_test_cases() -> None:
     ],
 )
 def test_a_patient_in_two_sets_is_refused(parts: dict[str, str], sets: str) -> None:
-    cases: dict[str, tuple[Case, ...]] = {"train": (), "test": ()}
-    cases |= {key: (case(name, "p"),) for key, name in parts.items()}
+    train, validation, test = (
+        (case(parts[name], "p"),) if name in parts else ()
+        for name in ("train", "validation", "test")
+    )
     with pytest.raises(InputError, match=f"patient 'p' is in {sets}"):
-        Split(**cases)
+        Split(train, test, validation=validation)
 
 
 def test_a_validation_patient_in_the_cohort_of_a_stage_is_refused() -> None:
