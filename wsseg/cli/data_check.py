@@ -41,8 +41,9 @@ def check(
 ) -> None:
     """Check the scans, masks and tags of a cohort for errors.
 
-    Given a recipe, the command also checks what that recipe requires. Each file is read only
-    once, because measurements are cached. The exit code is 1 if there is an error.
+    Given a recipe, the command also checks what that recipe requires, and the regions that it
+    finds. Measurements and regions are cached, so that the files are not read again. The exit code
+    is 1 if there is an error.
 
     Example: wsseg data check mine/cohort.csv
     """
