@@ -452,8 +452,7 @@ def test_the_estimated_share_equals_a_count_of_sorted_pixels(
     expected = 1 - 2 * sum(phi <= low[untagged] for phi in high) / tagged
     evidence = [evidence_of(low[:untagged], []), evidence_of(low[untagged:], list(high))]
     if expected > 0.5:  # so that no estimate is refused
-        found = ProportionEM().fit(evidence).share
-        assert found == (pytest.approx(expected, abs=2 / tagged),)
+        assert ProportionEM().fit(evidence).share == pytest.approx((expected,), abs=2 / tagged)
 
 
 @pytest.mark.parametrize(
