@@ -109,7 +109,7 @@ class NetworkStage(Stage):
     """The network; null: that of the stage `start`."""
     start: str | Start | None = None
     """The trained weights to start with: the name of an earlier stage, or a map, such as
-    {stage: infection, head: new} or {run: PATH, stage: infection}; null: random weights, or those
+    {stage: NAME, head: new} or {run: PATH, stage: NAME}; null: random weights, or those
     of the backbone."""
     loss: PixelLoss | TagLoss
     """The loss that each optimizer step decreases."""
