@@ -1,7 +1,6 @@
 """Committed rows were made by the present settings and code of their suites."""
 
 import csv
-import shutil
 from pathlib import Path
 
 import pytest
@@ -36,13 +35,20 @@ def test_only_suites_with_rows_are_known_to_be_stale() -> None:
     assert {folder.name for folder in suites_with_rows()} >= KNOWN_STALE
 
 
+SUITE = """\
+recipes:
+  threshold: covid/demo-threshold
+  threshold-300: {extends: covid/demo-threshold, stages: {consolidation: {prior: {hu: -300}}}}
+seeds: [0, 1, 2]
+"""
+
+
 @pytest.fixture
-def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the phantom's suite, with a row of one case for each job, made now."""
-    source = stale_rows.BENCHMARKS / "phantom"
-    folder = tmp_path / "benchmarks" / "phantom"
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a suite, with a row of one case for each job, made now."""
+    folder = tmp_path / "benchmarks" / "thresholds"
     folder.mkdir(parents=True)
-    shutil.copy(source / "suite.yaml", folder)
+    (folder / "suite.yaml").write_text(SUITE)
     monkeypatch.setattr(stale_rows, "BENCHMARKS", folder.parent)
     write_rows(folder)
     return folder
@@ -58,27 +64,25 @@ def write_rows(folder: Path) -> None:
         )
 
 
-def test_rows_that_were_just_made_are_not_stale(copied: Path) -> None:
-    assert suites_with_rows() == [copied]
-    assert stale_jobs(copied) == []
+def test_rows_that_were_just_made_are_not_stale(suite: Path) -> None:
+    assert suites_with_rows() == [suite]
+    assert stale_jobs(suite) == []
 
 
-def test_rows_of_one_changed_method_are_stale(copied: Path) -> None:
-    path = copied / "suite.yaml"
-    text = path.read_text()
-    assert "phi1: covid/demo-phi1\n" in text
-    path.write_text(text.replace("phi1: covid/demo-phi1\n", "phi1: covid/demo-phi2\n"))
-    assert stale_jobs(copied) == [f"phi1/seed-{seed}" for seed in (0, 1, 2)]
-    write_rows(copied)
-    assert stale_jobs(copied) == []
+def test_rows_of_one_changed_method_are_stale(suite: Path) -> None:
+    path = suite / "suite.yaml"
+    path.write_text(SUITE.replace("hu: -300", "hu: -310"))
+    assert stale_jobs(suite) == [f"threshold-300/seed-{seed}" for seed in (0, 1, 2)]
+    write_rows(suite)
+    assert stale_jobs(suite) == []
 
 
-def test_rows_without_provenance_and_rows_of_a_dropped_method_are_stale(copied: Path) -> None:
-    rows = copied / "rows.csv"
+def test_rows_without_provenance_and_rows_of_a_dropped_method_are_stale(suite: Path) -> None:
+    rows = suite / "rows.csv"
     jobs = len(rows.read_text().splitlines()) - 1
     header, *lines = rows.read_text().splitlines()
     rows.write_text("\n".join([header, *lines, "dropped,0,,a,1,0123"]) + "\n")
-    assert stale_jobs(copied) == ["dropped/seed-0"]
+    assert stale_jobs(suite) == ["dropped/seed-0"]
     without = [line.rpartition(",")[0] for line in (header, *lines)]
     rows.write_text("\n".join(without) + "\n")
-    assert len(stale_jobs(copied)) == jobs
+    assert len(stale_jobs(suite)) == jobs
