@@ -1,5 +1,6 @@
-"""Functions for plugins: images, tables, spacings, files, the cache, downloads and threads."""
+"""Functions for plugins: images, arrays, tables, spacings, files, cache, downloads and threads."""
 
+from wsseg.components.array_cases import ArrayCase, cached_cases
 from wsseg.components.backbones import Padded
 from wsseg.data.csv_table import CsvTable, parse_columns, read_csv_table
 from wsseg.data.download import download
@@ -27,11 +28,13 @@ from wsseg.runtime.tensor_files import read_tensors
 from wsseg.runtime.threads import map_in_threads, run_in_threads
 
 __all__ = [
+    "ArrayCase",
     "CsvTable",
     "Padded",
     "atomic_folder",
     "atomic_write",
     "cache_folder",
+    "cached_cases",
     "download",
     "exceeds",
     "fingerprint",

@@ -1,7 +1,7 @@
 """FLAIR images of lower-grade glioma (TCGA-LGG; masks of Buda et al. 2019, CC BY-NC-SA 4.0)."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
@@ -9,16 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from wsseg import Case, Cohort, Grid, InputError, Table
-from wsseg.tools import (
-    atomic_folder,
-    cache_folder,
-    fingerprint,
-    lease,
-    sha256,
-    write_nifti,
-    write_text,
-)
+from wsseg import Case, Cohort, Grid, InputError, Volume
+from wsseg.tools import ArrayCase, cached_cases, sha256
 
 VERSION = 1  # of the writing code; a change invalidates cached files
 ARRAYS = {"flair": 3, "mask": 3, "patient": 1, "slice": 1}  # number of axes by name
@@ -55,11 +47,8 @@ class LggFlair(Cohort):
                 f"{self.path}: there is no such file; set cohort.path to your copy. The slices are "
                 "from https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
             )
-        folder = cache_folder() / "lgg-flair" / fingerprint([VERSION, sha256(self.path)])
-        lease(folder)
-        if not folder.is_dir():
-            _write(_read(self.path), folder)
-        return Table(path=folder / "cohort.csv").cases()
+        key = [VERSION, sha256(self.path)]
+        return cached_cases("lgg-flair", key, lambda: _patients(_read(self.path)))
 
 
 def _read(path: Path) -> Stack:
@@ -80,28 +69,20 @@ def _read(path: Path) -> Stack:
     return stack
 
 
-def _write(stack: Stack, folder: Path) -> None:
-    """Write two NIfTI files for each patient, `cohort.csv` and `slices.csv`, atomically."""
-    import pandas as pd  # imported here because only writing needs it
-
-    rows, tags = [], []
-    with atomic_folder(folder) as temporary:
-        for patient in np.unique(stack["patient"]):
-            own = np.flatnonzero(stack["patient"] == patient)
-            own = own[np.argsort(stack["slice"][own], kind="stable")]
-            mask = (stack["mask"][own] > 0).astype(np.uint8)
-            files = {"image": f"{patient}-flair.nii.gz", "mask.tumour": f"{patient}-tumour.nii.gz"}
-            grid = Grid((mask.shape[2], mask.shape[1], mask.shape[0]), AFFINE)
-            image = stack["flair"][own].astype(np.int16)
-            write_nifti(temporary / files["image"], grid.to_file(image), AFFINE)
-            write_nifti(temporary / files["mask.tumour"], grid.to_file(mask), AFFINE)
-            rows.append({"case": patient, "patient": patient, "site": _site(patient)} | files)
-            tags += [
-                {"case": patient, "slice": z, "tag.tumour": int(plane.any())}
-                for z, plane in enumerate(mask)
-            ]
-        write_text(temporary / "slices.csv", pd.DataFrame(tags).to_csv(index=False))
-        write_text(temporary / "cohort.csv", pd.DataFrame(rows).to_csv(index=False))
+def _patients(stack: Stack) -> Iterator[ArrayCase]:
+    """Yield the scan of each patient, whose tags of slices are derived from its mask."""
+    for patient in np.unique(stack["patient"]):
+        own = np.flatnonzero(stack["patient"] == patient)
+        own = own[np.argsort(stack["slice"][own], kind="stable")]
+        image, mask = stack["flair"][own].astype(np.int16), stack["mask"][own] > 0
+        depth, height, width = image.shape
+        yield ArrayCase(
+            name=str(patient),
+            volume=Volume(image, Grid((width, height, depth), AFFINE)),
+            site=_site(patient),
+            masks={"tumour": mask},
+            slice_tags={z: {"tumour": bool(plane.any())} for z, plane in enumerate(mask)},
+        )
 
 
 def _site(patient: str) -> str:
