@@ -7,19 +7,9 @@ import pytest
 
 from benchmarks import stale_rows
 from benchmarks.stale_rows import how_to_update, stale_jobs, suites_with_rows
+from tests.benchmarks.known_stale import KNOWN_STALE
 from wsseg.suite.definition import load_suite, plan
 from wsseg.suite.job_fingerprint import job_fingerprint
-
-# Suites whose rows are known to be older. Delete the line of a suite once it has run again: from
-# then on, its rows are refused when a setting or the code that decides its results changes.
-KNOWN_STALE = {
-    "annotation-cost",
-    "covid-sweep",
-    "glioma",
-    "medseg",
-    "phantom",
-    "transfer",
-}
 
 
 @pytest.mark.parametrize("folder", suites_with_rows(), ids=lambda folder: folder.name)
