@@ -120,7 +120,10 @@ def _index_row(name: str) -> tuple[object, ...]:
         None if method is None else method_label(method, suite.chosen_from)
         for method in (compare.baseline, compare.ceiling)
     )
-    others = rankable_dice(found).drop([each for each in (baseline, ceiling) if each is not None])
+    named = [each for each in (baseline, ceiling) if each is not None]
+    if missing := [each for each in named if each not in found.index]:
+        raise InputError(f"{name}: {missing[0]} has no rows; run the suite")
+    others = rankable_dice(found).drop(named)
 
     def cell(method: str | None) -> str:
         if method is None:
@@ -172,13 +175,21 @@ SECTIONS = {
 
 
 def main() -> None:
-    """Write all READMEs and their figures."""
+    """Write all READMEs and their figures; name those whose suites have to run first."""
     for path in READMES:
-        text = path.read_text(encoding="utf-8")
-        for file, svg in figure_files(text):
-            file.parent.mkdir(exist_ok=True)
-            write_text(file, svg)
-        write_text(path, updated(text))
+        try:
+            _write(path)
+        except InputError as error:
+            print(f"{path}: not updated: {error}")
+
+
+def _write(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    new, figures = updated(text), list(figure_files(text))
+    for file, svg in figures:
+        file.parent.mkdir(exist_ok=True)
+        write_text(file, svg)
+    write_text(path, new)
 
 
 if __name__ == "__main__":
