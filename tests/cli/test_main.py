@@ -1,5 +1,6 @@
 """The command line: help, exit codes, messages, and output that is not a terminal."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -75,6 +76,28 @@ def test_help_imports_neither_torch_nor_pandas(words: list[str]) -> None:
         "assert not slow, slow"
     )
     subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
+
+
+def warnings_of_huggingface_hub(environment: dict[str, str]) -> str:
+    """Return what a command prints when huggingface_hub logs that a download is repeated."""
+    code = (
+        "import sys; from wsseg.cli import main; sys.argv = ['wsseg', '--help']\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "from huggingface_hub.utils import logging\n"
+        "logging.get_logger('huggingface_hub.utils._http').warning('Retrying in 1s')\n"
+    )
+    inherited = {k: v for k, v in os.environ.items() if k != "HF_HUB_VERBOSITY"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=inherited | environment
+    )
+    return done.stderr
+
+
+def test_repeated_downloads_of_weights_are_not_printed_unless_the_user_wants_them() -> None:
+    assert warnings_of_huggingface_hub({}) == ""
+    assert "Retrying in 1s" in warnings_of_huggingface_hub({"HF_HUB_VERBOSITY": "warning"})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import signal
 import sys
 
@@ -77,6 +78,7 @@ def _configure_logging() -> None:
     logging.basicConfig(handlers=[handler])
     logging.getLogger("wsseg").setLevel(logging.INFO)
     logging.getLogger("nibabel").setLevel(logging.CRITICAL)  # wsseg raises errors of its own
+    os.environ.setdefault("HF_HUB_VERBOSITY", "critical")  # read when huggingface_hub is imported
 
 
 def _exit(message: str, code: int) -> None:
