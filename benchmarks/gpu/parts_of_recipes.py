@@ -12,14 +12,19 @@ from wsseg.core.batch import Batch, Evidence
 from wsseg.core.component import Component
 from wsseg.core.interfaces import EStep, PixelLoss, TagLoss
 from wsseg.testing.conformance import example
+from wsseg.testing.samples import evidence_to_fit
 
 IMAGES, CLASSES, SLICES, PIXELS = 4, 2, 7, 64
 
 
 def components(kind: type[Component]) -> Iterator[tuple[str, Any]]:
-    """Yield the name of each installed component of a kind, and it with its example parameters."""
+    """Yield the name of each installed component of a kind, and it with its example parameters.
+
+    E-steps are fitted.
+    """
     for name in registry().names(kind):
-        yield name, registry().make(kind, name, **example(registry().find(kind, name)))
+        part = registry().make(kind, name, **example(registry().find(kind, name)))
+        yield name, part.fit([evidence_to_fit(CLASSES)]) if isinstance(part, EStep) else part
 
 
 def random_evidence() -> Evidence:

@@ -42,9 +42,9 @@ class Study:
     threads: tuple[int, ...] = (1, 2)
 
     def run_keys(self) -> Iterator[RunKey]:
-        """Yield the runs: method by method, and each seed with all precisions and threads."""
-        for method, seed, threads, precision in product(
-            self.recipes, self.seeds, self.threads, self.precisions
+        """Yield the runs: seed by seed, so that an unfinished table has the same of each method."""
+        for seed, threads, precision, method in product(
+            self.seeds, self.threads, self.precisions, self.recipes
         ):
             yield RunKey(method, seed, precision, threads)
 

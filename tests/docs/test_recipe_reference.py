@@ -47,9 +47,9 @@ def test_every_block_of_a_recipe_has_a_section() -> None:
 
 def test_a_row_has_type_default_and_meaning() -> None:
     rows = pages()["reference/esteps.md"].splitlines()
-    [row] = [row for row in rows if row.startswith("| `share` |")]
+    [row] = [row for row in rows if row.startswith("| `at` |")]
     key, kind, default, meaning = [cell.strip() for cell in row.strip("|").split(" | ")]
-    assert (key, default) == ("`share`", "required")
+    assert (key, default) == ("`at`", "required")
     assert kind == "number ≥ 0, ≤ 1"
     assert meaning
 

@@ -67,10 +67,10 @@ def check_estep(estep: EStep, classes: int = 2) -> None:
         >>> from wsseg.testing import check_estep
         >>> check_estep(make(EStep, "soft"))
     """
-    sample = samples.evidence(classes, torch.float32)
-    fitted = estep.fit(iter([sample, sample]))
+    sample = [samples.evidence_to_fit(classes)] * 2
+    fitted = estep.fit(iter(sample))
     assert type(fitted) is type(estep), f"fit returns {fitted!r}"
-    assert fitted == estep.fit(iter([sample, sample])), "two fits to the same slices differ"
+    assert fitted == estep.fit(iter(sample)), "two fits to the same slices differ"
     for dtype, labels, progress in product(DTYPES, (Multilabel(), Multiclass()), (0.0, 0.5, 1.0)):
         evidence = replace(samples.evidence(classes, dtype), labels=labels, progress=progress)
         y = repeated_result(fitted, evidence)

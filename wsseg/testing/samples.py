@@ -31,6 +31,14 @@ def evidence(classes: int, dtype: torch.dtype) -> Evidence:
     return Evidence(images, logits.to(dtype).requires_grad_(), phi.to(dtype))
 
 
+def evidence_to_fit(classes: int) -> Evidence:
+    """Return evidence for `EStep.fit`: logits of 0, and a larger phi in images with tags."""
+    images = batch(classes, 5, torch.float32)
+    tagged = images.tags[:, :, None, None]
+    phi = (noise(*images.support.shape, seed=3) + 2.0 * tagged).sigmoid()
+    return Evidence(images, torch.zeros_like(phi), phi, progress=0)
+
+
 def volume() -> Volume:
     """Return a block of bright tissue, with a dark cavity, in dark surroundings.
 
