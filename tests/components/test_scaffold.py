@@ -100,7 +100,7 @@ def test_the_example_in_the_readme_of_a_new_package_is_a_valid_recipe(
     site = tmp_path / "site"
     recipes = write(wsseg, "recipe", "scans", tmp_path) / "wsseg_scans" / "recipes"
     (tmp_path / "own.yaml").write_text(f"extends: {recipes / 'em.yaml'}\n", encoding="utf-8")
-    for kind in ("prior", "estep", "backbone", "metric"):
+    for kind in sorted(KINDS.keys() - {"recipe"}):
         package = write(wsseg, kind, f"new-{kind}", tmp_path)
         install(package, site)
         text = (package / "README.md").read_text(encoding="utf-8")
@@ -122,6 +122,10 @@ def test_the_example_in_the_readme_of_a_new_package_is_a_valid_recipe(
         ("prior", "hu-sigmoid", "'hu-sigmoid' is already offered by wsseg-covid"),
         ("estep", "hard", "'hard' is already offered by wsseg "),
         ("metric", "share", "'share' is already offered by wsseg "),
+        ("loss", "focal", "'focal' is already offered by wsseg "),
+        ("loss", "noisy-or", "'noisy-or' is already offered by wsseg "),
+        ("region", "nonzero", "'nonzero' is already offered by wsseg "),
+        ("cohort", "table", "'table' is already offered by wsseg "),
         ("recipe", "covid", "is already offered by wsseg-covid"),
         ("backbone", "crf", "a module wsseg_crf is already installed"),
         ("prior", "batch", "its class would be called Batch"),

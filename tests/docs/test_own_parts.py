@@ -2,23 +2,41 @@
 
 import hashlib
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
+from math import exp, log
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
 from tests.docs.conftest import Reader
 from tests.docs.test_readme import small
 from tests.markdown import DOCS, blocks, write_named_blocks
-from wsseg import Batch
+from wsseg import (
+    Augment,
+    Backbone,
+    Batch,
+    Case,
+    Evidence,
+    Grid,
+    InputError,
+    Region,
+    Volume,
+    make,
+)
+from wsseg.testing.conformance import CHECKS
+from wsseg.tools import read_case, read_case_mask
 
 PAGE = DOCS / "own-parts.md"
 BLOCKS = blocks(PAGE)
 FILES = {block.name: block.text for block in BLOCKS if block.name}
 OUTPUT = [block.text for block in BLOCKS if not block.language and not block.name]
-MOST_LINES = 25  # of a part
+PARTS = sorted(name for name in FILES if re.fullmatch(r"wsseg-lab/wsseg_lab/[a-z]\w+\.py", name))
+MOST_LINES = 31  # of a part
 BROKEN = """\
 [build-system]
 requires = ["hatchling"]
@@ -85,9 +103,9 @@ def test_the_page_makes_a_package_that_trains_even_if_a_broken_plugin_is_install
     assert "exit code 1" in failed
 
 
-@pytest.mark.parametrize("part", ["prior", "estep", "backbone", "loss"])
+@pytest.mark.parametrize("part", PARTS)
 def test_a_part_on_the_page_is_short(part: str) -> None:
-    text = FILES[f"wsseg-lab/wsseg_lab/{part}.py"]
+    text = FILES[part]
     assert len(text.splitlines()) <= MOST_LINES
     compile(text, part, "exec")
 
@@ -102,9 +120,115 @@ def test_the_prior_has_the_value_that_the_page_computes_by_hand(tmp_path: Path) 
     assert phi == pytest.approx(float(printed), abs=5e-4)
 
 
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Return a function that loads a part's module from the page."""
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
+    write_named_blocks(PAGE, tmp_path)
+    return lambda name: load(tmp_path / "wsseg-lab" / "wsseg_lab" / f"{name}.py")
+
+
+Lab = Callable[[str], ModuleType]
+SAMPLE = torch.arange(10.0).view(1, 1, 1, 10)  # an image of 10 pixels
+
+
+def test_the_page_has_an_example_of_every_interface() -> None:
+    bases = {
+        name
+        for text in FILES.values()
+        for name in re.findall(r"^class \w+\((\w+)\)", text, re.MULTILINE)
+    }
+    assert bases == {kind.__name__ for kind in CHECKS}
+
+
+def test_the_learnt_cutoff_is_the_quantile_of_the_log_odds_of_tagged_slices(lab: Lab) -> None:
+    batch = Batch(SAMPLE, SAMPLE >= 0, torch.tensor([[True]]))
+    evidence = Evidence(batch, torch.zeros_like(SAMPLE), phi=(SAMPLE - 4).sigmoid())
+    estep = lab("learnt_cutoff").LearntCutoff(share=1 / 3).fit([evidence])
+    assert estep.cutoff == pytest.approx(2)  # of log-odds from -4 to 5; 6 of 9 steps are below
+    assert estep(evidence).flatten().tolist() == [0] * 7 + [1] * 3
+    untagged = Evidence(replace(batch, tags=torch.tensor([[False]])), evidence.logits, evidence.phi)
+    with pytest.raises(InputError, match="no slice is tagged"):
+        estep.fit([untagged])
+
+
+def test_the_tag_loss_uses_the_highest_logits_in_the_region(lab: Lab) -> None:
+    loss = lab("tag_loss").TopPixels(pixels=2)(SAMPLE - 7, torch.tensor([[True]]), SAMPLE < 9)
+    assert loss.item() == pytest.approx(-log(1 / (1 + exp(-0.5))))  # of the logits 1 and 0
+
+
+def test_the_margin_is_measured_in_millimetres(lab: Lab) -> None:
+    voxels = np.zeros((3, 1, 5), np.int16)
+    voxels[0, 0, 0] = 1
+    volume = Volume(voxels, Grid((5, 1, 3), np.diag([-2.0, -2.0, 5.0, 1.0])))
+    region = lab("region").WithMargin(inner=make(Region, "nonzero"), margin_mm=5)
+    mask = region(Case("a", "a", Path("a.nii")), volume)
+    assert mask[:, 0].astype(int).tolist() == [[1, 1, 1, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
+
+
+def test_the_scans_of_an_npz_file_are_read_upright(lab: Lab, tmp_path: Path) -> None:
+    image = np.arange(24, dtype=np.int16).reshape(1, 2, 3, 4)
+    path = tmp_path / "scans.npz"
+    np.savez(path, image=image, lesion=image == 23, spacing_mm=[5, 3, 2])
+    [case] = lab("cohort").NpzScans(path=path).cases()
+    volume = read_case(case)
+    assert volume.spacing_mm == (5, 3, 2)
+    assert np.array_equal(volume.voxels, image[0])
+    assert np.argwhere(read_case_mask(case, "lesion", volume.grid)).tolist() == [[1, 2, 3]]
+    assert case.tags == {"lesion": True}
+
+
+def test_precision_recall_and_the_share_of_slices_have_the_values_of_their_definitions(
+    lab: Lab,
+) -> None:
+    truth = np.zeros((4, 1, 4), np.bool_)
+    truth[:2] = True  # 8 voxels in 2 slices
+    found = truth & (np.arange(4) < 1) | (np.arange(4)[:, None, None] == 3)  # 2 right, 4 wrong
+    row = lab("metric").PrecisionRecall()(found, truth, (1, 1, 1), truth)
+    assert row == {"precision": pytest.approx(2 / 6), "recall": pytest.approx(2 / 8)}
+    share = lab("score").ShareOfSlices(of="found", within="truth")
+    assert share({"found": found & (np.arange(4)[:, None, None] > 0), "truth": truth}) == 0.5
+
+
+def test_an_image_in_another_unit_is_recognised(lab: Lab) -> None:
+    unit = lab("unit").StandardUptake()
+    assert unit.mismatch(0, 30) == ""
+    assert unit.mismatch(-1000, 400).startswith("an image with negative values")
+    assert unit.mismatch(0, 30000).startswith("an image in Bq/ml")
+
+
+def test_blurring_keeps_the_outside_and_the_sum_of_a_point(lab: Lab) -> None:
+    image, masks = np.zeros((31, 31, 2), np.float32), np.ones((31, 31, 1), np.uint8)
+    image[15, 15], image[0] = 1, -5
+    blurred = lab("augment").Blurred(inner=make(Augment, "standard"), most_pixels=1.5)
+    result = blurred(image, masks, -5.0, 0)[0]
+    assert (result[0] == -5).all()
+    assert 0.05 < result[15, 15, 0] < 0.9
+    assert result[8:23, 8:23].sum() == pytest.approx(2, rel=0.01)
+
+
+def test_the_optimizer_makes_the_step_of_its_definition(lab: Lab) -> None:
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    step = lab("optimizer").RMSprop(lr=0.1, smoothing=0.75).build([{"params": [weight], "lr": 0.1}])
+    weight.grad = torch.tensor([3.0])
+    step.step()
+    assert weight.item() == pytest.approx(1 - 0.1 * 3 / (0.25 * 9) ** 0.5)
+
+
+def test_renamed_weights_are_loaded_into_an_encoder(lab: Lab, tmp_path: Path) -> None:
+    encoder = make(Backbone, "smp", encoder="resnet18").build(3, 1).get_submodule("net.encoder")
+    state = {f"trunk.{name}": tensor + 1 for name, tensor in encoder.state_dict().items()}
+    torch.save(state, tmp_path / "weights.pth")
+    weights = lab("encoder_weights").Renamed(file=tmp_path / "weights.pth", names={"trunk.": "e."})
+    built = make(Backbone, "smp", encoder="resnet18", weights=weights).build(3, 1)
+    loaded = built.get_submodule("net.encoder").state_dict()
+    name = "layer1.0.conv1.weight"
+    assert torch.equal(loaded[name], state[f"trunk.{name}"])
+
+
 def test_blocks_are_files_commands_or_their_output() -> None:
     assert {block.language for block in BLOCKS if not block.name} == {"bash", ""}
-    assert [text.split()[0] for text in OUTPUT] == ["Backbone", "python", "not"]
+    assert [text.split()[0] for text in OUTPUT] == ["Augment", "python", "not"]
 
 
 def test_the_picture_is_drawn_by_its_script() -> None:

@@ -17,6 +17,9 @@ class Part(StrEnum):
     PRIOR = "prior"
     ESTEP = "estep"
     BACKBONE = "backbone"
+    LOSS = "loss"
+    REGION = "region"
+    COHORT = "cohort"
     METRIC = "metric"
     RECIPE = "recipe"
 
@@ -82,7 +85,7 @@ def check(
     results: list[PartResult] = []
     for result in check_parts(registry(), distribution):
         results.append(result)
-        typer.echo(f"{result.kind:9}  {result.name:24}  {result.verdict}")
+        typer.echo(f"{result.kind:14}  {result.name:24}  {result.verdict}")
         typer.echo(_error_text(result.error), nl=False)
     failed = sum(result.error is not None for result in results)
     built = sum(not result.not_built for result in results)

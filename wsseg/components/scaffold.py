@@ -12,7 +12,17 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from wsseg.components.registry import Kind, Registry
-from wsseg.core.interfaces import Backbone, EStep, Metric, Prior, Score
+from wsseg.core.interfaces import (
+    Backbone,
+    Cohort,
+    EStep,
+    Metric,
+    PixelLoss,
+    Prior,
+    Region,
+    Score,
+    TagLoss,
+)
 from wsseg.errors import InputError
 from wsseg.runtime import yaml12
 from wsseg.runtime.files import atomic_folder
@@ -23,6 +33,9 @@ ARTICLES = {
     "prior": "A prior",
     "estep": "An E-step",
     "backbone": "A backbone",
+    "loss": "A loss",
+    "region": "A region",
+    "cohort": "A cohort",
     "metric": "A metric",
     "recipe": "Recipes",
 }
@@ -30,6 +43,9 @@ KINDS: Mapping[str, tuple[Kind, ...]] = {
     "prior": (Prior,),
     "estep": (EStep,),
     "backbone": (Backbone,),
+    "loss": (PixelLoss, TagLoss),
+    "region": (Region,),
+    "cohort": (Cohort,),
     "metric": (Metric, Score),
     "recipe": (Path,),
 }
