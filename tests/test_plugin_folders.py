@@ -61,16 +61,17 @@ def test_the_readme_of_a_plugin_names_all_it_offers_and_when_to_use_it(plugin: P
 
 
 @pytest.mark.parametrize("plugin", WITH_PARTS, ids=names(WITH_PARTS))
-def test_the_example_in_the_readme_of_a_plugin_is_a_valid_recipe_with_all_its_parts(
+def test_the_examples_in_the_readme_of_a_plugin_are_valid_recipes_with_all_its_parts(
     plugin: Path, tmp_path: Path
 ) -> None:
     shown = blocks(plugin / "README.md")
-    (example,) = [block.text for block in shown if block.language == "yaml"]
-    recipe = tmp_path / "example.yaml"
-    recipe.write_text(example, encoding="utf-8")
-    result = CliRunner().invoke(app, ["recipe", "check", str(recipe)])
-    assert result.exit_code == 0, result.output
-    assert set(re.findall(r"(?:use|unit): ([\w-]+)", example)) >= offered(plugin)
+    examples = [block.text for block in shown if block.language == "yaml"]
+    for example in examples:
+        recipe = tmp_path / "example.yaml"
+        recipe.write_text(example, encoding="utf-8")
+        result = CliRunner().invoke(app, ["recipe", "check", str(recipe)])
+        assert result.exit_code == 0, result.output
+    assert set(re.findall(r"(?:use|unit): ([\w-]+)", "\n".join(examples))) >= offered(plugin)
 
 
 def test_priors_and_esteps_of_several_plugins_are_trained_together(

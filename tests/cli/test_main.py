@@ -30,7 +30,7 @@ GROUPS = {
         "manifest",
         "tags-from-reports",
     ],
-    "bench": ["run", "report"],
+    "bench": ["run", "tune", "report"],
     "recipe": ["list", "show", "check", "schema"],
     "plugins": ["list", "check"],
     "data": [

@@ -1,12 +1,17 @@
 """Digests of the code of components change with the code, not with its place."""
 
+import gc
 import importlib
 import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import wsseg
 from wsseg.components.regions import FileRegion
 from wsseg.core.code_digest import code_digest, source_digest
 from wsseg.core.component import Component
@@ -134,3 +139,39 @@ def test_code_next_to_a_text_or_like_a_comment_counts(one: str, other: str, tmp_
 
 def test_parameters_do_not_count() -> None:
     assert code_digest(FileRegion(mask="a")) == code_digest(FileRegion(mask="b"))
+
+
+class Cycle:
+    """An object that lets other threads run when it is collected."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+    def __del__(self) -> None:
+        time.sleep(0)
+
+
+@pytest.fixture
+def frequent_collections() -> Iterator[None]:
+    """Collect garbage so often that threads take turns while a file is parsed."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(50)
+    yield
+    gc.set_threshold(*thresholds)
+
+
+@pytest.mark.usefixtures("frequent_collections")
+def test_threads_can_compute_digests_at_the_same_time() -> None:
+    """Python 3.11 raises a SystemError where a thread parses while another one does."""
+    files = sorted(Path(wsseg.__file__).parent.rglob("*.py"))[:40]
+
+    def digests() -> list[str]:
+        found = []
+        for file in files:
+            _ = [Cycle() for _ in range(50)]
+            found.append(source_digest(file))
+        return found
+
+    with ThreadPoolExecutor(4) as threads:
+        results = [future.result() for future in [threads.submit(digests) for _ in range(4)]]
+    assert all(each == results[0] for each in results)

@@ -81,7 +81,7 @@ def tune(
     scheduler: Scheduler = None,
     accept: Accept = None,
 ) -> None:
-    """Choose the settings that a suite's `tune` names, for each seed and fold.
+    """Choose the settings in a suite's `tune`, per seed and fold.
 
     No test case is used. `wsseg bench run` with the same --out then uses the chosen settings. Run
     the same command again to continue, also after raising the number of trials. Needs Optuna

@@ -1,7 +1,7 @@
 """The E-steps that ship with wsseg."""
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Self, final
+from typing import Annotated, Self, final
 
 import torch
 from pydantic import Field, model_validator
@@ -147,9 +147,13 @@ class ProportionEM(EStep):
         tensor([[[[0.3000, 0.3000]]]])
     """
 
-    separate_images: ClassVar[bool] = False
     share: Share | tuple[Share, ...] | None = None
     """The share of the support of the class, or of each class, from 0 to 1; null: estimated."""
+
+    @property
+    def separates_images(self) -> bool:
+        """False: the share is that of all images of a batch."""
+        return False
 
     def fit(self, evidence: Iterable[Evidence]) -> Self:
         """Return this E-step with an estimate of `share` for each class, if it has none.
@@ -196,13 +200,17 @@ class ProportionEM(EStep):
 class Scheduled(EStep):
     """Two E-steps, one after the other, such as soft EM followed by hard EM."""
 
-    separate_images: ClassVar[bool] = False
     first: EStep = Field(examples=[{"use": "soft"}])
     """The E-step at the start of the stage."""
     then: EStep = Field(examples=[{"use": "hard"}])
     """The E-step from the step `at` on."""
     at: Share = Field(examples=[0.5])
     """When `then` replaces `first`, as a share of the stage's steps, from 0 to 1."""
+
+    @property
+    def separates_images(self) -> bool:
+        """Whether both E-steps separate images."""
+        return self.first.separates_images and self.then.separates_images
 
     def fit(self, evidence: Iterable[Evidence]) -> Self:
         """Return this E-step with both of its E-steps fitted."""

@@ -11,11 +11,13 @@ from functools import cache
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
+from threading import Lock
 
 from wsseg.core.component import Component, parts_of
 from wsseg.runtime.files import fingerprint
 
 OWN_PACKAGE = __name__.partition(".")[0]
+_parser_lock = Lock()  # in Python 3.11, threads that parse at the same time can get a SystemError
 IGNORED_SUFFIXES = (".pyc", ".yaml", ".yml")  # YAML files of plugins are recipes
 
 
@@ -66,7 +68,9 @@ def _code_of(text: str) -> str:
     """Return Python code without comments, texts that are statements, and blank lines."""
     lines = text.splitlines()
     try:
-        tree, tokens = ast.parse(text), list(tokenize.generate_tokens(StringIO(text).readline))
+        with _parser_lock:
+            tree = ast.parse(text)
+        tokens = list(tokenize.generate_tokens(StringIO(text).readline))
     except (SyntaxError, tokenize.TokenError):
         return text
     for token in tokens:

@@ -89,8 +89,10 @@ class EStep(Component):
         tensor([[[[0.0000, 0.5000]]]])
     """
 
-    separate_images: ClassVar[bool] = True
-    """Whether the targets of an image depend only on that image, not on the rest of the batch."""
+    @property
+    def separates_images(self) -> bool:
+        """Whether the targets of an image do not depend on the rest of the batch; by default so."""
+        return True
 
     @abstractmethod
     def __call__(self, evidence: Evidence) -> Probability:

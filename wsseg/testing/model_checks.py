@@ -78,7 +78,7 @@ def check_estep(estep: EStep, classes: int = 2) -> None:
         assert not y[~evidence.batch.support].any(), "y is not 0 outside the support"
         if isinstance(labels, Multiclass):
             assert y.float().sum(1).max() <= 1 + tolerance(y), "exclusive classes add up to over 1"
-        if estep.separate_images:
+        if fitted.separates_images:
             assert_independent_images("y", fitted, evidence, y)
         assert_equal_on_accelerators(fitted, evidence, y)
     assert_can_be_saved(estep)

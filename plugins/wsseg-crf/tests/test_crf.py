@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from wsseg import Batch, ClassRelation, EStep, Evidence, Multiclass, Multilabel, make
-from wsseg.components.esteps import AdaptEM, HardEM, SoftEM
+from wsseg.components.esteps import AdaptEM, HardEM, ProportionEM, SoftEM
 from wsseg.testing import check_estep
+from wsseg.testing.samples import evidence_to_fit
 from wsseg_crf import Smoothed
 
 
@@ -113,6 +114,14 @@ def test_targets_equal_those_of_a_loop_over_pixels_and_pairs(
     crf = smoothed(SoftEM(), radius_px=radius)
     expected = naive_posterior(crf, evidence).float()
     torch.testing.assert_close(crf(evidence), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_inner_estep_is_fitted() -> None:
+    evidence = evidence_to_fit(classes=1)
+    fitted = smoothed(ProportionEM()).fit([evidence])
+    assert fitted.inner == ProportionEM().fit([evidence])
+    assert not fitted.separates_images
+    check_estep(fitted, classes=1)
 
 
 def test_one_iteration_equals_hand_computed_log_odds() -> None:

@@ -1,10 +1,10 @@
 """A wsseg E-step that smooths the evidence with a conditional random field."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import exp
 from types import EllipsisType
-from typing import Annotated, TypeAlias, final
+from typing import Annotated, Self, TypeAlias, final
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -60,6 +60,15 @@ class Smoothed(EStep):
     """Half-width of the window, in pixels of the network's grid."""
     iterations: PositiveInt = 5
     """Number of mean-field iterations; 5 is the number for training of Zheng et al. 2015."""
+
+    @property
+    def separates_images(self) -> bool:
+        """Whether `inner` separates images."""
+        return self.inner.separates_images
+
+    def fit(self, evidence: Iterable[Evidence]) -> Self:
+        """Return this E-step with `inner` fitted to the evidence before smoothing."""
+        return self.model_copy(update={"inner": self.inner.fit(evidence)})
 
     def __call__(self, evidence: Evidence) -> Probability:
         """Return the targets of `inner` for the smoothed evidence, (B, K, H, W)."""
