@@ -115,7 +115,7 @@ class Training:
     def _loading(self, turns: list[Turn]) -> Iterator[Measurement]:
         """Yield how fast batches are loaded, and how long the trainer waits for them."""
         waits = tuple(PERCENT * turn.waited_s / turn.seconds for turn in turns)
-        yield Measurement("trainer, share of a step that waits for its batch", waits, "%", most=3)
+        yield Measurement("trainer, share of time waiting for batches", waits, "%", most=3)
         total = tuple(turn.seconds / self.steps for turn in turns)
         yield self._rate("trainer, with waiting for batches", total)
         with TemporaryDirectory() as name:

@@ -96,7 +96,7 @@ def _growth(what: str, uses: Mapping[int, ResourceUse]) -> Iterator[Measurement]
     few, middle, many = sorted(uses)[-3:]
     seconds_per_case = {number: uses[number].seconds / number for number in (middle, many)}
     yield Measurement(
-        f"{what}, time a case with {many}, of that with {middle}",
+        f"{what}, time per case with {many} / with {middle}",
         (seconds_per_case[many] / seconds_per_case[middle],), "×", most=1.1,
     )  # fmt: skip
     growth_mib = uses[many].anonymous_mib - uses[few].anonymous_mib

@@ -72,7 +72,7 @@ def _measurements(subject: Compiled) -> list[Measurement]:
     compiled.step()
     compiled.predict()
     compiling = perf_counter() - started
-    rows = [Measurement("compiling step and prediction", (compiling,), "s")]
+    rows = [Measurement("compilation of step and prediction", (compiling,), "s")]
     for what in ("step", "predict"):
         alternatives = {"eager": getattr(eager, what), "compiled": getattr(compiled, what)}
         seconds = time_in_turns(alternatives, subject.repeats)
@@ -85,6 +85,6 @@ def _measurements(subject: Compiled) -> list[Measurement]:
         saved = rows[-3].value - rows[-2].value
         if saved > 0:
             rows.append(
-                Measurement(f"{what}s after which compiling has paid", (compiling / saved,), "")
+                Measurement(f"{what}s until compilation pays off", (compiling / saved,), "")
             )
     return rows

@@ -66,9 +66,9 @@ def comparison(seconds: Mapping[str, tuple[float, ...]]) -> Iterator[Measurement
         yield Measurement(f"{BATCH_SLICES} slices, {name}", each, "s")
     for name, each in seconds.items():
         if not name.startswith("wsseg"):
-            yield Measurement(f"wsseg is faster than {name}", ratios(each, seconds["wsseg"]), "×")
+            yield Measurement(f"speed-up over {name}", ratios(each, seconds["wsseg"]), "×")
             uncropped = ratios(each, seconds["wsseg, not cropped"])
-            yield Measurement(f"wsseg, not cropped, is faster than {name}", uncropped, "×")
+            yield Measurement(f"speed-up over {name}, not cropped", uncropped, "×")
 
 
 def slide(network: nn.Module, image: Tensor, side: int) -> Tensor:

@@ -50,12 +50,12 @@ class Precisions:
                 found = tuple(
                     self._dice(folder / f"{seed}", precision, seed) for seed in self.seeds
                 )
-                yield Measurement(f"Dice, learnt in {precision}, {len(found)} seeds", found, "")
+                yield Measurement(f"Dice, trained in {precision}, {len(found)} seeds", found, "")
                 means.append(mean(found))
                 ranges.append(max(found) - min(found))
         difference, most = abs(means[0] - means[1]), round(max(ranges), 4)
         yield Measurement(
-            "difference of the mean Dice; asked is the seeds' range", (difference,), "", most=most
+            "difference in mean Dice (at most the range over seeds)", (difference,), "", most=most
         )
 
     def _dice(self, folder: Path, precision: str, seed: int) -> float:

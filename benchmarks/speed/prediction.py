@@ -73,15 +73,17 @@ class Prediction:
         yield Measurement("plain PyTorch", seconds["plain"], "s")
         yield Measurement("wsseg, not cropped", seconds["uncropped"], "s")
         yield Measurement("wsseg", seconds["wsseg"], "s")
-        yield Measurement("of each: the scan read, the lung found", seconds["without"], "s")
-        gain = ratios(seconds["plain"], seconds["uncropped"])
-        yield Measurement("wsseg, not cropped, is faster than plain", gain, "×", least=3)
-        crop = ratios(seconds["uncropped"], seconds["wsseg"])
-        yield Measurement("cropped to the lung's box, it is faster again", crop, "×", least=1.5)
-        crop = ratios(seconds["uncropped, float32"], seconds["float32"])
-        yield Measurement("the same in float32", crop, "×")
         yield Measurement(
-            "wsseg is faster than plain", ratios(seconds["plain"], seconds["wsseg"]), "×"
+            "of which reading the scan and finding the lungs", seconds["without"], "s"
+        )
+        gain = ratios(seconds["plain"], seconds["uncropped"])
+        yield Measurement("speed-up over plain PyTorch, not cropped", gain, "×", least=3)
+        crop = ratios(seconds["uncropped"], seconds["wsseg"])
+        yield Measurement("further speed-up by cropping to the lungs", crop, "×", least=1.5)
+        crop = ratios(seconds["uncropped, float32"], seconds["float32"])
+        yield Measurement("further speed-up by cropping to the lungs, float32", crop, "×")
+        yield Measurement(
+            "speed-up over plain PyTorch", ratios(seconds["plain"], seconds["wsseg"]), "×"
         )
 
     def _network_alone(self, run: Run, case: Case) -> Iterator[Measurement]:
@@ -99,10 +101,10 @@ class Prediction:
         share = ratios(rate, rates(product.flop, seconds["product"]))
         percent = tuple(PERCENT * each for each in share)
         yield Measurement(
-            "the network's rate, of a bfloat16 matrix product's", percent, "%", least=85
+            "network's rate relative to a bfloat16 matrix product", percent, "%", least=85
         )
         crop = ratios(seconds["uncropped"], seconds["cropped"])
-        yield Measurement("the network alone, cropped, is faster again", crop, "×")
+        yield Measurement("further speed-up of the network by cropping", crop, "×")
 
 
 @torch.inference_mode()
@@ -149,11 +151,13 @@ def _agreement(run: Run, exact: Run, case: Case) -> Iterator[Measurement]:
     """Yield the agreement of masks on the grid of the scan."""
     by_run = [each.predict(case).masks for each in (run, without_cropping(run), exact)]
     share = PERCENT * float(by_run[-1][STAGE].sum() / by_run[-1]["lung"].sum())
-    yield Measurement("of the lung, marked in float32", (share,), "%")
+    yield Measurement("share of the lungs predicted as positive, float32", (share,), "%")
     cropped, full, exact_mask = (masks[STAGE] for masks in by_run)
-    yield Measurement("Dice of cropped with uncropped", (dice(cropped, full),), "", least=0.999)
     yield Measurement(
-        "Dice of the machine's own precision with float32",
+        "Dice between cropped and not cropped", (dice(cropped, full),), "", least=0.999
+    )
+    yield Measurement(
+        "Dice between the default precision and float32",
         (dice(cropped, exact_mask),),
         "",
         least=0.998,

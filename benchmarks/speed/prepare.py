@@ -27,7 +27,7 @@ EDGE_HU, EDGE_PIXELS = 60.0, 4  # the step between neighbours at an edge, and th
 class Preparation:
     """A compressed scan of 512 × 512 × 300 voxels is prepared: slices of 5 mm, 256 × 256 pixels.
 
-    It is read, smoothed along z and resampled. The authors' way uses SimpleITK's recursive Gaussian
+    It is read, smoothed along z and resampled. The authors' code uses SimpleITK's recursive Gaussian
     and resampling, and scipy's linear zoom. wsseg also checks the file, computes its digest and
     writes the result to the cache. Memory is the peak increase in a new process.
     """
@@ -42,14 +42,16 @@ class Preparation:
             path = write_scan(Path(folder) / "scan.nii.gz", self.size, self.slices)
             alternatives = {"authors": lambda: by_authors(path), "ours": lambda: by_wsseg(path)}
             seconds = time_in_turns(alternatives, self.repeats)
-            yield Measurement("the authors' way", seconds["authors"], "s")
+            yield Measurement("the authors' code", seconds["authors"], "s")
             yield Measurement("wsseg", seconds["ours"], "s")
             faster = ratios(seconds["authors"], seconds["ours"])
-            yield Measurement("wsseg is faster than the authors' way", faster, "×", least=3)
+            yield Measurement("speed-up over the authors' code", faster, "×", least=3)
             theirs, ours = peak_mib(by_authors, path), peak_mib(by_wsseg, path)
-            yield Measurement("memory, the authors' way", (theirs,), "MiB")
+            yield Measurement("memory, the authors' code", (theirs,), "MiB")
             yield Measurement("memory, wsseg", (ours,), "MiB")
-            yield Measurement("memory of wsseg, of the authors'", (ours / theirs,), "×", most=1)
+            yield Measurement(
+                "memory of wsseg / of the authors' code", (ours / theirs,), "×", most=1
+            )
             yield Measurement(
                 "mean difference away from edges", (difference_hu(path),), "HU", most=5
             )

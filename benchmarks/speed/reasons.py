@@ -12,25 +12,25 @@ REASONS: Mapping[tuple[str, str], str] = {  # by subject and name
         f"{PRODUCTS}; batch norm, activations and sums, which are limited by memory, become at "
         "most twice as fast."
     ),
-    ("train", "training, share of the matrix product's rate"): (
+    ("train", "training, rate relative to the matrix product"): (
         "Between two convolutions, batch norm, activations and sums read and write memory, in the "
         "forward and the backward pass, at best at the rate of a copy. The faster the product, the "
         "larger their share of the time. Only fused kernels would save it; `compiled` shows what "
         "torch.compile gains in this way."
     ),
-    ("predict", "wsseg, not cropped, is faster than plain"): (
+    ("predict", "speed-up over plain PyTorch, not cropped"): (
         f"{SHARED_WORK}. {PRODUCTS}, which alone may be less than what is required."
     ),
-    ("predict", "cropped to the lung's box, it is faster again"): (
+    ("predict", "further speed-up by cropping to the lungs"): (
         f"{SHARED_WORK}, and the box with its margin is a large part of a slice that shows only "
         "the chest. The slower the network, the more cropping gains: see the row in float32 below."
     ),
-    ("predict", "the network's rate, of a bfloat16 matrix product's"): (
+    ("predict", "network's rate relative to a bfloat16 matrix product"): (
         "The levels of full resolution have few channels: they are limited by memory and not by "
         "products, the more so the faster the product is."
     ),
-    ("prepare", "wsseg is faster than the authors' way"): (
-        "Decompressing the file, which the authors' way has to do as well, is a large part of the "
+    ("prepare", "speed-up over the authors' code"): (
+        "Decompressing the file, which the authors' code has to do as well, is a large part of the "
         "time of wsseg."
     ),
 }

@@ -64,10 +64,10 @@ class Train:
         yield Measurement("training, wsseg / plain PyTorch", gain, "×", least=3)
         work = rates(slices * flop_per_slice(self.sizes) / GIGA, seconds["wsseg"])
         limit = rates(product.flop / GIGA, seconds["limit"])
-        yield Measurement("training, wsseg, products and sums", work, "GFLOP/s")
+        yield Measurement("training, wsseg, arithmetic rate", work, "GFLOP/s")
         share = tuple(100 * each for each in ratios(work, limit))
-        yield Measurement("training, share of the matrix product's rate", share, "%", least=75)
-        yield Measurement("training, share of a step that waits for its batch", waits, "%", most=5)
+        yield Measurement("training, rate relative to the matrix product", share, "%", least=75)
+        yield Measurement("training, share of time waiting for batches", waits, "%", most=5)
 
     def _seconds(
         self, product: MatrixProduct
