@@ -14,7 +14,8 @@ from wsseg.core.interfaces import EStep
 from wsseg.errors import InputError
 
 BISECTIONS = 40  # halve an interval of log-odds, of at most some thousands, to below 1e-8
-SWEEPS = 8  # over exclusive classes, whose biases depend on each other
+SWEEPS = 50  # at most, over exclusive classes, whose biases depend on each other
+ENOUGH = 1e-4  # sweeps end when no log-odds change by more
 BINS = 10_000  # of phi, for the median
 SMALLEST_SHARE = 0.01  # an estimate below means that the prior does not see the class
 
@@ -179,9 +180,13 @@ class ProportionEM(EStep):
         support, classes = evidence.batch.support, log_odds.shape[1]
         shares = self._shares(classes)
         for _ in range(1 if isinstance(labels, Multilabel) else SWEEPS):
+            changes = []
             for k in range(classes):
                 belief = labels.logit(log_odds)[:, k][support[:, k]]
-                log_odds[:, k] += _bias(belief, shares[k])
+                changes.append(_bias(belief, shares[k]))
+                log_odds[:, k] += changes[-1]
+            if max(change.abs() for change in changes) < ENOUGH:
+                break
         return labels.probability(log_odds)
 
     def _shares(self, classes: int) -> tuple[float, ...]:
