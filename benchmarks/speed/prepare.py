@@ -27,9 +27,9 @@ EDGE_HU, EDGE_PIXELS = 60.0, 4  # the step between neighbours at an edge, and th
 class Preparation:
     """A compressed scan of 512 × 512 × 300 voxels is prepared: slices of 5 mm, 256 × 256 pixels.
 
-    It is read, smoothed along z and resampled. The authors' code uses SimpleITK's recursive Gaussian
-    and resampling, and scipy's linear zoom. wsseg also checks the file, computes its digest and
-    writes the result to the cache. Memory is the peak increase in a new process.
+    It is read, smoothed along z and resampled. The authors' code uses SimpleITK's recursive
+    Gaussian and resampling, and scipy's linear zoom. wsseg also checks the file, computes its
+    digest and writes the result to the cache. Memory is the peak increase in a new process.
     """
 
     size: int = 512
