@@ -26,7 +26,7 @@ stages:
   consolidation:
     learn: nothing
     classes: [consolidation]
-    region: infection
+    region: null
     prior: {use: threshold, hu: 100}
 """
 RECIPES = "recipes: {threshold: threshold.yaml, em: em.yaml}\n"
@@ -86,7 +86,7 @@ def test_a_threshold_between_tissue_and_core_is_chosen_on_validation_masks(
     """The tissue has -500 HU and the core 0 HU, each with a standard deviation of 30 HU."""
     found = chosen(tuned_suite)
     assert -450 < found["settings"][HU] < -50
-    assert found["value"] > 0.8  # depends on the region, which a small network predicts
+    assert found["value"] > 0.9
     assert (found["criterion"], found["chosen_from"]) == ("dice_pooled", "validation masks")
     assert found["cases"] == ["case-4", "case-5"]
     assert found["trials"] == 6

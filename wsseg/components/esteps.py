@@ -14,7 +14,7 @@ from wsseg.core.interfaces import EStep
 from wsseg.errors import InputError
 
 BISECTIONS = 40  # halve an interval of log-odds, of at most some thousands, to below 1e-8
-SWEEPS = 50  # at most, over exclusive classes, whose biases depend on each other
+SWEEPS = 200  # at most, over exclusive classes, whose biases depend on each other
 ENOUGH = 1e-4  # sweeps end when no log-odds change by more
 BINS = 10_000  # of phi, for the median
 SMALLEST_SHARE = 0.01  # an estimate below means that the prior does not see the class

@@ -20,7 +20,7 @@ from wsseg.suite.definition import Job
 # Packages and modules that turn scans into rows, in addition to the parts that a recipe names.
 DECIDING = (
     *("core", "data", "inference", "training"),
-    *("evaluation/evaluate", "evaluation/scoring"),
+    *("evaluation/evaluate", "evaluation/scoring", "evaluation/selection", "suite/tuner"),
     *("runtime/collectives", "runtime/device", "runtime/memory_format", "runtime/random_numbers"),
 )
 # Modules of these packages that only check, download, convert, log or save.
