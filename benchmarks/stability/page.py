@@ -29,7 +29,9 @@ recipes.
 
 The Dice of consolidation is pooled over the voxels of the phantom's 8 test cases, 4 of which have
 consolidation. `em` was chosen when results on these cases were known: its mean is optimistic, and
-its spread is what is measured here. A run has collapsed if, at the end of training, fewer than {LEAST} % or more than
+its spread is what is measured here.
+
+A run has collapsed if, at the end of training, fewer than {LEAST} % or more than
 {MOST} % of the pixels in tagged regions are targets; or if no voxel, or more than {MOST} % of the
 voxels without consolidation, are predicted.
 
