@@ -12,8 +12,12 @@ from typing import Protocol
 import nibabel as nib
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from wsseg.cli import main
+
+settings.register_profile("wsseg", deadline=None)  # a busy machine is no failure
+settings.load_profile("wsseg")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = REPOSITORY.parent / "shared"

@@ -124,6 +124,7 @@ def alive(process: int) -> bool:
     return state != "Z"
 
 
+@pytest.mark.slow
 def test_two_jobs_at_a_time_give_the_same_rows_as_one(
     wsseg: "Wsseg", folder: Path, short_rows: Rows, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def test_a_changed_mask_changes_the_tags(tmp_path: Path) -> None:
     assert set(cohort.cases()[1].tags.values()) == {False}
 
 
+@pytest.mark.slow
 def test_the_score_of_the_nine_scans_is_compared_between_cases_with_and_without_consolidation(
     wsseg: "Wsseg", suite: Path
 ) -> None:

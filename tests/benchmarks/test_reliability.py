@@ -49,6 +49,7 @@ def check_accepted(trials: Sequence[Trial]) -> None:
     )
 
 
+@pytest.mark.slow
 def test_damaged_inputs_end_in_success_or_one_clear_error(valid: Path, tmp_path: Path) -> None:
     number = -(-sizes.QUICK_INPUTS // len(KINDS))
     trials = list(islice(fuzz(number, valid, tmp_path), sizes.QUICK_INPUTS))

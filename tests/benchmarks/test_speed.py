@@ -121,5 +121,6 @@ def _allocate(mib: int) -> None:
     bytearray(b"x") * (mib * 2**20)
 
 
+@pytest.mark.slow
 def test_peak_memory_is_the_increase_by_the_function() -> None:
     assert 60 < peak_mib(_allocate, 64) < 96

@@ -42,6 +42,7 @@ def test_the_plain_predictor_agrees_with_wsseg_without_cropping_in_float32(tmp_p
     assert dice(ours[inside], plain[inside]) > 0.99
 
 
+@pytest.mark.slow
 def test_a_stack_has_the_slices_around_its_own_and_repeats_the_last_one(tmp_path: Path) -> None:
     folder, case = train_run(tmp_path, SMALL)
     stacks = slice_stacks(open_run(folder), open_run(folder).prepare(case))

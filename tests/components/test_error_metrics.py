@@ -70,7 +70,7 @@ def test_the_default_of_dilated_fall_out_is_0_to_9_dilations() -> None:
 
 
 @given(mask_triples(), st.integers(0, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_k_dilations_remove_errors_within_k_steps_of_the_truth_in_a_slice(
     drawn: tuple[VoxelMask, VoxelMask, VoxelMask], step: int
 ) -> None:
@@ -81,7 +81,7 @@ def test_k_dilations_remove_errors_within_k_steps_of_the_truth_in_a_slice(
 
 
 @given(mask_triples(), st.sampled_from([(1.0, 1.0, 1.0), (5.0, 0.5, 2.0)]), st.floats(0.5, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_errors_at_the_border_are_those_within_border_mm_of_the_other_side(
     drawn: tuple[VoxelMask, VoxelMask, VoxelMask], spacing_mm: Spacing, border_mm: float
 ) -> None:

@@ -165,6 +165,7 @@ def test_hard_em_is_1_where_soft_em_exceeds_one_half(
     assert (hard[clear & (soft > 0.5)] == 1).all()
 
 
+@settings(max_examples=40)
 @given(evidences(), st.sampled_from([Multilabel(), Multiclass()]), st.sampled_from(ESTEPS))
 def test_targets_are_0_outside_the_support(
     evidence: Evidence, labels: ClassRelation, estep: EStep
@@ -293,7 +294,7 @@ def naive_exclusive_adapt(
 
 
 @given(st.integers(0, 2**31), st.sampled_from([(0.0, 1.0), (0.2, 1.0), (0.3, 0.5), (0.0, 0.25)]))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_adapt_em_of_exclusive_classes_equals_a_loop_over_pixels(
     seed: int, shares: tuple[float, float]
 ) -> None:
@@ -391,7 +392,6 @@ def test_proportion_em_gives_an_image_with_larger_log_odds_more_of_the_class() -
     assert y[:, 0, 0, 0].tolist() == pytest.approx([1 / (1 + math.e), math.e / (1 + math.e)])
 
 
-@settings(deadline=None)
 @given(evidences(OPEN_PHI), st.floats(0.01, 0.99))
 def test_proportion_em_has_the_share_as_its_mean_over_the_support(
     evidence: Evidence, share: float
@@ -403,7 +403,6 @@ def test_proportion_em_has_the_share_as_its_mean_over_the_support(
     assert not y[~support].any()
 
 
-@settings(deadline=None)
 @given(evidences(OPEN_PHI, Multiclass()))
 def test_proportion_em_keeps_the_shares_of_exclusive_classes(evidence: Evidence) -> None:
     tags = torch.ones_like(evidence.batch.tags)
@@ -416,7 +415,6 @@ def test_proportion_em_keeps_the_shares_of_exclusive_classes(evidence: Evidence)
         assert means == pytest.approx([0.2, 0.3, 0.1], abs=0.02)
 
 
-@settings(deadline=None)
 @given(evidences(OPEN_PHI), st.floats(-3, 3))
 def test_a_constant_factor_of_the_odds_does_not_change_proportion_em(
     evidence: Evidence, offset: float
@@ -442,7 +440,6 @@ def test_proportion_em_estimates_the_share_from_tagged_and_untagged_regions() ->
     assert ProportionEM().fit([evidence]).share == pytest.approx((0.5,))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 60), st.integers(1, 60))
 def test_the_estimated_share_equals_a_count_of_sorted_pixels(
     seed: int, untagged: int, tagged: int

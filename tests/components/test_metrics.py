@@ -43,7 +43,7 @@ def test_dice_counts_truth_outside_the_region() -> None:
 
 
 @given(mask_pairs())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_dice_equals_a_count_voxel_by_voxel(drawn: tuple[VoxelMask, VoxelMask, VoxelMask]) -> None:
     prediction, truth, region = drawn
     both = either = 0
@@ -124,7 +124,7 @@ def test_the_surface_of_a_single_slice_is_its_outline() -> None:
 
 
 @given(mask_pairs(), st.tuples(*[st.sampled_from([0.5, 1.0, 2.5])] * 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_hd95_agrees_with_a_naive_loop(
     drawn: tuple[VoxelMask, VoxelMask, VoxelMask], spacing: Spacing
 ) -> None:

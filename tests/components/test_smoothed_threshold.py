@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -97,7 +97,6 @@ def test_opening_by_a_square_keeps_a_square_at_the_border_of_the_image_and_cuts_
     assert (mask(prior(batch_of(drawn))) == kept).all()
 
 
-@settings(deadline=None)
 @given(IMAGES, REGIONS, st.sampled_from([0.5, 1.0, 1.7]), st.sampled_from([0, 1, 1.5, 2, 2.3]))
 def test_the_mask_equals_that_of_scipy(
     image: NDArray[np.float32], region: NDArray[np.bool_], sigma_px: float, radius_px: float

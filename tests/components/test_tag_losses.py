@@ -63,7 +63,7 @@ def test_tag_losses_keep_the_contract_of_tag_losses(loss: TagLoss) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 @given(st.integers(0, 2**31), st.integers(1, 3), st.integers(1, 3), st.sampled_from([0.1, 3, 12]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_tag_losses_equal_a_loop_over_pixels_in_400_digits(
     loss: TagLoss, seed: int, b: int, k: int, scale: float
 ) -> None:

@@ -162,7 +162,7 @@ def frequent_collections() -> Iterator[None]:
 
 @pytest.mark.usefixtures("frequent_collections")
 def test_threads_can_compute_digests_at_the_same_time() -> None:
-    """Python 3.11 raises a SystemError where a thread parses while another one does."""
+    """Python 3.11 raises a SystemError where a thread calls ast.parse while another one does."""
     files = sorted(Path(wsseg.__file__).parent.rglob("*.py"))[:40]
 
     def digests() -> list[str]:

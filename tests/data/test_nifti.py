@@ -270,7 +270,7 @@ def write_and_reopen(
         return open_nifti(path)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(affines())
 def test_nifti_2_stores_any_double_precision_affine_exactly(
     affine: NDArray[np.float64],
@@ -280,7 +280,7 @@ def test_nifti_2_stores_any_double_precision_affine_exactly(
     assert np.array_equal(image.affine, affine)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(affines())
 def test_nifti_1_stores_any_single_precision_affine_exactly(
     affine: NDArray[np.float64],
@@ -291,7 +291,7 @@ def test_nifti_1_stores_any_single_precision_affine_exactly(
     assert np.array_equal(image.affine, single)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(affines())
 def test_nifti_1_rounds_a_double_precision_affine_to_single_precision(
     affine: NDArray[np.float64],
@@ -302,7 +302,7 @@ def test_nifti_1_rounds_a_double_precision_affine_to_single_precision(
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(affines(), st.sampled_from([nib.Nifti1Image, nib.Nifti2Image]))
 def test_the_qform_of_a_written_file_agrees_with_its_affine_or_has_code_0(
     affine: NDArray[np.float64], image_class: type[nib.Nifti1Image]

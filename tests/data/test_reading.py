@@ -86,7 +86,7 @@ def test_metrics_use_the_distance_between_the_planes_of_a_sheared_grid() -> None
     assert volumes["volume_ml"] == pytest.approx(20 * 0.8 * 0.8 * 4.330127 / 1000)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(ORIENTATIONS),
     st.tuples(*[st.floats(0.1, 10)] * 3),
@@ -155,7 +155,7 @@ def affine_rotation(angle: float) -> np.ndarray:
     return affine
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.sampled_from(ORIENTATIONS), st.tuples(*[st.integers(1, 5)] * 3), st.integers(0, 2**32 - 1)
 )

@@ -20,6 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_works(wsseg: Wsseg, folder: Path) -> None:
     for block in blocks(PAGE):
         for line in block.text.splitlines() if block.language == "bash" else []:

@@ -14,6 +14,8 @@ import wsseg.testing
 import wsseg.tools
 from tests.markdown import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 LOADING = {"script", "link", "img", "source", "iframe", "object", "video", "use", "image"}
 
 

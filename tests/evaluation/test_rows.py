@@ -76,7 +76,7 @@ def test_columns_start_with_method_seed_case_and_patient_then_tags(tmp_path: Pat
         max_size=5,
     ).map(lambda rows: [row for row in rows if row[0]])
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_name_and_any_number_are_read_as_they_were_written(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str, float]]
 ) -> None:

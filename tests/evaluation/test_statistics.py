@@ -95,7 +95,7 @@ def test_holms_correction_does_not_count_nan_as_tests() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_holms_correction_is_between_the_raw_p_value_and_bonferronis(p: list[float]) -> None:
     for raw, corrected in zip(p, holm(p), strict=True):
         assert raw <= corrected <= min(1, raw * len(p)) + 1e-12
@@ -195,7 +195,7 @@ def test_a_share_has_no_interval_if_the_ceiling_is_often_below_the_baseline() ->
 
 
 @given(st.floats(0.05, 0.95))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_fitted_exponent_of_points_on_a_curve_is_that_of_the_curve(gamma: float) -> None:
     fpr = np.array([0.01, 0.05, 0.2, 0.6])
     assert rate_exponent(fpr, fpr**gamma) == pytest.approx(gamma, abs=1e-4)

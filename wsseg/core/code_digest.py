@@ -3,7 +3,6 @@
 Comments, documentation and blank lines of Python files do not count.
 """
 
-import ast
 import sys
 import tokenize
 from collections.abc import Iterator
@@ -11,13 +10,12 @@ from functools import cache
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
-from threading import Lock
 
 from wsseg.core.component import Component, parts_of
 from wsseg.runtime.files import fingerprint
 
 OWN_PACKAGE = __name__.partition(".")[0]
-_parser_lock = Lock()  # in Python 3.11, threads that parse at the same time can get a SystemError
+NOT_IN_STATEMENTS = (tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
 IGNORED_SUFFIXES = (".pyc", ".yaml", ".yml")  # YAML files of plugins are recipes
 
 
@@ -65,30 +63,28 @@ def _digest_of_file(path: Path) -> str:
 
 
 def _code_of(text: str) -> str:
-    """Return Python code without comments, texts that are statements, and blank lines."""
+    """Return Python code without comments, texts that are statements, and blank lines.
+
+    Only tokens are read: in Python 3.11, `ast.parse` can fail while another thread parses.
+    """
     lines = text.splitlines()
     try:
-        with _parser_lock:
-            tree = ast.parse(text)
         tokens = list(tokenize.generate_tokens(StringIO(text).readline))
     except (SyntaxError, tokenize.TokenError):
         return text
+    statement: list[tokenize.TokenInfo] = []
     for token in tokens:
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and _is_text(node.value):
-            first, last = node.lineno - 1, node.end_lineno or node.lineno
-            before = lines[first].encode()[: node.col_offset]
-            after = lines[last - 1].encode()[node.end_col_offset :]
-            if not (before + after).strip():  # there is no other statement in these lines
+        elif token.type == tokenize.NEWLINE:
+            if statement and all(each.type == tokenize.STRING for each in statement):
+                first, last = statement[0].start[0] - 1, statement[-1].end[0]
                 lines[first:last] = [""] * (last - first)
+            statement = []
+        elif token.type not in NOT_IN_STATEMENTS:
+            statement.append(token)
     return "\n".join(filter(None, map(str.rstrip, lines)))
-
-
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -11,6 +11,8 @@ from scipy import ndimage
 
 from wsseg_covid.phantom.cohort import LungPhantom, draw
 
+pytestmark = pytest.mark.slow
+
 # MedSeg COVID-19 CT dataset 1 (figshare 13521488, CC0): its 98 annotated slices in pseudo-HU.
 # Quantiles 5, 25, 50, 75 and 95 % of annotated voxels; areas are medians over slices.
 GROUND_GLASS_HU = (-924, -742, -609, -467, -233)
@@ -117,7 +119,6 @@ def test_no_threshold_separates_ground_glass_and_consolidation(figures: Figures)
     assert 0.7 < best < 0.85
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("cases", "seed"), [(24, 0), (24, 1), (24, 2), (8, 0), (8, 1), (8, 2)])
 def test_cohorts_of_other_seeds_and_sizes_are_calibrated_too(cases: int, seed: int) -> None:
     figures = pooled(LungPhantom(cases=cases, seed=seed))
