@@ -4,17 +4,13 @@ Each part and each block of a recipe gets a section: its docstring, then a table
 type, default and meaning. Types and bounds come from the JSON Schema that pydantic derives.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import TypeAdapter
-from pydantic.fields import FieldInfo
-
 from wsseg import Component, Recipe
 from wsseg.components.registry import HOOKS, Kind, Offer, registry
-from wsseg.runtime import yaml12
+from wsseg.config.part_fields import part_fields
 
 PAGES = {
     "wsseg_priors": "Priors",
@@ -29,12 +25,6 @@ PAGES = {
     "wsseg_metrics": "Metrics and scores",
     "wsseg_units": "Image units",
     "wsseg_recipes": "Named recipes",
-}
-SIMPLE_TYPES = {
-    "boolean": "`true` or `false`",
-    "null": "`null`",
-    "path": "path",
-    "string": "string",
 }
 RECIPE_INTRODUCTION = """\
 # The recipe
@@ -97,42 +87,6 @@ def blocks(root: type[Component]) -> list[type[Component]]:
     return found
 
 
-def type_text(schema: Mapping[str, Any]) -> str:
-    """Return a JSON Schema in words, such as "number > 0 or `null`"."""
-    match schema:
-        case {"$ref": str(reference)}:
-            text = _link(reference.rpartition("/")[2])
-        case {"anyOf": options} | {"oneOf": options}:
-            text = " or ".join(type_text(each) for each in options)
-        case {"const": value}:
-            text = f"`{value}`"
-        case {"enum": values}:
-            text = " or ".join(f"`{each}`" for each in values)
-        case {"type": "array"}:
-            text = _array_text(schema)
-        case {"type": "object"}:
-            text = f"map of names to {type_text(schema.get('additionalProperties', {}))}"
-        case {"type": "number" | "integer" as kind}:
-            text = kind + _bounds(schema)
-        case _:
-            text = SIMPLE_TYPES.get(schema.get("format", schema.get("type")), "any value")
-    return text
-
-
-def _array_text(schema: Mapping[str, Any]) -> str:
-    if items := schema.get("prefixItems"):
-        return f"[{', '.join(type_text(each) for each in items)}]"
-    inner = type_text(schema.get("items") or {})
-    plural = re.sub(r"^(number|integer|string|path|list)\b", r"\1s", inner)
-    return f"{'non-empty ' if schema.get('minItems') else ''}list of {plural}"
-
-
-def _bounds(schema: Mapping[str, Any]) -> str:
-    signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-    bounds = [f"{sign} {schema[key]}" for key, sign in signs.items() if key in schema]
-    return f" {', '.join(bounds)}" if bounds else ""
-
-
 def _link(name: str) -> str:
     for hook, kinds in HOOKS.items():
         if name in (kind.__name__ for kind in kinds):
@@ -187,39 +141,12 @@ def _named_recipes_page() -> str:
 
 def _section(part: type[Component]) -> list[str]:
     path = f"{part.__module__}.{part.__qualname__}"
-    rows = list(_rows(part))
+    rows = [
+        (f"`{each.key}`", each.type, each.default, each.meaning)
+        for each in part_fields(part, _link)
+    ]
     keys = _table(("key", "type", "default", "meaning"), rows) if rows else "It has no keys."
     return [DOCSTRING_ONLY.format(path=path), keys]
-
-
-def _rows(part: type[Component]) -> Iterator[tuple[str, ...]]:
-    properties = part.model_json_schema()["properties"]
-    for key, name in part.recipe_keys().items():
-        field = part.model_fields[name]
-        meaning = " ".join((field.description or "").split())
-        yield f"`{key}`", type_text(properties[key]), _default(field, properties[key]), meaning
-
-
-def _default(field: FieldInfo, schema: Mapping[str, Any]) -> str:
-    if field.is_required():
-        return "required"
-    if isinstance(schema.get("default"), str):  # also of a part that recipes write as its name
-        return f"`{schema['default']}`"
-    default = field.get_default(call_default_factory=True)
-    if isinstance(default, Component) and not default.model_fields_set:
-        if use := registry().name_of(default):
-            return f"`{{use: {use}}}`"
-        return f"{_link(type(default).__name__)} with its defaults"
-    text = yaml12.dump(_plain(default), default_flow_style=True, sort_keys=False, width=10**9)
-    return f"`{text.partition(chr(10))[0]}`"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Component):
-        return registry().describe(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    return TypeAdapter(Any).dump_python(value, mode="json")
 
 
 def _components(annotation: Any) -> Iterator[type[Component]]:

@@ -23,6 +23,7 @@ GROUPS = {
         "score",
         "report",
         "new",
+        "doctor",
         "bench",
         "recipe",
         "plugins",
@@ -31,8 +32,8 @@ GROUPS = {
         "tags-from-reports",
     ],
     "bench": ["run", "tune", "report"],
-    "recipe": ["list", "show", "check", "schema"],
-    "plugins": ["list", "check"],
+    "recipe": ["list", "show", "diff", "check", "schema"],
+    "plugins": ["list", "show", "check"],
     "data": [
         *("template", "check", "fetch", "join", "cache", "prepare"),
         "phantom",
@@ -65,7 +66,27 @@ def test_the_help_of_every_command_has_an_example(wsseg: "Wsseg", command: str) 
     assert f"Example: wsseg {command}" in ended.out
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["data", "phantom", "--help"]])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_describes_values_in_words_instead_of_python_types(
+    wsseg: "Wsseg", command: str
+) -> None:
+    listing = wsseg(*command.split(), "--help").out.partition("\nOptions:\n")
+    for name in ("<", "list[", " int", " float", " str ", " path "):
+        heads = [line.partition("  ")[0] for line in listing[2].replace("  --", "--").splitlines()]
+        assert not [head for head in heads if head.startswith("--") and name in head]
+    assert "<" not in listing[0].partition("\nArguments:\n")[2]
+
+
+def test_help_names_the_form_of_settings_and_numbers(wsseg: "Wsseg") -> None:
+    shown = wsseg("train", "--help").out
+    assert "  --set KEY=VALUE " in shown
+    assert "  --devices N " in shown
+    assert "  recipe  A recipe file" in shown
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["train", "--help"], ["data", "phantom", "--help"]]
+)
 def test_help_imports_neither_torch_nor_pandas(words: list[str]) -> None:
     check = (
         f"import sys; sys.argv = ['wsseg', *{words!r}]\n"

@@ -56,3 +56,39 @@ def test_recipe_check_prints_the_stages_and_the_paths(
 @pytest.mark.parametrize("name", [name for name in INSTALLED if name not in TO_EXTEND])
 def test_every_installed_recipe_is_valid(wsseg: "Wsseg", name: str) -> None:
     assert wsseg("recipe", "check", name).code == 0
+
+
+def test_recipe_diff_prints_both_values_of_each_key_that_differs_with_their_places(
+    wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path
+) -> None:
+    child = tmp_path / "child.yaml"
+    child.write_text(
+        "extends: toy.yaml\nseed: 5\nstages: {consolidation: {prior: {use: constant}}}\n"
+    )
+    ended = wsseg("recipe", "diff", toy_recipe, child, "--set", "input.size=48")
+    assert (ended.code, ended.err) == (0, "")
+    prior = "stages.consolidation.prior"
+    assert ended.out.splitlines() == [
+        "input.size",
+        "  - 32  # toy.yaml:2",
+        "  + 48  # --set input.size=48",
+        f"{prior}.use",
+        "  - hu-sigmoid  # toy.yaml:18",
+        "  + constant  # child.yaml:3",
+        f"{prior}.midpoint_hu",
+        "  - -100.0  # toy.yaml:18",
+        f"{prior}.width_hu",
+        "  - 100.0  # toy.yaml:18",
+        f"{prior}.bias",
+        "  - 0.5  # default",
+        "seed",
+        "  - 0  # default",
+        "  + 5  # child.yaml:2",
+        f"{prior}.probability",
+        "  + 1.0  # default",
+    ]
+
+
+def test_recipe_diff_says_that_equal_recipes_are_equal(wsseg: "Wsseg", toy_recipe: Path) -> None:
+    ended = wsseg("recipe", "diff", toy_recipe, toy_recipe)
+    assert (ended.code, ended.out) == (0, "the recipes have the same values\n")

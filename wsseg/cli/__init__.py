@@ -5,23 +5,24 @@ import logging
 import os
 import signal
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
-from wsseg.cli import bench, data, plugins, recipes, runs
+from wsseg.cli import bench, data, doctor, plugins, recipes, runs
+from wsseg.cli.command_help import Commands
 from wsseg.cli.plugin_commands import WithPluginCommands
 from wsseg.errors import InputError, WorkError, escape_unprintable, shorten_lines
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, by the convention of shells
 
-app = typer.Typer(
+app = Commands(
+    "Train segmentation networks from weak labels by expectation-maximisation.",
     name="wsseg",
     cls=WithPluginCommands,
-    help="Train segmentation networks from weak labels by expectation-maximisation.",
     epilog="Every command accepts --debug, which shows the traceback of an error.",
-    no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 app.command()(runs.train)
@@ -29,11 +30,29 @@ app.command()(runs.predict)
 app.command()(runs.score)
 app.command()(runs.report)
 app.command()(plugins.new)
+app.command()(doctor.doctor)
 app.add_typer(bench.app, name="bench")
 app.add_typer(recipes.app, name="recipe")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.manifest, name="manifest")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wsseg {metadata.version('wsseg')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _app(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:

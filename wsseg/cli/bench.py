@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from wsseg.cli.command_help import Commands
 from wsseg.cli.runs import Accept, Backend, Jobs, Scheduler
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Threads: TypeAlias = Annotated[
     typer.Option(min=1, help="Threads per worker (default: the cores divided by --jobs)."),
 ]
 
-app = typer.Typer(help="Run benchmark suites.", no_args_is_help=True, rich_markup_mode=None)
+app = Commands("Run benchmark suites.")
 
 
 @app.command()

@@ -5,15 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wsseg.cli.command_help import Commands
 from wsseg.cli.data_check import check
 from wsseg.cli.runs import Changes, Columns
 
 if TYPE_CHECKING:
     from wsseg.core.interfaces import PublicDataset, Synthetic
 
-app = typer.Typer(
-    help="Create, check and prepare data.", no_args_is_help=True, rich_markup_mode=None
-)
+app = Commands("Create, check and prepare data.")
 
 
 @app.command()
@@ -117,7 +116,9 @@ def join(
 def cache(
     keep_gb: Annotated[
         float | None,
-        typer.Option(min=0, help="Delete the least recently used entries above this size."),
+        typer.Option(
+            min=0, metavar="GB", help="Delete the least recently used entries above this size."
+        ),
     ] = None,
 ) -> None:
     """Show or shrink the cache of prepared data.

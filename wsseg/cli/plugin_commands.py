@@ -8,10 +8,10 @@ import typer
 from typer.core import TyperGroup
 from typing_extensions import override
 
+from wsseg.cli.command_help import ClickContext, Commands
 from wsseg.errors import WorkError, one_line
 
 GROUP = "wsseg.commands"
-ClickContext: TypeAlias = Any  # typer has its own copy of click, whose types are private
 ClickCommand: TypeAlias = Any
 
 
@@ -37,7 +37,7 @@ class WithPluginCommands(TyperGroup):
 
 def _load(entry_point: metadata.EntryPoint) -> ClickCommand:
     """Return a command; if its import fails, one that reports the error."""
-    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app = Commands("", add_completion=False)
     try:
         app.command(entry_point.name)(entry_point.load())
     except Exception as error:  # noqa: BLE001 - a broken package must not disable other commands

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    help="List and check installed plugins.", no_args_is_help=True, rich_markup_mode=None
-)
+from wsseg.cli.command_help import Commands
+
+app = Commands("List, show and check installed parts.")
 
 
 class Part(StrEnum):
@@ -44,25 +44,56 @@ def new(
 
 
 @app.command("list")
-def list_plugins() -> None:
-    """List all installed parts, and the plugins that failed to load.
+def list_plugins(
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="List only parts of one kind, such as prior or e-step."),
+    ] = None,
+) -> None:
+    """List the installed parts, and the plugins that failed to load.
 
-    Example: wsseg plugins list
+    Example: wsseg plugins list --kind prior
     """
-    from wsseg.components.registry import kind_name, registry
+    from wsseg.components.registry import registry
+    from wsseg.report.part_text import kind_of, kind_words, list_of_parts
+    from wsseg.runtime.console import open_console
 
-    found = registry()
-    rows = [
-        (offer.name, kind_name(offer.kind), offer.distribution, offer.summary)
-        for offer in found.offers.values()
-    ]
-    rows.sort(key=lambda row: (row[1], row[0]))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    for *cells, summary in rows:
-        line = "  ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True))
-        typer.echo(f"{line}  {summary}")
+    found, console = registry(), open_console()
+    words = kind_words() if kind is None else {kind: kind_of(kind)}
+    for word, listed in words.items():
+        offers = [offer for offer in found.offers.values() if offer.kind is listed]
+        if kind is None and offers:
+            console.print(f"{word}:", highlight=False)
+        console.print(list_of_parts(offers, indent=2 if kind is None else 0))
     for failure in found.failures:
         typer.echo(f"not loaded: {failure.distribution}: {failure}", err=True)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name of a part, such as hu-sigmoid.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Set a key of the part, for the plot. Repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Print what a part does, its keys and how to use it.
+
+    Of a prior, phi is drawn as a function of the value of a pixel.
+
+    Example: wsseg plugins show hu-sigmoid --set midpoint_hu=-144
+    """
+    from wsseg.components.registry import registry
+    from wsseg.config.settings import Settings
+    from wsseg.report.part_text import description, offers_of
+
+    settings = Settings()
+    for change in changes or []:
+        settings = settings.assigned(change)
+    for offer in offers_of(registry(), name):
+        typer.echo(description(offer, registry(), settings))
 
 
 @app.command()

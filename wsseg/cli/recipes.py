@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from wsseg.cli.command_help import Commands
 from wsseg.cli.runs import Changes
 
-app = typer.Typer(help="List, show and check recipes.", no_args_is_help=True, rich_markup_mode=None)
+app = Commands("List, show, compare and check recipes.")
 Source = Annotated[str, typer.Argument(help="A recipe file, or the name of a recipe.")]
 
 
@@ -36,6 +37,28 @@ def show(source: Source, changes: Changes = None) -> None:
 
     settings = recipe_settings(source, changes or [])
     typer.echo(annotated_text(check_recipe(settings), settings), nl=False)
+
+
+@app.command()
+def diff(
+    first: Source,
+    second: Source,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the second. Repeatable."),
+    ] = None,
+) -> None:
+    """Print the values in which two recipes differ.
+
+    Each value is followed by the file and the line that it comes from. Defaults count as values.
+    The recipe of a run is RUN/recipe.yaml.
+
+    Example: wsseg recipe diff covid/phi1 covid/phi2
+    """
+    from wsseg.config.recipe_files import differences, recipe_settings
+
+    texts = list(differences(recipe_settings(first), recipe_settings(second, changes or [])))
+    typer.echo("\n".join(texts) or "the recipes have the same values")
 
 
 @app.command()

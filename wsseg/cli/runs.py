@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from wsseg.cli.command_help import Commands
+
 if TYPE_CHECKING:
     from wsseg.data.dicom_folder import Skipped
     from wsseg.inference.batch_prediction import Row
@@ -14,17 +16,24 @@ if TYPE_CHECKING:
 Run = Annotated[Path, typer.Argument(help="The folder of a run, written by `wsseg train`.")]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Set a recipe value, such as seed=1 or a.b.c=VALUE. Repeatable."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a recipe value, such as seed=1 or a.b.c=VALUE. Repeatable.",
+    ),
 ]
 Accept = Annotated[
     list[str] | None,
-    typer.Option(help="Continue despite this finding of `wsseg data check`. Repeatable."),
+    typer.Option(
+        metavar="FINDING", help="Continue despite this finding of `wsseg data check`. Repeatable."
+    ),
 ]
 Columns = Annotated[
     list[str] | None,
     typer.Option(
+        metavar="NAME=COLUMN",
         help="Columns with other names: NAME=COLUMN,NAME=COLUMN, such as Pat-ID=patient; "
-        "NAME= leaves one out. Repeatable."
+        "NAME= leaves one out. Repeatable.",
     ),
 ]
 Jobs = Annotated[
@@ -49,9 +58,7 @@ MAX_SKIPPED_SHOWN = 20
 
 MAX_WARNINGS = 5  # printed about scans
 
-manifest = typer.Typer(
-    help="Check the data that a run was trained on.", no_args_is_help=True, rich_markup_mode=None
-)
+manifest = Commands("Check the data that a run was trained on.")
 
 
 def train(

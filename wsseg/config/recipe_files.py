@@ -107,6 +107,36 @@ def annotated_text(recipe: Recipe, settings: Settings) -> str:
     return "".join(_annotated(registry().describe(recipe), settings, ()))
 
 
+def differences(first: Settings, second: Settings) -> Iterator[str]:
+    """Yield each key in which two recipes differ, with both values and their places."""
+    sides = [_values_by_key(check_recipe(settings), settings) for settings in (first, second)]
+    for key in dict.fromkeys([*sides[0], *sides[1]]):
+        before, after = (side.get(key) for side in sides)
+        if before is None or after is None or before[0] != after[0]:
+            yield ".".join(map(str, key))
+            yield from (
+                f"  {sign} {value[0]}  # {value[1]}"
+                for sign, value in (("-", before), ("+", after))
+                if value is not None
+            )
+
+
+def _values_by_key(recipe: Recipe, settings: Settings) -> dict[Key, tuple[str, str]]:
+    """Return the value of each key of a recipe as YAML, and its place."""
+    found = dict[Key, tuple[str, str]]()
+
+    def visit(values: Mapping[str, Any], above: Key) -> None:
+        for word, value in values.items():
+            key = (*above, word)
+            if isinstance(value, dict) and value:
+                visit(value, key)
+            else:
+                found[key] = (_flow(value), settings.places.get(key, Place("default")).text)
+
+    visit(registry().describe(recipe), ())
+    return found
+
+
 def _annotated(values: Mapping[str, Any], settings: Settings, above: Key) -> Iterator[str]:
     for word, value in values.items():
         key, indent = (*above, word), "  " * len(above)
@@ -114,11 +144,14 @@ def _annotated(values: Mapping[str, Any], settings: Settings, above: Key) -> Ite
             yield f"{indent}{word}:\n"
             yield from _annotated(value, settings, key)
         else:
-            text = yaml12.dump(value, default_flow_style=True, width=UNLIMITED_WIDTH).partition(
-                "\n"
-            )[0]
             place = settings.places.get(key, Place("default"))
-            yield f"{indent}{word}: {text}  # {place.text}\n"
+            yield f"{indent}{word}: {_flow(value)}  # {place.text}\n"
+
+
+def _flow(value: Any) -> str:
+    """Return a value as YAML in one line."""
+    text: str = yaml12.dump(value, default_flow_style=True, width=UNLIMITED_WIDTH)
+    return text.partition("\n")[0]
 
 
 def _find(source: str, folder: Path) -> Path:

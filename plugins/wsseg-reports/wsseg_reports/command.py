@@ -21,7 +21,9 @@ def tags_from_reports(
     classes: Annotated[
         list[str] | None,
         typer.Option(
-            "--class", help="A class and the words that mean it: NAME=WORD,WORD,... Repeatable."
+            "--class",
+            metavar="NAME=WORDS",
+            help="A class and the words that mean it: NAME=WORD,WORD,... Repeatable.",
         ),
     ] = None,
     unmentioned: Annotated[
@@ -31,8 +33,9 @@ def tags_from_reports(
     columns: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="NAME=COLUMN",
             help="Columns with other names: NAME=COLUMN,NAME=COLUMN, such as Pat-ID=patient. "
-            "Repeatable."
+            "Repeatable.",
         ),
     ] = None,
 ) -> None:

@@ -1,0 +1,52 @@
+"""Groups of commands whose help describes values in words instead of Python types."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+import typer
+from typer.core import TyperCommand
+from typing_extensions import override
+
+ClickContext: TypeAlias = Any  # typer has its own copy of click, whose types are private
+ClickFormatter: TypeAlias = Any
+F = TypeVar("F", bound=Callable[..., Any])
+WORDS = {"int": "N", "float": "NUMBER", "str": "TEXT", "path": "PATH", "Path": "PATH"}
+TYPE = re.compile(r" <(?:list\[)?([^<>\[\]]*?)(?: range)?\]?>$")  # at the end of an option's name
+
+
+class Commands(typer.Typer):
+    """A group of commands; without a command it prints its help."""
+
+    def __init__(self, text: str, **settings: Any) -> None:
+        super().__init__(help=text, no_args_is_help=True, rich_markup_mode=None, **settings)
+
+    @override
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[F], F]:
+        return super().command(name, cls=WithPlainHelp, **settings)
+
+
+class WithPlainHelp(TyperCommand):
+    """A command with a help that has `--jobs N` in place of `--jobs <int range>`."""
+
+    @override
+    def format_options(self, ctx: ClickContext, formatter: ClickFormatter) -> None:
+        for kind, title in {"argument": "Arguments", "option": "Options"}.items():
+            shown = [param for param in self.get_params(ctx) if param.param_type_name == kind]
+            records = [record for param in shown if (record := param.get_help_record(ctx))]
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl([(_plain(name, kind), text) for name, text in records])
+
+
+def _plain(name: str, kind: str) -> str:
+    """Return the name of a parameter with a word for its value, or with its choices."""
+    found = TYPE.search(name)
+    if found is None:
+        return name
+    word = WORDS.get(found[1], found[1])
+    return (
+        f"{name[: found.start()]} {word}"
+        if kind == "option" or "|" in word
+        else name[: found.start()]
+    )
