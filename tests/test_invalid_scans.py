@@ -80,8 +80,8 @@ def four_d(path: Path) -> None:
     save(path, noise(shape=(*SHAPE, 3)))
 
 
-def two_d(path: Path) -> None:
-    save(path, noise(shape=SHAPE[:2]))
+def one_d(path: Path) -> None:
+    save(path, noise(shape=SHAPE[:1]))
 
 
 def with_nan(path: Path) -> None:
@@ -125,7 +125,7 @@ SCANS: dict[Callable[[Path], None], tuple[str, str]] = {
     not_gzip: ("x.nii.gz", "cannot be read as NIfTI"),
     text_in_gzip: ("x.nii.gz", "cannot be read as NIfTI"),
     four_d: ("x.nii.gz", "is 4-D (12 × 10 × 4 × 3)"),
-    two_d: ("x.nii.gz", "is 2-D"),
+    one_d: ("x.nii.gz", "is 1-D"),
     with_nan: ("x.nii.gz", "NaN or infinite voxels"),
     with_infinity: ("x.nii", "NaN or infinite voxels"),
     complex_voxels: ("x.nii.gz", "one number per voxel"),

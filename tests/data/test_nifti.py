@@ -132,16 +132,23 @@ def test_one_frame_of_a_gz_file_is_refused_if_its_check_sum_is_wrong(tmp_path: P
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((5,), r"1-D \(5\).*a single slice is a volume of 5 × 1 × 1"),
-        ((5, 6), r"2-D \(5 × 6\), but.* Stack all slices.*a single slice is a volume of 5 × 6 × 1"),
+        ((5,), r"1-D \(5\), but a scan is 3-D, or 2-D if it is a single slice"),
         ((5, 5, 5, 2), r"4-D \(5 × 5 × 5 × 2\), but.* Split the series into volumes"),
         ((5, 5, 5, 1, 3), "5-D .* Split the series into volumes"),
     ],
 )
-def test_an_image_that_is_not_3d_is_refused(
+def test_an_image_that_is_not_2d_or_3d_is_refused(
     tmp_path: Path, shape: tuple[int, ...], message: str
 ) -> None:
     check_refused(scan(tmp_path / "a.nii.gz", np.zeros(shape, np.int16)), message)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+@pytest.mark.parametrize("frame", [None, 0])
+def test_a_2d_image_is_a_single_slice(tmp_path: Path, name: str, frame: int | None) -> None:
+    path = scan(tmp_path / name, np.arange(30, dtype=np.int16).reshape(5, 6))
+    array = read_array(path, open_nifti(path), frame)
+    assert np.array_equal(array, np.arange(30).reshape(5, 6, 1))
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])])

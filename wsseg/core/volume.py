@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import nibabel as nib
 import numpy as np
@@ -24,7 +24,7 @@ Example:
 """
 
 Spacing: TypeAlias = tuple[float, float, float]
-"""The distances between slices, between rows and between columns, in mm.
+"""The distances between slices, between rows and between columns, in mm; 1 each for pictures.
 
 Example:
     >>> from wsseg import Spacing
@@ -52,6 +52,8 @@ class Grid:
     """The directions of the axes, such as "LPS" (left, back, head), if the affine is wrong."""
     image_class: type[nib.Nifti1Image] = nib.Nifti1Image
     """The format of masks on this grid: NIfTI-2, with a float64 affine, for a scan in NIfTI-2."""
+    unit: Literal["mm", "px"] = "mm"
+    """The unit of lengths: px for pictures, whose size in millimetres is unknown."""
 
     def to_canonical(self, array: NDArray[T]) -> NDArray[T]:
         """Return an array of the file as (Z, H, W), possibly in the same memory, which changes."""
@@ -77,7 +79,7 @@ class Grid:
         The distance of slices is measured along the normal of their planes, and that of rows at
         right angles to the rows. On a sheared grid, such as that of a tilted gantry, it is less
         than the distance between the centres of voxels (z, y, x) and (z + 1, y, x). On any grid the
-        product of the three is the volume of a voxel, |det(affine)|.
+        product of the three is the volume of a voxel, |det(affine)|. Those of a picture are 1.
         """
         z, row, column = (self.affine[:3, axis] for axis in self._file_axes)
         row = _across(row, column)

@@ -50,18 +50,24 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
     return image
 
 
+def volume_shape(image: nib.Nifti1Image) -> tuple[int, int, int]:
+    """Return the shape of a file's array as (X, Y, Z); a 2-D image is a single slice."""
+    x, y, z = (*image.shape, 1)[:DIMENSIONS]
+    return x, y, z
+
+
 def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> NDArray[Any]:
     """Return the voxels, (X, Y, Z) in the order of the file, as int16 if lossless, else float32.
 
     If the file is a stack of unrelated slices, `frame` selects one of them: (X, Y, 1).
     """
-    shape = image.shape[:3]
+    shape = volume_shape(image)
     if frame is not None and not 0 <= frame < shape[2]:
         raise InputError(f"{path}: has no frame {frame}; its frames are 0 to {shape[2] - 1}")
     _check_size(path, image, frames=shape[2] if frame is None else 1)
     proxy: Any = image.dataobj
     with _as_input_errors(path):
-        if frame is None:
+        if frame is None or len(image.shape) < DIMENSIONS:
             values, slope, intercept = _unscaled(path, image), proxy.slope, proxy.inter
         else:
             _verify_check_sum(path, _declared_bytes(image), path.stat().st_mtime_ns)
@@ -143,8 +149,9 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: there is no such file")
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise InputError(
-            f"{path}: is not NIfTI (.nii, .nii.gz). For DICOM slices, give their folder.\n"
-            "Convert other formats, such as .hdr/.img pairs, with: nib-convert IN OUT.nii.gz"
+            f"{path}: is not NIfTI (.nii, .nii.gz) or another image that can be read: DICOM, PNG, "
+            "JPEG, BMP, GIF, TIFF, .npy.\n"
+            "Convert others, such as .hdr/.img pairs, with: nib-convert IN OUT.nii.gz"
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path}: is empty")
@@ -164,11 +171,10 @@ def _as_input_errors(path: Path) -> Iterator[None]:
 
 def _check_kind(path: Path, image: nib.Nifti1Image) -> None:
     shape, dtype = image.shape, image.get_data_dtype()
-    if len(shape) < DIMENSIONS:
-        volume = (*shape, *(1,) * (DIMENSIONS - len(shape)))
+    if len(shape) < DIMENSIONS - 1:
         raise InputError(
-            f"{path}: is {len(shape)}-D ({_size(shape)}), but a scan is 3-D. Stack all slices of "
-            f"the scan in one file; a single slice is a volume of {_size(volume)}."
+            f"{path}: is {len(shape)}-D ({_size(shape)}), but a scan is 3-D, or 2-D if it is a "
+            "single slice"
         )
     if any(length != 1 for length in shape[DIMENSIONS:]):
         raise InputError(
@@ -216,7 +222,7 @@ def _declared_bytes(image: nib.Nifti1Image) -> int:
 def _unscaled(path: Path, image: nib.Nifti1Image) -> NDArray[Any]:
     """Return the stored numbers, (X, Y, Z), without slope and intercept."""
     proxy: Any = image.dataobj
-    shape = image.shape[:3]
+    shape = volume_shape(image)
     if not _is_compressed(path):
         return np.asarray(proxy.get_unscaled()).reshape(shape)
     count, dtype = math.prod(shape), proxy.dtype

@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 
 from wsseg.core.case import Case
 from wsseg.core.volume import Grid, Volume
+from wsseg.data.dicom_file import is_dicom
 from wsseg.data.dicom_series import Series, open_series, read_series
-from wsseg.data.nifti import open_nifti, read_array, write_nifti
+from wsseg.data.nifti import is_nifti_name, open_nifti, read_array, volume_shape, write_nifti
+from wsseg.data.picture_formats import picture_format, picture_grid
+from wsseg.data.pictures import write_picture_labels
+from wsseg.data.tiff import write_tiff_labels
 from wsseg.data.validation import grid_mismatch, unexpected_labels
-from wsseg.data.voxels import round_labels
+from wsseg.data.voxels import finite_voxels, round_labels
 from wsseg.errors import InputError, known_words
 
 WHITE = 255  # the highest value of an 8-bit picture
 OVERSHOOT = 45  # grey levels that resampling may add beyond black and white
+NIFTI, PNG, TIFF = ".nii.gz", ".png", ".tif"  # of masks
 MIN_CONTRAST = 100  # grey levels; the brightest pixel of a picture has more
 
 T = TypeVar("T", bound=np.generic)
@@ -41,15 +46,17 @@ def read_grid(
         >>> read_grid(Path("scan.nii.gz")).canonical_shape
         (4, 24, 24)
     """
-    if path.is_dir():
-        return _series_grid(open_series(path, files), axes)
+    if _is_series(path):
+        return _series_grid(_series(path, files), axes)
+    if picture := picture_format(path):
+        return picture_grid(_framed(path, picture.shape(path), frame))
     return _grid(open_nifti(path), frame, axes)
 
 
 def read_volume(
     path: Path, frame: int | None = None, axes: str = "", files: Sequence[Path] = ()
 ) -> Volume:
-    """Read a NIfTI file or a folder of DICOM slices.
+    """Read a NIfTI file, DICOM slices, or a picture.
 
     `frame` selects one slice of a file that stacks unrelated slices. `axes` overrules the affine,
     as in `Grid`. `files` are the DICOM files of the scan, if it is not the only one below `path`.
@@ -64,14 +71,45 @@ def read_volume(
         >>> volume.voxels.shape, volume.spacing_mm
         ((4, 24, 24), (5.0, 1.0, 1.0))
     """
-    if path.is_dir():
-        series = open_series(path, files)
+    if _is_series(path):
+        series = _series(path, files)
         grid = _series_grid(series, axes)
         return Volume(grid.to_canonical(read_series(series)), grid)
+    if picture := picture_format(path):
+        return _picture(path, picture.read(path), frame)
     image = open_nifti(path)
     array = read_array(path, image, frame)
     grid = _grid(image, frame, axes)
     return Volume(grid.to_canonical(array), grid)
+
+
+def _is_series(path: Path) -> bool:
+    """Return whether a path is a folder or a DICOM file."""
+    return path.is_dir() or (not (is_nifti_name(path) or picture_format(path)) and is_dicom(path))
+
+
+def _series(path: Path, files: Sequence[Path]) -> Series:
+    """Open the series at a path, which is a folder or one of the files of a DICOM scan."""
+    return open_series(path, files) if path.is_dir() else open_series(path.parent, files or (path,))
+
+
+def _picture(path: Path, planes: NDArray[Any], frame: int | None) -> Volume:
+    """Return the values of a picture, (C, Z, H, W), or of one of its slices, as a volume."""
+    _, *shape = planes.shape
+    slices, height, width = shape
+    size = _framed(path, (slices, height, width), frame)
+    if len(planes) > 1:
+        raise InputError(f"{path}: has {len(planes)} channels; possible: 1")
+    stack = planes[0] if frame is None else planes[0, frame : frame + 1]
+    return Volume(np.ascontiguousarray(finite_voxels(path, stack)), picture_grid(size))
+
+
+def _framed(path: Path, shape: tuple[int, int, int], frame: int | None) -> tuple[int, int, int]:
+    """Return the shape of a picture, (Z, H, W), or of its slice `frame`."""
+    slices, height, width = shape
+    if frame is not None and not 0 <= frame < slices:
+        raise InputError(f"{path}: has no frame {frame}; its frames are 0 to {slices - 1}")
+    return shape if frame is None else (1, height, width)
 
 
 def _series_grid(series: Series, axes: str) -> Grid:
@@ -79,7 +117,7 @@ def _series_grid(series: Series, axes: str) -> Grid:
 
 
 def _grid(image: nib.Nifti1Image, frame: int | None, axes: str) -> Grid:
-    x, y, z = image.shape[:3]
+    x, y, z = volume_shape(image)
     affine = np.array(image.affine, dtype=np.float64)
     if frame is None:
         return Grid((x, y, z), affine, axes, type(image))
@@ -96,6 +134,9 @@ def read_mask(
 ) -> NDArray[np.bool_]:
     """Read a label image on the grid of its scan; return where it has one of `values`, (Z, H, W).
 
+    The labels of a picture are its grey levels, or the indices of its palette. A mask that is a
+    picture, or that belongs to one, must have the size of its image.
+
     Without `values`, the file must be a mask of 0 and 1 (or 255). `known` lists all labels that
     the file may have; with `values` and without `known`, it may have any others. A label within
     0.001 of an integer is that integer, since programs that resample masks write 0.9999999 for 1.
@@ -110,7 +151,14 @@ def read_mask(
         >>> mask.shape, mask.dtype
         ((4, 24, 24), dtype('bool'))
     """
-    return _mask(path, read_volume(path, frame, like.axes), like, values, known)
+    return _mask(path, _labels(path, like, frame), like, values, known)
+
+
+def _labels(path: Path, like: Grid, frame: int | None) -> Volume:
+    """Read a label image on its own grid."""
+    if picture := picture_format(path):
+        return _picture(path, picture.read_labels(path), frame)
+    return read_volume(path, frame, like.axes)
 
 
 def _mask(
@@ -133,9 +181,25 @@ def label_mask(labels: NDArray[Any], values: tuple[int, ...] | None) -> NDArray[
     return labels != 0 if values is None else np.isin(labels, values)
 
 
+def mask_suffix(grid: Grid) -> str:
+    """Return the suffix of masks: .png for pictures, .tif for stacks of them, or .nii.gz."""
+    if grid.unit == "mm":
+        return NIFTI
+    return PNG if grid.canonical_shape[0] == 1 else TIFF
+
+
 def write_mask(path: Path, voxels: NDArray[np.uint8], grid: Grid) -> None:
-    """Write labels, (Z, H, W), as NIfTI with the array axes and the affine of `grid`."""
-    write_nifti(path, grid.to_file(voxels), grid.affine, grid.image_class)
+    """Write labels, (Z, H, W), in the format of the suffix of `path`.
+
+    A NIfTI file has the array axes and the affine of `grid`. A picture is as its image is shown,
+    and its grey levels are the labels.
+    """
+    if path.name.endswith(PNG):
+        write_picture_labels(path, voxels)
+    elif path.name.endswith(TIFF):
+        write_tiff_labels(path, voxels)
+    else:
+        write_nifti(path, grid.to_file(voxels), grid.affine, grid.image_class)
 
 
 def read_case_grid(case: Case) -> Grid:
@@ -200,7 +264,7 @@ def read_case_labels(case: Case, name: str, like: Grid) -> Volume:
     with case_in_errors(case):
         if name not in case.masks:
             raise InputError(f"has no mask {name!r}; {known_words(name, case.masks)}")
-        labels = read_volume(case.masks[name], case.frame, like.axes)
+        labels = _labels(case.masks[name], like, case.frame)
     if not case.masks_on_grid or labels.grid.shape != like.shape:
         return labels
     return Volume(like.to_canonical(labels.grid.to_file(labels.voxels)), like)

@@ -44,6 +44,18 @@ def rescale(path: Path, raw: NDArray[Any], slope: float, intercept: float) -> ND
     return values
 
 
+def finite_voxels(path: Path, values: NDArray[Any]) -> NDArray[Any]:
+    """Return values of any shape as int16 if lossless, else as float32.
+
+    Raises:
+        InputError: A value is no real number, or is NaN, infinite or beyond the range of float32.
+    """
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{path}: its values are {values.dtype}; real numbers are needed")
+    finite = rescale(path, values, 1, 0)
+    return finite.astype(np.int16 if _fits_int16(finite) else np.float32)
+
+
 def stack_slices(slices: Iterable[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
     """Stack slices, (X, Y), into a volume, (X, Y, Z): int16 if lossless, else float32.
 

@@ -1,0 +1,69 @@
+"""Reading of NumPy's `.npy` files, of which none can run code: pickled objects are refused."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsseg.data.voxels import check_memory
+from wsseg.errors import InputError
+
+SUFFIXES = (".npy",)
+COLOURS = 3
+BYTES_PER_VALUE = 8  # in addition to its own, while it is read
+
+
+def array_shape(path: Path) -> tuple[int, int, int]:
+    """Return the shape of an array as (Z, H, W), from its header.
+
+    Raises:
+        InputError: The file holds no array of numbers with a possible shape.
+    """
+    _, slices, height, width = _opened(path).shape
+    return slices, height, width
+
+
+def read_array_file(path: Path) -> NDArray[Any]:
+    """Read an array as (C, Z, H, W).
+
+    Possible shapes are (H, W), (H, W, 3) for colours, and (Z, H, W) for all others with three axes.
+
+    Raises:
+        InputError: The file holds no array of numbers with a possible shape, or is damaged.
+    """
+    return np.array(_opened(path))
+
+
+def read_array_labels(path: Path) -> NDArray[Any]:
+    """Read a mask as (1, Z, H, W).
+
+    Raises:
+        InputError: As for `read_array_file`, or the array has colours.
+    """
+    labels = read_array_file(path)
+    if len(labels) > 1:
+        raise InputError(f"{path}: has {len(labels)} channels, but a mask has one")
+    return labels
+
+
+def _opened(path: Path) -> NDArray[Any]:
+    """Return a view of a file's array, (C, Z, H, W), that reads values when they are used."""
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file")
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise InputError(f"{path}: is damaged, or no .npy file of numbers ({error})") from error
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{path}: its values are {array.dtype}; real numbers are needed")
+    if array.ndim not in (2, 3) or not array.size:
+        raise InputError(
+            f"{path}: its shape is {array.shape}; possible: (H, W), (H, W, {COLOURS}) for colours, "
+            "(Z, H, W)"
+        )
+    check_memory(path, math.prod(array.shape) * (array.dtype.itemsize + BYTES_PER_VALUE))
+    if array.ndim == COLOURS and array.shape[-1] == COLOURS:
+        return np.moveaxis(array, -1, 0)[:, None]
+    return array.reshape((1, -1, *array.shape[-2:]))
