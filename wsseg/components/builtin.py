@@ -5,6 +5,7 @@ from wsseg.components.cohorts import Table
 from wsseg.components.encoder_weights import FileWeights
 from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
 from wsseg.components.esteps import AdaptEM, HardEM, ProportionEM, Scheduled, SoftEM
+from wsseg.components.folder import Folder
 from wsseg.components.hookspecs import hookimpl
 from wsseg.components.likelihood_losses import CrossEntropy, Focal
 from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
@@ -100,7 +101,7 @@ def wsseg_regions() -> dict[str, type[Region]]:
 
 @hookimpl
 def wsseg_cohorts() -> dict[str, type[Cohort]]:
-    return {"table": Table}
+    return {"table": Table, "folder": Folder}
 
 
 @hookimpl

@@ -1,6 +1,6 @@
 """Splits of a cohort into training, validation and test cases. No patient is in two of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -80,3 +80,21 @@ def by_fold(
         test=tuple(c for c in cases if c.patient in tested),
         validation=tuple(c for c in cases if c.patient in validated),
     )
+
+
+def draw_patients(present: Mapping[str, Collection[str]], share: float, seed: int) -> set[str]:
+    """Return a share of patients, drawn with `seed`, who have each combination of classes alike.
+
+    Args:
+        present: The classes of each patient.
+        share: The share, from 0 to 1.
+        seed: The seed of the draw.
+    """
+    names = sorted(present)
+    order = np.random.default_rng((seed, len(names))).permutation(len(names))
+    stratified = sorted((names[i] for i in order), key=lambda name: sorted(present[name]))
+    return {
+        name
+        for index, name in enumerate(stratified)
+        if round((index + 1) * share) > round(index * share)
+    }

@@ -13,6 +13,7 @@ from wsseg.core.case import Case
 from wsseg.core.code_digest import code_digest
 from wsseg.core.contracts import region_files
 from wsseg.data.prepare import Prepared, file_digest, image_digest
+from wsseg.data.reading import mask_suffix, read_case_grid
 from wsseg.errors import InputError
 from wsseg.inference.folders import PredictionFolder
 from wsseg.inference.run import Run, load_run
@@ -88,7 +89,9 @@ class _MaskWriter:
 
     def existing_row(self, existing: Mapping[str, _MaskRecord], run: Run, case: Case) -> Row | None:
         """Return the row of a mask that need not be made again; None if it must be made."""
-        if case.name not in existing or not self.folder.mask(case.name).exists():
+        if case.name not in existing:
+            return None
+        if not self.folder.mask(case.name, mask_suffix(read_case_grid(case))).exists():
             return None
         record = existing[case.name]
         return record.row if record.key == self._key(run, case) else None

@@ -50,9 +50,9 @@ class PredictionFolder:
 
     path: Path
 
-    def mask(self, case: str) -> Path:
-        """Return the path of a case's mask, `<case>.nii.gz`."""
-        return self.path / f"{case}.nii.gz"
+    def mask(self, case: str, suffix: str) -> Path:
+        """Return the path of a case's mask, such as `<case>.nii.gz`."""
+        return self.path / f"{case}{suffix}"
 
     @property
     def scores(self) -> Path:

@@ -17,7 +17,7 @@ from wsseg.data.batches import read_map
 from wsseg.data.checks.geometry import geometry_findings, measure_geometry
 from wsseg.data.checks.regions import region_findings
 from wsseg.data.prepare import Prepared, prepare, to_scan_grid
-from wsseg.data.reading import write_mask
+from wsseg.data.reading import mask_suffix, write_mask
 from wsseg.errors import InputError
 from wsseg.inference.checkpoint import TrainedStage, load_stage
 from wsseg.inference.folders import PredictionFolder, RunFolder
@@ -43,12 +43,16 @@ class Prediction:
     case: Case
     mask: Volume  # uint8: 0 background, k + 1 the recipe's class k; later classes overwrite earlier
     masks: Mapping[str, VoxelMask]  # by class and by region
-    scores: Mapping[str, float]  # the recipe's, and each class's and region's volume in ml
+    scores: Mapping[str, float]  # the recipe's, and each class's and region's volume in ml, or px
     warnings: tuple[str, ...] = ()  # about geometry and regions, as `wsseg data check` prints them
 
     def save(self, folder: Path) -> Path:
-        """Write the mask as NIfTI with the scan's own shape, affine and orientation."""
-        path = PredictionFolder(folder).mask(self.case.name)
+        """Write the mask with the scan's own shape and orientation, and return its path.
+
+        It is NIfTI with the scan's affine, PNG if the scan is a picture, or TIFF for a stack of
+        them; the grey levels are the values of `mask`.
+        """
+        path = PredictionFolder(folder).mask(self.case.name, mask_suffix(self.mask.grid))
         write_mask(path, self.mask.voxels, self.mask.grid)
         return path
 
@@ -119,6 +123,8 @@ class Run:
     def _scores(self, masks: Mapping[str, VoxelMask], mask: Volume) -> dict[str, float]:
         recipe = self.recipe
         scores = {name: score_value(s, s(masks)) for name, s in recipe.scores.items()}
+        if mask.grid.unit == "px":
+            return scores | {f"{name}_px": float(found.sum()) for name, found in masks.items()}
         voxel_ml = float(np.prod(mask.spacing_mm)) / MM3_PER_ML
         return scores | {
             f"{name}_ml": float(found.sum()) * voxel_ml for name, found in masks.items()

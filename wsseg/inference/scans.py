@@ -8,21 +8,20 @@ from pathlib import Path
 from unicodedata import normalize
 
 from wsseg.components.cohorts import Table, case_name
-from wsseg.core.case import MAX_NAME_LENGTH, Case
+from wsseg.core.case import Case
 from wsseg.data.csv_table import read_csv_table
 from wsseg.data.dicom import read_identifier
 from wsseg.data.dicom_folder import FoundSeries, Skipped, choose_scans, find_series
 from wsseg.data.dicom_series import open_series
-from wsseg.data.nifti import SUFFIXES, is_nifti_name
-from wsseg.data.reading import case_in_errors, read_case_grid
+from wsseg.data.image_files import find_images, image_names, shortened, stem_of
+from wsseg.data.nifti import is_nifti_name
+from wsseg.data.reading import case_in_errors, mask_suffix, read_case_grid
 from wsseg.errors import InputError
 from wsseg.inference.folders import PredictionFolder, RunFolder
-from wsseg.runtime.files import fingerprint
 
 BY_PATH = "path"
 IDENTIFIERS = ("PatientID", "AccessionNumber")
 MAX_REASONS = 3  # in a message
-DIGITS = 8  # of the digest in a shortened name
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,7 @@ def pseudonyms_of(rule: str) -> Pseudonyms | None:
 
 def case_of(path: Path) -> Case:
     """Return a scan as a case, named after its file or folder."""
-    name = path.resolve().name if path.is_dir() else path.name
-    ending = next((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), "")
-    name = normalize("NFC", name[: len(name) - len(ending)])
+    name = normalize("NFC", path.resolve().name) if path.is_dir() else stem_of(path)
     return Case(name=name, patient=name, image=path)
 
 
@@ -85,9 +82,10 @@ def find_scans(
 ) -> FoundScans:
     """Return the scans at some paths.
 
-    A path is a NIfTI file, a cohort's table (cohort.csv), or a folder. In a folder, the scans are
-    its NIfTI files, and the DICOM series below it that `choose_scans` chooses. A DICOM scan is
-    named after the folders below the path, or by `pseudonyms`; equal names are numbered.
+    A path is a NIfTI file, a picture, a cohort's table (cohort.csv), or a folder. In a folder, the
+    scans are its NIfTI files, and the DICOM series below it that `choose_scans` chooses; without
+    any of these, they are the pictures below it. A DICOM scan is named after the folders below the
+    path, or by `pseudonyms`; equal names are numbered.
 
     Raises:
         InputError: A folder contains no scan, two scans have the same name, or `pseudonyms` lacks
@@ -123,8 +121,8 @@ def check_scans(cases: Sequence[Case], out: Path) -> None:
             f"{out}: is a run, whose {folder.scores.name} would be overwritten; name another --out"
         )
     for case in cases:
-        read_case_grid(case)
-        if realpath(folder.mask(case.name)) == realpath(case.image):  # also resolves link cycles
+        mask = folder.mask(case.name, mask_suffix(read_case_grid(case)))
+        if realpath(mask) == realpath(case.image):  # also resolves link cycles
             raise InputError(
                 f"{case.image}: its mask would overwrite it; choose an --out other than its folder"
             )
@@ -139,11 +137,14 @@ def _scans_at(path: Path, modality: str, pseudonyms: Pseudonyms | None) -> Found
     found, skipped = find_series(path)
     scans, others = choose_scans(found, modality)
     cases = files + _numbered([_dicom_case(path, scan, pseudonyms) for scan in scans])
+    if not cases and (pictures := find_images(path)):
+        names = zip(image_names(pictures), pictures, strict=True)
+        return FoundScans([Case(name, name, each.path) for name, each in names], [])
     if not cases:
         reasons = "; ".join(dict.fromkeys(str(each) for each in others[:MAX_REASONS]))
         raise InputError(
-            f"{path}: contains no scan; a scan is a .nii.gz or .nii file, or a DICOM series"
-            + (f".\n{reasons}" if reasons else "")
+            f"{path}: contains no scan; a scan is a .nii.gz or .nii file, a DICOM series, or a "
+            "picture (PNG, JPEG, BMP, GIF, TIFF, .npy)" + (f".\n{reasons}" if reasons else "")
         )
     return FoundScans(cases, skipped + others)
 
@@ -177,10 +178,7 @@ def _dicom_case(root: Path, scan: FoundSeries, pseudonyms: Pseudonyms | None) ->
 
 def _name_by_path(root: Path, folder: Path) -> str:
     """Join the names of the folders below `root`; the start of a long name becomes a digest."""
-    name = "_".join(folder.relative_to(root).parts) or root.resolve().name
-    if len(name) <= MAX_NAME_LENGTH:
-        return name
-    return f"{fingerprint(name)[:DIGITS]}_{name[DIGITS + 1 - MAX_NAME_LENGTH :]}"
+    return shortened("_".join(folder.relative_to(root).parts) or root.resolve().name)
 
 
 def _numbered(cases: Sequence[Case]) -> list[Case]:

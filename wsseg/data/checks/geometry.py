@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import acos, degrees
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from wsseg.core.case import Case
 from wsseg.core.volume import Grid
 from wsseg.data.checks.findings import Finding
-from wsseg.data.nifti import has_affine, open_nifti, sform_qform_distance_mm
+from wsseg.data.nifti import has_affine, is_nifti_name, open_nifti, sform_qform_distance_mm
 from wsseg.data.spacing import exceeds
 
 FIELD_OF_VIEW_MM = (20.0, 1000.0)  # the smallest and the largest side of a slice
@@ -34,23 +35,26 @@ class Geometry:
     """Whether the header has an affine other than the identity."""
     affine_distance_mm: float
     """The largest distance between a voxel's positions by the two affines, sform and qform."""
+    unit: Literal["mm", "px"]
+    """The unit of lengths: px for pictures."""
 
 
 def measure_geometry(case: Case, grid: Grid) -> Geometry:
     """Return the geometry of a case's image, whose grid is `grid`."""
-    image = None if case.image.is_dir() else open_nifti(case.image)
+    image = open_nifti(case.image) if is_nifti_name(case.image) else None
     return Geometry(
         shape=grid.canonical_shape,
         spacing_mm=grid.spacing_mm,
         oblique_deg=0.0 if grid.axes else _oblique_deg(grid.affine),
         has_affine=image is None or has_affine(image),
         affine_distance_mm=0.0 if image is None else sform_qform_distance_mm(image),
+        unit=grid.unit,
     )
 
 
 def geometry_findings(case: Case, geometry: Geometry) -> Iterator[Finding]:
     """Find spacings and orientations that no scanner produces."""
-    if case.axes:  # then the file's geometry is not used
+    if case.axes or geometry.unit == "px":  # then the file's geometry is not used, or has none
         return
     for name, what, remedy in _problems(geometry):
         yield Finding(name, "warning", case.name, f"{case.image.name}: {what}", remedy)

@@ -29,7 +29,7 @@ from wsseg.errors import InputError
 from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import cache_folder, fingerprint, write_json
 
-VERSION = 6  # increment when this module measures something else: old facts are not used
+VERSION = 7  # increment when this module measures something else: old facts are not used
 
 F = TypeVar("F")
 

@@ -21,7 +21,8 @@ def region_findings(prepared: Prepared, regions: Mapping[str, Region]) -> Iterat
     Raises:
         InputError: The case lacks a file that a region needs.
     """
-    spacing_mm = None if prepared.case.axes else prepared.spacing_mm
+    has_no_size = prepared.case.axes or prepared.grid.unit == "px"
+    spacing_mm = None if has_no_size else prepared.spacing_mm
     for name, region in regions.items():
         mask, limits = prepare_region(prepared, region), region.plausible
         if reason := implausibility(mask, prepared.image, spacing_mm, limits):

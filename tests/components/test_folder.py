@@ -1,0 +1,261 @@
+"""The cohort of a folder: tags from names of folders or a table, masks by name, splits, groups."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from wsseg import Case, InputError
+from wsseg.components.folder import Folder
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Callable[..., Path]:
+    """Make empty files below a folder, which listing cases does not open."""
+
+    def make(*places: str) -> Path:
+        for place in places:
+            path = tmp_path / "pictures" / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return tmp_path / "pictures"
+
+    return make
+
+
+def by_name(cases: Iterable[Case]) -> dict[str, Case]:
+    return {case.name: case for case in cases}
+
+
+def test_folders_are_classes_except_those_named_for_no_defect(files: Callable[..., Path]) -> None:
+    root = files("good/1.png", "crack/2.png", "hole/3.jpg", "hole/notes.txt", ".cache/4.png")
+    cases = by_name(Folder(path=root).cases())
+    assert {name: dict(case.tags) for name, case in cases.items()} == {
+        "1": {"crack": False, "hole": False},
+        "2": {"crack": True, "hole": False},
+        "3": {"crack": False, "hole": True},
+    }
+    assert cases["3"].image == root / "hole/3.jpg"
+    assert [case.patient for case in cases.values()] == list(cases)
+
+
+def test_background_names_the_folders_without_a_class(files: Callable[..., Path]) -> None:
+    root = files("A/1.png", "B/2.png")
+    cases = by_name(Folder(path=root, background=("A",)).cases())
+    assert [dict(cases[name].tags) for name in "12"] == [{"B": False}, {"B": True}]
+    with pytest.raises(InputError, match="background: no image is 'C'; possible: A, B"):
+        Folder(path=root, background=("C",)).cases()
+
+
+def test_classes_join_folders_and_leave_others_out(files: Callable[..., Path]) -> None:
+    root = files("good/1.png", "crack/2.png", "hole/3.png", "stain/4.png", "hole/3_mask.png")
+    cases = by_name(Folder(path=root, classes={"defect": ("crack", "hole")}).cases())
+    assert [cases[name].tags["defect"] for name in "1234"] == [False, True, True, False]
+    assert cases["3"].masks == {"defect": root / "hole/3_mask.png"}
+    with pytest.raises(InputError, match=r"classes.defect: no image has the class 'cracks'"):
+        Folder(path=root, classes={"defect": ("cracks",)}).cases()
+
+
+def test_images_without_folders_of_classes_have_no_tags(files: Callable[..., Path]) -> None:
+    root = files("images/1.png", "images/2.png", "masks/1.png", "masks/2_mask.png")
+    cases = by_name(Folder(path=root, class_name="polyp").cases())
+    assert [dict(case.tags) for case in cases.values()] == [{}, {}]
+    assert {name: case.masks["polyp"].name for name, case in cases.items()} == {
+        "1": "1.png",
+        "2": "2_mask.png",
+    }
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("crack/1.jpg", "crack/1.png"),
+        ("crack/1.jpg", "crack/1_mask.png"),
+        ("crack/a (1).png", "crack/a (1)_mask.png"),
+        ("crack/Part5.jpg", "crack/Part5_label.bmp"),
+        ("test/crack/1.png", "ground_truth/crack/1_mask.png"),
+        ("images/crack/1.png", "masks/crack/1.png"),
+        ("crack/images/1.png", "crack/masks/1.tif"),
+        ("train/images/crack/1.png", "train/masks/crack/1.png"),
+        ("crack/1.nii.gz", "crack/1_seg.nii.gz"),
+        ("crack/1.png", "labels/1.png"),
+    ],
+)
+def test_a_mask_is_found_by_the_name_of_its_image(
+    files: Callable[..., Path], image: str, mask: str
+) -> None:
+    root = files(image, mask, "good/2.png")
+    case = next(case for case in Folder(path=root).cases() if case.image == root / image)
+    assert case.masks == {"crack": root / mask}
+    assert case.tags == {"crack": True}
+
+
+def test_a_mask_in_a_folder_of_a_class_belongs_to_that_class(files: Callable[..., Path]) -> None:
+    root = files("images/1.png", "images/2.png", "masks/crack/1.png", "masks/hole/1.png", "a.csv")
+    (root / "a.csv").write_text("image,class\n1,crack|hole\n2,good\n")
+    one, two = Folder(path=root, tags=root / "a.csv").cases()
+    assert one.masks == {"crack": root / "masks/crack/1.png", "hole": root / "masks/hole/1.png"}
+    assert one.tags == {"crack": True, "hole": True}
+    assert (two.masks, two.tags) == ({}, {"crack": False, "hole": False})
+
+
+def test_a_mask_without_a_class_is_used_only_if_its_image_has_one(
+    files: Callable[..., Path],
+) -> None:
+    root = files("1.png", "2.png", "masks/1.png", "masks/2.png", "a.csv")
+    (root / "a.csv").write_text("image,class\n1,crack|hole\n2,hole\n")
+    assert [list(case.masks) for case in Folder(path=root, tags=root / "a.csv").cases()] == [
+        [],
+        ["hole"],
+    ]
+
+
+def test_several_masks_of_a_class_are_not_used(files: Callable[..., Path]) -> None:
+    root = files("crack/1.png", "crack/1_mask.png", "crack/1_mask_1.png", "good/2.png")
+    assert [list(case.masks) for case in Folder(path=root).cases()] == [[], []]
+
+
+def test_two_images_of_one_name_in_a_folder_are_refused(files: Callable[..., Path]) -> None:
+    root = files("crack/1.png", "crack/1.tif")
+    with pytest.raises(InputError, match=r"several images called 1: 1\.png, 1\.tif"):
+        Folder(path=root).cases()
+
+
+def test_names_of_files_that_repeat_get_their_folders(files: Callable[..., Path]) -> None:
+    root = files("train/good/0.png", "test/good/0.png", "test/crack/0.png")
+    cases = by_name(Folder(path=root).cases())
+    assert {name: case.split for name, case in cases.items()} == {
+        "test_crack_0": "test",
+        "test_good_0": "test",
+        "train_good_0": "train",
+    }
+
+
+def test_a_table_gives_tags_patients_and_splits(files: Callable[..., Path]) -> None:
+    root = files("images/1.png", "images/2.png", "images/3.png", "images/4.png")
+    table = root.parent / "findings.csv"
+    table.write_text(
+        "Datei;Befund;Pat;split;Kommentar\nimages/1.png;crack;p;train;x\n"
+        "2.png;none;q;test;\n3;;p;train;\n"
+    )
+    columns = {"Datei": "image", "Befund": "class", "Pat": "patient"}
+    cases = Folder(path=root, tags=table, columns=columns).cases()
+    assert [(c.name, c.patient, c.split, dict(c.tags)) for c in cases] == [
+        ("1", "p", "train", {"crack": True}),
+        ("2", "q", "test", {"crack": False}),
+        ("3", "p", "train", {"crack": None}),
+    ]
+
+
+def test_columns_of_tags_are_read_as_in_a_cohort_table(files: Callable[..., Path]) -> None:
+    root = files("1.png", "2.png", "a.csv")
+    (root / "a.csv").write_text("image,tag.crack,tag.hole\n1,1,no\n2,,yes\n")
+    cases = Folder(path=root, tags=root / "a.csv").cases()
+    assert [dict(case.tags) for case in cases] == [
+        {"crack": True, "hole": False},
+        {"crack": None, "hole": True},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image\n1\n", "has no column class or tag.CLASS; its columns: image"),
+        ("file,class\n1,crack\n", "has no column 'image'"),
+        ("image,class\n9.png,crack\n", r"line 2: there is no image '9\.png'"),
+        ("image,class\n1,crack\n1.png,hole\n", r"image 1\.png has several rows"),
+        ("image,tag.crack\n1,maybe\n", r"line 2: image 1, tag\.crack is 'maybe'"),
+        ("image,class,split\n1,crack,first\n", "line 2: unknown split 'first'"),
+    ],
+)
+def test_a_wrong_table_is_refused(files: Callable[..., Path], text: str, message: str) -> None:
+    root = files("1.png", "2.png", "a.csv")
+    (root / "a.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        Folder(path=root, tags=root / "a.csv").cases()
+
+
+def test_all_wrong_rows_of_a_table_are_listed(files: Callable[..., Path]) -> None:
+    root = files("1.png", "a.csv")
+    (root / "a.csv").write_text("image,class\n1,crack\n8,crack\n9,crack\n")
+    cases, problems = Folder(path=root, tags=root / "a.csv").read()
+    assert [case.name for case in cases] == ["1"]
+    assert [name for name, _ in problems] == ["8", "9"]
+
+
+def test_a_share_of_each_class_is_drawn_for_a_split_with_a_seed(
+    files: Callable[..., Path],
+) -> None:
+    root = files(*(f"good/{i}.png" for i in range(20)), *(f"crack/{i + 20}.png" for i in range(10)))
+    first = Folder(path=root, split={"test": 0.2, "val": 0.25}).cases()
+    number = {
+        (split, tag): sum(case.split == split and case.tags["crack"] == tag for case in first)
+        for split in ("train", "val", "test")
+        for tag in (False, True)
+    }
+    assert number == {
+        ("test", False): 4,
+        ("test", True): 2,
+        ("val", False): 4,
+        ("val", True): 2,
+        ("train", False): 12,
+        ("train", True): 6,
+    }
+    assert first == Folder(path=root, split={"test": 0.2, "val": 0.25}).cases()
+    assert first != Folder(path=root, split={"test": 0.2, "val": 0.25}, seed=1).cases()
+
+
+def test_a_split_by_share_never_divides_a_group(files: Callable[..., Path]) -> None:
+    root = files(*(f"good/p{i % 7}_{i}.png" for i in range(28)), "crack/p9_1.png")
+    cases = Folder(path=root, split={"test": 0.3}, group=r"/(p\d)_").cases()
+    splits = {
+        patient: {c.split for c in cases if c.patient == patient}
+        for patient in {c.patient for c in cases}
+    }
+    assert set(splits) == {*(f"p{i}" for i in range(7)), "p9"}
+    assert all(len(each) == 1 for each in splits.values())
+    assert sum("test" in each for each in splits.values()) == 2
+
+
+def test_a_split_is_a_pattern_in_the_path(files: Callable[..., Path]) -> None:
+    root = files("good/a1.png", "good/b2.png", "crack/b3.png")
+    cases = Folder(path=root, split={"test": "/b"}).cases()
+    assert {case.name: case.split for case in cases} == {"a1": "train", "b2": "test", "b3": "test"}
+    with pytest.raises(InputError, match=r"split\.test: x is found in no path, such as crack/b3"):
+        Folder(path=root, split={"test": "x"}).cases()
+
+
+def test_a_patient_in_two_splits_is_refused(files: Callable[..., Path]) -> None:
+    root = files("train/good/p1_1.png", "test/crack/p1_2.png")
+    with pytest.raises(InputError, match="patient p1 is in the splits test and train"):
+        Folder(path=root, group=r"p\d").cases()
+
+
+def test_a_group_that_an_image_lacks_is_refused(files: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match=r"group p\(\\d\) is not found in good/1\.png"):
+        Folder(path=files("good/1.png"), group=r"p(\d)").cases()
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        ((), "is no folder"),
+        (("notes.txt",), r"has no images; possible: \.png"),
+        (("masks/1.png",), "has no images"),
+    ],
+)
+def test_a_folder_without_images_is_refused(
+    files: Callable[..., Path], places: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        Folder(path=files(*places)).cases()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"group": "("}, {"split": {"test": 1.5}}, {"split": {"final": 0.5}}]
+)
+def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Folder(path="pictures", **settings)
