@@ -34,12 +34,12 @@ class Table(Cohort):
     Columns:
 
     - `case`: a unique name, up to 100 characters that a file name may have. Required.
-    - `image`: a NIfTI file or a folder of DICOM files, relative to the CSV file. Of the series
-      below a folder, the axial one with the most slices is read. Required.
+    - `image`: a NIfTI file, a picture or a folder of DICOM files, relative to the CSV file. Of the
+      series below a folder, the axial one with the most slices is read. Required.
     - `patient`: the default is the name of the case.
     - `site`: the hospital or scanner.
     - `split`: `train`, `test` or empty. All cases of a patient have the same split.
-    - `mask.NAME`: a NIfTI file, relative to the CSV file; empty if the case has no such mask.
+    - `mask.NAME`: a NIfTI file or a picture, relative to the CSV file; empty if the case has no such mask.
     - `tag.CLASS`: 1 or yes if the class is present, 0 or no if it is absent, empty if that is
       unknown.
 

@@ -68,10 +68,14 @@ class Folder(Cohort):
     that of its file, or its path below the folder if file names repeat.
 
     Example:
+        >>> from tempfile import mkdtemp
         >>> from wsseg.components.folder import Folder
-        >>> case = Folder(path="pictures", split={"test": 0.5}).cases()[0]
-        >>> case.name, dict(case.tags)
-        ('001', {'crack': True})
+        >>> root = Path(mkdtemp())
+        >>> for place in ("good/1.png", "crack/2.png"):
+        ...     (root / place).parent.mkdir()
+        ...     (root / place).touch()
+        >>> [(case.name, case.tags) for case in Folder(path=root).cases()]
+        [('2', {'crack': True}), ('1', {'crack': False})]
     """
 
     path: Path

@@ -35,7 +35,8 @@ class Case:
     patient: str
     """The patient, whose scans are never divided between training and test."""
     image: Path
-    """A NIfTI file, or a folder below which there is one scan as DICOM files."""
+    """A NIfTI file, a picture (PNG, JPEG, BMP, GIF, TIFF, .npy), a DICOM file, or a folder below
+    which there is one scan as DICOM files."""
     files: tuple[Path, ...] = ()
     """The DICOM files of the scan, if they are not the only scan below `image`."""
     site: str = ""
