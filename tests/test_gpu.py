@@ -17,7 +17,8 @@ from benchmarks.speed import paper
 from wsseg.components.registry import Offer, registry
 from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, TagLoss
 from wsseg.testing.conformance import check_part
-from wsseg.training.trainer import StepDone, Trainer
+from wsseg.training.events import StepDone
+from wsseg.training.trainer import Trainer
 
 pytestmark = [
     pytest.mark.gpu,

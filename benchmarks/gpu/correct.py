@@ -15,7 +15,7 @@ from benchmarks.gpu.steps import CoreStep, noise_batch
 from benchmarks.speed.paper import Sizes, network, new_trainer, write_scans
 from benchmarks.speed.timing import Measurement
 from wsseg.core.interfaces import EStep, PixelLoss, TagLoss
-from wsseg.training.trainer import StepDone
+from wsseg.training.events import StepDone
 
 CPU = torch.device("cpu")
 LEARN = ("masks", "em")

@@ -12,7 +12,7 @@ from benchmarks.gpu.device import device
 from benchmarks.speed.paper import LABELLED_HU, RATE, Sizes, network, stage_of
 from benchmarks.speed.plain_training import FILL_HU, HIGHEST_HU, SCALE_HU, PlainUNet
 from wsseg.core.batch import Batch
-from wsseg.training.em import Networks, forward, targets
+from wsseg.training.em import Networks, StepContext, forward, targets
 from wsseg.training.optimizer import new_optimizer
 
 
@@ -80,7 +80,7 @@ class CoreStep:
         batch = labelled.batch
         with self._autocast():
             outputs = forward(self.stage, Networks(self.network), batch)
-            y = targets(self.stage, batch, labelled.labels, outputs.e_step, 0)
+            y = targets(self.stage, batch, labelled.labels, outputs.e_step, StepContext(0))
         loss = self.stage.objective(outputs.m_step, y, batch)
         torch.autograd.backward(loss)
         self.optimizer.step()

@@ -22,8 +22,9 @@ from wsseg.inference.network import Network, new_network
 from wsseg.runtime.device import open_fabric
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.runtime.threads import PREFETCHED
+from wsseg.training.events import StepDone
 from wsseg.training.stage_task import StageTask
-from wsseg.training.trainer import Progress, StepDone, Trainer
+from wsseg.training.trainer import Progress, Trainer
 
 CASES = 4
 AUGMENT = StandardAugment(

@@ -18,7 +18,7 @@ from benchmarks.speed.paper import (
 )
 from benchmarks.speed.plain_training import FILL_HU, SCALE_HU, PlainStep, PlainUNet
 from wsseg.data.batches import Slices, epoch_draws, load_batches, split_into_batches
-from wsseg.training.trainer import StepDone
+from wsseg.training.events import StepDone
 
 SMALL = Sizes(slices=3, pixels=32, width=2, batch=4)
 

@@ -16,7 +16,7 @@ from wsseg.config.stages import AnyStage, TagsStage
 from wsseg.core.batch import Batch
 from wsseg.core.class_relation import Multiclass
 from wsseg.errors import InputError
-from wsseg.training.em import targets
+from wsseg.training.em import StepContext, targets
 
 TRAINING = {"start": "first", "epochs": 1, "optimizer": {"lr": 1e-3}}
 RECIPE = """\
@@ -55,7 +55,7 @@ def batch(logits: torch.Tensor, *tags: bool) -> Batch:
 def test_the_targets_of_a_tags_stage_are_the_tags() -> None:
     logits = torch.zeros(1, 1, 2, 2)
     for tag in (True, False):
-        y = targets(tags_stage("mean-logits"), batch(logits, tag), None, logits, 0.5)
+        y = targets(tags_stage("mean-logits"), batch(logits, tag), None, logits, StepContext())
         assert y.tolist() == [[tag]]
 
 

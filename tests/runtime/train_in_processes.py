@@ -23,8 +23,9 @@ from wsseg.data.augment import StandardAugment
 from wsseg.data.batches import StageScan
 from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import Network
+from wsseg.training.events import StepDone
 from wsseg.training.stage_task import StageTask
-from wsseg.training.trainer import StepDone, Trainer
+from wsseg.training.trainer import Trainer
 from wsseg.training.training_state import load_state, save_state
 
 HALF_WAY = 7  # steps, in the middle of an epoch

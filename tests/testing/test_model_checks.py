@@ -1,12 +1,12 @@
 """Tests of the checks of priors, E-steps, backbones and losses: they detect broken contracts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import pytest
 import torch
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field, PrivateAttr
 from torch import Tensor, nn
 
 from wsseg import testing
@@ -370,3 +370,111 @@ def test_check_encoder_weights_detects_values_that_are_not_finite() -> None:
             return {"conv.weight": torch.tensor([1.0, float("nan")])}
 
     fails(testing.check_encoder_weights, Broken(), "conv.weight has values that are not finite")
+
+
+class Counts(EStep):
+    """Divides the posterior by the number of calls, which it counts in a private attribute."""
+
+    _calls: int = PrivateAttr(0)
+
+    def __call__(self, evidence: Evidence) -> Tensor:
+        self._calls = min(self._calls + 1, 1)
+        return SoftEM()(evidence) / self._calls
+
+
+class Lists(Prior):
+    """Lists the cases it has seen in a field."""
+
+    seen: list[str] = Field(default_factory=list)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        self.seen.append("a case")
+        return half(batch)
+
+
+class NewestBelief(EStep):
+    """Targets of the evidence of the call before, kept outside the class."""
+
+    def __call__(self, evidence: Evidence) -> Tensor:
+        y = BEFORE.get("y", SoftEM()(evidence))
+        BEFORE["y"] = SoftEM()(evidence)
+        return y.where(evidence.batch.support, 0).to(evidence.phi.dtype)
+
+
+BEFORE: dict[str, Tensor] = {}
+
+
+def test_checks_detect_state_that_is_not_saved() -> None:
+    fails(testing.check_estep, Counts(), "the attribute _calls changes")
+    fails(testing.check_prior, Lists(), "the attribute seen changes")
+    fails(testing.check_estep, Scheduled(first=Counts(), then=SoftEM(), at=0.5), "first._calls")
+    fails(testing.check_estep, NewestBelief(), "the result changes from call to call")
+
+
+class Remembers(EStep):
+    """Targets of the mean posterior of the step before."""
+
+    factor: float = 1
+
+    def __call__(self, evidence: Evidence) -> Tensor:
+        mean = evidence.memory.get("mean", torch.tensor(0.5))
+        return (evidence.batch.support * mean / 2).to(evidence.phi.dtype)
+
+    def remember(self, evidence: Evidence) -> dict[str, Any]:
+        return {"mean": self.factor * SoftEM()(evidence).float().mean()}
+
+
+class RemembersNumber(Remembers):
+    """Remembers no tensor."""
+
+    def remember(self, evidence: Evidence) -> dict[str, Any]:
+        return {"mean": super().remember(evidence)["mean"].item()}
+
+
+class RemembersCalls(Remembers):
+    """Remembers something else in each call."""
+
+    def remember(self, evidence: Evidence) -> dict[str, Any]:  # noqa: ARG002
+        return {"calls": torch.tensor(next(CALLS))}
+
+
+def test_check_estep_checks_targets_with_memory() -> None:
+    testing.check_estep(Remembers())
+    fails(testing.check_estep, Remembers(factor=30), "above 1")
+    fails(testing.check_estep, RemembersNumber(), "remember returns mean as float")
+    fails(testing.check_estep, RemembersCalls(), "another calls from call to call")
+
+
+class Refitted(Prior):
+    """phi is a level that `refit` replaces."""
+
+    level: float = 0.5
+    after: float = 0.7
+
+    def __call__(self, batch: Batch) -> Tensor:
+        return torch.full(batch.support.shape, self.level)
+
+    def refit(self, evidence: Iterable[Evidence]) -> Self:
+        return self.model_copy(update={"level": self.after * len(list(evidence)) / 2})
+
+
+class RefittedSecretly(Refitted):
+    """Does not say that it is fitted again."""
+
+    @property
+    def refits(self) -> bool:
+        return False
+
+
+class RefittedToTensor(Refitted):
+    """Returns a value that cannot be saved from `refit`."""
+
+    def refit(self, evidence: Iterable[Evidence]) -> Self:  # noqa: ARG002
+        return self.model_copy(update={"level": torch.tensor(0.7)})
+
+
+def test_check_prior_checks_refit() -> None:
+    testing.check_prior(Refitted())
+    fails(testing.check_prior, Refitted(after=2), "phi after refit has a maximum of 2")
+    fails(testing.check_prior, RefittedSecretly(), "`refits` is False")
+    fails(testing.check_prior, RefittedToTensor(), "cannot be saved")

@@ -16,7 +16,7 @@ from wsseg.core.batch import Batch
 from wsseg.core.input import Input
 from wsseg.data.batches import StageScan
 from wsseg.inference.network import Network
-from wsseg.training.em import Networks, e_step, forward
+from wsseg.training.em import Networks, StepContext, e_step, forward
 from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import Trainer
 
@@ -154,7 +154,7 @@ def test_an_average_without_decay_is_the_network_itself() -> None:
 )
 def test_the_soft_e_step_is_bayes_rule(f: float, phi: float, posterior: float) -> None:
     logits = torch.full((1, 1, 8, 8), f).logit()
-    y = e_step(stage(), batch(phi), logits, 0.5)
+    y = e_step(stage(), batch(phi), logits, StepContext())
     torch.testing.assert_close(y, torch.full_like(y, posterior))
 
 
@@ -162,12 +162,12 @@ def test_the_soft_e_step_is_bayes_rule(f: float, phi: float, posterior: float) -
 @pytest.mark.parametrize("phi", [0.2, 0.5, 0.8])
 def test_the_hard_e_step_is_equation_10(f: float, phi: float) -> None:
     hard = stage().model_copy(update={"estep": HardEM()})
-    y = e_step(hard, batch(phi), torch.full((1, 1, 8, 8), f).logit(), 0.5)
+    y = e_step(hard, batch(phi), torch.full((1, 1, 8, 8), f).logit(), StepContext())
     assert y.unique().tolist() == [float(f + phi > 1)]
 
 
 def test_an_image_without_the_tag_has_no_targets() -> None:
-    y = e_step(stage(), batch(0.9, 0.9, tags=[True, False]), torch.zeros(2, 1, 8, 8), 0.5)
+    y = e_step(stage(), batch(0.9, 0.9, tags=[True, False]), torch.zeros(2, 1, 8, 8), StepContext())
     torch.testing.assert_close(y[0], torch.full((1, 8, 8), 0.9))
     assert not y[1].any()
 
@@ -212,4 +212,4 @@ def test_a_prior_or_e_step_that_returns_a_wrong_shape_is_named(
 ) -> None:
     two = batch(0.5, 0.6)
     with pytest.raises(wsseg.WorkError, match=message):
-        e_step(stage().model_copy(update=change), two, two.image, 1)
+        e_step(stage().model_copy(update=change), two, two.image, StepContext())

@@ -19,8 +19,9 @@ from wsseg.data.batches import StageScan
 from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import new_network
 from wsseg.runtime.device import open_fabric
+from wsseg.training.events import StepDone
 from wsseg.training.stage_task import StageTask
-from wsseg.training.trainer import StepDone, Trainer
+from wsseg.training.trainer import Trainer
 from wsseg.training.training_state import load_state, save_state
 
 SIZE, CASES, SLICES = 64, 2, 3

@@ -26,9 +26,11 @@ from wsseg.inference.network import new_network
 from wsseg.inference.stage_prediction import stage_masks
 from wsseg.runtime.device import open_fabric
 from wsseg.training.averaging import averaged_copy, update_average
+from wsseg.training.events import EpochDone, StepDone
 from wsseg.training.monitoring import TargetProbe
+from wsseg.training.stage_parts import StageParts
 from wsseg.training.stage_task import StageTask
-from wsseg.training.trainer import EpochDone, StepDone, Trainer
+from wsseg.training.trainer import Trainer
 from wsseg.training.training_state import load_state, save_state
 
 INPUT = Input(slices=3, size=16, offset=-1000, scale=500, thick=None)
@@ -366,6 +368,10 @@ class Faulty(PixelLoss):
         return relation.probability(logits).mean() * (self.value if calls == self.at else 1)
 
 
+def with_loss(stage: NetworkStage, loss: PixelLoss) -> StageParts:
+    return StageParts(stage.model_copy(update={"loss": loss}))
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [(float("nan"), "the loss is nan"), (float("inf"), "the loss is inf"), (1e38, "gradient")],
@@ -375,10 +381,10 @@ def test_training_stops_at_a_step_that_diverges_and_can_resume_from_the_state_be
 ) -> None:
     """The resumed stage ends with bitwise equal weights."""
     complete = trainer_of(MASKS)
-    complete._stage = complete._stage.model_copy(update={"loss": Faulty(at=0, value=1)})
+    complete._parts = with_loss(complete.stage, Faulty(at=0, value=1))
     list(complete.run())
     bad = trainer_of(MASKS)
-    bad._stage = bad._stage.model_copy(update={"loss": Faulty(at=3, value=value)})
+    bad._parts = with_loss(bad.stage, Faulty(at=3, value=value))
 
     def run_and_save() -> None:
         for _ in steps(bad.run()):
@@ -392,7 +398,7 @@ def test_training_stops_at_a_step_that_diverges_and_can_resume_from_the_state_be
     assert "; cases case-0, case-1, case-2.\n" in text
     assert "The newest saved state is intact" in text
     later = trainer_of(MASKS)
-    later._stage = complete._stage
+    later._parts = StageParts(complete.stage)
     later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
     list(later.run())
     for name, weight in complete.weights.items():
@@ -433,4 +439,4 @@ def test_targets_outside_0_to_1_are_reported_before_the_first_step(
     assert stage.backbone is not None
     network = new_network(stage.backbone, INPUT, 1, seed=1)
     with pytest.raises(WorkError, match=f"Times returns targets {range_}"):
-        TargetProbe(stage, scans(), INPUT).snapshot(network, torch.device("cpu"))
+        TargetProbe(stage, scans(), INPUT).snapshot(stage, network, torch.device("cpu"))

@@ -7,7 +7,8 @@ from typing import Annotated, Self, final
 import torch
 from pydantic import Field
 
-from wsseg.core.batch import Batch, Probability
+from wsseg.core.batch import Batch, Evidence, Probability
+from wsseg.core.class_relation import Multilabel
 from wsseg.core.contracts import check_fitted, check_probability
 from wsseg.core.interfaces import Prior
 from wsseg.errors import InputError
@@ -99,6 +100,24 @@ class PerClass(Prior):
         )
         return self.model_copy(update={"priors": fitted})
 
+    @property
+    def refits(self) -> bool:
+        """Whether a prior of a class is fitted again."""
+        return any(prior.refits for prior in self.priors)
+
+    def refit(self, evidence: Iterable[Evidence]) -> Self:
+        """Return this prior with each of its priors fitted to the beliefs about its class.
+
+        The evidence is kept in memory only if more than one prior is fitted.
+        """
+        learners = sum(prior.refits for prior in self.priors)
+        shared = list(evidence) if learners > 1 else evidence
+        fitted = tuple(
+            check_fitted(prior, prior.refit(_evidence_of_class(each, k) for each in shared))
+            for k, prior in enumerate(self.priors)
+        )
+        return self.model_copy(update={"priors": fitted})
+
     def mismatch(self, classes: int) -> str | None:
         """Return why the priors do not match the number of classes; None if they do."""
         number = len(self.priors)
@@ -109,3 +128,14 @@ class PerClass(Prior):
 
 def _with_one_class(batch: Batch, k: int) -> Batch:
     return replace(batch, tags=batch.tags[:, k : k + 1])
+
+
+def _evidence_of_class(evidence: Evidence, k: int) -> Evidence:
+    """Return the evidence about class k as if it were the only one."""
+    return replace(
+        evidence,
+        batch=_with_one_class(evidence.batch, k),
+        logits=evidence.labels.logit(evidence.logits)[:, k : k + 1],
+        phi=evidence.phi[:, k : k + 1],
+        labels=Multilabel(),
+    )

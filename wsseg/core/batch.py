@@ -3,7 +3,8 @@
 In shapes, B is the batch, S the slices of an image, K the classes and H x W the pixels of a slice.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import torch
@@ -79,12 +80,17 @@ class Batch:
     tags: Tensor
     """Which classes each image is said to have, (B, K) bool."""
     case: tuple[str, ...] = ()
-    """The names of the B cases, for messages."""
+    """The names of the B cases."""
+    slice_index: tuple[int, ...] = ()
+    """The indices of the B slices to be labelled, each in its prepared scan: 0 is the lowest."""
 
     def pin_memory(self) -> "Batch":
         """Return the batch in page-locked memory, from which copies to a GPU are faster."""
-        return Batch(
-            self.image.pin_memory(), self.region.pin_memory(), self.tags.pin_memory(), self.case
+        return replace(
+            self,
+            image=self.image.pin_memory(),
+            region=self.region.pin_memory(),
+            tags=self.tags.pin_memory(),
         )
 
     @property
@@ -121,6 +127,10 @@ class Evidence:
     """How the classes relate."""
     progress: float = 1.0
     """The progress of the stage: 0 at its first step, 1 at its last."""
+    epoch: int = 0
+    """The epoch, from 1; 0 before the first one, where parts are fitted."""
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
+    """What `EStep.remember` returned in the step before; empty in the first step."""
 
     @property
     def log_odds(self) -> Logits:

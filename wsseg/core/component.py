@@ -2,9 +2,9 @@
 
 import inspect
 from abc import ABC
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
 from wsseg.errors import known_words
 
 Keys: TypeAlias = tuple[str, ...]
+C = TypeVar("C", bound="Component")
 
 
 class KeyProblemError(ValueError):
@@ -109,6 +110,23 @@ def parts_of(value: object, keys: Keys = ()) -> Iterator[tuple[Keys, Component]]
     elif isinstance(value, list | tuple):
         for index, each in enumerate(value):
             yield from parts_of(each, (*keys, str(index)))
+
+
+def inner_parts(component: Component, kind: type[C]) -> Iterator[C]:
+    """Yield the parts of a kind in the fields of a component, but not those inside another one."""
+    yield from _outermost([getattr(component, name) for name in type(component).model_fields], kind)
+
+
+def _outermost(values: Iterable[object], kind: type[C]) -> Iterator[C]:
+    for value in values:
+        if isinstance(value, kind):
+            yield value
+        elif isinstance(value, Component):
+            yield from inner_parts(value, kind)
+        elif isinstance(value, Mapping):
+            yield from _outermost(value.values(), kind)
+        elif isinstance(value, list | tuple):
+            yield from _outermost(value, kind)
 
 
 def _check_numbers(value: object, made: object, keys: tuple[str | int, ...]) -> None:

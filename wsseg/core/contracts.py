@@ -107,8 +107,25 @@ def check_augmented(
     return pair[0], pair[1]
 
 
+def check_memory(estep: EStep, returned: object) -> dict[str, Tensor]:
+    """Return what an E-step remembers, detached, after a check of its type.
+
+    Raises:
+        ContractError: It is no dict from names to tensors.
+    """
+    if isinstance(returned, Mapping) and all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in returned.items()
+    ):
+        return {name: value.detach() for name, value in returned.items()}
+    raise ContractError(
+        component_name(estep),
+        f"returns {_description(returned)} from remember, but a dict from names to tensors is "
+        "required",
+    )
+
+
 def check_fitted(part: C, fitted: object) -> C:
-    """Return the result of a prior's or an E-step's `fit` after a check of its type.
+    """Return the result of `fit` or `refit` of a prior or an E-step after a check of its type.
 
     Raises:
         ContractError: It is not of the same class.

@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from wsseg.core.batch import Batch, Evidence, Logits, Mask, Probability
 from wsseg.core.case import Case
 from wsseg.core.class_relation import ClassRelation
-from wsseg.core.component import Component
+from wsseg.core.component import Component, inner_parts
 from wsseg.core.source import Source
 from wsseg.core.volume import Spacing, Volume, VoxelMask
 from wsseg.errors import InputError
@@ -73,6 +73,21 @@ class Prior(Component):
         """
         return self
 
+    @property
+    def refits(self) -> bool:
+        """Whether `refit` changes anything; by default, whether this prior has its own `refit`."""
+        return type(self).refit is not Prior.refit
+
+    def refit(self, evidence: Iterable[Evidence]) -> Self:  # noqa: ARG002 - for priors that learn
+        """Return this prior with parameters estimated from the network; by default unchanged.
+
+        This is the M-step of a prior's parameters. Called after each epoch of EM, with the same
+        slices as `fit`, the logits of the network in evaluation mode, and the phi of this prior, if
+        `refits`.
+        The next epoch uses the result, whose fields are saved with the training.
+        """
+        return self
+
 
 class EStep(Component):
     """The rule that turns evidence into the targets y of the next M-step.
@@ -105,6 +120,28 @@ class EStep(Component):
         augmented and not balanced. There is no network yet: all logits are 0.
         """
         return self
+
+    def remember(self, evidence: Evidence) -> Mapping[str, Tensor]:
+        """Return what the next step gets as `evidence.memory`, by name.
+
+        Called after the targets of each step are computed, with the evidence of all processes, in
+        which the image has only the slice to be labelled. The memory is saved with the training, so
+        that a resumed stage has the same bits. By default it is that of the E-steps in the fields
+        of this one.
+
+        Raises:
+            InputError: Two inner E-steps use the same name.
+        """
+        memory: dict[str, Tensor] = {}
+        for inner in inner_parts(self, EStep):
+            own = inner.remember(evidence)
+            if shared := sorted(memory.keys() & own.keys()):
+                raise InputError(
+                    f"{type(self).__name__}: two of its E-steps remember {shared[0]!r}; use one of "
+                    "them"
+                )
+            memory |= own
+        return memory
 
 
 class Backbone(Component):

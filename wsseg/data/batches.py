@@ -61,6 +61,7 @@ class Sample(NamedTuple):
     tags: NDArray[np.bool_]  # (K,)
     name: str
     y: NDArray[np.float32] | None  # (H, W, K)
+    z: int  # the index of the slice in the prepared scan
 
 
 class Slices:
@@ -87,7 +88,7 @@ class Slices:
         seed = int(np.random.SeedSequence(words).generate_state(1)[0])
         image, moved = augment_slice(self._augment, fill, seed, image, np.stack(planes, axis=-1))
         y = moved[:, :, 1:].astype(np.float32) if scan.labels else None
-        return Sample(image, moved[:, :, :1] > 0, scan.tags[draw.z], scan.name, y)
+        return Sample(image, moved[:, :, :1] > 0, scan.tags[draw.z], scan.name, y, draw.z)
 
 
 class LoadedBatch(NamedTuple):
@@ -176,6 +177,7 @@ def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:
         region=_stack([s.region for s in samples]),
         tags=torch.from_numpy(np.stack([s.tags for s in samples])),
         case=tuple(s.name for s in samples),
+        slice_index=tuple(s.z for s in samples),
     )
     labels = [s.y for s in samples if s.y is not None]
     return batch, _stack(labels) if labels else None
@@ -183,11 +185,11 @@ def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Return the batch with its tensors on `device`."""
-    return Batch(
+    return replace(
+        batch,
         image=batch.image.to(device, non_blocking=True),
         region=batch.region.to(device, non_blocking=True),
         tags=batch.tags.to(device, non_blocking=True),
-        case=batch.case,
     )
 
 

@@ -3,20 +3,24 @@
 import copy
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
 from yaml import YAMLError
 
 from wsseg.components.registry import UnsavableError, registry
-from wsseg.core.batch import Batch, Probability
+from wsseg.core.batch import Batch, Evidence, Probability
 from wsseg.core.component import Component
+from wsseg.core.hidden_state import attributes_of, changed_attribute
 from wsseg.runtime import yaml12
 
 T = TypeVar("T")
+P = TypeVar("P", bound=Component)
+R = ParamSpec("R")
 
 SAVED_FORMATS: tuple[tuple[str, Callable[[Any], str], Callable[[str], Any]], ...] = (
     ("YAML", yaml12.dump, yaml12.load),  # recipe.yaml
@@ -34,11 +38,33 @@ def assert_probability(name: str, value: Probability, batch: Batch) -> None:
     assert value.max() <= 1, f"{name} has a maximum of {value.max():g}, above 1"
 
 
-def repeated_result(call: Callable[[T], Tensor], argument: T) -> Tensor:
-    """Return the result of `call`; check that it is repeatable, without side effect or gradient."""
+def keeps_no_state(check: Callable[Concatenate[P, R], None]) -> Callable[Concatenate[P, R], None]:
+    """Make a check of a part also fail if the part changes one of its attributes."""
+
+    @wraps(check)
+    def checked(part: P, /, *args: R.args, **kwargs: R.kwargs) -> None:
+        before = attributes_of(part)
+        try:
+            check(part, *args, **kwargs)
+        finally:
+            if changed := changed_attribute(part, before):
+                name = ".".join((*changed[0], changed[1]))
+                raise AssertionError(
+                    f"the attribute {name} changes, which is not saved; a prior can return state "
+                    "from refit, an E-step from remember"
+                )
+
+    return checked
+
+
+def repeated_result(call: Callable[[T], Tensor], argument: T, other: T) -> Tensor:
+    """Return the result of `call`; check that it is repeatable, without side effect or gradient.
+
+    Between two equal calls is one with `other`, which a call without state does not remember.
+    """
     before = copy.deepcopy(argument)
     with torch.no_grad():
-        first, second = call(argument), call(argument)
+        first, _, second = call(argument), call(other), call(argument)
     assert _equal(first, second), "the result changes from call to call"
     unchanged = all(map(torch.equal, _tensors(before), _tensors(argument)))
     assert unchanged, "the call changes its input"
@@ -136,7 +162,11 @@ def _image(value: T, i: int) -> T:
 
 
 def _moved(value: T, device: torch.device) -> T:
-    return _mapped(value, lambda tensor: tensor.to(device))
+    moved = _mapped(value, lambda tensor: tensor.to(device))
+    if not isinstance(moved, Evidence):
+        return moved
+    memory = {name: tensor.to(device) for name, tensor in moved.memory.items()}
+    return replace(moved, memory=memory)
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
@@ -150,6 +180,9 @@ def _tensors(value: object) -> Iterator[Tensor]:
     """Yield the tensors in `value`, a tensor or a dataclass with tensors as fields."""
     if isinstance(value, Tensor):
         yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _tensors(each)
     elif is_dataclass(value):
         for field in fields(value):
             yield from _tensors(getattr(value, field.name))

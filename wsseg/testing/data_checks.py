@@ -14,11 +14,12 @@ from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
 from wsseg.core.volume import Volume
 from wsseg.testing import samples
-from wsseg.testing.assertions import assert_can_be_saved, assert_number
+from wsseg.testing.assertions import assert_can_be_saved, assert_number, keeps_no_state
 
 SPACING_MM = (5.0, 0.8, 0.7)
 
 
+@keeps_no_state
 def check_region(region: Region, case: Case | None = None, volume: Volume | None = None) -> None:
     """Check that `region` keeps the contract of `Region`.
 
@@ -47,6 +48,7 @@ def check_region(region: Region, case: Case | None = None, volume: Volume | None
     assert_can_be_saved(region)
 
 
+@keeps_no_state
 def check_augment(augment: Augment) -> None:
     """Check that `augment` keeps the contract of `Augment`.
 
@@ -76,6 +78,7 @@ def check_augment(augment: Augment) -> None:
     assert_can_be_saved(augment)
 
 
+@keeps_no_state
 def check_cohort(cohort: Cohort) -> None:
     """Check that `cohort` keeps the contract of `Cohort` and that its files exist.
 
@@ -109,6 +112,7 @@ def check_cohort(cohort: Cohort) -> None:
     assert_can_be_saved(cohort)
 
 
+@keeps_no_state
 def check_metric(metric: Metric) -> None:
     """Check that `metric` keeps the contract of `Metric`, also for empty masks.
 
@@ -138,6 +142,7 @@ def check_metric(metric: Metric) -> None:
     assert_can_be_saved(metric)
 
 
+@keeps_no_state
 def check_score(score: Score) -> None:
     """Check that `score` keeps the contract of `Score`.
 
@@ -158,6 +163,7 @@ def check_score(score: Score) -> None:
     assert_can_be_saved(score)
 
 
+@keeps_no_state
 def check_unit(unit: ImageUnit) -> None:
     """Check that `unit` keeps the contract of `ImageUnit`.
 

@@ -1,6 +1,7 @@
 """Conformance tests of priors, E-steps, backbones and losses."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wsseg.components.backbones import Smp
-from wsseg.core.batch import Batch, Probability
+from wsseg.core.batch import Batch, Evidence, Probability
 from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.interfaces import Backbone, EncoderWeights, EStep, PixelLoss, Prior, TagLoss
 from wsseg.core.optimizer import Optimizer
@@ -20,6 +21,7 @@ from wsseg.testing.assertions import (
     assert_equal_on_accelerators,
     assert_independent_images,
     assert_probability,
+    keeps_no_state,
     repeated_result,
     tolerance,
 )
@@ -29,6 +31,7 @@ SIZES = ((64, 64), (50, 70))  # pixels
 TRAINING_SIZES = ((2, 50, 70), (3, 45, 51))  # images in a batch, pixels
 
 
+@keeps_no_state
 def check_prior(prior: Prior, classes: int = 1) -> None:
     """Check that `prior` keeps the contract of `Prior`, before and after `fit`.
 
@@ -48,14 +51,16 @@ def check_prior(prior: Prior, classes: int = 1) -> None:
     assert type(fitted) is type(prior), f"fit returns {fitted!r}"
     assert fitted == prior.fit(iter(batches[-2:])), "two fits to the same slices differ"
     for each, batch in product((prior, fitted), batches):
-        phi = repeated_result(each, batch)
+        phi = repeated_result(each, batch, replace(batch, image=-batch.image))
         assert_probability("phi", phi, batch)
         _check_other_images(each, batch, phi)
         assert_equal_on_accelerators(each, batch, phi)
     assert_can_be_saved(prior)
     assert_can_be_saved(fitted)
+    _check_refit(fitted, classes)
 
 
+@keeps_no_state
 def check_estep(estep: EStep, classes: int = 2) -> None:
     """Check that `estep`, after `fit`, keeps the contract of `EStep`, for both class relations.
 
@@ -72,19 +77,15 @@ def check_estep(estep: EStep, classes: int = 2) -> None:
     assert type(fitted) is type(estep), f"fit returns {fitted!r}"
     assert fitted == estep.fit(iter(sample)), "two fits to the same slices differ"
     for dtype, labels, progress in product(DTYPES, (Multilabel(), Multiclass()), (0.0, 0.5, 1.0)):
-        evidence = replace(samples.evidence(classes, dtype), labels=labels, progress=progress)
-        y = repeated_result(fitted, evidence)
-        assert_probability("y", y, evidence.batch)
-        assert not y[~evidence.batch.support].any(), "y is not 0 outside the support"
-        if isinstance(labels, Multiclass):
-            assert y.float().sum(1).max() <= 1 + tolerance(y), "exclusive classes add up to over 1"
-        if fitted.separates_images:
-            assert_independent_images("y", fitted, evidence, y)
-        assert_equal_on_accelerators(fitted, evidence, y)
+        first = replace(samples.evidence(classes, dtype), labels=labels, progress=progress)
+        memory = _memory(fitted, first)
+        for evidence in [first, replace(first, memory=memory)] if memory else [first]:
+            _check_targets(fitted, evidence)
     assert_can_be_saved(estep)
     assert_can_be_saved(fitted)
 
 
+@keeps_no_state
 def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> None:
     """Check that `backbone` keeps the contract of `Backbone`.
 
@@ -106,7 +107,7 @@ def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> Non
         net = _built(backbone, s, k)
         for height, width in SIZES:
             image = samples.noise(2, s, height, width)
-            logits = repeated_result(net.eval(), image)
+            logits = repeated_result(net.eval(), image, -image)
             assert logits.shape == (2, k, height, width), (
                 f"logits of {(2, s, height, width)} are {tuple(logits.shape)}"
             )
@@ -118,6 +119,7 @@ def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> Non
     assert_can_be_saved(backbone)
 
 
+@keeps_no_state
 def check_encoder_weights(weights: EncoderWeights) -> None:
     """Check that `weights` keep the contract of `EncoderWeights`, and fit their encoders.
 
@@ -148,6 +150,7 @@ def check_encoder_weights(weights: EncoderWeights) -> None:
     assert_can_be_saved(weights)
 
 
+@keeps_no_state
 def check_loss(loss: PixelLoss, classes: int = 2) -> None:
     """Check that `loss` keeps the contract of `PixelLoss`, for both class relations.
 
@@ -181,6 +184,7 @@ def check_loss(loss: PixelLoss, classes: int = 2) -> None:
     assert_can_be_saved(loss)
 
 
+@keeps_no_state
 def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
     """Check that `loss` keeps the contract of `TagLoss`, also for logits far from 0.
 
@@ -207,6 +211,7 @@ def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
     assert_can_be_saved(loss)
 
 
+@keeps_no_state
 def check_optimizer(optimizer: Optimizer) -> None:
     """Check that `optimizer` keeps the contract of `Optimizer`.
 
@@ -243,6 +248,43 @@ def check_optimizer(optimizer: Optimizer) -> None:
     _step(built, net, x)
     assert all(map(torch.equal, net.parameters(), before)), "weights change although `lr` is 0"
     assert_can_be_saved(optimizer)
+
+
+def _check_refit(prior: Prior, classes: int) -> None:
+    """Check a prior's `refit`, and phi of the prior that it returns."""
+    sample = samples.evidence(classes, torch.float32)
+    evidence = replace(sample, logits=sample.logits.detach(), phi=prior(sample.batch))
+    refitted = prior.refit(iter([evidence] * 2))
+    assert type(refitted) is type(prior), f"refit returns {refitted!r}"
+    assert refitted == prior.refit(iter([evidence] * 2)), "two refits to the same evidence differ"
+    if refitted != prior:
+        assert prior.refits, "refit changes the prior, but `refits` is False"
+        assert_probability("phi after refit", refitted(sample.batch), sample.batch)
+        assert_can_be_saved(refitted)
+
+
+def _check_targets(estep: EStep, evidence: Evidence) -> None:
+    other = replace(evidence, logits=-evidence.logits)
+    y = repeated_result(estep, evidence, other)
+    assert_probability("y", y, evidence.batch)
+    assert not y[~evidence.batch.support].any(), "y is not 0 outside the support"
+    if isinstance(evidence.labels, Multiclass):
+        assert y.float().sum(1).max() <= 1 + tolerance(y), "exclusive classes add up to over 1"
+    if estep.separates_images:
+        assert_independent_images("y", estep, evidence, y)
+    assert_equal_on_accelerators(estep, evidence, y)
+
+
+def _memory(estep: EStep, evidence: Evidence) -> Mapping[str, Tensor]:
+    """Return what an E-step remembers; check that it is repeatable and can be saved."""
+    with torch.no_grad():
+        first, second = estep.remember(evidence), estep.remember(evidence)
+    for name, value in first.items():
+        assert isinstance(name, str), f"remember returns the name {name!r}, not a text"
+        assert isinstance(value, Tensor), f"remember returns {name} as {type(value).__name__}"
+        same = first.keys() == second.keys() and torch.equal(value, second[name])
+        assert same, f"remember returns another {name} from call to call"
+    return first
 
 
 def _check_other_images(prior: Prior, batch: Batch, phi: Probability) -> None:

@@ -30,7 +30,7 @@ In code, with phi in `stage.prior`, the rule of step 2 in `stage.estep` and the 
 `stage.loss`:
 
     logits = forward(stage, networks, batch)
-    y = e_step(stage, batch, logits.e_step, progress)
+    y = e_step(stage, batch, logits.e_step, context)
     stage.objective(logits.m_step, y, batch).backward()
     optimizer.step()
 
@@ -39,6 +39,8 @@ targets differ, see `targets`. `train_stage` in stage.py saves, resumes and reus
 stage, and `train` in run.py trains the stages of a recipe in order.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -54,6 +56,14 @@ class StepLogits(NamedTuple):
 
     m_step: Logits  # with gradients
     e_step: Logits  # without gradients
+
+
+class StepContext(NamedTuple):
+    """What an E-step knows of the training of its stage; see the fields of `Evidence`."""
+
+    progress: float = 1.0
+    epoch: int = 0
+    memory: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Networks(NamedTuple):
@@ -90,21 +100,41 @@ def evaluation_logits(network: nn.Module, batch: Batch) -> Logits:
 
 
 @torch.no_grad()
-def e_step(stage: EmStage, batch: Batch, logits: Logits, progress: float) -> Probability:
+def e_step(stage: EmStage, batch: Batch, logits: Logits, context: StepContext) -> Probability:
     """Infer the latent masks y, (B, K, H, W), from the network's logits and the prior.
-
-    `progress` through the stage, from 0 to 1, is for E-steps that change during training.
 
     Raises:
         ContractError: The prior or the E-step returns no tensor of the right shape.
     """
-    phi = check_probability(stage.prior, stage.prior(batch), batch)
-    evidence = Evidence(batch, at_least_float32(logits.detach()), phi, stage.relation, progress)
+    evidence = evidence_of(stage, batch, logits, context)
     return check_probability(stage.estep, stage.estep(evidence), batch)
 
 
+@torch.no_grad()
+def evidence_of(stage: EmStage, batch: Batch, logits: Logits, context: StepContext) -> Evidence:
+    """Return the network's logits and the prior's phi for a batch, as E-steps get them.
+
+    Raises:
+        ContractError: The prior returns no tensor of the right shape.
+    """
+    phi = check_probability(stage.prior, stage.prior(batch), batch)
+    return Evidence(
+        batch,
+        at_least_float32(logits.detach()),
+        phi,
+        stage.relation,
+        progress=context.progress,
+        epoch=context.epoch,
+        memory=context.memory,
+    )
+
+
 def targets(
-    stage: NetworkStage, batch: Batch, labels: Probability | None, logits: Logits, progress: float
+    stage: NetworkStage,
+    batch: Batch,
+    labels: Probability | None,
+    logits: Logits,
+    context: StepContext,
 ) -> Tensor:
     """Return what the M-step trains on.
 
@@ -113,7 +143,7 @@ def targets(
     without EM. Masks are (B, K, H, W).
     """
     if isinstance(stage, EmStage):
-        return e_step(stage, batch, logits, progress)
+        return e_step(stage, batch, logits, context)
     if isinstance(stage, TagsStage):
         return batch.tags
     if labels is None:

@@ -11,7 +11,7 @@ from wsseg.config.stages import EmStage
 from wsseg.core.input import Input
 from wsseg.data.batches import Slices, StageScan, all_slices, collate, to_device
 from wsseg.errors import InputError, WorkError
-from wsseg.training.em import evaluation_logits, targets
+from wsseg.training.em import StepContext, evaluation_logits, targets
 from wsseg.training.target_health import COLLAPSE, EXPLOSION, target_problem
 from wsseg.training.target_snapshots import TargetSnapshot
 
@@ -68,7 +68,6 @@ class TargetProbe:
 
     def __init__(self, stage: EmStage, scans: Sequence[StageScan], input: Input) -> None:
         self.last: Tensor | None = None  # (N, K, H, W) uint8, the targets last measured
-        self._stage = stage
         tagged = [d for d in all_slices(scans) if scans[d.scan].tags[d.z].any()]
         chosen = tagged[:: max(1, -(-len(tagged) // PROBE_SLICES))]
         slices = Slices(scans, input)
@@ -79,7 +78,7 @@ class TargetProbe:
         ]
 
     def measure(
-        self, network: nn.Module, device: torch.device, progress: float
+        self, stage: EmStage, network: nn.Module, device: torch.device, context: StepContext
     ) -> dict[str, float]:
         """Return `probe_share`, of targets in the support, and `flip_rate`, of changed targets.
 
@@ -91,7 +90,7 @@ class TargetProbe:
         """
         if not self._batches:
             return {}
-        y = self._targets(network, device, progress)
+        y = self._targets(stage, network, device, context)
         support = sum(float(batch.support.sum()) for batch in self._batches)
         shares = {"probe_share": float(y.sum()) / max(support, 1.0)}
         if self.last is not None:
@@ -99,14 +98,18 @@ class TargetProbe:
         self.last = y
         return shares
 
-    def snapshot(self, network: nn.Module, device: torch.device) -> TargetSnapshot | None:
+    def snapshot(
+        self, stage: EmStage, network: nn.Module, device: torch.device
+    ) -> TargetSnapshot | None:
         """Return the targets last measured, or those of `network` before the first measurement.
 
         Chosen are the slices with the largest region, each of another case. None without slices.
         """
         if not self._batches:
             return None
-        y = self._targets(network, device, 0.0) if self.last is None else self.last
+        y = self.last
+        if y is None:
+            y = self._targets(stage, network, device, StepContext(progress=0))
         image = torch.cat([batch.middle[:, 0] for batch in self._batches])
         region = torch.cat([batch.region[:, 0] for batch in self._batches])
         names = [name for batch in self._batches for name in batch.case]
@@ -115,17 +118,19 @@ class TargetProbe:
         chosen = [i for i in by_size if largest[names[i]] == i][:SNAPSHOT_SLICES]
         return TargetSnapshot(image[chosen], region[chosen], y[chosen])
 
-    def _targets(self, network: nn.Module, device: torch.device, progress: float) -> Tensor:
+    def _targets(
+        self, stage: EmStage, network: nn.Module, device: torch.device, context: StepContext
+    ) -> Tensor:
         """Return the targets of all slices, (N, K, H, W) uint8."""
         batches = (to_device(batch, device) for batch in self._batches)
         y = torch.cat(
             [
-                targets(self._stage, batch, None, evaluation_logits(network, batch), progress).cpu()
+                targets(stage, batch, None, evaluation_logits(network, batch), context).cpu()
                 for batch in batches
             ]
         )
         if not ((y >= 0) & (y <= 1)).all():
-            part = type(self._stage.estep).__name__
+            part = type(stage.estep).__name__
             raise WorkError(
                 f"{part} returns targets from {y.min():g} to {y.max():g}; they must be in "
                 "[0, 1].\nThe E-step or the prior is at fault; check it: wsseg plugins check"

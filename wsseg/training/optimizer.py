@@ -1,5 +1,7 @@
 """The optimizer of a network's weights, and the memory format of its state."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_
@@ -58,3 +60,24 @@ def clip_gradients(network: nn.Module, norm: Tensor, max_norm: float | None) -> 
     """Scale the gradients of a network, whose norm is given, down to `max_norm` if it is larger."""
     if max_norm is not None:
         clip_grads_with_norm_(network.parameters(), max_norm, norm)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the state of an optimizer on the CPU, by the index of the weight and the name."""
+    return {
+        f"{index}.{key}": value.cpu()
+        for index, values in optimizer.state_dict()["state"].items()
+        for key, value in values.items()
+        if value is not None  # such as the momentum of SGD without momentum
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Continue from a state that `optimizer_tensors` returned."""
+    state: dict[int, dict[str, Tensor]] = {}
+    groups = optimizer.state_dict()["param_groups"]
+    weights = [each for group in optimizer.param_groups for each in group["params"]]
+    for name, value in tensors.items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = in_memory_format_of(weights[int(index)], value)
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

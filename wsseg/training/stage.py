@@ -85,7 +85,7 @@ def _train(task: StageTask, context: RunContext, folder: StageFolder) -> None:
     history = trainer.progress.history
     forget_epochs_after(context.folder.log, task.name, len(history))
     run_leader(trainer, task, context)
-    record = replace(_record(task), history=tuple(trainer.progress.history))
+    record = replace(_record(task), stage=trainer.stage, history=tuple(trainer.progress.history))
     save_stage(folder, record, trainer.weights)
 
 

@@ -1,6 +1,6 @@
 """The training of one stage as a value: its settings, its data, and what it starts from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,21 +8,20 @@ from lightning_fabric import Fabric
 
 from wsseg.config.recipe import Recipe
 from wsseg.config.stages import EmStage, NetworkStage, PriorStage, Stage, stops_early
-from wsseg.core.batch import Batch, Evidence
+from wsseg.core.batch import Evidence
 from wsseg.core.contracts import check_fitted, check_probability
 from wsseg.core.input import Input
 from wsseg.core.interfaces import EStep, Prior
-from wsseg.data.batches import Slices, StageScan, all_slices, collate
+from wsseg.data.batches import StageScan
 from wsseg.data.prepare import Prepared
 from wsseg.inference.checkpoint import TrainedStage, load_stage
 from wsseg.inference.pipeline import Pipeline, computed_precision
 from wsseg.runtime.collectives import leader_first
 from wsseg.runtime.files import fingerprint
 from wsseg.training.monitoring import check_positives
+from wsseg.training.plain_slices import plain_batches
 from wsseg.training.stage_identity import prepared_identity, started_folder, with_backbone
 from wsseg.training.training_set import training_scans
-
-PRIOR_BATCH_SIZE = 16  # slices at a time, for a prior that is fitted
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,12 @@ class StageTask:
         stage = self.stage
         if not isinstance(stage, EmStage | PriorStage):
             return self
-        prior = check_fitted(stage.prior, stage.prior.fit(_plain_batches(self.scans, self.input)))
+        prior = check_fitted(stage.prior, stage.prior.fit(plain_batches(self.scans, self.input)))
         parts: dict[str, Prior | EStep] = {"prior": prior}
         if isinstance(stage, EmStage):
             evidence = (
                 Evidence(batch, torch.zeros_like(phi), phi, stage.relation, progress=0)
-                for batch in _plain_batches(self.scans, self.input)
+                for batch in plain_batches(self.scans, self.input)
                 for phi in [check_probability(prior, prior(batch), batch)]
             )
             parts["estep"] = check_fitted(stage.estep, stage.estep.fit(evidence))
@@ -118,13 +117,3 @@ def _start_of(stage: NetworkStage, pipeline: Pipeline) -> TrainedStage | None:
 
 def _is_fitted(stage: Stage) -> bool:
     return isinstance(stage, PriorStage) and type(stage.prior).fit is not Prior.fit
-
-
-def _plain_batches(scans: Sequence[StageScan], input: Input) -> Iterator[Batch]:
-    """Yield all slices, without augmentation.
-
-    The prior could inspect the generator, so it refers to no recipe: its cohort names the masks.
-    """
-    slices, draws = Slices(scans, input), all_slices(scans)
-    for start in range(0, len(draws), PRIOR_BATCH_SIZE):
-        yield collate([slices[draw] for draw in draws[start : start + PRIOR_BATCH_SIZE]])[0]

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import inf, isfinite
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -33,41 +33,34 @@ from wsseg.runtime.collectives import gather_batch, shard
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.runtime.random_numbers import seeded
 from wsseg.training.averaging import averaged_copy, update_average
-from wsseg.training.em import Networks, forward, targets
-from wsseg.training.monitoring import TargetProbe, divergence, list_cases, target_warning
+from wsseg.training.em import (
+    Networks,
+    StepContext,
+    evaluation_logits,
+    evidence_of,
+    forward,
+    targets,
+)
+from wsseg.training.events import EpochDone, StepDone
+from wsseg.training.messages import (
+    divergence_error,
+    empty_regions_warning,
+    empty_targets_error,
+    validation_error,
+)
+from wsseg.training.monitoring import TargetProbe, divergence, target_warning
 from wsseg.training.optimizer import (
     clip_gradients,
-    in_memory_format_of,
     new_optimizer,
+    optimizer_tensors,
+    restore_optimizer,
     set_learning_rate,
 )
+from wsseg.training.plain_slices import plain_batches
+from wsseg.training.stage_parts import StageParts
 from wsseg.training.stage_task import StageTask
 from wsseg.training.target_snapshots import TargetSnapshot
 from wsseg.training.validation import ValidationLoss
-
-
-@dataclass(frozen=True)
-class StepDone:
-    """The event after an optimiser step."""
-
-    step: int  # counted over the stage, from 1
-    steps: int  # of the stage
-    epoch: int
-    loss: float
-    share: float  # of the batch's support, inside `NetworkStage.watched_mask`
-    share_name: str  # the share's key in an epoch's record
-    slices_per_s: float  # averaged over the epoch so far
-    seconds: float  # for this step
-    waited_s: float  # for the batch to be loaded, included in `seconds`
-    warning: str | None
-
-
-@dataclass(frozen=True)
-class EpochDone:
-    """The event after an epoch: its record in the log, and a warning about EM's targets, if any."""
-
-    record: dict[str, Any]
-    warning: str | None
 
 
 @dataclass
@@ -79,6 +72,7 @@ class Progress:
     shares: list[float] = field(default_factory=list)  # of the current epoch
     history: list[dict[str, Any]] = field(default_factory=list)  # records of finished epochs
     best_epoch: int = 0  # of the lowest loss on the validation cases; 0: not measured yet
+    prior: dict[str, Any] | None = None  # as plain values, if it was fitted again
 
 
 class _StepResult(NamedTuple):
@@ -100,7 +94,7 @@ class Trainer:
         stage, scans, input, fabric = task.network_stage, task.scans, task.input, task.fabric
         self.progress = Progress()
         self.probe = TargetProbe(stage, scans, input) if isinstance(stage, EmStage) else None
-        self._name, self._stage, self._fabric = task.name, stage, fabric
+        self._name, self._parts, self._fabric = task.name, StageParts(stage), fabric
         self._module = to_channels_last(_synchronised(network, fabric))
         self._initial_norm = float(self._weight_norm())
         self._average = averaged_copy(self._module) if stage.average is not None else None
@@ -110,7 +104,7 @@ class Trainer:
         averaged = None if self._average is None else fabric.setup_module(self._average)
         self._networks = Networks(trained, averaged)
         self._slices = Slices(scans, input, stage.augment, task.seed)
-        self._scans, self._seed = scans, task.seed
+        self._scans, self._input, self._seed = scans, input, task.seed
         self._steps_per_epoch = len(self._batches_of(0))
         self.steps = self._steps_per_epoch * stage.epochs
         self._case_names = [scan.name for scan in scans]
@@ -119,6 +113,11 @@ class Trainer:
             ValidationLoss(stage, task.validation, input) if task.validation else None
         )
         self._best: dict[str, Tensor] = {}  # the weights after `Progress.best_epoch`
+
+    @property
+    def stage(self) -> NetworkStage:
+        """The stage with its newest prior."""
+        return self._parts.stage
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -131,7 +130,7 @@ class Trainer:
     @property
     def stopped_early(self) -> bool:
         """Whether the loss on the validation cases has not fallen for too long."""
-        stopping, epoch = self._stage.early_stopping, len(self.progress.history)
+        stopping, epoch = self.stage.early_stopping, len(self.progress.history)
         return stopping is not None and epoch - self.progress.best_epoch >= stopping.patience
 
     @property
@@ -143,20 +142,19 @@ class Trainer:
         tensors = {f"network.{name}": value for name, value in _on_cpu(self._module).items()}
         if self._average is not None:
             tensors |= {f"average.{name}": each for name, each in _on_cpu(self._average).items()}
-        for index, values in self._optimizer.state_dict()["state"].items():
-            tensors |= {
-                f"optimizer.{index}.{key}": value.cpu()
-                for key, value in values.items()
-                if value is not None  # such as the momentum of SGD without momentum
-            }
+        tensors |= {
+            f"optimizer.{name}": each for name, each in optimizer_tensors(self._optimizer).items()
+        }
         tensors |= {f"best.{name}": value for name, value in self._best.items()}
         if self.probe is not None and self.probe.last is not None:
             tensors["probe.last"] = self.probe.last
-        return tensors, asdict(self.progress)
+        memory, prior = self._parts.state()
+        tensors |= {f"memory.{name}": value for name, value in memory.items()}
+        return tensors, asdict(replace(self.progress, prior=prior))
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Continue from a state that `state` returned."""
-        names = ("network", "average", "best", "optimizer", "probe")
+        names = ("network", "average", "best", "optimizer", "probe", "memory")
         parts = {name: dict[str, Tensor]() for name in names}
         for name, value in tensors.items():
             part, _, rest = name.partition(".")
@@ -165,27 +163,23 @@ class Trainer:
         if self._average is not None:
             self._average.load_state_dict(parts["average"])
         self._best = parts["best"]
-        state: dict[int, dict[str, Tensor]] = {}
-        groups = self._optimizer.state_dict()["param_groups"]
-        weights = [each for group in self._optimizer.param_groups for each in group["params"]]
-        for name, value in parts["optimizer"].items():
-            index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = in_memory_format_of(weights[int(index)], value)
-        self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+        restore_optimizer(self._optimizer, parts["optimizer"])
         if self.probe is not None:
             self.probe.last = parts["probe"].get("last")
         self.progress = Progress(**values)
+        memory = {name: each.to(self._fabric.device) for name, each in parts["memory"].items()}
+        self._parts.restore(memory, self.progress.prior)
 
     def target_snapshot(self) -> TargetSnapshot | None:
         """Return the newest EM targets of a few slices; None for a stage without EM."""
-        if self.probe is None:
+        if self.probe is None or not isinstance(self.stage, EmStage):
             return None
         with (
             self._seeded(0),
             self._fabric.autocast(),
         ):  # not through DDP, since only one process may call this
-            network = Networks(self._module, self._average).of_targets(self._stage)
-            return self.probe.snapshot(network, self._fabric.device)
+            network = Networks(self._module, self._average).of_targets(self.stage)
+            return self.probe.snapshot(self.stage, network, self._fabric.device)
 
     def run(self) -> Iterator[StepDone | EpochDone]:
         """Train from the current progress to the end of the stage.
@@ -219,7 +213,7 @@ class Trainer:
                     epoch=epoch,
                     loss=result.loss,
                     share=result.share,
-                    share_name=self._stage.share_key,
+                    share_name=self.stage.share_key,
                     slices_per_s=rate,
                     seconds=seconds,
                     waited_s=waited,
@@ -229,13 +223,13 @@ class Trainer:
     def _batches_after(self, step: int) -> Iterator[list[SliceDraw]]:
         """Yield the batches that follow a step. An epoch is drawn when its first one is needed."""
         done, first = divmod(step, self._steps_per_epoch)
-        for epoch in range(done, self._stage.epochs):
+        for epoch in range(done, self.stage.epochs):
             yield from self._batches_of(epoch)[first:]
             first = 0
 
     def _batches_of(self, epoch: int) -> list[list[SliceDraw]]:
-        draws = epoch_draws(self._scans, self._stage.sampling, self._seed, epoch)
-        return training_batches(draws, self._stage.batch_size)
+        draws = epoch_draws(self._scans, self.stage.sampling, self._seed, epoch)
+        return training_batches(draws, self.stage.batch_size)
 
     def _shard(self, draws: Sequence[SliceDraw]) -> list[SliceDraw]:
         """Return this process's draws: two or more where batch norm is not synchronised."""
@@ -247,14 +241,16 @@ class Trainer:
         self, draws: Sequence[SliceDraw], batch: Batch, labels: Probability | None
     ) -> _StepResult:
         """Take one optimiser step. `batch` is this process's shard of `draws`."""
-        stage, progress = self._stage, self.progress
+        stage, progress = self.stage, self.progress
         rate = stage.optimizer.lr_at(progress.step / self._steps_per_epoch, stage.epochs)
         set_learning_rate(self._optimizer, rate)
         with self._seeded(1 + self._fabric.global_rank):
             outputs = forward(stage, self._networks, batch)
-            y = targets(stage, batch, labels, outputs.e_step, progress.step / self.steps)
-        names = tuple(self._case_names[draw.scan] for draw in draws)
-        logits, y, batch = self._gather(names, outputs.m_step, y, batch)
+            y = targets(stage, batch, labels, outputs.e_step, self._context)
+        own = batch
+        logits, y, batch = self._gather(draws, outputs.m_step, y, batch)
+        if self._parts.remembers:
+            self._remember(own, outputs.e_step, batch)
         with self._seeded(0):  # all processes compute the same loss
             loss = check_loss(stage.loss, stage.objective(logits, y, batch))
             self._fabric.backward(loss)
@@ -272,14 +268,16 @@ class Trainer:
         # One transfer from the device for all numbers.
         loss_, gradient_, norm, share_, *some = torch.cat([numbers, has_region]).tolist()
         if problem := divergence(loss_, gradient_, norm, self._initial_norm):
-            raise WorkError(self._divergence_error(problem, draws))
+            raise WorkError(divergence_error(self._position, problem, self._bad_cases(draws)))
+        if not progress.losses:
+            self._parts.check_unchanged()
         progress.losses.append(loss_)
         progress.shares.append(share_)
         empty = [draw for draw, any_ in zip(draws, some, strict=True) if not any_]
         return _StepResult(loss_, share_, self._empty_region_warning(empty))
 
     def _end_epoch(self, seconds: float, slices: int) -> EpochDone:
-        progress, stage = self.progress, self._stage
+        progress, stage = self.progress, self.stage
         epoch = self._epoch
         record: dict[str, Any] = {
             "stage": self._name,
@@ -294,12 +292,15 @@ class Trainer:
             "seconds": seconds,
         }
         if isinstance(stage, PixelStage) and not any(progress.shares):
-            raise WorkError(self._empty_targets_error(slices))
-        if self.probe is not None:
+            raise WorkError(empty_targets_error(self._position, slices, self._case_names))
+        if self.probe is not None and isinstance(stage, EmStage):
             with self._seeded(0):
-                share = epoch / stage.epochs
+                context = self._parts.context(epoch / stage.epochs, epoch)
                 network = self._networks.of_targets(stage)
-                record |= self.probe.measure(network, self._fabric.device, share)
+                record |= self.probe.measure(stage, network, self._fabric.device, context)
+        self._parts.check_unchanged()
+        if self._parts.refits:
+            self._refit_prior()
         if self._validation is not None:
             record["validation_loss"] = self._validation_loss(self._validation)
             earlier = [each["validation_loss"] for each in progress.history]
@@ -318,21 +319,51 @@ class Trainer:
             own = validation.measure(self._predicting, self._fabric.device)
         loss: float = self._fabric.broadcast(own)
         if not isfinite(loss):
-            raise WorkError(
-                f"{self._position}: the loss on the validation cases is {loss}.\nThe newest saved "
-                "state is intact. Inspect these images"
-            )
+            raise WorkError(validation_error(self._position, loss))
         return loss
 
     def _gather(
-        self, names: tuple[str, ...], logits: Logits, y: Tensor, batch: Batch
+        self, draws: Sequence[SliceDraw], logits: Logits, y: Tensor, batch: Batch
     ) -> tuple[Logits, Tensor, Batch]:
         """Join the shards of all processes. Of the images, losses get only the middle slices."""
         tensors = (logits, y, batch.middle, batch.region, batch.tags)
         logits, y, middle, region, tags = (
-            gather_batch(self._fabric, each, len(names)) for each in tensors
+            gather_batch(self._fabric, each, len(draws)) for each in tensors
         )
-        return logits, y, Batch(middle, region, tags, case=names)
+        names = tuple(self._cases(draws))
+        index = tuple(draw.z for draw in draws)
+        return logits, y, Batch(middle, region, tags, case=names, slice_index=index)
+
+    def _remember(self, own: Batch, logits: Logits, batch: Batch) -> None:
+        """Let the E-step remember the evidence of all processes, of which `own` is a shard."""
+        assert isinstance(self.stage, EmStage), "only an E-step remembers"  # noqa: S101
+        with torch.no_grad(), self._seeded(0):
+            evidence = evidence_of(self.stage, own, logits, self._context)
+            logits, phi = (
+                gather_batch(self._fabric, each, len(batch.tags))
+                for each in (evidence.logits, evidence.phi)
+            )
+            self._parts.remember(replace(evidence, batch=batch, logits=logits, phi=phi))
+
+    def _refit_prior(self) -> None:
+        """Fit the prior to the network's beliefs about all slices: in all processes the same."""
+        stage, device = self.stage, self._fabric.device
+        assert isinstance(stage, EmStage), "only EM has a prior"  # noqa: S101
+        network = Networks(self._module, self._average).of_targets(stage)
+        context = self._parts.context(self._epoch / stage.epochs, self._epoch)
+        with self._seeded(0), self._fabric.autocast():
+            prior = self._parts.refitted_prior(
+                evidence_of(stage, batch, evaluation_logits(network, batch), context)
+                for each in plain_batches(self._scans, self._input)
+                for batch in [to_device(each, device)]
+            )
+        self._parts.use_prior(self._fabric.broadcast(prior))
+
+    @property
+    def _context(self) -> StepContext:
+        """What the E-step of the next step knows of the training."""
+        step = self.progress.step
+        return self._parts.context(step / self.steps, 1 + step // self._steps_per_epoch)
 
     def _seeded(self, stream: int) -> AbstractContextManager[None]:
         """Seed torch's generators for a part of the next step, so that no state needs saving."""
@@ -350,34 +381,20 @@ class Trainer:
     def _position(self) -> str:
         return f"stage {self._name}, step {self.progress.step} (epoch {self._epoch})"
 
-    def _divergence_error(self, problem: str, draws: Sequence[SliceDraw]) -> str:
-        """Return an error that names the cases with NaN or infinite voxels, or else all cases."""
-        bad = [draw for draw in draws if not np.isfinite(self._slices[draw].image).all()]
-        return (
-            f"{self._position}: {problem}; {self._cases(bad or draws)}.\n"
-            "The newest saved state is intact. Lower the learning rate, or inspect these images"
-        )
-
-    def _empty_targets_error(self, slices: int) -> str:
-        return (
-            f"{self._position}: the targets of all {slices} slices of the epoch are empty "
-            f"({list_cases(self._case_names)}), so the network would learn to predict background "
-            "only.\nThe newest saved state is intact. Is the region empty, or the prior too strict?"
-        )
-
     def _empty_region_warning(self, draws: Sequence[SliceDraw]) -> str | None:
         """Return a warning about slices without region; None where it was given before."""
         if not draws or self._warned_of_empty_regions:
             return None
         self._warned_of_empty_regions = True
-        return (
-            f"{self._position}: {len(draws)} slices of {self._cases(draws)} have no region left: "
-            "augmentation moved it out of the image, or it is smaller than a pixel. Nothing is "
-            "learnt from them"
-        )
+        return empty_regions_warning(self._position, len(draws), self._cases(draws))
 
-    def _cases(self, draws: Sequence[SliceDraw]) -> str:
-        return list_cases(self._case_names[draw.scan] for draw in draws)
+    def _bad_cases(self, draws: Sequence[SliceDraw]) -> list[str]:
+        """Return the names of the cases with NaN or infinite voxels, or else of all cases."""
+        bad = [draw for draw in draws if not np.isfinite(self._slices[draw].image).all()]
+        return self._cases(bad or draws)
+
+    def _cases(self, draws: Sequence[SliceDraw]) -> list[str]:
+        return [self._case_names[draw.scan] for draw in draws]
 
 
 def _encoder_of(stage: NetworkStage) -> str | None:

@@ -8,10 +8,11 @@ from wsseg.runtime.collectives import any_rank
 from wsseg.runtime.files import append_line
 from wsseg.runtime.signals import graceful_interrupts
 from wsseg.training.context import RunContext
+from wsseg.training.events import EpochDone, StepDone
 from wsseg.training.log import SHARES, epoch_line
 from wsseg.training.stage_task import StageTask
 from wsseg.training.target_snapshots import save_snapshot, snapshot_epochs
-from wsseg.training.trainer import EpochDone, StepDone, Trainer
+from wsseg.training.trainer import Trainer
 from wsseg.training.training_state import save_state
 
 

@@ -16,7 +16,7 @@ from wsseg.data.batches import (
     split_into_batches,
     to_device,
 )
-from wsseg.training.em import evaluation_logits, targets
+from wsseg.training.em import StepContext, evaluation_logits, targets
 
 
 class ValidationLoss:
@@ -37,7 +37,7 @@ class ValidationLoss:
         for draws, loaded, labels in load_batches(self._slices, self._batches):
             batch = to_device(loaded, device)
             logits = evaluation_logits(network, batch)
-            y = targets(self._stage, batch, labels, logits, progress=1)
+            y = targets(self._stage, batch, labels, logits, StepContext())
             seen = Batch(batch.middle, batch.region, batch.tags, case=batch.case)
             total += float(self._stage.objective(logits, y, seen)) * len(draws)
         return total / sum(map(len, self._batches))

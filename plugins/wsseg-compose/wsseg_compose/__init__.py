@@ -7,7 +7,7 @@ import torch
 from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor
 
-from wsseg import CERTAIN, Batch, Logits, Prior, Probability, hookimpl
+from wsseg import CERTAIN, Batch, Evidence, Logits, Prior, Probability, hookimpl
 
 BELOW_ONE = 1 - 2**-24  # the largest float32 below 1
 
@@ -17,8 +17,35 @@ Priors = Annotated[
 ]
 
 
+class Combination(Prior):
+    """A prior that combines others, each of which learns on its own."""
+
+    priors: Priors
+    """The priors to combine."""
+
+    @property
+    def refits(self) -> bool:
+        """Whether a prior is fitted again after each epoch."""
+        return any(prior.refits for prior in self.priors)
+
+    def fit(self, batches: Iterable[Batch]) -> Self:
+        """Return the combination of the fitted priors.
+
+        The batches are kept in memory only if more than one prior learns from them.
+        """
+        learners = sum(type(prior).fit is not Prior.fit for prior in self.priors)
+        shared = list(batches) if learners > 1 else batches
+        return self.model_copy(update={"priors": tuple(p.fit(shared) for p in self.priors)})
+
+    def refit(self, evidence: Iterable[Evidence]) -> Self:
+        """Return the combination of the priors, each fitted to the network's beliefs."""
+        learners = sum(prior.refits for prior in self.priors)
+        shared = list(evidence) if learners > 1 else evidence
+        return self.model_copy(update={"priors": tuple(p.refit(shared) for p in self.priors)})
+
+
 @final
-class Product(Prior):
+class Product(Combination):
     """The sum of the log-odds of several priors: a product of independent experts.
 
         logit phi = sum_i logit phi_i
@@ -30,20 +57,13 @@ class Product(Prior):
     Source: Hinton 2002, "Training products of experts by minimizing contrastive divergence".
     """
 
-    priors: Priors
-    """The priors to combine."""
-
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each pixel, (B, K, H, W)."""
         return _probability(_log_odds(self.priors, batch).sum(0))
 
-    def fit(self, batches: Iterable[Batch]) -> Self:
-        """Return the product of the fitted priors."""
-        return self.model_copy(update={"priors": _fitted(self.priors, batches)})
-
 
 @final
-class Blend(Prior):
+class Blend(Combination):
     """The weighted mean of the log-odds of several priors: a logarithmic opinion pool.
 
         logit phi = sum_i w_i logit phi_i / sum_i w_i
@@ -75,10 +95,6 @@ class Blend(Prior):
         mean = torch.tensordot(shares, log_odds - certain, dims=1)
         return _probability(mean + certain.sum(0))
 
-    def fit(self, batches: Iterable[Batch]) -> Self:
-        """Return the blend of the fitted priors."""
-        return self.model_copy(update={"priors": _fitted(self.priors, batches)})
-
 
 def _log_odds(priors: Sequence[Prior], batch: Batch) -> Tensor:
     """Return the log-odds of each prior, (priors, B, K, H, W), with ±CERTAIN in place of ±inf."""
@@ -90,13 +106,6 @@ def _probability(log_odds: Logits) -> Probability:
     """Return the sigmoid; it rounds to 1 only where a prior is certain."""
     phi = log_odds.sigmoid()
     return phi.where(log_odds > CERTAIN / 2, phi.clamp(max=BELOW_ONE))
-
-
-def _fitted(priors: Sequence[Prior], batches: Iterable[Batch]) -> tuple[Prior, ...]:
-    """Fit each prior; keep the batches in memory only if more than one prior learns from them."""
-    learners = [prior for prior in priors if type(prior).fit is not Prior.fit]
-    shared = list(batches) if len(learners) > 1 else batches
-    return tuple(prior.fit(shared) for prior in priors)
 
 
 @hookimpl

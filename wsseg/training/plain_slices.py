@@ -1,0 +1,19 @@
+"""All training slices as they are, neither augmented nor balanced, for parts that are fitted."""
+
+from collections.abc import Iterator, Sequence
+
+from wsseg.core.batch import Batch
+from wsseg.core.input import Input
+from wsseg.data.batches import Slices, StageScan, all_slices, collate
+
+BATCH_SIZE = 16  # slices at a time
+
+
+def plain_batches(scans: Sequence[StageScan], input: Input) -> Iterator[Batch]:
+    """Yield all slices of scans, without augmentation.
+
+    A prior could inspect the generator, so it refers to no recipe: its cohort names the masks.
+    """
+    slices, draws = Slices(scans, input), all_slices(scans)
+    for start in range(0, len(draws), BATCH_SIZE):
+        yield collate([slices[draw] for draw in draws[start : start + BATCH_SIZE]])[0]
