@@ -8,6 +8,7 @@ from wsseg.components.esteps import AdaptEM, HardEM, ProportionEM, Scheduled, So
 from wsseg.components.folder import Folder
 from wsseg.components.hookspecs import hookimpl
 from wsseg.components.likelihood_losses import CrossEntropy, Focal
+from wsseg.components.local_contrast import LocalContrast, TopHat
 from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
 from wsseg.components.optimizers import SGD, Adam, AdamW
 from wsseg.components.overlap_losses import BatchDice, SmoothDice, Tversky
@@ -37,9 +38,11 @@ from wsseg.data.augment import StandardAugment
 @hookimpl
 def wsseg_priors() -> dict[str, type[Prior]]:
     return {
+        "local-contrast": LocalContrast,
         "per-class": PerClass,
         "smoothed-threshold": SmoothedThreshold,
         "tag-odds": TagOdds,
+        "top-hat": TopHat,
     }
 
 

@@ -1,0 +1,119 @@
+"""Priors that compare a pixel with its neighbourhood, for lesions and defects on uneven ground."""
+
+from typing import Annotated, Literal, TypeAlias, final
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    FiniteFloat,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+)
+from torch import Tensor, inf
+from torch.nn import functional as F
+
+from wsseg.components.gaussian_mean import gaussian_mean
+from wsseg.core.batch import Batch, Mask, Probability
+from wsseg.core.interfaces import Prior
+
+Polarity: TypeAlias = Literal["bright", "dark", "both"]
+
+
+def _is_odd(size: int) -> int:
+    if size % 2 == 0:
+        raise ValueError(f"{size} is even; a square of an odd size has a middle pixel")
+    return size
+
+
+OddInt: TypeAlias = Annotated[PositiveInt, AfterValidator(_is_odd)]
+
+
+@final
+class LocalContrast(Prior):
+    """A sigmoid of the difference between a pixel and the mean around it.
+
+        logit phi = (c - midpoint) / width
+        c = x - m for bright, m - x for dark, |x - m| for both
+
+    x is the intensity in the middle slice and m the Gaussian mean around the pixel over the pixels
+    of the region. Slow changes of the illumination, or of a coil's sensitivity, have no influence.
+    An object that is larger than the neighbourhood is found at its border only. All classes get the
+    same phi.
+
+    Example:
+        >>> import torch
+        >>> from wsseg import Batch
+        >>> image = torch.tensor([[[[5.0, 5.0, 5.0, 9.0, 5.0, 5.0, 5.0]]]])
+        >>> batch = Batch(image, region=image > 0, tags=torch.tensor([[True]]))
+        >>> LocalContrast(sigma_px=2, midpoint=2, width=0.5)(batch).gt(0.5).int()
+        tensor([[[[0, 0, 0, 1, 0, 0, 0]]]], dtype=torch.int32)
+    """
+
+    sigma_px: PositiveFloat = 8.0
+    """Standard deviation of the Gaussian, in pixels of the network's grid."""
+    polarity: Polarity = "both"
+    """Whether the class is brighter than its neighbourhood, darker, or either."""
+    midpoint: FiniteFloat = Field(examples=[1.0])
+    """Contrast at which phi is 1/2, in the image's unit."""
+    width: PositiveFloat = Field(examples=[0.5])
+    """Increase of the contrast that multiplies the odds of the class by e."""
+
+    def __call__(self, batch: Batch) -> Probability:
+        """Return phi of each pixel, (B, K, H, W)."""
+        image = batch.middle.float()
+        difference = image - gaussian_mean(image, batch.region, self.sigma_px)
+        signed = {"bright": difference, "dark": -difference, "both": difference.abs()}
+        log_odds = (signed[self.polarity] - self.midpoint) / self.width
+        return log_odds.sigmoid().expand(batch.support.shape)
+
+
+@final
+class TopHat(Prior):
+    """A threshold on the top-hat of the image: what is brighter, or darker, than any square around.
+
+        phi = 1 where t > threshold, else 0
+        t = s - opening(s) for bright, closing(s) - s for dark, the larger of both for both
+
+    s is the smoothed intensity in the middle slice. Opening and closing are those of grey values by
+    a square of `size_px` pixels, inside the region. An object in which such a square fits has no
+    top-hat. The network has no influence on the posterior. All classes get the same phi.
+
+    Source: Meyer 1979; Serra 1982, "Image analysis and mathematical morphology".
+
+    Example:
+        >>> import torch
+        >>> from wsseg import Batch
+        >>> image = torch.tensor([[[[1.0, 2.0, 9.0, 3.0, 8.0, 8.0, 8.0]]]]).repeat(1, 1, 3, 1)
+        >>> batch = Batch(image, region=image > 0, tags=torch.tensor([[True]]))
+        >>> prior = TopHat(size_px=3, sigma_px=0, polarity="bright", threshold=4)
+        >>> prior(batch)[0, 0, 0]  # the last three columns are as wide as the square
+        tensor([0., 0., 1., 0., 0., 0., 0.])
+    """
+
+    size_px: OddInt = 15
+    """Side of the square, an odd number of pixels of the network's grid."""
+    sigma_px: NonNegativeFloat = 1.0
+    """Standard deviation of the Gaussian that smooths before, in pixels; 0: no smoothing."""
+    polarity: Polarity = "both"
+    """Whether the class is brighter than its neighbourhood, darker, or either."""
+    threshold: FiniteFloat = Field(examples=[1.0])
+    """The threshold, in the image's unit."""
+
+    def __call__(self, batch: Batch) -> Probability:
+        """Return phi of each pixel, (B, K, H, W)."""
+        region = batch.region
+        smooth = gaussian_mean(batch.middle.float(), region, self.sigma_px)
+        bright, dark = self._top_hat(smooth, region), self._top_hat(-smooth, region)
+        found = {"bright": bright, "dark": dark, "both": bright.maximum(dark)}[self.polarity]
+        return (region & (found > self.threshold)).float().expand(batch.support.shape)
+
+    def _top_hat(self, image: Tensor, region: Mask) -> Tensor:
+        """Return the image minus its opening, (B, 1, H, W), valid inside the region."""
+        eroded = -self._dilated(-image, region)
+        return image - self._dilated(eroded, region)
+
+    def _dilated(self, image: Tensor, region: Mask) -> Tensor:
+        """Return the maximum over the pixels of the square that are in the region."""
+        inside = image.where(region, -inf)
+        return F.max_pool2d(inside, self.size_px, stride=1, padding=self.size_px // 2)
