@@ -39,7 +39,8 @@ class Table(Cohort):
     - `patient`: the default is the name of the case.
     - `site`: the hospital or scanner.
     - `split`: `train`, `test` or empty. All cases of a patient have the same split.
-    - `mask.NAME`: a NIfTI file or a picture, relative to the CSV file; empty if the case has no such mask.
+    - `mask.NAME`: a NIfTI file or a picture, relative to the CSV file; empty if the case has no
+      such mask.
     - `tag.CLASS`: 1 or yes if the class is present, 0 or no if it is absent, empty if that is
       unknown.
 

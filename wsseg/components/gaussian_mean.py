@@ -26,7 +26,7 @@ def gaussian_mean(image: Tensor, region: Mask, sigma_px: float) -> Tensor:
 
 
 def _convolved(image: Tensor, sigma_px: float, axis: int) -> Tensor:
-    """Convolve with a Gaussian along an axis, up to a factor; beyond the border of the image is 0."""
+    """Convolve with a Gaussian along an axis, up to a factor; beyond the border is 0."""
     reach = min(floor(TRUNCATE * sigma_px + 0.5), image.shape[axis] - 1)
     steps = range(-reach, reach + 1)
     weights = [exp(-((k / sigma_px) ** 2) / 2) if k else 1.0 for k in steps]
