@@ -60,8 +60,8 @@ def test_top_hats_equal_those_of_scipy(
     image: NDArray[np.float32], size: int, threshold: float
 ) -> None:
     expected = {
-        "bright": ndimage.white_tophat(image, size, mode="reflect") > threshold,
-        "dark": ndimage.black_tophat(image, size, mode="reflect") > threshold,
+        "bright": ndimage.white_tophat(image, (size, size), mode="reflect") > threshold,
+        "dark": ndimage.black_tophat(image, (size, size), mode="reflect") > threshold,
     }
     expected["both"] = expected["bright"] | expected["dark"]
     for polarity, mask in expected.items():

@@ -28,9 +28,13 @@ ORIENTATION = 0x0112  # the tag of EXIF
 
 
 def save(path: Path, pixels: NDArray[np.generic], orientation: int = 1) -> Path:
+    picture = Image.fromarray(pixels)
+    if orientation == 1:
+        picture.save(path)
+        return path
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    Image.fromarray(pixels).save(path, **({"exif": exif} if orientation > 1 else {}))
+    picture.save(path, exif=exif)
     return path
 
 

@@ -96,7 +96,7 @@ def test_a_jpeg_in_a_tiff_is_read(tmp_path: Path) -> None:
 def test_white_as_zero_is_inverted(tmp_path: Path, compression: str | None) -> None:
     path = tmp_path / "a.tif"
     Image.fromarray(GREY).save(path, compression=compression, tiffinfo={262: 0})
-    stored = tifffile.TiffFile(path).pages[0]
+    stored = tifffile.TiffFile(path).pages.first
     assert stored.photometric == 0
     if compression is None:
         assert np.array_equal(read_tiff(path)[0, 0], 255 - stored.asarray())
@@ -186,7 +186,7 @@ def bomb(path: Path) -> None:
     """Write a header that declares a million rows."""
     save(path, np.zeros((9, 1000), np.uint8), compression="zlib", rowsperstrip=9)
     with tifffile.TiffFile(path, mode="r+") as file:
-        file.pages[0].tags["ImageLength"].overwrite(10**6)
+        file.pages.first.tags["ImageLength"].overwrite(10**6)
 
 
 @pytest.mark.parametrize(

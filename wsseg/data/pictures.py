@@ -114,7 +114,8 @@ def _check(path: Path, picture: Image.Image) -> None:
         )
     if picture.width * picture.height > MAX_PIXELS:
         raise InputError(f"{path}: has {picture.width} × {picture.height} pixels; {_too_large()}")
-    if picture.mode not in GREY and any(str(tile[3]).endswith(DEEP) for tile in picture.tile):
+    tiles = getattr(picture, "tile", ())  # how the decoder of the format reads the pixels
+    if picture.mode not in GREY and any(str(tile[3]).endswith(DEEP) for tile in tiles):
         raise InputError(
             f"{path}: has colours of 16 bits, of which 8 would be lost. Save it as TIFF"
         )

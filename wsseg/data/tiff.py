@@ -190,7 +190,9 @@ def _decoded(path: Path, layout: _Layout) -> NDArray[Any]:
     planes = layout.planes(values)
     if layout.orientation in TRANSPOSED:
         planes = planes.swapaxes(-1, -2)
-    return np.flip(planes, [axis for axis, turns in FLIPPED.items() if layout.orientation in turns])
+    axes = tuple(axis for axis, turns in FLIPPED.items() if layout.orientation in turns)
+    upright: NDArray[Any] = np.flip(planes, axes)
+    return upright
 
 
 def _decoded_by_pillow(path: Path, layout: _Layout) -> NDArray[Any]:
