@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsseg_reports.sentences import describing_sentences
+from wsseg_reports.sentences import boxes_as_words, describing_sentences
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,7 @@ from wsseg_reports.sentences import describing_sentences
         ("There is no focal\nConsolidation.", ["There is no focal Consolidation."]),
         ("There is no\nmass.\n- Effusion\n* Mass of the\n  lung", None),
         ("1. Mass.\n2. No effusion.", ["Mass.", "No effusion."]),
+        ("1) No mass 2) Effusion", ["No mass.", "Effusion"]),
     ],
 )
 def test_sentences_end_at_full_stops_and_at_lines_that_start_a_statement(
@@ -42,3 +43,18 @@ def test_sections_that_do_not_describe_the_scan_are_left_out(
     report: str, sentences: list[str]
 ) -> None:
     assert list(describing_sentences(report)) == sentences
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("Mass [ ] Nodule [x]", "Mass: no; Nodule: yes; "),
+        ("[ ] mass [X] nodule", "; no mass; nodule"),
+        ("Lungs: [] mass ☑ nodule", "Lungs:; no mass; nodule"),
+        ("A mass [series 2] and a nodule.", "A mass [series 2] and a nodule."),
+    ],
+)
+def test_boxes_of_a_form_belong_to_the_finding_on_the_side_of_the_first_box(
+    form: str, words: str
+) -> None:
+    assert boxes_as_words(form) == words

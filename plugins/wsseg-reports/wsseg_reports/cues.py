@@ -82,7 +82,7 @@ NAMED = {
         | fails to | essentially | virtually | markedly | significantly""",
     "ENDED": r"""
         resolved? | cleared? | disappeared | vanished | subsided | re-?absorbed | resorbed
-        | absorbed | drained | evacuated""",
+        | absorbed | drained | evacuated | gone""",
     "PRIOR": r"""
         prior | previous | earlier | outside | old | last | recent | remote | past | initial
         | admission | baseline""",
@@ -93,7 +93,8 @@ NAMED = {
         january | february | march | april | may | june | july | august | september | october
         | november | december | (?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?""",
     "DATE": r"""
-        [\d{1,2}] MONTH [\d{1,2},?] [\d{4}] | \d{1,2}[./-]\d{1,2}(?:[./-]\d{2,4})?
+        [\d{1,2}] MONTH [\d{1,2},?] [\d{4}] | \d{1,2}[./-]\d{1,2}[./-]\d{2,4}
+        | \d{1,2}[./-]\d{1,2}(?! ?(?:days?|weeks?|months?|years?|hours?|[cm]?m\b|%))
         | (?:19|20)\d\d""",
     "THEN": r"""
         (on | in | at) [the | an? | his | her] [\w+] PRIOR [\w+] EXAM | on admission | in DATE
@@ -130,8 +131,9 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | non-? ?contrast(?:-enhanced)? | non-?enhanced | unenhanced | de novo
         | with and without contrast | with or without contrast | whether or not | if not
         | no\. \d+
-        | (none | not | no) (larger | greater | bigger | more | smaller | thicker) than
-            \d[\d.,]*(?: ?[cm]m)?
+        | (none | not | no) [measuring] (larger | greater | bigger | more | smaller | thicker)
+            than \d[\d.,]*(?: ?[cm]m)?
+        | none (exceeding | exceeds? | above | over | beyond | [is | are] suspicious)
         | (compared | comparison | relative | similar | identical | unchanged from | as) [to |
             with] [the] [\w+] PRIOR [\w+] [EXAM] [(of | from | on | dated) DATE]
         | (since | from | than | compared to | compared with | to | vs\.? | versus) ([the] PRIOR
@@ -140,7 +142,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | not (otherwise | further) (specified | characteri[sz]ed | classified)
         | not (necessarily | infrequently | uncommonly | surprisingly | unexpectedly)
         | to account for | as (before | previously) | than (before | previously | yesterday)
-        | all but | previously (measuring | measured) | \[[x✓]\] | ☑ | ☒
+        | all but | previously (measuring | measured)
         """,
     ),
     (
@@ -149,13 +151,22 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         NOT [SURELY]* (SEEN | there) THEN | NOT (previously | formerly | before) SEEN
         | NOT [\w+ly | well | yet | been | at all | otherwise | to | be | appear | seem | look]*
             CHANGED
+        | (does | do | did) not (cross | extend | involve | reach | enhance | abut | invade |
+            cavitate | exceed)
+        | NOT [\w+ly] (confined | limited | restricted) to | neither CHANGED nor CHANGED
         | no longer CHANGED
         | (no | not any) (larger | bigger | smaller | worse | better | denser) [than before]
         | (no | not any) (different | more \w+ | less \w+) | PARTLY [\w+ly] ENDED
         | (larger | smaller | bigger | denser) than (before | previously | (?!\d)(?=\w))
         """,
     ),
-    (Cue.NO, "(no | without) [any] [NOTABLE]* CHANGE (?=(?:or|nor|and/or) )"),
+    (
+        Cue.NO,
+        r"""
+        (no | without) [any] [NOTABLE]* CHANGE (?=(?:or|nor|and/or) )
+        | (no | without) [any] (persist(?:ing|ent) | remaining | residual)
+        """,
+    ),
     (
         Cue.IS_PRESENT,
         r"""
@@ -179,7 +190,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.THERE_IS,
         r"""
         not (without | free of | free from | devoid of | clear of | lacking)
-        | (no | not an?) (lack | absence | doubt) [of | about]
+        | (no | not an? | without) (lack | absence | doubt) [of | about | that]
         | not (only | just | merely | simply) | no question | no (less | fewer) than
         | (progressed | evolved | developed | transformed | turned | changed) (to | into)
         """,
@@ -194,10 +205,14 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | NOT [be] (well | clearly | fully | completely | adequately | optimally | entirely |
             easily) SEEN
         | (can not | cannot | could not) be [\w+ly] confirmed | poorly SEEN | obscured | n/a
-        | (difficult | hard) to (exclude | assess | see | rule out | evaluate)$ | a possibility
+        | (difficult | hard | impossible) to (exclude | assess | see | rule out | evaluate | judge)$
+        | (difficult | hard | impossible) to (assess | see | evaluate | judge) (on | in | due to |
+            because | owing to | with | from)
+        | (may | might | could | can) [easily | well | also]* be (missed | overlooked)
+        | debatable | arguable | in doubt | a possibility
         | a consideration | masked | hidden | corresponds? to | actually
         | (turn(?:s|ed) out | proved) to be | in question | if any | if present
-        | [in | on] the differential [diagnosis] | to be (excluded | ruled out)
+        | (in | on) the differential [diagnosis] | to be (excluded | ruled out)
         | would (be | have) [\w+] \w+ | (might | may | could) (be | be present | be there)$
         | (considered | thought possible | questioned | queried | not certain | equivocal)$
         | -like | or both
@@ -207,12 +222,14 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.IS_ABSENT,
         r"""
         [can | could | does | do | did] NOT [SURELY]* SEEN
-        | (can not | could not) be [SURELY]* SEEN | NOT [SURELY]* (a feature | features)
+        | (can not | could not) be [SURELY]* SEEN | NOT [SURELY]* (a feature | features
+            | a finding | part of | among (them | these))
         | no longer [be | clearly | well]* SEEN | not there | no longer there
         | none(?! (?:of|in|on|at|elsewhere)\b) [SEEN | remains? | persists?] | nil$ | lacking$
         | unseen | invisible | undetect(?:ed|able) | inapparent | disprove[nd] | refuted
         | false$ | -ve$ | replaced by | given way to
         | [been | surgically]* (removed | excised | resected) | no$ | no evidence$
+        | scores?(?: of|:| =)? 0(?![.,]?\d)
         | nowhere to be SEEN | (NOT)$
         | (complete | full | total) (resolution | clearing | regression)$
         | [interval] resolution$ | interval clearing$
@@ -235,7 +252,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             | hard to) [be | \w+ly | with certainty]* (exclude | rule out | discount)
         | [to | please | must | should] (rule out | exclude | r/o) | excluding
         | (do | does | did) not [\w+ly] (exclude | rule out) | may BE | can SHOW (?!no )(?=\w)
-        | might | could | would | should | can (not | n['’]t) tell | suspicious \w+ for
+        | might | could(?! not (?:find|see|detect|identify|demonstrate|show)) | would
+        | should | can (not | n['’]t) tell | suspicious \w+ for
         | (suspicio\w+ | concern\w* | worrisome | worry | indeterminate | limited | sensitiv\w+
             | screening | screen | look\w* | search\w* | assess\w* | evaluat\w+ | check\w* |
             monitor\w* | surveillance | watch | specific | difficult | suboptimal |
@@ -244,10 +262,11 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (thought | felt | believed | considered | deemed) to [be]
         | (some | part | parts | most | several | many | half | not all) of (which | them | the
             | these)
-        | until | once | with or without | with/without | \+/- | \+/− | ± | prevent | avoid
+        | until | once(?! (?:again|more)) | with or without | with/without | \+/- | \+/−
+        | ± | prevent | avoid | (preclud\w+ | prevent\w* | limit\w*) [\w+] exclusion of
         | for detection of | ensure | make sure | to confirm | s/o
         | NOT (differentiate | distinguish | determine | tell | say | assess | evaluate |
-            separate)
+            separate | comment on)
         | assess | evaluate | differentiat\w+ | distinguish\w*
         | (possible | suspected | probable) but not (definite | certain | confirmed)
         | there (appears? | seems?) to be | looks? like | impression of | screening [\w+] for
@@ -255,11 +274,13 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | probably | (?:un)?likely | suspected | suspects? | suspecting | suspicion | suggest\w*
         | question(?:able)? [of] | equivocal | possibility of | potential(?:ly)? | unclear
         | uncertain | unknown | perhaps | maybe | presumed | presumably | putative | doubtful
-        | differential\w* | ddx:? | d/d:? | tend\w* to(?:wards?)? | tendency (to | towards?)
+        | differential(?: diagnos\w+)?:? | ddx:? | d/d:?
+        | tend\w* to(?:wards?)? | tendency (to | towards?)
         | risk of | at risk for | wonder\w* | approaching | bordering on | verging on
         | near-(?!complete|total) | pre- | post- | mimic\w* | simulat\w+ | resembl\w+
         | argues? against | against | favou?r\w* | over (?!\d) | than | (more | less) likely
-        | think | believe | feel | hardly | barely | little | scarcely | dubious | borderline
+        | think | believe | feel | doubt(?:s|ed)? [that | if] | reportedly | allegedly
+        | hardly | barely | little | scarcely | dubious | borderline
         | pseudo-? | (?:susp|poss|prob)\.? | (?<!is )(?<!are )apparent (?=\w)
         | in the absence of
         """,
@@ -271,12 +292,13 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             history of
         | h/o | hx of | s/p | status post | post-?treatment for | used to have
         | (previous | prior | earlier | outside | old) [\w+] EXAM [(of | from | dated | on)
-            DATE] (show(?:s|ed) | demonstrat(?:ed|es) | reveal(?:s|ed) | with)
+            DATE] [\w+ly] (show(?:s|ed) | demonstrat(?:ed|es) | reveal(?:s|ed) | with)
         | (?:previous|prior|former|earlier|known|recent)(?:ly)? [SEEN | questioned | suspected |
             mentioned | treated | had | has | diagnosed | raised]
         | past
         | (referred | sent | treated | admitted | diagnosed | presented | hospitali[sz]ed |
-            drainage | thoracentesis | sequelae? | scarring) (of | for | with | from)
+            drainage | thoracentesis | sequelae? | scarring) [last \w+ | in DATE | THEN] (of |
+            for | with | from)
         | [after | following | s/p] (treatment | drainage | resection | removal | excision |
             ablation | therapy | evacuation) (of | for)
         | (site | area | region | location) of [the] (?:previous|prior|former)(?:ly)?
@@ -290,7 +312,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         SEEN | re-?demonstrated | persist(?:s|ed|ing)? | remain(?:s|ed)? | unchanged | stable
         | increased | decreased | improved | enlarged | worsened | progressed | (is | are) new
         | yes | true$ | \+ve$ | positive [for] | pos | \(\+\) | \++ | (?<=: )(?:y|1)$ | (?<== )1
-        | continue[sd]?
+        | continue[sd]? | scores?(?: of|:| =)? \d*[1-9]
         """,
     ),
     (
@@ -316,16 +338,16 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | no | without | w/o | wo | lack of | absence of | free of | free from | clear of
         | devoid of | no more | exclusion of | ruling out | non-?visuali[sz]ation of | minus
         | inconsistent with | incompatible with
-        | not (consistent | compatible | in keeping) with | negative for | neg\.? for | neither
+        | not (consistent | compatible | in keeping) with | negative (for | regarding | as (to |
+            regards) | with (respect | regard) to) | neg\.? for | neither
         | never | nil | zero | nowhere | at no \w+ | denies | denied | lack(?:s|ing)
         | rather than | instead of | as opposed to | in lieu of | rules? out | excludes | nor
-        | not amounting to | none of | spared from | nothing (?!but)(?=\w) | none | ø | \[ ?\]
-        | ☐
+        | not amounting to | none of | spared from | nothing (?!but)(?=\w) | none | ø
         """,
     ),
-    (Cue.STOP, r"[but | and] not (in | on | at | the one)"),
+    (Cue.STOP, r"[but | and] not (in | on | at | the one | [the] (left | right))"),
     (Cue.NOT, "NOT"),
-    (Cue.GONE, "no longer | ENDED | absent | excluded | ruled out | gone | negative | neg"),
+    (Cue.GONE, "no longer | ENDED | absent | excluded | ruled out | negative | neg"),
     (
         Cue.EXCEPT,
         r"""
@@ -455,6 +477,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
 OTHER_MEANING_BEFORE = r"(?<!bony )(?<!bone )(?<!osseous )(?<!fracture )(?<!callus )"
 OTHER_MEANING_AFTER = (
     r"(?! (?:chemo|radi|therap|treatment|regimen|phase|course|durvalumab|immuno)\w*)"
+    r"(?! (?:detection|screening))"
     r"(?! (?:of|in) (?:the |a )?(?:[\w-]+ ){0,4}fractures?)"
 )
 COMPLETE_WORDS = r"(?:(?<!\w)|(?!\w)){}(?:(?!\w)|(?<!\w))"

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Literal, TypeAlias
 
 from wsseg_reports.cues import symbols
-from wsseg_reports.sentences import describing_sentences
+from wsseg_reports.sentences import boxes_as_words, describing_sentences
 from wsseg_reports.spelling import correct_spelling
 
 Statement: TypeAlias = Literal["present", "absent", "uncertain", "former"]
@@ -90,7 +90,8 @@ def mentions(report: str, keywords: Sequence[str]) -> Iterator[Mention]:
     """
     words = [" ".join(word.lower().split()) for word in keywords]
     for sentence in describing_sentences(report):
-        clause = _place_gone(symbols(correct_spelling(sentence.lower(), words), words))
+        text = correct_spelling(boxes_as_words(sentence).lower(), words)
+        clause = _place_gone(symbols(text, words))
         found = islice(re.finditer("T", clause), MAX_MENTIONS)
         if statements := [
             _statement(

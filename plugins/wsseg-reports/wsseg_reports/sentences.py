@@ -37,6 +37,10 @@ ABBREVIATED = re.compile(
     re.IGNORECASE,
 )
 DOTS = re.compile(r"\s*(?:\.{3,}|…|_{3,})\s*(?=\w)")  # between the columns of a form
+EMPTY_BOX = re.compile(r"\s*(?:\[ ?\]|☐)\s*")
+TICKED_BOX = re.compile(r"\s*(?:\[[x✓]\]|☑|☒)\s*", re.IGNORECASE)
+BOX_FIRST = re.compile(r"(?:[^:\[☐☑☒]*:)?\s*(?:\[[ x✓]?\]|[☐☑☒])", re.IGNORECASE)
+NUMBER_IN_LINE = re.compile(r"(?<=\w) \(?\d{1,2}\)\s+(?=[A-Z])")  # 1) No nodule 2) Effusion
 NEGATED_LIST = re.compile(
     r"\b(?:no|not|without|negative|absence|exclude[sd]?|free)\b.*:$", re.IGNORECASE
 )
@@ -85,6 +89,7 @@ def _starts_statement(line: str, statement: str) -> bool:
 def _split(statement: str) -> Iterator[str]:
     """Yield the sentences of a text without line breaks."""
     text = DOTS.sub(": ", " ".join(statement.split()))
+    text = NUMBER_IN_LINE.sub(". ", text)
     text, start = CONTINUED.sub("; ", text), 0
     for end in SENTENCE_END.finditer(text):
         if not ABBREVIATED.search(text[start : end.start()][-12:]):
@@ -92,3 +97,16 @@ def _split(statement: str) -> Iterator[str]:
             start = end.end()
     if text[start:]:
         yield text[start:]
+
+
+def boxes_as_words(text: str) -> str:
+    """Write boxes of a form as words.
+
+    Example:
+        >>> from wsseg_reports.sentences import boxes_as_words
+        >>> boxes_as_words("Mass [ ] Nodule [x]")
+        'Mass: no; Nodule: yes; '
+    """
+    if BOX_FIRST.match(text):
+        return TICKED_BOX.sub("; ", EMPTY_BOX.sub("; no ", text))
+    return TICKED_BOX.sub(": yes; ", EMPTY_BOX.sub(": no; ", text))
