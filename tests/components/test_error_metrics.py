@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,11 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
+from tests.components.sheared_grids import (
+    grid_of,
+    positions_mm,
+    sheared_grid,
+    sheared_grids,
+)
 from wsseg.components.error_metrics import CROSS, DilatedFallOut, ErrorPlaces
-from wsseg.core.volume import Spacing, VoxelMask
+from wsseg.core.volume import Grid, VoxelMask
 from wsseg.data.spacing import TOLERANCE
 
-ISOTROPIC: Spacing = (1, 1, 1)
+ISOTROPIC = grid_of((1, 1, 1))
 SMALL = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
 PLACES = ErrorPlaces(border_mm=3, thin_mm=6)
 
@@ -41,13 +49,11 @@ def naive_dilated(
     return fp, negative
 
 
-def naive_near(errors: VoxelMask, other: VoxelMask, spacing_mm: Spacing, limit_mm: float) -> int:
+def naive_near(errors: VoxelMask, other: VoxelMask, grid: Grid, limit_mm: float) -> int:
+    there = positions_mm(other, grid)
     return sum(
-        any(
-            np.linalg.norm((p - o) * spacing_mm) <= limit_mm * (1 + TOLERANCE)
-            for o in np.argwhere(other)
-        )
-        for p in np.argwhere(errors)
+        any(np.linalg.norm(p - o) <= limit_mm * (1 + TOLERANCE) for o in there)
+        for p in positions_mm(errors, grid)
     )
 
 
@@ -80,16 +86,17 @@ def test_k_dilations_remove_errors_within_k_steps_of_the_truth_in_a_slice(
     assert found == naive_dilated(prediction, truth, region, step)
 
 
-@given(mask_triples(), st.sampled_from([(1.0, 1.0, 1.0), (5.0, 0.5, 2.0)]), st.floats(0.5, 6))
-@settings(max_examples=60)
+@given(st.data(), mask_triples(), st.floats(0.5, 6))
+@settings(max_examples=80)
 def test_errors_at_the_border_are_those_within_border_mm_of_the_other_side(
-    drawn: tuple[VoxelMask, VoxelMask, VoxelMask], spacing_mm: Spacing, border_mm: float
+    data: st.DataObject, drawn: tuple[VoxelMask, VoxelMask, VoxelMask], border_mm: float
 ) -> None:
     prediction, truth, region = drawn
-    row = ErrorPlaces(border_mm=border_mm, thin_mm=6)(prediction, truth, spacing_mm, region)
+    grid = data.draw(sheared_grids(truth.shape))
+    row = ErrorPlaces(border_mm=border_mm, thin_mm=6)(prediction, truth, grid, region)
     fp, fn = prediction & ~truth, truth & ~prediction
-    assert row["fp_border_voxels"] == naive_near(fp, truth, spacing_mm, border_mm)
-    assert row["fn_border_voxels"] == naive_near(fn, ~truth, spacing_mm, border_mm)
+    assert row["fp_border_voxels"] == naive_near(fp, truth, grid, border_mm)
+    assert row["fn_border_voxels"] == naive_near(fn, ~truth, grid, border_mm)
     assert row["fp_thin_voxels"] <= fp.sum() - row["fp_border_voxels"]
 
 
@@ -112,18 +119,31 @@ def test_the_width_of_thin_structures_is_in_mm() -> None:
     prediction = truth.copy()
     prediction[0, 3:6, :] = True  # 3 voxels wide
     places = ErrorPlaces(border_mm=3, thin_mm=4)
-    assert places(prediction, truth, (5, 1, 1), truth)["fp_thin_voxels"] == 27
-    assert places(prediction, truth, (5, 2, 2), truth)["fp_thin_voxels"] < 27
+    assert places(prediction, truth, grid_of((5, 1, 1)), truth)["fp_thin_voxels"] == 27
+    assert places(prediction, truth, grid_of((5, 2, 2)), truth)["fp_thin_voxels"] < 27
+
+
+def test_thin_structures_of_sheared_slices_are_measured_in_the_patient() -> None:
+    """A disc of 4 mm has 13 pixels; in slices with a sheared row, those of a slanted disc."""
+    truth = np.zeros((1, 11, 13), bool)
+    disc = truth.copy()
+    grid = sheared_grid(truth.shape, (5, 1, 1), (0, 0, 1))  # each row 1 mm further along
+    for row, column in np.argwhere(~truth[0]):
+        disc[0, row, column] = math.hypot(row - 5, column - 6 + (row - 5)) <= 2
+    places = ErrorPlaces(border_mm=1, thin_mm=4)
+    assert disc.sum() == 13
+    assert places(disc, truth, grid, truth)["fp_thin_voxels"] == 0
+    assert places(disc, truth, ISOTROPIC, truth)["fp_thin_voxels"] == 13
 
 
 @pytest.mark.parametrize("pixel_mm", [0.3, 0.5, 0.6, 0.703125, 0.75, 0.78125, 1.0, 1.2, 1.5])
 def test_error_places_do_not_depend_on_rounding_errors_of_the_spacing(pixel_mm: float) -> None:
     prediction, truth = np.random.default_rng(0).random((2, 3, 40, 40)) < [[[[0.5]]], [[[0.02]]]]
     prediction = ndimage.binary_closing(prediction, CROSS)
-    row = PLACES(prediction, truth, (3.0, pixel_mm, pixel_mm), truth)
+    row = PLACES(prediction, truth, grid_of((3.0, pixel_mm, pixel_mm)), truth)
     assert row["fp_border_voxels"] > 0
     for factor in (1 - 1e-6, 1 + 1e-6, 1 + 1e-13):
-        rounded_mm = (3.0 / factor, pixel_mm * factor, pixel_mm)
+        rounded_mm = grid_of((3.0 / factor, pixel_mm * factor, pixel_mm))
         assert PLACES(prediction, truth, rounded_mm, truth) == row
 
 

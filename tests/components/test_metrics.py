@@ -6,12 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from tests.components.sheared_grids import (
+    grid_of,
+    positions_mm,
+    sheared_grid,
+    sheared_grids,
+)
 from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
 from wsseg.core.volume import Spacing, VoxelMask
 
-ISOTROPIC: Spacing = (1, 1, 1)
+ISOTROPIC = grid_of((1, 1, 1))
 SMALL = st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5))
 
 
@@ -92,7 +99,7 @@ def test_rates_without_positives_or_negatives_are_undefined() -> None:
 def test_hd95_of_two_points_is_their_distance_in_mm() -> None:
     prediction, truth = np.zeros((2, 5, 5), bool), np.zeros((2, 5, 5), bool)
     prediction[0, 0, 0] = truth[1, 0, 3] = True
-    row = SurfaceDistance()(prediction, truth, (4, 1, 1), everywhere(truth))
+    row = SurfaceDistance()(prediction, truth, grid_of((4, 1, 1)), everywhere(truth))
     assert row == {"hd95_mm": 5}  # 4 mm up and 3 mm along
 
 
@@ -129,22 +136,42 @@ def test_hd95_agrees_with_a_naive_loop(
     drawn: tuple[VoxelMask, VoxelMask, VoxelMask], spacing: Spacing
 ) -> None:
     prediction, truth, region = drawn
-    found = SurfaceDistance()(prediction, truth, spacing, region)["hd95_mm"]
-    expected = naive_hd95(prediction, truth, spacing)
+    found = SurfaceDistance()(prediction, truth, grid_of(spacing), region)["hd95_mm"]
+    one, other = naive_surface(prediction), naive_surface(truth)
+    expected = naive_hd95(*(np.reshape(each, (-1, 3)) * spacing for each in (one, other)))
     assert found == pytest.approx(expected, nan_ok=True)
 
 
-def naive_hd95(prediction: VoxelMask, truth: VoxelMask, spacing: Spacing) -> float:
-    one, other = naive_surface(prediction), naive_surface(truth)
-    if not one or not other:
+@given(st.data(), mask_pairs())
+@settings(max_examples=80)
+def test_hd95_on_sheared_grids_agrees_with_a_naive_loop_over_positions_in_the_patient(
+    data: st.DataObject, drawn: tuple[VoxelMask, VoxelMask, VoxelMask]
+) -> None:
+    prediction, truth, region = drawn
+    grid = data.draw(sheared_grids(truth.shape))
+    found = SurfaceDistance()(prediction, truth, grid, region)["hd95_mm"]
+    surfaces = [np.zeros_like(prediction), np.zeros_like(truth)]
+    for surface, mask in zip(surfaces, (prediction, truth), strict=True):
+        for voxel in naive_surface(mask):
+            surface[voxel] = True
+    expected = naive_hd95(*(positions_mm(surface, grid) for surface in surfaces))
+    assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_slices_that_drift_sideways_move_the_surface_with_them() -> None:
+    prediction, truth = np.zeros((2, 11, 11), bool), np.zeros((2, 11, 11), bool)
+    prediction[0, 4, 4] = truth[1, 4, 4] = True
+    grid = sheared_grid(truth.shape, (4, 1, 1), (3, 0, 0))  # each slice 3 mm further back
+    row = SurfaceDistance()(prediction, truth, grid, truth)
+    assert row["hd95_mm"] == pytest.approx(5)
+
+
+def naive_hd95(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    if not len(one) or not len(other):
         return math.nan
 
-    def directed(start: list[tuple[int, ...]], end: list[tuple[int, ...]]) -> float:
-        distances = [
-            min(math.dist(np.multiply(a, spacing), np.multiply(b, spacing)) for b in end)
-            for a in start
-        ]
-        return float(np.percentile(distances, 95))
+    def directed(start: NDArray[np.float64], end: NDArray[np.float64]) -> float:
+        return float(np.percentile([min(math.dist(a, b) for b in end) for a in start], 95))
 
     return max(directed(one, other), directed(other, one))
 
@@ -166,7 +193,9 @@ def naive_surface(mask: VoxelMask) -> list[tuple[int, ...]]:
 
 def test_volumes_are_in_ml() -> None:
     prediction, truth = masks("####"), masks("#...")
-    row = VolumeError()(prediction, truth, (5, 10, 10), everywhere(truth))  # 0.5 ml a voxel
+    row = VolumeError()(
+        prediction, truth, grid_of((5, 10, 10)), everywhere(truth)
+    )  # 0.5 ml a voxel
     assert row == {"volume_ml": 2.0, "volume_true_ml": 0.5, "volume_error_ml": 1.5}
 
 

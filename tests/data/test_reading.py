@@ -72,17 +72,20 @@ def test_spacing_is_in_the_order_slice_row_and_column(tmp_path: Path) -> None:
 
 
 def test_metrics_use_the_distance_between_the_planes_of_a_sheared_grid() -> None:
-    """The planes of slices 5 mm apart along an axis tilted by 30 degrees are 4.33 mm apart."""
+    """The planes of slices 5 mm apart along an axis tilted by 30 degrees are 4.33 mm apart.
+
+    The outer row is 2 slices, 10 mm, below the outer row of the other mask.
+    """
     c, s = np.cos(np.pi / 6), 0.5
     affine = np.eye(4)
     affine[:3, :3] = np.transpose([[0.8, 0, 0], [0, 0.8 * c, 0.8 * s], [0, 0, 5]])
-    spacing_mm = Grid((4, 5, 6), affine).spacing_mm
-    assert spacing_mm == pytest.approx((4.330127, 0.8, 0.8))
+    grid = Grid((4, 5, 6), affine)
+    assert grid.spacing_mm == pytest.approx((4.330127, 0.8, 0.8))
     here, two_above = np.zeros((2, 6, 5, 4), np.bool_)
     here[1], two_above[3] = True, True
-    measured = SurfaceDistance()(here, two_above, spacing_mm, here)
-    assert measured == pytest.approx({"hd95_mm": 8.660254})
-    volumes = VolumeError()(here, two_above, spacing_mm, here)
+    measured = SurfaceDistance()(here, two_above, grid, here)
+    assert measured["hd95_mm"] == pytest.approx(10)
+    volumes = VolumeError()(here, two_above, grid, here)
     assert volumes["volume_ml"] == pytest.approx(20 * 0.8 * 0.8 * 4.330127 / 1000)
 
 

@@ -5,10 +5,11 @@ import pytest
 
 from wsseg.components.error_metrics import DilatedFallOut
 from wsseg.components.metrics import Dice, Rates, Share
-from wsseg.core.volume import VoxelMask
+from wsseg.core.volume import Grid, VoxelMask
 from wsseg.errors import InputError
 from wsseg.evaluation.scoring import ScoringPlan, score_case
 
+GRID = Grid((1, 1, 1), np.eye(4))
 SCORES = {
     "severity": Share(of="infection", within="lung"),
     "consolidation_score": Share(of="consolidation", within="lung"),
@@ -33,7 +34,7 @@ PREDICTED = {
 
 
 def score(true: Mapping[str, VoxelMask]) -> dict[str, float]:
-    return score_case(PREDICTED, true, (1, 1, 1), PLAN)
+    return score_case(PREDICTED, true, GRID, PLAN)
 
 
 def test_columns_of_the_target_have_no_prefix_and_those_of_other_classes_their_name() -> None:
@@ -65,7 +66,7 @@ def test_an_annotated_score_uses_the_annotated_region_if_there_is_one() -> None:
 
 def test_a_class_without_region_is_measured_over_all_voxels_of_the_image() -> None:
     plan = ScoringPlan(["tumour"], {"tumour": None}, {"rates": Rates()}, {})
-    row = score_case({"tumour": line("##..")}, {"tumour": line("#...")}, (1, 1, 1), plan)
+    row = score_case({"tumour": line("##..")}, {"tumour": line("#...")}, GRID, plan)
     assert row["negative_voxels"] == 3
 
 
@@ -73,7 +74,7 @@ def test_a_metric_of_the_annotated_region_is_measured_inside_the_annotation() ->
     plan = ScoringPlan(PLAN.classes, PLAN.regions, {"dilation": DilatedFallOut(steps=0)}, {})
 
     def negatives(true: Mapping[str, VoxelMask]) -> float | None:
-        row = score_case(PREDICTED, true, (1, 1, 1), plan)
+        row = score_case(PREDICTED, true, GRID, plan)
         return row.get("negative_dilated_0_voxels")
 
     consolidation = {"consolidation": line("#.........")}
@@ -84,7 +85,7 @@ def test_a_metric_of_the_annotated_region_is_measured_inside_the_annotation() ->
 def test_a_score_of_a_mask_that_is_not_predicted_lists_the_predicted_masks() -> None:
     predicted = {name: mask for name, mask in PREDICTED.items() if name != "lung"}
     with pytest.raises(InputError, match=r"'severity' needs a mask of 'lung'; possible: consol"):
-        score_case(predicted, {}, (1, 1, 1), ScoringPlan([], {}, {}, SCORES))
+        score_case(predicted, {}, GRID, ScoringPlan([], {}, {}, SCORES))
 
 
 def test_a_score_does_not_overwrite_the_column_of_a_metric() -> None:
@@ -93,7 +94,7 @@ def test_a_score_does_not_overwrite_the_column_of_a_metric() -> None:
     )
     masks = {"tumour": line("##.."), "all": line("####")}
     with pytest.raises(InputError, match="two metrics or scores return the column 'dice'"):
-        score_case(masks, {"tumour": line("#...")}, (1, 1, 1), plan)
+        score_case(masks, {"tumour": line("#...")}, GRID, plan)
 
 
 def test_masks_of_different_shapes_raise_an_error_that_lists_the_shapes() -> None:

@@ -135,7 +135,7 @@ def test_check_metric_detects_a_broken_metric(
             self,
             prediction: Mask,
             truth: Mask,
-            spacing_mm: object,  # noqa: ARG002
+            grid: object,  # noqa: ARG002
             region: Mask,  # noqa: ARG002
         ) -> dict[str, float]:
             return measure(prediction, truth)

@@ -9,7 +9,7 @@ from scipy import ndimage, spatial
 from typing_extensions import override
 
 from wsseg.core.interfaces import Metric
-from wsseg.core.volume import Spacing, VoxelMask
+from wsseg.core.volume import Grid, VoxelMask
 from wsseg.data.spacing import TOLERANCE, in_voxels
 
 CROSS: VoxelMask = ndimage.generate_binary_structure(2, 1)[None]  # in-plane, 4 neighbours
@@ -34,7 +34,7 @@ class DilatedFallOut(Metric):
 
     @override
     def __call__(
-        self, prediction: VoxelMask, truth: VoxelMask, spacing_mm: Spacing, region: VoxelMask
+        self, prediction: VoxelMask, truth: VoxelMask, grid: Grid, region: VoxelMask
     ) -> dict[str, float]:
         box = _box(truth, margin=self.steps)
         positive, wrong, inside = truth[box], (prediction & region)[box], region[box]
@@ -70,41 +70,41 @@ class ErrorPlaces(Metric):
 
     @override
     def __call__(
-        self, prediction: VoxelMask, truth: VoxelMask, spacing_mm: Spacing, region: VoxelMask
+        self, prediction: VoxelMask, truth: VoxelMask, grid: Grid, region: VoxelMask
     ) -> dict[str, float]:
         box = _box(prediction | truth, margin=1)
         prediction, truth = prediction[box], truth[box]
         fp, fn = prediction & ~truth, truth & ~prediction
-        at_border = self._near(fp, truth, spacing_mm)
+        at_border = self._near(fp, truth, grid)
         away = np.argwhere(fp)[~at_border]
-        thick = self._thick(prediction, spacing_mm)
+        thick = self._thick(prediction, grid)
         return {
             "fp_border_voxels": _count(at_border),
             "fp_thin_voxels": len(away) - _count(thick[tuple(away.T)]),
-            "fn_border_voxels": _count(self._near(fn, ~truth, spacing_mm)),
+            "fn_border_voxels": _count(self._near(fn, ~truth, grid)),
         }
 
-    def _near(
-        self, errors: VoxelMask, other_side: VoxelMask, spacing_mm: Spacing
-    ) -> NDArray[np.bool_]:
+    def _near(self, errors: VoxelMask, other_side: VoxelMask, grid: Grid) -> NDArray[np.bool_]:
         """Return which of N error voxels are within `border_mm` of the other side, (N,) bool."""
         points = np.argwhere(errors)
+        # The nearest voxel is on this surface, also on grids sheared by up to 40 degrees.
         surface = other_side & ~ndimage.binary_erosion(other_side, border_value=1)
         if not (len(points) and surface.any()):
             return np.zeros(len(points), np.bool_)
-        tree = spatial.KDTree(np.argwhere(surface) * np.array(spacing_mm))
+        tree = spatial.KDTree(np.argwhere(surface) @ grid.steps_mm)
         limit_mm = self.border_mm * (1 + TOLERANCE)  # the bound itself is included
-        distance_mm, _ = tree.query(points * np.array(spacing_mm), distance_upper_bound=limit_mm)
+        distance_mm, _ = tree.query(points @ grid.steps_mm, distance_upper_bound=limit_mm)
         near: NDArray[np.bool_] = np.isfinite(distance_mm)
         return near
 
-    def _thick(self, prediction: VoxelMask, spacing_mm: Spacing) -> VoxelMask:
+    def _thick(self, prediction: VoxelMask, grid: Grid) -> VoxelMask:
         """Return the in-plane opening of a mask with a disc of diameter `thin_mm`."""
-        _, row_mm, column_mm = spacing_mm
-        reach = [int(in_voxels(self.thin_mm / 2, mm)) for mm in (row_mm, column_mm)]
-        rows, columns = np.ogrid[-reach[0] : reach[0] + 1, -reach[1] : reach[1] + 1]
+        (row_mm, shift_mm), (_, column_mm) = grid.steps_mm[1:, 1:]
+        reach = int(in_voxels(self.thin_mm / 2, row_mm))
+        side = int(in_voxels(self.thin_mm / 2 + reach * abs(shift_mm), column_mm))
+        rows, columns = np.ogrid[-reach : reach + 1, -side : side + 1]
         limit_mm = self.thin_mm / 2 * (1 + TOLERANCE)
-        disc = np.hypot(rows * row_mm, columns * column_mm) <= limit_mm
+        disc = np.hypot(rows * row_mm, columns * column_mm + rows * shift_mm) <= limit_mm
         thick: VoxelMask = ndimage.binary_opening(prediction, disc[None])
         return thick
 

@@ -14,7 +14,7 @@ from scipy import ndimage, spatial
 from typing_extensions import override
 
 from wsseg.core.interfaces import Metric, Score
-from wsseg.core.volume import Spacing, VoxelMask
+from wsseg.core.volume import Grid, VoxelMask
 
 MM3_PER_ML = 1000.0
 
@@ -32,13 +32,13 @@ class Dice(Metric):
 
     Example:
         >>> prediction, truth = np.array([[[True, True, False]]]), np.array([[[False, True, True]]])
-        >>> Dice()(prediction, truth, spacing_mm=(1, 1, 1), region=truth)
+        >>> Dice()(prediction, truth, Grid((3, 1, 1), np.eye(4)), region=truth)
         {'dice': 0.5, 'tp_voxels': 1, 'fp_voxels': 1, 'fn_voxels': 1}
     """
 
     @override
     def __call__(
-        self, prediction: VoxelMask, truth: VoxelMask, spacing_mm: Spacing, region: VoxelMask
+        self, prediction: VoxelMask, truth: VoxelMask, grid: Grid, region: VoxelMask
     ) -> dict[str, float]:
         tp = _count(prediction & truth)
         fp = _count(prediction) - tp
@@ -62,7 +62,7 @@ class Rates(Metric):
 
     @override
     def __call__(
-        self, prediction: VoxelMask, truth: VoxelMask, spacing_mm: Spacing, region: VoxelMask
+        self, prediction: VoxelMask, truth: VoxelMask, grid: Grid, region: VoxelMask
     ) -> dict[str, float]:
         positive = _count(truth & region)
         negative = _count(region) - positive
@@ -89,8 +89,7 @@ class SurfaceDistance(Metric):
 
     A surface voxel has a face in common with a voxel outside the mask, or lies at the border of the
     image. An axis with a single voxel has no faces, so that a single slice is measured in its
-    plane. Voxel (z, y, x) is located at (z, y, x) * `spacing_mm`: on a sheared grid, slices are
-    separated along their normal and their in-plane shift is ignored.
+    plane. Distances are those of the centres of voxels in the patient, on sheared grids too.
 
     Column: `hd95_mm`, with the percentile in its name; NaN if a mask is empty.
 
@@ -98,7 +97,8 @@ class SurfaceDistance(Metric):
 
     Example:
         >>> prediction, truth = np.eye(1, 4, 0, bool)[None], np.eye(1, 4, 3, bool)[None]
-        >>> SurfaceDistance()(prediction, truth, spacing_mm=(5, 1, 0.5), region=truth)
+        >>> grid = Grid((4, 1, 1), np.diag([0.5, 1, 5, 1]))
+        >>> SurfaceDistance()(prediction, truth, grid, region=truth)
         {'hd95_mm': 1.5}
     """
 
@@ -107,7 +107,7 @@ class SurfaceDistance(Metric):
 
     @override
     def __call__(
-        self, prediction: VoxelMask, truth: VoxelMask, spacing_mm: Spacing, region: VoxelMask
+        self, prediction: VoxelMask, truth: VoxelMask, grid: Grid, region: VoxelMask
     ) -> dict[str, float]:
         column = f"hd{self.percentile:g}_mm"
         if not (prediction.any() and truth.any()):
@@ -116,9 +116,9 @@ class SurfaceDistance(Metric):
         shape = tuple(truth.shape[axis] for axis in axes)
         prediction, truth = prediction.reshape(shape), truth.reshape(shape)
         (box,) = ndimage.find_objects((prediction | truth).astype(np.uint8))
-        spacing = np.array(spacing_mm)[axes]
-        predicted_mm = _surface(prediction[box]) * spacing
-        true_mm = _surface(truth[box]) * spacing
+        steps_mm = grid.steps_mm[axes]
+        predicted_mm = _surface(prediction[box]) @ steps_mm
+        true_mm = _surface(truth[box]) @ steps_mm
         to_truth, _ = spatial.KDTree(true_mm).query(predicted_mm)
         to_prediction, _ = spatial.KDTree(predicted_mm).query(true_mm)
         distances_mm = (to_truth, to_prediction)
@@ -130,14 +130,14 @@ class VolumeError(Metric):
     """Volumes of prediction and truth and their difference, in ml.
 
     Columns: `volume_ml`, `volume_true_ml` and `volume_error_ml`, which is the predicted volume
-    minus the true one. The volume of a voxel is the product of `spacing_mm`, on sheared grids too.
+    minus the true one. The volume of a voxel is |det(affine)|, on sheared grids too.
     """
 
     @override
     def __call__(
-        self, prediction: VoxelMask, truth: VoxelMask, spacing_mm: Spacing, region: VoxelMask
+        self, prediction: VoxelMask, truth: VoxelMask, grid: Grid, region: VoxelMask
     ) -> dict[str, float]:
-        voxel_ml = float(np.prod(spacing_mm)) / MM3_PER_ML
+        voxel_ml = float(np.prod(grid.spacing_mm)) / MM3_PER_ML
         predicted_ml = _count(prediction) * voxel_ml
         true_ml = _count(truth) * voxel_ml
         return {

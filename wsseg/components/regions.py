@@ -58,6 +58,7 @@ class Foreground(Region):
 
     In MRI this is the head. An erosion by `inward_mm` removes the outer layers, such as scalp and
     skull. The edge of the image does not count as a border, so that nothing is removed there.
+    Rows are taken to be at right angles to columns, as on all scanners.
 
     Source: the mean as a threshold between air and tissue, Nyúl, Udupa & Zhang 2000, "New variants
     of a method of MRI scale standardization".

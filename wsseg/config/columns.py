@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wsseg.core.component import KeyProblemError
+from wsseg.core.volume import Grid
 
 if TYPE_CHECKING:  # these import torch, and reports need only the names of columns
     from wsseg.core.interfaces import Metric, Score
@@ -89,7 +90,7 @@ def metric_column_names(metric: "Metric") -> list[str]:
     """Return the columns of a metric, found by applying it to masks of a single voxel."""
     mask = np.ones((1, 1, 1), bool)
     try:
-        values = metric(mask, mask, (1.0, 1.0, 1.0), mask)
+        values = metric(mask, mask, Grid((1, 1, 1), np.eye(4)), mask)
     except Exception:  # noqa: BLE001 - a plugin may raise anything; scoring reports it
         return []
     return list(values) if isinstance(values, Mapping) else []

@@ -39,7 +39,7 @@ from wsseg.core.case import Case
 from wsseg.core.class_relation import ClassRelation
 from wsseg.core.component import Component, inner_parts
 from wsseg.core.source import Source
-from wsseg.core.volume import Spacing, Volume, VoxelMask
+from wsseg.core.volume import Grid, Volume, VoxelMask
 from wsseg.errors import InputError
 
 
@@ -479,19 +479,19 @@ class Metric(Component):
 
     Example:
         >>> import numpy as np
-        >>> from wsseg import Metric, Spacing, VoxelMask
+        >>> from wsseg import Grid, Metric, VoxelMask
         >>> class Agreement(Metric):
         ...     def __call__(
         ...         self,
         ...         prediction: VoxelMask,
         ...         truth: VoxelMask,
-        ...         spacing_mm: Spacing,
+        ...         grid: Grid,
         ...         region: VoxelMask,
         ...     ) -> dict[str, float]:
         ...         equal = (prediction == truth)[region]
         ...         return {"agreement": float(equal.mean()) if equal.size else float("nan")}
         >>> masks = np.array([[[True, True]]]), np.array([[[True, False]]])
-        >>> Agreement()(*masks, spacing_mm=(5, 1, 1), region=masks[0])
+        >>> Agreement()(*masks, Grid((2, 1, 1), np.diag([1, 1, 5, 1])), region=masks[0])
         {'agreement': 0.5}
     """
 
@@ -500,14 +500,14 @@ class Metric(Component):
 
     @abstractmethod
     def __call__(
-        self, prediction: VoxelMask, truth: VoxelMask, spacing_mm: Spacing, region: VoxelMask
+        self, prediction: VoxelMask, truth: VoxelMask, grid: Grid, region: VoxelMask
     ) -> dict[str, float]:
         """Return named values, the columns of the results; NaN is "undefined for this case".
 
         Args:
             prediction: The predicted mask, (Z, H, W).
             truth: The true mask, (Z, H, W).
-            spacing_mm: The distances between slices, rows and columns.
+            grid: The grid of the masks, with `spacing_mm`, and `steps_mm` for distances.
             region: The region of the stage, (Z, H, W).
         """
 

@@ -1,6 +1,6 @@
 """Scans in memory: voxels in the orientation of radiology, and the grid of their file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from wsseg.runtime.threads import run_in_threads
 
-CANONICAL = orientations.axcodes2ornt("SPL")  # the directions of the axes of (Z, H, W)
+CANONICAL_AXES = "SPL"  # the directions of the axes of (Z, H, W)
+CANONICAL = orientations.axcodes2ornt(CANONICAL_AXES)
+SHEAR_TOLERANCE = 1e-5  # shift per spacing; less is a rounding error of the file's affine
 T = TypeVar("T", bound=np.generic)
 
 VoxelMask: TypeAlias = NDArray[np.bool_]
@@ -81,11 +83,44 @@ class Grid:
         than the distance between the centres of voxels (z, y, x) and (z + 1, y, x). On any grid the
         product of the three is the volume of a voxel, |det(affine)|. Those of a picture are 1.
         """
-        z, row, column = (self.affine[:3, axis] for axis in self._file_axes)
-        row = _across(row, column)
-        z = _across(_across(z, column), row)
-        z_mm, row_mm, column_mm = (float(np.linalg.norm(step)) for step in (z, row, column))
+        z_mm, row_mm, column_mm = (float(np.linalg.norm(step)) for step in self._orthogonal_steps)
         return z_mm, row_mm, column_mm
+
+    @property
+    def steps_mm(self) -> NDArray[np.float64]:
+        """The displacements to the next slice, row and column, as the rows of a (3, 3) matrix.
+
+        Their coordinates are along the normal of the slices, in the slice at right angles to the
+        rows, and along the rows. The diagonal is `spacing_mm`; the values above it are 0 unless the
+        grid is sheared, as that of a tilted gantry is. The product of indices (z, row, column),
+        (N, 3), and this matrix are positions in mm, from which distances can be computed.
+
+        Example:
+            >>> import numpy as np
+            >>> from wsseg import Grid
+            >>> drifting = np.array([[-1, 0, 0.5, 0], [0, -1, 0, 0], [0, 0, 5, 0], [0, 0, 0, 1]])
+            >>> Grid((512, 512, 40), drifting).steps_mm.tolist()
+            [[5.0, 0.0, -0.5], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+        """
+        spacing_mm, across = np.array(self.spacing_mm), np.array(self._orthogonal_steps)
+        directions = across / spacing_mm[:, None]
+        shift_mm = np.triu(self._canonical_affine[:3, :3].T @ directions.T, 1)
+        shift_mm[np.abs(shift_mm) <= SHEAR_TOLERANCE * spacing_mm] = 0
+        return np.asarray(np.diag(spacing_mm) + shift_mm)
+
+    def resampled(self, first: float, step: float, shape: tuple[int, int, int]) -> "Grid":
+        """Return a grid of another `shape`, (Z, H, W), that covers the same field of view.
+
+        Its slices are at `first`, `first + step`, ..., in canonical slices of this grid; its rows
+        and columns divide the field of view evenly.
+        """
+        (_, height, width), (_, rows, columns) = self.canonical_shape, shape
+        row, column = height / rows, width / columns
+        to_own = np.diag([step, row, column, 1.0])
+        to_own[:3, 3] = first, (row - 1) / 2, (column - 1) / 2
+        return replace(
+            self, shape=shape, affine=self._canonical_affine @ to_own, axes=CANONICAL_AXES
+        )
 
     def slice_in_file(self, z: int) -> int:
         """Return the number that slice `z` has in the file; both are counted from 0."""
@@ -97,6 +132,13 @@ class Grid:
         corners = np.array([(*c, 1) for c in product(*((0, n - 1) for n in self.canonical_shape))])
         shifts = corners @ (self._canonical_affine - other._canonical_affine).T  # noqa: SLF001
         return float(np.sqrt((shifts[:, :3] ** 2).sum(axis=1)).max())
+
+    @property
+    def _orthogonal_steps(self) -> tuple[NDArray[np.float64], ...]:
+        """The parts of the steps along z, row and column that are orthogonal to the next ones."""
+        z, row, column = self._canonical_affine[:3, :3].T
+        row = _across(row, column)
+        return _across(_across(z, column), row), row, column
 
     @property
     def _orientation(self) -> NDArray[np.float64]:

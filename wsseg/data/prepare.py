@@ -66,6 +66,13 @@ class Prepared:
         return len(self.positions), self.size, self.size
 
     @property
+    def network_grid(self) -> Grid:
+        """The network's grid; its arrays are in the order (Z, row, column)."""
+        return self.grid.resampled(
+            self.positions[0], self.spacing_mm[0] / self.grid.spacing_mm[0], self.shape
+        )
+
+    @property
     def folder(self) -> Path:
         """The folder of this case in the cache."""
         return cache_folder() / "prepared" / self.key

@@ -64,10 +64,10 @@ def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
             for name in prediction.masks
             if name in case.masks
         }
-        scores = score_case(prediction.masks, true, prediction.mask.spacing_mm, plan)
+        scores = score_case(prediction.masks, true, prediction.mask.grid, plan)
         if (target := recipe.classes[-1]) in true:
             for source, mask in ablation_masks(run, case).items():
-                counts = Dice()(mask, true[target], prediction.mask.spacing_mm, mask)
+                counts = Dice()(mask, true[target], prediction.mask.grid, mask)
                 scores |= {f"{source}_{column}": value for column, value in counts.items()}
         tags = {f"tag.{name}": case.tags.get(name) for name in recipe.classes}
         row = {"case": case.name, "patient": case.patient, "site": case.site} | tags | scores

@@ -9,7 +9,7 @@ import numpy as np
 from wsseg.config.recipe import Recipe
 from wsseg.core.contracts import metric_columns, score_value
 from wsseg.core.interfaces import Metric, Score
-from wsseg.core.volume import Spacing, VoxelMask
+from wsseg.core.volume import Grid, VoxelMask
 from wsseg.errors import InputError, known_words
 
 
@@ -32,7 +32,7 @@ class ScoringPlan:
 def score_case(
     predicted: Mapping[str, VoxelMask],
     true: Mapping[str, VoxelMask],
-    spacing_mm: Spacing,
+    grid: Grid,
     plan: ScoringPlan,
 ) -> dict[str, float]:
     """Return the numbers of a case's row: metrics of each annotated class, and scores.
@@ -48,7 +48,7 @@ def score_case(
     Args:
         predicted: Masks of the classes and of the named regions.
         true: The annotated masks among them.
-        spacing_mm: The voxel spacing.
+        grid: The grid of all masks.
         plan: What to compute.
 
     Raises:
@@ -67,7 +67,7 @@ def score_case(
             masks = annotated if metric.in_annotated_region else predicted
             region = _region_mask(masks, plan.regions[name])
             if region is not None:
-                returned = metric(predicted[name], true[name], spacing_mm, region)
+                returned = metric(predicted[name], true[name], grid, region)
                 values = metric_columns(metric, returned)
                 _add(row, {f"{prefix}{column}": value for column, value in values.items()})
     for name, score in plan.scores.items():

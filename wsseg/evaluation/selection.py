@@ -155,7 +155,7 @@ class Criterion:
             "case": case.name,
             "patient": case.patient,
             f"tag.{self.class_name}": np.nan if tag is None else float(tag),
-            **score_case(predicted, true, prepared.spacing_mm, plan),
+            **score_case(predicted, true, prepared.network_grid, plan),
         }
 
     @cached_property

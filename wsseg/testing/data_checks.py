@@ -12,11 +12,11 @@ from wsseg.core.case import Case, fits_file_names
 from wsseg.core.contracts import ContractError, check_augmented
 from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
-from wsseg.core.volume import Volume
+from wsseg.core.volume import Grid, Volume
 from wsseg.testing import samples
 from wsseg.testing.assertions import assert_can_be_saved, assert_number, keeps_no_state
 
-SPACING_MM = (5.0, 0.8, 0.7)
+GRID = Grid((6, 6, 4), np.diag([0.7, 0.8, 5, 1]))
 
 
 @keeps_no_state
@@ -128,8 +128,8 @@ def check_metric(metric: Metric) -> None:
     names: set[frozenset[str]] = set()
     for prediction, truth in product(masks, masks):
         before = [each.copy() for each in (prediction, truth, masks[0])]
-        row = metric(prediction, truth, SPACING_MM, masks[0])
-        again = metric(prediction, truth, SPACING_MM, masks[0])
+        row = metric(prediction, truth, GRID, masks[0])
+        again = metric(prediction, truth, GRID, masks[0])
         names.add(frozenset(row))
         for key, value in row.items():
             assert_number(f"{key!r}", value)
