@@ -233,6 +233,24 @@ def test_a_patient_in_two_splits_is_refused(files: Callable[..., Path]) -> None:
         Folder(path=root, group=r"p\d").cases()
 
 
+def test_numbers_with_small_gaps_are_one_group(files: Callable[..., Path]) -> None:
+    numbers = (5, 8, 11, 15, 900)
+    root = files(*(f"good/exp{i}_{number}.png" for i, number in enumerate(numbers)))
+    cases = Folder(path=root, group=r"_(\d+)", group_gap=3).cases()
+    assert {case.name.partition("_")[2]: case.patient for case in cases} == {
+        "5": "5",
+        "8": "5",
+        "11": "5",
+        "15": "15",
+        "900": "900",
+    }
+
+
+def test_a_gap_between_words_is_refused(files: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match="group_gap: 'a' is not a number"):
+        Folder(path=files("good/a_1.png"), group="(a)_", group_gap=3).cases()
+
+
 def test_a_group_that_an_image_lacks_is_refused(files: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match=r"group p\(\\d\) is not found in good/1\.png"):
         Folder(path=files("good/1.png"), group=r"p(\d)").cases()
@@ -241,7 +259,7 @@ def test_a_group_that_an_image_lacks_is_refused(files: Callable[..., Path]) -> N
 @pytest.mark.parametrize(
     ("places", "message"),
     [
-        ((), "is no folder"),
+        ((), "is not a folder"),
         (("notes.txt",), r"has no images; possible: \.png"),
         (("masks/1.png",), "has no images"),
     ],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, PositiveInt
 
 from wsseg.components.tag_file import TagRow, read_tag_file
 from wsseg.core.case import SPLITS, Case, fits_file_names, repeated_names, splits_by_patient
@@ -31,7 +31,7 @@ def _is_regular_expression(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+        raise ValueError(f"{text!r} is not a valid regular expression: {error}") from None
     return text
 
 
@@ -102,6 +102,9 @@ class Folder(Cohort):
     group: Pattern | None = None
     """A regular expression whose groups are the patient (or object) that an image shows, searched
     in its path below the folder; null: each image shows another one."""
+    group_gap: PositiveInt | None = None
+    """The largest difference between numbers that `group` finds which belong to one patient, such
+    as those of exposures that follow one another; null: each number is another patient."""
 
     def cases(self) -> list[Case]:
         """List the cases in the order of their paths.
@@ -129,7 +132,7 @@ class Folder(Cohort):
             InputError: The folder has no images, or `tags` cannot be read.
         """
         labelled, problems = self._labelled()
-        merged = [replace(each, tags=self._merged(each.tags)) for each in labelled]
+        merged = [replace(each, tags=self._merged(each.tags)) for each in self._joined(labelled)]
         splits = self._splits(merged)
         names = image_names([each.image for each in merged])
         if repeated := repeated_names(Case(name, name, self.path) for name in names):
@@ -155,7 +158,7 @@ class Folder(Cohort):
 
     def _images(self) -> list[FoundImage]:
         if not self.path.is_dir():
-            raise InputError(f"{self.path}: is no folder. Give the folder that has the images")
+            raise InputError(f"{self.path}: is not a folder. Give the folder that has the images")
         images = find_images(self.path)
         if not images:
             raise InputError(
@@ -231,6 +234,23 @@ class Folder(Cohort):
                 "expression that is found in the path of each image"
             )
         return "-".join(filter(None, found.groups())) if found.groups() else found[0]
+
+    def _joined(self, labelled: Sequence[_Labelled]) -> list[_Labelled]:
+        """Give numbers that are at most `group_gap` apart the same patient: the lowest of them."""
+        if self.group_gap is None:
+            return list(labelled)
+        if words := [each.patient for each in labelled if not each.patient.isdecimal()]:
+            raise InputError(
+                f"{self.path}: group_gap: {words[0]!r} is not a number; write a regular expression "
+                "in `group` whose group is a number"
+            )
+        first: dict[int, int] = {}
+        before = None
+        for number in sorted({int(each.patient) for each in labelled}):
+            follows = before is not None and number - before <= self.group_gap
+            first[number] = first[before] if follows and before is not None else number
+            before = number
+        return [replace(each, patient=str(first[int(each.patient)])) for each in labelled]
 
     def _splits(self, labelled: Sequence[_Labelled]) -> list[str]:
         if not self.split:
