@@ -16,7 +16,7 @@ from tests.components.sheared_grids import (
     sheared_grids,
 )
 from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
-from wsseg.core.volume import Spacing, VoxelMask
+from wsseg.core.volume import Grid, Spacing, VoxelMask
 
 ISOTROPIC = grid_of((1, 1, 1))
 SMALL = st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5))
@@ -204,3 +204,18 @@ def test_share_is_the_ratio_of_two_masks_and_undefined_if_the_second_is_empty() 
     assert severity.needs == {"lesion", "organ"}
     assert severity({"lesion": masks("#..."), "organ": masks("####")}) == 0.25
     assert math.isnan(severity({"lesion": masks("...."), "organ": masks("....")}))
+
+
+def test_distances_and_areas_of_pictures_are_in_pixels() -> None:
+    picture = Grid((7, 5, 1), np.diag([-1, -1, 1, 1]), unit="px")
+    prediction, truth = np.zeros((2, 1, 5, 7), np.bool_)
+    prediction[0, 2, 0:2], truth[0, 2, 4] = True, True
+    everywhere = np.ones_like(truth)
+    assert SurfaceDistance(percentile=100)(prediction, truth, picture, everywhere) == {
+        "hd100_px": 4.0
+    }
+    assert VolumeError()(prediction, truth, picture, everywhere) == {
+        "area_px": 2.0,
+        "area_true_px": 1.0,
+        "area_error_px": 1.0,
+    }

@@ -193,3 +193,13 @@ def test_with_the_same_rows_for_every_method_the_shared_mean_is_the_mean() -> No
     found = of(summarise(methods(a=[0.1, 0.4], b=[0.2, 0.3]), FEW))
     assert found["dice_shared"] == found["dice"]
     assert found["rows"] == found["rows_shared"] == 2
+
+
+def test_distances_and_areas_of_pictures_are_summarised_in_pixels() -> None:
+    rows = table(
+        row("a", "1", hd95_px=3, area_error_px=-10), row("a", "2", hd95_px=5, area_error_px=20)
+    )
+    found = of(summarise(rows))
+    assert (found["hd95_px"], found["hd95_n"]) == (4, 2)
+    assert (found["area_error_px"], found["volume_error_n"]) == (15, 2)
+    assert math.isnan(found["hd95_mm"])

@@ -91,7 +91,8 @@ class SurfaceDistance(Metric):
     image. An axis with a single voxel has no faces, so that a single slice is measured in its
     plane. Distances are those of the centres of voxels in the patient, on sheared grids too.
 
-    Column: `hd95_mm`, with the percentile in its name; NaN if a mask is empty.
+    Column: `hd95_mm`, or `hd95_px` for pictures, with the percentile in its name; NaN if a mask is
+    empty.
 
     Source: Huttenlocher et al. 1993, "Comparing images using the Hausdorff distance".
 
@@ -109,7 +110,7 @@ class SurfaceDistance(Metric):
     def __call__(
         self, prediction: VoxelMask, truth: VoxelMask, grid: Grid, region: VoxelMask
     ) -> dict[str, float]:
-        column = f"hd{self.percentile:g}_mm"
+        column = f"hd{self.percentile:g}_{grid.unit}"
         if not (prediction.any() and truth.any()):
             return {column: np.nan}
         axes = [axis for axis, length in enumerate(truth.shape) if length > 1] or [0]
@@ -127,23 +128,23 @@ class SurfaceDistance(Metric):
 
 @final
 class VolumeError(Metric):
-    """Volumes of prediction and truth and their difference, in ml.
+    """Volumes of prediction and truth and their difference, in ml, or areas of pictures in pixels.
 
     Columns: `volume_ml`, `volume_true_ml` and `volume_error_ml`, which is the predicted volume
-    minus the true one. The volume of a voxel is |det(affine)|, on sheared grids too.
+    minus the true one; for pictures `area_px`, `area_true_px` and `area_error_px`. The volume of a
+    voxel is |det(affine)|, on sheared grids too.
     """
 
     @override
     def __call__(
         self, prediction: VoxelMask, truth: VoxelMask, grid: Grid, region: VoxelMask
     ) -> dict[str, float]:
-        voxel_ml = float(np.prod(grid.spacing_mm)) / MM3_PER_ML
-        predicted_ml = _count(prediction) * voxel_ml
-        true_ml = _count(truth) * voxel_ml
+        predicted, true = (mask_size(mask, grid) for mask in (prediction, truth))
+        what, unit = ("area", "px") if grid.unit == "px" else ("volume", "ml")
         return {
-            "volume_ml": predicted_ml,
-            "volume_true_ml": true_ml,
-            "volume_error_ml": predicted_ml - true_ml,
+            f"{what}_{unit}": predicted,
+            f"{what}_true_{unit}": true,
+            f"{what}_error_{unit}": predicted - true,
         }
 
 
@@ -176,6 +177,12 @@ class Share(Score):
     @override
     def __call__(self, masks: Mapping[str, VoxelMask]) -> float:
         return _ratio(_count(masks[self.of]), _count(masks[self.within]))
+
+
+def mask_size(mask: VoxelMask, grid: Grid) -> float:
+    """Return the volume of a mask in ml, or its area in pixels if the image is a picture."""
+    voxel = 1.0 if grid.unit == "px" else float(np.prod(grid.spacing_mm)) / MM3_PER_ML
+    return _count(mask) * voxel
 
 
 def _count(mask: VoxelMask) -> int:

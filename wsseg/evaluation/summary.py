@@ -24,7 +24,7 @@ from wsseg.evaluation.statistics import Bootstrap, correlation, mann_whitney, ra
 PAIR_KEY = tuple(name for name in KEY if name != "method")  # identifies a row within a method
 ROW_MEASURES = (
     *("dice", "tp_voxels", "fp_voxels", "fn_voxels", "tpr", "fpr", "positive_voxels"),
-    *("negative_voxels", "volume_error_ml"),
+    *("negative_voxels", "volume_error_ml", "area_error_px"),
 )
 
 
@@ -38,9 +38,9 @@ def summarise(rows: pd.DataFrame, bootstrap: Bootstrap | None = None) -> pd.Data
     - `correctly_empty`: how many of the `absent_n` cases without the class have an empty
       prediction; of several seeds, their mean.
     - `dice_pooled`, `tpr`, `fpr`: over the voxels of all cases, the rates inside the region.
-    - `hd95_mm`: median over the `hd95_n` cases where it is defined.
-    - `volume_error_ml`: mean of the absolute volume error over the `volume_error_n` cases where it
-      is defined.
+    - `hd95_mm`, or `hd95_px` for pictures: median over the `hd95_n` cases where it is defined.
+    - `volume_error_ml`, or `area_error_px` for pictures: mean of the absolute error over the
+      `volume_error_n` cases where it is defined.
     - `empty_both`, `empty_truth`, `empty_prediction`: numbers of rows by which masks are empty.
     - `dice_shared`: `dice` over the rows whose case, seed and fold every method has, with
       `dice_shared_n` cases. Only these means can be ranked if the methods' rows differ.
@@ -131,8 +131,9 @@ def _overlap(
 ) -> dict[str, float]:
     """Summarise the agreement of one class with its annotation."""
     values = {name: column_or_nan(rows, prefix + name) for name in ROW_MEASURES}
-    dice, hd95_mm, volume_error_ml = (
-        column_or_nan(cases, prefix + name) for name in ("dice", "hd95_mm", "volume_error_ml")
+    dice, hd95_mm, hd95_px, error_ml, error_px = (
+        column_or_nan(cases, prefix + name)
+        for name in ("dice", "hd95_mm", "hd95_px", "volume_error_ml", "area_error_px")
     )
     dice_shared = column_or_nan(average_by_case(shared), f"{prefix}dice")
     true, predicted = true_voxels(rows, prefix), predicted_voxels(rows, prefix)
@@ -149,8 +150,9 @@ def _overlap(
         "absent_n": is_empty.count(),
         **_pooled(values, true + predicted, rows["patient"], bootstrap),
         "hd95_mm": hd95_mm.median(),
-        "hd95_n": hd95_mm.count(),
-        "volume_error_n": volume_error_ml.count(),
+        "hd95_px": hd95_px.median(),
+        "hd95_n": hd95_mm.count() + hd95_px.count(),
+        "volume_error_n": error_ml.count() + error_px.count(),
         "empty_both": int(((true == 0) & (predicted == 0)).sum()),
         "empty_truth": int(((true == 0) & (predicted > 0)).sum()),
         "empty_prediction": int(((true > 0) & (predicted == 0)).sum()),
@@ -167,12 +169,15 @@ def _pooled(
     )
     tp_inside = (values["tpr"] * positive).where(positive > 0, 0)
     fp_inside = (values["fpr"] * negative).where(negative > 0, 0)
-    error_ml = values["volume_error_ml"].abs()
+    errors = {name: values[name].abs() for name in ("volume_error_ml", "area_error_px")}
     estimates = {
         "dice_pooled": ratio(2 * tp, sizes, patients, bootstrap),
         "tpr": ratio(tp_inside, positive, patients, bootstrap),
         "fpr": ratio(fp_inside, negative, patients, bootstrap),
-        "volume_error_ml": ratio(error_ml, np.ones(len(error_ml)), patients, bootstrap),
+        **{
+            name: ratio(error, np.ones(len(error)), patients, bootstrap)
+            for name, error in errors.items()
+        },
     }
     return {key: value for name, e in estimates.items() for key, value in e.columns(name).items()}
 

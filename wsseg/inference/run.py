@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wsseg.components.metrics import MM3_PER_ML
+from wsseg.components.metrics import mask_size
 from wsseg.config.recipe import Recipe
 from wsseg.config.recipe_files import recipe_of_run
 from wsseg.core.case import Case
@@ -123,12 +123,8 @@ class Run:
     def _scores(self, masks: Mapping[str, VoxelMask], mask: Volume) -> dict[str, float]:
         recipe = self.recipe
         scores = {name: score_value(s, s(masks)) for name, s in recipe.scores.items()}
-        if mask.grid.unit == "px":
-            return scores | {f"{name}_px": float(found.sum()) for name, found in masks.items()}
-        voxel_ml = float(np.prod(mask.spacing_mm)) / MM3_PER_ML
-        return scores | {
-            f"{name}_ml": float(found.sum()) * voxel_ml for name, found in masks.items()
-        }
+        unit = "px" if mask.grid.unit == "px" else "ml"
+        return scores | {f"{n}_{unit}": mask_size(found, mask.grid) for n, found in masks.items()}
 
 
 def load_run(folder: str | Path) -> Run:

@@ -111,9 +111,16 @@ VOLUME_ERROR = Column(
     over_count(1, "volume_error_n"),
     decimal_interval(1),
 )
+HD95_PX = replace(HD95, key="hd95_px", heading="HD95, px (n)")
+AREA_ERROR = replace(
+    VOLUME_ERROR,
+    key="area_error_px",
+    heading="|ΔA|, px (n)",
+    explanation="absolute error of the area, mean over the n annotated pictures",
+)
 RESULTS = (
     *(HEALTH, CASES, MEAN_DICE, CORRECTLY_EMPTY, SHARED_DICE, SD_CASES, SD_SEEDS, POOLED_DICE),
-    *(TPR, FPR, HD95, VOLUME_ERROR),
+    *(TPR, FPR, HD95, HD95_PX, VOLUME_ERROR, AREA_ERROR),
 )
 
 PEARSON_R = Column(
@@ -225,7 +232,7 @@ def without_prefix(summary: pd.DataFrame, prefix: str) -> pd.DataFrame:
 
 def _is_shown(name: str) -> bool:
     """Return whether the table of all cases shows a column: not voxel counts, one per class."""
-    if name.endswith(("_voxels", "volume_error_ml")):
+    if name.endswith(("_voxels", "volume_error_ml", "area_error_px")):
         return False
     return "." not in name or name.startswith("tag.") or name.endswith(".dice")
 
@@ -233,7 +240,7 @@ def _is_shown(name: str) -> bool:
 def _digits(name: str) -> int:
     if name.startswith("tag."):
         return 0
-    return 1 if name.endswith(("_mm", "_ml")) else 3
+    return 1 if name.endswith(("_mm", "_ml", "_px")) else 3
 
 
 def _words(name: str) -> str:

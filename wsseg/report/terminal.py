@@ -17,6 +17,7 @@ from wsseg.report.result_tables import (
     CORRECTLY_EMPTY,
     FPR,
     HD95,
+    HD95_PX,
     MEAN_DICE,
     POOLED_DICE,
     SHARED_DICE,
@@ -29,7 +30,10 @@ MIN_HEADING_LETTERS = 8  # in a line of a heading; more if a word or the column 
 BRIEF_RESULTS = (
     replace(MEAN_DICE, note=decimal_interval(2)),
     CORRECTLY_EMPTY,
-    *(replace(column, note=no_note) for column in (POOLED_DICE, TPR, FPR, HD95, SHARED_DICE)),
+    *(
+        replace(column, note=no_note)
+        for column in (POOLED_DICE, TPR, FPR, HD95, HD95_PX, SHARED_DICE)
+    ),
 )
 
 
