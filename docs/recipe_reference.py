@@ -18,6 +18,7 @@ PAGES = {
     "wsseg_backbones": "Backbones",
     "wsseg_encoder_weights": "Weights of encoders",
     "wsseg_losses": "Losses",
+    "wsseg_methods": "Methods",
     "wsseg_optimizers": "Optimizers",
     "wsseg_augments": "Augmentation",
     "wsseg_regions": "Regions",
@@ -30,7 +31,7 @@ RECIPE_INTRODUCTION = """\
 # The recipe
 
 A recipe is a YAML file with the keys of [Recipe](#recipe). Each stage under `stages` is one of the
-four kinds of stage, which `learn` chooses. A part, such as a prior, is written as
+five kinds of stage, which `learn` chooses. A part, such as a prior, is written as
 `{use: NAME, key: value}`. `wsseg recipe schema` prints all of this as JSON Schema, with which an
 editor completes and checks recipes as you type.
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from benchmarks.gpu.device import device
 from benchmarks.speed.paper import LABELLED_HU, RATE, Sizes, network, stage_of
 from benchmarks.speed.plain_training import FILL_HU, HIGHEST_HU, SCALE_HU, PlainUNet
-from wsseg.core.batch import Batch
-from wsseg.training.em import Networks, StepContext, forward, targets
+from wsseg.core.batch import Batch, StepContext
+from wsseg.training.em import Networks, forward, targets
 from wsseg.training.optimizer import new_optimizer
 
 
@@ -81,7 +81,7 @@ class CoreStep:
         with self._autocast():
             outputs = forward(self.stage, Networks(self.network), batch)
             y = targets(self.stage, batch, labelled.labels, outputs.e_step, StepContext(0))
-        loss = self.stage.objective(outputs.m_step, y, batch)
+        loss = self.stage.objective(outputs.m_step, y, batch, StepContext(0))
         torch.autograd.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -13,10 +13,10 @@ from wsseg.components.registry import registry
 from wsseg.components.tag_losses import MeanLogits
 from wsseg.config.recipe_files import load_recipe
 from wsseg.config.stages import AnyStage, TagsStage
-from wsseg.core.batch import Batch
+from wsseg.core.batch import Batch, StepContext
 from wsseg.core.class_relation import Multiclass
 from wsseg.errors import InputError
-from wsseg.training.em import StepContext, targets
+from wsseg.training.em import targets
 
 TRAINING = {"start": "first", "epochs": 1, "optimizer": {"lr": 1e-3}}
 RECIPE = """\

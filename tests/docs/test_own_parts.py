@@ -16,7 +16,7 @@ import torch
 from tests.docs.conftest import Reader
 from tests.docs.test_readme import small
 from tests.markdown import DOCS, blocks, write_named_blocks
-from tests.training.small_em import assert_resumes_to_the_same_bits
+from tests.training.small_em import EM, assert_resumes_to_the_same_bits
 from wsseg import (
     Augment,
     Backbone,
@@ -26,6 +26,7 @@ from wsseg import (
     Grid,
     InputError,
     Region,
+    TagLoss,
     Volume,
     make,
 )
@@ -171,12 +172,33 @@ def test_training_with_the_estep_that_remembers_has_the_same_bits_when_resumed(
     lab: Lab, tmp_path: Path
 ) -> None:
     estep = lab("steady_share").SteadyShare(keep=0.9)
-    assert_resumes_to_the_same_bits({"estep": estep}, tmp_path)
+    assert_resumes_to_the_same_bits(EM | {"estep": estep}, tmp_path)
 
 
 def test_the_tag_loss_uses_the_highest_logits_in_the_region(lab: Lab) -> None:
     loss = lab("tag_loss").TopPixels(pixels=2)(SAMPLE - 7, torch.tensor([[True]]), SAMPLE < 9)
     assert loss.item() == pytest.approx(-log(1 / (1 + exp(-0.5))))  # of the logits 1 and 0
+
+
+def test_the_distance_to_the_mean_teacher_grows_with_the_progress(lab: Lab) -> None:
+    loss = make(TagLoss, "log-sum-exp", sharpness=5)
+    method = lab("method").MeanTeacher(loss=loss, weight=8)
+    batch = Batch(SAMPLE, SAMPLE < 4, torch.tensor([[True]]))
+    logits, teacher = torch.zeros_like(SAMPLE), torch.full_like(SAMPLE, log(3))
+    evidence = Evidence(batch, teacher, torch.full_like(SAMPLE, 0.5))
+    of_tags = loss(logits, batch.tags, batch.region).item()
+    for progress, ramp in ((1.0, 1.0), (0.0, exp(-5))):
+        value = method(logits, replace(evidence, progress=progress)).item()
+        assert value == pytest.approx(of_tags + 8 * ramp * (1 / 2 - 3 / 4) ** 2)
+
+
+def test_a_stage_of_the_mean_teacher_has_the_same_bits_when_resumed(
+    lab: Lab, tmp_path: Path
+) -> None:
+    method = lab("method").MeanTeacher(loss=make(TagLoss, "noisy-or", instances=4))
+    own = {"learn": "method", "method": method, "average": {"decay": 0.9}}
+    shared = {key: EM[key] for key in EM if key not in ("prior", "estep", "loss")}
+    assert_resumes_to_the_same_bits(shared | own, tmp_path)
 
 
 def test_the_margin_is_measured_in_millimetres(lab: Lab) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 
 from wsseg.components.registry import registry
-from wsseg.config.stages import EmStage
+from wsseg.config.stages import AnyStage
 from wsseg.core.input import Input
 from wsseg.data.batches import StageScan
 from wsseg.inference.folders import StageFolder
@@ -37,7 +38,13 @@ STEPS_PER_EPOCH = CASES * SLICES // EM["batch_size"]
 
 
 def trainer_of(**change: Any) -> Trainer:
-    stage = EmStage.model_validate(EM | change, context=registry())
+    """Return a trainer of the EM stage with some other settings."""
+    return trainer_with(EM | change)
+
+
+def trainer_with(settings: dict[str, Any]) -> Trainer:
+    """Return a trainer of a stage that learns from tags."""
+    stage = TypeAdapter[Any](AnyStage).validate_python(settings, context=registry())
     assert stage.backbone is not None
     generator = np.random.default_rng(0)
     scans = tuple(
@@ -60,9 +67,9 @@ def run_steps(trainer: Trainer, number: int) -> None:
     list(islice((event for event in trainer.run() if isinstance(event, StepDone)), number))
 
 
-def assert_resumes_to_the_same_bits(change: dict[str, Any], folder: Path) -> None:
+def assert_resumes_to_the_same_bits(settings: dict[str, Any], folder: Path) -> None:
     """Check that a stage that is stopped in its second epoch ends as one that is not."""
-    complete, half, later = (trainer_of(**change) for _ in range(3))
+    complete, half, later = (trainer_with(settings) for _ in range(3))
     list(complete.run())
     run_steps(half, STEPS_PER_EPOCH + 1)
     save_state(StageFolder(folder), *half.state(), "key")

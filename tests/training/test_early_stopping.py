@@ -63,13 +63,13 @@ def test_training_stops_after_the_epochs_of_patience_and_keeps_the_best_weights(
     best: dict[str, Tensor] = {}
     for step in steps(trainer.run()):
         if step.step % 3 == 0 and losses(trainer)[-1] == min(losses(trainer)):
-            current = trainer._module.state_dict()
+            current = trainer._weights.alone.trained.state_dict()
             best = {name: each.clone() for name, each in current.items()}
     found = losses(trainer)
     assert len(found) == int(np.argmin(found)) + 1 + 2
     assert len(found) < 20
     assert all(torch.equal(each, best[name]) for name, each in trainer.weights.items())
-    last = trainer._module.state_dict()
+    last = trainer._weights.alone.trained.state_dict()
     assert any(not torch.equal(each, last[name]) for name, each in trainer.weights.items())
 
 
@@ -80,8 +80,11 @@ def test_validation_slices_are_not_augmented_and_change_no_weight() -> None:
     watched = trainer_of(MASKS | {"epochs": 3, "early_stopping": {"patience": 20}})
     list(plain.run())
     list(watched.run())
-    own = watched._module.state_dict()
-    assert all(torch.equal(each, own[name]) for name, each in plain._module.state_dict().items())
+    own = watched._weights.alone.trained.state_dict()
+    assert all(
+        torch.equal(each, own[name])
+        for name, each in plain._weights.alone.trained.state_dict().items()
+    )
     watched._seed = 99
     measured = [watched._validation_loss(v) for v in [watched._validation] * 2 if v is not None]
     assert measured[0] == measured[1] == losses(watched)[-1]

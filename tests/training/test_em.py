@@ -12,11 +12,11 @@ import wsseg
 from wsseg.components.esteps import HardEM, SoftEM
 from wsseg.components.overlap_losses import BatchDice
 from wsseg.config.stages import Average, EmStage
-from wsseg.core.batch import Batch
+from wsseg.core.batch import Batch, StepContext
 from wsseg.core.input import Input
 from wsseg.data.batches import StageScan
 from wsseg.inference.network import Network
-from wsseg.training.em import Networks, StepContext, e_step, forward
+from wsseg.training.em import Networks, e_step, forward
 from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import Trainer
 

@@ -20,7 +20,7 @@ from tests.training.test_trainer import MASKS, steps, trainer_of
 def test_each_step_uses_the_rate_at_its_start(lr: Any, rates: list[float | None]) -> None:
     trainer = trainer_of(MASKS | {"epochs": 3, "optimizer": {"lr": lr}})
     assert trainer.steps == 9  # three in an epoch
-    used = [trainer._optimizer.param_groups[0]["lr"] for _ in steps(trainer.run())]
+    used = [trainer._weights.learning_rate for _ in steps(trainer.run())]
     assert used == sorted(used, reverse=True)
     for rate, expected in zip(used, rates, strict=True):
         if expected is not None:

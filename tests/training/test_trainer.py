@@ -291,9 +291,9 @@ def test_restored_optimiser_state_has_the_memory_format_of_the_weights(tmp_path:
     later = trainer_of(MASKS)
     later.restore(*(load_state(StageFolder(tmp_path), "key") or pytest.fail("no state")))
     compared = 0
-    for weight, state in later._optimizer.state_dict()["state"].items():
-        weights = list(later._module.parameters())[weight]
-        before = half._optimizer.state_dict()["state"][weight]
+    for weight, state in later._weights._optimizer.state_dict()["state"].items():
+        weights = list(later._weights.alone.trained.parameters())[weight]
+        before = half._weights._optimizer.state_dict()["state"][weight]
         for name, value in state.items():
             assert torch.equal(value, before[name])
             if value.shape == weights.shape:

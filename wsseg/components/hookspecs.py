@@ -11,6 +11,7 @@ from wsseg.core.interfaces import (
     Cohort,
     EncoderWeights,
     EStep,
+    Method,
     Metric,
     PixelLoss,
     Prior,
@@ -63,6 +64,11 @@ def wsseg_encoder_weights() -> dict[str, type[EncoderWeights]]:
 @hookspec
 def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
     """Return the losses that a plugin offers, for pixels or for tags."""
+
+
+@hookspec
+def wsseg_methods() -> dict[str, type[Method]]:
+    """Return the methods of learning from tags that a plugin offers."""
 
 
 @hookspec

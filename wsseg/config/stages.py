@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 import torch
 from pydantic import (
@@ -18,15 +18,18 @@ from torch import Tensor
 
 from wsseg.components.priors import PerClass
 from wsseg.core.augment import Augment
-from wsseg.core.batch import Batch, Logits, Mask
+from wsseg.core.batch import Batch, Evidence, Logits, Mask, StepContext
 from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.contracts import check_possible
-from wsseg.core.interfaces import Backbone, Cohort, EStep, PixelLoss, Prior, TagLoss
+from wsseg.core.interfaces import Backbone, Cohort, EStep, Method, PixelLoss, Prior, TagLoss
 from wsseg.core.optimizer import Optimizer
 from wsseg.data.augment import StandardAugment
 from wsseg.data.batches import Sampling
 
+Belief: TypeAlias = Literal["training", "evaluation", "average"]
+
+ANY_STEP = StepContext()
 RELATIONS: dict[str, ClassRelation] = {"independent": Multilabel(), "exclusive": Multiclass()}
 
 
@@ -111,8 +114,6 @@ class NetworkStage(Stage):
     """The trained weights to start with: the name of an earlier stage, or a map, such as
     {stage: NAME, head: new} or {run: PATH, stage: NAME}; null: random weights, or those
     of the backbone."""
-    loss: PixelLoss | TagLoss
-    """The loss that each optimizer step decreases."""
     epochs: PositiveInt
     """The number of passes over the training slices."""
     batch_size: PositiveInt = 16
@@ -174,8 +175,18 @@ class NetworkStage(Stage):
             )
         return self
 
+    @property
+    def source_of_belief(self) -> Belief:
+        """The forward pass that targets are computed from; see `EmStage.belief`."""
+        return "training"
+
+    @property
     @abstractmethod
-    def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
+    def criterion(self) -> PixelLoss | TagLoss | Method:
+        """The part that computes the loss, which each optimizer step decreases."""
+
+    @abstractmethod
+    def objective(self, logits: Logits, y: Tensor, batch: Batch, context: StepContext) -> Tensor:
         """Return the scalar loss of a step, given the stage's targets `y`."""
 
     @abstractmethod
@@ -193,7 +204,18 @@ class PixelStage(NetworkStage):
     is free elsewhere, where it does not predict. image: all pixels; targets outside the region are
     0 (the code of Wu et al. 2020)."""
 
-    def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
+    @property
+    def criterion(self) -> PixelLoss:
+        """The loss."""
+        return self.loss
+
+    def objective(
+        self,
+        logits: Logits,
+        y: Tensor,
+        batch: Batch,
+        context: StepContext = ANY_STEP,  # noqa: ARG002 - for methods
+    ) -> Tensor:
         """Return the loss of the network's probabilities and the targets."""
         if self.loss_over == "image":
             y = y.where(batch.region, 0)
@@ -238,12 +260,17 @@ class EmStage(PixelStage):
     """The probability of each class given the value of a pixel."""
     estep: EStep
     """The rule that computes targets from logits and prior."""
-    belief: Literal["training", "evaluation", "average"] = "training"
+    belief: Belief = "training"
     """The forward pass whose logits the E-step uses. training: that of the M-step, in which batch
     norm uses the statistics of the batch; no further pass is computed. evaluation: a separate pass
     with running statistics, so that the targets of a slice do not depend on the other slices of the
     batch (the code of Wu et al. 2020). Without batch norm both are equal. average: a separate pass
     of the network with the averaged weights of `average`, so that targets change slowly."""
+
+    @property
+    def source_of_belief(self) -> Belief:
+        """The forward pass whose logits the E-step uses."""
+        return self.belief
 
     @model_validator(mode="after")
     def _has_fixed_targets(self) -> Self:
@@ -279,9 +306,70 @@ class TagsStage(NetworkStage):
         possible = self.loss.possible(self.relation.logit(logits), region)
         return self.relation.decide(logits) & check_possible(self.loss, possible, logits)
 
-    def objective(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
+    @property
+    def criterion(self) -> TagLoss:
+        """The loss."""
+        return self.loss
+
+    def objective(
+        self,
+        logits: Logits,
+        y: Tensor,
+        batch: Batch,
+        context: StepContext = ANY_STEP,  # noqa: ARG002 - for methods
+    ) -> Tensor:
         """Return the loss of the pooled logits and the tags."""
         return self.loss(self.relation.logit(logits), y, batch.region)
+
+    def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
+        """Return the predicted classes inside the support."""
+        return self.decide(logits, batch.region) & batch.support
+
+
+class MethodStage(NetworkStage):
+    """A weakly supervised stage that learns from tags as a plugin's method says."""
+
+    share_key: ClassVar[str] = "found_share"
+
+    learn: Literal["method"]
+    """method: the stage learns from the tags of cases or slices as `method` says."""
+    method: Method
+    """How the stage learns."""
+
+    @property
+    def source_of_belief(self) -> Belief:
+        """The forward pass that the method compares the network with."""
+        return self.method.belief
+
+    @property
+    def criterion(self) -> Method:
+        """The method."""
+        return self.method
+
+    @model_validator(mode="after")
+    def _has_what_the_method_needs(self) -> Self:
+        if self.method.belief == "average" and self.average is None:
+            raise KeyProblemError(
+                ("average",), "the method needs averaged weights; add average: {decay: 0.99}"
+            )
+        if self.early_stopping is not None:
+            raise KeyProblemError(
+                ("early_stopping",),
+                "is impossible for a method, whose loss follows the network's belief",
+            )
+        return self
+
+    def objective(self, logits: Logits, y: Tensor, batch: Batch, context: StepContext) -> Tensor:
+        """Return the loss of the method; `y` are the logits of the belief."""
+        evidence = Evidence(
+            batch,
+            y,
+            torch.full_like(y, 0.5),
+            self.relation,
+            progress=context.progress,
+            epoch=context.epoch,
+        )
+        return self.method(logits, evidence)
 
     def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
         """Return the predicted classes inside the support."""
@@ -320,4 +408,6 @@ def upstream(stages: Mapping[str, Stage], name: str) -> list[str]:
     return [each for each in stages if each in needed]
 
 
-AnyStage = Annotated[MasksStage | EmStage | TagsStage | PriorStage, Field(discriminator="learn")]
+AnyStage = Annotated[
+    MasksStage | EmStage | TagsStage | MethodStage | PriorStage, Field(discriminator="learn")
+]

@@ -5,7 +5,8 @@ In shapes, B is the batch, S the slices of an image, K the classes and H x W the
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -146,3 +147,11 @@ class Evidence:
         """
         belief = self.logits + self.phi.logit().clamp(-CERTAIN, CERTAIN)
         return belief.where(self.batch.support, -torch.inf)
+
+
+class StepContext(NamedTuple):
+    """What parts get to know of the training of their stage; see the fields of `Evidence`."""
+
+    progress: float = 1.0
+    epoch: int = 0
+    memory: Mapping[str, Tensor] = MappingProxyType({})

@@ -24,6 +24,7 @@ from wsseg.core.interfaces import (
     Backbone,
     Cohort,
     EStep,
+    Method,
     Metric,
     PixelLoss,
     Prior,
@@ -138,8 +139,8 @@ def check_fitted(part: C, fitted: object) -> C:
     return fitted
 
 
-def check_loss(loss: PixelLoss | TagLoss, value: object) -> Tensor:
-    """Return the value of a loss after a check that it is a scalar with a gradient.
+def check_loss(loss: PixelLoss | TagLoss | Method, value: object) -> Tensor:
+    """Return the value of a loss or a method after a check that it is a scalar with a gradient.
 
     Raises:
         ContractError: It is not.

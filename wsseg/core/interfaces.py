@@ -8,6 +8,7 @@
 | `EncoderWeights` | the pre-trained weights of a network's encoder  | `wsseg_encoder_weights` |
 | `PixelLoss`   | what the M-step minimises, given targets of pixels | `wsseg_losses`     |
 | `TagLoss`     | what training minimises, given only tags           | `wsseg_losses`     |
+| `Method`      | what training minimises, given tags and a belief   | `wsseg_methods`    |
 | `Region`      | which part of a scan a stage works in              | `wsseg_regions`    |
 | `Cohort`      | the scans, their tags and their masks              | `wsseg_cohorts`    |
 | `Metric`      | how a mask is compared with the true mask          | `wsseg_metrics`    |
@@ -27,7 +28,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -288,6 +289,42 @@ class TagLoss(Component):
     def possible(self, logits: Logits, region: Tensor) -> Mask:  # noqa: ARG002 - for overrides
         """Return the pixels that can have each class in a prediction; by default all of them."""
         return torch.ones_like(logits, dtype=torch.bool)
+
+
+class Method(Component):
+    """A way to learn from tags besides EM and a loss of tags: the loss of a step, with a belief.
+
+    The belief is a second look of the network at the same images, without gradients: that of its
+    weights in evaluation mode, or that of its averaged weights.
+
+    Example:
+        >>> import torch
+        >>> from torch import Tensor
+        >>> from wsseg import Batch, Evidence, Logits, Method
+        >>> class Consistent(Method):
+        ...     def __call__(self, logits: Logits, evidence: Evidence) -> Tensor:
+        ...         inside = evidence.batch.region.expand_as(logits)
+        ...         return (logits.sigmoid() - evidence.logits.sigmoid())[inside].square().mean()
+        >>> image = torch.zeros(1, 1, 1, 2)
+        >>> batch = Batch(image, region=image == 0, tags=torch.tensor([[True]]))
+        >>> Consistent()(image, Evidence(batch, logits=image + 100, phi=image + 0.5))
+        tensor(0.2500)
+    """
+
+    belief: ClassVar[Literal["training", "evaluation", "average"]] = "average"
+    """The forward pass whose logits are the belief, as the key `belief` of EM stages. average: the
+    stage needs `average`."""
+
+    @abstractmethod
+    def __call__(self, logits: Logits, evidence: Evidence) -> Tensor:
+        """Return the loss of a step, a scalar, over the pixels of `evidence.batch.region`.
+
+        Args:
+            logits: The network's output, (B, K, H, W), with gradients.
+            evidence: The batch, of whose image only the slice to be labelled is present; the
+                belief as `logits`; how the classes relate as `labels`; the epoch and the progress.
+                There is no prior: phi is 1/2.
+        """
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wsseg.components.backbones import Smp
 from wsseg.core.batch import Batch, Evidence, Probability
 from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
-from wsseg.core.interfaces import Backbone, EncoderWeights, EStep, PixelLoss, Prior, TagLoss
+from wsseg.core.interfaces import Backbone, EncoderWeights, EStep, Method, PixelLoss, Prior, TagLoss
 from wsseg.core.optimizer import Optimizer
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.testing import samples
@@ -209,6 +209,34 @@ def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
     changed = loss(as_tagged.where(batch.region, 9), batch.tags, batch.region)
     assert torch.equal(changed, right), "the loss depends on pixels outside the region"
     assert_can_be_saved(loss)
+
+
+@keeps_no_state
+def check_method(method: Method, classes: int = 2) -> None:
+    """Check that `method` keeps the contract of `Method`, for both class relations.
+
+    Raises:
+        AssertionError: The contract is broken; the message states how.
+
+    Example:
+        >>> from torch import Tensor
+        >>> from wsseg import Evidence, Logits, Method
+        >>> from wsseg.testing import check_method
+        >>> class Consistent(Method):
+        ...     def __call__(self, logits: Logits, evidence: Evidence) -> Tensor:
+        ...         other = (logits.float() - evidence.logits.float()).square()
+        ...         return other.where(evidence.batch.region, 0).mean()
+        >>> check_method(Consistent())
+    """
+    sample = samples.evidence(classes, torch.float32)
+    batch = replace(sample.batch, image=sample.batch.middle)
+    belief, half = sample.logits.detach(), torch.full_like(sample.phi, 0.5)
+    for dtype, relation, scale in product(DTYPES, (Multilabel(), Multiclass()), (0, 1, 25)):
+        logits = (scale * samples.noise(*belief.shape)).to(dtype)
+        for progress in (0.0, 1.0):
+            evidence = Evidence(batch, belief, half, relation, progress=progress, epoch=1)
+            assert_differentiable(method, (logits, evidence), batch.region)
+    assert_can_be_saved(method)
 
 
 @keeps_no_state

@@ -39,15 +39,20 @@ targets differ, see `targets`. `train_stage` in stage.py saves, resumes and reus
 stage, and `train` in run.py trains the stages of a recipe in order.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from wsseg.config.stages import EmStage, NetworkStage, TagsStage
-from wsseg.core.batch import Batch, Evidence, Logits, Probability, at_least_float32
+from wsseg.config.stages import EmStage, MethodStage, NetworkStage, TagsStage
+from wsseg.core.batch import (
+    Batch,
+    Evidence,
+    Logits,
+    Probability,
+    StepContext,
+    at_least_float32,
+)
 from wsseg.core.contracts import check_probability
 
 
@@ -58,14 +63,6 @@ class StepLogits(NamedTuple):
     e_step: Logits  # without gradients
 
 
-class StepContext(NamedTuple):
-    """What an E-step knows of the training of its stage; see the fields of `Evidence`."""
-
-    progress: float = 1.0
-    epoch: int = 0
-    memory: Mapping[str, Tensor] = MappingProxyType({})
-
-
 class Networks(NamedTuple):
     """The network that is trained, and the one with its averaged weights, if there is one."""
 
@@ -73,8 +70,8 @@ class Networks(NamedTuple):
     average: nn.Module | None = None
 
     def of_targets(self, stage: NetworkStage) -> nn.Module:
-        """Return the network whose logits in evaluation mode give the targets of EM."""
-        if self.average is not None and isinstance(stage, EmStage) and stage.belief == "average":
+        """Return the network that the belief of a stage comes from, in evaluation mode."""
+        if self.average is not None and stage.source_of_belief == "average":
             return self.average
         return self.trained
 
@@ -82,10 +79,10 @@ class Networks(NamedTuple):
 def forward(stage: NetworkStage, networks: Networks, batch: Batch) -> StepLogits:
     """Run the network on a batch in training mode.
 
-    Both logits come from the same pass. Only if an EM stage has `belief: evaluation` or `average`
+    Both logits come from the same pass. Only if the belief of a stage is `evaluation` or `average`
     do those of the E-step come from a second pass, in evaluation mode.
     """
-    separate = isinstance(stage, EmStage) and stage.belief != "training"
+    separate = stage.source_of_belief != "training"
     e_step_logits = evaluation_logits(networks.of_targets(stage), batch) if separate else None
     networks.trained.train()
     logits = at_least_float32(networks.trained(batch.image))
@@ -139,13 +136,15 @@ def targets(
     """Return what the M-step trains on.
 
     These are the masks of the E-step, inferred from `logits`, for an EM stage; the true masks,
-    `labels`, for a supervised stage; and the tags, (B, K), for a stage that learns from tags
-    without EM. Masks are (B, K, H, W).
+    `labels`, for a supervised stage; the tags, (B, K), for a stage that learns from tags without
+    EM; and `logits` for a stage with a method of its own. Masks and logits are (B, K, H, W).
     """
     if isinstance(stage, EmStage):
         return e_step(stage, batch, logits, context)
     if isinstance(stage, TagsStage):
         return batch.tags
+    if isinstance(stage, MethodStage):
+        return at_least_float32(logits.detach())
     if labels is None:
         raise ValueError("a supervised stage needs labels")
     return labels.to(batch.image.device, non_blocking=True)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from wsseg.config.stages import EmStage
+from wsseg.core.batch import StepContext
 from wsseg.core.input import Input
 from wsseg.data.batches import Slices, StageScan, all_slices, collate, to_device
 from wsseg.errors import InputError, WorkError
-from wsseg.training.em import StepContext, evaluation_logits, targets
+from wsseg.training.em import evaluation_logits, targets
 from wsseg.training.target_health import COLLAPSE, EXPLOSION, target_problem
 from wsseg.training.target_snapshots import TargetSnapshot
 

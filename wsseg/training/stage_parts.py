@@ -12,14 +12,13 @@ from torch import Tensor
 from wsseg.components.registry import registry
 from wsseg.components.saving import check_restored
 from wsseg.config.stages import EmStage, NetworkStage
-from wsseg.core.batch import Evidence
+from wsseg.core.batch import Evidence, StepContext
 from wsseg.core.component import Component, parts_of
 from wsseg.core.contracts import ContractError, check_fitted, check_memory, component_name
 from wsseg.core.hidden_state import attributes_of, changed_attribute
 from wsseg.core.interfaces import EStep, Prior
-from wsseg.training.em import StepContext
 
-CALLED = ("prior", "estep", "loss")  # fields of a stage with parts that each step calls
+CALLED = ("prior", "estep", "loss", "method")  # fields of a stage with parts that each step calls
 
 
 class StageParts:

@@ -12,12 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
+from torch import Tensor
 
 from wsseg.config.stages import EmStage, NetworkStage, PixelStage
-from wsseg.core.batch import Batch, Logits, Probability
+from wsseg.core.batch import Batch, Logits, Probability, StepContext
 from wsseg.core.contracts import check_loss
 from wsseg.data.batches import (
     SliceDraw,
@@ -28,14 +26,10 @@ from wsseg.data.batches import (
     training_batches,
 )
 from wsseg.errors import WorkError
-from wsseg.inference.network import BODY, Network
+from wsseg.inference.network import Network
 from wsseg.runtime.collectives import gather_batch, shard
-from wsseg.runtime.memory_format import to_channels_last
 from wsseg.runtime.random_numbers import seeded
-from wsseg.training.averaging import averaged_copy, update_average
 from wsseg.training.em import (
-    Networks,
-    StepContext,
     evaluation_logits,
     evidence_of,
     forward,
@@ -49,18 +43,12 @@ from wsseg.training.messages import (
     validation_error,
 )
 from wsseg.training.monitoring import TargetProbe, divergence, target_warning
-from wsseg.training.optimizer import (
-    clip_gradients,
-    new_optimizer,
-    optimizer_tensors,
-    restore_optimizer,
-    set_learning_rate,
-)
 from wsseg.training.plain_slices import plain_batches
 from wsseg.training.stage_parts import StageParts
 from wsseg.training.stage_task import StageTask
 from wsseg.training.target_snapshots import TargetSnapshot
 from wsseg.training.validation import ValidationLoss
+from wsseg.training.weights import Weights, tensors_of
 
 
 @dataclass
@@ -95,14 +83,7 @@ class Trainer:
         self.progress = Progress()
         self.probe = TargetProbe(stage, scans, input) if isinstance(stage, EmStage) else None
         self._name, self._parts, self._fabric = task.name, StageParts(stage), fabric
-        self._module = to_channels_last(_synchronised(network, fabric))
-        self._initial_norm = float(self._weight_norm())
-        self._average = averaged_copy(self._module) if stage.average is not None else None
-        trained, self._optimizer = fabric.setup(
-            self._module, new_optimizer(stage.optimizer, self._module, _encoder_of(stage))
-        )
-        averaged = None if self._average is None else fabric.setup_module(self._average)
-        self._networks = Networks(trained, averaged)
+        self._weights = Weights(stage, network, fabric)
         self._slices = Slices(scans, input, stage.augment, task.seed)
         self._scans, self._input, self._seed = scans, input, task.seed
         self._steps_per_epoch = len(self._batches_of(0))
@@ -112,7 +93,6 @@ class Trainer:
         self._validation = (
             ValidationLoss(stage, task.validation, input) if task.validation else None
         )
-        self._best: dict[str, Tensor] = {}  # the weights after `Progress.best_epoch`
 
     @property
     def stage(self) -> NetworkStage:
@@ -125,7 +105,7 @@ class Trainer:
 
         Those of the best epoch of a stage that stops early; else the average, if there is one.
         """
-        return self._best or _on_cpu(self._predicting)
+        return self._weights.final()
 
     @property
     def stopped_early(self) -> bool:
@@ -133,42 +113,25 @@ class Trainer:
         stopping, epoch = self.stage.early_stopping, len(self.progress.history)
         return stopping is not None and epoch - self.progress.best_epoch >= stopping.patience
 
-    @property
-    def _predicting(self) -> nn.Module:
-        return self._module if self._average is None else self._average
-
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return what `restore` needs to resume training: tensors, and JSON-like values."""
-        tensors = {f"network.{name}": value for name, value in _on_cpu(self._module).items()}
-        if self._average is not None:
-            tensors |= {f"average.{name}": each for name, each in _on_cpu(self._average).items()}
-        tensors |= {
-            f"optimizer.{name}": each for name, each in optimizer_tensors(self._optimizer).items()
-        }
-        tensors |= {f"best.{name}": value for name, value in self._best.items()}
+        memory, prior = self._parts.state()
+        tensors = self._weights.state() | {f"memory.{name}": each for name, each in memory.items()}
         if self.probe is not None and self.probe.last is not None:
             tensors["probe.last"] = self.probe.last
-        memory, prior = self._parts.state()
-        tensors |= {f"memory.{name}": value for name, value in memory.items()}
         return tensors, asdict(replace(self.progress, prior=prior))
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Continue from a state that `state` returned."""
-        names = ("network", "average", "best", "optimizer", "probe", "memory")
-        parts = {name: dict[str, Tensor]() for name in names}
-        for name, value in tensors.items():
-            part, _, rest = name.partition(".")
-            parts[part][rest] = value
-        self._module.load_state_dict(parts["network"])
-        if self._average is not None:
-            self._average.load_state_dict(parts["average"])
-        self._best = parts["best"]
-        restore_optimizer(self._optimizer, parts["optimizer"])
+        self._weights.restore(tensors)
         if self.probe is not None:
-            self.probe.last = parts["probe"].get("last")
+            self.probe.last = tensors.get("probe.last")
         self.progress = Progress(**values)
-        memory = {name: each.to(self._fabric.device) for name, each in parts["memory"].items()}
-        self._parts.restore(memory, self.progress.prior)
+        memory = tensors_of("memory", tensors)
+        self._parts.restore(
+            {name: value.to(self._fabric.device) for name, value in memory.items()},
+            self.progress.prior,
+        )
 
     def target_snapshot(self) -> TargetSnapshot | None:
         """Return the newest EM targets of a few slices; None for a stage without EM."""
@@ -178,7 +141,7 @@ class Trainer:
             self._seeded(0),
             self._fabric.autocast(),
         ):  # not through DDP, since only one process may call this
-            network = Networks(self._module, self._average).of_targets(self.stage)
+            network = self._weights.alone.of_targets(self.stage)
             return self.probe.snapshot(self.stage, network, self._fabric.device)
 
     def run(self) -> Iterator[StepDone | EpochDone]:
@@ -242,32 +205,27 @@ class Trainer:
     ) -> _StepResult:
         """Take one optimiser step. `batch` is this process's shard of `draws`."""
         stage, progress = self.stage, self.progress
-        rate = stage.optimizer.lr_at(progress.step / self._steps_per_epoch, stage.epochs)
-        set_learning_rate(self._optimizer, rate)
+        context = self._context
         with self._seeded(1 + self._fabric.global_rank):
-            outputs = forward(stage, self._networks, batch)
-            y = targets(stage, batch, labels, outputs.e_step, self._context)
+            outputs = forward(stage, self._weights.networks, batch)
+            y = targets(stage, batch, labels, outputs.e_step, context)
         own = batch
         logits, y, batch = self._gather(draws, outputs.m_step, y, batch)
         if self._parts.remembers:
             self._remember(own, outputs.e_step, batch)
         with self._seeded(0):  # all processes compute the same loss
-            loss = check_loss(stage.loss, stage.objective(logits, y, batch))
+            loss = check_loss(stage.criterion, stage.objective(logits, y, batch, context))
             self._fabric.backward(loss)
-        gradient = get_total_norm(p.grad for p in self._module.parameters() if p.grad is not None)
-        clip_gradients(self._module, gradient, stage.optimizer.max_gradient_norm)
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        if self._average is not None and stage.average is not None:
-            update_average(self._average, self._module, stage.average.decay)
+        rate = stage.optimizer.lr_at(progress.step / self._steps_per_epoch, stage.epochs)
+        gradient = self._weights.step(rate)
         progress.step += 1
         watched = stage.watched_mask(logits.detach(), y, batch)
         share = watched.sum() / batch.support.sum().clamp(min=1)
-        numbers = torch.stack([loss.detach(), gradient, self._weight_norm(), share])
+        numbers = torch.stack([loss.detach(), gradient, self._weights.norm(), share])
         has_region = batch.region.flatten(1).any(1)
         # One transfer from the device for all numbers.
         loss_, gradient_, norm, share_, *some = torch.cat([numbers, has_region]).tolist()
-        if problem := divergence(loss_, gradient_, norm, self._initial_norm):
+        if problem := divergence(loss_, gradient_, norm, self._weights.initial_norm):
             raise WorkError(divergence_error(self._position, problem, self._bad_cases(draws)))
         if not progress.losses:
             self._parts.check_unchanged()
@@ -287,7 +245,7 @@ class Trainer:
             "step": progress.step,
             "loss": sum(progress.losses) / len(progress.losses),
             stage.share_key: sum(progress.shares) / len(progress.shares),
-            "lr": self._optimizer.param_groups[0]["lr"],  # of the last step
+            "lr": self._weights.learning_rate,
             "slices_per_s": slices / seconds,
             "seconds": seconds,
         }
@@ -296,7 +254,7 @@ class Trainer:
         if self.probe is not None and isinstance(stage, EmStage):
             with self._seeded(0):
                 context = self._parts.context(epoch / stage.epochs, epoch)
-                network = self._networks.of_targets(stage)
+                network = self._weights.networks.of_targets(stage)
                 record |= self.probe.measure(stage, network, self._fabric.device, context)
         self._parts.check_unchanged()
         if self._parts.refits:
@@ -306,9 +264,7 @@ class Trainer:
             earlier = [each["validation_loss"] for each in progress.history]
             if record["validation_loss"] < min(earlier, default=inf):
                 progress.best_epoch = epoch
-                self._best = {
-                    name: each.clone() for name, each in _on_cpu(self._predicting).items()
-                }
+                self._weights.keep_best()
         progress.history.append(record)
         progress.losses, progress.shares = [], []
         return EpochDone(record, target_warning(progress.history))
@@ -316,7 +272,7 @@ class Trainer:
     def _validation_loss(self, validation: ValidationLoss) -> float:
         """Return the loss on the validation cases, the same in all processes."""
         with self._seeded(0), self._fabric.autocast():
-            own = validation.measure(self._predicting, self._fabric.device)
+            own = validation.measure(self._weights.predicting, self._fabric.device)
         loss: float = self._fabric.broadcast(own)
         if not isfinite(loss):
             raise WorkError(validation_error(self._position, loss))
@@ -349,7 +305,7 @@ class Trainer:
         """Fit the prior to the network's beliefs about all slices: in all processes the same."""
         stage, device = self.stage, self._fabric.device
         assert isinstance(stage, EmStage), "only EM has a prior"  # noqa: S101
-        network = Networks(self._module, self._average).of_targets(stage)
+        network = self._weights.alone.of_targets(stage)
         context = self._parts.context(self._epoch / stage.epochs, self._epoch)
         with self._seeded(0), self._fabric.autocast():
             prior = self._parts.refitted_prior(
@@ -368,9 +324,6 @@ class Trainer:
     def _seeded(self, stream: int) -> AbstractContextManager[None]:
         """Seed torch's generators for a part of the next step, so that no state needs saving."""
         return seeded(self._fabric.device, self._seed, self.progress.step, stream)
-
-    def _weight_norm(self) -> Tensor:
-        return get_total_norm(p.detach() for p in self._module.parameters())
 
     @property
     def _epoch(self) -> int:
@@ -395,22 +348,3 @@ class Trainer:
 
     def _cases(self, draws: Sequence[SliceDraw]) -> list[str]:
         return [self._case_names[draw.scan] for draw in draws]
-
-
-def _encoder_of(stage: NetworkStage) -> str | None:
-    """Return the name of the encoder in the network of a stage, if its backbone has one."""
-    name = None if stage.backbone is None else stage.backbone.encoder_module
-    return None if name is None else f"{BODY}.{name}"
-
-
-def _on_cpu(network: nn.Module) -> dict[str, Tensor]:
-    """Return the weights and buffers of a network, on the CPU."""
-    return {name: value.detach().cpu() for name, value in network.state_dict().items()}
-
-
-def _synchronised(network: Network, fabric: Fabric) -> nn.Module:
-    """Synchronise batch norm between GPUs; torch has no synchronised batch norm for CPUs."""
-    if fabric.world_size > 1 and fabric.device.type == "cuda":
-        synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-        return synchronised
-    return network

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from wsseg.config.stages import NetworkStage
-from wsseg.core.batch import Batch
+from wsseg.core.batch import Batch, StepContext
 from wsseg.core.input import Input
 from wsseg.data.batches import (
     Slices,
@@ -16,7 +16,7 @@ from wsseg.data.batches import (
     split_into_batches,
     to_device,
 )
-from wsseg.training.em import StepContext, evaluation_logits, targets
+from wsseg.training.em import evaluation_logits, targets
 
 
 class ValidationLoss:
@@ -39,5 +39,5 @@ class ValidationLoss:
             logits = evaluation_logits(network, batch)
             y = targets(self._stage, batch, labels, logits, StepContext())
             seen = Batch(batch.middle, batch.region, batch.tags, case=batch.case)
-            total += float(self._stage.objective(logits, y, seen)) * len(draws)
+            total += float(self._stage.objective(logits, y, seen, StepContext())) * len(draws)
         return total / sum(map(len, self._batches))

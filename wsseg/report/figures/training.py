@@ -21,7 +21,11 @@ QUANTITIES = {  # key of the records → axis label
     "flip_rate": "flipped targets / region",
     "found_share": "found / region",
 }
-QUANTITIES_BY_LEARNING = {"em": ("target_share", "flip_rate"), "tags": ("found_share",)}
+QUANTITIES_BY_LEARNING = {
+    "em": ("target_share", "flip_rate"),
+    "tags": ("found_share",),
+    "method": ("found_share",),
+}
 
 
 def by_stage(curves: Mapping[str, Records]) -> dict[str, dict[str, Records]]:
