@@ -247,7 +247,7 @@ def test_numbers_with_small_gaps_are_one_group(files: Callable[..., Path]) -> No
 
 
 def test_a_gap_between_words_is_refused(files: Callable[..., Path]) -> None:
-    with pytest.raises(InputError, match="group_gap: 'a' is not a number"):
+    with pytest.raises(InputError, match="group_gap: patient 'a' is not a number"):
         Folder(path=files("good/a_1.png"), group="(a)_", group_gap=3).cases()
 
 

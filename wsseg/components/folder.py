@@ -103,8 +103,8 @@ class Folder(Cohort):
     """A regular expression whose groups are the patient (or object) that an image shows, searched
     in its path below the folder; null: each image shows another one."""
     group_gap: PositiveInt | None = None
-    """The largest difference between numbers that `group` finds which belong to one patient, such
-    as those of exposures that follow one another; null: each number is another patient."""
+    """Patients whose numbers, from `group` or the table, differ by at most this from the next one
+    are one patient, such as exposures that follow one another; null: each number is a patient."""
 
     def cases(self) -> list[Case]:
         """List the cases in the order of their paths.
@@ -241,8 +241,8 @@ class Folder(Cohort):
             return list(labelled)
         if words := [each.patient for each in labelled if not each.patient.isdecimal()]:
             raise InputError(
-                f"{self.path}: group_gap: {words[0]!r} is not a number; write a regular expression "
-                "in `group` whose group is a number"
+                f"{self.path}: group_gap: patient {words[0]!r} is not a number; write a regular "
+                "expression in `group` whose group is a number"
             )
         first: dict[int, int] = {}
         before = None
