@@ -22,6 +22,7 @@ GROUPS = {
         "predict",
         "score",
         "report",
+        "pack",
         "new",
         "doctor",
         "bench",

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from wsseg.runtime.console import Display
 
 Run = Annotated[Path, typer.Argument(help="The folder of a run, written by `wsseg train`.")]
+FolderOrFile = Annotated[
+    Path, typer.Argument(help="The folder of a run, or a file written by `wsseg pack`.")
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option(
@@ -118,7 +121,7 @@ def train(
 
 
 def predict(
-    run: Run,
+    run: FolderOrFile,
     scans: Annotated[
         list[Path],
         typer.Argument(
@@ -259,10 +262,10 @@ def verify(run: Run) -> None:
     Example: wsseg manifest verify runs/phi2
     """
     from wsseg.errors import WorkError, escape_unprintable
-    from wsseg.inference.folders import RunFolder
+    from wsseg.inference.packed_run import run_folder
     from wsseg.training.manifest import changed_files, read_manifest
 
-    files = read_manifest(RunFolder(run))["files"]
+    files = read_manifest(run_folder(run))["files"]
     changed = changed_files(files)
     for each in changed:
         used_for = "; ".join([f"case {each.case}"] * bool(each.case) + [", ".join(each.uses)])

@@ -69,8 +69,8 @@ class Start(Component):
     stage: str
     """The trained stage."""
     run: Path | None = None
-    """The folder of another run, to which the stage belongs; null: it is an earlier stage of this
-    recipe."""
+    """The folder of another run, or its file of `wsseg pack`, to which the stage belongs; null: it
+    is an earlier stage of this recipe."""
     head: Literal["trained", "new"] = "trained"
     """The last layers, which turn the decoder's features into logits. new: they get random weights,
     such as for another class."""

@@ -116,6 +116,16 @@ class RunFolder:
         return self.path / "times.json"
 
     @property
+    def packed(self) -> Path:
+        """`wsseg.json`: what a packed run contains; only packed runs have it."""
+        return self.path / "wsseg.json"
+
+    @property
+    def card(self) -> Path:
+        """`README.md`: the model card of a packed run."""
+        return self.path / "README.md"
+
+    @property
     def failure(self) -> Path:
         """`failed.txt`: why a suite's job failed when it was last tried."""
         return self.path / FAILURE

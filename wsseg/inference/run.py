@@ -20,7 +20,8 @@ from wsseg.data.prepare import Prepared, prepare, to_scan_grid
 from wsseg.data.reading import mask_suffix, write_mask
 from wsseg.errors import InputError
 from wsseg.inference.checkpoint import TrainedStage, load_stage
-from wsseg.inference.folders import PredictionFolder, RunFolder
+from wsseg.inference.folders import PredictionFolder
+from wsseg.inference.packed_run import run_folder
 from wsseg.inference.pipeline import Pipeline
 from wsseg.inference.scans import case_of
 from wsseg.runtime.device import open_fabric
@@ -128,17 +129,17 @@ class Run:
 
 
 def load_run(folder: str | Path) -> Run:
-    """Load a run from the folder that `train` wrote, or from a copy of it.
+    """Load a run from the folder that `train` wrote, from a copy of it, or from a packed run.
 
     Raises:
-        InputError: The folder holds no finished run, or one of its files is damaged.
+        InputError: The folder holds no finished run, a file is damaged, or a package is missing.
 
     Example:
         >>> from wsseg import load_run
         >>> list(load_run("runs/first").recipe.stages)
         ['tumour']
     """
-    files = RunFolder(Path(folder))
+    files = run_folder(Path(folder))
     if not files.recipe.exists():
         raise InputError(
             f"{folder}: holds no run (no {files.recipe.name}); name a folder that wsseg train wrote"

@@ -82,6 +82,11 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
         InputError: The file is missing or damaged.
     """
     path = folder.manifest
+    if folder.packed.exists():
+        raise InputError(
+            "a packed run names no cases and no files, so it can only predict; use the folder that "
+            "it was packed from"
+        )
     try:
         found: dict[str, Any] = read_json(path)
         listed = all(isinstance(found[key], list) for key in ("train", "test", "files"))

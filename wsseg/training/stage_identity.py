@@ -26,7 +26,8 @@ from wsseg.core.interfaces import Backbone, Cohort
 from wsseg.data.batches import StageScan
 from wsseg.errors import InputError, known_words
 from wsseg.inference.checkpoint import TrainedStage, read_record
-from wsseg.inference.folders import RunFolder, StageFolder
+from wsseg.inference.folders import StageFolder
+from wsseg.inference.packed_run import run_folder
 from wsseg.runtime.files import fingerprint, sha256
 
 # its number, of how many, and of how many inner parts, if any; None: the cohort's split
@@ -145,7 +146,7 @@ def started_folder(start: Start) -> StageFolder:
         InputError: The run has no such stage, or the stage has no network.
     """
     assert start.run is not None, "this start is an earlier stage"  # noqa: S101
-    run = RunFolder(start.run)
+    run = run_folder(start.run)
     folder = run.stage(start.stage)
     if not folder.weights.exists():
         known = sorted(path.parent.name for path in run.stages.glob(f"*/{folder.weights.name}"))
