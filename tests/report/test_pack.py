@@ -73,7 +73,7 @@ def test_a_packed_run_has_weights_recipe_card_scores_and_versions(packed: Path) 
     assert {name.split()[0] for name in record["distributions"]} == {"wsseg", "wsseg-covid"}
     card = content["README.md"].decode()
     assert card.startswith("---\nlicense: cc-by-4.0\n")
-    assert "- **infection** learns infection from masks: network `additive-unet`" in card
+    assert "- **infection** learns infection from masks: backbone `additive-unet`" in card
     assert "tags of consolidation, cases: 3 absent, 3 present" in card
     assert "Cases: 6 train, 0 validation, 2 test." in card
     assert "Dice where present" in card

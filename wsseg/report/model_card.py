@@ -9,7 +9,7 @@ import pandas as pd
 
 from wsseg.components.registry import registry
 from wsseg.config.recipe import Recipe
-from wsseg.config.stages import EmStage, NetworkStage, PriorStage, Stage
+from wsseg.config.stages import Stage
 from wsseg.core.component import Component
 from wsseg.report.result_tables import results_table
 from wsseg.runtime import yaml12
@@ -24,6 +24,7 @@ LEARNT_FROM = {
     "masks": "masks",
     "em": "tags, by expectation-maximisation",
     "tags": "tags",
+    "method": "tags, by a method of a plugin",
     "nothing": "nothing; its prior alone decides",
 }
 
@@ -107,16 +108,11 @@ def _stages(recipe: Recipe, data: TrainingData) -> Iterator[str]:
             yield f"  - tags of {of_class}, cases: {numbers}"
 
 
-def _parts(stage: Stage) -> dict[str, str | None]:
-    """Return the names of the parts of a stage."""
-    parts: dict[str, Component | None] = {}
-    if isinstance(stage, EmStage | PriorStage):
-        parts["prior"] = stage.prior
-    if isinstance(stage, EmStage):
-        parts["E-step"] = stage.estep
-    if isinstance(stage, NetworkStage):
-        parts |= {"network": stage.backbone, "loss": stage.loss}
-    return {word: registry().name_of(part) for word, part in parts.items() if part is not None}
+def _parts(stage: Stage) -> dict[str, str]:
+    """Return the names of the parts of a stage, by their keys."""
+    parts = {key: getattr(stage, name) for key, name in type(stage).recipe_keys().items()}
+    named = {k: registry().name_of(p) for k, p in parts.items() if isinstance(p, Component)}
+    return {key: name for key, name in named.items() if name is not None}
 
 
 def _results(scores: pd.DataFrame | None) -> str:
