@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wsseg.core.optimizer import Optimizer
     from wsseg.core.source import Source, SourceFile
     from wsseg.core.volume import Grid, Spacing, Volume, VoxelMask
+    from wsseg.core.weak_labels import Bounds, Box, ScribbleValues, Tag
     from wsseg.errors import InputError, WorkError
     from wsseg.inference.run import Prediction, Run, load_run
     from wsseg.training.run import train
@@ -52,6 +53,8 @@ HOME = {
     "Augment": "wsseg.core.augment",
     "Backbone": "wsseg.core.interfaces",
     "Batch": "wsseg.core.batch",
+    "Bounds": "wsseg.core.weak_labels",
+    "Box": "wsseg.core.weak_labels",
     "CERTAIN": "wsseg.core.batch",
     "Case": "wsseg.core.case",
     "ClassRelation": "wsseg.core.class_relation",
@@ -82,11 +85,13 @@ HOME = {
     "RegionLimits": "wsseg.core.interfaces",
     "Run": "wsseg.inference.run",
     "Score": "wsseg.core.interfaces",
+    "ScribbleValues": "wsseg.core.weak_labels",
     "Source": "wsseg.core.source",
     "SourceFile": "wsseg.core.source",
     "Spacing": "wsseg.core.volume",
     "Synthetic": "wsseg.core.interfaces",
     "Table": "wsseg.components.cohorts",
+    "Tag": "wsseg.core.weak_labels",
     "TagLoss": "wsseg.core.interfaces",
     "Volume": "wsseg.core.volume",
     "VoxelMask": "wsseg.core.volume",
@@ -102,6 +107,8 @@ __all__ = [
     "Augment",
     "Backbone",
     "Batch",
+    "Bounds",
+    "Box",
     "Case",
     "ClassRelation",
     "Cohort",
@@ -131,11 +138,13 @@ __all__ = [
     "RegionLimits",
     "Run",
     "Score",
+    "ScribbleValues",
     "Source",
     "SourceFile",
     "Spacing",
     "Synthetic",
     "Table",
+    "Tag",
     "TagLoss",
     "Volume",
     "VoxelMask",

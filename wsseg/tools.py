@@ -2,6 +2,8 @@
 
 from wsseg.components.array_cases import ArrayCase, cached_cases
 from wsseg.components.backbones import Padded
+from wsseg.data.box_cells import parse_boxes
+from wsseg.data.coco import read_coco_boxes
 from wsseg.data.csv_table import CsvTable, parse_columns, read_csv_table
 from wsseg.data.download import download
 from wsseg.data.nifti import write_nifti
@@ -13,8 +15,9 @@ from wsseg.data.reading import (
     read_mask,
     read_volume,
 )
+from wsseg.data.share_cells import parse_share
 from wsseg.data.spacing import exceeds, in_voxels, rounded_mm
-from wsseg.data.tag_cells import parse_tag
+from wsseg.data.tag_cells import parse_tag, tag_cell
 from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import (
     atomic_folder,
@@ -41,11 +44,14 @@ __all__ = [
     "in_voxels",
     "lease",
     "map_in_threads",
+    "parse_boxes",
     "parse_columns",
+    "parse_share",
     "parse_tag",
     "read_case",
     "read_case_grid",
     "read_case_mask",
+    "read_coco_boxes",
     "read_csv_table",
     "read_grid",
     "read_mask",
@@ -54,6 +60,7 @@ __all__ = [
     "rounded_mm",
     "run_in_threads",
     "sha256",
+    "tag_cell",
     "write_nifti",
     "write_text",
 ]

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from wsseg.components.cohorts import Table
 from wsseg.core.case import SPLITS, Case, fits_file_names, repeated_names, splits_by_patient
 from wsseg.core.volume import Volume, VoxelMask
+from wsseg.core.weak_labels import Bounds, Tag
 from wsseg.data.nifti import write_nifti
+from wsseg.data.share_cells import share_cell
+from wsseg.data.tag_cells import tag_cell
 from wsseg.errors import InputError, known_words
 from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import atomic_folder, cache_folder, fingerprint, write_text
@@ -23,7 +26,7 @@ INT16 = np.iinfo(np.int16)
 class ArrayCase:
     """A scan in memory, with its masks and tags.
 
-    A tag is True (present), False (absent) or None (unknown).
+    A tag is True (present), False (absent), None (unknown) or the probability of being present.
 
     Example:
         >>> import numpy as np
@@ -48,10 +51,12 @@ class ArrayCase:
     """`train`, `val`, `test`, or empty if the cohort does not define a split."""
     masks: Mapping[str, VoxelMask] = field(default_factory=dict)
     """Masks of the scan, (Z, H, W), by the name of the class or region."""
-    tags: Mapping[str, bool | None] = field(default_factory=dict)
+    tags: Mapping[str, Tag] = field(default_factory=dict)
     """The tags of the scan, by class."""
-    slice_tags: Mapping[int, Mapping[str, bool | None]] = field(default_factory=dict)
+    slice_tags: Mapping[int, Mapping[str, Tag]] = field(default_factory=dict)
     """The tags of single slices, by their index in `volume`."""
+    shares: Mapping[str, Bounds] = field(default_factory=dict)
+    """The lowest and the highest share of the stage's region that a class has in the scan."""
 
 
 def cached_cases(kind: str, key: Any, arrays: Callable[[], Iterable[ArrayCase]]) -> list[Case]:
@@ -97,7 +102,8 @@ def _write(arrays: Iterable[ArrayCase], folder: Path) -> None:
             _check(case)
             files = _write_files(case, temporary)
             row = {"case": case.name, "patient": case.patient or case.name, "site": case.site}
-            rows.append(row | {"split": case.split} | files | _tag_cells(case.tags))
+            shares = {f"share.{name}": share_cell(each) for name, each in case.shares.items()}
+            rows.append(row | {"split": case.split} | files | _tag_cells(case.tags) | shares)
             slices += [
                 {"case": case.name, "slice": case.volume.grid.slice_in_file(z)} | _tag_cells(tags)
                 for z, tags in case.slice_tags.items()
@@ -127,9 +133,9 @@ def _storable(voxels: NDArray[Any]) -> NDArray[Any]:
     return voxels.astype(np.float32)
 
 
-def _tag_cells(tags: Mapping[str, bool | None]) -> dict[str, str]:
+def _tag_cells(tags: Mapping[str, Tag]) -> dict[str, str]:
     """Return cells of a table, by column; that of an unknown tag is empty."""
-    return {f"tag.{name}": "" if tag is None else str(int(tag)) for name, tag in tags.items()}
+    return {f"tag.{name}": tag_cell(tag) for name, tag in tags.items()}
 
 
 def _check(case: ArrayCase) -> None:

@@ -1,6 +1,7 @@
 """The components that ship with wsseg, offered through the same hooks as those of plugins."""
 
 from wsseg.components.backbones import Smp
+from wsseg.components.box_filling import FillBoxes
 from wsseg.components.cohorts import Table
 from wsseg.components.encoder_weights import FileWeights
 from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
@@ -54,6 +55,7 @@ def wsseg_esteps() -> dict[str, type[EStep]]:
         "adapt": AdaptEM,
         "proportion": ProportionEM,
         "scheduled": Scheduled,
+        "fill-boxes": FillBoxes,
     }
 
 

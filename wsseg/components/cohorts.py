@@ -2,9 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias, final
+from typing import TypeVar, final
 
 from wsseg.core.case import (
     MAX_NAME_LENGTH,
@@ -15,16 +17,31 @@ from wsseg.core.case import (
     splits_by_patient,
 )
 from wsseg.core.interfaces import Cohort
+from wsseg.core.weak_labels import Bounds, Box, ScribbleValues, Tag
+from wsseg.data.box_cells import parse_boxes
+from wsseg.data.coco import boxes_of_file, read_coco_boxes
 from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.data.file_names import find_path
+from wsseg.data.share_cells import parse_share
 from wsseg.data.tag_cells import parse_tag
 from wsseg.errors import InputError, known_words
 
-SLICE_COLUMNS = ("case", "slice", "tag.*")
+COLUMNS = ("case", "patient", "site", "split", "image", "mask.*", "tag.*")
+WEAK_COLUMNS = ("scribble.*", "box.*", "share.*")
+SLICE_COLUMNS = ("case", "slice", "tag.*", "box.*", "share.*")
 MAX_SHOWN = 9  # letters of a wrong slice number in a message
 SLICE_NUMBER = re.compile(r"([0-9]{1,9})(?:[.,]0*)?")  # spreadsheets write 3.0 or 3,0 for 3
 
-Tags: TypeAlias = Mapping[str, bool | None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RowLabels:
+    """The weak labels of a case, or of one of its slices, in a row of a table."""
+
+    tags: Mapping[str, Tag]
+    boxes: Mapping[str, tuple[Box, ...]]
+    shares: Mapping[str, Bounds]
 
 
 @final
@@ -41,12 +58,19 @@ class Table(Cohort):
     - `split`: `train`, `test` or empty. All cases of a patient have the same split.
     - `mask.NAME`: a NIfTI file or a picture, relative to the CSV file; empty if the case has no
       such mask.
-    - `tag.CLASS`: 1 or yes if the class is present, 0 or no if it is absent, empty if that is
-      unknown.
+    - `tag.CLASS`: 1 or yes if the class is present, 0 or no if it is absent, the probability that
+      it is present, such as 0.5, or empty if nothing is known.
+    - `scribble.CLASS`: a NIfTI file or a picture, relative to the CSV file, which labels some pixels:
+      1 for the class, 2 for its absence and 0 for unknown (see `scribble_values`).
+    - `box.CLASS`: boxes outside of which the image does not have the class, such as
+      `12 30 40 25 / 90 14 20 20`: x, y, width and height in pixels of the file. In a scan, x, y, z,
+      width, height and depth.
+    - `share.CLASS`: the share of the stage's region that the class has, such as `25-50 %`.
 
-    A file `slices.csv` in the same folder is optional. Its columns `case`, `slice` and `tag.CLASS`
-    set tags of single slices, which take precedence over the tags of the case. Slices are counted
-    from 0, as in the image file, or for DICOM along the normal of the image plane.
+    A file `slices.csv` in the same folder is optional. Its columns `case`, `slice`, `tag.CLASS`,
+    `box.CLASS` and `share.CLASS` concern single slices; tags and shares take precedence over those
+    of the case. Slices are counted from 0, as in the image file, or for DICOM along the normal of
+    the image plane.
 
     Example:
         >>> from wsseg import Table
@@ -63,6 +87,12 @@ class Table(Cohort):
     mask_values: Mapping[str, tuple[int, ...]] = {}
     """For each mask the values in its file that belong to it, such as {tumour: [1, 4]}. The default
     is 1, or 255."""
+    scribble_values: Mapping[str, ScribbleValues] = {}
+    """For each class the values in its files of scribbles, such as {tumour: {present: [1],
+    absent: [0], unknown: [4]}}."""
+    boxes: Path | None = None
+    """A COCO file (JSON) with boxes. Images are found by the ends of their paths, classes by the
+    names of categories; an image of the file without a box of a class does not have it."""
 
     def cases(self) -> list[Case]:
         """List the cases in the order of their rows.
@@ -82,38 +112,64 @@ class Table(Cohort):
         Raises:
             InputError: The file cannot be read as a table of cases.
         """
-        columns = ("case", "patient", "site", "split", "image", "mask.*", "tag.*")
+        columns = (*COLUMNS, *WEAK_COLUMNS)
         rows = read_csv_table(self.path, columns, ("case", "image"), self.columns).rows
         if not rows:
             raise InputError(f"{self.path}: has no rows. Add a row for each case below the header.")
         cases, problems = list[Case](), list[tuple[str, InputError]]()
-        slice_tags: Mapping[str, Mapping[int, Tags]] = {}
+        coco = {} if self.boxes is None else read_coco_boxes(self.boxes)
+        slices: Mapping[str, Mapping[int, RowLabels]] = {}
         try:
             path = self.path.with_name("slices.csv")
-            slice_tags = _slice_tags(path, [row.name("case") for row in rows])
+            slices = _labels_of_slices(path, [row.name("case") for row in rows])
         except InputError as error:
             problems.append(("", error))
         for row in rows:
             try:
-                cases.append(self._case(row, slice_tags))
+                case = self._case(row, slices.get(row.name("case"), {}))
+                cases.append(with_boxes(case, boxes_of_file(coco, case.image)))
             except InputError as error:
                 problems.append((row.get("case"), error))
         return cases, problems
 
-    def _case(self, row: Row, slice_tags: Mapping[str, Mapping[int, Tags]]) -> Case:
+    def _case(self, row: Row, slices: Mapping[int, RowLabels]) -> Case:
         name = case_name(row)
-        files = {key: cell for key, cell in row.with_prefix("mask").items() if cell}
+        masks, scribbles = (
+            {
+                key: _file(row, f"{kind}.{key}")
+                for key, cell in row.with_prefix(kind).items()
+                if cell
+            }
+            for kind in ("mask", "scribble")
+        )
+        of_case = _labels(row)
+        boxes = [of_case.boxes, *(each.boxes for each in slices.values())]
         return Case(
             name=name,
             patient=row.name("patient") or name,
             image=_file(row, "image"),
             site=row.get("site"),
             split=_split(row),
-            masks={key: _file(row, f"mask.{key}") for key in files},
-            mask_values={key: self.mask_values[key] for key in files if key in self.mask_values},
-            tags=_tags(row),
-            slice_tags=slice_tags.get(name, {}),
+            masks=masks,
+            mask_values={key: self.mask_values[key] for key in masks if key in self.mask_values},
+            tags=of_case.tags,
+            slice_tags={z: each.tags for z, each in slices.items() if each.tags},
+            scribbles=scribbles,
+            scribble_values={
+                key: self.scribble_values[key] for key in scribbles if key in self.scribble_values
+            },
+            boxes=_joined(boxes),
+            shares=of_case.shares,
+            slice_shares={z: each.shares for z, each in slices.items() if each.shares},
         )
+
+
+def with_boxes(case: Case, boxes: Mapping[str, tuple[Box, ...]]) -> Case:
+    """Return a case with more boxes; it does not have a class that has none of them."""
+    absent: dict[str, Tag] = {name: False for name, each in boxes.items() if not each}
+    known = {name: tag for name, tag in case.tags.items() if tag is not None}
+    found = {name: each for name, each in boxes.items() if each}
+    return replace(case, tags={**case.tags, **absent, **known}, boxes=_joined([case.boxes, found]))
 
 
 def case_name(row: Row) -> str:
@@ -143,6 +199,13 @@ def _file(row: Row, column: str) -> Path:
     return path
 
 
+def _files(row: Row, kind: str) -> dict[str, Path]:
+    """Return the files in the columns `kind`.<name> by name, without those of empty cells."""
+    return {
+        name: _file(row, f"{kind}.{name}") for name, cell in row.with_prefix(kind).items() if cell
+    }
+
+
 def _split(row: Row) -> str:
     split = row.get("split")
     if split not in SPLITS:
@@ -153,20 +216,49 @@ def _split(row: Row) -> str:
     return split
 
 
-def _tags(row: Row) -> dict[str, bool | None]:
-    tags: dict[str, bool | None] = {}
-    for name, cell in row.with_prefix("tag").items():
+def _labels(row: Row, slice_index: int | None = None) -> RowLabels:
+    """Return the labels in the cells of a row, which is about a case or one of its slices."""
+    return RowLabels(
+        tags=_parsed(row, "tag", parse_tag),
+        boxes={
+            name: boxes
+            for name, boxes in _parsed(
+                row, "box", partial(parse_boxes, slice_index=slice_index)
+            ).items()
+            if boxes
+        },
+        shares={
+            name: share
+            for name, share in _parsed(row, "share", parse_share).items()
+            if share is not None
+        },
+    )
+
+
+def _parsed(row: Row, kind: str, parse: Callable[[str], T]) -> dict[str, T]:
+    """Return the values of the cells of columns `kind`.<class>, by class."""
+    values: dict[str, T] = {}
+    for name, cell in row.with_prefix(kind).items():
         try:
-            tags[name] = parse_tag(cell)
+            values[name] = parse(cell)
         except ValueError as error:
-            raise InputError(f"{row.place}: case {row.get('case')}, tag.{name} {error}") from None
-    return tags
+            where = f"{row.place}: case {row.get('case')}, {kind}.{name}"
+            raise InputError(f"{where} {error}") from None
+    return values
 
 
-def _slice_tags(path: Path, cases: list[str]) -> dict[str, dict[int, Tags]]:
+def _joined(boxes: Iterable[Mapping[str, tuple[Box, ...]]]) -> dict[str, tuple[Box, ...]]:
+    joined: dict[str, tuple[Box, ...]] = {}
+    for each in boxes:
+        for name, some in each.items():
+            joined[name] = (*joined.get(name, ()), *some)
+    return joined
+
+
+def _labels_of_slices(path: Path, cases: list[str]) -> dict[str, dict[int, RowLabels]]:
     if not path.exists():
         return {}
-    tags: dict[str, dict[int, Tags]] = defaultdict(dict)
+    rows: dict[str, dict[int, RowLabels]] = defaultdict(dict)
     for row in read_csv_table(path, SLICE_COLUMNS, required=("case", "slice")).rows:
         case, number = row.name("case"), SLICE_NUMBER.fullmatch(row.get("slice"))
         if case not in cases:
@@ -179,10 +271,10 @@ def _slice_tags(path: Path, cases: list[str]) -> dict[str, dict[int, Tags]]:
                 "slices are counted from 0"
             )
         index = int(number[1])
-        if index in tags[case]:
+        if index in rows[case]:
             raise InputError(f"{row.place}: slice {index} of case {case} appears twice")
-        tags[case][index] = _tags(row)
-    return dict(tags)
+        rows[case][index] = _labels(row, index)
+    return dict(rows)
 
 
 def _check_unique(path: Path, cases: Sequence[Case]) -> None:

@@ -7,10 +7,11 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from wsseg.core.batch import Evidence, Probability
+from wsseg.core.batch import Batch, Evidence, Probability
 from wsseg.core.class_relation import Multilabel
 from wsseg.core.contracts import check_fitted
 from wsseg.core.interfaces import EStep
+from wsseg.core.weak_labels import Bounds
 from wsseg.errors import InputError
 
 BISECTIONS = 40  # halve an interval of log-odds, of at most some thousands, to below 1e-8
@@ -81,7 +82,8 @@ class AdaptEM(EStep):
     If n pixels are in the support of a class in an image, at least ceil(`share` n) and at most
     max(floor(`most` n), ceil(`share` n)) of them become 1. They are those with the largest margin:
     the log-odds of the class minus those of the best alternative. This is `HardEM` with a bias on
-    the log-odds of each class in each image.
+    the log-odds of each class in each image. An image with bounds of its own, such as a grade, has
+    them in place of `share` and `most`. Pixels that are known to have the class always become 1.
 
     Exclusive classes take their shares in the order of the stage's classes. If the shares add up to
     more than 1, the last class gets less than its share.
@@ -102,18 +104,35 @@ class AdaptEM(EStep):
             raise ValueError(f"most is {self.most}; it must be at least share, {self.share}")
         return self
 
+    @property
+    def takes_bounds(self) -> bool:
+        """True."""
+        return True
+
     def __call__(self, evidence: Evidence) -> Probability:
         """Return targets of 0 and 1, (B, K, H, W)."""
-        log_odds, labels = evidence.log_odds, evidence.labels
+        log_odds, labels, known = evidence.log_odds, evidence.labels, evidence.known
         pixels = evidence.batch.support.sum((2, 3))
-        least = (self.share * pixels).ceil()
-        most = (self.most * pixels).floor().maximum(least)
+        lowest, highest = self._bounds(evidence.batch)
+        least = (lowest * pixels).ceil()
+        most = (highest * pixels).floor().maximum(least)
+        if known is not None:
+            most = most.maximum((known > 0).sum((2, 3)))
         largest = torch.finfo(log_odds.dtype).max
         for k in range(log_odds.shape[1]):
-            claimed = _top_pixels(labels.margin(log_odds)[:, k], least[:, k])
-            log_odds[:, k].masked_fill_(claimed, largest)
-        on = labels.decide(log_odds) & _top_pixels(labels.margin(log_odds), most)
+            claimed = top_pixels(labels.margin(log_odds)[:, k], least[:, k])
+            log_odds[:, k].masked_fill_(claimed & (log_odds[:, k] > -torch.inf), largest)
+        on = labels.decide(log_odds) & top_pixels(labels.margin(log_odds), most)
         return on.to(log_odds.dtype)
+
+    def _bounds(self, batch: Batch) -> tuple[Tensor | float, Tensor | float]:
+        """Return the lowest and the highest share, of each image and class if images have own."""
+        if batch.bounds is None:
+            return self.share, self.most
+        own = batch.bounds.isnan()
+        default = torch.tensor([self.share, self.most], device=own.device)
+        lowest, highest = batch.bounds.where(~own, default).unbind(-1)
+        return lowest, highest
 
 
 @final
@@ -128,7 +147,11 @@ class ProportionEM(EStep):
     factor of the prior's odds has no effect, such as the one of `tag-odds` or of the midpoint of a
     sigmoid. For exclusive classes, y = softmax([0, a_k + logit phi_k + b_k]).
 
-    Without `share`, it is estimated once before the stage:
+    An image with bounds of its own, such as a grade, has its own b: 0 if the mean of its posterior
+    lies within them, otherwise such that the mean is the bound that it violates. Pixels that are
+    known to have the class count, and keep y = 1.
+
+    Without `share`, it is estimated once before the stage, unless all tagged images have bounds:
 
         share = 1 - 2 P(phi <= m | tagged),    m = the median of phi in untagged regions
 
@@ -156,6 +179,11 @@ class ProportionEM(EStep):
         """False: the share is that of all images of a batch."""
         return False
 
+    @property
+    def takes_bounds(self) -> bool:
+        """True."""
+        return True
+
     def fit(self, evidence: Iterable[Evidence]) -> Self:
         """Return this E-step with an estimate of `share` for each class, if it has none.
 
@@ -165,7 +193,12 @@ class ProportionEM(EStep):
         """
         if self.share is not None:
             return self
-        counts = sum(map(_phi_counts, evidence), torch.zeros(()))
+        counts, needed = torch.zeros(()), False
+        for each in evidence:
+            counts = counts + _phi_counts(each)
+            needed |= bool((_without_bounds(each.batch) & each.batch.tags).any())
+        if counts.ndim and not needed:
+            return self
         if not counts.ndim:
             raise InputError("E-step proportion: no image to estimate the share from; set share")
         return self.model_copy(update={"share": tuple(map(_share, counts.unbind()))})
@@ -176,18 +209,38 @@ class ProportionEM(EStep):
         Raises:
             InputError: There is not one share for each class.
         """
-        log_odds, labels = evidence.log_odds, evidence.labels
+        log_odds, labels, known = evidence.log_odds, evidence.labels, evidence.known
         support, classes = evidence.batch.support, log_odds.shape[1]
-        shares = self._shares(classes)
+        certain = torch.zeros_like(support) if known is None else known > 0
+        groups = self._groups(evidence.batch)
         for _ in range(1 if isinstance(labels, Multilabel) else SWEEPS):
             changes = []
             for k in range(classes):
-                belief = labels.logit(log_odds)[:, k][support[:, k]]
-                changes.append(_bias(belief, shares[k]))
-                log_odds[:, k] += changes[-1]
-            if max(change.abs() for change in changes) < ENOUGH:
+                belief, change = labels.logit(log_odds)[:, k], log_odds.new_zeros(len(log_odds))
+                for images, bounds in groups[k]:
+                    inside = support[:, k] & images[:, None, None]
+                    change[images] = _bias_within(belief[inside], certain[:, k][inside], *bounds)
+                log_odds[:, k] += change[:, None, None]
+                changes.append(change.abs().max())
+            if max(changes) < ENOUGH:
                 break
         return labels.probability(log_odds)
+
+    def _groups(self, batch: Batch) -> list[list[tuple[Tensor, Bounds]]]:
+        """Return for each class the images that share one b, (B,) bool, and the bounds of y's mean.
+
+        An image with bounds is a group of its own; all others are one group.
+        """
+        together = _without_bounds(batch)
+        shares = self._shares(batch.tags.shape[1]) if together.any() else ()
+        groups = [[(together[:, k], (share, share))] for k, share in enumerate(shares)]
+        groups = groups or [[] for _ in together.T]
+        if batch.bounds is not None:
+            place = torch.arange(len(together), device=together.device)
+            for i, k in (~together).nonzero().tolist():
+                low, high = batch.bounds[i, k].tolist()
+                groups[k].append((place == i, (low, high)))
+        return groups
 
     def _shares(self, classes: int) -> tuple[float, ...]:
         if self.share is None:
@@ -217,6 +270,11 @@ class Scheduled(EStep):
         """Whether both E-steps separate images."""
         return self.first.separates_images and self.then.separates_images
 
+    @property
+    def takes_bounds(self) -> bool:
+        """Whether both E-steps take bounds."""
+        return self.first.takes_bounds and self.then.takes_bounds
+
     def fit(self, evidence: Iterable[Evidence]) -> Self:
         """Return this E-step with both of its E-steps fitted."""
         shared = list(evidence)
@@ -231,7 +289,7 @@ class Scheduled(EStep):
         return (self.first if evidence.progress < self.at else self.then)(evidence)
 
 
-def _top_pixels(margin: Tensor, count: Tensor) -> Tensor:
+def top_pixels(margin: Tensor, count: Tensor) -> Tensor:
     """Return the mask of the `count` (...) pixels with the largest `margin` (..., H, W).
 
     Of equal margins, the first pixels are in the mask.
@@ -240,6 +298,28 @@ def _top_pixels(margin: Tensor, count: Tensor) -> Tensor:
     order = flat.argsort(dim=-1, descending=True, stable=True)
     first = torch.arange(flat.shape[-1], device=flat.device) < count[..., None]
     return torch.zeros_like(first).scatter(-1, order, first).view_as(margin)
+
+
+def _bias_within(log_odds: Tensor, certain: Tensor, low: float, high: float) -> Tensor:
+    """Return the smallest b for which the mean of y = sigmoid(log_odds + b) lies within bounds.
+
+    `certain` pixels have y = 1 whatever b is.
+    """
+    y, others = log_odds.sigmoid().masked_fill(certain, 1), log_odds[~certain]
+    if low < high and (not len(y) or low <= y.mean() <= high):
+        return log_odds.new_zeros(())
+    share = low if low == high or y.mean() < low else high
+    if len(others) < len(y):
+        fixed = len(y) - len(others)
+        share = min(max((share * len(y) - fixed) / max(len(others), 1), 0.0), 1.0)
+    return _bias(others, share)
+
+
+def _without_bounds(batch: Batch) -> Tensor:
+    """Return which images have no bounds of their own on the share of each class, (B, K) bool."""
+    if batch.bounds is None:
+        return torch.ones_like(batch.tags)
+    return batch.bounds.isnan().any(-1)
 
 
 def _bias(log_odds: Tensor, share: float) -> Tensor:

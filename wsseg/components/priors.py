@@ -22,7 +22,8 @@ class TagOdds(Prior):
         rho = a1 (1 - share) / (a1 (1 - share) + a0)
 
     a1 and a0 are the areas of the regions in the images of the batch with and without the tag of
-    the class. rho is the probability of the tag, given a pixel that does not have the class:
+    the class; an image whose tag has the probability p counts p times with it and 1 - p times
+    without. rho is the probability of the tag, given a pixel that does not have the class:
     a1 (1 - share) such pixels are in tagged images, a0 in the others. A pixel of the class is
     always in a tagged image, so by Bayes' rule the tag multiplies its odds f / (1 - f) by 1 / rho.
 
@@ -54,8 +55,9 @@ class TagOdds(Prior):
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each class, (B, K, H, W), constant in the batch."""
         area = batch.region.sum((1, 2, 3))[:, None]
-        tagged = (area * batch.tags).sum(0).float()  # (K,), in pixels
-        untagged = (area * ~batch.tags).sum(0).float()
+        tags = batch.tags if batch.tag_probability is None else batch.tag_probability
+        tagged = (area * tags).sum(0).float()  # (K,), in pixels
+        untagged = (area.sum(0) - tagged).float()
         absent = tagged * (1 - self.share)
         rho = torch.where(untagged > 0, absent / (absent + untagged), 1)
         return (1 / (1 + rho))[:, None, None].expand(batch.support.shape)
@@ -83,7 +85,7 @@ class PerClass(Prior):
         """
         if problem := self.mismatch(batch.tags.shape[1]):
             raise InputError(f"prior 'per-class': {problem}")
-        each = [_with_one_class(batch, k) for k in range(len(self.priors))]
+        each = [batch.of_class(k) for k in range(len(self.priors))]
         phi = [check_probability(p, p(one), one) for p, one in zip(self.priors, each, strict=True)]
         return torch.cat(phi, dim=1)
 
@@ -95,7 +97,7 @@ class PerClass(Prior):
         learners = sum(type(prior).fit is not Prior.fit for prior in self.priors)
         shared = list(batches) if learners > 1 else batches
         fitted = tuple(
-            check_fitted(prior, prior.fit(_with_one_class(batch, k) for batch in shared))
+            check_fitted(prior, prior.fit(batch.of_class(k) for batch in shared))
             for k, prior in enumerate(self.priors)
         )
         return self.model_copy(update={"priors": fitted})
@@ -126,15 +128,11 @@ class PerClass(Prior):
         return f"{number} priors for {classes} classes; give one prior for each class"
 
 
-def _with_one_class(batch: Batch, k: int) -> Batch:
-    return replace(batch, tags=batch.tags[:, k : k + 1])
-
-
 def _evidence_of_class(evidence: Evidence, k: int) -> Evidence:
     """Return the evidence about class k as if it were the only one."""
     return replace(
         evidence,
-        batch=_with_one_class(evidence.batch, k),
+        batch=evidence.batch.of_class(k),
         logits=evidence.labels.logit(evidence.logits)[:, k : k + 1],
         phi=evidence.phi[:, k : k + 1],
         labels=Multilabel(),

@@ -3,10 +3,10 @@
 In shapes, B is the batch, S the slices of an image, K the classes and H x W the pixels of a slice.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -42,6 +42,7 @@ Example:
     >>> left_half: Mask = torch.arange(4).expand(1, 1, 4, 4) < 2
 """
 
+OF_CLASSES = ("tags", "known", "boxes", "bounds", "tag_probability")  # whose second axis is K
 CERTAIN = 1000.0
 """The log-odds of a phi of 1: finite, so that sums are finite, but larger than any network's.
 
@@ -59,7 +60,9 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Batch:
-    """Slices with what is known before training. A batch contains no labels of pixels.
+    """Slices with what is known before training. A batch contains no true masks.
+
+    Of a stage without weak labels besides tags, the fields from `known` on are None.
 
     Example:
         >>> import torch
@@ -84,15 +87,22 @@ class Batch:
     """The names of the B cases."""
     slice_index: tuple[int, ...] = ()
     """The indices of the B slices to be labelled, each in its prepared scan: 0 is the lowest."""
+    known: Tensor | None = None
+    """What scribbles and boxes say about pixels, (B, K, H, W) int8: 1 where a pixel has the class,
+    -1 where it does not, 0 where nothing is known."""
+    boxes: Tensor | None = None
+    """Boxes of which each contains a part of its class, (B, K, N, H, W) bool. Where an image has
+    fewer than N, the others are empty."""
+    bounds: Tensor | None = None
+    """The lowest and the highest share of each class in its support, (B, K, 2) floating point; NaN
+    where they are unknown."""
+    tag_probability: Tensor | None = None
+    """The probability that each image has each class, (B, K) floating point. `tags` has the classes
+    with a probability above 0."""
 
     def pin_memory(self) -> "Batch":
         """Return the batch in page-locked memory, from which copies to a GPU are faster."""
-        return replace(
-            self,
-            image=self.image.pin_memory(),
-            region=self.region.pin_memory(),
-            tags=self.tags.pin_memory(),
-        )
+        return self.with_tensors(Tensor.pin_memory)
 
     @property
     def middle(self) -> Tensor:
@@ -101,8 +111,28 @@ class Batch:
 
     @property
     def support(self) -> Mask:
-        """Where each class is possible, (B, K, H, W): in the region, if the tags have the class."""
-        return self.region & self.tags[:, :, None, None]
+        """Where each class is possible, (B, K, H, W).
+
+        In the region, if the tags have the class, without pixels that are known not to have it.
+        """
+        possible = self.region & self.tags[:, :, None, None]
+        return possible if self.known is None else possible & (self.known >= 0)
+
+    def of_class(self, k: int) -> "Batch":
+        """Return the batch as if class k were the only one."""
+        labels = {name: getattr(self, name) for name in OF_CLASSES}
+        one: dict[str, Any] = {
+            name: None if each is None else each[:, k : k + 1] for name, each in labels.items()
+        }
+        return replace(self, **one)
+
+    def with_tensors(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """Return the batch with all its tensors changed, such as moved to a device."""
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        changed: dict[str, Any] = {
+            name: change(each) for name, each in values if isinstance(each, Tensor)
+        }
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True)
@@ -134,18 +164,33 @@ class Evidence:
     """What `EStep.remember` returned in the step before; empty in the first step."""
 
     @property
+    def known(self) -> Tensor | None:
+        """What is known of pixels, (B, K, H, W) int8 as in `Batch.known`, completed by `labels`."""
+        return None if self.batch.known is None else self.labels.known(self.batch.known)
+
+    @property
     def log_odds(self) -> Logits:
         """The log-odds of the posterior q, (B, K, H, W); -inf outside the support.
 
         Network and prior are taken as independent, so their log-odds add:
 
-            logit q = logit f + logit phi,  that is  q = f phi / (f phi + (1 - f)(1 - phi))
+            logit q = logit f + logit(p phi),
+            that is  q = f p phi / (f p phi + (1 - f)(1 - p phi))
 
-        Outside the support, -inf keeps every E-step from assigning the class.
+        p is the probability of the tag: 1 for an image that is said to have the class. As phi is
+        the probability of a pixel given the class in the image, p phi is the one of a pixel given a
+        tag in doubt. With a phi of 1, the tag adds its log-odds, logit p.
 
-        Source: Wu et al. 2020, appendix.
+        Where a pixel is known to have the class, logit q is `CERTAIN`. Outside the support, -inf
+        keeps every E-step from assigning the class.
+
+        Source: Wu et al. 2020, appendix, for p = 1.
         """
-        belief = self.logits + self.phi.logit().clamp(-CERTAIN, CERTAIN)
+        probability, known = self.batch.tag_probability, self.known
+        phi = self.phi if probability is None else self.phi * probability[:, :, None, None]
+        belief = self.logits + phi.logit().clamp(-CERTAIN, CERTAIN)
+        if known is not None:
+            belief = belief.where(known <= 0, CERTAIN).where(known >= 0, -torch.inf)
         return belief.where(self.batch.support, -torch.inf)
 
 

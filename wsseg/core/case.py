@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from wsseg.core.weak_labels import Bounds, Box, ScribbleValues, Tag
+
 SPLITS = ("train", "val", "test", "")
 FORBIDDEN_IN_NAMES = frozenset('/\\:*?"<>|')  # some file systems forbid them in file names
 MAX_NAME_LENGTH = 100  # characters; with a suffix, below a file system's limit of 255 bytes
@@ -14,7 +16,7 @@ MAX_NAME_LENGTH = 100  # characters; with a suffix, below a file system's limit 
 class Case:
     """One scan of a cohort, with its files and tags. Files are read only when they are needed.
 
-    A tag is True (present), False (absent) or None (unknown).
+    A tag is True (present), False (absent), None (unknown) or the probability of being present.
 
     Example:
         >>> from pathlib import Path
@@ -49,10 +51,20 @@ class Case:
     """For each mask, the values in its file that belong to it; the default is 1, or 255."""
     mask_labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """For each mask, all values that its file may contain; by default any, with `mask_values`."""
-    tags: Mapping[str, bool | None] = field(default_factory=dict)
+    tags: Mapping[str, Tag] = field(default_factory=dict)
     """The tags of the scan, by class."""
-    slice_tags: Mapping[int, Mapping[str, bool | None]] = field(default_factory=dict)
+    slice_tags: Mapping[int, Mapping[str, Tag]] = field(default_factory=dict)
     """The tags of single slices, by the number of the slice in the file, from 0."""
+    scribbles: Mapping[str, Path] = field(default_factory=dict)
+    """The files of scribbles, by class: they label some pixels and leave the others unknown."""
+    scribble_values: Mapping[str, ScribbleValues] = field(default_factory=dict)
+    """For each file of scribbles, what its values mean, if not 1 (present) and 2 (absent)."""
+    boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
+    """Boxes by class; outside of them, the scan does not have the class."""
+    shares: Mapping[str, Bounds] = field(default_factory=dict)
+    """The lowest and the highest share of the stage's region that a class has in the scan."""
+    slice_shares: Mapping[int, Mapping[str, Bounds]] = field(default_factory=dict)
+    """The shares of single slices, by the number of the slice in the file, from 0."""
     frame: int | None = None
     """The slice that is this case, in a file that stacks unrelated slices."""
     window: tuple[float, float] | None = None
@@ -71,7 +83,7 @@ class Case:
         """Return the case without the masks of these names."""
         return replace(self, masks={k: path for k, path in self.masks.items() if k not in names})
 
-    def tag(self, name: str, slice_index: int) -> bool | None:
+    def tag(self, name: str, slice_index: int) -> Tag:
         """Return the tag of class `name` for a slice, numbered as in the file, from 0.
 
         A slice's own tag takes precedence over the tag of the case.

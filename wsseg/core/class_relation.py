@@ -60,6 +60,10 @@ class ClassRelation(Component):
         The margin is positive where the class is chosen, and negative where it is not.
         """
 
+    @abstractmethod
+    def known(self, known: Tensor) -> Tensor:
+        """Return what follows from known pixels, (B, K, H, W) int8 of 1 (has the class), -1, 0."""
+
 
 @final
 class Multilabel(ClassRelation):
@@ -102,6 +106,10 @@ class Multilabel(ClassRelation):
     def margin(self, log_odds: Tensor) -> Tensor:
         """Return a_k: the best alternative is the background."""
         return log_odds
+
+    def known(self, known: Tensor) -> Tensor:
+        """Return `known`: a class says nothing about the others."""
+        return known
 
 
 @final
@@ -153,6 +161,11 @@ class Multiclass(ClassRelation):
         classes = torch.arange(1, log_odds.shape[1] + 1, device=log_odds.device)
         is_best = order[:, :1] == classes[:, None, None]
         return log_odds - torch.where(is_best, best[:, 1:], best[:, :1])
+
+    def known(self, known: Tensor) -> Tensor:
+        """Return `known` with -1 for all other classes of a pixel that is known to have one."""
+        has_other = (known > 0).any(dim=1, keepdim=True) & (known <= 0)
+        return known.masked_fill(has_other, -1)
 
 
 def _with_background(log_odds: Tensor) -> Tensor:

@@ -36,7 +36,6 @@ from wsseg.core.volume import Volume
 from wsseg.errors import InputError, WorkError
 
 C = TypeVar("C", bound=Component)
-TAGS = (True, False, None)
 
 
 class ContractError(WorkError):
@@ -50,6 +49,11 @@ def component_name(component: Component) -> str:
     """Return a component's class and the package that defines it, for messages."""
     kind = type(component)
     return f"{kind.__name__} ({kind.__module__.partition('.')[0]})"
+
+
+def is_tag(value: object) -> bool:
+    """Return whether a value is a tag: a bool, None or a probability from 0 to 1."""
+    return value is None or (isinstance(value, Real | np.bool_) and 0 <= float(value) <= 1)
 
 
 def built_module(backbone: Backbone, slices: int, classes: int) -> nn.Module:
@@ -293,13 +297,22 @@ def _case_problem(case: Case) -> str:
         return f"whose patient is {case.patient!r}, not a text"
     if case.split not in SPLITS:
         return f"whose split is {case.split!r}, not 'train', 'val', 'test' or ''"
-    for what, path in {"image": case.image, **case.masks}.items():
+    for what, path in {"image": case.image, **case.masks, **case.scribbles}.items():
         if not isinstance(path, Path):
             return f"whose {what} is {path!r}, not a path"
+    return _tag_problem(case)
+
+
+def _tag_problem(case: Case) -> str:
+    """Return what is wrong with the tags and shares of a case, or ''."""
     for tags in (case.tags, *case.slice_tags.values()):
         for name, tag in tags.items():
-            if tag not in TAGS:
-                return f"whose tag {name!r} is {tag!r}, not True, False or None"
+            if not is_tag(tag):
+                return f"whose tag {name!r} is {tag!r}, not True, False, None or a probability"
+    for shares in (case.shares, *case.slice_shares.values()):
+        for name, (low, high) in shares.items():
+            if not 0 <= low <= high <= 1:
+                return f"whose share of {name!r} is {low} to {high}, not from 0 to 1 and rising"
     return ""
 
 

@@ -110,9 +110,17 @@ class EStep(Component):
         """Whether the targets of an image do not depend on the rest of the batch; by default so."""
         return True
 
+    @property
+    def takes_bounds(self) -> bool:
+        """Whether the targets keep to `Batch.bounds`; by default they ignore them."""
+        return False
+
     @abstractmethod
     def __call__(self, evidence: Evidence) -> Probability:
-        """Return y, (B, K, H, W) in [0, 1] and 0 outside `evidence.batch.support`."""
+        """Return y, (B, K, H, W) in [0, 1].
+
+        It is 0 outside `evidence.batch.support`, and 1 where `evidence.known` is 1.
+        """
 
     def fit(self, evidence: Iterable[Evidence]) -> Self:  # noqa: ARG002 - for E-steps that learn
         """Return this E-step with parameters estimated from evidence; by default unchanged.

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wsseg.core.weak_labels import Tag
 from wsseg.data.csv_table import CsvTable, Row, column_names, read_csv_table
-from wsseg.data.tag_cells import CELLS, parse_tag
+from wsseg.data.tag_cells import parse_tag, tag_cell
 from wsseg.errors import InputError, known_words
 from wsseg.runtime.files import write_text
 
@@ -116,14 +117,14 @@ def _joined(row: Row, tags: Row | None, classes: list[str]) -> dict[str, str]:
         new = None if tags is None else _tag(tags, column)
         if tags is not None and None not in (own, new) and own != new:
             raise InputError(
-                f"{row.place}: {column} is {CELLS[own]}, but {CELLS[new]} in {tags.place}. "
+                f"{row.place}: {column} is {tag_cell(own)}, but {tag_cell(new)} in {tags.place}. "
                 "Correct one of them, or empty the cell in the cohort."
             )
-        cells[column] = CELLS[own if new is None else new]
+        cells[column] = tag_cell(own if new is None else new)
     return cells
 
 
-def _tag(row: Row, column: str) -> bool | None:
+def _tag(row: Row, column: str) -> Tag:
     try:
         return parse_tag(row.get(column))
     except ValueError as error:

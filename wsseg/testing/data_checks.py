@@ -9,7 +9,7 @@ import numpy as np
 
 from wsseg.core.augment import Augment
 from wsseg.core.case import Case, fits_file_names
-from wsseg.core.contracts import ContractError, check_augmented
+from wsseg.core.contracts import ContractError, check_augmented, is_tag
 from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
 from wsseg.core.volume import Grid, Volume
@@ -103,11 +103,12 @@ def check_cohort(cohort: Cohort) -> None:
         assert split_of.setdefault(case.patient, case.split) == case.split, (
             f"patient {case.patient!r} is in two splits"
         )
-        for path in (case.image, *case.masks.values()):
+        for path in (case.image, *case.masks.values(), *case.scribbles.values()):
             assert path.exists(), f"case {case.name!r}: the file {path} does not exist"
         for tags in (case.tags, *case.slice_tags.values()):
-            assert all(tag in (True, False, None) for tag in tags.values()), (
-                f"case {case.name!r}: tags must be True, False or None; they are {dict(tags)}"
+            assert all(map(is_tag, tags.values())), (
+                f"case {case.name!r}: tags must be True, False, None or a probability; they are "
+                f"{dict(tags)}"
             )
     assert_can_be_saved(cohort)
 

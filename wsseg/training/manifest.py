@@ -14,6 +14,7 @@ from wsseg.config.recipe import Recipe
 from wsseg.config.stages import MasksStage, stops_early
 from wsseg.core.case import Case
 from wsseg.core.contracts import region_files
+from wsseg.core.weak_labels import Tag
 from wsseg.data.split import Split
 from wsseg.errors import InputError
 from wsseg.inference.folders import RunFolder
@@ -116,9 +117,15 @@ def _tags(case: Case, classes: Sequence[str]) -> dict[str, Any]:
     return own | ({"slices": slices} if slices else {})
 
 
-def _plain(tags: Mapping[str, bool | None]) -> dict[str, Any]:
+def _plain(tags: Mapping[str, Tag]) -> dict[str, Any]:
     """Return tags that JSON can contain: those of a cohort may be bools of NumPy."""
-    return {name: None if tag is None else bool(tag) for name, tag in tags.items()}
+    return {name: _plain_tag(tag) for name, tag in tags.items()}
+
+
+def _plain_tag(tag: Tag) -> Tag:
+    if tag is None:
+        return None
+    return bool(tag) if tag in (0, 1) else float(tag)
 
 
 @dataclass(frozen=True)

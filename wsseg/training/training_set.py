@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsseg.config.stages import MasksStage, NetworkStage, Stage
+from wsseg.core.weak_labels import Tag
 from wsseg.data.batches import StageScan
 from wsseg.data.prepare import Prepared, prepare_mask
 from wsseg.errors import InputError
@@ -69,7 +70,7 @@ def _known(stage: Stage, prepared: Prepared) -> NDArray[np.bool_]:
     return np.array([None not in tags for tags in _tags(stage, prepared)])
 
 
-def _tags(stage: Stage, prepared: Prepared) -> list[list[bool | None]]:
+def _tags(stage: Stage, prepared: Prepared) -> list[list[Tag]]:
     return [[prepared.case.tag(name, z) for name in stage.classes] for z in prepared.slice_of]
 
 

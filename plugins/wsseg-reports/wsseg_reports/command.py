@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from wsseg_reports.tables import Reports, Unmentioned, Verdict
+    from wsseg_reports.tables import Reports, Verdict
 
 SYNTAX = "--class NAME=WORD,WORD, such as --class effusion=effusion,effusions"
 
@@ -30,6 +30,15 @@ def tags_from_reports(
         Literal["unknown", "absent"],
         typer.Option(help="Tag of a class that no report of a patient mentions."),
     ] = "unknown",
+    uncertain: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help='Probability of a class in doubt, such as 0.5 for "cannot be excluded". '
+            "Default: its tag is unknown.",
+        ),
+    ] = None,
     columns: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,16 +58,17 @@ def tags_from_reports(
     """
     from wsseg import InputError
     from wsseg.tools import parse_columns
-    from wsseg_reports.tables import Unmentioned, find_verdicts, read_reports, write_tags
+    from wsseg_reports.tables import find_verdicts, read_reports, tag_of_statement, write_tags
 
     table = read_reports(reports, parse_columns(columns or []))
-    keywords, silence = _keywords(classes or []), Unmentioned(unmentioned)
+    keywords = _keywords(classes or [])
+    tag_of = tag_of_statement(unmentioned=unmentioned, uncertain=uncertain)
     if out.exists() and out.samefile(reports):
         raise InputError(f"{out}: is the file with the reports; choose another --out")
     verdicts = find_verdicts(table, keywords)
-    write_tags(out, table, verdicts, silence)
+    write_tags(out, table, verdicts, tag_of)
     for name, of_patients in verdicts.items():
-        _print_counts(name, of_patients, table, silence)
+        _print_counts(name, of_patients, table, tag_of)
     if languages := Counter(table.languages()):
         numbers = ", ".join(f"{number} in {language}" for language, number in languages.items())
         typer.echo(
@@ -84,19 +94,20 @@ def _keywords(classes: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _print_counts(
-    name: str, verdicts: Mapping[str, "Verdict"], table: "Reports", silence: "Unmentioned"
+    name: str, verdicts: Mapping[str, "Verdict"], table: "Reports", tag_of: Mapping[str, str]
 ) -> None:
     """Print how many patients have which tag of a class, and the agreement with given tags."""
-    from wsseg_reports.tables import MEANINGS, agreement, tag_cell
+    from wsseg_reports.tables import MEANINGS, agreement
 
-    tags = [tag_cell(verdict, silence) for verdict in verdicts.values()]
-    typer.echo(
-        f"{name}: {tags.count('1')} present, {tags.count('0')} absent, "
-        f"{tags.count('')} unknown, of {len(tags)} {table.key}s"
-    )
+    tags = [tag_of.get(verdict.statement, "") for verdict in verdicts.values()]
+    counted = {meaning: tags.count(cell) for cell, meaning in MEANINGS.items()}
+    likely = len(tags) - sum(counted.values())
+    counted |= {"with a probability": likely} if likely else {}
+    numbers = ", ".join(f"{number} {meaning}" for meaning, number in counted.items())
+    typer.echo(f"{name}: {numbers}, of {len(tags)} {table.key}s")
     if name not in table.manual_tags:
         return
-    counts = agreement(verdicts, table.manual_tags[name], silence)
+    counts = agreement(verdicts, table.manual_tags[name], tag_of)
     equal, total = sum(n for (a, b), n in counts.items() if a == b), sum(counts.values())
     typer.echo(f"  {equal} of {total} agree with the given tags ({100 * equal / total:.0f} %)")
     for (given, derived), number in counts.items():

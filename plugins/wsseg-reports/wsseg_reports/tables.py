@@ -4,32 +4,23 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
 
 from wsseg import InputError
-from wsseg.tools import parse_tag, read_csv_table, write_text
+from wsseg.tools import parse_tag, read_csv_table, tag_cell, write_text
 from wsseg_reports.grammar import mentions
 from wsseg_reports.languages import FUNCTION_WORDS, foreign_language
 
 FOREIGN = {language: f"in {language}" for language in FUNCTION_WORDS}
 STRONGEST_FIRST = ("present", "uncertain", *FOREIGN.values(), "absent", "former", "not mentioned")
-TAGS = {"present": "1", "absent": "0"}  # all other statements leave the tag unknown
+TAGS = {"present": "1", "absent": "0"}  # by statement; all others leave the tag unknown
 MEANINGS = {"1": "present", "0": "absent", "": "unknown"}
-CELLS = {True: "1", False: "0", None: ""}
 KEYS = ("patient", "case")  # columns that may identify a row
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet evaluates cells that start with one
 
 Keywords: TypeAlias = Mapping[str, Sequence[str]]  # by class
 Verdicts: TypeAlias = "Mapping[str, Mapping[str, Verdict]]"  # by class and patient
-
-
-class Unmentioned(StrEnum):
-    """The tag of a class that no report of a patient mentions."""
-
-    UNKNOWN = "unknown"
-    ABSENT = "absent"
 
 
 @dataclass(frozen=True)
@@ -86,7 +77,7 @@ def read_reports(path: Path, renamed: Mapping[str, str]) -> Reports:
         texts[name] = (*texts.get(name, ()), row.get("report"))
         for tag, cell in row.with_prefix("tag").items():
             try:
-                manual_tags.setdefault(tag, {})[name] = CELLS[parse_tag(cell)]
+                manual_tags.setdefault(tag, {})[name] = tag_cell(parse_tag(cell))
             except ValueError as error:
                 raise InputError(f"{row.place}: tag.{tag} {error}") from None
     return Reports(key, texts, manual_tags)
@@ -111,14 +102,22 @@ def find_verdict(texts: Sequence[str], words: Sequence[str]) -> Verdict:
     return min(found, key=lambda verdict: STRONGEST_FIRST.index(verdict.statement))
 
 
-def tag_cell(verdict: Verdict, unmentioned: Unmentioned) -> str:
-    """Return a cell of a cohort's table: "1" for present, "0" for absent, "" for unknown."""
-    silent = verdict.statement == "not mentioned"
-    return "0" if silent and unmentioned is Unmentioned.ABSENT else TAGS.get(verdict.statement, "")
+def tag_of_statement(*, unmentioned: str, uncertain: float | None) -> dict[str, str]:
+    """Return the cell of a cohort's table for each statement; others leave the tag unknown.
+
+    Args:
+        unmentioned: "absent" or "unknown", of a class that no report of a patient mentions.
+        uncertain: The probability of a class that a report does not exclude; None: unknown.
+    """
+    silent = {"not mentioned": "0"} if unmentioned == "absent" else {}
+    return TAGS | silent | {"uncertain": tag_cell(uncertain)}
 
 
-def write_tags(path: Path, reports: Reports, verdicts: Verdicts, unmentioned: Unmentioned) -> None:
-    """Write a CSV row per patient: tag.<class>, statement.<class> and sentence.<class>."""
+def write_tags(path: Path, reports: Reports, verdicts: Verdicts, tag_of: Mapping[str, str]) -> None:
+    """Write a CSV row per patient: tag.<class>, statement.<class> and sentence.<class>.
+
+    `tag_of` has the tags by statement.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     kinds = ("tag", "statement", "sentence")
@@ -127,19 +126,24 @@ def write_tags(path: Path, reports: Reports, verdicts: Verdicts, unmentioned: Un
         row = [patient]
         for of_patients in verdicts.values():
             verdict = of_patients[patient]
-            tag = tag_cell(verdict, unmentioned)
+            tag = tag_of.get(verdict.statement, "")
             row += [tag, verdict.statement, escape_formula(verdict.sentence)]
         writer.writerow(row)
     write_text(path, text.getvalue())
 
 
 def agreement(
-    verdicts: Mapping[str, Verdict], manual: Mapping[str, str], unmentioned: Unmentioned
+    verdicts: Mapping[str, Verdict], manual: Mapping[str, str], tag_of: Mapping[str, str]
 ) -> dict[tuple[str, str], int]:
-    """Count the patients with each pair of (tag that a person gave, tag from the reports)."""
+    """Count the patients with each pair of (tag that a person gave, tag from the reports).
+
+    A probability counts as unknown.
+    """
     counts = {(a, b): 0 for a in MEANINGS for b in MEANINGS}
     for patient, verdict in verdicts.items():
-        counts[manual[patient], tag_cell(verdict, unmentioned)] += 1
+        pair = manual[patient], tag_of.get(verdict.statement, "")
+        given, derived = (cell if cell in MEANINGS else "" for cell in pair)
+        counts[given, derived] += 1
     return counts
 
 

@@ -1,0 +1,99 @@
+"""Boxes in COCO files, the JSON format of many programs for annotation."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from wsseg.core.weak_labels import Box
+from wsseg.errors import InputError
+
+
+class _Image(BaseModel):
+    id: int
+    file_name: str
+
+
+class _Category(BaseModel):
+    id: int
+    name: str
+
+
+class _Annotation(BaseModel):
+    image_id: int
+    category_id: int
+    bbox: tuple[float, float, float, float]  # x, y, width, height
+
+
+class _Coco(BaseModel):
+    images: list[_Image]
+    categories: list[_Category]
+    annotations: list[_Annotation]
+
+
+def read_coco_boxes(path: Path) -> dict[str, dict[str, tuple[Box, ...]]]:
+    """Return the boxes of each class of each image, by the file name that the image has.
+
+    Each image has all classes of the file: an image without a box of a class does not have it.
+
+    Raises:
+        InputError: The file cannot be read, or is no COCO file with boxes.
+
+    Example:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> from wsseg.tools import read_coco_boxes
+        >>> path = Path(mkdtemp()) / "boxes.json"
+        >>> _ = path.write_text(json.dumps({
+        ...     "images": [{"id": 1, "file_name": "a.png"}],
+        ...     "categories": [{"id": 7, "name": "crack"}],
+        ...     "annotations": [{"image_id": 1, "category_id": 7, "bbox": [3, 4, 10, 2]}],
+        ... }))
+        >>> read_coco_boxes(path)["a.png"]["crack"]
+        (Box(x=3.0, y=4.0, width=10.0, height=2.0, slices=None),)
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    try:
+        found = _Coco.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            f"{path}: is no COCO file with boxes ({'.'.join(map(str, first['loc']))}: "
+            f"{first['msg']}). It needs images with id and file_name, categories with id and name, "
+            "and annotations with image_id, category_id and bbox"
+        ) from error
+    names = {image.id: image.file_name for image in found.images}
+    classes = {category.id: category.name for category in found.categories}
+    boxes: dict[tuple[str, str], list[Box]] = defaultdict(list)
+    for each in found.annotations:
+        if each.image_id not in names or each.category_id not in classes:
+            raise InputError(
+                f"{path}: an annotation names image {each.image_id} and category "
+                f"{each.category_id}, but the file does not list both"
+            )
+        x, y, width, height = each.bbox
+        if min(width, height) <= 0:
+            raise InputError(
+                f"{path}: a box of {names[each.image_id]} is {width:g} x {height:g} pixels; "
+                "remove it"
+            )
+        box = Box(max(x, 0), max(y, 0), width, height)
+        boxes[names[each.image_id], classes[each.category_id]].append(box)
+    return {
+        name: {kind: tuple(boxes[name, kind]) for kind in classes.values()}
+        for name in names.values()
+    }
+
+
+def boxes_of_file(
+    coco: Mapping[str, dict[str, tuple[Box, ...]]], path: Path
+) -> dict[str, tuple[Box, ...]]:
+    """Return the boxes of an image's file, which a COCO file names by the end of its path."""
+    parts = path.parts
+    for start in range(len(parts)):
+        if (name := "/".join(parts[start:])) in coco:
+            return coco[name]
+    return {}
