@@ -13,7 +13,7 @@ from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.phantom_run import STAGE
 from benchmarks.speed.plain_training import FILL_HU
 from wsseg.core.case import Case
-from wsseg.data.batches import read_map
+from wsseg.data.maps import read_map
 from wsseg.data.prepare import Prepared, to_scan_grid
 from wsseg.data.reading import write_mask
 from wsseg.inference.run import Run

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 from torch import Tensor
 
+from wsseg.components.box_filling import FillBoxes
 from wsseg.components.esteps import AdaptEM, HardEM, ProportionEM, Scheduled, SoftEM
 from wsseg.components.registry import make
 from wsseg.core.batch import Batch, Evidence
@@ -27,6 +28,8 @@ DIGITS = 60
 INDEPENDENT = Multilabel()
 NEAR_A_TIE = 1e-4  # log-odds that float32 may round to the other side of 0
 ESTEPS = [
+    FillBoxes(share=0.5, estep=HardEM()),
+    FillBoxes(share=0.3, estep=ProportionEM(share=0.2)),
     HardEM(),
     SoftEM(),
     AdaptEM(share=0.2),

@@ -23,10 +23,10 @@ from wsseg.data.batches import (
     collate,
     epoch_draws,
     load_batches,
-    open_map,
     split_into_batches,
     training_batches,
 )
+from wsseg.data.maps import open_map
 from wsseg.errors import WorkError
 
 INPUT = Input(slices=3, size=8, fill=-7)

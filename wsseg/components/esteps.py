@@ -112,7 +112,7 @@ class AdaptEM(EStep):
     def __call__(self, evidence: Evidence) -> Probability:
         """Return targets of 0 and 1, (B, K, H, W)."""
         log_odds, labels, known = evidence.log_odds, evidence.labels, evidence.known
-        pixels = evidence.batch.support.sum((2, 3))
+        pixels = (log_odds > -torch.inf).sum((2, 3))
         lowest, highest = self._bounds(evidence.batch)
         least = (lowest * pixels).ceil()
         most = (highest * pixels).floor().maximum(least)
@@ -210,18 +210,19 @@ class ProportionEM(EStep):
             InputError: There is not one share for each class.
         """
         log_odds, labels, known = evidence.log_odds, evidence.labels, evidence.known
-        support, classes = evidence.batch.support, log_odds.shape[1]
-        certain = torch.zeros_like(support) if known is None else known > 0
+        possible, classes = log_odds > -torch.inf, log_odds.shape[1]
+        certain = None if known is None else known > 0
         groups = self._groups(evidence.batch)
         for _ in range(1 if isinstance(labels, Multilabel) else SWEEPS):
             changes = []
             for k in range(classes):
-                belief, change = labels.logit(log_odds)[:, k], log_odds.new_zeros(len(log_odds))
+                belief, before = labels.logit(log_odds)[:, k], log_odds[:, k].clone()
                 for images, bounds in groups[k]:
-                    inside = support[:, k] & images[:, None, None]
-                    change[images] = _bias_within(belief[inside], certain[:, k][inside], *bounds)
-                log_odds[:, k] += change[:, None, None]
-                changes.append(change.abs().max())
+                    inside = possible[:, k] & images[:, None, None]
+                    fixed = None if certain is None else certain[:, k][inside]
+                    change = _bias_within(belief[inside], fixed, *bounds)
+                    log_odds[:, k] = log_odds[:, k].where(~images[:, None, None], before + change)
+                    changes.append(change.abs())
             if max(changes) < ENOUGH:
                 break
         return labels.probability(log_odds)
@@ -300,18 +301,20 @@ def top_pixels(margin: Tensor, count: Tensor) -> Tensor:
     return torch.zeros_like(first).scatter(-1, order, first).view_as(margin)
 
 
-def _bias_within(log_odds: Tensor, certain: Tensor, low: float, high: float) -> Tensor:
+def _bias_within(log_odds: Tensor, certain: Tensor | None, low: float, high: float) -> Tensor:
     """Return the smallest b for which the mean of y = sigmoid(log_odds + b) lies within bounds.
 
-    `certain` pixels have y = 1 whatever b is.
+    `certain` pixels, if there are any, have y = 1 whatever b is.
     """
-    y, others = log_odds.sigmoid().masked_fill(certain, 1), log_odds[~certain]
-    if low < high and (not len(y) or low <= y.mean() <= high):
-        return log_odds.new_zeros(())
-    share = low if low == high or y.mean() < low else high
-    if len(others) < len(y):
-        fixed = len(y) - len(others)
-        share = min(max((share * len(y) - fixed) / max(len(others), 1), 0.0), 1.0)
+    others = log_odds if certain is None else log_odds[~certain]
+    fixed, share = len(log_odds) - len(others), low
+    if low < high:
+        mean = float(others.sigmoid().sum() + fixed) / max(len(log_odds), 1)
+        if low <= mean <= high or not len(log_odds):
+            return log_odds.new_zeros(())
+        share = low if mean < low else high
+    if fixed:
+        share = min(max((share * len(log_odds) - fixed) / max(len(others), 1), 0.0), 1.0)
     return _bias(others, share)
 
 

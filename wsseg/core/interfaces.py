@@ -117,9 +117,9 @@ class EStep(Component):
 
     @abstractmethod
     def __call__(self, evidence: Evidence) -> Probability:
-        """Return y, (B, K, H, W) in [0, 1].
+        """Return y, (B, K, H, W) in [0, 1] and 0 outside `evidence.batch.support`.
 
-        It is 0 outside `evidence.batch.support`, and 1 where `evidence.known` is 1.
+        Where pixels are known (`evidence.known`), training replaces y by 0 and 1.
         """
 
     def fit(self, evidence: Iterable[Evidence]) -> Self:  # noqa: ARG002 - for E-steps that learn

@@ -9,12 +9,14 @@ import numpy as np
 from nibabel import orientations
 from numpy.typing import NDArray
 
+from wsseg.core.weak_labels import Box
 from wsseg.runtime.threads import run_in_threads
 
 CANONICAL_AXES = "SPL"  # the directions of the axes of (Z, H, W)
 CANONICAL = orientations.axcodes2ornt(CANONICAL_AXES)
 SHEAR_TOLERANCE = 1e-5  # shift per spacing; less is a rounding error of the file's affine
 T = TypeVar("T", bound=np.generic)
+Range: TypeAlias = tuple[float, float]  # the start and the end along an axis, in voxels
 
 VoxelMask: TypeAlias = NDArray[np.bool_]
 """The mask of a scan, (Z, H, W) bool.
@@ -126,6 +128,21 @@ class Grid:
         """Return the number that slice `z` has in the file; both are counted from 0."""
         runs_down = self._turn[self._file_axes[0], 1] < 0
         return self.canonical_shape[0] - 1 - z if runs_down else z
+
+    def canonical_ranges(self, box: Box) -> tuple[Range, Range, Range]:
+        """Return the ranges of slices, rows and columns that a box covers in (Z, H, W)."""
+        z_axis = self._file_axes[0]
+        z_range = (0, self.shape[z_axis])
+        if box.slices is not None:
+            z_range = box.slices[0], box.slices[1] + 1
+        in_slice = iter((box.x_range, box.y_range))
+        ranges = [z_range if axis == z_axis else next(in_slice) for axis in range(3)]
+        for axis in self._file_axes:
+            if self._turn[axis, 1] < 0:
+                low, high = ranges[axis]
+                ranges[axis] = self.shape[axis] - high, self.shape[axis] - low
+        z, row, column = (ranges[axis] for axis in self._file_axes)
+        return z, row, column
 
     def shift_mm(self, other: "Grid") -> float:
         """Return the largest distance between corresponding corners of two grids of one shape."""

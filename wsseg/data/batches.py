@@ -16,10 +16,11 @@ from wsseg.core.augment import Augment
 from wsseg.core.batch import Batch, Probability
 from wsseg.core.input import Input
 from wsseg.data.augment import StandardAugment, augment_slice
+from wsseg.data.maps import MapSource, open_map, read_map
+from wsseg.data.weak_maps import WeakLayout, WeakMaps, WeakSample, batch_fields
 from wsseg.runtime.threads import prefetch
 
 NO_AUGMENTATION = StandardAugment()
-MapSource: TypeAlias = Path | NDArray[Any]
 Sampling: TypeAlias = Literal["uniform", "balanced", "alternating"]
 
 
@@ -39,6 +40,11 @@ class StageScan:
     tags: NDArray[np.bool_]  # (Z, K)
     slices: tuple[int, ...]  # indices of the slices that are used
     labels: tuple[MapSource, ...] = ()  # K maps, uint8
+    weak: WeakMaps | None = None  # weak labels besides tags; None: there are none
+
+    def is_in_doubt(self, z: int) -> bool:
+        """Return whether a slice has a tag with a probability between 0 and 1."""
+        return self.weak is not None and bool(self.weak.in_doubt[z].any())
 
 
 class SliceDraw(NamedTuple):
@@ -62,6 +68,7 @@ class Sample(NamedTuple):
     name: str
     y: NDArray[np.float32] | None  # (H, W, K)
     z: int  # the index of the slice in the prepared scan
+    weak: WeakSample | None = None
 
 
 class Slices:
@@ -79,16 +86,21 @@ class Slices:
         self._augment = augment
         self._seed = seed
         self._fills = [_fill(scan.image, input) for scan in scans]
+        self._weak = WeakLayout.of([scan.weak for scan in scans])
 
     def __getitem__(self, draw: SliceDraw) -> Sample:
         scan, fill = self._scans[draw.scan], self._fills[draw.scan]
         image = _window(scan, draw.z, self._input, fill)
         planes = [_plane(each, draw.z, image.shape[:2]) for each in (scan.region, *scan.labels)]
+        weak, used = self._weak, len(planes)
+        planes += weak.planes(scan.weak, draw.z, image.shape[:2]) if weak else []
         words = (self._seed, draw.epoch, crc32(scan.name.encode()), draw.z, draw.repeat)
         seed = int(np.random.SeedSequence(words).generate_state(1)[0])
         image, moved = augment_slice(self._augment, fill, seed, image, np.stack(planes, axis=-1))
-        y = moved[:, :, 1:].astype(np.float32) if scan.labels else None
-        return Sample(image, moved[:, :, :1] > 0, scan.tags[draw.z], scan.name, y, draw.z)
+        y = moved[:, :, 1:used].astype(np.float32) if scan.labels else None
+        region, tags = moved[:, :, :1] > 0, scan.tags[draw.z]
+        found = weak.sample(scan.weak, draw.z, moved[:, :, used:]) if weak else None
+        return Sample(image, region, tags, scan.name, y, draw.z, found)
 
 
 class LoadedBatch(NamedTuple):
@@ -172,12 +184,15 @@ def _load(slices: Slices, draws: Sequence[SliceDraw], own: Sequence[SliceDraw]) 
 
 def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:
     """Return the samples as one batch; images keep their channels-last memory layout."""
+    tags = torch.from_numpy(np.stack([s.tags for s in samples]))
+    weak = [s.weak for s in samples if s.weak is not None]
     batch = Batch(
         image=_stack([s.image for s in samples]),
         region=_stack([s.region for s in samples]),
-        tags=torch.from_numpy(np.stack([s.tags for s in samples])),
+        tags=tags,
         case=tuple(s.name for s in samples),
         slice_index=tuple(s.z for s in samples),
+        **(batch_fields(weak, tags) if weak else {}),
     )
     labels = [s.y for s in samples if s.y is not None]
     return batch, _stack(labels) if labels else None
@@ -185,12 +200,7 @@ def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Return the batch with its tensors on `device`."""
-    return replace(
-        batch,
-        image=batch.image.to(device, non_blocking=True),
-        region=batch.region.to(device, non_blocking=True),
-        tags=batch.tags.to(device, non_blocking=True),
-    )
+    return batch.with_tensors(lambda tensor: tensor.to(device, non_blocking=True))
 
 
 def _repeat(
@@ -206,16 +216,6 @@ def _stack(arrays: Sequence[NDArray[Any]]) -> Tensor:
     return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
 
 
-def open_map(source: MapSource) -> NDArray[Any]:
-    """Return the array of a map; a file is memory-mapped."""
-    return _memory_map(source) if isinstance(source, Path) else source
-
-
-def read_map(source: MapSource) -> NDArray[Any]:
-    """Return the array of a map; a file is read completely."""
-    return np.load(source, allow_pickle=False) if isinstance(source, Path) else source
-
-
 def load_into_memory(scan: StageScan) -> StageScan:
     """Return the scan with all its maps read. Mapped files would count as memory in use."""
     return replace(
@@ -224,13 +224,8 @@ def load_into_memory(scan: StageScan) -> StageScan:
         inside=None if scan.inside is None else read_map(scan.inside),
         region=None if scan.region is None else read_map(scan.region),
         labels=tuple(map(read_map, scan.labels)),
+        weak=None if scan.weak is None else scan.weak.in_memory(),
     )
-
-
-@lru_cache(maxsize=1024)
-def _memory_map(path: Path) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
 
 
 def _fill(image: MapSource, input: Input) -> float:
@@ -242,7 +237,7 @@ def _fill(image: MapSource, input: Input) -> float:
 
 @lru_cache(maxsize=4096)
 def _minimum_of_file(path: Path) -> float:
-    return float(_memory_map(path).min())
+    return float(open_map(path).min())
 
 
 def _window(scan: StageScan, z: int, input: Input, fill: float) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -17,11 +18,20 @@ from wsseg.core.contracts import region_files, region_mask
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Region
 from wsseg.core.volume import Grid, Volume
-from wsseg.data.reading import case_in_errors, read_case, read_case_grid, read_case_mask
+from wsseg.core.weak_labels import Box, ScribbleValues
+from wsseg.data.reading import (
+    case_in_errors,
+    read_case,
+    read_case_grid,
+    read_case_mask,
+    read_case_scribble,
+)
 from wsseg.data.resample import (
     combine_slices,
     nearest_indices,
     prepared_weights,
+    resample_known,
+    resample_range,
     resize_slice,
     scan_weights,
     slice_positions,
@@ -177,6 +187,50 @@ def prepare_mask(prepared: Prepared, name: str) -> MemoryMap:
     )
 
 
+def prepare_scribble(prepared: Prepared, name: str) -> MemoryMap:
+    """Return a case's scribbles of a class on the network's grid, (Z, size, size) int8.
+
+    1 has the class, -1 does not have it, and 0 is unknown.
+    """
+    case = prepared.case
+    values = case.scribble_values.get(name, ScribbleValues()).model_dump(mode="json")
+    what = [file_digest(case.scribbles[name]), values, case.masks_on_grid]
+    return _cached(
+        prepared.folder / f"known-{fingerprint(what)}.npy",
+        prepared.shape,
+        lambda: resample_known(
+            read_case_scribble(case, name, prepared.grid),
+            np.array(prepared.positions),
+            prepared.size,
+        ),
+    )
+
+
+def prepare_box(prepared: Prepared, box: Box) -> tuple[slice, slice, slice]:
+    """Return the slices, rows and columns of the network's grid that a box covers.
+
+    Raises:
+        InputError: The box lies outside of the image.
+    """
+    case, shape = prepared.case, prepared.grid.canonical_shape
+    z, row, column = prepared.grid.canonical_ranges(box)
+    if case.frame is not None:  # the file's other slices are other cases
+        z = (0, 1) if box.slices is None or box.slices[0] <= case.frame <= box.slices[1] else (0, 0)
+    rows, columns = (
+        resample_range(*each, count, prepared.size)
+        for each, count in ((row, shape[1]), (column, shape[2]))
+    )
+    covered = np.flatnonzero((z[0] <= prepared.nearest_slices) & (prepared.nearest_slices < z[1]))
+    if rows[0] >= rows[1] or columns[0] >= columns[1]:
+        raise InputError(
+            f"case {case.name}: a box from x {box.x_range[0]:g} to {box.x_range[1]:g} and y "
+            f"{box.y_range[0]:g} to {box.y_range[1]:g} lies outside of the image, "
+            f"{prepared.grid.shape[0]} x {prepared.grid.shape[1]} pixels"
+        )
+    first, last = (covered[0], covered[-1] + 1) if covered.size else (0, 0)
+    return slice(int(first), int(last)), slice(*rows), slice(*columns)
+
+
 def to_scan_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Resample a mask, (Z, size, size), to the canonical grid of its scan.
 
@@ -290,9 +344,12 @@ def _digest_of_state(path: Path, state: tuple[tuple[int, int], ...]) -> str:  # 
 
 def stray_slice(case: Case, slices: int) -> str:
     """Return which slice has a tag but is not among the image's `slices`, or ''."""
-    if case.slice_tags and case.frame is None and max(case.slice_tags) >= slices:
-        return (
-            f"slice {max(case.slice_tags)} has a tag, but {case.image} has {slices} slices. "
-            "Slices are counted from 0."
-        )
-    return ""
+    boxes = chain(*case.boxes.values())
+    others = [*case.slice_shares, *(box.slices[1] for box in boxes if box.slices is not None)]
+    last = max([*case.slice_tags, *others], default=0)
+    if last < slices or case.frame is not None:
+        return ""
+    what = "a tag" if last in case.slice_tags else "a share or a box"
+    return (
+        f"slice {last} has {what}, but {case.image} has {slices} slices. Slices are counted from 0."
+    )

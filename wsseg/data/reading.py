@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wsseg.core.case import Case
 from wsseg.core.volume import Grid, Volume
+from wsseg.core.weak_labels import ScribbleValues
 from wsseg.data.dicom_file import is_dicom
 from wsseg.data.dicom_series import Series, open_series, read_series
 from wsseg.data.nifti import is_nifti_name, open_nifti, read_array, volume_shape, write_nifti
@@ -264,7 +265,33 @@ def read_case_labels(case: Case, name: str, like: Grid) -> Volume:
     with case_in_errors(case):
         if name not in case.masks:
             raise InputError(f"has no mask {name!r}; {known_words(name, case.masks)}")
-        labels = _labels(case.masks[name], like, case.frame)
+        return _labels_like_image(case, case.masks[name], like)
+
+
+def read_case_scribble(case: Case, name: str, like: Grid) -> NDArray[np.int8]:
+    """Read a case's scribbles of a class, (Z, H, W): 1 has the class, -1 has it not, 0 is unknown.
+
+    `like` is the grid of its image.
+
+    Raises:
+        InputError: The file does not match the image, or has a value without meaning.
+    """
+    values = case.scribble_values.get(name, ScribbleValues())
+    with case_in_errors(case):
+        path = case.scribbles[name]
+        labels = _labels_like_image(case, path, like)
+        voxels = round_labels(labels.voxels)
+        present = {float(label) for label in np.unique(voxels)}
+        problem = grid_mismatch(labels.grid, like)
+        if problem := problem or unexpected_labels(present, values.present, values.all):
+            raise InputError(f"{path}: {problem}")
+    signs = np.isin(voxels, values.present).astype(np.int8)
+    signs[np.isin(voxels, values.absent)] = -1
+    return signs
+
+
+def _labels_like_image(case: Case, path: Path, like: Grid) -> Volume:
+    labels = _labels(path, like, case.frame)
     if not case.masks_on_grid or labels.grid.shape != like.shape:
         return labels
     return Volume(like.to_canonical(labels.grid.to_file(labels.voxels)), like)

@@ -5,6 +5,7 @@ i + 1/2.
 """
 
 from collections.abc import Iterable
+from math import ceil, floor
 
 import cv2
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from wsseg.core.input import Thick
 from wsseg.data.spacing import exceeds, in_voxels
+
+NEGLIGIBLE = 1e-6  # of a pixel, from rounding
 
 
 def thick_for(thick: Thick | None, count: int, spacing_mm: float) -> Thick | None:
@@ -96,3 +99,34 @@ def resize_slice(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[
 def nearest_indices(count: int, size: int) -> NDArray[np.intp]:
     """Return which of `count` pixels contains the centre of each of `size` pixels, (size,)."""
     return ((np.arange(size) + 0.5) * (count / size)).astype(np.intp)
+
+
+def resample_known(
+    known: NDArray[np.int8], positions: NDArray[np.float64], size: int
+) -> NDArray[np.int8]:
+    """Resample known pixels, (Z, H, W) of 1, -1 and 0, to (positions, size, size).
+
+    A pixel of the result that contains centres of known pixels gets the label of most of them, or 0
+    if there are as many of each, so that thin scribbles and single points are kept. All other
+    pixels get the label at their own centre.
+    """
+    z, height, width = known.shape
+    nearest = np.ix_(
+        np.rint(positions).clip(0, z - 1).astype(np.intp),
+        nearest_indices(height, size),
+        nearest_indices(width, size),
+    )
+    labelled = known.nonzero()
+    slices = np.abs(positions[:, None] - np.arange(z)).argmin(0)
+    rows, columns = (nearest_indices(size, count) for count in (height, width))
+    places = slices[labelled[0]], rows[labelled[1]], columns[labelled[2]]
+    votes = np.zeros((2, len(positions), size, size), np.int32)
+    np.add.at(votes[0], places, known[labelled])
+    np.add.at(votes[1], places, 1)
+    return np.where(votes[1] > 0, np.sign(votes[0]), known[nearest]).astype(np.int8)
+
+
+def resample_range(low: float, high: float, count: int, size: int) -> tuple[int, int]:
+    """Return the first and the last plus one of `size` pixels that a range of `count` meets."""
+    first = max(0, floor(low * size / count + NEGLIGIBLE))
+    return first, min(size, ceil(high * size / count - NEGLIGIBLE))

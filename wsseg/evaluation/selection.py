@@ -19,7 +19,7 @@ from wsseg.config.stages import EmStage
 from wsseg.core.case import Case
 from wsseg.core.interfaces import Metric, Score
 from wsseg.core.volume import VoxelMask
-from wsseg.data.batches import read_map
+from wsseg.data.maps import read_map
 from wsseg.data.prepare import Prepared, prepare_mask
 from wsseg.errors import InputError, known_words
 from wsseg.evaluation.scoring import ScoringPlan, score_case

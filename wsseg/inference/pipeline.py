@@ -14,7 +14,8 @@ from wsseg.config.stages import Stage
 from wsseg.core.code_digest import code_digest
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Region
-from wsseg.data.batches import StageScan, read_map
+from wsseg.data.batches import StageScan
+from wsseg.data.maps import read_map
 from wsseg.data.prepare import Prepared, prepare_region
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.stage_prediction import stage_masks

@@ -13,9 +13,9 @@ from wsseg.config.recipe_files import recipe_of_run
 from wsseg.core.case import Case
 from wsseg.core.contracts import score_value
 from wsseg.core.volume import Volume, VoxelMask
-from wsseg.data.batches import read_map
 from wsseg.data.checks.geometry import geometry_findings, measure_geometry
 from wsseg.data.checks.regions import region_findings
+from wsseg.data.maps import read_map
 from wsseg.data.prepare import Prepared, prepare, to_scan_grid
 from wsseg.data.reading import mask_suffix, write_mask
 from wsseg.errors import InputError

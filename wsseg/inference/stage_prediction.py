@@ -21,10 +21,10 @@ from wsseg.data.batches import (
     all_slices,
     load_batches,
     load_into_memory,
-    read_map,
     split_into_batches,
     to_device,
 )
+from wsseg.data.maps import read_map
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.cropping import CroppedNetwork, box_around
 from wsseg.inference.fusion import fused

@@ -66,7 +66,7 @@ def repeated_result(call: Callable[[T], Tensor], argument: T, other: T) -> Tenso
     with torch.no_grad():
         first, _, second = call(argument), call(other), call(argument)
     assert _equal(first, second), "the result changes from call to call"
-    unchanged = all(map(torch.equal, _tensors(before), _tensors(argument)))
+    unchanged = all(map(_equal, _tensors(before), _tensors(argument)))
     assert unchanged, "the call changes its input"
     assert not first.requires_grad, "the result has a gradient, which no_grad should have prevented"
     return first

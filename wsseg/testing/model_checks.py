@@ -72,12 +72,14 @@ def check_estep(estep: EStep, classes: int = 2) -> None:
         >>> from wsseg.testing import check_estep
         >>> check_estep(make(EStep, "soft"))
     """
-    sample = [samples.evidence_to_fit(classes)] * 2
-    fitted = estep.fit(iter(sample))
+    to_fit = [samples.evidence_to_fit(classes)] * 2
+    fitted = estep.fit(iter(to_fit))
     assert type(fitted) is type(estep), f"fit returns {fitted!r}"
-    assert fitted == estep.fit(iter(sample)), "two fits to the same slices differ"
-    for dtype, labels, progress in product(DTYPES, (Multilabel(), Multiclass()), (0.0, 0.5, 1.0)):
-        first = replace(samples.evidence(classes, dtype), labels=labels, progress=progress)
+    assert fitted == estep.fit(iter(to_fit)), "two fits to the same slices differ"
+    relations = (Multilabel(), Multiclass())
+    kinds = (samples.evidence, samples.weak_evidence)
+    for dtype, labels, progress, sample in product(DTYPES, relations, (0.0, 0.5, 1.0), kinds):
+        first = replace(sample(classes, dtype), labels=labels, progress=progress)
         memory = _memory(fitted, first)
         for evidence in [first, replace(first, memory=memory)] if memory else [first]:
             _check_targets(fitted, evidence)

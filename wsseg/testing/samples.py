@@ -1,5 +1,7 @@
 """Small inputs with edge cases, on which the checks run components."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,6 +31,27 @@ def evidence(classes: int, dtype: torch.dtype) -> Evidence:
     logits = 20 * noise(*images.support.shape, seed=2)
     phi = noise(*images.support.shape, seed=3).sigmoid().mul(4).round().div(4)
     return Evidence(images, logits.to(dtype).requires_grad_(), phi.to(dtype))
+
+
+def weak_evidence(classes: int, dtype: torch.dtype) -> Evidence:
+    """Return the evidence with known pixels, boxes, bounds of one image and a tag in doubt.
+
+    A pixel is known to have at most one class.
+    """
+    plain = evidence(classes, dtype)
+    images = plain.batch
+    which = noise(3, 1, 16, 12, seed=4).mul(4).round()  # the number of a class, or none
+    known = (which == torch.arange(classes)[:, None, None]).to(torch.int8)
+    known -= (noise(*images.support.shape, seed=5) > 1).to(torch.int8) * (known == 0)
+    boxes = torch.zeros(3, classes, 2, 16, 12, dtype=torch.bool)
+    boxes[:, :, 0, 2:9, 1:7] = True
+    bounds = torch.full((3, classes, 2), torch.nan)
+    bounds[0, 0] = torch.tensor([0.2, 0.4])
+    probability = images.tags.float()
+    probability[0] = 0.5
+    known *= images.support  # a wrong tag would contradict them
+    weak = replace(images, known=known, boxes=boxes, bounds=bounds, tag_probability=probability)
+    return replace(plain, batch=weak)
 
 
 def evidence_to_fit(classes: int) -> Evidence:

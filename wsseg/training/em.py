@@ -22,6 +22,8 @@ One mini-batch is one iteration (table I):
    which is a sum of log-odds: logit q_j = logit f_j + logit phi_j. The hard E-step chooses the
    likelier label: y_j = 1 where q_j > 1/2 (eq. 36), that is, where f_j + phi_j > 1 (eq. 10). The
    soft E-step uses y_j = q_j. Where the tag excludes the class, and outside the region, y_j = 0.
+   Other weak labels enter here, too: scribbles and boxes fix the y_j of single pixels, and bounds
+   limit the share of pixels with y_j = 1 in an image (`Batch.known`, `Batch.bounds`).
 3. **M-step.** The optimiser takes one step on a loss between f(x; Theta) and y. In theory this is
    the cross-entropy -log P(y | f(x; Theta)) (eq. 32), whose best f is the mean of the targets of
    pixels that look alike. The paper uses the smooth Dice loss (eq. 11), whose best f is 0 or 1.
@@ -100,11 +102,16 @@ def evaluation_logits(network: nn.Module, batch: Batch) -> Logits:
 def e_step(stage: EmStage, batch: Batch, logits: Logits, context: StepContext) -> Probability:
     """Infer the latent masks y, (B, K, H, W), from the network's logits and the prior.
 
+    Pixels of the support that are known to have a class, or not to have it, get 1 or 0 in any case.
+
     Raises:
         ContractError: The prior or the E-step returns no tensor of the right shape.
     """
     evidence = evidence_of(stage, batch, logits, context)
-    return check_probability(stage.estep, stage.estep(evidence), batch)
+    y = check_probability(stage.estep, stage.estep(evidence), batch)
+    if (known := evidence.known) is None:
+        return y
+    return y.masked_fill((known > 0) & batch.support, 1).masked_fill(known < 0, 0)
 
 
 @torch.no_grad()

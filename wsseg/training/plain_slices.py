@@ -10,10 +10,11 @@ BATCH_SIZE = 16  # slices at a time
 
 
 def plain_batches(scans: Sequence[StageScan], input: Input) -> Iterator[Batch]:
-    """Yield all slices of scans, without augmentation.
+    """Yield all slices of scans whose tags are not in doubt, without augmentation.
 
     A prior could inspect the generator, so it refers to no recipe: its cohort names the masks.
     """
-    slices, draws = Slices(scans, input), all_slices(scans)
+    slices = Slices(scans, input)
+    draws = [draw for draw in all_slices(scans) if not scans[draw.scan].is_in_doubt(draw.z)]
     for start in range(0, len(draws), BATCH_SIZE):
         yield collate([slices[draw] for draw in draws[start : start + BATCH_SIZE]])[0]

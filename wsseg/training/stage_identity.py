@@ -24,6 +24,7 @@ from wsseg.config.stages import MasksStage, NetworkStage, Stage, Start, earlier_
 from wsseg.core.code_digest import code_digest
 from wsseg.core.interfaces import Backbone, Cohort
 from wsseg.data.batches import StageScan
+from wsseg.data.weak_maps import WeakMaps
 from wsseg.errors import InputError, known_words
 from wsseg.inference.checkpoint import TrainedStage, read_record
 from wsseg.inference.folders import StageFolder
@@ -121,6 +122,7 @@ def prepared_identity(
             [_content_name(path) for path in (scan.image, scan.inside, scan.region, *scan.labels)],
             scan.tags.astype(int).tolist(),
             scan.slices,
+            *_weak_contents(scan.weak),
         ]
         for scan in scans
     ]
@@ -187,6 +189,15 @@ def backbone_of(stages: Mapping[str, Stage], name: str) -> Backbone:
     assert isinstance(trained, NetworkStage), "a stage with weights has a network"  # noqa: S101
     assert trained.backbone is not None, "a trained stage names its backbone"  # noqa: S101
     return trained.backbone
+
+
+def _weak_contents(weak: WeakMaps | None) -> list[Any]:
+    """Return what determines the weak labels besides tags, as JSON-like values."""
+    if weak is None:
+        return []
+    boxes = [[[(p.start, p.stop) for p in box] for box in each] for each in weak.boxes]
+    numbers = (weak.tag_probability, weak.bounds, weak.case_bounds)
+    return [list(map(_content_name, weak.known)), boxes, [str(each.tolist()) for each in numbers]]
 
 
 def _content_name(path: object) -> str:

@@ -11,7 +11,7 @@ from wsseg.config.stages import EmStage, NetworkStage, PriorStage, Stage, stops_
 from wsseg.core.batch import Evidence
 from wsseg.core.contracts import check_fitted, check_probability
 from wsseg.core.input import Input
-from wsseg.core.interfaces import EStep, Prior
+from wsseg.core.interfaces import Prior
 from wsseg.data.batches import StageScan
 from wsseg.data.prepare import Prepared
 from wsseg.inference.checkpoint import TrainedStage, load_stage
@@ -22,6 +22,7 @@ from wsseg.training.monitoring import check_positives
 from wsseg.training.plain_slices import plain_batches
 from wsseg.training.stage_identity import prepared_identity, started_folder, with_backbone
 from wsseg.training.training_set import training_scans
+from wsseg.training.weak_labels import with_bounds_of_slices
 
 
 @dataclass(frozen=True)
@@ -48,22 +49,25 @@ class StageTask:
     def fitted(self) -> "StageTask":
         """Return the task with its prior, and then its E-step, fitted to the scans.
 
-        Both receive images and tags only, neither augmented nor balanced. A stage without a prior
-        is unchanged.
+        Both receive images and weak labels only, neither augmented nor balanced, of slices whose
+        tags are not in doubt. Between the two, bounds on the shares of cases become bounds of their
+        slices (`with_bounds_of_slices`). A stage without a prior is unchanged.
         """
         stage = self.stage
         if not isinstance(stage, EmStage | PriorStage):
             return self
         prior = check_fitted(stage.prior, stage.prior.fit(plain_batches(self.scans, self.input)))
-        parts: dict[str, Prior | EStep] = {"prior": prior}
-        if isinstance(stage, EmStage):
-            evidence = (
-                Evidence(batch, torch.zeros_like(phi), phi, stage.relation, progress=0)
-                for batch in plain_batches(self.scans, self.input)
-                for phi in [check_probability(prior, prior(batch), batch)]
-            )
-            parts["estep"] = check_fitted(stage.estep, stage.estep.fit(evidence))
-        return replace(self, stage=stage.model_copy(update=parts))
+        if not isinstance(stage, EmStage):
+            return replace(self, stage=stage.model_copy(update={"prior": prior}))
+        scans = tuple(with_bounds_of_slices(scan, prior, self.input) for scan in self.scans)
+        evidence = (
+            Evidence(batch, torch.zeros_like(phi), phi, stage.relation, progress=0)
+            for batch in plain_batches(scans, self.input)
+            for phi in [check_probability(prior, prior(batch), batch)]
+        )
+        estep = check_fitted(stage.estep, stage.estep.fit(evidence))
+        parts = {"prior": prior, "estep": estep}
+        return replace(self, stage=stage.model_copy(update=parts), scans=scans)
 
 
 def stage_task(

@@ -282,13 +282,13 @@ class Trainer:
         self, draws: Sequence[SliceDraw], logits: Logits, y: Tensor, batch: Batch
     ) -> tuple[Logits, Tensor, Batch]:
         """Join the shards of all processes. Of the images, losses get only the middle slices."""
-        tensors = (logits, y, batch.middle, batch.region, batch.tags)
-        logits, y, middle, region, tags = (
-            gather_batch(self._fabric, each, len(draws)) for each in tensors
-        )
-        names = tuple(self._cases(draws))
-        index = tuple(draw.z for draw in draws)
-        return logits, y, Batch(middle, region, tags, case=names, slice_index=index)
+        names, index = tuple(self._cases(draws)), tuple(draw.z for draw in draws)
+        seen = replace(batch, image=batch.middle, case=names, slice_index=index)
+
+        def gather(tensor: Tensor) -> Tensor:
+            return gather_batch(self._fabric, tensor, len(draws))
+
+        return gather(logits), gather(y), seen.with_tensors(gather)
 
     def _remember(self, own: Batch, logits: Logits, batch: Batch) -> None:
         """Let the E-step remember the evidence of all processes, of which `own` is a shard."""

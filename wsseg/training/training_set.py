@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsseg.config.stages import MasksStage, NetworkStage, Stage
-from wsseg.core.weak_labels import Tag
 from wsseg.data.batches import StageScan
 from wsseg.data.prepare import Prepared, prepare_mask
 from wsseg.errors import InputError
 from wsseg.inference.pipeline import Pipeline, file_of, slices_in
+from wsseg.training.weak_labels import tags_of, weak_maps
 
 
 def require_labels(stages: Mapping[str, Stage], cases: Sequence[Prepared]) -> None:
@@ -31,9 +31,9 @@ def training_scans(
 ) -> list[StageScan]:
     """Return the scans that a stage is trained on.
 
-    A supervised stage needs the masks of its classes. A weakly supervised stage needs tags, and
-    neither it nor the regions that it works in receive a mask of its classes. Cases and slices
-    without known labels are left out.
+    A supervised stage needs the masks of its classes. A weakly supervised stage needs tags or other
+    weak labels, and neither it nor the regions that it works in receive a mask of its classes.
+    Cases and slices without known labels are left out.
 
     Raises:
         InputError: No case is left.
@@ -67,18 +67,15 @@ def _known(stage: Stage, prepared: Prepared) -> NDArray[np.bool_]:
     case = prepared.case
     if isinstance(stage, MasksStage):
         return np.full(prepared.shape[0], all(name in case.masks for name in stage.classes))
-    return np.array([None not in tags for tags in _tags(stage, prepared)])
-
-
-def _tags(stage: Stage, prepared: Prepared) -> list[list[Tag]]:
-    return [[prepared.case.tag(name, z) for name in stage.classes] for z in prepared.slice_of]
+    return np.array([None not in tags for tags in tags_of(stage, prepared)])
 
 
 def _scan(
     stage: Stage, prepared: Prepared, pipeline: Pipeline, known: NDArray[np.bool_]
 ) -> StageScan:
     region = pipeline.region_map(stage.region_in_training or stage.region, prepared)
-    labels, tags = [], np.array(_tags(stage, prepared), np.bool_)
+    own = tags_of(stage, prepared)
+    labels, tags = [], np.array(own, np.bool_)  # a tag in doubt is true
     if isinstance(stage, MasksStage):
         labels = [prepare_mask(prepared, name) for name in stage.classes]
         tags = np.stack([label.any(axis=(1, 2)) for label in labels], axis=1)
@@ -90,4 +87,5 @@ def _scan(
         tags=tags,
         slices=tuple(z for z in slices_in(region, len(tags), pipeline.input) if known[z]),
         labels=tuple(file_of(label) for label in labels),
+        weak=weak_maps(stage, prepared, own),
     )
