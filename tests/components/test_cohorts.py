@@ -1,10 +1,13 @@
+import json
 from pathlib import Path
 from typing import Literal, TypeAlias
 from unicodedata import normalize
 
 import pytest
+from pydantic import ValidationError
 
 from wsseg.components.cohorts import Table
+from wsseg.core.weak_labels import Box, ScribbleValues
 from wsseg.errors import InputError
 
 Form: TypeAlias = Literal["NFC", "NFD"]
@@ -175,3 +178,56 @@ def test_a_missing_table_or_a_folder_in_its_place_is_refused(tmp_path: Path) -> 
     for path in (tmp_path / "no.csv", tmp_path):
         with pytest.raises(InputError, match="no such file"):
             Table(path=path).cases()
+
+
+def test_scribbles_boxes_and_shares_are_read_by_class(tmp_path: Path) -> None:
+    columns = "case,image,scribble.x,box.x,share.x,tag.x"
+    text = f"{columns}\na,a.nii.gz,m.nii.gz,1 2 3 4,25-50 %,0.5\nb,b.nii.gz,,,,\n"
+    first, second = table(tmp_path, text).cases()
+    assert first.scribbles == {"x": tmp_path / "m.nii.gz"}
+    assert first.boxes == {"x": (Box(1, 2, 3, 4),)}
+    assert first.shares == {"x": (0.25, 0.5)}
+    assert first.tags == {"x": 0.5}
+    assert (second.scribbles, second.boxes, second.shares) == ({}, {}, {})
+
+
+def test_boxes_and_shares_of_slices_are_read_from_their_table(tmp_path: Path) -> None:
+    slices = "case,slice,box.x,share.x,tag.x\na,3,1 2 3 4,<25 %,1\na,5,2 2 2 2,,\n"
+    text = "case,image,box.x\na,a.nii.gz,0 0 0 9 9 2\n"
+    (case,) = table(tmp_path, text, slices).cases()
+    assert case.boxes == {
+        "x": (
+            Box(0, 0, 9, 9, slices=(0, 1)),
+            Box(1, 2, 3, 4, slices=(3, 3)),
+            Box(2, 2, 2, 2, slices=(5, 5)),
+        )
+    }
+    assert case.slice_shares == {3: {"x": (0, 0.25)}}
+    assert case.slice_tags == {3: {"x": True}, 5: {"x": None}}
+
+
+def test_a_wrong_box_or_share_is_refused_with_its_place(tmp_path: Path) -> None:
+    message = r"line 2: case a, box.x is '1 2 3'; possible: x y width height"
+    refused(tmp_path, "case,image,box.x\na,a.nii.gz,1 2 3\n", message)
+    message = r"line 2: case a, share.x is 'CT-2'; possible: 0.25-0.5"
+    refused(tmp_path, "case,image,share.x\na,a.nii.gz,CT-2\n", message)
+
+
+def test_an_image_of_a_coco_file_without_a_box_of_a_class_does_not_have_it(tmp_path: Path) -> None:
+    coco = {
+        "images": [{"id": 1, "file_name": "a.nii.gz"}, {"id": 2, "file_name": "b.nii.gz"}],
+        "categories": [{"id": 1, "name": "x"}, {"id": 2, "name": "y"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(coco))
+    text = "case,image,tag.y\na,a.nii.gz,1\nb,b.nii.gz,\n"
+    cohort = table(tmp_path, text).model_copy(update={"boxes": tmp_path / "boxes.json"})
+    first, second = cohort.cases()
+    assert first.boxes == {"x": (Box(1, 2, 3, 4),)}
+    assert first.tags == {"y": True}
+    assert second.tags == {"x": False, "y": False}
+
+
+def test_a_value_of_scribbles_has_one_meaning() -> None:
+    with pytest.raises(ValidationError, match="the value 1 has more than one meaning"):
+        ScribbleValues(absent=(1,))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal, localcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -502,3 +503,74 @@ def test_esteps_can_be_nested_in_a_recipe() -> None:
     adapt: dict[str, object] = {"use": "adapt", "share": 0.2}
     made = make(EStep, "scheduled", first=adapt, then={"use": "hard"}, at=0.25)
     assert made == Scheduled(first=AdaptEM(share=0.2), then=HardEM(), at=0.25)
+
+
+def weak(evidence: Evidence, **fields: Any) -> Evidence:
+    return replace(evidence, batch=replace(evidence.batch, **fields))
+
+
+def test_a_tag_in_doubt_adds_its_odds_where_phi_is_1() -> None:
+    """With p = 0.8 the odds of y are f / (1 - f) * 0.8 / 0.2; with phi = 1/2 they are those of 0.4.
+
+    f = 1/2: p phi = 0.8 and 0.4, so q = 0.8 and 0.4.
+    """
+    one = weak(one_row([[0.0, 0.0]], [[1.0, 0.5]]), tag_probability=torch.tensor([[0.8]]))
+    assert SoftEM()(one)[0, 0, 0].tolist() == pytest.approx([0.8, 0.4])
+    shifted = replace(one, logits=one.logits + math.log(2))  # odds of 2 * 4, and of 2 * 2 / 3
+    assert SoftEM()(shifted)[0, 0, 0].tolist() == pytest.approx([8 / 9, 4 / 7])
+
+
+@given(evidences())
+def test_probabilities_of_0_and_1_are_tags(evidence: Evidence) -> None:
+    certain = weak(evidence, tag_probability=evidence.batch.tags.float())
+    assert torch.equal(certain.log_odds, evidence.log_odds)
+
+
+@pytest.mark.parametrize("estep", ESTEPS)
+def test_known_pixels_keep_their_labels(estep: EStep) -> None:
+    one = one_row([[-40.0, 40.0, 0.0, 1.0]], [[0.0, 1.0, 0.5, 0.5]])
+    y = estep(weak(one, known=torch.tensor([[[[1, -1, 0, 0]]]], dtype=torch.int8)))
+    assert y[0, 0, 0, :2].tolist() == pytest.approx([1, 0])
+
+
+def test_a_pixel_known_to_have_an_exclusive_class_has_no_other() -> None:
+    one = one_row([[0.0], [40.0]], [[0.0], [1.0]], Multiclass())
+    y = SoftEM()(weak(one, known=torch.tensor([[[[1]], [[0]]]], dtype=torch.int8)))
+    assert y[0, :, 0, 0].tolist() == [1, 0]
+
+
+def test_adapt_takes_the_bounds_of_an_image_in_place_of_its_own() -> None:
+    """Of 10 pixels, all of them likely, at most 4; or, all of them unlikely, at least 2."""
+    likely, unlikely = ([[float(sign * (i + 1)) for i in range(10)]] for sign in (1, -1))
+    half = [[0.5] * 10]
+    bounds = torch.tensor([[[0.2, 0.4]]])
+    estep = AdaptEM(share=0.6, most=0.9)
+    assert rows(estep(weak(one_row(likely, half), bounds=bounds)))[0] == [0.0] * 6 + [1.0] * 4
+    assert rows(estep(weak(one_row(unlikely, half), bounds=bounds)))[0] == [1.0] * 2 + [0.0] * 8
+    unknown = torch.full((1, 1, 2), torch.nan)
+    assert sum(rows(estep(weak(one_row(unlikely, half), bounds=unknown)))[0]) == 6
+
+
+def test_proportion_moves_the_mean_of_an_image_to_the_bound_that_it_violates() -> None:
+    """Posteriors 0.9, 0.9: mean 0.9 above 0.5, so odds of 9 become odds of 1."""
+    one = one_row([[0.0, 0.0]], [[0.9, 0.9]])
+    estep = ProportionEM()
+    y = estep(weak(one, bounds=torch.tensor([[[0.25, 0.5]]])))
+    assert rows(y)[0] == pytest.approx([0.5, 0.5])
+    y = estep(weak(one, bounds=torch.tensor([[[0.95, 1.0]]])))
+    assert rows(y)[0] == pytest.approx([0.95, 0.95])
+    inside = weak(one, bounds=torch.tensor([[[0.8, 1.0]]]))
+    assert torch.equal(estep(inside), SoftEM()(inside))
+
+
+def test_proportion_keeps_known_pixels_and_moves_the_others() -> None:
+    """A mean of 0.4 over five pixels, of which one is 1: the other four have a mean of 0.25."""
+    one = one_row([[0.0] * 5], [[0.5] * 5])
+    known = torch.tensor([[[[1, 0, 0, 0, 0]]]], dtype=torch.int8)
+    y = ProportionEM(share=0.4)(weak(one, known=known))
+    assert rows(y)[0] == pytest.approx([1.0, 0.25, 0.25, 0.25, 0.25])
+
+
+def test_proportion_needs_no_share_if_all_tagged_images_have_bounds() -> None:
+    one = weak(one_row([[0.0, 0.0]], [[0.9, 0.9]]), bounds=torch.tensor([[[0.25, 0.5]]]))
+    assert ProportionEM().fit([one]) == ProportionEM()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsseg.data.tag_cells import parse_tag
+from wsseg.data.tag_cells import parse_tag, tag_cell
 
 
 @pytest.mark.parametrize("cell", ["1", "1.0", "1,0", "1.", "yes", "YES", "Ja", "x", "X", "TRUE"])
@@ -19,7 +19,17 @@ def test_an_empty_cell_is_unknown() -> None:
     assert parse_tag("") is None
 
 
-@pytest.mark.parametrize("cell", ["2", "-1", "0.5", "1.01", "10", "maybe", "?", "none", "1 0"])
+@pytest.mark.parametrize("cell", ["2", "-1", "1.01", "10", "maybe", "?", "none", "1 0", "."])
 def test_other_cells_are_refused_with_what_is_possible(cell: str) -> None:
     with pytest.raises(ValueError, match=r"possible: 1 or yes \(present\), 0 or no \(absent\)"):
         parse_tag(cell)
+
+
+@pytest.mark.parametrize(("cell", "expected"), [("0.5", 0.5), ("0,25", 0.25), (".9", 0.9)])
+def test_a_number_between_0_and_1_is_a_probability(cell: str, expected: float) -> None:
+    assert parse_tag(cell) == expected
+
+
+@pytest.mark.parametrize("tag", [True, False, None, 0.5, 0.125])
+def test_a_written_tag_is_read_as_the_same(tag: bool | float | None) -> None:
+    assert parse_tag(tag_cell(tag)) == tag

@@ -60,8 +60,8 @@ class Table(Cohort):
       such mask.
     - `tag.CLASS`: 1 or yes if the class is present, 0 or no if it is absent, the probability that
       it is present, such as 0.5, or empty if nothing is known.
-    - `scribble.CLASS`: a NIfTI file or a picture, relative to the CSV file, which labels some pixels:
-      1 for the class, 2 for its absence and 0 for unknown (see `scribble_values`).
+    - `scribble.CLASS`: a NIfTI file or a picture, relative to the CSV file, which labels some
+      pixels: 1 for the class, 2 for its absence and 0 for unknown (see `scribble_values`).
     - `box.CLASS`: boxes outside of which the image does not have the class, such as
       `12 30 40 25 / 90 14 20 20`: x, y, width and height in pixels of the file. In a scan, x, y, z,
       width, height and depth.

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PositiveInt
 from wsseg.components.tag_file import TagRow, read_tag_file
 from wsseg.core.case import SPLITS, Case, fits_file_names, repeated_names, splits_by_patient
 from wsseg.core.interfaces import Cohort
+from wsseg.core.weak_labels import Tag
 from wsseg.data.image_files import FoundImage, find_images, image_names
 from wsseg.data.picture_formats import SUFFIXES
 from wsseg.data.split import draw_patients
@@ -22,7 +23,7 @@ BACKGROUND = frozenset(
     | {"no finding", "no_finding", "nofinding", "defect-free", "defect_free", "undamaged", "0"}
 )
 
-Tags: TypeAlias = Mapping[str, bool | None]
+Tags: TypeAlias = Mapping[str, Tag]
 Part: TypeAlias = Annotated[float, Field(gt=0, lt=1)] | str
 Problem: TypeAlias = tuple[str, InputError]
 
@@ -200,7 +201,7 @@ class Folder(Cohort):
 
     def _by_row(self, row: TagRow, classes: Collection[str]) -> _Labelled:
         known = row.classes is not None
-        tags: dict[str, bool | None] = {
+        tags: dict[str, Tag] = {
             name: name in (row.classes or ()) if known else None for name in classes
         }
         split = row.row.get("split") or row.image.split
@@ -210,10 +211,10 @@ class Folder(Cohort):
         patient = row.row.name("patient") or self._patient(row.image)
         return _Labelled(row.image, tags | dict(row.tags), patient, split)
 
-    def _merged(self, tags: Tags) -> dict[str, bool | None]:
+    def _merged(self, tags: Tags) -> dict[str, Tag]:
         if not self.classes:
             return dict(tags)
-        merged: dict[str, bool | None] = {}
+        merged: dict[str, Tag] = {}
         for name, parts in self.classes.items():
             if unknown := [part for part in parts if part not in tags]:
                 raise InputError(

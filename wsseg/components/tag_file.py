@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unicodedata import normalize
 
+from wsseg.core.weak_labels import Tag
 from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.data.image_files import FoundImage
 from wsseg.data.tag_cells import parse_tag
@@ -24,7 +25,7 @@ class TagRow:
     row: Row
     classes: tuple[str, ...] | None
     """The classes in the column `class`; None without such a cell."""
-    tags: Mapping[str, bool | None]
+    tags: Mapping[str, Tag]
     """The tags in the columns `tag.CLASS`."""
 
 
@@ -74,7 +75,7 @@ def _tag_row(row: Row, by_name: Mapping[str, FoundImage]) -> TagRow:
             f"{row.place}: there is no image {cell!r}, or there are several. Write its path below "
             "the folder of the images"
         )
-    tags: dict[str, bool | None] = {}
+    tags: dict[str, Tag] = {}
     for name, tag in row.with_prefix("tag").items():
         try:
             tags[name] = parse_tag(tag)

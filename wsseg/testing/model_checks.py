@@ -77,12 +77,14 @@ def check_estep(estep: EStep, classes: int = 2) -> None:
     assert type(fitted) is type(estep), f"fit returns {fitted!r}"
     assert fitted == estep.fit(iter(to_fit)), "two fits to the same slices differ"
     relations = (Multilabel(), Multiclass())
-    kinds = (samples.evidence, samples.weak_evidence)
-    for dtype, labels, progress, sample in product(DTYPES, relations, (0.0, 0.5, 1.0), kinds):
-        first = replace(sample(classes, dtype), labels=labels, progress=progress)
+    for dtype, labels, progress in product(DTYPES, relations, (0.0, 0.5, 1.0)):
+        first = replace(samples.evidence(classes, dtype), labels=labels, progress=progress)
         memory = _memory(fitted, first)
         for evidence in [first, replace(first, memory=memory)] if memory else [first]:
             _check_targets(fitted, evidence)
+    for labels in relations:
+        weak = replace(samples.weak_evidence(classes, torch.float32), labels=labels)
+        _check_targets(fitted, replace(weak, memory=_memory(fitted, weak)))
     assert_can_be_saved(estep)
     assert_can_be_saved(fitted)
 
