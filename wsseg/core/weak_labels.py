@@ -8,10 +8,20 @@ from pydantic import model_validator
 from wsseg.core.component import Component
 
 Tag: TypeAlias = bool | float | None
-"""Whether an image has a class: True, False, None (unknown) or a probability between 0 and 1."""
+"""Whether an image has a class: True, False, None (unknown) or a probability between 0 and 1.
+
+Example:
+    >>> from wsseg import Tag
+    >>> cannot_be_excluded: Tag = 0.5
+"""
 
 Bounds: TypeAlias = tuple[float, float]
-"""The lowest and the highest share of a region that a class has, from 0 to 1."""
+"""The lowest and the highest share of a region that a class has, from 0 to 1.
+
+Example:
+    >>> from wsseg import Bounds
+    >>> a_quarter_to_a_half: Bounds = (0.25, 0.5)
+"""
 
 
 class ScribbleValues(Component):
