@@ -100,7 +100,7 @@ def test_check_cohort_accepts_a_valid_cohort(image: Path) -> None:
         ("leak", "'p1' is in two splits"),
         ("no-image", "does not exist"),
         ("no-mask", "does not exist"),
-        ("wrong-tag", "True, False or None"),
+        ("wrong-tag", "True, False, None or a probability"),
         ("changing", "change from call to call"),
     ],
 )

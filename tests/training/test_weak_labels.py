@@ -15,7 +15,7 @@ from wsseg.components.priors import TagOdds
 from wsseg.components.regions import Nonzero
 from wsseg.components.registry import registry
 from wsseg.config.stages import EmStage, Stage, TagsStage
-from wsseg.core.batch import Batch
+from wsseg.core.batch import Batch, StepContext
 from wsseg.core.case import Case
 from wsseg.core.input import Input
 from wsseg.core.weak_labels import Box, ScribbleValues
@@ -24,7 +24,7 @@ from wsseg.data.batches import SliceDraw, Slices, StageScan, collate
 from wsseg.data.prepare import Prepared, prepare, prepare_box, prepare_scribble
 from wsseg.inference.pipeline import Pipeline
 from wsseg.runtime.device import open_fabric
-from wsseg.training.em import StepContext, e_step
+from wsseg.training.em import e_step
 from wsseg.training.training_set import training_scans
 from wsseg.training.weak_labels import (
     shares_of_slices,
