@@ -5,7 +5,7 @@ READY  := .venv/.ready
 PIP    := $(BIN)/python -m pip install --progress-bar off --quiet --disable-pip-version-check
 PARTS  := $(patsubst %/pyproject.toml,%,$(wildcard recipes/*/pyproject.toml plugins/*/pyproject.toml))
 
-.PHONY: help demo test test-all lint docs speed reliability clean
+.PHONY: help demo test test-all lint docs dist speed reliability clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -28,6 +28,11 @@ lint: $(READY) ## check style, types and imports
 docs: $(READY) ## build the documentation as a site in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "Open site/index.html in a browser."
+
+dist: $(READY) ## build and check the wheels and sdists of all distributions in dist/
+	rm -rf dist
+	@for part in . $(PARTS); do $(BIN)/python -m build --no-isolation --outdir dist $$part || exit 1; done
+	$(BIN)/python -m twine check --strict dist/*
 
 speed: $(READY) ## measure time and memory, and update benchmarks/speed
 	$(BIN)/python -m benchmarks.speed

@@ -21,6 +21,7 @@ TOP_LEVEL = {
     "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "CHANGELOG.md": "changelog.md",
 }
 FOLDERS = ("benchmarks", "plugins", "recipes")
