@@ -65,6 +65,8 @@ def repeated_result(call: Callable[[T], Tensor], argument: T, other: T) -> Tenso
     before = copy.deepcopy(argument)
     with torch.no_grad():
         first, _, second = call(argument), call(other), call(argument)
+    for result in (first, second):
+        assert isinstance(result, Tensor), f"the result is {result!r}, not a Tensor"
     assert _equal(first, second), "the result changes from call to call"
     unchanged = all(map(_equal, _tensors(before), _tensors(argument)))
     assert unchanged, "the call changes its input"
@@ -108,9 +110,11 @@ def assert_differentiable(
     """
     logits, *others = arguments[0].clone().requires_grad_(), *arguments[1:]
     value = loss(logits, *others)
+    assert isinstance(value, Tensor), f"the loss is {value!r}, not a Tensor"
     assert value.shape == (), f"the loss is {tuple(value.shape)}, not a scalar"
     assert value.dtype == torch.float32, f"the loss is {value.dtype}, not float32"
     assert value.isfinite(), f"the loss is {value:g}"
+    loss(-logits.detach(), *others)
     assert torch.equal(value, loss(logits, *others)), "the loss changes from call to call"
     (gradient,) = torch.autograd.grad(value, logits)
     assert gradient.isfinite().all(), "the gradient is not finite everywhere"

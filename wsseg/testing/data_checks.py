@@ -1,6 +1,7 @@
 """Conformance tests of regions, cohorts, metrics, scores, units and augmentation."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -37,14 +38,17 @@ def check_region(region: Region, case: Case | None = None, volume: Volume | None
     case = case or Case(name="sample", patient="sample", image=Path("sample.nii.gz"))
     volume = volume or samples.volume()
     blank = replace(volume, voxels=np.zeros_like(volume.voxels))
+    found = []
     for each in (volume, blank):
         voxels = each.voxels.copy()
         mask = region(case, each)
         assert isinstance(mask, np.ndarray), f"the mask is a {type(mask).__name__}"
         assert mask.dtype == np.bool_, f"the mask is {mask.dtype}, not bool"
         assert mask.shape == voxels.shape, f"the mask is {mask.shape}, the volume {voxels.shape}"
-        assert np.array_equal(mask, region(case, each)), "the mask changes from call to call"
         assert np.array_equal(voxels, each.voxels), "the region changes the volume"
+        found.append(mask)
+    for each, mask in zip((volume, blank), found, strict=True):  # each after a call with the other
+        assert np.array_equal(mask, region(case, each)), "the mask changes from call to call"
     assert_can_be_saved(region)
 
 
@@ -92,6 +96,7 @@ def check_cohort(cohort: Cohort) -> None:
     """
     cases = cohort.cases()
     assert cases, "the cohort has no cases"
+    assert all(isinstance(case, Case) for case in cases), f"these are no cases: {cases!r}"
     assert cases == cohort.cases(), "the cases change from call to call"
     names = [case.name for case in cases]
     assert len(set(names)) == len(names), "two cases have the same name"
@@ -126,18 +131,18 @@ def check_metric(metric: Metric) -> None:
         >>> check_metric(make(Metric, "dice"))
     """
     masks = samples.masks()
+    before = [each.copy() for each in masks]
+    pairs = list(product(masks, masks))
+    rows = [metric(prediction, truth, GRID, masks[0]) for prediction, truth in pairs]
     names: set[frozenset[str]] = set()
-    for prediction, truth in product(masks, masks):
-        before = [each.copy() for each in (prediction, truth, masks[0])]
-        row = metric(prediction, truth, GRID, masks[0])
+    for row, (prediction, truth) in zip(rows, pairs, strict=True):
+        assert isinstance(row, Mapping), f"a row is a {type(row).__name__}, not a dict"
         again = metric(prediction, truth, GRID, masks[0])
         names.add(frozenset(row))
         for key, value in row.items():
             assert_number(f"{key!r}", value)
             assert np.array_equal(value, again[key], equal_nan=True), f"{key!r} changes"
-        assert all(map(np.array_equal, before, (prediction, truth, masks[0]))), (
-            "the metric changes a mask"
-        )
+    assert all(map(np.array_equal, before, masks)), "the metric changes a mask"
     assert len(names) == 1, f"rows have different columns: {sorted(map(sorted, names))}"
     assert min(names), "rows have no columns"
     assert_can_be_saved(metric)
@@ -156,11 +161,13 @@ def check_score(score: Score) -> None:
         >>> check_score(make(Score, "share", of="tumour", within="liver"))
     """
     names = sorted(score.needs)
-    for masks in product(samples.masks(), repeat=len(names)):
-        masks_by_name = dict(zip(names, masks, strict=True))
-        value = score(masks_by_name)
+    given = [
+        dict(zip(names, masks, strict=True))
+        for masks in product(samples.masks(), repeat=len(names))
+    ]
+    for masks, value in [(masks, score(masks)) for masks in given]:
         assert_number("the score", value)
-        assert np.array_equal(value, score(masks_by_name), equal_nan=True), "the score changes"
+        assert np.array_equal(value, score(masks), equal_nan=True), "the score changes"
     assert_can_be_saved(score)
 
 

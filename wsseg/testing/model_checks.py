@@ -368,6 +368,10 @@ def _check_learning(net: nn.Module, image: Tensor) -> None:
     net = to_channels_last(copy.deepcopy(net)).train()
     with torch.autocast("cpu", torch.bfloat16):
         logits = net(image.to(memory_format=torch.channels_last))
+    size = tuple(logits.shape[-2:])
+    assert size == image.shape[-2:], (
+        f"logits of {tuple(image.shape[-2:])} pixels have {size} pixels"
+    )
     assert logits.isfinite().all(), "logits in bfloat16 are not finite everywhere"
     assert logits.requires_grad, "no gradient reaches the weights"
     (logits.float() * samples.noise(*logits.shape)).sum().backward()
