@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wsseg.config.recipe import Recipe
     from wsseg.config.recipe_files import load_recipe
     from wsseg.core.augment import Augment
-    from wsseg.core.batch import CERTAIN, Batch, Evidence, Logits, Mask, Probability
+    from wsseg.core.batch import CERTAIN, Batch, Evidence, Logits, Mask, Outputs, Probability
     from wsseg.core.case import Case
     from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
     from wsseg.core.component import Component
@@ -74,6 +74,7 @@ HOME = {
     "Multiclass": "wsseg.core.class_relation",
     "Multilabel": "wsseg.core.class_relation",
     "Optimizer": "wsseg.core.optimizer",
+    "Outputs": "wsseg.core.batch",
     "PairLimits": "wsseg.core.interfaces",
     "PixelLoss": "wsseg.core.interfaces",
     "Prediction": "wsseg.inference.run",
@@ -127,6 +128,7 @@ __all__ = [
     "Multiclass",
     "Multilabel",
     "Optimizer",
+    "Outputs",
     "PairLimits",
     "PixelLoss",
     "Prediction",

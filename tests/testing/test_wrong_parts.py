@@ -262,7 +262,7 @@ class MetricWithoutEmptyMasks(Metric):
 
 
 class ScoreAsText(Score):
-    needs: ClassVar[frozenset[str]] = frozenset({"lesion"})  # type: ignore[assignment]
+    needs: ClassVar[frozenset[str]] = frozenset({"lesion"})
 
     def __call__(self, masks: Any) -> Any:
         return f"{masks['lesion'].sum()} voxels"
@@ -302,7 +302,7 @@ class WeightsOfArrays(EncoderWeights):
 WRONG: list[tuple[type[Component], str]] = [
     (PriorOfOneChannel, r"phi is .*, not \(B, K, H, W\)"),
     (PriorInPercent, "phi has a maximum of 50, above 1"),
-    (PriorOfNothing, "the result is None, not a Tensor"),
+    (PriorOfNothing, "the result is a NoneType, not a Tensor"),
     (PriorThatDraws, "the result changes from call to call"),
     (PriorOfTheBatch, "depends on the pixels of the other images"),
     (PriorThatChangesTheImage, "the call changes its input"),

@@ -10,6 +10,7 @@ import torch
 from pydantic import (
     AfterValidator,
     Field,
+    NonNegativeFloat,
     PositiveInt,
     ValidationInfo,
     model_validator,
@@ -120,6 +121,9 @@ class NetworkStage(Stage):
     """The number of slices in an optimizer step. Only a size of 1 gives batches of one slice."""
     optimizer: Optimizer
     """The optimizer and its learning rate."""
+    auxiliary_weight: NonNegativeFloat = 0.4
+    """The weight of the loss of a network's auxiliary outputs, if it has any: their losses are
+    averaged. 0.4 as in Zhao et al. 2017."""
     average: Average | None = None
     """An average of the weights, which the stage predicts with; null: it uses the last weights."""
     augment: Augment = StandardAugment()

@@ -42,6 +42,37 @@ Example:
     >>> left_half: Mask = torch.arange(4).expand(1, 1, 4, 4) < 2
 """
 
+
+class Outputs(NamedTuple):
+    """The logits of a network, and auxiliary ones of its inner layers, which only training uses.
+
+    A module that a backbone builds can return this in training mode. Each auxiliary output has a
+    loss of its own, weighted by `auxiliary_weight` of the stage. In evaluation mode, a module
+    returns the logits alone.
+
+    Source: Lee et al. 2015, "Deeply-supervised nets".
+
+    Example:
+        >>> import torch
+        >>> from torch import Tensor, nn
+        >>> from wsseg import Outputs
+        >>> class TwoHeads(nn.Module):
+        ...     def __init__(self) -> None:
+        ...         super().__init__()
+        ...         self.inner, self.head = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 1)
+        ...     def forward(self, image: Tensor) -> Tensor | Outputs:
+        ...         inner = self.inner(image)
+        ...         logits = self.head(inner)
+        ...         return Outputs(logits, (inner,)) if self.training else logits
+        >>> len(TwoHeads()(torch.zeros(2, 1, 8, 8)).auxiliary)
+        1
+    """
+
+    logits: Logits
+    auxiliary: tuple[Logits, ...]
+    """Of the same shape as `logits`."""
+
+
 OF_CLASSES = ("tags", "known", "boxes", "bounds", "tag_probability")  # whose second axis is K
 CERTAIN = 1000.0
 """The log-odds of a phi of 1: finite, so that sums are finite, but larger than any network's.

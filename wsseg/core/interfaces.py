@@ -180,7 +180,10 @@ class Backbone(Component):
 
     @abstractmethod
     def build(self, slices: int, classes: int) -> nn.Module:
-        """Return a new module from normalised images, (B, S, H, W), to logits, (B, K, H, W)."""
+        """Return a new module from normalised images, (B, S, H, W), to logits, (B, K, H, W).
+
+        In training mode, the module may return `Outputs`, with auxiliary logits.
+        """
 
     def untrained(self) -> Self:
         """Return this backbone without pretrained weights, for loading a checkpoint into it."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from wsseg.core.batch import Logits
+from wsseg.core.batch import Logits, Outputs
 from wsseg.core.contracts import built_module, check_logits, component_name
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Backbone
@@ -27,16 +27,24 @@ class Network(nn.Module):
         self._backbone = component_name(backbone)
         self._classes = classes
 
-    def forward(self, image: Tensor) -> Logits:
+    def forward(self, image: Tensor) -> Logits | Outputs:
         """Map (B, S, H, W), in the scanner's unit, to (B, K, H, W).
+
+        In training mode, the body may return auxiliary logits too.
 
         Raises:
             ContractError: The body returns something else.
         """
         clip, offset = self._input.clip, self._input.offset
         shifted = image - offset if clip is None else image.clamp(*clip).sub_(offset)
-        logits = self.body(shifted.div_(self._input.scale))
-        return check_logits(self._backbone, logits, image, self._classes)
+        returned = self.body(shifted.div_(self._input.scale))
+        if self.training and isinstance(returned, Outputs):
+            logits, *auxiliary = (
+                check_logits(self._backbone, each, image, self._classes)
+                for each in (returned.logits, *returned.auxiliary)
+            )
+            return Outputs(logits, tuple(auxiliary))
+        return check_logits(self._backbone, returned, image, self._classes)
 
 
 def new_network(backbone: Backbone, input: Input, classes: int, seed: int) -> Network:

@@ -66,7 +66,7 @@ def repeated_result(call: Callable[[T], Tensor], argument: T, other: T) -> Tenso
     with torch.no_grad():
         first, _, second = call(argument), call(other), call(argument)
     for result in (first, second):
-        assert isinstance(result, Tensor), f"the result is {result!r}, not a Tensor"
+        assert isinstance(result, Tensor), f"the result is a {type(result).__name__}, not a Tensor"
     assert _equal(first, second), "the result changes from call to call"
     unchanged = all(map(_equal, _tensors(before), _tensors(argument)))
     assert unchanged, "the call changes its input"

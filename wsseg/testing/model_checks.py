@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wsseg.components.backbones import Smp
-from wsseg.core.batch import Batch, Evidence, Probability
+from wsseg.core.batch import Batch, Evidence, Outputs, Probability
 from wsseg.core.class_relation import ClassRelation, Multiclass, Multilabel
 from wsseg.core.interfaces import Backbone, EncoderWeights, EStep, Method, PixelLoss, Prior, TagLoss
 from wsseg.core.optimizer import Optimizer
@@ -367,14 +367,19 @@ def _check_learning(net: nn.Module, image: Tensor) -> None:
     """Check gradients in training mode with bfloat16 and channels_last, as the trainer uses."""
     net = to_channels_last(copy.deepcopy(net)).train()
     with torch.autocast("cpu", torch.bfloat16):
-        logits = net(image.to(memory_format=torch.channels_last))
-    size = tuple(logits.shape[-2:])
-    assert size == image.shape[-2:], (
-        f"logits of {tuple(image.shape[-2:])} pixels have {size} pixels"
+        returned = net(image.to(memory_format=torch.channels_last))
+    outputs = (
+        (returned.logits, *returned.auxiliary) if isinstance(returned, Outputs) else [returned]
     )
-    assert logits.isfinite().all(), "logits in bfloat16 are not finite everywhere"
-    assert logits.requires_grad, "no gradient reaches the weights"
-    (logits.float() * samples.noise(*logits.shape)).sum().backward()
+    given = tuple(image.shape[-2:])
+    for logits in outputs:
+        size = tuple(logits.shape[-2:])
+        assert size == given, f"logits of {given} pixels have {size} pixels"
+        assert logits.shape == outputs[0].shape, "auxiliary logits have another shape than logits"
+        assert logits.isfinite().all(), "logits in bfloat16 are not finite everywhere"
+        assert logits.requires_grad, "no gradient reaches the weights"
+    noise = samples.noise(*outputs[0].shape)
+    torch.stack([(logits.float() * noise).sum() for logits in outputs]).sum().backward()
     gradients = [each.grad for each in net.parameters() if each.grad is not None]
     assert all(gradient.isfinite().all() for gradient in gradients), "gradients are not finite"
     assert any(gradient.any() for gradient in gradients), "no gradient reaches the weights"

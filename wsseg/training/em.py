@@ -41,6 +41,7 @@ targets differ, see `targets`. `train_stage` in stage.py saves, resumes and reus
 stage, and `train` in run.py trains the stages of a recipe in order.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -51,11 +52,12 @@ from wsseg.core.batch import (
     Batch,
     Evidence,
     Logits,
+    Outputs,
     Probability,
     StepContext,
     at_least_float32,
 )
-from wsseg.core.contracts import check_probability
+from wsseg.core.contracts import check_loss, check_probability
 
 
 class StepLogits(NamedTuple):
@@ -63,6 +65,7 @@ class StepLogits(NamedTuple):
 
     m_step: Logits  # with gradients
     e_step: Logits  # without gradients
+    auxiliary: tuple[Logits, ...] = ()  # of inner layers, with gradients
 
 
 class Networks(NamedTuple):
@@ -87,8 +90,14 @@ def forward(stage: NetworkStage, networks: Networks, batch: Batch) -> StepLogits
     separate = stage.source_of_belief != "training"
     e_step_logits = evaluation_logits(networks.of_targets(stage), batch) if separate else None
     networks.trained.train()
-    logits = at_least_float32(networks.trained(batch.image))
-    return StepLogits(logits, logits.detach() if e_step_logits is None else e_step_logits)
+    returned = networks.trained(batch.image)
+    main, auxiliary = returned if isinstance(returned, Outputs) else (returned, ())
+    logits = at_least_float32(main)
+    return StepLogits(
+        logits,
+        logits.detach() if e_step_logits is None else e_step_logits,
+        tuple(map(at_least_float32, auxiliary)),
+    )
 
 
 @torch.no_grad()
@@ -155,3 +164,21 @@ def targets(
     if labels is None:
         raise ValueError("a supervised stage needs labels")
     return labels.to(batch.image.device, non_blocking=True)
+
+
+def step_loss(
+    stage: NetworkStage, outputs: Sequence[Logits], y: Tensor, batch: Batch, context: StepContext
+) -> Tensor:
+    """Return the loss of a step: that of the first output, and the weighted mean of the others.
+
+        L = L(logits) + auxiliary_weight * mean of L(auxiliary logits)
+
+    Raises:
+        ContractError: The part that computes the loss returns no scalar with a gradient.
+    """
+    main, *auxiliary = (
+        check_loss(stage.criterion, stage.objective(each, y, batch, context)) for each in outputs
+    )
+    if not auxiliary:
+        return main
+    return main + stage.auxiliary_weight * torch.stack(auxiliary).mean()

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from wsseg.config.stages import EmStage, NetworkStage, PixelStage
 from wsseg.core.batch import Batch, Logits, Probability, StepContext
-from wsseg.core.contracts import check_loss
 from wsseg.data.batches import (
     SliceDraw,
     Slices,
@@ -33,6 +32,7 @@ from wsseg.training.em import (
     evaluation_logits,
     evidence_of,
     forward,
+    step_loss,
     targets,
 )
 from wsseg.training.events import EpochDone, StepDone
@@ -210,16 +210,17 @@ class Trainer:
             outputs = forward(stage, self._weights.networks, batch)
             y = targets(stage, batch, labels, outputs.e_step, context)
         own = batch
-        logits, y, batch = self._gather(draws, outputs.m_step, y, batch)
+        y, batch = self._gather(y, len(draws)), self._gather_batch(draws, batch)
+        heads = [self._gather(each, len(draws)) for each in (outputs.m_step, *outputs.auxiliary)]
         if self._parts.remembers:
             self._remember(own, outputs.e_step, batch)
         with self._seeded(0):  # all processes compute the same loss
-            loss = check_loss(stage.criterion, stage.objective(logits, y, batch, context))
+            loss = step_loss(stage, heads, y, batch, context)
             self._fabric.backward(loss)
         rate = stage.optimizer.lr_at(progress.step / self._steps_per_epoch, stage.epochs)
         gradient = self._weights.step(rate)
         progress.step += 1
-        watched = stage.watched_mask(logits.detach(), y, batch)
+        watched = stage.watched_mask(heads[0].detach(), y, batch)
         share = watched.sum() / batch.support.sum().clamp(min=1)
         numbers = torch.stack([loss.detach(), gradient, self._weights.norm(), share])
         has_region = batch.region.flatten(1).any(1)
@@ -278,17 +279,14 @@ class Trainer:
             raise WorkError(validation_error(self._position, loss))
         return loss
 
-    def _gather(
-        self, draws: Sequence[SliceDraw], logits: Logits, y: Tensor, batch: Batch
-    ) -> tuple[Logits, Tensor, Batch]:
+    def _gather(self, rows: Tensor, size: int) -> Tensor:
+        return gather_batch(self._fabric, rows, size)
+
+    def _gather_batch(self, draws: Sequence[SliceDraw], batch: Batch) -> Batch:
         """Join the shards of all processes. Of the images, losses get only the middle slices."""
         names, index = tuple(self._cases(draws)), tuple(draw.z for draw in draws)
         seen = replace(batch, image=batch.middle, case=names, slice_index=index)
-
-        def gather(tensor: Tensor) -> Tensor:
-            return gather_batch(self._fabric, tensor, len(draws))
-
-        return gather(logits), gather(y), seen.with_tensors(gather)
+        return seen.with_tensors(lambda tensor: self._gather(tensor, len(draws)))
 
     def _remember(self, own: Batch, logits: Logits, batch: Batch) -> None:
         """Let the E-step remember the evidence of all processes, of which `own` is a shard."""
@@ -296,8 +294,7 @@ class Trainer:
         with torch.no_grad(), self._seeded(0):
             evidence = evidence_of(self.stage, own, logits, self._context)
             logits, phi = (
-                gather_batch(self._fabric, each, len(batch.tags))
-                for each in (evidence.logits, evidence.phi)
+                self._gather(each, len(batch.tags)) for each in (evidence.logits, evidence.phi)
             )
             self._parts.remember(replace(evidence, batch=batch, logits=logits, phi=phi))
 
