@@ -125,6 +125,7 @@ def test_the_labels_of_each_stage_are_its_masks_and_tags(suite: Path) -> None:
     assert infection["True masks"] == "infection: 6 cases"
     assert infection["Tags"] == "none"
     assert consolidation["True masks"] == "none"
+    assert consolidation["Other weak labels"] == "none"
     assert consolidation["Learns from"] == "em"
     assert consolidation["Settings from"] == "tags"
 
@@ -143,6 +144,25 @@ def test_tags_of_slices_are_counted_as_slices(suite: Path, tmp_path: Path) -> No
     _, consolidation = labels_used("em", tmp_path / "run", {})
     assert consolidation["Tags"] == "consolidation: 2 slices, 1 positive"
     assert consolidation["Settings from"] == "not stated"
+
+
+def test_scribbles_boxes_shares_and_tags_in_doubt_are_counted(suite: Path, tmp_path: Path) -> None:
+    shutil.copytree(suite / "em" / "seed-0", tmp_path / "run")
+    path = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["weak_labels"]["consolidation"] = {
+        "a": {"scribbles": ["consolidation"], "boxes": {"consolidation": 2}},
+        "b": {"boxes": {"consolidation": 1}, "shares": {"consolidation": [0.25, 0.5]}},
+        "c": {"slice_shares": {"3": {"consolidation": [0, 0.1]}}},
+    }
+    tags = {"a": {"consolidation": 0.5}, "b": {"consolidation": True}}
+    manifest["tags"]["consolidation"] = tags
+    path.write_text(json.dumps(manifest))
+    _, consolidation = labels_used("em", tmp_path / "run", {})
+    assert consolidation["Tags"] == "consolidation: 2 cases, 1 positive, 1 in doubt"
+    assert consolidation["Other weak labels"] == (
+        "consolidation: scribbles of 1 cases, 3 boxes in 2 cases, shares of 2 cases"
+    )
 
 
 def test_the_reasons_of_failed_jobs_are_listed_by_folder(suite: Path) -> None:

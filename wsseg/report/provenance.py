@@ -63,6 +63,7 @@ def labels_used(
     """
     run = RunFolder(folder)
     manifest, recipe = read_manifest(run), recipe_of_run(run.recipe)
+    weak = manifest.get("weak_labels", {})  # runs of earlier versions do not have it
     for name, stage in recipe.stages.items():
         with_mask = {
             file["case"]
@@ -76,6 +77,7 @@ def labels_used(
             "Learns from": stage.learn,
             "True masks": masks,
             "Tags": _describe_tags(manifest["tags"].get(name, {}), stage.classes) or NONE,
+            "Other weak labels": _describe_weak_labels(weak.get(name, {}), stage.classes) or NONE,
             "Settings from": settings_from.get(recipe_name(method), "not stated"),
         }
 
@@ -114,5 +116,26 @@ def _describe_tags(by_case: Mapping[str, Any], classes: list[str]) -> str:
     for name in classes:
         known = [each[name] for each in tags if each.get(name) is not None]
         if known:
-            texts.append(f"{name}: {len(known)} {unit}, {sum(map(bool, known))} positive")
+            doubtful = sum(0 < tag < 1 for tag in known)
+            positive = sum(tag == 1 for tag in known)
+            text = f"{name}: {len(known)} {unit}, {positive} positive"
+            texts.append(text + f", {doubtful} in doubt" * bool(doubtful))
+    return "; ".join(texts)
+
+
+def _describe_weak_labels(by_case: Mapping[str, Any], classes: list[str]) -> str:
+    """Return the numbers of cases with scribbles, boxes and shares of each class."""
+    texts = []
+    for name in classes:
+        scribbles = sum(name in each.get("scribbles", ()) for each in by_case.values())
+        boxes = [each["boxes"][name] for each in by_case.values() if name in each.get("boxes", {})]
+        shares = sum(
+            name in each.get("shares", {})
+            or any(name in own for own in each.get("slice_shares", {}).values())
+            for each in by_case.values()
+        )
+        parts = [f"scribbles of {scribbles} cases"] * bool(scribbles)
+        parts += [f"{sum(boxes)} boxes in {len(boxes)} cases"] * bool(boxes)
+        parts += [f"shares of {shares} cases"] * bool(shares)
+        texts += [f"{name}: {', '.join(parts)}"] * bool(parts)
     return "; ".join(texts)

@@ -1,6 +1,7 @@
 """The manifest of a run: the files that each stage read, and what it used them for.
 
-It shows that no weakly supervised stage has read a mask of its classes.
+It shows that no weakly supervised stage has read a mask of its classes, and which scribbles, boxes
+and shares it has learnt from.
 """
 
 import platform
@@ -20,6 +21,7 @@ from wsseg.errors import InputError
 from wsseg.inference.folders import RunFolder
 from wsseg.runtime.files import read_json, sha256
 from wsseg.training.stage_identity import weights_files
+from wsseg.training.weak_labels import weak_labels_of
 
 PACKAGES = ("wsseg", "torch", "lightning-fabric", "albumentations", "numpy", "scipy", "nibabel")
 OF_NO_CASE = ""  # the case of a file that belongs to a stage, such as pre-trained weights
@@ -38,8 +40,11 @@ def manifest(
     """
     digests: dict[Path, str] = {}
     files = []
-    for stage, names in training_cases.items():
-        cases = [case for case in split.training_cases(stage) if case.name in set(names)]
+    used = {
+        stage: [case for case in split.training_cases(stage) if case.name in set(names)]
+        for stage, names in training_cases.items()
+    }
+    for stage, cases in used.items():
         read = [(OF_NO_CASE, "weights", path) for path in weights_files(recipe, stage)]
         read += [(case.name, *each) for case in cases for each in _files(recipe, stage, case)]
         read += [
@@ -70,6 +75,14 @@ def manifest(
             name: {case.name: _tags(case, stage.classes) for case in split.training_cases(name)}
             for name, stage in recipe.stages.items()
             if training_cases[name] and not isinstance(stage, MasksStage)
+        },
+        "weak_labels": {
+            stage: {
+                case.name: labels
+                for case in cases
+                if (labels := weak_labels_of(recipe.stages[stage], case))
+            }
+            for stage, cases in used.items()
         },
         "files": files,
         "accepted": sorted(accept),
@@ -109,6 +122,8 @@ def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, P
             yield from (("region", path) for path in files)
     if isinstance(stage, MasksStage):
         yield from (("label", case.masks[name]) for name in stage.classes)
+    for name in weak_labels_of(stage, case).get("scribbles", ()):
+        yield "scribble", case.scribbles[name]
 
 
 def _tags(case: Case, classes: Sequence[str]) -> dict[str, Any]:

@@ -152,3 +152,45 @@ def misspelt(h: Hospital) -> None:
 
 def twice(h: Hospital) -> None:
     h.change("b,patient-b", "a,patient-b")
+
+
+def scribbled(h: Hospital, case: str, value: int) -> None:
+    """Give a case scribbles of two pixels."""
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[9, 7:9, 2] = value
+    h.save("scribbles", labels)
+    add_column(h, "scribble.lesion", case, "scribbles.nii.gz")
+
+
+def add_column(h: Hospital, name: str, case: str, cell: str) -> None:
+    header, *rows = h.table.read_text().splitlines()
+    rows = [f"{row},{cell if row.startswith(f'{case},') else ''}" for row in rows]
+    h.table.write_text("\n".join([f"{header},{name}", *rows]) + "\n")
+
+
+def scribbled_with_another_value(h: Hospital) -> None:
+    scribbled(h, "c", 5)
+
+
+def scribbled_nothing(h: Hospital) -> None:
+    scribbled(h, "c", 0)
+
+
+def scribbled_where_it_is_absent(h: Hospital) -> None:
+    scribbled(h, "f", 1)
+
+
+def scribbled_with_the_mask(h: Hospital) -> None:
+    add_column(h, "scribble.lesion", "c", "c-lesion.nii.gz")
+
+
+def boxed_outside(h: Hospital) -> None:
+    add_column(h, "box.lesion", "c", "30 2 4 4")
+
+
+def boxed_where_it_is_absent(h: Hospital) -> None:
+    add_column(h, "box.lesion", "f", "3 2 4 4")
+
+
+def graded_where_it_is_absent(h: Hospital) -> None:
+    add_column(h, "share.lesion", "f", "25-50 %")

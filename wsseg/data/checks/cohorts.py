@@ -115,7 +115,8 @@ def check_label_counts(cohort: Sequence[CaseFacts], expected: Expectations) -> I
         having = sum(_has(case, name) for case in cases)
         if having == 0:
             what = f"none of {len(cases)} training cases is tagged with {name}"
-            yield Finding("no-labels", "error", "", what, f"Fill tag.{name} in the cohort's table")
+            remedy = f"Fill tag.{name}, or scribble.{name} or box.{name}, in the cohort's table"
+            yield Finding("no-labels", "error", "", what, remedy)
         elif having < MIN_POSITIVES:
             what = f"{having} of {len(cases)} training cases have {name}: few for EM"
             yield Finding("few-positives", "warning", "", what, "Add cases that have it")
@@ -123,4 +124,4 @@ def check_label_counts(cohort: Sequence[CaseFacts], expected: Expectations) -> I
 
 def _has(case: Case, name: str) -> bool:
     own = case.tags.get(name), *(tags.get(name) for tags in case.slice_tags.values())
-    return any(own)
+    return any(own) or name in case.scribbles or bool(case.boxes.get(name))

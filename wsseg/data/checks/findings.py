@@ -16,6 +16,7 @@ ACCEPTABLE = (
     "constant-image",
     "duplicate-scan",
     "empty-mask",
+    "empty-scribble",
     "few-positives",
     "implausible-region",
     "mixed-spacing",

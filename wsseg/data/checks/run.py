@@ -21,6 +21,7 @@ from wsseg.data.checks.masks import check_masks, check_nesting, swapped_files
 from wsseg.data.checks.measurements import CaseFacts, measure_case
 from wsseg.data.checks.regions import check_regions
 from wsseg.data.checks.scans import check_files, check_geometry, check_values
+from wsseg.data.checks.weak_labels import check_boxes, check_scribbles, check_shares
 from wsseg.data.validation import lowest_measured
 
 CASE_CHECKS: tuple[Callable[[CaseFacts, Expectations], Iterator[Finding]], ...] = (
@@ -30,6 +31,9 @@ CASE_CHECKS: tuple[Callable[[CaseFacts, Expectations], Iterator[Finding]], ...] 
     check_masks,
     check_nesting,
     check_regions,
+    check_scribbles,
+    check_boxes,
+    check_shares,
 )
 COHORT_CHECKS: tuple[Callable[[Sequence[CaseFacts], Expectations], Iterator[Finding]], ...] = (
     check_patients,
