@@ -66,7 +66,8 @@ def write_scans(path: Path, seed: int) -> None:
             if number != k:
                 masks[name][number, 1:3, 4 + 8 * k : 10 + 8 * k, 8:24] = 1
         image[masks[name] > 0] += 80 + 100 * k
-    np.savez(path, image=image.astype(np.int16), spacing_mm=[5, 1, 1], **masks)
+    arrays = {"image": image.astype(np.int16), "spacing_mm": np.array([5, 1, 1]), **masks}
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 def digest(run: Path) -> str:
