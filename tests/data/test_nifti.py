@@ -334,3 +334,16 @@ def test_a_grid_without_shear_gets_both_forms_and_a_sheared_grid_only_the_sform(
         )
     ]
     assert codes == [(2, 2), (2, 0)]
+
+
+@pytest.mark.parametrize("image_class", [nib.Nifti1Image, nib.Nifti2Image])
+def test_a_header_with_more_slices_than_the_file_can_hold_is_refused_before_voxels_are_read(
+    tmp_path: Path, image_class: type[nib.Nifti1Image]
+) -> None:
+    path = tmp_path / "a.nii"
+    nib.save(image_class(np.zeros((4, 4, 3), np.int16), np.eye(4)), path)
+    header = nib.load(path).header.copy()
+    header.set_data_shape((4, 4, 30_000))
+    path.write_bytes(header.binaryblock + path.read_bytes()[len(header.binaryblock) :])
+    with pytest.raises(InputError, match=r"is truncated: .* cannot hold 4 × 4 × 30000 voxels"):
+        open_nifti(path)

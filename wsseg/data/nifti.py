@@ -46,6 +46,7 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(f"{path}: is {type(image).__name__}, not NIfTI (.nii, .nii.gz)")
     _check_kind(path, image)
+    _check_complete(path, image)
     check_affine(path, image.affine)
     return image
 
@@ -64,7 +65,7 @@ def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> 
     shape = volume_shape(image)
     if frame is not None and not 0 <= frame < shape[2]:
         raise InputError(f"{path}: has no frame {frame}; its frames are 0 to {shape[2] - 1}")
-    _check_size(path, image, frames=shape[2] if frame is None else 1)
+    _check_fits(path, image, frames=shape[2] if frame is None else 1)
     proxy: Any = image.dataobj
     with _as_input_errors(path):
         if frame is None or len(image.shape) < DIMENSIONS:
@@ -205,14 +206,18 @@ def check_affine(path: Path, affine: NDArray[np.float64]) -> None:
         raise InputError(f"{path}: its affine is singular: its axes lie in one plane")
 
 
-def _check_size(path: Path, image: nib.Nifti1Image, frames: int) -> None:
-    """Raise an `InputError` if the header declares more voxels than file or memory can hold."""
+def _check_fits(path: Path, image: nib.Nifti1Image, frames: int) -> None:
+    """Raise an `InputError` if the voxels of `frames` slices do not fit into memory."""
     item_bytes = image.get_data_dtype().itemsize
+    check_memory(path, math.prod(image.shape[:2]) * frames * (item_bytes + 8))
+
+
+def _check_complete(path: Path, image: nib.Nifti1Image) -> None:
+    """Raise an `InputError` if the header declares more voxels than the file can hold."""
     declared, actual = _declared_bytes(image), path.stat().st_size
     if declared > actual * (GZIP_RATIO if _is_compressed(path) else 1):
         size = _size(image.shape)
         raise InputError(f"{path}: is truncated: {actual} bytes cannot hold {size} voxels")
-    check_memory(path, math.prod(image.shape[:2]) * frames * (item_bytes + 8))
 
 
 def _declared_bytes(image: nib.Nifti1Image) -> int:
