@@ -1,5 +1,7 @@
 """Pairs of organs of which a part is missing are found, by numbers computed by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ LIMITS = RegionLimits(
     full_length_mm=1000,
     max_area_cm2=1000,
     median=(-900, -300),
-    pair=PairLimits(one_sided=(0.2, 30), back_rise_mm=40, end_area=0.8),
+    pair=PairLimits(one_sided=(0.2, 30), front=(0.1, 15), back_rise_mm=40, end_area=0.8),
 )
 Mask = NDArray[np.bool_]
 
@@ -72,6 +74,27 @@ def test_a_large_area_with_a_small_share_is_plausible() -> None:
     """40 of 352 cm² are 11 %."""
     mask = pair(slices=40)
     mask[10:14, :, :8] = False
+    assert reason(mask) == ""
+
+
+@pytest.mark.parametrize(
+    ("slices", "found"), [(4, ""), (5, "lacks 25 cm² in front but not at the back, seen from")]
+)
+def test_a_part_that_is_missing_only_in_front_is_found_from_a_smaller_area(
+    slices: int, found: str
+) -> None:
+    """5 pixels in 4 slices are 20 cm², in 5 slices 25 cm²; the limits are 15 % of 152 and 15."""
+    mask = pair()
+    mask[8 : 8 + slices, 2:7, :8] = False
+    limits = replace(LIMITS, pair=replace(LIMITS.pair, front=(0.15, 15)))
+    assert reason(mask, limits).startswith(found)
+    assert bool(reason(mask, limits)) == bool(found)
+
+
+def test_an_organ_that_ends_higher_in_front_and_at_the_back_is_plausible() -> None:
+    """Both ends are cut, so that the outline lacks 3 of 14 slices; 30 cm² are the limit."""
+    mask = pair()
+    mask[7:10, :, :8] = False
     assert reason(mask) == ""
 
 

@@ -344,13 +344,17 @@ class PairLimits:
 
     Example:
         >>> from wsseg import PairLimits
-        >>> PairLimits(one_sided=(0.15, 35), back_rise_mm=40, end_area=0.85).back_rise_mm
+        >>> limits = PairLimits((0.15, 35), front=(0.06, 17), back_rise_mm=40, end_area=0.85)
+        >>> limits.back_rise_mm
         40
     """
 
     one_sided: tuple[float, float]
     """Of the outline seen from the side, how much one organ may lack that the other has: a share of
     both together, and an area in cm². A mask is reported if both are exceeded."""
+    front: tuple[float, float]
+    """The same for the front half alone, of which is subtracted what the organ lacks at the back:
+    an organ that ends higher than the other one lacks as much there."""
     back_rise_mm: float
     """How much higher the lower end may be at the back than in front."""
     end_area: float

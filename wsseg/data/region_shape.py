@@ -11,6 +11,7 @@ from wsseg.data.spacing import exceeds, in_voxels
 MM2_PER_CM2 = 100.0
 THIN_MM = 10.0  # organs thinner than this from right to left are not part of an outline
 FRONT, BACK = (0.15, 0.4), (0.6, 0.85)  # parts of an outline, from its front (0) to its back (1)
+FRONT_HALF = (0.0, 0.5)
 NEAR_END_MM = 20.0  # the distance from an end at which the area is measured
 END_SHARE = 0.03  # of the largest area; slices with less do not count as an end
 SHORTEST_MM = 60.0  # the ends of shorter masks are not checked
@@ -35,6 +36,7 @@ def implausible_pair(
     right, left = _outlines(mask, _middle(mask, image, plausible.median[1]), spacing_mm[2])
     return (
         _one_sided(right, left, spacing_mm, limits)
+        or _one_sided_in_front(right, left, spacing_mm, limits)
         or _higher_at_the_back(right | left, spacing_mm[0], limits)
         or _abrupt_end(np.count_nonzero(mask, axis=(1, 2)), spacing_mm[0], limits)
     )
@@ -71,15 +73,46 @@ def _one_sided(
     return ""
 
 
+def _one_sided_in_front(
+    right: Outline, left: Outline, spacing_mm: tuple[float, float, float], limits: PairLimits
+) -> str:
+    """Find a part of the front half of an outline that only one organ lacks, and only in front."""
+    both = right | left
+    if not both.any():
+        return ""
+    pixel_cm2 = spacing_mm[0] * spacing_mm[1] / MM2_PER_CM2
+    front, back = _rows(both, FRONT_HALF), _rows(both, BACK)
+    lacking = {}
+    for side, missing in (("left", right & ~left), ("right", left & ~right)):
+        slices = np.count_nonzero(missing, axis=0)
+        more = (slices[front] - np.median(slices[back])).clip(min=0)
+        lacking[side] = float(more.sum()) * pixel_cm2
+    side = max(lacking, key=lambda name: lacking[name])
+    share, largest_cm2 = limits.front
+    if exceeds(lacking[side], share * both.sum() * pixel_cm2) and exceeds(
+        lacking[side], largest_cm2
+    ):
+        return (
+            f"lacks {lacking[side]:.0f} cm² in front but not at the back, seen from the side, on "
+            f"the patient's {side}"
+        )
+    return ""
+
+
+def _rows(outline: Outline, part: tuple[float, float]) -> slice:
+    """Return a part of the rows of an outline; 0 is its front and 1 its back."""
+    rows = np.flatnonzero(outline.any(axis=0))
+    first, last = (int(rows[0] + each * (rows[-1] - rows[0])) for each in part)
+    return slice(first, last + 1)
+
+
 def _higher_at_the_back(outline: Outline, slice_mm: float, limits: PairLimits) -> str:
     """Find lower ends that are higher at the back than in front."""
-    rows = np.flatnonzero(outline.any(axis=0))
-    if not len(rows):
+    if not outline.any():
         return ""
     height_mm = {}
     for place, ends in (("front", FRONT), ("back", BACK)):
-        first, last = (int(rows[0] + part * (rows[-1] - rows[0])) for part in ends)
-        part = outline[:, first : last + 1]
+        part = outline[:, _rows(outline, ends)]
         lowest = part.argmax(axis=0)[part.any(axis=0)]
         if not len(lowest):
             return ""

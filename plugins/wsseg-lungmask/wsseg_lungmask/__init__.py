@@ -35,7 +35,7 @@ LUNGS = RegionLimits(
     full_length_mm=200,
     max_area_cm2=550,
     median=(-980, -300),
-    pair=PairLimits(one_sided=(0.15, 35), back_rise_mm=40, end_area=0.85),
+    pair=PairLimits(one_sided=(0.15, 35), front=(0.06, 17), back_rise_mm=40, end_area=0.85),
     remedy="Look at the mask; if lung is missing, use {use: file, mask: lung} with masks of yours",
 )
 HOST = "https://github.com/JoHof/lungmask/releases/download/v0.0"

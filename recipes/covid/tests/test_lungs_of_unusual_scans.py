@@ -110,6 +110,22 @@ def test_a_dense_lung_or_lobe_is_reported_with_its_side(seed: int, side: str, lo
     assert reason(scan, found).endswith(f"seen from the side, on the patient's {side}")
 
 
+def middle_lobe(scan: Phantom) -> Mask:
+    """Return the right lung in front of the lower lobe and below the middle of its height."""
+    slices = np.flatnonzero(scan.lung.any(axis=(1, 2)))
+    z = np.arange(len(scan.lung))[:, None, None]
+    return np.asarray(side_of(scan, "right") & ~lower_lobes(scan) & (z < slices.mean()))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_dense_middle_lobe_is_reported_on_the_right(seed: int) -> None:
+    lobe = middle_lobe(patient(seed))
+    scan = with_hu(patient(seed), lobe, DENSE_HU)
+    found = lungs_of(scan)
+    assert sensitivity(found, lobe) < 0.6
+    assert reason(scan, found).endswith("seen from the side, on the patient's right")
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_dense_lower_lobes_of_both_lungs_are_reported(seed: int) -> None:
     scan = with_hu(patient(seed), lower_lobes(patient(seed)), DENSE_HU)

@@ -44,7 +44,7 @@ LUNGS = RegionLimits(
     full_length_mm=200,
     max_area_cm2=550,
     median=(-980, -300),
-    pair=PairLimits(one_sided=(0.15, 35), back_rise_mm=40, end_area=0.85),
+    pair=PairLimits(one_sided=(0.15, 35), front=(0.06, 17), back_rise_mm=40, end_area=0.85),
     remedy="Lung without air and lung with the density of gas need the region lungmask (plugin "
     "wsseg-lungmask) or your own masks, {use: file, mask: lung}; a blanked scan needs its original",
 )
