@@ -342,7 +342,7 @@ def test_a_header_with_more_slices_than_the_file_can_hold_is_refused_before_voxe
 ) -> None:
     path = tmp_path / "a.nii"
     nib.save(image_class(np.zeros((4, 4, 3), np.int16), np.eye(4)), path)
-    header = nib.load(path).header.copy()
+    header = open_nifti(path).header.copy()
     header.set_data_shape((4, 4, 30_000))
     path.write_bytes(header.binaryblock + path.read_bytes()[len(header.binaryblock) :])
     with pytest.raises(InputError, match=r"is truncated: .* cannot hold 4 × 4 × 30000 voxels"):

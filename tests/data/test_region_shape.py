@@ -86,7 +86,8 @@ def test_a_part_that_is_missing_only_in_front_is_found_from_a_smaller_area(
     """5 pixels in 4 slices are 20 cm², in 5 slices 25 cm²; the limits are 15 % of 152 and 15."""
     mask = pair()
     mask[8 : 8 + slices, 2:7, :8] = False
-    limits = replace(LIMITS, pair=replace(LIMITS.pair, front=(0.15, 15)))
+    pair_limits = PairLimits((0.2, 30), front=(0.15, 15), back_rise_mm=40, end_area=0.8)
+    limits = replace(LIMITS, pair=pair_limits)
     assert reason(mask, limits).startswith(found)
     assert bool(reason(mask, limits)) == bool(found)
 
