@@ -25,6 +25,7 @@ PAGES = {
     "wsseg_cohorts": "Cohorts",
     "wsseg_metrics": "Metrics and scores",
     "wsseg_units": "Image units",
+    "wsseg_trackers": "Trackers",
     "wsseg_recipes": "Named recipes",
 }
 RECIPE_INTRODUCTION = """\

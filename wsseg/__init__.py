@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from wsseg.core.optimizer import Optimizer
     from wsseg.core.source import Source, SourceFile
+    from wsseg.core.tracker import TrackedRun, Tracker
     from wsseg.core.volume import Grid, Spacing, Volume, VoxelMask
     from wsseg.core.weak_labels import Bounds, Box, ScribbleValues, Tag
     from wsseg.errors import InputError, WorkError
@@ -94,6 +95,8 @@ HOME = {
     "Table": "wsseg.components.cohorts",
     "Tag": "wsseg.core.weak_labels",
     "TagLoss": "wsseg.core.interfaces",
+    "TrackedRun": "wsseg.core.tracker",
+    "Tracker": "wsseg.core.tracker",
     "Volume": "wsseg.core.volume",
     "VoxelMask": "wsseg.core.volume",
     "WorkError": "wsseg.errors",
@@ -148,6 +151,8 @@ __all__ = [
     "Table",
     "Tag",
     "TagLoss",
+    "TrackedRun",
+    "Tracker",
     "Volume",
     "VoxelMask",
     "WorkError",

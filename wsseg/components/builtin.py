@@ -17,6 +17,7 @@ from wsseg.components.priors import PerClass, TagOdds
 from wsseg.components.regions import Everything, FileRegion, Foreground, Nonzero
 from wsseg.components.smoothed_threshold import SmoothedThreshold
 from wsseg.components.tag_losses import LogSumExp, MeanLogits, NoisyOr
+from wsseg.components.trackers import MLflow, TensorBoard, WandB
 from wsseg.components.weighted_sum import WeightedSum
 from wsseg.core.augment import Augment
 from wsseg.core.image_unit import AnyUnit, ImageUnit
@@ -33,6 +34,7 @@ from wsseg.core.interfaces import (
     TagLoss,
 )
 from wsseg.core.optimizer import Optimizer
+from wsseg.core.tracker import Tracker
 from wsseg.data.augment import StandardAugment
 
 
@@ -87,6 +89,11 @@ def wsseg_losses() -> dict[str, type[PixelLoss] | type[TagLoss]]:
 @hookimpl
 def wsseg_optimizers() -> dict[str, type[Optimizer]]:
     return {"adam": Adam, "adamw": AdamW, "sgd": SGD}
+
+
+@hookimpl
+def wsseg_trackers() -> dict[str, type[Tracker]]:
+    return {"tensorboard": TensorBoard, "mlflow": MLflow, "wandb": WandB}
 
 
 @hookimpl

@@ -20,6 +20,7 @@ from wsseg.core.interfaces import (
     TagLoss,
 )
 from wsseg.core.optimizer import Optimizer
+from wsseg.core.tracker import Tracker
 
 API_VERSION = 2  # incremented when a change of a hook or an interface breaks plugins
 
@@ -99,6 +100,11 @@ def wsseg_metrics() -> dict[str, type[Metric] | type[Score]]:
 @hookspec
 def wsseg_units() -> dict[str, type[ImageUnit]]:
     """Return the units of image values that a plugin offers."""
+
+
+@hookspec
+def wsseg_trackers() -> dict[str, type[Tracker]]:
+    """Return the trackers that a plugin offers."""
 
 
 @hookspec

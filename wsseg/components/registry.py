@@ -33,6 +33,7 @@ from wsseg.core.interfaces import (
     TagLoss,
 )
 from wsseg.core.optimizer import Optimizer
+from wsseg.core.tracker import Tracker
 from wsseg.errors import InputError, known_words, one_line
 
 C = TypeVar("C", bound=Component)
@@ -51,6 +52,7 @@ HOOKS: dict[str, tuple[Kind, ...]] = {
     "wsseg_cohorts": (Cohort,),
     "wsseg_metrics": (Metric, Score),
     "wsseg_units": (ImageUnit,),
+    "wsseg_trackers": (Tracker,),
     "wsseg_recipes": (Path,),
 }
 

@@ -14,6 +14,7 @@ from wsseg.config.stages import AnyStage, MasksStage, NetworkStage, Stage, earli
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
+from wsseg.core.tracker import Tracker
 from wsseg.errors import known_words
 
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**32)]  # the range of NumPy's and torch's seeds
@@ -68,6 +69,10 @@ class Recipe(Component):
     window: tuple[FiniteFloat, FiniteFloat] | None = None
     """The values shown as black and white in figures; null: those of the input's unit, or else the
     1st and the 99th percentile of the image."""
+
+    track: Tracker | None = None
+    """Where training is also recorded, such as {use: tensorboard}; null: in the run's folder only.
+    """
 
     @property
     def display_window(self) -> tuple[float, float] | None:

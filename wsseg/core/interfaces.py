@@ -15,6 +15,7 @@
 | `Score`       | a number that a mask has on its own                | `wsseg_metrics`    |
 | `Augment`     | how slices change randomly (`core.augment`)        | `wsseg_augments`   |
 | `Optimizer`   | how a step changes the weights (`core.optimizer`)  | `wsseg_optimizers` |
+| `Tracker`     | where training is recorded (`core.tracker`)        | `wsseg_trackers`   |
 | `ImageUnit`   | which values images can have (`core.image_unit`)   | `wsseg_units`      |
 
 To write one, subclass the interface, declare the parameters as fields, implement the abstract

@@ -26,7 +26,7 @@ DECIDING = (
 # Modules of these packages that only check, download, convert, log or save.
 NOT_DECIDING = frozenset(
     {
-        *("core/code_digest", "core/contracts", "core/source"),
+        *("core/code_digest", "core/contracts", "core/source", "core/tracker"),
         *("data/archive", "data/dicom", "data/dicom_file", "data/dicom_folder"),
         *("data/dicom_pixels", "data/dicom_series", "data/download", "data/file_names"),
         *("data/join_tags", "data/region_check", "data/template"),
@@ -34,10 +34,12 @@ NOT_DECIDING = frozenset(
         *("inference/folders", "inference/scans", "training/context", "training/log"),
         *("training/manifest", "training/monitoring", "training/preflight"),
         *("training/target_health", "training/target_snapshots", "training/trainer_events"),
+        "training/tracking",
+        "training/record_by_tracker",
     }
 )
 CHECKS = "data/checks/"  # a package that only checks
-NOT_DECIDING_KEYS = frozenset({"window"})  # of a recipe: only for figures
+NOT_DECIDING_KEYS = frozenset({"track", "window"})  # of a recipe: only for records and figures
 PACKAGE = Path(wsseg.__file__).parent
 
 

@@ -27,7 +27,9 @@ from wsseg.core.interfaces import (
     TagLoss,
 )
 from wsseg.core.optimizer import Optimizer
+from wsseg.core.tracker import Tracker
 from wsseg.errors import InputError, known_words
+from wsseg.testing.assertions import assert_can_be_saved
 from wsseg.testing.data_checks import (
     check_augment,
     check_cohort,
@@ -56,6 +58,7 @@ CHECKS: Mapping[Kind, Callable[[Any], None]] = {
     TagLoss: check_tag_loss,
     Method: check_method,
     Optimizer: check_optimizer,
+    Tracker: assert_can_be_saved,  # opening one could start a run on a server
     Augment: check_augment,
     Region: check_region,
     Cohort: check_cohort,

@@ -7,6 +7,7 @@ from pathlib import Path
 from wsseg.inference.folders import RunFolder, StageFolder
 from wsseg.runtime.console import Display
 from wsseg.runtime.process_group import SINGLE_PROCESS, Group
+from wsseg.training.record_by_tracker import RecordByTracker
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class RunContext:
     save_every: int | None = None  # steps; the state is also saved after each epoch
     stage_cache: Path | None = None  # finished stages shared by several runs, by fingerprint
     should_continue: Callable[[], bool] = lambda: True  # called after each step; False stops
+    record: RecordByTracker | None = None  # where the recipe has a tracker
     group: Group = SINGLE_PROCESS  # of processes; only its leader shows, logs and saves
 
     def cached_stage(self, fingerprint: str) -> StageFolder | None:

@@ -1,9 +1,11 @@
 """Training of a recipe's stages, in order, into the folder of a run."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+
+from lightning_fabric import Fabric
 
 from wsseg.config.recipe import Recipe
 from wsseg.config.recipe_files import check_can_be_saved, holds_recipe, recipe_text
@@ -30,6 +32,7 @@ from wsseg.training.stage import train_stage
 from wsseg.training.stage_identity import backbone_of, weights_files
 from wsseg.training.stage_task import stage_task
 from wsseg.training.target_health import NOT_A_RESULT, final_problems
+from wsseg.training.tracking import tracked
 from wsseg.training.training_set import require_labels
 
 SCANS_AT_ONCE = 2  # that are prepared, each in a thread
@@ -109,9 +112,17 @@ def train_selected_stages(
     cases = leader_first(fabric, lambda: prepare_cases(recipe, split, names, context.display))
     if context.group.is_leader:
         write_text(context.folder.recipe, recipe_text(recipe))
+    with tracked(recipe, context) as recorded:
+        return _train_in_order(recipe, {name: cases[name] for name in names}, fabric, recorded)
+
+
+def _train_in_order(
+    recipe: Recipe, cases: Mapping[str, list[Prepared]], fabric: Fabric, context: RunContext
+) -> dict[str, Sequence[str]]:
+    """Train the stages of `cases`; return the names of the cases that each learnt from."""
     pipeline = Pipeline(recipe.regions, {}, recipe.input, fabric)
     training_cases: dict[str, Sequence[str]] = {}
-    for name in (each for each in recipe.stages if each in names):
+    for name in (each for each in recipe.stages if each in cases):
         task = stage_task(recipe, name, cases[name], pipeline)
         training_cases[name] = [scan.name for scan in task.scans]
         pipeline = pipeline.with_stage(train_stage(task, context))

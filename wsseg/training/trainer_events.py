@@ -24,7 +24,7 @@ def run_leader(trainer: Trainer, task: StageTask, context: RunContext) -> None:
     """
     folder, fabric = context.folder.stage(task.name), task.fabric
     if trainer.progress.step == 0:
-        save_snapshot(folder, 0, trainer.target_snapshot())
+        _save_targets(0, trainer, task.name, context)
     with (
         graceful_interrupts() as interrupt,
         context.display.bar(task.name, trainer.steps, trainer.progress.step) as advance,
@@ -33,7 +33,7 @@ def run_leader(trainer: Trainer, task: StageTask, context: RunContext) -> None:
             if isinstance(event, EpochDone):
                 _log_epoch(event, task.name, context)
                 if event.record["epoch"] in snapshot_epochs(event.record["epochs"]):
-                    save_snapshot(folder, event.record["epoch"], trainer.target_snapshot())
+                    _save_targets(event.record["epoch"], trainer, task.name, context)
                 save_state(folder, *trainer.state(), task.fingerprint)
                 continue
             advance(1, _step_text(event, trainer.progress.history))
@@ -76,9 +76,18 @@ def _step_text(step: StepDone, history: Sequence[Mapping[str, Any]]) -> str:
     return f"{text}  {step.slices_per_s:.0f} slices/s"
 
 
+def _save_targets(epoch: int, trainer: Trainer, name: str, context: RunContext) -> None:
+    snapshot = trainer.target_snapshot()
+    save_snapshot(context.folder.stage(name), epoch, snapshot)
+    if context.record is not None:
+        context.record.targets(name, epoch, snapshot)
+
+
 def _log_epoch(event: EpochDone, name: str, context: RunContext) -> None:
     context.display.note(epoch_line(event.record))
     append_line(context.folder.log, {"event": "epoch"} | event.record)
+    if context.record is not None:
+        context.record.epoch(event.record)
     if event.warning is not None:
         _log_warning(event.warning, name, event.record["epoch"], context)
 
@@ -87,3 +96,5 @@ def _log_warning(text: str, name: str, epoch: int, context: RunContext) -> None:
     context.display.warn(text)
     record = {"event": "warning", "stage": name, "epoch": epoch, "text": text}
     append_line(context.folder.log, record)
+    if context.record is not None:
+        context.record.warning(f"stage {name}: {text}", epoch)
