@@ -19,7 +19,7 @@ from wsseg import Prior, Region
 
 class Part(Region):
     def __call__(self, case, volume):
-        return np.full(volume.voxels.shape, True)
+        return np.full(volume.shape, True)
 
 class Half(Prior):
     def __call__(self, batch):
@@ -47,7 +47,7 @@ def load_parts(folder: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("volume.voxels.shape, True", "volume.voxels.shape, False"), ("* 1.0", "* 0.0")],
+    [("volume.shape, True", "volume.shape, False"), ("* 1.0", "* 0.0")],
     ids=["region", "prior"],
 )
 def test_an_edited_part_of_the_same_version_gives_new_masks_and_a_new_fingerprint(

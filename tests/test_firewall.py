@@ -54,7 +54,7 @@ class RecordingPrior(Prior):
 
     def __call__(self, batch: Batch) -> Probability:
         GIVEN.append(("Prior", batch))
-        return (batch.middle > 0).float().expand(batch.support.shape)
+        return (batch.channel() > 0).float().expand(batch.support.shape)
 
 
 @final
@@ -92,9 +92,9 @@ class RecordingNetwork(nn.Module):
 class RecordingBackbone(Backbone):
     """Records what it receives, and builds a network that does."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
-        GIVEN.append(("Backbone.build", (slices, classes)))
-        return RecordingNetwork(slices, classes)
+    def build(self, channels: int, classes: int) -> nn.Module:
+        GIVEN.append(("Backbone.build", (channels, classes)))
+        return RecordingNetwork(channels, classes)
 
 
 @final
@@ -103,7 +103,7 @@ class RecordingRegion(Region):
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:
         GIVEN.append(("Region", (case, volume)))
-        return np.ones(volume.voxels.shape, np.bool_)
+        return np.ones(volume.shape, np.bool_)
 
 
 def reached(start: object) -> Iterator[tuple[str, object]]:
@@ -252,7 +252,9 @@ def test_a_mask_is_found_in_every_kind_of_object(run: Recipe) -> None:
     assert to_masks(run, files, planes)  # contains the path of the cohort's table
     image = torch.zeros(1, 3, *planes[0].shape)
     image[0, 1] = torch.from_numpy(planes[0])
-    batch = Batch(image, torch.ones(1, 1, *planes[0].shape, dtype=torch.bool), torch.ones(1, 1))
+    batch = Batch(
+        image[:, None], torch.ones(1, 1, *planes[0].shape, dtype=torch.bool), torch.ones(1, 1)
+    )
     assert to_masks(batch, files, planes)
     assert to_masks((each for each in [case]), files, planes)
     assert to_masks(lambda: case, files, planes)

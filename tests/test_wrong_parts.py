@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 class OneOutput(public.Backbone):
     """Ignores the number of classes."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:  # noqa: ARG002
-        return nn.Conv2d(slices, 1, kernel_size=1)
+    def build(self, channels: int, classes: int) -> nn.Module:  # noqa: ARG002
+        return nn.Conv2d(channels, 1, kernel_size=1)
 
 
 class FloatRegion(public.Region):
     """Returns floats, which do not become pixels."""
 
     def __call__(self, case: public.Case, volume: public.Volume) -> Any:  # noqa: ARG002
-        return np.full(volume.voxels.shape, 0.5)
+        return np.full(volume.shape, 0.5)
 
 
 class Texts(public.Cohort):

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from wsseg.core.optimizer import Optimizer
     from wsseg.core.source import Source, SourceFile
     from wsseg.core.tracker import TrackedRun, Tracker
-    from wsseg.core.volume import Grid, Spacing, Volume, VoxelMask
+    from wsseg.core.volume import Grid, LabelMap, Spacing, Volume, VoxelMask
     from wsseg.core.weak_labels import Bounds, Box, ScribbleValues, Tag
     from wsseg.errors import InputError, WorkError
     from wsseg.inference.run import Prediction, Run, load_run
@@ -68,6 +68,7 @@ HOME = {
     "ImageUnit": "wsseg.core.image_unit",
     "Input": "wsseg.core.input",
     "InputError": "wsseg.errors",
+    "LabelMap": "wsseg.core.volume",
     "Logits": "wsseg.core.batch",
     "Mask": "wsseg.core.batch",
     "Method": "wsseg.core.interfaces",
@@ -124,6 +125,7 @@ __all__ = [
     "ImageUnit",
     "Input",
     "InputError",
+    "LabelMap",
     "Logits",
     "Mask",
     "Method",

@@ -36,7 +36,7 @@ def random_evidence() -> Evidence:
         return torch.randn(shape, generator=generator, dtype=torch.float64)
 
     batch = Batch(
-        image=-400 + 300 * noise(SLICES),
+        image=-400 + 300 * noise(SLICES)[:, None],
         region=noise(1) > -1,
         tags=torch.ones(IMAGES, CLASSES, dtype=torch.bool),
     )

@@ -22,7 +22,6 @@ from benchmarks.speed.limits import GIGA
 from benchmarks.speed.plain_training import FILL_HU, SCALE_HU
 from benchmarks.speed.prediction import batch_of, logits_in_parts
 from benchmarks.speed.timing import Measurement, rates, ratios
-from wsseg.data.batches import to_device
 from wsseg.runtime.memory_format import to_channels_last
 
 MIRRORED_AXES = ((), (2,), (3,), (2, 3))
@@ -56,10 +55,10 @@ class Peers:
         trained = trained_run(self.run)
         run = trained.open("bfloat16")
         with empty_cache():
-            batch = to_device(batch_of(run, trained.case), device())
+            batch = batch_of(run, trained.case).to(device())
         full_slices, network = phantom_run.without_cropping(run), PlainPrediction(run).network
-        image, side = batch.image.contiguous(), self.run.size
-        fast = partial(_in_bfloat16, to_channels_last(deepcopy(network)), batch.image)
+        image, side = batch.image[:, 0].contiguous(), self.run.size
+        fast = partial(_in_bfloat16, to_channels_last(deepcopy(network)), batch.image[:, 0])
         alternatives: dict[str, Callable[[], object]] = {
             "wsseg": partial(logits_in_parts, run, batch),
             "wsseg, not cropped": partial(logits_in_parts, full_slices, batch),
@@ -112,7 +111,7 @@ class DynUNetStep:
 
     def __call__(self, labelled: LabelledBatch) -> Tensor:
         """Take a step and return its loss, on the device."""
-        image, y = (labelled.batch.image - FILL_HU) / SCALE_HU, labelled.labels
+        image, y = (labelled.batch.image[:, 0] - FILL_HU) / SCALE_HU, labelled.labels
         with torch.autocast(device().type, torch.bfloat16):
             logits: Tensor = self._network(image)
         logits = logits.float()

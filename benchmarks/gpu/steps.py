@@ -25,11 +25,7 @@ class LabelledBatch:
 
     def to(self, where: torch.device) -> "LabelledBatch":
         """Return the batch with its tensors on a device."""
-        send = partial(Tensor.to, device=where, non_blocking=True)
-        batch = self.batch
-        return LabelledBatch(
-            Batch(send(batch.image), send(batch.region), send(batch.tags)), send(self.labels)
-        )
+        return LabelledBatch(self.batch.to(where), self.labels.to(where, non_blocking=True))
 
     def repeated(self, times: int) -> "LabelledBatch":
         """Return a larger batch, of the same slices several times."""
@@ -52,7 +48,7 @@ def noise_batch(sizes: Sizes, seed: int = 0, dtype: torch.dtype = torch.float32)
     image = (FILL_HU + (HIGHEST_HU - FILL_HU) * share).permute(0, 3, 1, 2)
     region = torch.zeros(sizes.batch, 1, sizes.pixels, sizes.pixels, dtype=torch.bool)
     region[:, :, sizes.pixels // 4 : -sizes.pixels // 4] = True
-    batch = Batch(image, region, tags=torch.ones(sizes.batch, 1, dtype=torch.bool))
+    batch = Batch(image[:, None], region, tags=torch.ones(sizes.batch, 1, dtype=torch.bool))
     return LabelledBatch(batch, (batch.middle > LABELLED_HU).to(dtype))
 
 
@@ -104,7 +100,7 @@ class EagerStep:
     def __call__(self, labelled: LabelledBatch) -> Tensor:
         """Take a step and return its loss: the mean of 1 - smooth Dice over images."""
         region, y = labelled.batch.region, labelled.labels * labelled.batch.region
-        image = labelled.batch.image.contiguous(memory_format=self._layout)
+        image = labelled.batch.image[:, 0].contiguous(memory_format=self._layout)
         with self._autocast():
             logits = self.network((image.clamp(FILL_HU, HIGHEST_HU) - FILL_HU) / SCALE_HU)
         f = logits.float().sigmoid() * region

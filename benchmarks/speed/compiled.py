@@ -62,7 +62,7 @@ def _measurements(subject: Compiled) -> list[Measurement]:
     settings: Any = torch.compiler.config
     settings.force_disable_caches = True
     image = torch.zeros(subject.sizes.batch, subject.sizes.slices, *[subject.sizes.pixels] * 2)
-    image = image.to(memory_format=torch.channels_last)
+    image = image.to(memory_format=torch.channels_last)[:, None]
     net = network(subject.sizes)
     eager = _Passes(net, fused(net), image)
     net = network(subject.sizes)

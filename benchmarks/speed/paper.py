@@ -87,7 +87,7 @@ def network(sizes: Sizes) -> Network:
 
 def flop_per_slice(sizes: Sizes) -> int:
     """Count the operations of all convolutions in the forward and backward pass of a slice."""
-    image = torch.zeros(1, sizes.slices, sizes.pixels, sizes.pixels)
+    image = torch.zeros(1, 1, sizes.slices, sizes.pixels, sizes.pixels)
     with FlopCounterMode(display=False) as counter:
         torch.autograd.backward(network(sizes).eval()(image).sum())
     return int(counter.get_total_flops())
@@ -100,7 +100,7 @@ def write_scans(folder: Path, sizes: Sizes, batches: int) -> None:
     shape = (depth, sizes.pixels, sizes.pixels)
     for number in range(CASES):
         image = generator.integers(FILL_HU, HIGHEST_HU, shape).astype(np.int16)
-        np.save(folder / f"image-{number}.npy", image)
+        np.save(folder / f"image-{number}.npy", image[None])
         np.save(folder / f"labels-{number}.npy", (image > LABELLED_HU).astype(np.uint8))
         region = np.zeros(shape, np.uint8)
         region[:, sizes.pixels // 4 : -sizes.pixels // 4] = 1

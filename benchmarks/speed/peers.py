@@ -43,7 +43,7 @@ class Peers:
                 smp_unet(self.sizes.width, run.recipe.input.slices),
             )
             batch = batch_of(run, case)
-        image = batch.image.contiguous()
+        image = batch.image[:, 0].contiguous()
         yield Measurement("a slice, wsseg's network", (gflop(network, image),), "GFLOP")
         yield Measurement(
             "a slice, segmentation-models-pytorch's Unet", (gflop(unet, image),), "GFLOP"

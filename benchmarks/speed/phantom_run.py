@@ -56,9 +56,9 @@ class FullSlice(Backbone):
     local: ClassVar[bool] = False
     inner: Backbone
 
-    def build(self, slices: int, classes: int) -> nn.Module:
+    def build(self, channels: int, classes: int) -> nn.Module:
         """Return the inner network."""
-        return self.inner.build(slices, classes)
+        return self.inner.build(channels, classes)
 
 
 def train_run(folder: Path, sizes: Sizes) -> tuple[Path, Case]:

@@ -21,6 +21,19 @@ from wsseg.inference.run import Run
 BATCH_SLICES = 8
 
 
+class OneChannel(nn.Module):
+    """A network of wsseg for the slices of one channel, (B, S, H, W)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, slices: Tensor) -> Tensor:
+        """Return the logits, (B, K, H, W)."""
+        logits: Tensor = self.network(slices[:, None])
+        return logits
+
+
 @dataclass(frozen=True)
 class PlainPredictor:
     """The network of a run in plain PyTorch. Scans are prepared and written as in wsseg."""
@@ -46,14 +59,15 @@ def plain_predictor(run: Run) -> PlainPredictor:
     """Return the network of a run in NCHW and float32, with separate batch norm."""
     network = run.pipeline.stages[STAGE].network
     assert network is not None  # noqa: S101
-    return PlainPredictor(run, deepcopy(network).to(memory_format=torch.contiguous_format).eval())
+    plain = OneChannel(deepcopy(network)).to(memory_format=torch.contiguous_format)
+    return PlainPredictor(run, plain.eval())
 
 
 def slice_stacks(run: Run, prepared: Prepared) -> Tensor:
     """Return the input of the network for each slice, (Z, S, H, W), a view of the masked scan."""
     lung = run.pipeline.region_map(run.recipe.input.mask, prepared)
     assert lung is not None  # noqa: S101
-    masked = np.where(read_map(lung), prepared.image, np.float32(FILL_HU))
+    masked = np.where(read_map(lung), prepared.image[0], np.float32(FILL_HU))
     margin = run.recipe.input.slices // 2
     padded = np.pad(masked, ((margin, margin), (0, 0), (0, 0)), mode="edge")
     return torch.from_numpy(padded).unfold(0, run.recipe.input.slices, 1).permute(0, 3, 1, 2)

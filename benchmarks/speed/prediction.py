@@ -90,7 +90,7 @@ class Prediction:
         """Compare the rate of the network with that of a matrix product, and with cropping."""
         batch, product = batch_of(run, case), MatrixProduct(self.n, torch.bfloat16)
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-            plain_predictor(run).network(batch.image)
+            plain_predictor(run).network(batch.image[:, 0])
         alternatives: dict[str, Callable[[], object]] = {
             "uncropped": partial(logits_in_parts, without_cropping(run), batch),
             "cropped": partial(logits_in_parts, run, batch),
@@ -136,7 +136,7 @@ def batch_of(run: Run, case: Case) -> Batch:
     start = max(0, (len(stacks) - BATCH_SLICES) // 2)
     image = stacks[start : start + BATCH_SLICES].contiguous(memory_format=torch.channels_last)
     return Batch(
-        image=image,
+        image=image[:, None],
         region=image[:, image.shape[1] // 2, None] != FILL_HU,
         tags=torch.ones(len(image), 1, dtype=torch.bool),
     )

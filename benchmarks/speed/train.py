@@ -118,5 +118,5 @@ def _plain(sizes: Sizes, folder: Path, steps: int) -> float:
         if number == PREFETCHED:
             started = perf_counter()
         assert labels is not None, "the scans have labels"  # noqa: S101
-        step(batch.image, batch.region, labels)
+        step(batch.image[:, 0], batch.region, labels)
     return perf_counter() - started

@@ -25,7 +25,7 @@ def scan(**changes: Any) -> ArrayCase:
     """Return a case whose voxel (z, y, x) has the value 100 z + 10 y + x."""
     z, y, x = np.indices(SHAPE)
     grid = Grid((4, 3, 2), UPRIGHT)
-    defaults: dict[str, Any] = {"name": "a", "volume": Volume(100 * z + 10 * y + x, grid)}
+    defaults: dict[str, Any] = {"name": "a", "volume": Volume((100 * z + 10 * y + x)[None], grid)}
     return ArrayCase(**defaults | changes)
 
 
@@ -37,12 +37,12 @@ def written(*scans: ArrayCase) -> list[Case]:
     "grid", [Grid((4, 3, 2), UPRIGHT), Grid((3, 2, 4), SAGITTAL)], ids=["upright", "sagittal"]
 )
 def test_arrays_are_read_back_with_their_voxels_masks_and_spacing(grid: Grid) -> None:
-    voxels = scan().volume.voxels
+    voxels = scan().volume.channel()
     mask = voxels == 112
-    [case] = written(scan(volume=Volume(voxels, grid), masks={"tumour": mask}))
+    [case] = written(scan(volume=Volume(voxels[None], grid), masks={"tumour": mask}))
     volume = read_case(case)
-    assert volume.voxels.dtype == np.int16
-    assert np.array_equal(volume.voxels, voxels)
+    assert volume.channel().dtype == np.int16
+    assert np.array_equal(volume.channel(), voxels)
     assert volume.spacing_mm == grid.spacing_mm == (5, 3, 2)
     assert np.argwhere(read_case_mask(case, "tumour", volume.grid)).tolist() == [[1, 1, 2]]
 
@@ -51,9 +51,9 @@ def test_arrays_are_read_back_with_their_voxels_masks_and_spacing(grid: Grid) ->
     ("value", "kind"), [(0.5, np.float32), (32768.0, np.float32), (-32768.0, np.int16)]
 )
 def test_values_that_int16_would_change_are_kept_as_float32(value: float, kind: type) -> None:
-    volume = Volume(np.full(SHAPE, value), Grid((4, 3, 2), UPRIGHT))
+    volume = Volume(np.full(SHAPE, value)[None], Grid((4, 3, 2), UPRIGHT))
     [case] = written(scan(volume=volume))
-    voxels = read_case(case).voxels
+    voxels = read_case(case).channel()
     assert voxels.dtype == kind
     assert (voxels == value).all()
 
@@ -107,8 +107,11 @@ def test_arrays_are_made_and_written_once(cache: Path) -> None:
         ({"masks": {"m": np.ones((2, 4, 3), np.bool_)}}, r"mask m has shape \(2, 4, 3\), but its"),
         ({"masks": {"m": np.ones(SHAPE)}}, "mask m has type float64; use bool"),
         ({"slice_tags": {2: {"t": True}}}, "there is no slice 2 to tag; its slices are 0 to 1"),
-        ({"volume": Volume(np.ones(SHAPE), Grid((2, 3, 4), UPRIGHT))}, r"the image has shape"),
-        ({"volume": Volume(np.ones(SHAPE), Grid((4, 3, 2), UPRIGHT, "LPS"))}, "grid.axes"),
+        (
+            {"volume": Volume(np.ones(SHAPE)[None], Grid((2, 3, 4), UPRIGHT))},
+            r"the image has shape",
+        ),
+        ({"volume": Volume(np.ones(SHAPE)[None], Grid((4, 3, 2), UPRIGHT, "LPS"))}, "grid.axes"),
     ],
 )
 def test_an_invalid_case_is_refused_and_nothing_is_written(

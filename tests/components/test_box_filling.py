@@ -17,7 +17,7 @@ def evidence(
     planes = torch.tensor(boxes, dtype=torch.bool)[None, :, :, None]
     of_pixels = torch.tensor(known, dtype=torch.int8)[None, :, None]
     batch = Batch(
-        torch.zeros(1, 1, 1, width),
+        torch.zeros(1, 1, 1, 1, width),
         region,
         torch.ones(1, classes, dtype=torch.bool),
         known=of_pixels,

@@ -45,7 +45,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("slices", [1, 3, 7])
+@pytest.mark.parametrize("slices", [1, 5, 7])
 def test_each_slice_gets_the_sum_over_colours_divided_by_the_number_of_slices(slices: int) -> None:
     """A slice repeated S times then gives what a grey photograph gives: the same in 3 colours."""
     photographs, slice_stacks = encoder(3), encoder(slices)
@@ -58,8 +58,9 @@ def test_each_slice_gets_the_sum_over_colours_divided_by_the_number_of_slices(sl
     assert torch.equal(weight[:, :1].expand_as(weight), weight)
 
 
-def test_weights_for_the_same_number_of_slices_are_copied_as_they_are() -> None:
-    trained, new = encoder(5), encoder(5)
+@pytest.mark.parametrize("planes", [3, 5])
+def test_weights_for_as_many_planes_are_copied_as_they_are(planes: int) -> None:
+    trained, new = encoder(planes), encoder(planes)
     load_encoder_weights(new, trained.state_dict())
     assert all(map(torch.equal, new.state_dict().values(), trained.state_dict().values()))
 

@@ -57,7 +57,7 @@ def evidences(
     draw: st.DrawFn, phi: st.SearchStrategy[np.ndarray] = PHI, labels: ClassRelation = INDEPENDENT
 ) -> Evidence:
     region, tags = torch.from_numpy(draw(REGION)), torch.from_numpy(draw(TAGS))
-    batch = Batch(torch.zeros(2, 1, 2, 3), region, tags)
+    batch = Batch(torch.zeros(2, 1, 1, 2, 3), region, tags)
     logits, prior = torch.from_numpy(draw(LOGITS)), torch.from_numpy(draw(phi))
     return Evidence(batch, logits, prior, labels)
 
@@ -68,7 +68,7 @@ def one_row(
     """One image of one row, with a list of pixels for each class; all pixels are in the support."""
     classes, width = len(logits), len(logits[0])
     region = torch.ones(1, 1, 1, width, dtype=torch.bool)
-    batch = Batch(torch.zeros(1, 1, 1, width), region, torch.ones(1, classes).bool())
+    batch = Batch(torch.zeros(1, 1, 1, 1, width), region, torch.ones(1, classes).bool())
     shape = (1, classes, 1, width)
     return Evidence(
         batch, torch.tensor(logits).reshape(shape), torch.tensor(phi).reshape(shape), labels
@@ -260,7 +260,7 @@ def test_adapt_em_equals_a_loop_over_sorted_pixels(seed: int, shares: tuple[floa
     )
     logits = 3 * torch.randn(2, 2, 3, 4, generator=dice) - 1
     phi = torch.rand(2, 2, 3, 4, generator=dice)
-    evidence = Evidence(Batch(torch.zeros(2, 1, 3, 4), region, tags), logits, phi)
+    evidence = Evidence(Batch(torch.zeros(2, 1, 1, 3, 4), region, tags), logits, phi)
     y = AdaptEM(share=shares[0], most=shares[1])(evidence)
     with localcontext(prec=DIGITS):
         expected = set().union(*naive_adapt(evidence, *shares))
@@ -307,7 +307,7 @@ def test_adapt_em_of_exclusive_classes_equals_a_loop_over_pixels(
     tags = torch.rand(2, 3, generator=dice) < 0.8
     logits = 3 * torch.randn(2, 3, 3, 4, generator=dice)
     phi = torch.rand(2, 3, 3, 4, generator=dice)
-    evidence = Evidence(Batch(torch.zeros(2, 1, 3, 4), region, tags), logits, phi, Multiclass())
+    evidence = Evidence(Batch(torch.zeros(2, 1, 1, 3, 4), region, tags), logits, phi, Multiclass())
     y = AdaptEM(share=shares[0], most=shares[1])(evidence)
     expected = naive_exclusive_adapt(evidence, *shares)
     assert {tuple(place) for place in y.nonzero().tolist()} == expected
@@ -357,7 +357,7 @@ def test_adapt_em_counts_of_exclusive_classes_are_within_bounds(
     tags = torch.tensor([[True, True, True], [True, False, True]])
     logits = 4 * torch.randn(2, 3, 6, 5, generator=dice)
     phi = torch.rand(2, 3, 6, 5, generator=dice)
-    evidence = Evidence(Batch(torch.zeros(2, 1, 6, 5), region, tags), logits, phi, Multiclass())
+    evidence = Evidence(Batch(torch.zeros(2, 1, 1, 6, 5), region, tags), logits, phi, Multiclass())
     y = AdaptEM(share=share, most=most)(evidence)
     assert y.sum(1).max() <= 1
     for b in range(2):
@@ -390,7 +390,7 @@ def test_proportion_em_adds_the_log_odds_that_give_the_share() -> None:
 
 
 def test_proportion_em_gives_an_image_with_larger_log_odds_more_of_the_class() -> None:
-    batch = Batch(torch.zeros(2, 1, 1, 2), torch.ones(2, 1, 1, 2) > 0, torch.ones(2, 1) > 0)
+    batch = Batch(torch.zeros(2, 1, 1, 1, 2), torch.ones(2, 1, 1, 2) > 0, torch.ones(2, 1) > 0)
     logits = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1).expand(2, 1, 1, 2)
     y = ProportionEM(share=0.5)(Evidence(batch, logits, torch.full_like(logits, 0.5)))
     assert y[:, 0, 0, 0].tolist() == pytest.approx([1 / (1 + math.e), math.e / (1 + math.e)])
@@ -434,7 +434,7 @@ def evidence_of(phi_untagged: list[float], phi_tagged: list[float]) -> Evidence:
     phi = torch.full((2, 1, 1, width), -1.0)
     phi[0, 0, 0, : len(phi_untagged)] = torch.tensor(phi_untagged)
     phi[1, 0, 0, : len(phi_tagged)] = torch.tensor(phi_tagged)
-    batch = Batch(torch.zeros_like(phi), phi >= 0, torch.tensor([[False], [True]]))
+    batch = Batch(torch.zeros_like(phi)[:, None], phi >= 0, torch.tensor([[False], [True]]))
     return Evidence(batch, torch.zeros_like(phi), phi.clamp(min=0))
 
 

@@ -35,7 +35,7 @@ def row(*pixels: float) -> Tensor:
 
 def batch_of(region: Tensor, classes: int = 1) -> Batch:
     tags = torch.ones(len(region), classes, dtype=torch.bool)
-    return Batch(torch.zeros(region.shape), region, tags)
+    return Batch(torch.zeros(region.shape)[:, None], region, tags)
 
 
 def value_of(

@@ -24,7 +24,7 @@ REGIONS = arrays(np.bool_, (SIDE, SIDE))
 def batch_of(image: object, region: object = None) -> Batch:
     x = torch.as_tensor(np.asarray(image, np.float32))[None, None]
     inside = torch.ones_like(x).bool() if region is None else torch.as_tensor(region)[None, None]
-    return Batch(x, inside, torch.ones(1, 1).bool())
+    return Batch(x[:, None], inside, torch.ones(1, 1).bool())
 
 
 @pytest.mark.parametrize("classes", [1, 3])

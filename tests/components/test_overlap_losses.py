@@ -32,7 +32,9 @@ def images(*rows: list[float]) -> Tensor:
 def value_of(loss: PixelLoss, f: Tensor, y: Tensor, region: Tensor) -> Tensor:
     """The loss of independent classes of which the network has the probabilities f."""
     tags = torch.ones(f.shape[:2], dtype=torch.bool)
-    return loss(f.logit(), y, Batch(torch.zeros_like(f[:, :1]), region, tags), Multilabel())
+    return loss(
+        f.logit(), y, Batch(torch.zeros_like(f[:, :1])[:, None], region, tags), Multilabel()
+    )
 
 
 def everywhere(f: Tensor) -> Tensor:
@@ -150,7 +152,7 @@ def test_gradients_for_an_empty_target_are_finite_and_not_negative(
     loss: PixelLoss, logit: float
 ) -> None:
     logits = torch.full((2, 1, 8, 8), logit, requires_grad=True)
-    batch = Batch(torch.zeros(2, 1, 8, 8), everywhere(logits), torch.ones(2, 1).bool())
+    batch = Batch(torch.zeros(2, 1, 1, 8, 8), everywhere(logits), torch.ones(2, 1).bool())
     loss(logits, torch.zeros(2, 1, 8, 8), batch, Multilabel()).backward()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
@@ -228,7 +230,7 @@ def test_tversky_equals_a_loop_over_pixels(seed: int) -> None:
 def test_f_of_exclusive_classes_is_the_softmax_with_the_background(loss: PixelLoss) -> None:
     """f is 1/3 for both classes of the only pixel: (1 - 5/3 / (7/3) + 1 - 1 / (4/3)) / 2."""
     y = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
-    batch = Batch(torch.zeros(1, 1, 1, 1), everywhere(y), torch.ones(1, 2).bool())
+    batch = Batch(torch.zeros(1, 1, 1, 1, 1), everywhere(y), torch.ones(1, 2).bool())
     value = loss(torch.zeros(1, 2, 1, 1), y, batch, Multiclass())
     assert value.item() == pytest.approx((2 / 7 + 1 / 4) / 2)
 

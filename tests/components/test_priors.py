@@ -38,7 +38,7 @@ class Slope(Prior):
 def batch(*tags: list[bool]) -> Batch:
     """Images of three pixels, -1, 0 and 1."""
     image = torch.tensor([-1.0, 0.0, 1.0]).reshape(1, 1, 1, 3).expand(len(tags), -1, -1, -1)
-    return Batch(image, torch.ones_like(image).bool(), torch.tensor(tags))
+    return Batch(image[:, None], torch.ones_like(image).bool(), torch.tensor(tags))
 
 
 RISES, FALLS = Slope(steepness=2), Slope(steepness=-2)
@@ -93,7 +93,7 @@ def test_a_number_of_priors_other_than_of_classes_is_refused() -> None:
 def images(areas: list[int], tags: list[list[bool]]) -> Batch:
     """Images whose regions are the first pixels of a row of 10."""
     region = (torch.arange(10) < torch.tensor(areas)[:, None])[:, None, None]
-    return Batch(torch.zeros(len(areas), 1, 1, 10), region, torch.tensor(tags))
+    return Batch(torch.zeros(len(areas), 1, 1, 1, 10), region, torch.tensor(tags))
 
 
 def odds_of_tag(share: float, batch: Batch) -> list[float]:

@@ -13,7 +13,7 @@ from wsseg.errors import InputError
 def volume(voxels: np.ndarray) -> Volume:
     z, height, width = voxels.shape
     grid = Grid((width, height, z), np.diag([-1.0, -1.0, 1.0, 1.0]))
-    return Volume(voxels, grid)
+    return Volume(voxels[None], grid)
 
 
 CASE = Case("a", "a", Path("a.nii.gz"))
@@ -47,10 +47,10 @@ def test_foreground_is_eroded_in_mm_slice_by_slice() -> None:
     voxels = np.zeros((3, 9, 9))
     voxels[1, 1:8, 1:8] = 90
     grid = Grid((9, 9, 3), np.diag([-2.0, -2.0, 1.0, 1.0]))  # the outermost voxel is 2 mm inside
-    inside = Foreground(inward_mm=2)(CASE, Volume(voxels, grid))
+    inside = Foreground(inward_mm=2)(CASE, Volume(voxels[None], grid))
     assert inside[1].sum() == 5 * 5
     assert not inside[[0, 2]].any()
-    assert Foreground(inward_mm=1.9)(CASE, Volume(voxels, grid))[1].sum() == 7 * 7
+    assert Foreground(inward_mm=1.9)(CASE, Volume(voxels[None], grid))[1].sum() == 7 * 7
 
 
 def test_foreground_is_not_eroded_at_the_edge_of_the_image() -> None:

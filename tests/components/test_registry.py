@@ -51,6 +51,7 @@ def test_a_component_is_built_from_its_name_and_parameters() -> None:
         "midpoint_hu": -34.0,
         "width_hu": 220.0,
         "bias": 0.5,
+        "channel": None,
     }
 
 
@@ -111,7 +112,7 @@ def test_a_plugin_with_one_invalid_component_adds_nothing(
 def test_a_plugin_for_another_api_version_is_refused() -> None:
     module = plugin(wsseg_priors={"half": Half})
     module.WSSEG_API_VERSION = 1  # type: ignore[attr-defined]
-    with pytest.raises(PluginError, match="written for plugin API 1; this wsseg has 2"):
+    with pytest.raises(PluginError, match="written for plugin API 1; this wsseg has 3"):
         Registry().add("new", "new 1.0", module)
 
 

@@ -21,7 +21,7 @@ def test_a_weighted_sum_keeps_the_contract_of_pixel_losses() -> None:
 
 def test_losses_are_multiplied_by_their_weights_and_added() -> None:
     logits, y = torch.randn(2, 1, 4, 4), (torch.rand(2, 1, 4, 4) > 0.5).float()
-    batch = Batch(torch.zeros(2, 1, 4, 4), y >= 0, torch.ones(2, 1, dtype=torch.bool))
+    batch = Batch(torch.zeros(2, 1, 1, 4, 4), y >= 0, torch.ones(2, 1, dtype=torch.bool))
     loss = wsseg.make(PixelLoss, "weighted-sum", losses=PARTS, weights=[0.25, 3])
     first = CrossEntropy()(logits, y, batch, Multilabel())
     second = SmoothDice(smooth=2)(logits, y, batch, Multilabel())

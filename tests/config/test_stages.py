@@ -49,7 +49,7 @@ def tags_stage(loss: str, classes: int = 1, labels: str = "independent") -> Tags
 
 
 def batch(logits: torch.Tensor, *tags: bool) -> Batch:
-    return Batch(torch.zeros_like(logits), logits[:, :1] < 90, torch.tensor([tags]))
+    return Batch(torch.zeros_like(logits)[:, None], logits[:, :1] < 90, torch.tensor([tags]))
 
 
 def test_the_targets_of_a_tags_stage_are_the_tags() -> None:
@@ -92,7 +92,7 @@ def test_the_loss_is_over_the_region_or_over_the_image_with_targets_of_0_outside
     )
     y = torch.tensor([1.0, 0.0, 1.0]).reshape(1, 1, 1, 3)
     seen = Batch(
-        torch.zeros(1, 1, 1, 3), torch.tensor([[[[True, True, False]]]]), torch.ones(1, 1) > 0
+        torch.zeros(1, 1, 1, 1, 3), torch.tensor([[[[True, True, False]]]]), torch.ones(1, 1) > 0
     )
     assert stage.objective(torch.zeros(1, 1, 1, 3), y, seen).item() == pytest.approx(expected)
 

@@ -12,7 +12,7 @@ from wsseg.core.batch import Batch, Evidence, at_least_float32
 def one_row(logits: list[float], phi: list[float], inside: list[bool] | None = None) -> Evidence:
     """Evidence about a row of pixels with one class, which the tag names."""
     region = torch.tensor(inside or [True] * len(logits)).reshape(1, 1, 1, -1)
-    batch = Batch(torch.zeros(1, 1, 1, len(logits)), region, torch.tensor([[True]]))
+    batch = Batch(torch.zeros(1, 1, 1, 1, len(logits)), region, torch.tensor([[True]]))
     shape = (1, 1, 1, -1)
     return Evidence(batch, torch.tensor(logits).reshape(shape), torch.tensor(phi).reshape(shape))
 
@@ -20,7 +20,7 @@ def one_row(logits: list[float], phi: list[float], inside: list[bool] | None = N
 @pytest.mark.parametrize(("slices", "middle"), [(1, 0), (3, 1), (7, 3)])
 def test_the_middle_slice_is_the_one_to_be_labelled(slices: int, middle: int) -> None:
     image = torch.arange(slices).float().reshape(1, slices, 1, 1).expand(2, -1, 4, 5)
-    batch = Batch(image, torch.ones(2, 1, 4, 5, dtype=torch.bool), torch.ones(2, 1).bool())
+    batch = Batch(image[:, None], torch.ones(2, 1, 4, 5, dtype=torch.bool), torch.ones(2, 1).bool())
     assert batch.middle.shape == (2, 1, 4, 5)
     assert (batch.middle == middle).all()
 
@@ -28,7 +28,7 @@ def test_the_middle_slice_is_the_one_to_be_labelled(slices: int, middle: int) ->
 def test_the_support_of_a_class_is_the_region_if_the_tag_names_the_class() -> None:
     region = torch.tensor([[True, False], [True, True]]).reshape(2, 1, 1, 2)
     tags = torch.tensor([[True, False], [True, True]])
-    support = Batch(torch.zeros(2, 1, 1, 2), region, tags).support
+    support = Batch(torch.zeros(2, 1, 1, 1, 2), region, tags).support
     for b in range(2):
         for k in range(2):
             for x in range(2):

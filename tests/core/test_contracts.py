@@ -32,7 +32,7 @@ from wsseg.testing import samples
 
 VOLUME = samples.volume()
 CASE = wsseg.Case("a", "a", Path("a.nii.gz"))
-SHAPE = VOLUME.voxels.shape
+SHAPE = VOLUME.shape
 
 
 class Returns(wsseg.Region):
@@ -74,7 +74,7 @@ class Builds(wsseg.Backbone):
 
     value: Any = None
 
-    def build(self, slices: int, classes: int) -> Any:  # noqa: ARG002
+    def build(self, channels: int, classes: int) -> Any:  # noqa: ARG002
         return self.value
 
 
@@ -122,7 +122,7 @@ def test_a_region_that_returns_no_bool_array_of_the_scans_shape_is_named(
 
 
 def test_a_mask_and_files_that_keep_the_contract_are_returned_unchanged() -> None:
-    mask = VOLUME.voxels > 0
+    mask = VOLUME.channel() > 0
     region = Returns(value=mask, listed=[Path("b")])
     assert region_mask(region, CASE, VOLUME) is mask
     assert region_files(region, CASE) == (Path("b"),)

@@ -28,7 +28,7 @@ INSTALLED = Registry(offers={(ImageUnit, "grey"): Offer("grey", ImageUnit, Grey,
 def test_the_defaults_assume_nothing_of_the_image() -> None:
     plain = Input()
     assert isinstance(plain.unit, AnyUnit)
-    assert (plain.thick, plain.clip, plain.fill, plain.fixed_fill) == (None, None, None, None)
+    assert (plain.thick, plain.clip, plain.fill, plain.fixed_fills(1)) == (None, None, None, None)
     assert (plain.offset, plain.scale) == (0, 1)
 
 
@@ -54,9 +54,9 @@ def test_an_unknown_unit_is_refused_with_the_known_ones(unit: object) -> None:
 
 
 def test_fill_is_that_of_the_recipe_before_that_of_the_unit() -> None:
-    assert Input(unit=Grey()).fixed_fill == 3
-    assert Input(unit=Grey(), fill=-1).fixed_fill == -1
-    assert Input(fill=0).fixed_fill == 0
+    assert Input(unit=Grey()).fixed_fills(1) == (3,)
+    assert Input(unit=Grey(), fill=-1).fixed_fills(1) == (-1,)
+    assert Input(fill=0).fixed_fills(1) == (0,)
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ class TwoGaussian(Prior):
     sd: PositiveFloat = 150
 
     def __call__(self, batch: Batch) -> Probability:
-        lesion = Normal(self.lesion_mean, self.sd).log_prob(batch.middle.float())
-        tissue = Normal(self.tissue_mean, self.sd).log_prob(batch.middle.float())
+        lesion = Normal(self.lesion_mean, self.sd).log_prob(batch.channel().float())
+        tissue = Normal(self.tissue_mean, self.sd).log_prob(batch.channel().float())
         log_odds: Logits = lesion - tissue
         return log_odds.sigmoid().expand_as(batch.support)
 
@@ -53,8 +53,8 @@ class Halved(EStep):
 class Pixelwise(Backbone):
     """A 1x1 convolution."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
-        return nn.Conv2d(slices, classes, kernel_size=1)
+    def build(self, channels: int, classes: int) -> nn.Module:
+        return nn.Conv2d(channels, classes, kernel_size=1)
 
 
 @final
@@ -115,7 +115,7 @@ def test_an_unknown_field_is_refused_and_the_known_ones_are_listed() -> None:
 
 def test_two_gaussians_of_equal_deviation_give_a_sigmoid() -> None:
     image = torch.tensor([-800.0, -450.0, -100.0]).reshape(1, 1, 1, 3)
-    batch = Batch(image, torch.ones_like(image).bool(), torch.tensor([[True]]))
+    batch = Batch(image[:, None], torch.ones_like(image).bool(), torch.tensor([[True]]))
     slope = 700 / 150**2  # (lesion - tissue) / variance
     expected = (slope * (image + 450)).sigmoid()
     torch.testing.assert_close(TwoGaussian()(batch), expected)

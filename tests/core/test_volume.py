@@ -56,9 +56,9 @@ def test_reading_does_not_change_a_memory_mapped_file(tmp_path: Path) -> None:
     values = np.arange(4 * 3 * 2, dtype=np.int16).reshape(4, 3, 2)
     nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "a.nii")
     before = (tmp_path / "a.nii").read_bytes()
-    first = read_volume(tmp_path / "a.nii").voxels
+    first = read_volume(tmp_path / "a.nii").channel()
     assert (tmp_path / "a.nii").read_bytes() == before
-    assert np.array_equal(read_volume(tmp_path / "a.nii").voxels, first)
+    assert np.array_equal(read_volume(tmp_path / "a.nii").channel(), first)
     assert np.array_equal(first, values.T[:, ::-1, ::-1])
 
 

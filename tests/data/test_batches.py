@@ -37,7 +37,7 @@ GEOMETRIC = StandardAugment(
 
 def scan(name: str = "a", slices: int = 4, tagged: int = 2) -> StageScan:
     """Return a scan whose slice z is z everywhere; the first `tagged` slices have the class."""
-    image = np.arange(slices, dtype=np.int16)[:, None, None] + np.zeros((1, 8, 8), np.int16)
+    image = np.arange(slices, dtype=np.int16)[:, None, None] + np.zeros((1, 1, 8, 8), np.int16)
     region = np.zeros((slices, 8, 8), np.uint8)
     region[:, 4:] = 1
     tags = (np.arange(slices) < tagged)[:, None]
@@ -70,7 +70,7 @@ def test_a_scan_without_masks_gives_a_batch_without_labels() -> None:
     slices = Slices([scan()], INPUT)
     batch, y = collate([slices[SliceDraw(0, 0)], slices[SliceDraw(0, 3)]])
     assert y is None
-    assert batch.image.shape == (2, 3, 8, 8)
+    assert batch.image.shape == (2, 1, 3, 8, 8)
     assert batch.region.shape == (2, 1, 8, 8)
     assert batch.tags.tolist() == [[True], [False]]
     assert batch.case == ("a", "a")
@@ -79,7 +79,9 @@ def test_a_scan_without_masks_gives_a_batch_without_labels() -> None:
 def test_images_are_contiguous_in_channels_last_memory() -> None:
     slices = Slices([scan()], INPUT)
     batch, _ = collate([slices[SliceDraw(0, 0)], slices[SliceDraw(0, 1)]])
-    assert batch.image.is_contiguous(memory_format=torch.channels_last)
+    planes = batch.image.flatten(1, 2)  # as the network does
+    assert planes.is_contiguous(memory_format=torch.channels_last)
+    assert planes.data_ptr() == batch.image.data_ptr()
 
 
 def test_image_region_and_labels_get_the_same_geometric_augmentation() -> None:
@@ -88,7 +90,7 @@ def test_image_region_and_labels_get_the_same_geometric_augmentation() -> None:
     blob[0, 20:40, 10:30] = 1
     noise = generator.normal(0, 1, blob.shape)
     image = (1000.0 * blob + noise).astype(np.int16)
-    both = StageScan("a", image, None, blob, np.ones((1, 1), np.bool_), (0,), (blob,))
+    both = StageScan("a", image[None], None, blob, np.ones((1, 1), np.bool_), (0,), (blob,))
     slices = Slices([both], Input(slices=1, size=64, fill=0), GEOMETRIC)
     for epoch in range(8):
         sample = slices[SliceDraw(0, 0, epoch)]
@@ -100,7 +102,7 @@ def test_image_region_and_labels_get_the_same_geometric_augmentation() -> None:
 
 
 def test_augmentation_depends_only_on_seed_epoch_case_slice_and_repeat() -> None:
-    image = np.random.default_rng(1).integers(0, 999, (4, 8, 8)).astype(np.int16)
+    image = np.random.default_rng(1).integers(0, 999, (1, 4, 8, 8)).astype(np.int16)
     tags = np.ones((4, 1), np.bool_)
     a, b = (StageScan(name, image, None, None, tags, (0, 1, 2, 3)) for name in "ab")
 
@@ -240,7 +242,9 @@ def test_without_a_fill_the_outside_of_a_mask_has_the_minimum_of_each_image(tmp_
     inside = np.zeros((4, 8, 8), np.uint8)
     inside[:, 2:6, 2:6] = 1
     stored = tmp_path / "image.npy"
-    np.save(stored, np.full((4, 8, 8), 9, np.int16) - np.arange(4, dtype=np.int16)[:, None, None])
+    np.save(
+        stored, np.full((1, 4, 8, 8), 9, np.int16) - np.arange(4, dtype=np.int16)[:, None, None]
+    )
     scans = [replace(scan(), inside=inside), replace(scan(), image=stored, inside=inside)]
     slices = Slices(scans, Input(slices=1, size=8))
     first, second = slices[SliceDraw(0, 3)].image[..., 0], slices[SliceDraw(1, 0)].image[..., 0]
@@ -250,7 +254,7 @@ def test_without_a_fill_the_outside_of_a_mask_has_the_minimum_of_each_image(tmp_
 
 
 def test_without_a_fill_moved_images_are_bordered_by_their_minimum() -> None:
-    bright = replace(scan(), image=np.full((4, 8, 8), 5, np.int16))
+    bright = replace(scan(), image=np.full((1, 4, 8, 8), 5, np.int16))
     for seed in range(5):
         image = Slices([bright], Input(slices=1, size=8), GEOMETRIC, seed)[SliceDraw(0, 1)].image
         assert (image == 5).all()

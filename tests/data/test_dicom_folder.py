@@ -105,7 +105,7 @@ def test_files_that_are_no_images_are_skipped_and_counted(
     (skipped,) = open_series(folder).skipped
     assert skipped.what.startswith("skipped 1 file: ")
     assert name not in str(skipped)
-    assert read_volume(folder).voxels.shape == (4, ROWS, COLUMNS)
+    assert read_volume(folder).channel().shape == (4, ROWS, COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_series_in_several_folders_is_one_scan(tmp_path: Path) -> None:
         (tmp_path / "x" / "a" / name).rename(tmp_path / "x" / "b" / name)
     (found,), _ = find_series(tmp_path)
     assert found.folder == tmp_path / "x"
-    assert read_volume(tmp_path).voxels.shape == (5, ROWS, COLUMNS)
+    assert read_volume(tmp_path).channel().shape == (5, ROWS, COLUMNS)
 
 
 def test_a_single_series_is_the_scan_whatever_its_plane(tmp_path: Path) -> None:

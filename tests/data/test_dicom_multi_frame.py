@@ -51,9 +51,9 @@ def multi_frame(at: Sequence[float]) -> pydicom.Dataset:
 def test_frames_are_sorted_by_position_and_rescaled(tmp_path: Path) -> None:
     save(tmp_path / "s" / "a.dcm", multi_frame([35, 30, 32.5]))
     volume = read_volume(tmp_path / "s")
-    assert volume.voxels.dtype == np.int16
+    assert volume.channel().dtype == np.int16
     expected = [2 * stored_values(index) - 1024 for index in (1, 2, 0)]
-    assert np.array_equal(volume.voxels, np.stack(expected))
+    assert np.array_equal(volume.channel(), np.stack(expected))
     assert volume.spacing_mm == (2.5, 0.75, 0.5)
     grid = volume.grid
     assert (grid.affine @ [5, 3, 2, 1]).tolist() == [-12.5, -22.25, 35.0, 1.0]
@@ -64,7 +64,7 @@ def test_the_groups_of_a_frame_take_precedence_over_the_shared_ones(tmp_path: Pa
     name, own = group("PixelValueTransformationSequence", RescaleSlope=3, RescaleIntercept=7)
     setattr(tags.PerFrameFunctionalGroupsSequence[1], name, own)
     save(tmp_path / "s" / "a.dcm", tags)
-    read = read_volume(tmp_path / "s").voxels
+    read = read_volume(tmp_path / "s").channel()
     assert np.array_equal(read[0], 2 * stored_values(0) - 1024)
     assert np.array_equal(read[1], 3 * stored_values(1) + 7)
 
@@ -72,7 +72,7 @@ def test_the_groups_of_a_frame_take_precedence_over_the_shared_ones(tmp_path: Pa
 def test_files_of_one_frame_and_of_several_frames_are_one_series(tmp_path: Path) -> None:
     save(tmp_path / "s" / "a.dcm", multi_frame([2, 3]))
     save(tmp_path / "s" / "b.dcm", multi_frame([1]))
-    read = read_volume(tmp_path / "s").voxels
+    read = read_volume(tmp_path / "s").channel()
     expected = [2 * stored_values(index) - 1024 for index in (0, 0, 1)]
     assert np.array_equal(read, np.stack(expected))
 
@@ -84,7 +84,7 @@ def test_compressed_frames_are_read(tmp_path: Path) -> None:
     tags.compress(RLELossless, encoding_plugin="pydicom")
     save(tmp_path / "s" / "a.dcm", tags, RLELossless)
     expected = [2 * stored_values(index) - 1024 for index in range(3)]
-    assert np.array_equal(read_volume(tmp_path / "s").voxels, np.stack(expected))
+    assert np.array_equal(read_volume(tmp_path / "s").channel(), np.stack(expected))
 
 
 def drop_positions(tags: pydicom.Dataset) -> None:

@@ -51,9 +51,9 @@ def check_refused(folder: Path, *expected: str) -> None:
 
 def test_slices_are_sorted_by_position_and_rescaled(tmp_path: Path) -> None:
     volume = read_volume(series(tmp_path / "s"))
-    assert volume.voxels.shape == (4, ROWS, COLUMNS)
-    assert volume.voxels.dtype == np.int16
-    for index, plane in enumerate(volume.voxels):
+    assert volume.channel().shape == (4, ROWS, COLUMNS)
+    assert volume.channel().dtype == np.int16
+    for index, plane in enumerate(volume.channel()):
         assert np.array_equal(plane, 2 * stored_values(index) - 1024)
     assert volume.spacing_mm == (2.5, 0.75, 0.5)
 
@@ -75,10 +75,10 @@ def test_coronal_slices_are_brought_to_the_axial_view(tmp_path: Path) -> None:
         tags.ImagePositionPatient = [0, 2.5 * index, 0]
         save(tmp_path / "s" / f"{index}.dcm", tags)
     volume = read_volume(tmp_path / "s")
-    assert volume.voxels.shape == (ROWS, 3, COLUMNS)  # z, front to back, right to left
+    assert volume.channel().shape == (ROWS, 3, COLUMNS)  # z, front to back, right to left
     assert volume.spacing_mm == (0.75, 2.5, 0.5)
     expected = [2 * stored_values(index)[::-1] - 1024 for index in range(3)]  # last row lowest
-    assert np.array_equal(volume.voxels, np.stack(expected, axis=1))
+    assert np.array_equal(volume.channel(), np.stack(expected, axis=1))
 
 
 def test_a_tilted_gantry_shears_the_affine(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_mask_of_a_tilted_or_drifting_series_gets_the_affine_of_the_series(
         tags.ImagePositionPatient = [-150 + drift_mm * index, -150, -100 + 2.5 * index]
         save(tmp_path / "s" / f"{index}.dcm", tags)
     volume = read_volume(tmp_path / "s")
-    write_mask(tmp_path / "m.nii.gz", np.ones(volume.voxels.shape, np.uint8), volume.grid)
+    write_mask(tmp_path / "m.nii.gz", np.ones(volume.shape, np.uint8), volume.grid)
     mask = read_volume(tmp_path / "m.nii.gz")
     assert np.allclose(mask.grid.affine, volume.grid.affine, rtol=2.0**-24, atol=1e-30)
     z_mm = abs(np.dot([drift_mm, 0, 2.5], normal))  # from plane to plane
@@ -123,7 +123,7 @@ def test_each_slice_is_rescaled_by_its_own_slope_and_intercept(tmp_path: Path) -
     def other(tags: pydicom.Dataset) -> None:
         tags.RescaleSlope, tags.RescaleIntercept = 0.5, 10
 
-    voxels = read_volume(series(tmp_path / "s", other)).voxels
+    voxels = read_volume(series(tmp_path / "s", other)).channel()
     assert voxels.dtype == np.float32
     assert np.array_equal(voxels[1], 0.5 * stored_values(1) + 10)
     assert np.array_equal(voxels[2], 2 * stored_values(2) - 1024)
@@ -141,13 +141,13 @@ def without(*names: str) -> Change:
     "name", ["SliceThickness", "PhotometricInterpretation", "SamplesPerPixel", "BitsStored"]
 )
 def test_tags_with_only_one_possible_value_may_be_missing(tmp_path: Path, name: str) -> None:
-    voxels = read_volume(series(tmp_path / "s", without(name))).voxels
+    voxels = read_volume(series(tmp_path / "s", without(name))).channel()
     assert np.array_equal(voxels[1], 2 * stored_values(1) - 1024)
 
 
 def test_without_rescale_tags_voxels_are_the_stored_values(tmp_path: Path) -> None:
     folder = series(tmp_path / "s", without("RescaleSlope", "RescaleIntercept"))
-    assert np.array_equal(read_volume(folder).voxels[1], stored_values(1))
+    assert np.array_equal(read_volume(folder).channel()[1], stored_values(1))
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_rle_compressed_slices_are_read(tmp_path: Path) -> None:
     tags = header(1, "1.2")
     compressed(tags)
     save(tmp_path / "s" / "a.dcm", tags, RLELossless)
-    assert np.array_equal(read_volume(tmp_path / "s").voxels[0], 2 * stored_values(1) - 1024)
+    assert np.array_equal(read_volume(tmp_path / "s").channel()[0], 2 * stored_values(1) - 1024)
 
 
 def test_the_message_for_a_missing_decoder_names_the_compression(
@@ -284,7 +284,7 @@ def test_files_without_a_preamble_are_recognised_by_their_suffix(tmp_path: Path)
     path.parent.mkdir()
     pydicom.dcmwrite(path, header(1, "1.2"), implicit_vr=True, little_endian=True)
     assert path.read_bytes()[128:132] != b"DICM"
-    assert np.array_equal(read_volume(path.parent).voxels[0], 2 * stored_values(1) - 1024)
+    assert np.array_equal(read_volume(path.parent).channel()[0], 2 * stored_values(1) - 1024)
 
 
 def test_other_files_and_dicom_objects_without_an_image_are_ignored(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_other_files_and_dicom_objects_without_an_image_are_ignored(tmp_path: Pa
     report.SOPInstanceUID = generate_uid()
     save(folder / "report.dcm", report)
     (folder / "notes.txt").write_text("seen")
-    assert read_volume(folder).voxels.shape == (4, ROWS, COLUMNS)
+    assert read_volume(folder).channel().shape == (4, ROWS, COLUMNS)
 
 
 def test_files_that_only_look_like_dicom_are_refused(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_warnings_and_the_log_contain_nothing_from_a_file(
             careless(tags)
             save(folder / f"{index}.dcm", tags)
     caplog.clear()
-    assert len(read_volume(folder).voxels) == 2
+    assert len(read_volume(folder).channel()) == 2
     assert caplog.messages == []
     assert [str(each.message) for each in recwarn] == []
 
@@ -391,18 +391,18 @@ def test_only_tags_of_pixels_and_geometry_are_read(
 
 def test_a_mask_of_a_series_is_written_as_nifti_on_the_same_grid(tmp_path: Path) -> None:
     volume = read_volume(series(tmp_path / "s"))
-    bright = (volume.voxels > -500).astype(np.uint8)
+    bright = (volume.channel() > -500).astype(np.uint8)
     write_mask(tmp_path / "m.nii.gz", bright, volume.grid)
     written = read_volume(tmp_path / "m.nii.gz")
     assert np.array_equal(written.grid.affine, volume.grid.affine)
-    assert np.array_equal(written.voxels, bright)
+    assert np.array_equal(written.channel(), bright)
 
 
 def test_the_image_of_a_case_may_be_a_folder_of_slices(tmp_path: Path) -> None:
     series(tmp_path / "s")
     (tmp_path / "cohort.csv").write_text("case,image\na,s\n")
     (case,) = Table(path=tmp_path / "cohort.csv").cases()
-    assert read_volume(case.image).voxels.shape == (4, ROWS, COLUMNS)
+    assert read_volume(case.image).channel().shape == (4, ROWS, COLUMNS)
 
 
 def test_the_cache_key_of_a_series_depends_on_contents_and_not_on_file_names(
@@ -432,14 +432,14 @@ def test_cases_are_found_in_a_series_and_in_a_folder_of_series(tmp_path: Path) -
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data")
 def test_two_real_slices_are_read_with_their_geometry() -> None:
     volume = read_volume(REAL)
-    assert volume.voxels.shape == (2, 512, 512)
-    assert (volume.voxels.min(), volume.voxels.max()) == (-2048, 1502)
+    assert volume.channel().shape == (2, 512, 512)
+    assert (volume.channel().min(), volume.channel().max()) == (-2048, 1502)
     assert volume.spacing_mm == (1, 0.625, 0.625)
     assert nib.aff2axcodes(volume.grid.affine) == ("L", "P", "S")
     first = pydicom.dcmread(REAL / "0.dcm").pixel_array
-    assert np.array_equal(volume.voxels[0], first)
+    assert np.array_equal(volume.channel()[0], first)
 
 
 def test_implicit_little_endian_syntax_is_read(tmp_path: Path) -> None:
     save(tmp_path / "s" / "a.dcm", header(1, "1.2"), ImplicitVRLittleEndian)
-    assert np.array_equal(read_volume(tmp_path / "s").voxels[0], 2 * stored_values(1) - 1024)
+    assert np.array_equal(read_volume(tmp_path / "s").channel()[0], 2 * stored_values(1) - 1024)

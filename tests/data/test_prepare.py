@@ -62,7 +62,9 @@ def test_prepared_images_have_the_size_and_spacing_of_the_networks_grid(tmp_path
     case = scan(tmp_path, (ball() * 500 - 900).astype(np.int16))
     prepared = prepare(case, Input(size=24, thick=THICK))
     assert prepared.spacing_mm == pytest.approx((5, 40 / 24, 48 / 24))  # z, row, column
-    assert prepared.image.shape == prepared.shape == (12, 24, 24)  # 60 mm are 12 slices of 5
+    assert (
+        prepared.image.shape == (1, *prepared.shape) == (1, 12, 24, 24)
+    )  # 60 mm are 12 slices of 5
     assert prepared.image.dtype == np.int16
     assert prepared.grid.shape == (48, 40, 30)
 
@@ -70,7 +72,7 @@ def test_prepared_images_have_the_size_and_spacing_of_the_networks_grid(tmp_path
 def test_voxels_do_not_change_if_the_grid_does_not(tmp_path: Path) -> None:
     array = np.random.default_rng(0).integers(-1000, 1000, (32, 32, 5)).astype(np.int16)
     prepared = prepare(scan(tmp_path, array), PLAIN)
-    assert np.array_equal(prepared.image, array[::-1, ::-1].T)
+    assert np.array_equal(prepared.image[0], array[::-1, ::-1].T)
 
 
 @pytest.mark.parametrize("z_mm", [0.5, 0.7, 0.703125, 0.8, 1, 1.25, 2, 2.5, 3, 4, 5, 10])
@@ -96,10 +98,10 @@ def test_a_ramp_is_resampled_at_the_centres_of_voxels(tmp_path: Path) -> None:
     prepared = prepare(scan(tmp_path, z, (1, 1, 1)), Input(size=4, thick=THICK))
     # 4 slices of 5 mm; the first is centred on slice 2, where a ramp's smoothed value is its own,
     # but for what the Gaussian misses below slice 0
-    assert prepared.image[:, 0, 0] == pytest.approx([20, 70, 120, 170], abs=2)
+    assert prepared.image[0, :, 0, 0] == pytest.approx([20, 70, 120, 170], abs=2)
     x = np.broadcast_to(100 * np.arange(64)[:, None, None], (64, 64, 2)).astype(np.int16)
     prepared = prepare(scan(tmp_path, x), PLAIN)
-    assert prepared.image[0, 0, :3].tolist() == [6250, 6050, 5850]  # mean of 63 and 62, ...
+    assert prepared.image[0, 0, 0, :3].tolist() == [6250, 6050, 5850]  # mean of 63 and 62, ...
 
 
 @final
@@ -134,7 +136,7 @@ def test_standardized_voxels_have_mean_0_and_sd_1_inside_the_region(tmp_path: Pa
     settings = PLAIN.model_copy(update={"standardize": "b"})
     regions = {"a": Everything(), "b": FileRegion(mask="ball")}
     prepared = prepare(case, settings, regions)
-    values = prepared.image[prepare_region(prepared, regions["b"]) > 0]
+    values = prepared.image[0][prepare_region(prepared, regions["b"]) > 0]
     assert prepared.image.dtype == np.float32
     assert (values.mean(), values.std()) == pytest.approx((0, 1), abs=1e-5)
     raw = np.asarray(prepare(case, PLAIN).image, np.float32)
@@ -294,7 +296,7 @@ class Counted(Region):
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
         self.file.write_text(self.file.read_text() + "x" if self.file.exists() else "x")
-        return np.asarray(volume.voxels > -500)
+        return np.asarray(volume.channel() > -500)
 
 
 def test_a_region_is_computed_once(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_voxels_are_in_canonical_orientation_whatever_the_orientation_of_the_fil
             far: list[slice | int] = [slice(None)] * 3
             far[along] = -1 if axes[along] == name else 0
             array[tuple(far)] += value
-        voxels = read_volume(save(tmp_path / "a.nii.gz", array, affine_of(axes))).voxels
+        voxels = read_volume(save(tmp_path / "a.nii.gz", array, affine_of(axes))).channel()
         assert voxels[-1, -1, -1] == 111, axes
         assert voxels[-1, 0, 0] == 100, axes
         assert voxels[0, -1, 0] == 10, axes
@@ -67,7 +67,7 @@ def test_spacing_is_in_the_order_slice_row_and_column(tmp_path: Path) -> None:
     path = save(tmp_path / "a.nii", np.zeros((4, 5, 6), np.int16), affine_of("SRA", (2, 3, 5)))
     volume = read_volume(path)
     assert volume.spacing_mm == pytest.approx((2, 5, 3))
-    assert volume.voxels.shape == (4, 6, 5)
+    assert volume.channel().shape == (4, 6, 5)
     assert volume.grid.canonical_shape == (4, 6, 5)
 
 
@@ -116,7 +116,7 @@ def test_a_mask_of_a_sheared_scan_has_the_scans_affine_and_nifti_version(
     affine[:3, 2:] = np.array([[0.1, 184.1], [5 * np.tan(np.deg2rad(15)), 184.1], [5, -17.3]])
     nib.save(image_class(np.zeros((6, 5, 4), np.int16), affine), tmp_path / "a.nii.gz")
     volume = read_volume(tmp_path / "a.nii.gz")
-    write_mask(tmp_path / "m.nii.gz", np.ones(volume.voxels.shape, np.uint8), volume.grid)
+    write_mask(tmp_path / "m.nii.gz", np.ones(volume.shape, np.uint8), volume.grid)
     scan, mask = load(tmp_path / "a.nii.gz"), load(tmp_path / "m.nii.gz")
     assert type(mask) is type(scan) is image_class
     assert np.array_equal(mask.affine, scan.affine)
@@ -129,11 +129,11 @@ def test_a_mask_is_written_on_the_grid_of_the_scans_file(tmp_path: Path, axes: s
     affine[:3, :3] = affine[:3, :3] @ rotation(0.1)
     image = save(tmp_path / "image.nii.gz", array, affine)
     volume = read_volume(image)
-    write_mask(tmp_path / "mask.nii.gz", (volume.voxels > 0).astype(np.uint8), volume.grid)
+    write_mask(tmp_path / "mask.nii.gz", (volume.channel() > 0).astype(np.uint8), volume.grid)
     written, given_ = load(tmp_path / "mask.nii.gz"), load(image)
     assert np.array_equal(written.affine, given_.affine)
     assert np.array_equal(np.asarray(written.dataobj) == 1, array > 0)
-    assert np.array_equal(read_mask(tmp_path / "mask.nii.gz", volume.grid), volume.voxels > 0)
+    assert np.array_equal(read_mask(tmp_path / "mask.nii.gz", volume.grid), volume.channel() > 0)
 
 
 def rotation(angle: float) -> np.ndarray:
@@ -147,7 +147,7 @@ def test_the_affine_of_a_quaternion_is_copied_exactly(tmp_path: Path) -> None:
     image.set_qform(np.diag([0.7, 0.7, 1.3, 1]) @ affine_rotation(0.3), code=1)
     nib.save(image, tmp_path / "a.nii.gz")
     volume = read_volume(tmp_path / "a.nii.gz")
-    write_mask(tmp_path / "m.nii.gz", np.zeros(volume.voxels.shape, np.uint8), volume.grid)
+    write_mask(tmp_path / "m.nii.gz", np.zeros(volume.shape, np.uint8), volume.grid)
     same = load(tmp_path / "m.nii.gz").affine == load(tmp_path / "a.nii.gz").affine
     assert same.all()
 
@@ -179,8 +179,8 @@ def test_slice_numbers_are_those_of_the_file() -> None:
 def test_given_axes_replace_the_orientation_of_the_affine(tmp_path: Path) -> None:
     array = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
     volume = read_volume(save(tmp_path / "a.nii.gz", array), axes="LPS")
-    assert np.array_equal(volume.voxels, array.T)  # as an upright picture
-    write_mask(tmp_path / "m.nii.gz", (volume.voxels > 9).astype(np.uint8), volume.grid)
+    assert np.array_equal(volume.channel(), array.T)  # as an upright picture
+    write_mask(tmp_path / "m.nii.gz", (volume.channel() > 9).astype(np.uint8), volume.grid)
     assert np.array_equal(np.asarray(load(tmp_path / "m.nii.gz").dataobj), array > 9)
 
 
@@ -189,7 +189,7 @@ def test_a_frame_is_read_as_one_slice_at_its_position(tmp_path: Path) -> None:
     volume = read_volume(save(tmp_path / "a.nii.gz", array, affine_of("RAS")), frame=2)
     assert volume.grid.shape == (2, 3, 1)
     assert volume.grid.affine[:3, 3].tolist() == [7, -11, 13 + 2 * 5]
-    assert np.array_equal(volume.grid.to_file(volume.voxels)[..., 0], array[..., 2])
+    assert np.array_equal(volume.grid.to_file(volume.channel())[..., 0], array[..., 2])
     with pytest.raises(InputError, match="no frame 4; its frames are 0 to 3"):
         read_volume(tmp_path / "a.nii.gz", frame=4)
 
@@ -197,13 +197,13 @@ def test_a_frame_is_read_as_one_slice_at_its_position(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.float32, np.float64])
 def test_integer_values_are_read_as_int16(tmp_path: Path, dtype: type) -> None:
     array: np.ndarray = np.full((2, 2, 2), 200, dtype)
-    assert read_volume(save(tmp_path / "a.nii", array)).voxels.dtype == np.int16
+    assert read_volume(save(tmp_path / "a.nii", array)).channel().dtype == np.int16
 
 
 def test_fractions_and_values_beyond_int16_are_read_as_float32(tmp_path: Path) -> None:
     arrays: list[np.ndarray] = [np.full((2, 2, 2), 0.5), np.full((2, 2, 2), 40000, np.uint16)]
     for array in arrays:
-        voxels = read_volume(save(tmp_path / "a.nii", array)).voxels
+        voxels = read_volume(save(tmp_path / "a.nii", array)).channel()
         assert voxels.dtype == np.float32
         assert voxels[0, 0, 0] == array[0, 0, 0]
 
@@ -212,7 +212,7 @@ def test_a_fraction_in_the_last_slice_does_not_change_other_slices(tmp_path: Pat
     array = np.arange(8.0).reshape(2, 2, 2)
     array[1, 1, 1] = 0.25
     volume = read_volume(save(tmp_path / "a.nii", array))
-    assert np.array_equal(volume.grid.to_file(volume.voxels), array)
+    assert np.array_equal(volume.grid.to_file(volume.channel()), array)
 
 
 def test_slope_and_intercept_are_applied(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_slope_and_intercept_are_applied(tmp_path: Path) -> None:
     struct.pack_into("<2f", content, 112, 1, -1024)  # scl_slope, scl_inter
     path.write_bytes(content)
     for frame in (None, 0):
-        voxels = read_volume(path, frame).voxels
+        voxels = read_volume(path, frame).channel()
         assert sorted(voxels.ravel().tolist()) == [0, 1000]
         assert voxels.dtype == np.int16
 
@@ -324,17 +324,17 @@ class Percent(ImageUnit):
 
 def volume(*values: float) -> Volume:
     voxels = np.array(values, np.float32).reshape(-1, 1, 1)
-    return Volume(voxels, Grid((1, 1, len(values)), np.eye(4)))
+    return Volume(voxels[None], Grid((1, 1, len(values)), np.eye(4)))
 
 
 def test_an_image_that_cannot_be_in_its_unit_is_refused_with_its_measured_range() -> None:
     message = r"^a.nii: is not in percent: its values go from -1 to 1, like a fraction from -1. Mul"
     with pytest.raises(InputError, match=message):
-        check_unit(volume(0, -1, -50, 1), Percent(), "a.nii")
+        check_unit(volume(0, -1, -50, 1).channel(), Percent(), "a.nii")
     with pytest.raises(InputError, match="values go from 0 to 0"):
-        check_unit(volume(-50, -50), Percent(), "a scan without any measured value")
-    check_unit(volume(0, 1, 99), Percent(), "a.nii")
-    check_unit(volume(0, 1), AnyUnit(), "a.nii")
+        check_unit(volume(-50, -50).channel(), Percent(), "a scan without any measured value")
+    check_unit(volume(0, 1, 99).channel(), Percent(), "a.nii")
+    check_unit(volume(0, 1).channel(), AnyUnit(), "a.nii")
 
 
 def test_errors_of_a_case_start_with_its_name(tmp_path: Path) -> None:
@@ -350,9 +350,9 @@ def test_errors_of_a_case_start_with_its_name(tmp_path: Path) -> None:
 def test_masks_of_real_scans_have_the_scans_grid(tmp_path: Path, name: str) -> None:
     path = SHARED / "ct-small" / f"{name}.nii.gz"
     volume = read_volume(path)
-    write_mask(tmp_path / "m.nii.gz", (volume.voxels > -200).astype(np.uint8), volume.grid)
+    write_mask(tmp_path / "m.nii.gz", (volume.channel() > -200).astype(np.uint8), volume.grid)
     given_, written = load(path), load(tmp_path / "m.nii.gz")
     assert np.array_equal(given_.affine, written.affine)
     assert np.array_equal(np.asarray(written.dataobj), np.asarray(given_.dataobj) > -200)
-    bone = volume.voxels > 300
+    bone = volume.channel() > 300
     assert bone[:, bone.shape[1] // 2 :].sum() > bone[:, : bone.shape[1] // 2].sum()  # the spine

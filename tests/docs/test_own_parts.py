@@ -116,7 +116,7 @@ def test_the_prior_has_the_value_that_the_page_computes_by_hand(tmp_path: Path) 
     write_named_blocks(PAGE, tmp_path)
     module = load(tmp_path / "wsseg-lab" / "wsseg_lab" / "prior.py")
     image = torch.full((1, 1, 1, 1), 25.0)
-    batch = Batch(image, torch.ones_like(image).bool(), torch.ones(1, 1).bool())
+    batch = Batch(image[:, None], torch.ones_like(image).bool(), torch.ones(1, 1).bool())
     phi = module.HuBand(low_hu=-100, high_hu=150, softness_hu=50)(batch).item()
     (printed,) = re.findall(r"σ\(2\.5\)² = (0\.\d+)", PAGE.read_text("utf-8"))
     assert phi == pytest.approx(float(printed), abs=5e-4)
@@ -204,7 +204,7 @@ def test_a_stage_of_the_mean_teacher_has_the_same_bits_when_resumed(
 def test_the_margin_is_measured_in_millimetres(lab: Lab) -> None:
     voxels = np.zeros((3, 1, 5), np.int16)
     voxels[0, 0, 0] = 1
-    volume = Volume(voxels, Grid((5, 1, 3), np.diag([-2.0, -2.0, 5.0, 1.0])))
+    volume = Volume(voxels[None], Grid((5, 1, 3), np.diag([-2.0, -2.0, 5.0, 1.0])))
     region = lab("region").WithMargin(inner=make(Region, "nonzero"), margin_mm=5)
     mask = region(Case("a", "a", Path("a.nii")), volume)
     assert mask[:, 0].astype(int).tolist() == [[1, 1, 1, 0, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
@@ -217,7 +217,7 @@ def test_the_scans_of_an_npz_file_are_read_upright(lab: Lab, tmp_path: Path) -> 
     [case] = lab("cohort").NpzScans(path=path).cases()
     volume = read_case(case)
     assert volume.spacing_mm == (5, 3, 2)
-    assert np.array_equal(volume.voxels, image[0])
+    assert np.array_equal(volume.channel(), image[0])
     assert np.argwhere(read_case_mask(case, "lesion", volume.grid)).tolist() == [[1, 2, 3]]
     assert case.tags == {"lesion": True}
 

@@ -23,8 +23,8 @@ IMAGE = torch.rand(2, 1, 24, 24, generator=torch.Generator().manual_seed(0))
 class Convolution(wsseg.Backbone):
     """A convolution, which is not symmetric."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
-        return nn.Conv2d(slices, classes, 3, padding=1)
+    def build(self, channels: int, classes: int) -> nn.Module:
+        return nn.Conv2d(channels, classes, 3, padding=1)
 
 
 class LocalConvolution(Convolution):
@@ -51,7 +51,7 @@ def trained(backbone: wsseg.Backbone, *mirror: str) -> TrainedStage:
 
 @torch.no_grad()
 def logits(stage: TrainedStage, image: Tensor) -> Tensor:
-    batch = Batch(image, torch.ones(2, 1, 24, 24).bool(), torch.ones(2, 1).bool())
+    batch = Batch(image[:, None], torch.ones(2, 1, 24, 24).bool(), torch.ones(2, 1).bool())
     return stage_logits(stage, batch, open_fabric("float32"))
 
 

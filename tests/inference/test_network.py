@@ -12,7 +12,7 @@ from wsseg.inference.network import Network, load_matching_weights
 class Unchanged(Backbone):
     """Its network returns the image."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:  # noqa: ARG002
+    def build(self, channels: int, classes: int) -> nn.Module:  # noqa: ARG002
         return nn.Identity()
 
 

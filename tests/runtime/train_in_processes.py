@@ -53,8 +53,8 @@ class BrighterCounts(PixelLoss):
 
 def scan(number: int) -> StageScan:
     noise = np.random.default_rng(number)
-    image = noise.normal(size=(5, 16, 16)).astype(np.float32)
-    mask = (image > 0.5).astype(np.uint8)
+    image = noise.normal(size=(1, 5, 16, 16)).astype(np.float32)
+    mask = (image[0] > 0.5).astype(np.uint8)
     tags = np.full((5, 1), number % 2 == 0)
     return StageScan(f"case-{number}", image, None, None, tags, tuple(range(5)), (mask,))
 

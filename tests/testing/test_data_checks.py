@@ -48,7 +48,7 @@ def test_check_region_detects_a_broken_region(
 ) -> None:
     class Broken(Region):
         def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
-            found: NDArray[np.bool_] = find(volume.voxels)
+            found: NDArray[np.bool_] = find(volume.channel())
             return found
 
     fails(testing.check_region, Broken(), words)

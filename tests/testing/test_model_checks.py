@@ -149,7 +149,7 @@ class BatchDependent(nn.Module):
         return y - y.mean()
 
 
-SHARED = nn.ModuleDict({f"{s}-{k}": nn.Conv2d(s, k, 1) for s, k in ((1, 1), (5, 2))})
+SHARED = nn.ModuleDict({f"{s}-{k}": nn.Conv2d(s, k, 1) for s, k in ((1, 1), (3, 1), (5, 2))})
 SEEDED = torch.Generator().manual_seed(0)
 
 
@@ -183,8 +183,8 @@ def test_check_backbone_detects_a_broken_backbone(
     build: Callable[[int, int], nn.Module], words: str
 ) -> None:
     class Broken(Backbone):
-        def build(self, slices: int, classes: int) -> nn.Module:
-            return build(slices, classes)
+        def build(self, channels: int, classes: int) -> nn.Module:
+            return build(channels, classes)
 
     fails(testing.check_backbone, Broken(), words)
 
@@ -193,7 +193,7 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def dice(logits: Tensor, y: Tensor, region: Tensor) -> Tensor:
-    batch = Batch(torch.zeros_like(region), region, torch.ones(logits.shape[:2]).bool())
+    batch = Batch(torch.zeros_like(region)[:, None], region, torch.ones(logits.shape[:2]).bool())
     return SmoothDice()(logits, y, batch, Multilabel())
 
 
@@ -299,17 +299,17 @@ def test_checks_run_on_the_accelerator_as_well(monkeypatch: pytest.MonkeyPatch) 
 class ConvBackbone(Backbone):
     """A 1x1 convolution."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
-        return nn.Conv2d(slices, classes, 1)
+    def build(self, channels: int, classes: int) -> nn.Module:
+        return nn.Conv2d(channels, classes, 1)
 
 
 class Stem3d(Backbone):
     """A three-dimensional convolution over the slices, followed by a two-dimensional one."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
+    def build(self, channels: int, classes: int) -> nn.Module:
         return nn.Sequential(
-            nn.Unflatten(1, (1, slices)),
-            nn.Conv3d(1, 4, (slices, 3, 3), padding=(0, 1, 1)),
+            nn.Unflatten(1, (1, channels)),
+            nn.Conv3d(1, 4, (channels, 3, 3), padding=(0, 1, 1)),
             nn.Flatten(1, 2),
             nn.ReLU(),
             nn.Conv2d(4, classes, 1),

@@ -50,7 +50,7 @@ def trainer_with(settings: dict[str, Any]) -> Trainer:
     scans = tuple(
         StageScan(
             name=f"case-{number}",
-            image=generator.normal(size=(SLICES, SIZE, SIZE)).astype(np.float32),
+            image=generator.normal(size=(1, SLICES, SIZE, SIZE)).astype(np.float32),
             inside=None,
             region=None,
             tags=np.ones((SLICES, 1), np.bool_),

@@ -32,7 +32,7 @@ EARLY = {"early_stopping": {"patience": 2}, "epochs": 20, "optimizer": {"lr": 0.
 
 def labelled(scan: StageScan, *, inverted: bool) -> StageScan:
     """Label the bright voxels, or with `inverted` all others; tags are inverted likewise."""
-    bright = np.asarray(scan.image) > -400
+    bright = np.asarray(scan.image)[0] > -400
     labels = ((bright != inverted).astype(np.uint8),) if scan.labels else ()
     return replace(scan, labels=labels, tags=scan.tags != inverted)
 

@@ -51,7 +51,7 @@ def batch(*values: float, tags: Sequence[bool] | None = None) -> Batch:
     number = len(values)
     image = torch.tensor(values)[:, None, None, None].expand(-1, 1, 8, 8)
     tagged = torch.tensor([True] * number if tags is None else tags)[:, None]
-    return Batch(image, torch.ones(number, 1, 8, 8).bool(), tagged)
+    return Batch(image[:, None], torch.ones(number, 1, 8, 8).bool(), tagged)
 
 
 def network(norm: nn.Module) -> Network:
@@ -75,7 +75,7 @@ def trained_weights(
     scans = tuple(
         StageScan(
             name=f"case-{number}",
-            image=noise.uniform(0.1, 0.9, size=(3, 8, 8)).astype(np.float32),
+            image=noise.uniform(0.1, 0.9, size=(1, 3, 8, 8)).astype(np.float32),
             inside=None,
             region=None,
             tags=np.full((3, 1), number > 0),

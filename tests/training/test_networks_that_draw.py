@@ -57,9 +57,9 @@ def smp(architecture: str, encoder: str, *, slow: bool) -> Any:
 class Dropout(Backbone):
     """A convolution after dropout."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
+    def build(self, channels: int, classes: int) -> nn.Module:
         return nn.Sequential(
-            nn.Dropout2d(0.5), nn.Dropout(0.2), nn.Conv2d(slices, classes, 3, 1, 1)
+            nn.Dropout2d(0.5), nn.Dropout(0.2), nn.Conv2d(channels, classes, 3, 1, 1)
         )
 
 
@@ -84,7 +84,7 @@ def scans(labels: bool) -> list[StageScan]:
     return [
         StageScan(
             name=f"case-{number}",
-            image=generator.normal(size=shape).astype(np.float32),
+            image=generator.normal(size=(1, *shape)).astype(np.float32),
             inside=None,
             region=None,
             tags=np.ones((SLICES, 1), np.bool_),

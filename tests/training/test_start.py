@@ -123,8 +123,8 @@ def test_a_wrong_start_is_refused_before_any_training(
 class Headless(api.Backbone):
     """A backbone that does not name its last layers."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
-        return nn.Conv2d(slices, classes, 1)
+    def build(self, channels: int, classes: int) -> nn.Module:
+        return nn.Conv2d(channels, classes, 1)
 
 
 def test_a_new_head_needs_a_backbone_that_names_it(toy_recipe: Path) -> None:

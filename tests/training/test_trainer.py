@@ -61,7 +61,7 @@ def scans(labels: bool = True) -> list[StageScan]:
     return [
         StageScan(
             name=f"case-{number}",
-            image=generator.integers(-1000, 200, shape).astype(np.int16),
+            image=generator.integers(-1000, 200, (1, *shape)).astype(np.int16),
             inside=None,
             region=np.ones(shape, np.uint8),
             tags=np.arange(SLICES)[:, None] % 2 == number % 2,
@@ -143,9 +143,9 @@ def test_a_resumed_stage_has_the_same_history_whichever_step_it_resumes_from(
 class Normed(Backbone):
     """A convolution before batch norm, and one after it."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
+    def build(self, channels: int, classes: int) -> nn.Module:
         return nn.Sequential(
-            nn.Conv2d(slices, 4, 3, 1, 1), nn.BatchNorm2d(4), nn.Conv2d(4, classes, 1)
+            nn.Conv2d(channels, 4, 3, 1, 1), nn.BatchNorm2d(4), nn.Conv2d(4, classes, 1)
         )
 
 
@@ -264,11 +264,11 @@ def test_an_epoch_is_drawn_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> No
 class Pooled(Backbone):
     """Batch norm over an image's mean, which needs two images."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
+    def build(self, channels: int, classes: int) -> nn.Module:
         return nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
-            nn.BatchNorm2d(slices),
-            nn.Conv2d(slices, classes, 1),
+            nn.BatchNorm2d(channels),
+            nn.Conv2d(channels, classes, 1),
             nn.Upsample((SIZE, SIZE)),
         )
 
@@ -305,10 +305,10 @@ def test_restored_optimiser_state_has_the_memory_format_of_the_weights(tmp_path:
 class Stem3d(Backbone):
     """A three-dimensional convolution over the slices, followed by a two-dimensional one."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
+    def build(self, channels: int, classes: int) -> nn.Module:
         return nn.Sequential(
-            nn.Unflatten(1, (1, slices)),
-            nn.Conv3d(1, 4, (slices, 3, 3), padding=(0, 1, 1)),
+            nn.Unflatten(1, (1, channels)),
+            nn.Conv3d(1, 4, (channels, 3, 3), padding=(0, 1, 1)),
             nn.Flatten(1, 2),
             nn.ReLU(),
             nn.Conv2d(4, classes, 1),
@@ -340,7 +340,7 @@ def test_a_network_with_a_3d_convolution_is_trained_resumed_and_used(tmp_path: P
 def test_an_image_with_nan_is_named_when_the_loss_becomes_nan() -> None:
     given = scans()
     image = np.asarray(given[1].image, np.float32)
-    image[2, 5, 5] = np.nan
+    image[0, 2, 5, 5] = np.nan
     given[1] = replace(given[1], image=image)
     with pytest.raises(WorkError, match=r"stage weak, step \d \(epoch 1\): the loss is nan; case "):
         list(trainer_of(MASKS, given).run())

@@ -32,7 +32,7 @@ class ArrayCase:
         >>> import numpy as np
         >>> from wsseg import Grid, Volume
         >>> from wsseg.tools import ArrayCase
-        >>> voxels = np.zeros((40, 256, 224), np.int16)  # (Z, H, W)
+        >>> voxels = np.zeros((1, 40, 256, 224), np.int16)  # (C, Z, H, W)
         >>> grid = Grid((224, 256, 40), np.diag([-1, -1, 5, 1]))  # (W, H, Z), 5 x 1 x 1 mm
         >>> case = ArrayCase("scan-7", Volume(voxels, grid), tags={"tumour": True})
         >>> case.volume.spacing_mm
@@ -42,7 +42,7 @@ class ArrayCase:
     name: str
     """Unique in the cohort; names of files contain it."""
     volume: Volume
-    """The voxels, (Z, H, W), and their grid."""
+    """The voxels, (C, Z, H, W), and their grid; several channels are written as sequences."""
     patient: str = ""
     """The patient; the default is the name of the case."""
     site: str = ""
@@ -80,7 +80,7 @@ def cached_cases(kind: str, key: Any, arrays: Callable[[], Iterable[ArrayCase]])
         >>> from wsseg.tools import ArrayCase, cached_cases
         >>> def scans():
         ...     grid = Grid((3, 3, 2), np.diag([-1, -1, 5, 1]))
-        ...     yield ArrayCase("dark", Volume(np.zeros((2, 3, 3), np.int16), grid))
+        ...     yield ArrayCase("dark", Volume(np.zeros((1, 2, 3, 3), np.int16), grid))
         >>> [case] = cached_cases("my-plugin", {"version": 1}, scans)
         >>> case.image.name
         'dark.nii.gz'
@@ -108,7 +108,8 @@ def _write(arrays: Iterable[ArrayCase], folder: Path) -> None:
                 {"case": case.name, "slice": case.volume.grid.slice_in_file(z)} | _tag_cells(tags)
                 for z, tags in case.slice_tags.items()
             ]
-            written.append(Case(case.name, row["patient"], Path(files["image"]), split=case.split))
+            image = Path(next(iter(files.values())))
+            written.append(Case(case.name, row["patient"], image, split=case.split))
         _check_together(written)
         if slices:
             write_text(temporary / "slices.csv", pd.DataFrame(slices).to_csv(index=False))
@@ -119,8 +120,13 @@ def _write_files(case: ArrayCase, folder: Path) -> dict[str, str]:
     """Write the image and the masks of a case, and return their paths by column of the table."""
     grid = case.volume.grid
     masks = {f"mask.{name}": mask.astype(np.uint8) for name, mask in case.masks.items()}
-    files = {}
-    for column, voxels in ({"image": _storable(case.volume.voxels)} | masks).items():
+    volume, files = case.volume, {}
+    alone = len(volume.channels) == 1
+    images = {
+        "image" if alone else f"image.{name}": _storable(volume.channel(name))
+        for name in volume.channels
+    }
+    for column, voxels in (images | masks).items():
         files[column] = f"{column}/{case.name}.nii.gz"
         write_nifti(folder / files[column], grid.to_file(voxels), grid.affine, grid.image_class)
     return files
@@ -140,7 +146,8 @@ def _tag_cells(tags: Mapping[str, Tag]) -> dict[str, str]:
 
 def _check(case: ArrayCase) -> None:
     """Raise `InputError` if files of the case cannot be written or read again."""
-    if wrong := [name for name in (case.name, *case.masks) if not fits_file_names(name)]:
+    names = (case.name, *case.volume.channels, *case.masks)
+    if wrong := [name for name in names if not fits_file_names(name)]:
         raise InputError(f"{wrong[0]!r} cannot be used in the name of a file; rename it")
     if case.split not in SPLITS:
         raise InputError(
@@ -148,9 +155,14 @@ def _check(case: ArrayCase) -> None:
             f"{known_words(case.split, SPLITS[:-1])}, or an empty text"
         )
     shape = case.volume.grid.canonical_shape
-    arrays = {"the image": case.volume.voxels} | {f"mask {k}": m for k, m in case.masks.items()}
-    for name, array in arrays.items():
-        if array.shape != shape or array.size == 0:
+    voxels, channels = case.volume.voxels, len(case.volume.channels)
+    if voxels.shape != (channels, *shape) or voxels.size == 0:
+        raise InputError(
+            f"case {case.name}: the image has shape {voxels.shape}, but its channels and its grid "
+            f"{(channels, *shape)}, (C, Z, H, W)"
+        )
+    for name, array in {f"mask {k}": m for k, m in case.masks.items()}.items():
+        if array.shape != shape:
             raise InputError(
                 f"case {case.name}: {name} has shape {array.shape}, but its grid {shape}, (Z, H, W)"
             )

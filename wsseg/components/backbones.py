@@ -27,10 +27,11 @@ ERROR_LENGTH = 200  # characters of a library's error message that are repeated
 class Smp(Backbone):
     """A network of segmentation-models-pytorch: any of its architectures with any encoder.
 
-    The network maps normalised slices (B, S, H, W) to logits (B, K, H, W). Images are padded with 0
-    at the bottom and the right to a size that the network accepts, for most a multiple of 32. Some
-    transformers accept a single image size: smaller images are padded to it, and larger ones raise
-    `InputError`.
+    The network maps normalised images (B, C S, H, W) to logits (B, K, H, W). Images are padded with
+    0 at the bottom and the right to a size that the network accepts, for most a multiple of 32.
+    Some transformers accept a single image size: smaller images are padded to it, and larger ones
+    raise `InputError`. The weights of a first convolution for RGB stay as they are for three
+    planes, such as a slice in colours.
 
     Source: Iakubovskii 2019, "Segmentation Models Pytorch"; Wightman 2019, "PyTorch Image Models"
     (timm).
@@ -71,7 +72,7 @@ class Smp(Backbone):
         self._check_weights()
         return self
 
-    def build(self, slices: int, classes: int) -> nn.Module:
+    def build(self, channels: int, classes: int) -> nn.Module:
         """Return a new module; `weights` that are not on this machine are downloaded.
 
         Raises:
@@ -79,8 +80,8 @@ class Smp(Backbone):
                 fit the encoder, or are not on this machine and cannot be downloaded.
         """
         try:
-            net = self._create(slices, classes, None)
-            multiple, largest = _side_limits(net, slices)
+            net = self._create(channels, classes, None)
+            multiple, largest = _side_limits(net, channels)
         except Exception as error:
             raise InputError(
                 f"architecture {self.architecture!r} cannot be built with encoder "
@@ -90,7 +91,7 @@ class Smp(Backbone):
         if isinstance(self.weights, EncoderWeights):
             self._load(self.weights, net)
         elif self.weights is not None:
-            net = self._create_pretrained(slices, classes, self.weights)
+            net = self._create_pretrained(channels, classes, self.weights)
         return Padded(net.train(), multiple, largest)
 
     def untrained(self) -> Self:
@@ -124,9 +125,9 @@ class Smp(Backbone):
             place = ", ".join(map(str, weights.files())) or type(weights).__name__
             raise InputError(f"{place}: does not fit encoder {self.encoder!r}: {error}") from None
 
-    def _create_pretrained(self, slices: int, classes: int, weights: str) -> nn.Module:
+    def _create_pretrained(self, channels: int, classes: int, weights: str) -> nn.Module:
         try:
-            return self._create(slices, classes, weights)
+            return self._create(channels, classes, weights)
         except Exception as error:
             raise InputError(
                 f"weights {weights!r} of encoder {self.encoder!r} are not on this machine and "
@@ -135,7 +136,7 @@ class Smp(Backbone):
                 "use random weights with weights: null."
             ) from error
 
-    def _create(self, slices: int, classes: int, named: str | None) -> nn.Module:
+    def _create(self, channels: int, classes: int, named: str | None) -> nn.Module:
         import segmentation_models_pytorch as smp
 
         encoder: str = self.encoder
@@ -143,7 +144,7 @@ class Smp(Backbone):
         if weights is not None and encoder.startswith(TIMM_PREFIX):
             encoder, weights = f"{encoder}.{weights}", True
         net: nn.Module = smp.create_model(
-            self.architecture, encoder, weights, in_channels=slices, classes=classes
+            self.architecture, encoder, weights, in_channels=channels, classes=classes
         )
         return net
 
@@ -155,7 +156,7 @@ class Smp(Backbone):
         return [name.partition(".")[2] for name in names]
 
 
-def _side_limits(net: nn.Module, slices: int) -> tuple[int, int | None]:
+def _side_limits(net: nn.Module, channels: int) -> tuple[int, int | None]:
     """Return the number that an image's sides must be multiples of, and the longest side or None.
 
     Found by running the network on images of different sizes.
@@ -163,16 +164,16 @@ def _side_limits(net: nn.Module, slices: int) -> tuple[int, int | None]:
     net.eval()
     sides = (*SIDE_MULTIPLES, *FIXED_SIDES)
     for side in sides:
-        if _accepts(net, slices, side, side):
-            fixed = side in FIXED_SIDES and not _accepts(net, slices, side, 2 * side)
+        if _accepts(net, channels, side, side):
+            fixed = side in FIXED_SIDES and not _accepts(net, channels, side, 2 * side)
             return side, side if fixed else None
     raise ValueError(f"accepts no square image with sides of {', '.join(map(str, sides))} pixels")
 
 
 @torch.no_grad()
-def _accepts(net: nn.Module, slices: int, height: int, width: int) -> bool:
+def _accepts(net: nn.Module, channels: int, height: int, width: int) -> bool:
     with suppress(RuntimeError, ValueError, AssertionError):
-        logits: Tensor = net(torch.zeros(1, slices, height, width))
+        logits: Tensor = net(torch.zeros(1, channels, height, width))
         return logits.shape[-2:] == (height, width)
     return False
 
@@ -181,11 +182,11 @@ def _accepts(net: nn.Module, slices: int, height: int, width: int) -> bool:
 class Padded(nn.Module):
     """A network for images of any size, around a network for sides that are multiples of a number.
 
-    Images (B, S, H, W) are padded with 0 at the bottom and the right, as a convolution pads its
+    Images (B, C S, H, W) are padded with 0 at the bottom and the right, as a convolution pads its
     border, and the logits (B, K, H, W) are cropped to the size of the image.
 
     Args:
-        net: Maps (B, S, H, W) to (B, K, H, W) if H and W are multiples of `multiple`.
+        net: Maps (B, C S, H, W) to (B, K, H, W) if H and W are multiples of `multiple`.
         multiple: The number that the sides are rounded up to a multiple of, in pixels.
         largest: The longest side that `net` accepts, in pixels; None if there is no limit.
 
@@ -204,7 +205,7 @@ class Padded(nn.Module):
         self.largest = largest
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return logits (B, K, H, W) for images (B, S, H, W).
+        """Return logits (B, K, H, W) for images (B, C S, H, W).
 
         Raises:
             InputError: The image is larger than the network accepts.

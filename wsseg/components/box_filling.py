@@ -29,10 +29,10 @@ class FillBoxes(EStep):
     Example:
         >>> import torch
         >>> from wsseg import Batch, EStep, Evidence, make
-        >>> image = torch.zeros(1, 1, 1, 4)
+        >>> region = torch.ones(1, 1, 1, 4) > 0
         >>> boxes = torch.tensor([[[[[True, True, False, False]]]]])  # (B, K, N, H, W)
-        >>> batch = Batch(image, region=image == 0, tags=torch.tensor([[True]]), boxes=boxes)
-        >>> logits, phi = torch.tensor([[[[-2.0, -1.0, -3.0, -4.0]]]]), image + 0.5
+        >>> batch = Batch(region[None] * 0.0, region, tags=torch.tensor([[True]]), boxes=boxes)
+        >>> logits, phi = torch.tensor([[[[-2.0, -1.0, -3.0, -4.0]]]]), region * 0.5
         >>> estep = make(EStep, "fill-boxes", share=0.5, estep={"use": "hard"})
         >>> estep(Evidence(batch, logits, phi))
         tensor([[[[0., 1., 0., 0.]]]])

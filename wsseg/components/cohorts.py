@@ -26,7 +26,7 @@ from wsseg.data.share_cells import parse_share
 from wsseg.data.tag_cells import parse_tag
 from wsseg.errors import InputError, known_words
 
-COLUMNS = ("case", "patient", "site", "split", "image", "mask.*", "tag.*")
+COLUMNS = ("case", "patient", "site", "split", "image", "image.*", "mask.*", "tag.*")
 WEAK_COLUMNS = ("scribble.*", "box.*", "share.*")
 SLICE_COLUMNS = ("case", "slice", "tag.*", "box.*", "share.*")
 MAX_SHOWN = 9  # letters of a wrong slice number in a message
@@ -53,6 +53,9 @@ class Table(Cohort):
     - `case`: a unique name, up to 100 characters that a file name may have. Required.
     - `image`: a NIfTI file, a picture or a folder of DICOM files, relative to the CSV file. Of the
       series below a folder, the axial one with the most slices is read. Required.
+    - `image.NAME`: in place of `image`, the files of several sequences of a case, such as
+      `image.t1` and `image.t2`: the channels of its image, in the order of the columns. Those on
+      another grid than the first are resampled to it.
     - `patient`: the default is the name of the case.
     - `site`: the hospital or scanner.
     - `split`: `train`, `test` or empty. All cases of a patient have the same split.
@@ -112,8 +115,9 @@ class Table(Cohort):
         Raises:
             InputError: The file cannot be read as a table of cases.
         """
-        columns = (*COLUMNS, *WEAK_COLUMNS)
-        rows = read_csv_table(self.path, columns, ("case", "image"), self.columns).rows
+        table = read_csv_table(self.path, (*COLUMNS, *WEAK_COLUMNS), ("case",), self.columns)
+        _check_image_columns(self.path, table.columns)
+        rows = table.rows
         if not rows:
             raise InputError(f"{self.path}: has no rows. Add a row for each case below the header.")
         cases, problems = list[Case](), list[tuple[str, InputError]]()
@@ -134,6 +138,7 @@ class Table(Cohort):
 
     def _case(self, row: Row, slices: Mapping[int, RowLabels]) -> Case:
         name = case_name(row)
+        images = {key: _file(row, f"image.{key}") for key in row.with_prefix("image")}
         masks, scribbles = (
             {
                 key: _file(row, f"{kind}.{key}")
@@ -147,7 +152,7 @@ class Table(Cohort):
         return Case(
             name=name,
             patient=row.name("patient") or name,
-            image=_file(row, "image"),
+            image=next(iter(images.values())) if images else _file(row, "image"),
             site=row.get("site"),
             split=_split(row),
             masks=masks,
@@ -161,6 +166,7 @@ class Table(Cohort):
             boxes=_joined(boxes),
             shares=of_case.shares,
             slice_shares={z: each.shares for z, each in slices.items() if each.shares},
+            images=images,
         )
 
 
@@ -190,7 +196,8 @@ def case_name(row: Row) -> str:
 def _file(row: Row, column: str) -> Path:
     cell = row.get(column)
     path = find_path(row.path.parent / cell)
-    if not cell or not (path.is_file() or (column == "image" and path.is_dir())):
+    is_image = column.partition(".")[0] == "image"
+    if not cell or not (path.is_file() or (is_image and path.is_dir())):
         problem = f"there is no file {path}" if cell else "is empty"
         raise InputError(
             f"{row.place}: case {row.get('case')}, {column}: {problem}. "
@@ -204,6 +211,18 @@ def _files(row: Row, kind: str) -> dict[str, Path]:
     return {
         name: _file(row, f"{kind}.{name}") for name, cell in row.with_prefix(kind).items() if cell
     }
+
+
+def _check_image_columns(path: Path, columns: Sequence[str]) -> None:
+    """Raise `InputError` unless there is either `image`, or one or more columns `image.NAME`."""
+    several = [name for name in columns if name.startswith("image.")]
+    if "image" not in columns and not several:
+        raise InputError(f"{path}: has no column 'image'; its columns: {', '.join(columns)}")
+    if "image" in columns and several:
+        raise InputError(
+            f"{path}: has the columns image and {several[0]}; name several sequences image.NAME, "
+            "and a single file image"
+        )
 
 
 def _split(row: Row) -> str:

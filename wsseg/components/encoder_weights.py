@@ -1,4 +1,4 @@
-"""Pre-trained weights of encoders, and how they are fitted to an encoder for slices."""
+"""Pre-trained weights of encoders, and how they are fitted to an encoder."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -12,7 +12,6 @@ from wsseg.runtime.tensor_files import read_tensors
 
 TIMM_MODULE = "model."  # segmentation-models-pytorch keeps an encoder of timm in this attribute
 COUNTER = "num_batches_tracked"  # of batch norm; files of old versions of torch have none
-COLOURS = 3  # inputs of the first convolution of a network for photographs
 WEIGHT_DIMENSIONS = 4  # of a convolution's weights: (out, in, height, width)
 MOST_NAMED = 3  # tensors in a message
 
@@ -43,11 +42,11 @@ class FileWeights(EncoderWeights):
 
 
 def load_encoder_weights(encoder: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy pre-trained weights into an encoder for S slices.
+    """Copy pre-trained weights into an encoder for C S planes, the slices of all channels.
 
-    If the first convolution of the tensors is for colours, or for another number of slices, each
-    slice gets the sum over its inputs, divided by S: an image that is the same in all slices then
-    has the same activations as one that is the same in all colours.
+    If the first convolution of the tensors is for another number of planes, such as 3 for colours,
+    each plane gets the sum over its inputs, divided by C S: an image that is the same in all planes
+    then has the same activations as one that is the same in all colours.
 
     Raises:
         InputError: A tensor is missing or has another shape.
@@ -64,7 +63,7 @@ def load_encoder_weights(encoder: nn.Module, tensors: Mapping[str, Tensor]) -> N
     fitted = {name: tensors[of] for name, of in found.items() if of in tensors}
     first = next((name for name in fitted if own[name].dim() == WEIGHT_DIMENSIONS), None)
     if first is not None:
-        fitted[first] = _for_slices(fitted[first], own[first])
+        fitted[first] = _for_planes(fitted[first], own[first])
     wrong = [name for name, each in fitted.items() if each.shape != own[name].shape]
     if wrong:
         shapes = [tuple(each.shape) for each in (fitted[wrong[0]], own[wrong[0]])]
@@ -81,12 +80,15 @@ def _prefix(names: list[str], tensors: Collection[str]) -> str:
     return max(candidates, key=lambda prefix: sum(prefix + n in tensors for n in names), default="")
 
 
-def _for_slices(weight: Tensor, own: Tensor) -> Tensor:
-    """Return the weights of a first convolution, (out, in, height, width), for S slices."""
-    slices = own.shape[1]
-    if weight.dim() != own.dim() or weight.shape[1] in {slices} - {COLOURS}:
+def _for_planes(weight: Tensor, own: Tensor) -> Tensor:
+    """Return the weights of a first convolution, (out, in, height, width), for the planes of `own`.
+
+    Weights for as many planes stay as they are, such as those for RGB with a colour picture.
+    """
+    planes = own.shape[1]
+    if weight.dim() != own.dim() or weight.shape[1] == planes:
         return weight
-    return (weight.sum(1, keepdim=True) / slices).expand(-1, slices, -1, -1)
+    return (weight.sum(1, keepdim=True) / planes).expand(-1, planes, -1, -1)
 
 
 def _listed(names: list[str]) -> str:

@@ -38,7 +38,7 @@ class HardEM(EStep):
     Example:
         >>> from wsseg import Batch, Evidence
         >>> yes = torch.ones(1, 1, 1, 2, dtype=torch.bool)
-        >>> batch = Batch(image=torch.zeros(1, 1, 1, 2), region=yes, tags=torch.tensor([[True]]))
+        >>> batch = Batch(image=torch.zeros(1, 1, 1, 1, 2), region=yes, tags=torch.tensor([[True]]))
         >>> f, phi = torch.tensor([[[[0.5, 0.25]]]]), torch.tensor([[[[0.6, 0.6]]]])
         >>> HardEM()(Evidence(batch, f.logit(), phi))
         tensor([[[[1., 0.]]]])
@@ -64,7 +64,7 @@ class SoftEM(EStep):
     Example:
         >>> from wsseg import Batch, Evidence
         >>> yes = torch.ones(1, 1, 1, 2, dtype=torch.bool)
-        >>> batch = Batch(image=torch.zeros(1, 1, 1, 2), region=yes, tags=torch.tensor([[True]]))
+        >>> batch = Batch(image=torch.zeros(1, 1, 1, 1, 2), region=yes, tags=torch.tensor([[True]]))
         >>> f, phi = torch.tensor([[[[0.5, 0.25]]]]), torch.tensor([[[[0.6, 0.6]]]])
         >>> SoftEM()(Evidence(batch, f.logit(), phi))
         tensor([[[[0.6000, 0.3333]]]])
@@ -165,7 +165,7 @@ class ProportionEM(EStep):
     Example:
         >>> from wsseg import Batch, Evidence
         >>> yes = torch.ones(1, 1, 1, 2, dtype=torch.bool)
-        >>> batch = Batch(image=torch.zeros(1, 1, 1, 2), region=yes, tags=torch.tensor([[True]]))
+        >>> batch = Batch(image=torch.zeros(1, 1, 1, 1, 2), region=yes, tags=torch.tensor([[True]]))
         >>> f, phi = torch.tensor([[[[0.6, 0.6]]]]), torch.tensor([[[[0.8, 0.8]]]])
         >>> ProportionEM(share=0.3)(Evidence(batch, f.logit(), phi))
         tensor([[[[0.3000, 0.3000]]]])

@@ -22,7 +22,7 @@ from wsseg.core.interfaces import (
 from wsseg.core.optimizer import Optimizer
 from wsseg.core.tracker import Tracker
 
-API_VERSION = 2  # incremented when a change of a hook or an interface breaks plugins
+API_VERSION = 3  # incremented when a change of a hook or an interface breaks plugins
 
 hookspec = HookspecMarker("wsseg")
 hookimpl = HookimplMarker("wsseg")

@@ -44,7 +44,7 @@ class CrossEntropy(PixelLoss):
         >>> import torch
         >>> from wsseg import Batch, Multilabel
         >>> logits, y = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.2]]]])  # two pixels
-        >>> batch = Batch(torch.zeros(1, 1, 1, 2), region=y >= 0, tags=torch.tensor([[True]]))
+        >>> batch = Batch(torch.zeros(1, 1, 1, 1, 2), region=y >= 0, tags=torch.tensor([[True]]))
         >>> CrossEntropy()(logits, y, batch, Multilabel())  # log 2
         tensor(0.6931)
     """
@@ -85,7 +85,7 @@ class Focal(PixelLoss):
         >>> import torch
         >>> from wsseg import Batch, Multilabel
         >>> logits, y = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])  # two pixels
-        >>> batch = Batch(torch.zeros(1, 1, 1, 2), region=y >= 0, tags=torch.tensor([[True]]))
+        >>> batch = Batch(torch.zeros(1, 1, 1, 1, 2), region=y >= 0, tags=torch.tensor([[True]]))
         >>> Focal()(logits, y, batch, Multilabel())  # (0.25 + 0.75) / 2 * (1 / 2)^2 * log 2
         tensor(0.0866)
     """

@@ -44,8 +44,8 @@ class LocalContrast(Prior):
     Example:
         >>> import torch
         >>> from wsseg import Batch
-        >>> image = torch.tensor([[[[5.0, 5.0, 5.0, 9.0, 5.0, 5.0, 5.0]]]])
-        >>> batch = Batch(image, region=image > 0, tags=torch.tensor([[True]]))
+        >>> image = torch.tensor([[[[[5.0, 5.0, 5.0, 9.0, 5.0, 5.0, 5.0]]]]])
+        >>> batch = Batch(image, region=image[:, 0] > 0, tags=torch.tensor([[True]]))
         >>> LocalContrast(sigma_px=2, midpoint=2, width=0.5)(batch).gt(0.5).int()
         tensor([[[[0, 0, 0, 1, 0, 0, 0]]]], dtype=torch.int32)
     """
@@ -58,10 +58,12 @@ class LocalContrast(Prior):
     """Contrast at which phi is 1/2, in the image's unit."""
     width: PositiveFloat = Field(examples=[0.5])
     """Increase of the contrast that multiplies the odds of the class by e."""
+    channel: str | None = None
+    """The channel of the image, such as t2; null: the only one."""
 
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each pixel, (B, K, H, W)."""
-        image = batch.middle.float()
+        image = batch.channel(self.channel).float()
         difference = image - gaussian_mean(image, batch.region, self.sigma_px)
         signed = {"bright": difference, "dark": -difference, "both": difference.abs()}
         log_odds = (signed[self.polarity] - self.midpoint) / self.width
@@ -84,8 +86,9 @@ class TopHat(Prior):
     Example:
         >>> import torch
         >>> from wsseg import Batch
-        >>> image = torch.tensor([[[[1.0, 2.0, 9.0, 3.0, 8.0, 8.0, 8.0]]]]).repeat(1, 1, 3, 1)
-        >>> batch = Batch(image, region=image > 0, tags=torch.tensor([[True]]))
+        >>> row = torch.tensor([1.0, 2.0, 9.0, 3.0, 8.0, 8.0, 8.0])
+        >>> image = row.expand(1, 1, 1, 3, -1)
+        >>> batch = Batch(image, region=image[:, 0] > 0, tags=torch.tensor([[True]]))
         >>> prior = TopHat(size_px=3, sigma_px=0, polarity="bright", threshold=4)
         >>> prior(batch)[0, 0, 0]  # the last three columns are as wide as the square
         tensor([0., 0., 1., 0., 0., 0., 0.])
@@ -99,11 +102,14 @@ class TopHat(Prior):
     """Whether the class is brighter than its neighbourhood, darker, or either."""
     threshold: FiniteFloat = Field(examples=[1.0])
     """The threshold, in the image's unit."""
+    channel: str | None = None
+    """The channel of the image, such as t2; null: the only one."""
 
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each pixel, (B, K, H, W)."""
         region = batch.region
-        smooth = gaussian_mean(batch.middle.float(), region, self.sigma_px)
+        image = batch.channel(self.channel).float()
+        smooth = gaussian_mean(image, region, self.sigma_px)
         bright, dark = self._top_hat(smooth, region), self._top_hat(-smooth, region)
         found = {"bright": bright, "dark": dark, "both": bright.maximum(dark)}[self.polarity]
         return (region & (found > self.threshold)).float().expand(batch.support.shape)

@@ -37,7 +37,7 @@ class SmoothDice(PixelLoss):
         >>> import torch
         >>> from wsseg import Batch, Multilabel
         >>> logits, y = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])  # two pixels
-        >>> batch = Batch(torch.zeros(1, 1, 1, 2), region=y >= 0, tags=torch.tensor([[True]]))
+        >>> batch = Batch(torch.zeros(1, 1, 1, 1, 2), region=y >= 0, tags=torch.tensor([[True]]))
         >>> SmoothDice()(logits, y, batch, Multilabel())  # 1 - (2 * 0.5 + 1) / (1 + 1 + 1)
         tensor(0.3333)
     """
@@ -69,7 +69,7 @@ class BatchDice(PixelLoss):
         >>> import torch
         >>> from wsseg import Batch, Multilabel
         >>> logits, y = torch.zeros(2, 1, 1, 1), torch.tensor([1.0, 0.0]).view(2, 1, 1, 1)
-        >>> batch = Batch(torch.zeros(2, 1, 1, 1), region=y >= 0, tags=y[:, :, 0, 0] > 0)
+        >>> batch = Batch(torch.zeros(2, 1, 1, 1, 1), region=y >= 0, tags=y[:, :, 0, 0] > 0)
         >>> BatchDice()(logits, y, batch, Multilabel())  # 1 - (2 * 0.5 + 1) / (1 + 1 + 1)
         tensor(0.3333)
     """
@@ -104,7 +104,7 @@ class Tversky(PixelLoss):
         >>> import torch
         >>> from wsseg import Batch, Multilabel
         >>> logits, y = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])  # two pixels
-        >>> batch = Batch(torch.zeros(1, 1, 1, 2), region=y >= 0, tags=torch.tensor([[True]]))
+        >>> batch = Batch(torch.zeros(1, 1, 1, 1, 2), region=y >= 0, tags=torch.tensor([[True]]))
         >>> Tversky(alpha=0.2, beta=0.8)(logits, y, batch, Multilabel())  # 1 - 2 / (1 + 0.2 + 1.8)
         tensor(0.3333)
     """

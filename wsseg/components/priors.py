@@ -43,8 +43,8 @@ class TagOdds(Prior):
 
     Example:
         >>> from wsseg import Batch
-        >>> image = torch.zeros(2, 1, 1, 3)  # a tagged and an untagged image of three pixels
-        >>> batch = Batch(image, region=image == 0, tags=torch.tensor([[True], [False]]))
+        >>> image = torch.zeros(2, 1, 1, 1, 3)  # a tagged and an untagged image of three pixels
+        >>> batch = Batch(image, region=image[:, 0] == 0, tags=torch.tensor([[True], [False]]))
         >>> TagOdds(share=1 / 3)(batch)[0]  # rho = 2 / (2 + 3)
         tensor([[[0.7143, 0.7143, 0.7143]]])
     """

@@ -40,16 +40,20 @@ class Everything(Region):
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
         """Return a mask that is True everywhere, (Z, H, W)."""
-        return np.ones(volume.voxels.shape, np.bool_)
+        return np.ones(volume.shape, np.bool_)
 
 
 @final
 class Nonzero(Region):
-    """Voxels other than 0, with holes filled slice by slice, such as an organ in a masked image."""
+    """Voxels other than 0 in any channel, such as an organ in a masked image.
+
+    Holes are filled slice by slice.
+    """
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
         """Return the mask, (Z, H, W)."""
-        return np.stack([ndimage.binary_fill_holes(image != 0) for image in volume.voxels])
+        some = (volume.voxels != 0).any(axis=0)
+        return np.stack([ndimage.binary_fill_holes(image) for image in some])
 
 
 @final
@@ -66,10 +70,17 @@ class Foreground(Region):
 
     inward_mm: NonNegativeFloat = 0
     """The distance from the in-plane border up to which voxels are removed, in mm."""
+    channel: str | None = None
+    """The channel of the image, such as t1; null: the only one."""
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
-        """Return the mask, (Z, H, W); empty if all voxels have the same value."""
-        bright = volume.voxels > volume.voxels.mean(dtype=np.float64)
+        """Return the mask, (Z, H, W); empty if all voxels have the same value.
+
+        Raises:
+            InputError: The image has no such channel, or several and none is named.
+        """
+        voxels = volume.channel(self.channel)
+        bright = voxels > voxels.mean(dtype=np.float64)
         return np.stack([self._eroded(image, volume.spacing_mm[1:]) for image in bright])
 
     def _eroded(

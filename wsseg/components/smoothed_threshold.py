@@ -36,10 +36,13 @@ class SmoothedThreshold(Prior):
     opening_px: NonNegativeFloat = 1.0
     """Radius of the disk of the opening, in pixels of the network's grid: 1 is a pixel with its 4
     neighbours, 1.5 a square of 3 x 3 pixels; below 1: no opening."""
+    channel: str | None = None
+    """The channel of the image, such as t2; null: the only one."""
 
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each pixel, (B, K, H, W)."""
-        above = (gaussian_mean(batch.middle.float(), batch.region, self.sigma_px)) > self.threshold
+        image = batch.channel(self.channel).float()
+        above = gaussian_mean(image, batch.region, self.sigma_px) > self.threshold
         found = _opened(above & batch.region, self.opening_px)
         return found.float().expand(batch.support.shape)
 

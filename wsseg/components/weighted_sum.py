@@ -27,7 +27,7 @@ class WeightedSum(PixelLoss):
         >>> parts = [{"use": "cross-entropy"}, {"use": "smooth-dice"}]
         >>> loss = make(PixelLoss, "weighted-sum", losses=parts, weights=[1, 3])
         >>> logits, y = torch.zeros(1, 1, 1, 2), torch.tensor([[[[1.0, 0.0]]]])  # two pixels
-        >>> batch = Batch(torch.zeros(1, 1, 1, 2), region=y >= 0, tags=torch.tensor([[True]]))
+        >>> batch = Batch(torch.zeros(1, 1, 1, 1, 2), region=y >= 0, tags=torch.tensor([[True]]))
         >>> loss(logits, y, batch, Multilabel())  # log 2 + 3 * (1 / 3)
         tensor(1.6931)
     """

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from wsseg.core.component import Component
 
-Stack: TypeAlias = NDArray[np.float32]  # (H, W, S)
+Stack: TypeAlias = NDArray[np.float32]  # (H, W, C S), C channels of S slices
 Planes: TypeAlias = NDArray[np.uint8]  # (H, W, P)
 
 
@@ -38,12 +38,13 @@ class Augment(Component):
 
     @abstractmethod
     def __call__(self, image: Stack, masks: Planes, fill: float, seed: int) -> tuple[Stack, Planes]:
-        """Return an image (H, W, S) and its masks (H, W, P) after the same random changes.
+        """Return an image (H, W, C S) and its masks (H, W, P) after the same random changes.
 
         The result must be a function of the arguments, which must not be changed.
 
         Args:
-            image: The slices, in the scanner's unit.
+            image: The slices of all channels, in the scanner's unit; slice s of channel c is
+                plane c S + s.
             masks: Where the region, and each class of a supervised stage, is; 0 elsewhere.
             fill: The value of pixels outside the image.
             seed: The seed of all random numbers.

@@ -1,6 +1,7 @@
 """A batch of slices, and the evidence of the network and the prior about it.
 
-In shapes, B is the batch, S the slices of an image, K the classes and H x W the pixels of a slice.
+In shapes, B is the batch, C the channels and S the slices of an image, K the classes and H x W the
+pixels of a slice.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
+from wsseg.core.channels import ONE_CHANNEL, channel_index
 from wsseg.core.class_relation import ClassRelation, Multilabel
 
 Logits: TypeAlias = Tensor
@@ -98,7 +100,7 @@ class Batch:
     Example:
         >>> import torch
         >>> from wsseg import Batch
-        >>> image = torch.arange(6.0).reshape(1, 3, 1, 2)  # three slices of two pixels
+        >>> image = torch.arange(6.0).reshape(1, 1, 3, 1, 2)  # three slices of two pixels
         >>> region = torch.tensor([[[[True, False]]]])
         >>> batch = Batch(image, region, tags=torch.tensor([[True, False]]))
         >>> batch.middle
@@ -109,7 +111,7 @@ class Batch:
     """
 
     image: Tensor
-    """The slices, (B, S, H, W), floating point, in the unit of the recipe's input."""
+    """The slices, (B, C, S, H, W), floating point, in the unit of the recipe's input."""
     region: Tensor
     """Where the stage's classes can be, (B, 1, H, W) bool."""
     tags: Tensor
@@ -131,14 +133,34 @@ class Batch:
     """The probability that each image has each class, (B, K) floating point. `tags` has the classes
     with a probability above 0."""
 
+    channels: tuple[str, ...] = ONE_CHANNEL
+    """The names of the C channels, such as t1 and t2, or red, green and blue."""
+
     def pin_memory(self) -> "Batch":
         """Return the batch in page-locked memory, from which copies to a GPU are faster."""
         return self.with_tensors(Tensor.pin_memory)
 
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch with its tensors on `device`."""
+        return self.with_tensors(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def middle_slices(self) -> "Batch":
+        """Return the batch with the slices to be labelled alone, as losses get it."""
+        return replace(self, image=self.middle.unsqueeze(2))
+
     @property
     def middle(self) -> Tensor:
-        """The slice to be labelled, (B, 1, H, W)."""
-        return self.image[:, self.image.shape[1] // 2].unsqueeze(1)
+        """The slice to be labelled, (B, C, H, W)."""
+        return self.image[:, :, self.image.shape[2] // 2]
+
+    def channel(self, name: str | None = None) -> Tensor:
+        """Return a channel of the slice to be labelled, (B, 1, H, W); None: the only one.
+
+        Raises:
+            InputError: There is no such channel, or `name` is None and there are several.
+        """
+        index = channel_index(self.channels, name)
+        return self.middle[:, index : index + 1]
 
     @property
     def support(self) -> Mask:
@@ -173,9 +195,9 @@ class Evidence:
     Example:
         >>> import torch
         >>> from wsseg import Batch, Evidence
-        >>> image = torch.zeros(1, 1, 1, 2)
-        >>> batch = Batch(image, torch.tensor([[[[True, False]]]]), torch.tensor([[True]]))
-        >>> evidence = Evidence(batch, logits=image, phi=image + 0.75)
+        >>> region, tags = torch.tensor([[[[True, False]]]]), torch.tensor([[True]])
+        >>> batch = Batch(torch.zeros(1, 1, 1, 1, 2), region, tags)
+        >>> evidence = Evidence(batch, logits=torch.zeros(1, 1, 1, 2), phi=batch.middle + 0.75)
         >>> evidence.log_odds  # logit(1/2) + logit(3/4) = log 3
         tensor([[[[1.0986,   -inf]]]])
     """

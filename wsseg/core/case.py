@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from wsseg.core.channels import ONE_CHANNEL
 from wsseg.core.weak_labels import Bounds, Box, ScribbleValues, Tag
 
 SPLITS = ("train", "val", "test", "")
@@ -73,11 +74,19 @@ class Case:
     """Whether masks match the image voxel by voxel although their affines differ."""
     axes: str = ""
     """The directions of the file's axes, such as "LPS", if its affine is wrong."""
+    images: Mapping[str, Path] = field(default_factory=dict)
+    """The files of several sequences by their names, such as t1 and t2, of which `image` is the
+    first; empty: the image is one file."""
 
     @property
     def is_for_training(self) -> bool:
         """Whether the cohort's split allows training on the case; without a split, it does."""
         return self.split in ("train", "")
+
+    @property
+    def image_files(self) -> dict[str, Path]:
+        """The files of the image by name, which for a single file is "image"."""
+        return dict(self.images) or {ONE_CHANNEL[0]: self.image}
 
     def without_masks(self, names: Collection[str]) -> "Case":
         """Return the case without the masks of these names."""

@@ -56,13 +56,13 @@ def is_tag(value: object) -> bool:
     return value is None or (isinstance(value, Real | np.bool_) and 0 <= float(value) <= 1)
 
 
-def built_module(backbone: Backbone, slices: int, classes: int) -> nn.Module:
+def built_module(backbone: Backbone, channels: int, classes: int) -> nn.Module:
     """Return the module that a backbone builds.
 
     Raises:
         ContractError: It is no module.
     """
-    module = backbone.build(slices, classes)
+    module = backbone.build(channels, classes)
     if not isinstance(module, nn.Module):
         raise ContractError(
             component_name(backbone), f"builds {_description(module)}, not a torch.nn.Module"
@@ -71,12 +71,12 @@ def built_module(backbone: Backbone, slices: int, classes: int) -> nn.Module:
 
 
 def check_logits(backbone: str, logits: object, image: Tensor, classes: int) -> Logits:
-    """Return the logits of `image`, (B, S, H, W), after a check of their type and shape.
+    """Return the logits of `image`, (B, ..., H, W), after a check of their type and shape.
 
     Raises:
         ContractError: They are no floating-point tensor of shape (B, K, H, W).
     """
-    expected = (image.shape[0], classes, *image.shape[2:])
+    expected = (image.shape[0], classes, *image.shape[-2:])
     return _float_tensor(backbone, "logits", logits, expected)
 
 
@@ -179,7 +179,7 @@ def region_mask(region: Region, case: Case, volume: Volume) -> NDArray[np.bool_]
         ContractError: It is no bool array of the volume's shape.
     """
     mask: object = region(case, volume)
-    expected = volume.voxels.shape
+    expected = volume.shape
     if isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == expected:
         return mask
     raise ContractError(
@@ -297,7 +297,7 @@ def _case_problem(case: Case) -> str:
         return f"whose patient is {case.patient!r}, not a text"
     if case.split not in SPLITS:
         return f"whose split is {case.split!r}, not 'train', 'val', 'test' or ''"
-    for what, path in {"image": case.image, **case.masks, **case.scribbles}.items():
+    for what, path in {"image": case.image, **case.images, **case.masks, **case.scribbles}.items():
         if not isinstance(path, Path):
             return f"whose {what} is {path!r}, not a path"
     return _tag_problem(case)

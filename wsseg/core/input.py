@@ -1,11 +1,15 @@
 """The input of networks: the grid that scans are resampled to, and the normalisation of voxels."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
 
 from wsseg.core.component import Component
 from wsseg.core.image_unit import AnyUnit, UnitByName
+from wsseg.errors import InputError
+
+Range: TypeAlias = tuple[FiniteFloat, FiniteFloat]  # the lower and the higher value
+FOR_EACH_CHANNEL = Field(min_length=1)
 
 
 class Thick(Component):
@@ -33,10 +37,16 @@ class Input(Component):
     deviation of the voxels inside the region of that name. Priors, `fill`, `clip`, `offset` and
     `scale` then refer to z; regions are still computed from the original image.
 
+    Of an image with several channels, such as a colour picture or the sequences t1 and t2,
+    `channels` selects those that networks and priors see. `fill`, `clip`, `offset` and `scale` are
+    the same for all channels, or lists with an entry for each; each channel is standardized alone.
+
     Example:
         >>> from wsseg import Input
         >>> Input(slices=3, clip=(0, 400), scale=200).size
         256
+        >>> Input(channels=("t1", "t2"), offset=(300, 150), scale=100).offset
+        (300.0, 150.0)
         >>> Input(slices=4)
         Traceback (most recent call last):
         pydantic_core._pydantic_core.ValidationError: 1 validation error for Input
@@ -45,6 +55,9 @@ class Input(Component):
 
     slices: PositiveInt = 7
     """The number of neighbouring slices in the stack, an odd number."""
+    channels: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """The channels of the image that are used, in this order, such as [t1, t2] or [red, green,
+    blue]; null: all."""
     edges: Literal["repeat", "drop"] = "repeat"
     """At the ends of a scan: `repeat` its last slice, or `drop` slices with too few neighbours."""
     size: PositiveInt = 256
@@ -57,20 +70,44 @@ class Input(Component):
     """The region outside which voxels are set to `fill`; null: no mask."""
     standardize: str | None = None
     """The region whose voxels get mean 0 and standard deviation 1; null: values stay."""
-    fill: FiniteFloat | None = None
+    fill: FiniteFloat | Annotated[tuple[FiniteFloat, ...], FOR_EACH_CHANNEL] | None = None
     """The value outside the mask and beyond the image's border; null: that of the unit, or else the
-    minimum of the image."""
-    clip: tuple[FiniteFloat, FiniteFloat] | None = None
-    """The lowest and the highest value that the network sees; null: no limits."""
-    offset: FiniteFloat = 0
-    """The value that the network sees as 0."""
-    scale: PositiveFloat = 1
-    """The difference between values that the network sees as 1."""
+    minimum of the image. A list has a value for each channel."""
+    clip: Range | Annotated[tuple[Range, ...], FOR_EACH_CHANNEL] | None = None
+    """The lowest and the highest value that the network sees, [low, high], or a list of such pairs,
+    one for each channel; null: no limits."""
+    offset: FiniteFloat | Annotated[tuple[FiniteFloat, ...], FOR_EACH_CHANNEL] = 0
+    """The value that the network sees as 0, or a list with a value for each channel."""
+    scale: PositiveFloat | Annotated[tuple[PositiveFloat, ...], FOR_EACH_CHANNEL] = 1
+    """The difference between values that the network sees as 1, or a list with a value for each
+    channel."""
+
+    def fixed_fills(self, channels: int) -> tuple[float, ...] | None:
+        """Return the value of `fill` for each channel; None: the minimum of the image."""
+        fill = self.unit.fill if self.fill is None else self.fill
+        return fill if fill is None or isinstance(fill, tuple) else (fill,) * channels
 
     @property
-    def fixed_fill(self) -> float | None:
-        """The value of `fill` for every image; None: each image's own minimum."""
-        return self.unit.fill if self.fill is None else self.fill
+    def clips(self) -> tuple[Range, ...]:
+        """The ranges of `clip`: none, one for all channels, or one for each."""
+        return () if self.clip is None else _ranges(self.clip)
+
+    def check_channels(self, names: tuple[str, ...]) -> None:
+        """Raise `InputError` if a list has another number of entries than the image channels."""
+        for key, number in self._lengths().items():
+            if number != len(names):
+                raise InputError(
+                    f"input.{key} has {number} entries, but the image has {len(names)} channels: "
+                    f"{', '.join(names)}"
+                )
+
+    def _lengths(self) -> dict[str, int]:
+        """Return the numbers of entries of the keys that are lists with one for each channel."""
+        lists = {"fill": self.fill, "offset": self.offset, "scale": self.scale}
+        found = {key: len(each) for key, each in lists.items() if isinstance(each, tuple)}
+        if self.clip is not None and self.clips is self.clip:
+            found["clip"] = len(self.clips)
+        return found
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -81,6 +118,20 @@ class Input(Component):
                 f"standardized images are not in {self.unit.name}; "
                 "write unit: any, or standardize: null"
             )
-        if self.clip is not None and self.clip[0] >= self.clip[1]:
-            raise ValueError(f"clip is {list(self.clip)}; the first value must be the lower one")
+        for low, high in self.clips:
+            if low >= high:
+                raise ValueError(f"clip is {[low, high]}; the first value must be the lower one")
+        if self.channels is not None and len(set(self.channels)) < len(self.channels):
+            raise ValueError(f"channels is {list(self.channels)}; each has one entry")
+        for key, number in self._lengths().items():
+            if self.channels is not None and number != len(self.channels):
+                raise ValueError(
+                    f"{key} has {number} entries for {len(self.channels)} channels; give one each"
+                )
         return self
+
+
+def _ranges(clip: Range | tuple[Range, ...]) -> tuple[Range, ...]:
+    """Return the ranges of `clip`, which may be a single one."""
+    first = clip[0]
+    return clip if isinstance(first, tuple) else (clip,)  # type: ignore[return-value]

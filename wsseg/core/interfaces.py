@@ -21,8 +21,8 @@
 To write one, subclass the interface, declare the parameters as fields, implement the abstract
 methods, and offer the class in a hook (see `hookimpl`). `wsseg.testing` has a check for each.
 
-In shapes, B is the batch, S the slices of an image, K the classes and H x W the pixels of a slice;
-masks of scans are (Z, H, W).
+In shapes, B is the batch, C the channels and S the slices of an image, K the classes and H x W the
+pixels of a slice; masks of scans are (Z, H, W).
 """
 
 from abc import abstractmethod
@@ -49,17 +49,20 @@ class Prior(Component):
     """The probability of each class given only the value of a pixel, phi.
 
     A phi of 1/2 is no opinion; 0 and 1 are certain, and no network overrules them. Evidence of the
-    prior and of the network is combined by Bayes' rule (see `Evidence`).
+    prior and of the network is combined by Bayes' rule (see `Evidence`). A prior that judges one
+    channel of the image has a field `channel` with its name; None, the default, is the only one.
 
     Example:
         >>> import torch
         >>> from wsseg import Batch, Prior, Probability
         >>> class Brighter(Prior):
         ...     than: float
+        ...     channel: str | None = None
         ...     def __call__(self, batch: Batch) -> Probability:
-        ...         return (batch.middle > self.than).float().expand_as(batch.support)
-        >>> image = torch.tensor([[[[10.0, 90.0]]]])  # one slice of two pixels
-        >>> batch = Batch(image, region=image > 0, tags=torch.tensor([[True]]))
+        ...         bright = batch.channel(self.channel) > self.than
+        ...         return bright.float().expand_as(batch.support)
+        >>> image = torch.tensor([[[[[10.0, 90.0]]]]])  # one slice of two pixels
+        >>> batch = Batch(image, region=image[:, 0] > 0, tags=torch.tensor([[True]]))
         >>> Brighter(than=50)(batch)
         tensor([[[[0., 1.]]]])
     """
@@ -100,9 +103,9 @@ class EStep(Component):
         >>> class Half(EStep):
         ...     def __call__(self, evidence: Evidence) -> Probability:
         ...         return evidence.batch.support * 0.5
-        >>> image = torch.tensor([[[[10.0, 90.0]]]])
-        >>> batch = Batch(image, region=image > 50, tags=torch.tensor([[True]]))
-        >>> Half()(Evidence(batch, logits=image, phi=image / 100))
+        >>> image = torch.tensor([[[[[10.0, 90.0]]]]])
+        >>> batch = Batch(image, region=image[:, 0] > 50, tags=torch.tensor([[True]]))
+        >>> Half()(Evidence(batch, logits=batch.middle, phi=batch.middle / 100))
         tensor([[[[0.0000, 0.5000]]]])
     """
 
@@ -163,9 +166,9 @@ class Backbone(Component):
         >>> from wsseg import Backbone
         >>> class Pixelwise(Backbone):
         ...     local = True
-        ...     def build(self, slices: int, classes: int) -> nn.Module:
-        ...         return nn.Conv2d(slices, classes, kernel_size=1)
-        >>> Pixelwise().build(slices=7, classes=2)(torch.zeros(4, 7, 64, 64)).shape
+        ...     def build(self, channels: int, classes: int) -> nn.Module:
+        ...         return nn.Conv2d(channels, classes, kernel_size=1)
+        >>> Pixelwise().build(channels=7, classes=2)(torch.zeros(4, 7, 64, 64)).shape
         torch.Size([4, 2, 64, 64])
     """
 
@@ -180,10 +183,15 @@ class Backbone(Component):
     new ones. None: the decoder is not separate."""
 
     @abstractmethod
-    def build(self, slices: int, classes: int) -> nn.Module:
-        """Return a new module from normalised images, (B, S, H, W), to logits, (B, K, H, W).
+    def build(self, channels: int, classes: int) -> nn.Module:
+        """Return a new module from normalised images, (B, C S, H, W), to logits, (B, K, H, W).
 
         In training mode, the module may return `Outputs`, with auxiliary logits.
+
+        Args:
+            channels: C S, the number of channels of an image times that of its slices. Plane
+                c S + s is slice s of channel c.
+            classes: K.
         """
 
     def untrained(self) -> Self:
@@ -246,7 +254,7 @@ class PixelLoss(Component):
         ...         return ((f - y) ** 2)[batch.region.expand_as(f)].mean()
         >>> logits, y = torch.tensor([[[[0.0, 9.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
         >>> region = torch.tensor([[[[True, False]]]])
-        >>> batch = Batch(torch.zeros(1, 1, 1, 2), region, tags=torch.tensor([[True]]))
+        >>> batch = Batch(torch.zeros(1, 1, 1, 1, 2), region, tags=torch.tensor([[True]]))
         >>> MeanSquare()(logits, y, batch, Multilabel())  # (1/2 - 1)^2
         tensor(0.2500)
     """
@@ -262,7 +270,7 @@ class PixelLoss(Component):
                 from it, since a probability can round to 0 or 1.
             y: The targets, (B, K, H, W) in [0, 1].
             batch: The region, the tags and the image, of which only the slice to be labelled is
-                present, (B, 1, H, W). With several processes it is the batch of all of them.
+                present, (B, C, 1, H, W). With several processes it is the batch of all of them.
             relation: How the classes relate: `relation.probability(logits)` is f.
         """
 
@@ -317,9 +325,9 @@ class Method(Component):
         ...     def __call__(self, logits: Logits, evidence: Evidence) -> Tensor:
         ...         inside = evidence.batch.region.expand_as(logits)
         ...         return (logits.sigmoid() - evidence.logits.sigmoid())[inside].square().mean()
-        >>> image = torch.zeros(1, 1, 1, 2)
-        >>> batch = Batch(image, region=image == 0, tags=torch.tensor([[True]]))
-        >>> Consistent()(image, Evidence(batch, logits=image + 100, phi=image + 0.5))
+        >>> zero = torch.zeros(1, 1, 1, 2)
+        >>> batch = Batch(zero[None], region=zero == 0, tags=torch.tensor([[True]]))
+        >>> Consistent()(zero, Evidence(batch, logits=zero + 100, phi=zero + 0.5))
         tensor(0.2500)
     """
 
@@ -399,9 +407,10 @@ class Region(Component):
         >>> from wsseg import Case, Grid, Region, Volume, VoxelMask
         >>> class Brighter(Region):
         ...     than: float
+        ...     channel: str | None = None
         ...     def __call__(self, case: Case, volume: Volume) -> VoxelMask:
-        ...         return volume.voxels > self.than
-        >>> volume = Volume(np.array([[[10, 90]]]), Grid((2, 1, 1), np.eye(4)))
+        ...         return volume.channel(self.channel) > self.than
+        >>> volume = Volume(np.array([[[[10, 90]]]]), Grid((2, 1, 1), np.eye(4)))
         >>> Brighter(than=50)(Case("a", "a", Path("a.nii.gz")), volume)
         array([[[False,  True]]])
     """

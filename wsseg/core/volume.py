@@ -1,4 +1,4 @@
-"""Scans in memory: voxels in the orientation of radiology, and the grid of their file."""
+"""Scans and masks in memory, in the orientation of radiology, and the grid of their file."""
 
 from dataclasses import dataclass, replace
 from itertools import product
@@ -9,6 +9,7 @@ import numpy as np
 from nibabel import orientations
 from numpy.typing import NDArray
 
+from wsseg.core.channels import ONE_CHANNEL, channel_index
 from wsseg.core.weak_labels import Box
 from wsseg.runtime.threads import run_in_threads
 
@@ -150,6 +151,11 @@ class Grid:
         shifts = corners @ (self._canonical_affine - other._canonical_affine).T  # noqa: SLF001
         return float(np.sqrt((shifts[:, :3] ** 2).sum(axis=1)).max())
 
+    def index_from(self, other: "Grid") -> NDArray[np.float64]:
+        """Return the matrix, (4, 4), from indices (z, row, column) of `other` to this grid's."""
+        own, others = self._canonical_affine, other._canonical_affine  # noqa: SLF001
+        return np.asarray(np.linalg.solve(own, others))
+
     @property
     def _orthogonal_steps(self) -> tuple[NDArray[np.float64], ...]:
         """The parts of the steps along z, row and column that are orthogonal to the next ones."""
@@ -180,23 +186,64 @@ class Grid:
 
 @dataclass(frozen=True)
 class Volume:
-    """A scan, (Z, H, W), in the orientation of radiology.
+    """A scan, (C, Z, H, W), in the orientation of radiology.
 
     Slices run from feet to head, rows from front to back, and columns from the patient's right to
-    left.
+    left. A channel is a colour of a picture, or one of several sequences on the same grid.
 
     Example:
         >>> import numpy as np
         >>> from wsseg import Grid, Volume
-        >>> volume = Volume(np.zeros((2, 3, 4), np.int16), Grid((4, 3, 2), np.diag([1, 1, 5, 1])))
-        >>> volume.spacing_mm
+        >>> grid = Grid((4, 3, 2), np.diag([1, 1, 5, 1]))
+        >>> volume = Volume(np.zeros((2, 2, 3, 4), np.int16), grid, ("t1", "t2"))
+        >>> volume.spacing_mm, volume.channel("t2").shape
+        ((5.0, 1.0, 1.0), (2, 3, 4))
+    """
+
+    voxels: NDArray[Any]
+    """The values, (C, Z, H, W): int16, or float32 if int16 would change them."""
+    grid: Grid
+    """The grid of the file that the scan was read from."""
+    channels: tuple[str, ...] = ONE_CHANNEL
+    """The names of the C channels."""
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """The distances between neighbouring slices, rows and columns."""
+        return self.grid.spacing_mm
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape of a mask of the scan, (Z, H, W)."""
+        z, height, width = self.voxels.shape[1:]
+        return z, height, width
+
+    def channel(self, name: str | None = None) -> NDArray[Any]:
+        """Return the values of a channel, (Z, H, W); None: of the only one.
+
+        Raises:
+            InputError: There is no such channel, or `name` is None and there are several.
+        """
+        voxels: NDArray[Any] = self.voxels[channel_index(self.channels, name)]
+        return voxels
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """The labels of a scan's voxels, (Z, H, W), in the orientation of radiology.
+
+    Example:
+        >>> import numpy as np
+        >>> from wsseg import Grid, LabelMap
+        >>> labels = LabelMap(np.zeros((2, 3, 4), np.uint8), Grid((4, 3, 2), np.diag([1, 1, 5, 1])))
+        >>> labels.spacing_mm
         (5.0, 1.0, 1.0)
     """
 
     voxels: NDArray[Any]
-    """The values, (Z, H, W): int16, or float32 if int16 would change them."""
+    """The labels, (Z, H, W)."""
     grid: Grid
-    """The grid of the file that the scan was read from."""
+    """The grid of their file."""
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

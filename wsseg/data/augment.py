@@ -28,7 +28,7 @@ class StandardAugment(Augment):
     with the mean over the changed pixels and n = 0 in half of the draws. This imitates the
     calibration, reconstruction kernel and noise of scanners.
 
-    Shapes: H x W pixels of S slices; all slices of a stack change alike, except for their noise.
+    Shapes: H x W pixels of C channels of S slices, which all change alike, except for their noise.
 
     Example:
         >>> StandardAugment(rotate_deg=10, flip=("left-right",)).zoom
@@ -67,7 +67,7 @@ class StandardAugment(Augment):
 def augment_slice(
     augment: Augment, fill: float, seed: int, image: Stack, planes: Planes
 ) -> tuple[Stack, Planes]:
-    """Return `image` (H, W, S) and the masks `planes` (H, W, P) after the same random changes.
+    """Return `image` (H, W, C S) and the masks `planes` (H, W, P) after the same random changes.
 
     Raises:
         ContractError: The results have other types or shapes.

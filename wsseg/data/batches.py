@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 from zlib import crc32
@@ -12,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsseg.core.augment import Augment
+from wsseg.core.augment import Augment, Planes, Stack
 from wsseg.core.batch import Batch, Probability
+from wsseg.core.channels import ONE_CHANNEL
 from wsseg.core.input import Input
 from wsseg.data.augment import StandardAugment, augment_slice
 from wsseg.data.maps import MapSource, open_map, read_map
@@ -28,9 +30,9 @@ Sampling: TypeAlias = Literal["uniform", "balanced", "alternating"]
 class StageScan:
     """A prepared case as one stage sees it.
 
-    All maps are (Z, H, W). They are arrays, or files, so that a scan can be sent to a worker
-    cheaply. `labels` has a mask per class in supervised stages and is empty in all others: a weakly
-    supervised stage has no access to masks.
+    The image is (C, Z, H, W), all other maps are (Z, H, W). They are arrays, or files, so that a
+    scan can be sent to a worker cheaply. `labels` has a mask per class in supervised stages and is
+    empty in all others: a weakly supervised stage has no access to masks.
     """
 
     name: str
@@ -45,6 +47,8 @@ class StageScan:
     def is_in_doubt(self, z: int) -> bool:
         """Return whether a slice has a tag with a probability between 0 and 1."""
         return self.weak is not None and bool(self.weak.in_doubt[z].any())
+
+    channels: tuple[str, ...] = ONE_CHANNEL  # the names of the C channels of the image
 
 
 class SliceDraw(NamedTuple):
@@ -62,13 +66,14 @@ ShardOf: TypeAlias = Callable[[Sequence[SliceDraw]], Sequence[SliceDraw]]
 class Sample(NamedTuple):
     """One drawn slice, before it is part of a batch."""
 
-    image: NDArray[np.float32]  # (H, W, S)
+    image: NDArray[np.float32]  # (H, W, C S), with slice s of channel c at c S + s
     region: NDArray[np.bool_]  # (H, W, 1)
     tags: NDArray[np.bool_]  # (K,)
     name: str
     y: NDArray[np.float32] | None  # (H, W, K)
     z: int  # the index of the slice in the prepared scan
     weak: WeakSample | None = None
+    channels: tuple[str, ...] = ONE_CHANNEL
 
 
 class Slices:
@@ -85,22 +90,40 @@ class Slices:
         self._input = input
         self._augment = augment
         self._seed = seed
-        self._fills = [_fill(scan.image, input) for scan in scans]
+        self._fills = [_fills(scan, input) for scan in scans]
         self._weak = WeakLayout.of([scan.weak for scan in scans])
 
     def __getitem__(self, draw: SliceDraw) -> Sample:
-        scan, fill = self._scans[draw.scan], self._fills[draw.scan]
-        image = _window(scan, draw.z, self._input, fill)
+        scan, fills = self._scans[draw.scan], self._fills[draw.scan]
+        image = _window(scan, draw.z, self._input, fills)
         planes = [_plane(each, draw.z, image.shape[:2]) for each in (scan.region, *scan.labels)]
         weak, used = self._weak, len(planes)
         planes += weak.planes(scan.weak, draw.z, image.shape[:2]) if weak else []
         words = (self._seed, draw.epoch, crc32(scan.name.encode()), draw.z, draw.repeat)
         seed = int(np.random.SeedSequence(words).generate_state(1)[0])
-        image, moved = augment_slice(self._augment, fill, seed, image, np.stack(planes, axis=-1))
+        image, moved = self._augmented(image, np.stack(planes, axis=-1), fills, seed)
         y = moved[:, :, 1:used].astype(np.float32) if scan.labels else None
-        region, tags = moved[:, :, :1] > 0, scan.tags[draw.z]
         found = weak.sample(scan.weak, draw.z, moved[:, :, used:]) if weak else None
-        return Sample(image, region, tags, scan.name, y, draw.z, found)
+        return Sample(
+            image=image,
+            region=moved[:, :, :1] > 0,
+            tags=scan.tags[draw.z],
+            name=scan.name,
+            y=y,
+            z=draw.z,
+            weak=found,
+            channels=scan.channels,
+        )
+
+    def _augmented(
+        self, image: Stack, planes: Planes, fills: tuple[float, ...], seed: int
+    ) -> tuple[Stack, Planes]:
+        """Augment an image; where the fill differs between channels, it is 0 while they change."""
+        if len(set(fills)) == 1:
+            return augment_slice(self._augment, fills[0], seed, image, planes)
+        base = np.repeat(np.array(fills, np.float32), self._input.slices)
+        changed, moved = augment_slice(self._augment, 0, seed, image - base, planes)
+        return changed + base, moved
 
 
 class LoadedBatch(NamedTuple):
@@ -186,21 +209,18 @@ def collate(samples: Sequence[Sample]) -> tuple[Batch, Probability | None]:
     """Return the samples as one batch; images keep their channels-last memory layout."""
     tags = torch.from_numpy(np.stack([s.tags for s in samples]))
     weak = [s.weak for s in samples if s.weak is not None]
+    channels = samples[0].channels
     batch = Batch(
-        image=_stack([s.image for s in samples]),
+        image=_stack([s.image for s in samples]).unflatten(1, (len(channels), -1)),
         region=_stack([s.region for s in samples]),
         tags=tags,
         case=tuple(s.name for s in samples),
         slice_index=tuple(s.z for s in samples),
         **(batch_fields(weak, tags) if weak else {}),
+        channels=channels,
     )
     labels = [s.y for s in samples if s.y is not None]
     return batch, _stack(labels) if labels else None
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Return the batch with its tensors on `device`."""
-    return batch.with_tensors(lambda tensor: tensor.to(device, non_blocking=True))
 
 
 def _repeat(
@@ -228,30 +248,37 @@ def load_into_memory(scan: StageScan) -> StageScan:
     )
 
 
-def _fill(image: MapSource, input: Input) -> float:
-    """Return the value outside the mask and beyond the border of an image."""
-    if input.fixed_fill is not None:
-        return input.fixed_fill
-    return _minimum_of_file(image) if isinstance(image, Path) else float(image.min())
+def _fills(scan: StageScan, input: Input) -> tuple[float, ...]:
+    """Return the value outside the mask and beyond the border of an image, for each channel."""
+    fixed, image = input.fixed_fills(len(scan.channels)), scan.image
+    if fixed is not None:
+        return fixed
+    return _minima_of_file(image) if isinstance(image, Path) else _minima(image)
 
 
 @lru_cache(maxsize=4096)
-def _minimum_of_file(path: Path) -> float:
-    return float(open_map(path).min())
+def _minima_of_file(path: Path) -> tuple[float, ...]:
+    return _minima(open_map(path))
 
 
-def _window(scan: StageScan, z: int, input: Input, fill: float) -> NDArray[np.float32]:
-    """Return the S slices around z as (H, W, S). Beyond the ends of a scan, its last is repeated.
+def _minima(image: NDArray[Any]) -> tuple[float, ...]:
+    return tuple(float(channel.min()) for channel in image)
 
-    Slices are written directly into the result, without intermediate copies.
+
+def _window(scan: StageScan, z: int, input: Input, fills: tuple[float, ...]) -> NDArray[np.float32]:
+    """Return the S slices around z of all channels, (H, W, C S), with a channel's slices together.
+
+    Beyond the ends of a scan, its last slice is repeated. Slices are written directly into the
+    result, without intermediate copies.
     """
     image = open_map(scan.image)
-    around = np.clip(np.arange(z - input.slices // 2, z + input.slices // 2 + 1), 0, len(image) - 1)
-    window = np.empty((*image.shape[1:], input.slices), np.float32)
-    for place, index in enumerate(around):
-        plane = image[index]
+    channels, count, height, width = image.shape
+    around = np.clip(np.arange(z - input.slices // 2, z + input.slices // 2 + 1), 0, count - 1)
+    window = np.empty((height, width, channels * input.slices), np.float32)
+    for place, (channel, index) in enumerate(product(range(channels), around)):
+        plane = image[channel, index]
         if scan.inside is not None:
-            plane = np.where(open_map(scan.inside)[index], plane, np.float32(fill))
+            plane = np.where(open_map(scan.inside)[index], plane, np.float32(fills[channel]))
         window[..., place] = plane
     return window
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wsseg.core.channels import ONE_CHANNEL, RGB
 from wsseg.core.volume import Grid
 from wsseg.data import array_file, pictures, tiff
 from wsseg.runtime.files import SIDE_FILE
@@ -55,6 +56,12 @@ def picture_format(path: Path) -> PictureFormat | None:
 def is_picture_name(path: Path) -> bool:
     """Return whether a file is a picture by its name; macOS side files are not."""
     return picture_format(path) is not None and not path.name.startswith(SIDE_FILE)
+
+
+def picture_channels(number: int) -> tuple[str, ...]:
+    """Return the names of a picture's channels: red, green and blue for three of them."""
+    known = {len(ONE_CHANNEL): ONE_CHANNEL, len(RGB): RGB}
+    return known.get(number, tuple(f"channel-{index + 1}" for index in range(number)))
 
 
 def picture_grid(shape: tuple[int, int, int]) -> Grid:

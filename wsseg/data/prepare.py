@@ -22,6 +22,7 @@ from wsseg.core.weak_labels import Box, ScribbleValues
 from wsseg.data.reading import (
     case_in_errors,
     read_case,
+    read_case_channels,
     read_case_grid,
     read_case_mask,
     read_case_scribble,
@@ -39,13 +40,13 @@ from wsseg.data.resample import (
 )
 from wsseg.data.spacing import rounded_mm
 from wsseg.data.validation import check_unit
-from wsseg.errors import InputError
+from wsseg.errors import InputError, known_words
 from wsseg.runtime.cache import SizeLimiter
 from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import atomic_write, cache_folder, files_below, fingerprint, sha256
 from wsseg.runtime.threads import map_in_threads
 
-VERSION = 3  # increment when this module computes something else: old cache entries are not used
+VERSION = 4  # increment when this module computes something else: old cache entries are not used
 HALF = 0.5  # the share of a voxel that must be inside for the voxel to belong to a mask
 INT16 = np.iinfo(np.int16)
 NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
@@ -66,6 +67,8 @@ class Prepared:
     """The position of each prepared slice, in canonical slices of the file."""
     spacing_mm: tuple[float, float, float]
     """The spacing of the network's grid along (z, row, column)."""
+    channels: tuple[str, ...]
+    """The names of the channels of `image`."""
     key: str
     """A digest of everything that determines the voxels."""
     image_sha256: str
@@ -94,7 +97,7 @@ class Prepared:
 
     @property
     def image(self) -> MemoryMap:
-        """Voxels, neither masked nor scaled, (Z, size, size): int16 or float32."""
+        """Voxels, neither masked nor scaled, (C, Z, size, size): int16 or float32."""
         return _open_map(self.image_path)
 
     @property
@@ -130,8 +133,9 @@ def prepare(
     grid = read_case_grid(case)
     if stray := stray_slice(case, grid.canonical_shape[0]):
         raise InputError(f"case {case.name}: {stray}")
-    digest = image_digest(case)
+    digest, channels = image_digest(case), used_channels(case, settings)
     shaping: list[Any] = [settings.model_dump(mode="json", include={"size", "thick", "unit"})]
+    shaping.append(channels)
     shaping.append(code_digest(settings.unit))
     inside = None if settings.standardize is None else regions[settings.standardize]
     shaping += [] if inside is None else _region_identity(inside, case)
@@ -148,16 +152,36 @@ def prepare(
             row_mm * height / settings.size,
             column_mm * width / settings.size,
         ),
+        channels=channels,
         key=fingerprint([VERSION, digest, case.frame, case.axes, case.window, shaping]),
         image_sha256=digest,
     )
-    for path in (case.image, prepared.folder):
+    for path in (*case.image_files.values(), prepared.folder):
         lease(path)
     read = cache(partial(read_case, case))  # not called if everything is in the cache
-    _cached(prepared.image_path, prepared.shape, lambda: _image(prepared, settings, inside, read()))
+    shape = (len(channels), *prepared.shape)
+    _cached(prepared.image_path, shape, lambda: _image(prepared, settings, inside, read()))
     for name in find:
         _find_region(prepared, regions[name], read)
     return prepared
+
+
+def used_channels(case: Case, settings: Input) -> tuple[str, ...]:
+    """Return the names of the channels of a case that networks and priors see.
+
+    Raises:
+        InputError: The case lacks a channel, or has another number than the settings have values.
+    """
+    own = read_case_channels(case)
+    used = own if settings.channels is None else settings.channels
+    with case_in_errors(case):
+        if missing := [name for name in used if name not in own]:
+            raise InputError(
+                f"its image has no channel {missing[0]!r}, which input.channels names; "
+                f"{known_words(missing[0], own)}"
+            )
+        settings.check_channels(used)
+    return used
 
 
 def prepare_region(prepared: Prepared, region: Region) -> MemoryMap:
@@ -265,26 +289,36 @@ def _image(
     prepared: Prepared, settings: Input, inside: Region | None, volume: Volume
 ) -> NDArray[Any]:
     with case_in_errors(prepared.case):
-        check_unit(volume, settings.unit, str(prepared.case.image))
+        files = prepared.case.image_files
+        for name in prepared.channels:
+            file = files.get(name, prepared.case.image)
+            check_unit(volume.channel(name), settings.unit, str(file))
     size = (prepared.size, prepared.size)
-    count, z_mm = len(volume.voxels), rounded_mm(volume.spacing_mm[0])
+    count, z_mm = volume.shape[0], rounded_mm(volume.spacing_mm[0])
     thick = thick_for(settings.thick, count, z_mm)
     weights = prepared_weights(np.array(prepared.positions), count, z_mm, thick)
-    small = map_in_threads(
-        lambda image: resize_slice(image.astype(np.float32), size), volume.voxels
+    whole = volume.voxels.dtype == np.int16 or settings.unit.whole_numbers
+    mask = None if inside is None else region_mask(inside, prepared.case, volume)
+    image = np.empty(
+        (len(prepared.channels), *prepared.shape),
+        np.int16 if whole and mask is None else np.float32,
     )
-    voxels = combine_slices(small, weights, size)
-    if inside is not None:
-        mean, sd = _moments(prepared.case, volume, inside)
-        return (voxels - mean) / sd
-    if volume.voxels.dtype == np.int16 or settings.unit.whole_numbers:
-        return np.rint(voxels).clip(INT16.min, INT16.max).astype(np.int16)
-    return voxels
+    for index, name in enumerate(prepared.channels):
+        own = volume.channel(name)
+        small = map_in_threads(lambda plane: resize_slice(plane.astype(np.float32), size), own)
+        voxels = combine_slices(small, weights, size)
+        if mask is not None:
+            mean, sd = _moments(prepared.case, own[mask])
+            voxels = (voxels - mean) / sd
+        elif whole:
+            voxels = np.rint(voxels).clip(INT16.min, INT16.max)
+        image[index] = voxels
+    return image
 
 
-def _moments(case: Case, volume: Volume, region: Region) -> tuple[np.float32, np.float32]:
+def _moments(case: Case, inside: NDArray[Any]) -> tuple[np.float32, np.float32]:
     """Return the mean and the standard deviation of the voxels inside a region."""
-    values = volume.voxels[region_mask(region, case, volume)].astype(np.float64)
+    values = inside.astype(np.float64)
     if not values.size or values.min() == values.max():
         what = "all alike" if values.size else "none"
         raise InputError(
@@ -322,6 +356,8 @@ def _open_map(path: Path) -> MemoryMap:
 
 def image_digest(case: Case) -> str:
     """Return a digest of the content of a case's image."""
+    if case.images:
+        return fingerprint([[name, file_digest(path)] for name, path in case.images.items()])
     if not case.files:
         return file_digest(case.image)
     return fingerprint(sorted(file_digest(path) for path in case.files))

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsseg.core.case import Case
-from wsseg.core.volume import Grid, Volume
+from wsseg.core.channels import ONE_CHANNEL
+from wsseg.core.volume import Grid, LabelMap, Volume
 from wsseg.core.weak_labels import ScribbleValues
+from wsseg.data.common_grid import on_grid
 from wsseg.data.dicom_file import is_dicom
 from wsseg.data.dicom_series import Series, open_series, read_series
 from wsseg.data.nifti import is_nifti_name, open_nifti, read_array, volume_shape, write_nifti
-from wsseg.data.picture_formats import picture_format, picture_grid
+from wsseg.data.picture_formats import picture_channels, picture_format, picture_grid
 from wsseg.data.pictures import write_picture_labels
 from wsseg.data.tiff import write_tiff_labels
 from wsseg.data.validation import grid_mismatch, unexpected_labels
@@ -69,19 +73,37 @@ def read_volume(
         >>> from pathlib import Path
         >>> from wsseg.tools import read_volume
         >>> volume = read_volume(Path("scan.nii.gz"))
-        >>> volume.voxels.shape, volume.spacing_mm
-        ((4, 24, 24), (5.0, 1.0, 1.0))
+        >>> volume.voxels.shape, volume.channels, volume.spacing_mm
+        ((1, 4, 24, 24), ('image',), (5.0, 1.0, 1.0))
     """
     if _is_series(path):
         series = _series(path, files)
         grid = _series_grid(series, axes)
-        return Volume(grid.to_canonical(read_series(series)), grid)
+        return Volume(grid.to_canonical(read_series(series))[None], grid)
     if picture := picture_format(path):
         return _picture(path, picture.read(path), frame)
     image = open_nifti(path)
     array = read_array(path, image, frame)
     grid = _grid(image, frame, axes)
-    return Volume(grid.to_canonical(array), grid)
+    return Volume(grid.to_canonical(array)[None], grid)
+
+
+def read_channels(path: Path) -> tuple[str, ...]:
+    """Return the names of an image's channels: one for a scan; those of a picture are counted.
+
+    Raises:
+        InputError: The file is no picture that can be read.
+    """
+    if not path.is_file() or picture_format(path) is None:
+        return ONE_CHANNEL
+    return _counted_channels(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _counted_channels(path: Path, changed_ns: int) -> tuple[str, ...]:  # noqa: ARG001
+    picture = picture_format(path)
+    assert picture is not None, "only pictures have several channels"  # noqa: S101
+    return picture_channels(len(picture.read(path)))
 
 
 def _is_series(path: Path) -> bool:
@@ -99,10 +121,9 @@ def _picture(path: Path, planes: NDArray[Any], frame: int | None) -> Volume:
     _, *shape = planes.shape
     slices, height, width = shape
     size = _framed(path, (slices, height, width), frame)
-    if len(planes) > 1:
-        raise InputError(f"{path}: has {len(planes)} channels; possible: 1")
-    stack = planes[0] if frame is None else planes[0, frame : frame + 1]
-    return Volume(np.ascontiguousarray(finite_voxels(path, stack)), picture_grid(size))
+    used = planes if frame is None else planes[:, frame : frame + 1]
+    voxels = np.ascontiguousarray(finite_voxels(path, used))
+    return Volume(voxels, picture_grid(size), picture_channels(len(planes)))
 
 
 def _framed(path: Path, shape: tuple[int, int, int], frame: int | None) -> tuple[int, int, int]:
@@ -155,16 +176,24 @@ def read_mask(
     return _mask(path, _labels(path, like, frame), like, values, known)
 
 
-def _labels(path: Path, like: Grid, frame: int | None) -> Volume:
-    """Read a label image on its own grid."""
+def _labels(path: Path, like: Grid, frame: int | None) -> LabelMap:
+    """Read a label image on its own grid.
+
+    Raises:
+        InputError: The file is not an image, or has several channels.
+    """
     if picture := picture_format(path):
-        return _picture(path, picture.read_labels(path), frame)
-    return read_volume(path, frame, like.axes)
+        volume = _picture(path, picture.read_labels(path), frame)
+    else:
+        volume = read_volume(path, frame, like.axes)
+    if len(volume.channels) > 1:
+        raise InputError(f"{path}: has {len(volume.channels)} channels; a mask has one")
+    return LabelMap(volume.channel(), volume.grid)
 
 
 def _mask(
     path: Path,
-    labels: Volume,
+    labels: LabelMap,
     like: Grid,
     values: tuple[int, ...] | None,
     known: Collection[int] | None,
@@ -223,7 +252,8 @@ def read_case_grid(case: Case) -> Grid:
 def read_case(case: Case) -> Volume:
     """Read a case's image.
 
-    An 8-bit picture with a known window, `case.window`, is converted to the scanner's unit.
+    An 8-bit picture with a known window, `case.window`, is converted to the scanner's unit. Of
+    several sequences, those on another grid than the first are resampled to it.
 
     Raises:
         InputError: The image cannot be read; the message names the case.
@@ -233,11 +263,46 @@ def read_case(case: Case) -> Volume:
         >>> from wsseg import Case
         >>> from wsseg.tools import read_case
         >>> read_case(Case("a", "a", Path("scan.nii.gz"))).voxels.shape
-        (4, 24, 24)
+        (1, 4, 24, 24)
     """
     with case_in_errors(case):
-        volume = read_volume(case.image, case.frame, case.axes, case.files)
-        return volume if case.window is None else _picture_in_unit(case.image, volume, case.window)
+        if not case.images:
+            return _read_image(case, case.image)
+        first, *others = (_read_image(case, path) for path in case.images.values())
+        volumes = [first, *(on_grid(each, first.grid) for each in others)]
+        voxels = np.concatenate([each.voxels for each in volumes])
+        return Volume(voxels, first.grid, _channel_names(case, [v.channels for v in volumes]))
+
+
+def read_case_channels(case: Case) -> tuple[str, ...]:
+    """Read the names of the channels of a case's image from the headers of its files.
+
+    Raises:
+        InputError: A file is not an image; the message names the case.
+    """
+    with case_in_errors(case):
+        found = [read_channels(path) for path in case.image_files.values()]
+    return _channel_names(case, found)
+
+
+def _channel_names(case: Case, found: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the names of all channels, where each file has the channels `found`.
+
+    A file with one channel is named as in the cohort; several channels get that name as a prefix.
+    """
+    if not case.images:
+        return found[0]
+    return tuple(
+        name if len(channels) == 1 else f"{name}.{channel}"
+        for name, channels in zip(case.images, found, strict=True)
+        for channel in channels
+    )
+
+
+def _read_image(case: Case, path: Path) -> Volume:
+    files = () if case.images else case.files
+    volume = read_volume(path, case.frame, case.axes, files)
+    return volume if case.window is None else _picture_in_unit(path, volume, case.window)
 
 
 def read_case_mask(case: Case, name: str, like: Grid) -> NDArray[np.bool_]:
@@ -260,7 +325,7 @@ def read_case_mask(case: Case, name: str, like: Grid) -> NDArray[np.bool_]:
         return _mask(case.masks[name], labels, like, values, known)
 
 
-def read_case_labels(case: Case, name: str, like: Grid) -> Volume:
+def read_case_labels(case: Case, name: str, like: Grid) -> LabelMap:
     """Read the label image of a case's mask `name`, on its own grid."""
     with case_in_errors(case):
         if name not in case.masks:
@@ -290,11 +355,11 @@ def read_case_scribble(case: Case, name: str, like: Grid) -> NDArray[np.int8]:
     return signs
 
 
-def _labels_like_image(case: Case, path: Path, like: Grid) -> Volume:
+def _labels_like_image(case: Case, path: Path, like: Grid) -> LabelMap:
     labels = _labels(path, like, case.frame)
     if not case.masks_on_grid or labels.grid.shape != like.shape:
         return labels
-    return Volume(like.to_canonical(labels.grid.to_file(labels.voxels)), like)
+    return LabelMap(like.to_canonical(labels.grid.to_file(labels.voxels)), like)
 
 
 def _picture_in_unit(path: Path, volume: Volume, window: tuple[float, float]) -> Volume:
@@ -306,7 +371,7 @@ def _picture_in_unit(path: Path, volume: Volume, window: tuple[float, float]) ->
         )
     low, high = window
     unit = low + np.clip(volume.voxels, 0, WHITE, dtype=np.float32) * ((high - low) / WHITE)
-    return Volume(unit, volume.grid)
+    return replace(volume, voxels=unit)
 
 
 @contextmanager

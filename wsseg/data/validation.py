@@ -3,21 +3,23 @@
 from collections.abc import Collection
 from itertools import chain
 from math import inf
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsseg.core.image_unit import ImageUnit
-from wsseg.core.volume import Grid, Volume
+from wsseg.core.volume import Grid
 from wsseg.errors import InputError
 
 BINARY: tuple[set[int], ...] = ({0, 1}, {0, 255})
 MAX_SHIFT_VOXELS = 0.1  # between a mask and its image: rounding errors in the header
 
 
-def check_unit(volume: Volume, unit: ImageUnit, name: str) -> None:
-    """Raise `InputError` if the voxels of `name` cannot be in `unit`."""
+def check_unit(voxels: NDArray[Any], unit: ImageUnit, name: str) -> None:
+    """Raise `InputError` if the voxels of `name`, (Z, H, W), cannot be in `unit`."""
     from_value = lowest_measured(unit)
-    measured = (image[image >= from_value] for image in volume.voxels)
+    measured = (image[image >= from_value] for image in voxels)
     ranges = ((float(values.min()), float(values.max())) for values in measured if values.size)
     lowest, highest = next(ranges, (0.0, 0.0))
     for low, high in chain([(lowest, highest)], ranges):

@@ -17,6 +17,7 @@ from wsseg.components.saving import check_no_hidden_state, check_offered, check_
 from wsseg.config.messages import explain
 from wsseg.config.settings import Settings
 from wsseg.config.stages import AnyStage, EmStage, NetworkStage, PriorStage, Stage
+from wsseg.core.channels import ONE_CHANNEL
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Prior
 from wsseg.errors import InputError
@@ -35,6 +36,7 @@ class StageRecord:
     input: Input
     history: tuple[dict[str, Any], ...] = ()  # a record for each epoch
     fingerprint: str | None = None  # of all that determined its weights; None: nothing was trained
+    channels: tuple[str, ...] = ONE_CHANNEL  # of the images that it learnt from
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class TrainedStage:
     network: Network | None  # None where the stage trains no network
     history: tuple[dict[str, Any], ...]  # a record for each epoch
     digest: str  # of all that determines its predictions
+    channels: tuple[str, ...] = ONE_CHANNEL  # of the images that it learnt from
 
 
 def save_stage(folder: StageFolder, record: StageRecord, weights: Mapping[str, Tensor]) -> None:
@@ -91,10 +94,10 @@ def load_stage(folder: StageFolder) -> TrainedStage:
         InputError: A file is missing or damaged, or a component that it needs is not installed.
     """
     record, described = read_record(folder), read_json(folder.record)
-    determining: list[Any] = [described["stage"], described["input"]]
+    determining: list[Any] = [described["stage"], described["input"], record.channels]
     network = None
     if isinstance(record.stage, NetworkStage):
-        network = _load_network(folder, record.stage, record.input)
+        network = _load_network(folder, record, record.stage)
         digest = sha256(folder.weights)
         if digest != described.get("weights_sha256", digest):
             raise InputError(
@@ -103,7 +106,13 @@ def load_stage(folder: StageFolder) -> TrainedStage:
             )
         determining.append(digest)
     return TrainedStage(
-        record.name, record.stage, record.input, network, record.history, fingerprint(determining)
+        name=record.name,
+        stage=record.stage,
+        input=record.input,
+        network=network,
+        history=record.history,
+        digest=fingerprint(determining),
+        channels=record.channels,
     )
 
 
@@ -118,7 +127,9 @@ def read_record(folder: StageFolder) -> StageRecord:
         record = read_json(path)
         input = Input.model_validate(record["input"], context=registry())
         name, history = str(record["name"]), tuple(record.get("history", ()))
-        return StageRecord(name, _stage_of(record), input, history, record.get("fingerprint"))
+        channels = tuple(map(str, record.get("channels", ONE_CHANNEL)))
+        stage, fingerprinted = _stage_of(record), record.get("fingerprint")
+        return StageRecord(name, stage, input, history, fingerprinted, channels)
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, UnknownComponentError):
             raise InputError(f"{path}: {error}") from None
@@ -187,6 +198,7 @@ def _described(record: StageRecord) -> dict[str, Any]:
         "name": record.name,
         "stage": registry().describe(record.stage),
         "input": registry().describe(record.input),
+        "channels": list(record.channels),
     }
 
 
@@ -197,11 +209,12 @@ def _stage_of(described: Mapping[str, Any]) -> Stage:
     return stage
 
 
-def _load_network(folder: StageFolder, stage: NetworkStage, input: Input) -> Network:
+def _load_network(folder: StageFolder, record: StageRecord, stage: NetworkStage) -> Network:
     weights = read_weights(folder.weights)
     if stage.backbone is None:
         raise InputError(f"{folder.record}: names no backbone; train the stage again")
-    network = new_network(stage.backbone.untrained(), input, len(stage.classes), seed=0)
+    backbone, classes = stage.backbone.untrained(), len(stage.classes)
+    network = new_network(backbone, record.input, classes, seed=0, channels=len(record.channels))
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

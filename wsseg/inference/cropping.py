@@ -55,9 +55,9 @@ class CroppedNetwork(nn.Module):
     """
 
     def __init__(self, network: nn.Module, constant: Tensor) -> None:
-        """Replace convolutions of `network`, for images of the shape of `constant`, (1, S, H, W).
+        """Replace convolutions of `network`, for images of the shape of `constant`.
 
-        `constant` has the value that the images have outside their content.
+        `constant`, (1, C, S, H, W), has the values that the images have outside their content.
         """
         super().__init__()
         self._network, self._position = network, _CropPosition()
@@ -71,7 +71,7 @@ class CroppedNetwork(nn.Module):
                 network.set_submodule(name, haloed)
 
     def forward(self, image: Tensor, box: Box) -> Logits:
-        """Return the logits of (B, S, H, W): the network's inside the box, 0 outside."""
+        """Return the logits of (B, C, S, H, W): the network's inside the box, 0 outside."""
         self._position.box = box
         inner: Tensor = self._network(box.crop(image))
         logits = inner.new_zeros((*inner.shape[:2], *image.shape[-2:]))

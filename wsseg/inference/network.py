@@ -16,28 +16,41 @@ BODY = "body"  # the attribute of a `Network` that holds what a backbone has bui
 class Network(nn.Module):
     """A network from intensities to logits: the body receives (x - offset) / scale.
 
-    x is clipped first, where the input has a range to clip to.
+    x is clipped first, where the input has a range to clip to. Each channel may have its own range,
+    offset and scale. The body receives the slices of all channels as C S planes.
     """
+
+    _offset: float | Tensor
+    _scale: float | Tensor
+    _low: float | Tensor | None
+    _high: float | Tensor | None
 
     def __init__(self, body: nn.Module, input: Input, backbone: Backbone, classes: int) -> None:
         """Add the normalisation to `body`, which `backbone` has built for a number of classes."""
         super().__init__()
         self.body = body
-        self._input = input
         self._backbone = component_name(backbone)
         self._classes = classes
+        low, high = (tuple(pair[end] for pair in input.clips) for end in (0, 1))
+        self._keep("_low", _one_or_all(low), input.slices)
+        self._keep("_high", _one_or_all(high), input.slices)
+        self._keep("_offset", input.offset, input.slices)
+        self._keep("_scale", input.scale, input.slices)
 
     def forward(self, image: Tensor) -> Logits | Outputs:
-        """Map (B, S, H, W), in the scanner's unit, to (B, K, H, W).
+        """Map (B, C, S, H, W), in the scanner's unit, to (B, K, H, W).
 
         In training mode, the body may return auxiliary logits too.
 
         Raises:
             ContractError: The body returns something else.
         """
-        clip, offset = self._input.clip, self._input.offset
-        shifted = image - offset if clip is None else image.clamp(*clip).sub_(offset)
-        returned = self.body(shifted.div_(self._input.scale))
+        planes = image.flatten(1, 2)
+        if self._low is None:
+            shifted = planes - self._offset
+        else:
+            shifted = planes.clamp(self._low, self._high).sub_(self._offset)  # type: ignore[arg-type]
+        returned = self.body(shifted.div_(self._scale))
         if self.training and isinstance(returned, Outputs):
             logits, *auxiliary = (
                 check_logits(self._backbone, each, image, self._classes)
@@ -46,13 +59,30 @@ class Network(nn.Module):
             return Outputs(logits, tuple(auxiliary))
         return check_logits(self._backbone, returned, image, self._classes)
 
+    def _keep(self, name: str, value: float | tuple[float, ...] | None, slices: int) -> None:
+        """Keep a number for all planes, or one for each channel as a buffer, (C S, 1, 1)."""
+        if isinstance(value, tuple):
+            planes = torch.tensor(value).repeat_interleave(slices)[:, None, None]
+            self.register_buffer(name, planes, persistent=False)
+        else:
+            setattr(self, name, value)
 
-def new_network(backbone: Backbone, input: Input, classes: int, seed: int) -> Network:
+
+def new_network(
+    backbone: Backbone, input: Input, classes: int, seed: int, channels: int = 1
+) -> Network:
     """Build a network with random weights drawn from `seed`; the global generator is unchanged."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        module = built_module(backbone, input.slices, classes)
+        module = built_module(backbone, channels * input.slices, classes)
         return Network(module, input, backbone, classes)
+
+
+def _one_or_all(values: tuple[float, ...]) -> float | tuple[float, ...] | None:
+    """Return None for no value, the only value, or all values."""
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else values
 
 
 def load_matching_weights(

@@ -68,6 +68,7 @@ class Pipeline:
             region=region,
             tags=tags,
             slices=slices_in(region, len(tags), self.input),
+            channels=prepared.channels,
         )
 
     def digest(self, name: str | None) -> str:

@@ -1,7 +1,7 @@
 """Trained runs, and the prediction of scans by them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,14 @@ from wsseg.components.metrics import mask_size
 from wsseg.config.recipe import Recipe
 from wsseg.config.recipe_files import recipe_of_run
 from wsseg.core.case import Case
+from wsseg.core.channels import ONE_CHANNEL, RGB
 from wsseg.core.contracts import score_value
-from wsseg.core.volume import Volume, VoxelMask
+from wsseg.core.volume import LabelMap, VoxelMask
 from wsseg.data.checks.geometry import geometry_findings, measure_geometry
 from wsseg.data.checks.regions import region_findings
 from wsseg.data.maps import read_map
 from wsseg.data.prepare import Prepared, prepare, to_scan_grid
-from wsseg.data.reading import mask_suffix, write_mask
+from wsseg.data.reading import mask_suffix, read_case_channels, write_mask
 from wsseg.errors import InputError
 from wsseg.inference.checkpoint import TrainedStage, load_stage
 from wsseg.inference.folders import PredictionFolder
@@ -42,7 +43,9 @@ class Prediction:
     """
 
     case: Case
-    mask: Volume  # uint8: 0 background, k + 1 the recipe's class k; later classes overwrite earlier
+    mask: (
+        LabelMap  # uint8: 0 background, k + 1 the recipe's class k; later classes overwrite earlier
+    )
     masks: Mapping[str, VoxelMask]  # by class and by region
     scores: Mapping[str, float]  # the recipe's, and each class's and region's volume in ml, or px
     warnings: tuple[str, ...] = ()  # about geometry and regions, as `wsseg data check` prints them
@@ -87,9 +90,14 @@ class Run:
         return self.finish(prepared)
 
     def prepare(self, case: Case) -> Prepared:
-        """Resample a case to the network's grid and find its regions; cached."""
-        regions = self.recipe.regions
-        return prepare(case, self.recipe.input, regions, find=regions)
+        """Resample a case to the network's grid and find its regions; cached.
+
+        Raises:
+            InputError: An image cannot be read, or lacks a channel that the run was trained on.
+        """
+        named, regions = self._named(case), self.recipe.regions
+        settings = self.recipe.input.model_copy(update={"channels": self.channels})
+        return prepare(named, settings, regions, find=regions)
 
     def infer(self, prepared: Prepared) -> None:
         """Run the networks of all stages on a prepared case; cached."""
@@ -102,12 +110,38 @@ class Run:
         labels = np.zeros(prepared.grid.canonical_shape, np.uint8)
         for value, name in enumerate(self.recipe.classes, 1):
             labels[masks[name]] = value
-        mask = Volume(labels, prepared.grid)
+        mask = LabelMap(labels, prepared.grid)
         geometry = measure_geometry(case, prepared.grid)
         found = region_findings(prepared, self.recipe.regions)
         findings = (*geometry_findings(case, geometry), *found)
         warnings = tuple(f"{each.text} [{each.name}]" for each in findings)
         return Prediction(case, mask, masks, self._scores(masks, mask), warnings)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels that the run was trained on."""
+        return next(iter(self.pipeline.stages.values())).channels
+
+    def _named(self, case: Case) -> Case:
+        """Return a case whose channels have the names that the run knows.
+
+        A single file without a name is the only channel of a run.
+        """
+        expected, own = self.channels, read_case_channels(case)
+        if own == ONE_CHANNEL and len(expected) == 1 and expected != ONE_CHANNEL:
+            return replace(case, images={expected[0]: case.image})
+        if missing := [name for name in expected if name not in own]:
+            columns = ", ".join(f"image.{name}" for name in expected)
+            raise InputError(
+                f"case {case.name}: its image has no channel {missing[0]}; this run was trained on "
+                f"{', '.join(expected)}, and the image has {', '.join(own)}"
+                + (
+                    ""
+                    if expected in (ONE_CHANNEL, RGB)
+                    else f"\nGive a table of cases, cohort.csv, with the columns case, {columns}"
+                )
+            )
+        return case
 
     def _masks(self, prepared: Prepared) -> dict[str, VoxelMask]:
         masks: dict[str, VoxelMask] = {}
@@ -121,7 +155,7 @@ class Run:
             masks |= own | ({} if name in own else {name: np.any(list(own.values()), axis=0)})
         return masks
 
-    def _scores(self, masks: Mapping[str, VoxelMask], mask: Volume) -> dict[str, float]:
+    def _scores(self, masks: Mapping[str, VoxelMask], mask: LabelMap) -> dict[str, float]:
         recipe = self.recipe
         scores = {name: score_value(s, s(masks)) for name, s in recipe.scores.items()}
         unit = "px" if mask.grid.unit == "px" else "ml"

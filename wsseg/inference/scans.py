@@ -122,10 +122,11 @@ def check_scans(cases: Sequence[Case], out: Path) -> None:
         )
     for case in cases:
         mask = folder.mask(case.name, mask_suffix(read_case_grid(case)))
-        if realpath(mask) == realpath(case.image):  # also resolves link cycles
-            raise InputError(
-                f"{case.image}: its mask would overwrite it; choose an --out other than its folder"
-            )
+        for path in case.image_files.values():
+            if realpath(mask) == realpath(path):  # also resolves link cycles
+                raise InputError(
+                    f"{path}: its mask would overwrite it; choose an --out other than its folder"
+                )
 
 
 def _scans_at(path: Path, modality: str, pseudonyms: Pseudonyms | None) -> FoundScans:
@@ -152,7 +153,7 @@ def _scans_at(path: Path, modality: str, pseudonyms: Pseudonyms | None) -> Found
 def _scans_of_table(path: Path) -> FoundScans:
     cases, skipped = list[Case](), list[Skipped]()
     for case in Table(path=path).cases():
-        if not case.image.is_dir():
+        if case.images or not case.image.is_dir():
             cases.append(case)
             continue
         with case_in_errors(case):

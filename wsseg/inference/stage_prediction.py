@@ -22,7 +22,6 @@ from wsseg.data.batches import (
     load_batches,
     load_into_memory,
     split_into_batches,
-    to_device,
 )
 from wsseg.data.maps import read_map
 from wsseg.inference.checkpoint import TrainedStage
@@ -56,9 +55,9 @@ def stage_masks(
     """
     scan = load_into_memory(scan)
     slices = Slices([scan], trained.input)
-    masks = np.zeros((len(trained.stage.classes), *read_map(scan.image).shape), np.bool_)
+    masks = np.zeros((len(trained.stage.classes), *read_map(scan.image).shape[1:]), np.bool_)
     for loaded in load_batches(slices, split_into_batches(all_slices([scan]), BATCH_SLICES)):
-        batch = to_device(loaded.batch, fabric.device)
+        batch = loaded.batch.to(fabric.device)
         on = rule(trained, batch, fabric) & batch.region
         masks[:, [draw.z for draw in loaded.draws]] = on.permute(1, 0, 2, 3).cpu().numpy()
     return masks
@@ -87,12 +86,13 @@ def _logits(trained: TrainedStage, batch: Batch, fabric: Fabric) -> Logits:
     stage, network = trained.stage, trained.network
     assert network is not None, "only a learning stage has logits"  # noqa: S101
     assert isinstance(stage, NetworkStage), "only a learning stage has a network"  # noqa: S101
-    fill = trained.input.fixed_fill  # None: it differs from image to image
+    fills = trained.input.fixed_fills(len(batch.channels))  # None: differ from image to image
     with fabric.autocast():
-        if fill is None or stage.backbone is None or not stage.backbone.local:
+        if fills is None or stage.backbone is None or not stage.backbone.local:
             return at_least_float32(_fused(network, fabric)(batch.image))
-        cropped = _cropped(network, fabric, tuple(batch.image.shape[1:]), fill)
-        content = (batch.image != fill).any(dim=1) | batch.region[:, 0]
+        cropped = _cropped(network, fabric, tuple(batch.image.shape[1:]), fills)
+        fill = torch.tensor(fills, device=batch.image.device)[:, None, None, None]
+        content = (batch.image != fill).any(dim=(1, 2)) | batch.region[:, 0]
         box = box_around(content.any(dim=0), cropped.multiple)
         return at_least_float32(cropped(batch.image, box))
 
@@ -104,8 +104,10 @@ def _fused(network: nn.Module, fabric: Fabric) -> nn.Module:
 
 @lru_cache(maxsize=8)
 def _cropped(
-    network: nn.Module, fabric: Fabric, shape: tuple[int, ...], fill: float
+    network: nn.Module, fabric: Fabric, shape: tuple[int, ...], fills: tuple[float, ...]
 ) -> CroppedNetwork:
-    empty = torch.full((1, *shape), fill, device=fabric.device)
+    channels, slices, height, width = shape
+    empty = torch.tensor(fills, device=fabric.device).repeat_interleave(slices)
+    planes = empty.expand(1, height, width, -1).contiguous().permute(0, 3, 1, 2)  # channels last
     ready = to_channels_last(fused(network)).to(fabric.device)
-    return CroppedNetwork(ready, empty.contiguous(memory_format=torch.channels_last))
+    return CroppedNetwork(ready, planes.unflatten(1, (channels, slices)))

@@ -19,7 +19,7 @@ from wsseg.evaluation.summary import summarise
 from wsseg.inference.folders import REPORT, RunFolder
 from wsseg.inference.run import Run, load_run
 from wsseg.report.figures.em_targets import TargetPlanes
-from wsseg.report.figures.overlay import Overlay, key_cases, key_slice
+from wsseg.report.figures.overlay import Overlay, displayed, key_cases, key_slice
 from wsseg.report.figures.sections import methods_with_scans
 from wsseg.report.page import Page, ranked, write_page
 from wsseg.report.provenance import chosen_settings, failures, labels_used, origin_of_rows, versions
@@ -198,7 +198,7 @@ def _pictured_cases(rows: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, 
 
 def _overlay(run: Run, case: Case, label: str, group: str) -> Overlay:
     prediction = run.predict(case)
-    image, classes = read_case(case).voxels, run.recipe.classes
+    image, classes = displayed(read_case(case)), run.recipe.classes
     true = {
         name: read_case_mask(case, name, prediction.mask.grid)
         for name in classes

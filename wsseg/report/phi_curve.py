@@ -44,7 +44,7 @@ def phi_of(prior: Prior, values: Values) -> Values:
     column = torch.from_numpy(values).float().repeat(2)[:, None, None, None]
     image = column.expand(-1, -1, PIXELS, PIXELS)
     tags = (torch.arange(2 * number) < number)[:, None]
-    batch = Batch(image, torch.ones_like(image, dtype=torch.bool), tags)
+    batch = Batch(image[:, None], torch.ones_like(image, dtype=torch.bool), tags)
     phi = check_probability(prior, prior(batch), batch)
     return phi[:number, 0, PIXELS // 2, PIXELS // 2].double().numpy()
 

@@ -14,9 +14,12 @@ from yaml import YAMLError
 
 from wsseg.components.registry import UnsavableError, registry
 from wsseg.core.batch import Batch, Evidence, Probability
+from wsseg.core.channels import ONE_CHANNEL
 from wsseg.core.component import Component
 from wsseg.core.hidden_state import attributes_of, changed_attribute
+from wsseg.errors import InputError
 from wsseg.runtime import yaml12
+from wsseg.testing import samples
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Component)
@@ -146,6 +149,37 @@ def assert_can_be_saved(component: Component) -> None:
         except (TypeError, ValueError, YAMLError) as error:
             raise AssertionError(f"{stored} cannot be saved as {name}: {error}") from error
         assert restored == component, f"saved as {name}, {stored}, and read, it is {restored!r}"
+
+
+def check_for_channels(part: P, check: Callable[[P, tuple[str, ...]], None]) -> None:
+    """Check a part on images of one channel and on images of three.
+
+    With three, each field `channel` of the part, and of the parts in it, that is None names one.
+
+    Raises:
+        InputError: The part refuses both; it may refuse one of them.
+    """
+    refused: list[InputError] = []
+    for channels in (ONE_CHANNEL, samples.CHANNELS):
+        try:
+            check(part if len(channels) == 1 else _naming(part, channels[1]), channels)
+        except InputError as error:
+            refused.append(error)
+    if len(refused) > 1:
+        raise refused[0]
+
+
+def _naming(value: T, channel: str) -> T:
+    """Return a part, or a tuple of parts, in which each `channel` that is None is `channel`."""
+    if isinstance(value, tuple):
+        return tuple(_naming(each, channel) for each in value)  # type: ignore[return-value]
+    if not isinstance(value, Component):
+        return value
+    fields = {name: getattr(value, name) for name in type(value).model_fields}
+    changed = {name: _naming(each, channel) for name, each in fields.items()}
+    if "channel" in fields and fields["channel"] is None:
+        changed["channel"] = channel
+    return value.model_copy(update=changed)
 
 
 def accelerators() -> list[torch.device]:

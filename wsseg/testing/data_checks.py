@@ -1,7 +1,7 @@
 """Conformance tests of regions, cohorts, metrics, scores, units and augmentation."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -15,7 +15,12 @@ from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
 from wsseg.core.volume import Grid, Volume
 from wsseg.testing import samples
-from wsseg.testing.assertions import assert_can_be_saved, assert_number, keeps_no_state
+from wsseg.testing.assertions import (
+    assert_can_be_saved,
+    assert_number,
+    check_for_channels,
+    keeps_no_state,
+)
 
 GRID = Grid((6, 6, 4), np.diag([0.7, 0.8, 5, 1]))
 
@@ -25,7 +30,8 @@ def check_region(region: Region, case: Case | None = None, volume: Volume | None
     """Check that `region` keeps the contract of `Region`.
 
     Pass the `case` or the `volume` that the region needs. By default the case has no files, and the
-    volume is a block of bright tissue, with a dark cavity, in dark surroundings.
+    volume is a block of bright tissue, with a dark cavity, in dark surroundings. A volume of one
+    channel is also checked with three; the region may refuse one of them by `InputError`.
 
     Raises:
         AssertionError: The contract is broken; the message states how.
@@ -38,18 +44,27 @@ def check_region(region: Region, case: Case | None = None, volume: Volume | None
     case = case or Case(name="sample", patient="sample", image=Path("sample.nii.gz"))
     volume = volume or samples.volume()
     blank = replace(volume, voxels=np.zeros_like(volume.voxels))
+    volumes = {volume.channels: (volume, blank)}
+    if len(volume.channels) == 1:
+        volumes[samples.CHANNELS] = samples.with_channels(volume), samples.with_channels(blank)
+        check_for_channels(region, lambda part, names: _check_region(part, case, volumes[names]))
+    else:
+        _check_region(region, case, (volume, blank))
+    assert_can_be_saved(region)
+
+
+def _check_region(region: Region, case: Case, volumes: Sequence[Volume]) -> None:
     found = []
-    for each in (volume, blank):
+    for each in volumes:
         voxels = each.voxels.copy()
         mask = region(case, each)
         assert isinstance(mask, np.ndarray), f"the mask is a {type(mask).__name__}"
         assert mask.dtype == np.bool_, f"the mask is {mask.dtype}, not bool"
-        assert mask.shape == voxels.shape, f"the mask is {mask.shape}, the volume {voxels.shape}"
+        assert mask.shape == each.shape, f"the mask is {mask.shape}, the volume {each.shape}"
         assert np.array_equal(voxels, each.voxels), "the region changes the volume"
         found.append(mask)
-    for each, mask in zip((volume, blank), found, strict=True):  # each after a call with the other
+    for each, mask in zip(volumes, found, strict=True):  # each after a call with the other
         assert np.array_equal(mask, region(case, each)), "the mask changes from call to call"
-    assert_can_be_saved(region)
 
 
 @keeps_no_state
@@ -64,8 +79,8 @@ def check_augment(augment: Augment) -> None:
         >>> from wsseg.testing import check_augment
         >>> check_augment(make(Augment, "standard", rotate_deg=10))
     """
-    for slices, number in product((1, 5), (1, 3)):
-        image = samples.noise(20, 30, slices).numpy()
+    for planes, number in product((1, 5, 3 * 5), (1, 3)):
+        image = samples.noise(20, 30, planes).numpy()
         masks = (samples.noise(20, 30, number).numpy() > 0).astype(np.uint8)
         before = image.copy(), masks.copy()
         first, again = (augment(image, masks, -5.0, 3) for _ in range(2))
@@ -108,7 +123,12 @@ def check_cohort(cohort: Cohort) -> None:
         assert split_of.setdefault(case.patient, case.split) == case.split, (
             f"patient {case.patient!r} is in two splits"
         )
-        for path in (case.image, *case.masks.values(), *case.scribbles.values()):
+        for path in (
+            case.image,
+            *case.images.values(),
+            *case.masks.values(),
+            *case.scribbles.values(),
+        ):
             assert path.exists(), f"case {case.name!r}: the file {path} does not exist"
         for tags in (case.tags, *case.slice_tags.values()):
             assert all(map(is_tag, tags.values())), (

@@ -21,6 +21,7 @@ from wsseg.testing.assertions import (
     assert_equal_on_accelerators,
     assert_independent_images,
     assert_probability,
+    check_for_channels,
     keeps_no_state,
     repeated_result,
     tolerance,
@@ -35,6 +36,8 @@ TRAINING_SIZES = ((2, 50, 70), (3, 45, 51))  # images in a batch, pixels
 def check_prior(prior: Prior, classes: int = 1) -> None:
     """Check that `prior` keeps the contract of `Prior`, before and after `fit`.
 
+    It is checked on images of one channel and of three; it may refuse one of them by `InputError`.
+
     Raises:
         AssertionError: The contract is broken; the message states how.
 
@@ -46,7 +49,14 @@ def check_prior(prior: Prior, classes: int = 1) -> None:
         ...         return batch.support.float() * 0 + 0.5
         >>> check_prior(NoOpinion())
     """
-    batches = [samples.batch(classes, slices, dtype) for slices in (1, 5) for dtype in DTYPES]
+    check_for_channels(prior, lambda part, channels: _check_prior(part, classes, channels))
+    assert_can_be_saved(prior)
+
+
+def _check_prior(prior: Prior, classes: int, channels: tuple[str, ...]) -> None:
+    batches = [
+        samples.batch(classes, slices, dtype, channels) for slices in (1, 5) for dtype in DTYPES
+    ]
     fitted = prior.fit(iter(batches[-2:]))
     assert type(fitted) is type(prior), f"fit returns {fitted!r}"
     assert fitted == prior.fit(iter(batches[-2:])), "two fits to the same slices differ"
@@ -55,7 +65,6 @@ def check_prior(prior: Prior, classes: int = 1) -> None:
         assert_probability("phi", phi, batch)
         _check_other_images(each, batch, phi)
         assert_equal_on_accelerators(each, batch, phi)
-    assert_can_be_saved(prior)
     assert_can_be_saved(fitted)
     _check_refit(fitted, classes)
 
@@ -63,6 +72,8 @@ def check_prior(prior: Prior, classes: int = 1) -> None:
 @keeps_no_state
 def check_estep(estep: EStep, classes: int = 2) -> None:
     """Check that `estep`, after `fit`, keeps the contract of `EStep`, for both class relations.
+
+    It is checked on images of one channel and of three; it may refuse one of them by `InputError`.
 
     Raises:
         AssertionError: The contract is broken; the message states how.
@@ -72,20 +83,26 @@ def check_estep(estep: EStep, classes: int = 2) -> None:
         >>> from wsseg.testing import check_estep
         >>> check_estep(make(EStep, "soft"))
     """
-    to_fit = [samples.evidence_to_fit(classes)] * 2
+    check_for_channels(estep, lambda part, channels: _check_estep(part, classes, channels))
+    assert_can_be_saved(estep)
+
+
+def _check_estep(estep: EStep, classes: int, channels: tuple[str, ...]) -> None:
+    to_fit = [samples.evidence_to_fit(classes, channels)] * 2
     fitted = estep.fit(iter(to_fit))
     assert type(fitted) is type(estep), f"fit returns {fitted!r}"
     assert fitted == estep.fit(iter(to_fit)), "two fits to the same slices differ"
     relations = (Multilabel(), Multiclass())
     for dtype, labels, progress in product(DTYPES, relations, (0.0, 0.5, 1.0)):
-        first = replace(samples.evidence(classes, dtype), labels=labels, progress=progress)
+        first = replace(
+            samples.evidence(classes, dtype, channels), labels=labels, progress=progress
+        )
         memory = _memory(fitted, first)
         for evidence in [first, replace(first, memory=memory)] if memory else [first]:
             _check_targets(fitted, evidence)
     for labels in relations:
-        weak = replace(samples.weak_evidence(classes, torch.float32), labels=labels)
+        weak = replace(samples.weak_evidence(classes, torch.float32, channels), labels=labels)
         _check_targets(fitted, replace(weak, memory=_memory(fitted, weak)))
-    assert_can_be_saved(estep)
     assert_can_be_saved(fitted)
 
 
@@ -93,7 +110,8 @@ def check_estep(estep: EStep, classes: int = 2) -> None:
 def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> None:
     """Check that `backbone` keeps the contract of `Backbone`.
 
-    It is built for `slices` and `classes`, and for one slice and one class.
+    It is built for `slices` and `classes`, and for one slice of an image with one channel or with
+    three, and one class.
 
     Raises:
         AssertionError: The contract is broken; the message states how.
@@ -103,23 +121,23 @@ def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> Non
         >>> from wsseg import Backbone
         >>> from wsseg.testing import check_backbone
         >>> class Pixelwise(Backbone):
-        ...     def build(self, slices: int, classes: int) -> nn.Module:
-        ...         return nn.Conv2d(slices, classes, kernel_size=1)
+        ...     def build(self, channels: int, classes: int) -> nn.Module:
+        ...         return nn.Conv2d(channels, classes, kernel_size=1)
         >>> check_backbone(Pixelwise())
     """
-    for s, k in {(slices, classes), (1, 1)}:
-        net = _built(backbone, s, k)
+    for planes, k in {(slices, classes), (1, 1), (3, 1)}:
+        net = _built(backbone, planes, k)
         for height, width in SIZES:
-            image = samples.noise(2, s, height, width)
+            image = samples.noise(2, planes, height, width)
             logits = repeated_result(net.eval(), image, -image)
             assert logits.shape == (2, k, height, width), (
-                f"logits of {(2, s, height, width)} are {tuple(logits.shape)}"
+                f"logits of {(2, planes, height, width)} are {tuple(logits.shape)}"
             )
             assert_independent_images("logits (in evaluation mode)", net, image, logits)
         assert_equal_on_accelerators(net, image, logits)
-        _check_weights(backbone, s, k, net, image)
+        _check_weights(backbone, planes, k, net, image)
         for images, height, width in TRAINING_SIZES:
-            _check_learning(net, samples.noise(images, s, height, width))
+            _check_learning(net, samples.noise(images, planes, height, width))
     assert_can_be_saved(backbone)
 
 
@@ -149,8 +167,8 @@ def check_encoder_weights(weights: EncoderWeights) -> None:
     for path in weights.files():
         assert path.is_file(), f"there is no file {path}"
     for encoder in weights.encoders:
-        for slices in (1, 3):
-            Smp(encoder=encoder, weights=weights).build(slices, 1)
+        for planes in (1, 3):
+            Smp(encoder=encoder, weights=weights).build(planes, 1)
     assert_can_be_saved(weights)
 
 
@@ -233,7 +251,7 @@ def check_method(method: Method, classes: int = 2) -> None:
         >>> check_method(Consistent())
     """
     sample = samples.evidence(classes, torch.float32)
-    batch = replace(sample.batch, image=sample.batch.middle)
+    batch = sample.batch.middle_slices()
     belief, half = sample.logits.detach(), torch.full_like(sample.phi, 0.5)
     for dtype, relation, scale in product(DTYPES, (Multilabel(), Multiclass()), (0, 1, 25)):
         logits = (scale * samples.noise(*belief.shape)).to(dtype)
@@ -326,7 +344,7 @@ def _check_other_images(prior: Prior, batch: Batch, phi: Probability) -> None:
     """
     atol = tolerance(phi) * phi.float().std().item()
     for i in range(len(batch.image)):
-        own = (torch.arange(len(batch.image)) == i)[:, None, None, None]
+        own = (torch.arange(len(batch.image)) == i).reshape(-1, 1, 1, 1, 1)
         changed = prior(replace(batch, image=batch.image.where(own, -batch.image)))
         close = torch.allclose(changed[i].float(), phi[i].float(), atol=atol)
         assert close, "phi of an image depends on the pixels of the other images of its batch"
@@ -348,10 +366,10 @@ def _targets(relation: ClassRelation, batch: Batch) -> list[Tensor]:
 
 
 def _check_weights(
-    backbone: Backbone, slices: int, classes: int, net: nn.Module, image: Tensor
+    backbone: Backbone, planes: int, classes: int, net: nn.Module, image: Tensor
 ) -> None:
     """Check that builds share no weights, and that equal weights give equal logits."""
-    other = backbone.build(slices, classes).eval()
+    other = backbone.build(planes, classes).eval()
     own = {parameter.data_ptr() for parameter in net.parameters()}
     assert own, "the module has no parameters"
     shared = any(parameter.data_ptr() in own for parameter in other.parameters())
@@ -385,13 +403,13 @@ def _check_learning(net: nn.Module, image: Tensor) -> None:
     assert any(gradient.any() for gradient in gradients), "no gradient reaches the weights"
 
 
-def _built(backbone: Backbone, slices: int, classes: int) -> nn.Module:
+def _built(backbone: Backbone, planes: int, classes: int) -> nn.Module:
     """Build a module; check that its weights depend only on the seed."""
     states = []
     for _ in range(2):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            net = backbone.build(slices, classes)
+            net = backbone.build(planes, classes)
         states.append(list(net.state_dict().values()))
     assert all(map(torch.equal, *states)), "two builds with the same seed have different weights"
     return net

@@ -114,7 +114,9 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
 
 def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, Path]]:
     stage = recipe.stages[stage_name]
-    yield "image", case.image
+    if not case.images:
+        yield "image", case.image
+    yield from ((f"image.{name}", path) for name, path in case.images.items())
     visible = {recipe.input.mask, recipe.input.standardize}
     for name in visible | {stage.region_in_training or stage.region}:
         if name in recipe.regions:

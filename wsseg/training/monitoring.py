@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from wsseg.config.stages import EmStage
-from wsseg.core.batch import StepContext
+from wsseg.core.batch import Batch, StepContext
+from wsseg.core.channels import displayed_channels
 from wsseg.core.input import Input
-from wsseg.data.batches import Slices, StageScan, all_slices, collate, to_device
+from wsseg.data.batches import Slices, StageScan, all_slices, collate
 from wsseg.errors import InputError, WorkError
 from wsseg.training.em import evaluation_logits, targets
 from wsseg.training.target_health import COLLAPSE, EXPLOSION, target_problem
@@ -111,7 +112,7 @@ class TargetProbe:
         y = self.last
         if y is None:
             y = self._targets(stage, network, device, StepContext(progress=0))
-        image = torch.cat([batch.middle[:, 0] for batch in self._batches])
+        image = torch.cat([_displayed(batch) for batch in self._batches])
         region = torch.cat([batch.region[:, 0] for batch in self._batches])
         names = [name for batch in self._batches for name in batch.case]
         by_size = region.sum(dim=(1, 2)).argsort(descending=True, stable=True).tolist()
@@ -123,7 +124,7 @@ class TargetProbe:
         self, stage: EmStage, network: nn.Module, device: torch.device, context: StepContext
     ) -> Tensor:
         """Return the targets of all slices, (N, K, H, W) uint8."""
-        batches = (to_device(batch, device) for batch in self._batches)
+        batches = (batch.to(device) for batch in self._batches)
         y = torch.cat(
             [
                 targets(stage, batch, None, evaluation_logits(network, batch), context).cpu()
@@ -137,6 +138,12 @@ class TargetProbe:
                 "[0, 1].\nThe E-step or the prior is at fault; check it: wsseg plugins check"
             )
         return y.round().byte()
+
+
+def _displayed(batch: Batch) -> Tensor:
+    """Return what is shown of a batch: its colours, (B, H, W, 3), or a channel, (B, H, W)."""
+    planes = batch.middle[:, list(displayed_channels(batch.channels))]
+    return planes.movedim(1, -1) if planes.shape[1] > 1 else planes[:, 0]
 
 
 def target_warning(history: Sequence[Mapping[str, Any]]) -> str | None:

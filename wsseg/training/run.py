@@ -1,6 +1,6 @@
 """Training of a recipe's stages, in order, into the folder of a run."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from wsseg.config.recipe import Recipe
 from wsseg.config.recipe_files import check_can_be_saved, holds_recipe, recipe_text
 from wsseg.config.stages import MasksStage, Stage, stops_early
 from wsseg.core.case import Case
+from wsseg.core.channels import ONE_CHANNEL
 from wsseg.core.contracts import built_module, cases_of
 from wsseg.data.checks.regions import log_region_findings
 from wsseg.data.prepare import Prepared, prepare, prepare_mask
@@ -112,6 +113,7 @@ def train_selected_stages(
     cases = leader_first(fabric, lambda: prepare_cases(recipe, split, names, context.display))
     if context.group.is_leader:
         write_text(context.folder.recipe, recipe_text(recipe))
+    _check_same_channels(each for name in names for each in cases[name])
     with tracked(recipe, context) as recorded:
         return _train_in_order(recipe, {name: cases[name] for name in names}, fabric, recorded)
 
@@ -221,7 +223,22 @@ def _check_pretrained(recipe: Recipe, names: Collection[str]) -> None:
     """
     for name in (each for each in names if weights_files(recipe, each)):
         backbone = backbone_of(recipe.stages, name)
-        built_module(backbone, recipe.input.slices, len(recipe.stages[name].classes))
+        channels = len(recipe.input.channels or ONE_CHANNEL)
+        planes, classes = channels * recipe.input.slices, len(recipe.stages[name].classes)
+        built_module(backbone, planes, classes)
+
+
+def _check_same_channels(cases: Iterable[Prepared]) -> None:
+    """Raise `InputError` if the images of two cases have different channels."""
+    first: Prepared | None = None
+    for each in cases:
+        first = first or each
+        if each.channels != first.channels:
+            raise InputError(
+                f"case {first.case.name} has an image with the channels "
+                f"{', '.join(first.channels)}, and case {each.case.name} one with "
+                f"{', '.join(each.channels)}.\nName those that all cases have in input.channels"
+            )
 
 
 def _warn_of_collapse(context: RunContext) -> None:

@@ -100,14 +100,17 @@ def _fit_prior(task: StageTask, context: RunContext, folder: StageFolder) -> Non
 
 def _record(task: StageTask) -> StageRecord:
     """Return the record of a stage before its first epoch."""
-    return StageRecord(task.name, task.stage, task.input, fingerprint=task.fingerprint)
+    return StageRecord(
+        task.name, task.stage, task.input, fingerprint=task.fingerprint, channels=task.channels
+    )
 
 
 def _initial_network(task: StageTask, context: RunContext) -> Network:
     """Return a network with random weights, or with those of the stage that it starts from."""
     stage = task.network_stage
     assert stage.backbone is not None, "a task's stage has a backbone"  # noqa: S101
-    network = new_network(stage.backbone, task.input, len(stage.classes), task.seed)
+    channels, classes = len(task.channels), len(stage.classes)
+    network = new_network(stage.backbone, task.input, classes, task.seed, channels)
     if task.start is not None:
         assert task.start.network is not None, "a recipe only starts from stages that learn"  # noqa: S101
         weights = task.start.network.state_dict()

@@ -122,6 +122,7 @@ def prepared_identity(
             [_content_name(path) for path in (scan.image, scan.inside, scan.region, *scan.labels)],
             scan.tags.astype(int).tolist(),
             scan.slices,
+            scan.channels,
             *_weak_contents(scan.weak),
         ]
         for scan in scans

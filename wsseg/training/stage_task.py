@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from wsseg.config.recipe import Recipe
 from wsseg.config.stages import EmStage, NetworkStage, PriorStage, Stage, stops_early
 from wsseg.core.batch import Evidence
+from wsseg.core.channels import ONE_CHANNEL
 from wsseg.core.contracts import check_fitted, check_probability
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Prior
@@ -39,6 +40,7 @@ class StageTask:
     start: TrainedStage | None = None  # whose weights the network starts with; None: random weights
     validation: tuple[StageScan, ...] = ()  # of a stage that stops early
     left_out: int = 0  # training cases without known labels or without region
+    channels: tuple[str, ...] = ONE_CHANNEL  # of the image of every case
 
     @property
     def network_stage(self) -> NetworkStage:
@@ -108,6 +110,7 @@ def stage_task(
         start=start,
         validation=tuple(validation),
         left_out=len(training) - len(scans),
+        channels=cases[0].channels if cases else ONE_CHANNEL,
     )
 
 

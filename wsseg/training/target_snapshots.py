@@ -16,7 +16,7 @@ PREFIX = "epoch-"  # of the targets' keys in the file
 class TargetSnapshot:
     """The targets of N slices at one time, with their images."""
 
-    image: Tensor  # (N, H, W) float
+    image: Tensor  # (N, H, W) float, or (N, H, W, 3) in colours
     region: Tensor  # (N, H, W), not 0 inside
     targets: Tensor  # (N, K, H, W), 0 or 1
 

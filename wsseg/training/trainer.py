@@ -21,7 +21,6 @@ from wsseg.data.batches import (
     Slices,
     epoch_draws,
     load_batches,
-    to_device,
     training_batches,
 )
 from wsseg.errors import WorkError
@@ -162,7 +161,7 @@ class Trainer:
                 step_start = perf_counter()
                 draws, batch, labels = next(batches)
                 waited = perf_counter() - step_start
-                result = self._step(draws, to_device(batch, fabric.device), labels)
+                result = self._step(draws, batch.to(fabric.device), labels)
                 seconds = perf_counter() - step_start
                 slices += len(draws)
                 rate = slices / (perf_counter() - epoch_start)
@@ -285,7 +284,7 @@ class Trainer:
     def _gather_batch(self, draws: Sequence[SliceDraw], batch: Batch) -> Batch:
         """Join the shards of all processes. Of the images, losses get only the middle slices."""
         names, index = tuple(self._cases(draws)), tuple(draw.z for draw in draws)
-        seen = replace(batch, image=batch.middle, case=names, slice_index=index)
+        seen = replace(batch.middle_slices(), case=names, slice_index=index)
         return seen.with_tensors(lambda tensor: self._gather(tensor, len(draws)))
 
     def _remember(self, own: Batch, logits: Logits, batch: Batch) -> None:
@@ -308,7 +307,7 @@ class Trainer:
             prior = self._parts.refitted_prior(
                 evidence_of(stage, batch, evaluation_logits(network, batch), context)
                 for each in plain_batches(self._scans, self._input)
-                for batch in [to_device(each, device)]
+                for batch in [each.to(device)]
             )
         self._parts.use_prior(self._fabric.broadcast(prior))
 

@@ -103,4 +103,5 @@ def _scan(
         slices=tuple(z for z in slices_in(region, len(tags), pipeline.input) if known[z]),
         labels=tuple(file_of(label) for label in labels),
         weak=weak_maps(stage, prepared, own),
+        channels=prepared.channels,
     )

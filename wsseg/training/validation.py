@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from wsseg.config.stages import NetworkStage
-from wsseg.core.batch import Batch, StepContext
+from wsseg.core.batch import StepContext
 from wsseg.core.input import Input
 from wsseg.data.batches import (
     Slices,
@@ -14,7 +14,6 @@ from wsseg.data.batches import (
     all_slices,
     load_batches,
     split_into_batches,
-    to_device,
 )
 from wsseg.training.em import evaluation_logits, targets
 
@@ -35,9 +34,9 @@ class ValidationLoss:
         """Return the loss of a network."""
         total = 0.0
         for draws, loaded, labels in load_batches(self._slices, self._batches):
-            batch = to_device(loaded, device)
+            batch = loaded.to(device)
             logits = evaluation_logits(network, batch)
             y = targets(self._stage, batch, labels, logits, StepContext())
-            seen = Batch(batch.middle, batch.region, batch.tags, case=batch.case)
+            seen = batch.middle_slices()
             total += float(self._stage.objective(logits, y, seen, StepContext())) * len(draws)
         return total / sum(map(len, self._batches))

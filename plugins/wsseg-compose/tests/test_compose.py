@@ -34,7 +34,7 @@ def constants(*phi: float) -> tuple[Prior, ...]:
 
 def row(*hu: float) -> Batch:
     image = torch.tensor(hu).reshape(1, 1, 1, -1)
-    return Batch(image, torch.ones_like(image).bool(), torch.ones(1, 1).bool())
+    return Batch(image[:, None], torch.ones_like(image).bool(), torch.ones(1, 1).bool())
 
 
 def phi_of(prior: Prior, *hu: float) -> list[float]:
@@ -79,7 +79,7 @@ def test_a_product_adds_the_log_odds_of_the_tag_and_of_the_intensity() -> None:
         {"use": "sigmoid", "midpoint": -300, "width": 200},
     ]
     image = torch.tensor([-700.0, -300.0, 100.0]).expand(2, 1, 1, 3)
-    batch = Batch(image, torch.ones_like(image).bool(), torch.tensor([[True], [False]]))
+    batch = Batch(image[:, None], torch.ones_like(image).bool(), torch.tensor([[True], [False]]))
     phi = make(Prior, "product", priors=parts)(batch)
     rho = 3 * 0.4 / (3 * 0.4 + 3)  # 2 / 7: 3 tagged pixels, and 3 untagged ones
     expected = [-math.log(rho) + (x + 300) / 200 for x in (-700, -300, 100)]

@@ -32,7 +32,7 @@ def field(log_odds: list[list[float]], intensity: list[list[float]] | None = Non
     """Return the evidence of one image without background and a prior of 1/2."""
     logits = torch.tensor(log_odds)[None, None]
     image = torch.zeros_like(logits) if intensity is None else torch.tensor(intensity)[None, None]
-    batch = Batch(image, torch.ones_like(logits).bool(), torch.ones(1, 1).bool())
+    batch = Batch(image[:, None], torch.ones_like(logits).bool(), torch.ones(1, 1).bool())
     return Evidence(batch, logits, torch.full_like(logits, 0.5))
 
 
@@ -43,7 +43,7 @@ def random_evidence(seed: int, labels: ClassRelation) -> Evidence:
     tags = torch.tensor([[True, True], [True, False]])
     logits = 3 * torch.randn(2, 2, 4, 5, generator=dice)
     phi = torch.rand(2, 2, 4, 5, generator=dice)
-    return Evidence(Batch(image, region, tags), logits, phi, labels)
+    return Evidence(Batch(image[:, None], region, tags), logits, phi, labels)
 
 
 def naive_probability(

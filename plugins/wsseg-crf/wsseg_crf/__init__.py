@@ -26,8 +26,9 @@ class Smoothed(EStep):
              + bilateral_weight / T exp(-|p_i - p_j|^2 / 2 bilateral_sd_px^2
                                         - (x_i - x_j)^2 / 2 bilateral_sd_intensity^2)
 
-    p is the position of a pixel and x its intensity in the middle slice; j is at most `radius_px`
-    rows and columns from i. S and T are the sums of the position-dependent factors over the window.
+    p is the position of a pixel and x its intensity in the middle slice; of several channels,
+    (x_i - x_j)^2 is the sum over all. j is at most `radius_px` rows and columns from i. S and T are
+    the sums of the position-dependent factors over the window.
     A weight is therefore the log-odds that the neighbours add if all have the same intensity and
     the same label. With a_ik the evidence's log-odds of class k against the background, each
     iteration computes
@@ -94,7 +95,7 @@ class Smoothed(EStep):
         for (y, x), by_place, by_nearness in zip(window, spatial, nearby, strict=True):
             one, other = _views(y, x)
             contrast = (middle[one] - middle[other]) / self.bilateral_sd_intensity
-            alike = (-contrast.square() / 2).exp()
+            alike = (-contrast.square().sum(1, keepdim=True) / 2).exp()
             weight = spatial_unit * by_place + bilateral_unit * by_nearness * alike
             yield _Pairs(one, other, weight * (region[one] & region[other]))
 

@@ -17,7 +17,7 @@ HU = HounsfieldUnits()
 
 def volume(*values: float) -> Volume:
     voxels = np.array(values, np.float32).reshape(1, 1, -1)
-    return Volume(voxels, Grid((len(values), 1, 1), np.eye(4)))
+    return Volume(voxels[None], Grid((len(values), 1, 1), np.eye(4)))
 
 
 def test_it_keeps_the_contract_of_units() -> None:
@@ -43,14 +43,14 @@ def test_an_image_that_is_not_in_hu_is_refused_with_what_it_seems_to_be(
     image: Volume, instead: str
 ) -> None:
     with pytest.raises(InputError, match=rf"^scan.nii.gz: is not in HU: .* like .*{instead}"):
-        check_values(image, HU, "scan.nii.gz")
+        check_values(image.channel(), HU, "scan.nii.gz")
 
 
 @pytest.mark.parametrize(
     "image", [volume(-1024, -860, 40, 1200), volume(-2048, -1000, 300), volume(-120, 60)]
 )
 def test_ct_with_air_with_padding_and_without_air_is_accepted(image: Volume) -> None:
-    check_values(image, HU, "scan.nii.gz")
+    check_values(image.channel(), HU, "scan.nii.gz")
 
 
 def scan(folder: Path, voxels: np.ndarray) -> Case:
@@ -84,8 +84,8 @@ def test_a_standardized_image_is_not_in_hu() -> None:
 
 
 def test_the_unit_sets_fill_and_window_where_the_recipe_does_not() -> None:
-    assert Input(unit=HU).fixed_fill == -1024
-    assert Input(unit=HU, fill=0).fixed_fill == 0
+    assert Input(unit=HU).fixed_fills(1) == (-1024,)
+    assert Input(unit=HU, fill=0).fixed_fills(1) == (0,)
     recipe = load_recipe("covid/phi2")
     assert recipe.display_window == (-1350, 150)
     assert load_recipe("covid/phi2", ["window=[-160, 240]"]).display_window == (-160, 240)

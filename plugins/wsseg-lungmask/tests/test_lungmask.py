@@ -55,7 +55,7 @@ def chest(side: int = 96) -> Volume:
     """Return a body of 20 HU that fills the slices, with one lung of -850 HU off the centre."""
     voxels = np.full((2, side, side), 20, np.int16)
     voxels[:, 20:60, 30:80] = -850
-    return Volume(voxels, Grid((side, side, 2), np.diag([-3.0, -3.0, 5.0, 1.0])))
+    return Volume(voxels[None], Grid((side, side, 2), np.diag([-3.0, -3.0, 5.0, 1.0])))
 
 
 def test_the_mask_lies_on_the_lung_and_nothing_is_printed(
@@ -78,7 +78,7 @@ def test_the_mask_equals_that_of_lungmask(weights: Path) -> None:
     inferer = LMInferer(modelpath=str(weights / "unet.pth"), force_cpu=True, tqdm_disable=True)
     noise = np.random.default_rng(0).normal(0, 150, (2, 96, 96))
     volume = Volume((chest().voxels + noise).astype(np.int16), chest().grid)
-    theirs = inferer.apply(volume.voxels) > 0
+    theirs = inferer.apply(volume.channel()) > 0
     assert theirs.any()
     assert np.array_equal(LungMask(weights=weights / "unet.pth")(CASE, volume), theirs)
 

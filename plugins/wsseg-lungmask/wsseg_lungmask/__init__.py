@@ -77,7 +77,7 @@ class LungMask(Region):
         """
         with loading:
             network = _network(self.weights or _downloaded(FILES[self.model]))
-        return _segmented(network, volume.voxels)
+        return _segmented(network, volume.channel())
 
     def files(self, case: Case) -> tuple[Path, ...]:  # noqa: ARG002 - the same for all
         """Return the file with the weights, if one is named."""

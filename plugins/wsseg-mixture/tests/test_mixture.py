@@ -35,13 +35,13 @@ def cohort(
         image = image.where(~sick, normal(dice, lesion, *image.shape))
         region = torch.rand(image.shape, generator=dice) < 0.9
         tags = torch.full((2, 1), tagged)
-        batches.append(Batch(image, region, tags, (f"case-{number}",) * 2))
+        batches.append(Batch(image[:, None], region, tags, (f"case-{number}",) * 2))
     return batches
 
 
 def phi_at(prior: Mixture, *hu: float) -> list[float]:
     image = torch.tensor(hu).reshape(1, 1, 1, -1)
-    batch = Batch(image, torch.ones_like(image).bool(), torch.ones(1, 1).bool())
+    batch = Batch(image[:, None], torch.ones_like(image).bool(), torch.ones(1, 1).bool())
     found: list[float] = prior(batch).flatten().tolist()
     return found
 
@@ -50,7 +50,7 @@ def slices(values: list[float], tagged: list[bool], case: tuple[str, ...] = ()) 
     """Return slices of constant intensity."""
     image = torch.tensor(values).reshape(-1, 1, 1, 1).expand(-1, 1, 2, 2)
     tags = torch.tensor(tagged)[:, None]
-    return Batch(image, torch.ones_like(image).bool(), tags, case)
+    return Batch(image[:, None], torch.ones_like(image).bool(), tags, case)
 
 
 @pytest.mark.parametrize("classes", [1, 3])
@@ -123,7 +123,7 @@ def test_log_odds_equal_the_equations_in_a_loop_over_pixels() -> None:
         some = 0.9 if number % 2 else 0.2  # regions of different sizes
         region = torch.rand(2, 1, 7, 7, generator=dice) < some
         tags = torch.full((2, 1), tagged)
-        batches.append(Batch(image, region, tags, (f"case-{number}",) * 2))
+        batches.append(Batch(image[:, None], region, tags, (f"case-{number}",) * 2))
     fitted = Mixture().fit(batches)
     expected = naive_log_odds(batches, fitted)
     assert fitted.log_odds[0] == pytest.approx(expected, abs=0.08)  # quantiles represent the pixels
@@ -146,7 +146,7 @@ def test_each_class_is_learnt_separately() -> None:
     ]
     fitted = Mixture().fit(batches)
     image = torch.tensor([-900.0, -500.0, 0.0]).reshape(1, 1, 1, 3)
-    phi = fitted(Batch(image, torch.ones_like(image).bool(), torch.ones(1, 2).bool()))
+    phi = fitted(Batch(image[:, None], torch.ones_like(image).bool(), torch.ones(1, 2).bool()))
     assert (phi[0, :, 0] > 0.5).tolist() == [[True, False, False], [False, False, True]]
 
 
@@ -172,7 +172,7 @@ def test_phi_is_one_half_if_intensities_do_not_depend_on_the_tag(seed: int, case
     dice = torch.Generator().manual_seed(seed)
     images = [normal(dice, BACKGROUND, 1, 1, 6, 6) for _ in range(cases)]
     same = [
-        Batch(image, torch.ones_like(image).bool(), torch.tensor([[tagged]]))
+        Batch(image[:, None], torch.ones_like(image).bool(), torch.tensor([[tagged]]))
         for image in images
         for tagged in (False, True)
     ]

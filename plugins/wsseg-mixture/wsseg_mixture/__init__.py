@@ -58,6 +58,8 @@ class Mixture(Prior):
     """Evenly spaced intensities, in the image's unit; learnt by `fit`."""
     log_odds: tuple[tuple[FiniteFloat, ...], ...] = ()
     """Log-odds of phi for each class at each level; learnt by `fit`."""
+    channel: str | None = None
+    """The channel of the image, such as flair; null: the only one."""
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
@@ -71,7 +73,9 @@ class Mixture(Prior):
             return torch.full(batch.support.shape, 0.5, device=batch.image.device)
         first, last = self.levels[0], self.levels[-1]
         step = (last - first) / (len(self.levels) - 1)
-        place = ((batch.middle.float() - first) / step).clamp(0, len(self.levels) - 1)
+        place = ((batch.channel(self.channel).float() - first) / step).clamp(
+            0, len(self.levels) - 1
+        )
         left = place.long().clamp(max=len(self.levels) - 2)
         table = torch.tensor(self.log_odds, device=place.device)
         found = torch.lerp(table[:, left], table[:, left + 1], place - left)  # (K, B, 1, H, W)
@@ -83,11 +87,11 @@ class Mixture(Prior):
         Raises:
             InputError: All slices have a class, or none has it, or all intensities are equal.
         """
-        slices = [each for batch in batches for each in _summaries(batch)]
+        slices = [each for batch in batches for each in _summaries(batch, self.channel)]
         levels = _levels(slices)
         log_odds = [_log_odds(slices, k, levels) for k in range(len(slices[0].tags))]
         fitted = {"levels": levels.tolist(), "log_odds": [each.tolist() for each in log_odds]}
-        return type(self).model_validate(fitted)
+        return type(self).model_validate(fitted | {"channel": self.channel})
 
 
 @dataclass(frozen=True)
@@ -122,10 +126,10 @@ class _Side:
         return found
 
 
-def _summaries(batch: Batch) -> list[_Summary]:
-    """Summarise the slices whose region is not empty."""
+def _summaries(batch: Batch, channel: str | None) -> list[_Summary]:
+    """Summarise a channel of the slices whose region is not empty."""
     found = []
-    for i, (middle, region) in enumerate(zip(batch.middle, batch.region, strict=True)):
+    for i, (middle, region) in enumerate(zip(batch.channel(channel), batch.region, strict=True)):
         values = middle[region].double().cpu().numpy()
         if values.size:
             at = (np.arange(QUANTILES) + 0.5) / QUANTILES

@@ -15,7 +15,7 @@ PRIOR = Sigmoid(midpoint=1, width=0.5)
 
 def phi_of(prior: Sigmoid, *values: float) -> list[float]:
     image = torch.tensor(values).reshape(1, 1, 1, -1)
-    batch = Batch(image, torch.ones_like(image).bool(), torch.ones(1, 1).bool())
+    batch = Batch(image[:, None], torch.ones_like(image).bool(), torch.ones(1, 1).bool())
     found: list[float] = prior(batch).flatten().tolist()
     return found
 

@@ -24,10 +24,12 @@ class Sigmoid(Prior):
     """Intensity at which phi is 1/2, in the image's unit."""
     width: PositiveFloat = Field(examples=[0.5])
     """Increase of the intensity that multiplies the odds of the lesion by e."""
+    channel: str | None = None
+    """The channel of the image, such as flair; null: the only one."""
 
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each pixel, (B, K, H, W)."""
-        log_odds = (batch.middle.float() - self.midpoint) / self.width
+        log_odds = (batch.channel(self.channel).float() - self.midpoint) / self.width
         return log_odds.sigmoid().expand(batch.support.shape)
 
 

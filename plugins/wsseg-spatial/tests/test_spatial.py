@@ -14,7 +14,7 @@ from wsseg_spatial import Spatial
 
 def log_odds_in(region: Tensor, prior: Spatial) -> Tensor:
     region = region[None, None]
-    batch = Batch(torch.zeros(region.shape), region, torch.ones(1, 1).bool())
+    batch = Batch(torch.zeros(region.shape)[:, None], region, torch.ones(1, 1).bool())
     return prior(batch)[0, 0].double().logit()
 
 

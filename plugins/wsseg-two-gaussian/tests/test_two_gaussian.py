@@ -15,7 +15,7 @@ PRIOR = TwoGaussian(tissue_hu=-600, tissue_sd=200, lesion_hu=-100, lesion_sd=100
 
 def phi_of(prior: TwoGaussian, *hu: float) -> list[float]:
     image = torch.tensor(hu).reshape(1, 1, 1, -1)
-    batch = Batch(image, torch.ones_like(image).bool(), torch.ones(1, 1).bool())
+    batch = Batch(image[:, None], torch.ones_like(image).bool(), torch.ones(1, 1).bool())
     found: list[float] = prior(batch).flatten().tolist()
     return found
 

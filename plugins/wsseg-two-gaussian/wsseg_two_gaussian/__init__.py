@@ -28,10 +28,12 @@ class TwoGaussian(Prior):
     """Mean intensity of the lesion, in the image's unit (HU for CT)."""
     lesion_sd: PositiveFloat = Field(examples=[200])
     """Standard deviation of the lesion's intensity."""
+    channel: str | None = None
+    """The channel of the image, such as flair; null: the only one."""
 
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each pixel, (B, K, H, W)."""
-        middle = batch.middle.float()
+        middle = batch.channel(self.channel).float()
         lesion = Normal(self.lesion_hu, self.lesion_sd).log_prob(middle)
         tissue = Normal(self.tissue_hu, self.tissue_sd).log_prob(middle)
         log_odds: Logits = lesion - tissue

@@ -94,7 +94,7 @@ def test_medseg_9_files_are_read_as_the_phantom_that_was_written(
     check_cohort(cohort)
     for case in cohort.cases():
         volume = read_case(case)
-        assert np.array_equal(volume.voxels, drawn.image)
+        assert np.array_equal(volume.channel(), drawn.image)
         for name in ("infection", "consolidation", "lung"):
             found = read_case_mask(case, name, volume.grid)
             assert np.array_equal(found, getattr(drawn, name)), name
@@ -110,7 +110,7 @@ def test_medseg_100_slices_are_read_as_the_phantom_that_was_written(
     assert len(cases) == SLICES
     for z, case in enumerate(cases):
         volume = read_case(case)
-        assert np.array_equal(volume.voxels[0], drawn.image[z])
+        assert np.array_equal(volume.channel()[0], drawn.image[z])
         truth = {name: getattr(drawn, name)[z] for name in ("infection", "consolidation")}
         truth["ground-glass"] = truth["infection"] & ~truth["consolidation"]
         assert case.tags == {name: bool(mask.any()) for name, mask in truth.items()}
@@ -129,9 +129,9 @@ def test_covid_20_files_are_read_in_hu_as_the_phantom_that_was_written(
     for case in cases:
         volume = read_case(case)
         if case.name in CORONACASES:
-            assert np.array_equal(volume.voxels, drawn.image)
+            assert np.array_equal(volume.channel(), drawn.image)
         else:  # steps of 1500 / 255 HU inside the window
-            difference = volume.voxels - np.clip(drawn.image, -1250, 250)
+            difference = volume.channel() - np.clip(drawn.image, -1250, 250)
             assert np.abs(difference).max() <= 1500 / 255 / 2 + 0.01
         for name in ("infection", "lung"):
             found = read_case_mask(case, name, volume.grid)
@@ -180,7 +180,7 @@ def test_the_grade_folders_of_mosmed_become_tags(tmp_path: Path, drawn: Phantom)
     }
     assert [list(case.masks) for case in cases] == [[], ["infection"], [], [], []]
     volume = read_case(cases[1])
-    assert np.array_equal(volume.voxels, drawn.image)
+    assert np.array_equal(volume.channel(), drawn.image)
     assert np.array_equal(read_case_mask(cases[1], "infection", volume.grid), drawn.infection)
 
 

@@ -25,7 +25,7 @@ AIR, LUNG, TISSUE, BONE = -1000, -850, 40, 500
 def volume(voxels: NDArray[np.int16], spacing_mm: tuple[float, float, float]) -> Volume:
     z, height, width = voxels.shape
     affine = np.diag([-spacing_mm[2], -spacing_mm[1], spacing_mm[0], 1.0])
-    return Volume(voxels, Grid((width, height, z), affine))
+    return Volume(voxels[None], Grid((width, height, z), affine))
 
 
 def lungs_of(voxels: NDArray[np.int16], spacing_mm: tuple[float, float, float]) -> Mask:
@@ -152,7 +152,7 @@ def test_a_rotated_scan_has_the_same_lungs(
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_rotvec(np.radians(degrees) * np.eye(3)[axis]).as_matrix()
     affine = (turn @ straight.grid.affine).astype(precision).astype(float)
-    turned = Volume(thorax.voxels, Grid(straight.grid.shape, affine))
+    turned = Volume(thorax.voxels[None], Grid(straight.grid.shape, affine))
     found = LungThreshold()(CASE, turned)
     assert np.array_equal(found, thorax.found())
     assert (found & dense).sum() > 0.9 * dense.sum()

@@ -45,7 +45,7 @@ def lungs_of(scan: Phantom) -> Mask:
     z, height, width = scan.image.shape
     z_mm, row_mm, column_mm = scan.spacing_mm
     grid = Grid((width, height, z), np.diag([-column_mm, -row_mm, z_mm, 1.0]))
-    return LungThreshold()(Case("a", "a", Path("a.nii.gz")), Volume(scan.image, grid))
+    return LungThreshold()(Case("a", "a", Path("a.nii.gz")), Volume(scan.image[None], grid))
 
 
 def with_hu(scan: Phantom, where: Mask, hu: float) -> Phantom:

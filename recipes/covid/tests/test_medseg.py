@@ -62,8 +62,8 @@ def test_consecutive_slices_have_the_same_patient(tmp_path: Path) -> None:
 def test_slices_and_masks_are_read_upright(tmp_path: Path) -> None:
     case = slices(tmp_path).cases()[2]
     volume = read_case(case)
-    assert volume.voxels.shape == (1, 5, 6)
-    assert np.array_equal(volume.voxels[0], np.arange(120).reshape(6, 5, 4)[..., 2].T - 1000)
+    assert volume.channel().shape == (1, 5, 6)
+    assert np.array_equal(volume.channel()[0], np.arange(120).reshape(6, 5, 4)[..., 2].T - 1000)
     assert np.argwhere(read_case_mask(case, "consolidation", volume.grid)).tolist() == [[0, 1, 2]]
 
 
@@ -112,7 +112,7 @@ def test_real_slices_have_the_spine_at_the_bottom_and_39_tags_of_consolidation()
     cases = MedSeg100(root=Path(os.path.normpath(SAMPLE))).cases()
     assert len(cases) == 50
     assert sum(bool(case.tags["consolidation"]) for case in cases) == 39
-    bone = np.stack([read_case(case).voxels[0] > 200 for case in cases[:10]])
+    bone = np.stack([read_case(case).channel()[0] > 200 for case in cases[:10]])
     assert bone[:, 192:, 64:192].sum() > 3 * bone[:, :64, 64:192].sum()
 
 
@@ -121,6 +121,6 @@ def test_a_real_slice_is_prepared_without_change() -> None:
     case = MedSeg100(root=SAMPLE).cases()[7]
     prepared = prepare(case, Input(slices=1, size=256, unit=HounsfieldUnits()))
     assert prepared.shape == (1, 256, 256)
-    assert np.array_equal(prepared.image[0], read_case(case).voxels[0])
+    assert np.array_equal(prepared.image[0], read_case(case).channel()[0])
     truth = read_case_mask(case, "consolidation", prepared.grid)
     assert np.array_equal(prepare_mask(prepared, "consolidation") > 0, truth)

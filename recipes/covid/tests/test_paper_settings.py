@@ -43,7 +43,7 @@ def test_networks_see_seven_slices_of_256_pixels_as_the_paper_normalises_them(na
     # (HU + 1024) / 110, at most (160 + 1024) / 110 = 10.76... in the authors' code
     expected = [0, 9, 10, 8, 1184 / 110, 1184 / 110, 0]
     assert network(hu.expand(-1, -1, 2, 2))[0, :, 0, 0].tolist() == pytest.approx(expected)
-    assert recipe.input.fixed_fill == -1024  # 0 after normalisation
+    assert recipe.input.fixed_fills(1) == (-1024,)  # 0 after normalisation
 
 
 @pytest.mark.parametrize("name", [*METHODS, "opacities"])

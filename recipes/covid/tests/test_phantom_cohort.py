@@ -51,7 +51,7 @@ def test_infection_is_ground_glass_or_consolidation(cases: list[Case]) -> None:
 def test_files_in_both_orientations_are_read_as_drawn(cases: list[Case]) -> None:
     for index in (0, 1):
         drawn, read = draw(SMALL, index), read_case(cases[index])
-        assert np.array_equal(read.voxels, drawn.image)
+        assert np.array_equal(read.channel(), drawn.image)
         assert read.spacing_mm == pytest.approx(drawn.spacing_mm, rel=1e-6)
         lung = read_case_mask(cases[index], "lung", read.grid)
         assert np.array_equal(lung, drawn.lung)

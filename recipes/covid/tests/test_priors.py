@@ -18,7 +18,7 @@ def one_row(hu: list[float], classes: int = 1, *, tag: bool = True) -> Batch:
     """Return three slices of one row, whose middle slice has these values."""
     middle = torch.tensor(hu, dtype=torch.float32).reshape(1, 1, 1, -1)
     image = torch.cat([middle - 500, middle, middle + 500], dim=1)
-    return Batch(image, torch.ones_like(middle).bool(), torch.full((1, classes), tag))
+    return Batch(image[:, None], torch.ones_like(middle).bool(), torch.full((1, classes), tag))
 
 
 def phi_of(prior: Prior, *hu: float) -> list[float]:

@@ -97,11 +97,12 @@ class LungThreshold(Region):
 
     def __call__(self, case: Case, volume: Volume) -> Mask:  # noqa: ARG002
         """Return the mask of both lungs, (Z, H, W)."""
-        scan = downsample(volume.voxels, volume.spacing_mm, self.working_mm)
-        replaced = replaced_voxels(volume.voxels, scan, self.threshold_hu, self.pure_air_hu)
+        voxels = volume.channel()
+        scan = downsample(voxels, volume.spacing_mm, self.working_mm)
+        replaced = replaced_voxels(voxels, scan, self.threshold_hu, self.pure_air_hu)
         if replaced is None:
-            return self._lungs(volume.voxels, scan)
-        voxels = np.where(replaced, TISSUE_HU, volume.voxels)
+            return self._lungs(voxels, scan)
+        voxels = np.where(replaced, TISSUE_HU, voxels)
         coarse = downsample(voxels, volume.spacing_mm, self.working_mm)
         return self._lungs(voxels, coarse) & ~replaced
 

@@ -77,7 +77,7 @@ class MedSeg100(_MedSeg):
         """Return the slices in the order of the file; their masks are read for the tags."""
         image = self.source.find(self.root / "tr_im.nii.gz")
         mask = self.source.find(self.root / "tr_mask.nii.gz")
-        labels = read_volume(mask, axes=AXES).voxels
+        labels = read_volume(mask, axes=AXES).channel()
         slices = read_grid(image, axes=AXES).canonical_shape[0]
         if len(labels) != slices:
             raise InputError(
@@ -143,4 +143,4 @@ class MedSeg9(_MedSeg):
 @lru_cache(maxsize=64)
 def _labels_present(mask: Path, time_ns: int) -> frozenset[int]:  # noqa: ARG001 - part of the key
     """Return the labels that occur in a mask; it is read again only after a change."""
-    return frozenset(np.rint(np.unique(read_volume(mask).voxels)).astype(int).tolist())
+    return frozenset(np.rint(np.unique(read_volume(mask).channel())).astype(int).tolist())

@@ -43,6 +43,8 @@ class HuSigmoid(Prior):
     """Width of the sigmoid, in HU."""
     bias: Annotated[float, Field(ge=0, le=0.5)] = 0.5
     """Offset that is added to the sigmoid."""
+    channel: str | None = None
+    """The channel of the image, such as ct; null: the only one."""
 
     @classmethod
     def from_paper(cls, b2: float = 9.0, k2: float = 0.5) -> Self:
@@ -55,7 +57,7 @@ class HuSigmoid(Prior):
 
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each pixel, (B, K, H, W)."""
-        steps = (batch.middle.float() - self.midpoint_hu) / self.width_hu
+        steps = (batch.channel(self.channel).float() - self.midpoint_hu) / self.width_hu
         return _for_each_class((steps.sigmoid() + self.bias).clamp(max=1), batch)
 
 
@@ -74,9 +76,8 @@ class Constant(Prior):
 
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each pixel, (B, K, H, W)."""
-        return _for_each_class(
-            torch.full_like(batch.middle, self.probability, dtype=torch.float32), batch
-        )
+        phi = torch.full_like(batch.region, self.probability, dtype=torch.float32)
+        return _for_each_class(phi, batch)
 
 
 @final
@@ -91,10 +92,12 @@ class Threshold(Prior):
 
     hu: FiniteFloat = -200.0
     """The threshold, in HU."""
+    channel: str | None = None
+    """The channel of the image, such as ct; null: the only one."""
 
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each pixel, (B, K, H, W)."""
-        return _for_each_class((batch.middle > self.hu).float(), batch)
+        return _for_each_class((batch.channel(self.channel) > self.hu).float(), batch)
 
 
 def _for_each_class(phi: Tensor, batch: Batch) -> Probability:

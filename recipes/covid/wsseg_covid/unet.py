@@ -69,7 +69,7 @@ class AdditiveUNet(_UNetBackbone):
     slope: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """Negative slope of the leaky ReLU; the default is that of the published code."""
 
-    def build(self, slices: int, classes: int) -> nn.Module:
+    def build(self, channels: int, classes: int) -> nn.Module:
         """Return a new network with random weights (He et al. 2015)."""
         layers = self._layers(partial(nn.LeakyReLU, self.slope, inplace=True))
         widths = _widths(self.width)
@@ -77,7 +77,7 @@ class AdditiveUNet(_UNetBackbone):
             _convolution(widths[-2], widths[-1], layers),
             _convolution(widths[-1], widths[-1], layers),
         )
-        net = _UNet([slices, *widths], classes, bottom, _AddSkip, layers)
+        net = _UNet([channels, *widths], classes, bottom, _AddSkip, layers)
         return Padded(_initialised(net, self.slope), MULTIPLE)
 
 
@@ -92,12 +92,12 @@ class ConcatUNet(_UNetBackbone):
     `activated_upsampling: true`.
     """
 
-    def build(self, slices: int, classes: int) -> nn.Module:
+    def build(self, channels: int, classes: int) -> nn.Module:
         """Return a new network with random weights (He et al. 2015)."""
         layers = self._layers(partial(nn.ReLU, inplace=True))
         widths = _widths(self.width)
         bottom = _convolution(widths[-2], widths[-1], layers)
-        net = _UNet([slices, *widths], classes, bottom, _ConcatenateSkip, layers)
+        net = _UNet([channels, *widths], classes, bottom, _ConcatenateSkip, layers)
         return Padded(_initialised(net, slope=0), MULTIPLE)
 
 

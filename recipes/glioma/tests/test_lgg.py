@@ -45,13 +45,13 @@ def test_each_patient_is_a_case_with_sorted_slices(tmp_path: Path) -> None:
     assert [case.name for case in cases] == [case.patient for case in cases] == PATIENTS.tolist()
     assert [case.site for case in cases] == ["CS", "DU"]
     for case in cases:
-        assert read_case(case).voxels[:, 0, 0].tolist() == [0, 10, 20]
+        assert read_case(case).channel()[:, 0, 0].tolist() == [0, 10, 20]
 
 
 def test_slices_and_masks_are_read_upright(tmp_path: Path) -> None:
     case = cohort(tmp_path).cases()[0]
     volume = read_case(case)
-    assert np.array_equal(volume.voxels[1], np.arange(20).reshape(4, 5) + 10)
+    assert np.array_equal(volume.channel()[1], np.arange(20).reshape(4, 5) + 10)
     assert volume.spacing_mm == (5, 1.875, 1.875)
     assert np.argwhere(read_case_mask(case, "tumour", volume.grid)).tolist() == [[1, 1, 2]]
 

@@ -78,7 +78,7 @@ def _patients(stack: Stack) -> Iterator[ArrayCase]:
         depth, height, width = image.shape
         yield ArrayCase(
             name=str(patient),
-            volume=Volume(image, Grid((width, height, depth), AFFINE)),
+            volume=Volume(image[None], Grid((width, height, depth), AFFINE)),
             site=_site(patient),
             masks={"tumour": mask},
             slice_tags={z: {"tumour": bool(plane.any())} for z, plane in enumerate(mask)},

@@ -43,7 +43,7 @@ def test_facts_are_measured_again_for_a_unit_with_another_lowest_value(hospital:
         scan = measure_case(case, lowest).scan
         assert scan is not None
         voxels = hospital.voxels("a")
-        assert scan.values.measured_lowest == voxels[voxels >= lowest].min()
+        assert scan.values["image"].measured_lowest == voxels[voxels >= lowest].min()
 
 
 def test_the_overlap_of_two_masks_is_measured_as_shares_of_both(hospital: Hospital) -> None:

@@ -125,7 +125,7 @@ class Bright(Region):
 
     def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
         """Return the mask."""
-        return np.asarray(volume.voxels > -400)
+        return np.asarray(volume.channel() > -400)
 
 
 def test_the_limits_of_a_region_decide_and_its_remedy_is_named(folder: Path) -> None:
@@ -138,7 +138,7 @@ def test_the_limits_of_a_region_decide_and_its_remedy_is_named(folder: Path) -> 
 
         def __call__(self, case: Case, volume: Volume) -> NDArray[np.bool_]:  # noqa: ARG002
             """Return the mask."""
-            return np.ones(volume.voxels.shape, np.bool_)
+            return np.ones(volume.shape, np.bool_)
 
     (finding,) = region_findings(prepared, {"spot": Everywhere()})
     assert finding.sentence == (

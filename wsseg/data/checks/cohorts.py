@@ -22,7 +22,8 @@ def check_duplicates(cohort: Sequence[CaseFacts], expected: Expectations) -> Ite
     """Find scans with several names: the same voxels, whatever the file format."""
     same: dict[str, list[Case]] = defaultdict(list)
     for facts in cohort:
-        if facts.scan is not None and facts.scan.values.lowest < facts.scan.values.highest:
+        ranges = () if facts.scan is None else facts.scan.values.values()
+        if facts.scan is not None and any(each.lowest < each.highest for each in ranges):
             same[facts.scan.voxels_sha256].append(facts.case)
     for cases in same.values():
         if len(cases) == 1:

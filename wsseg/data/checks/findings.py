@@ -26,6 +26,7 @@ ACCEPTABLE = (
     "odd-spacing",
     "outside-region",
     "padding",
+    "resampled",
     "rounded-labels",
     "tag-contradicts-mask",
     "two-affines",

@@ -12,7 +12,9 @@ from wsseg.core.case import Case
 from wsseg.core.volume import Grid
 from wsseg.data.checks.findings import Finding
 from wsseg.data.nifti import has_affine, is_nifti_name, open_nifti, sform_qform_distance_mm
+from wsseg.data.reading import read_grid
 from wsseg.data.spacing import exceeds
+from wsseg.data.validation import grid_mismatch
 
 FIELD_OF_VIEW_MM = (20.0, 1000.0)  # the smallest and the largest side of a slice
 MAX_SLICE_DISTANCE_MM = 15.0
@@ -37,10 +39,16 @@ class Geometry:
     """The largest distance between a voxel's positions by the two affines, sform and qform."""
     unit: Literal["mm", "px"]
     """The unit of lengths: px for pictures."""
+    other_grids: tuple[str, ...] = ()
+    """The names of sequences that are not on the grid of the first one."""
 
 
 def measure_geometry(case: Case, grid: Grid) -> Geometry:
-    """Return the geometry of a case's image, whose grid is `grid`."""
+    """Return the geometry of a case's image, whose grid is `grid`.
+
+    Raises:
+        InputError: The header of another sequence cannot be read.
+    """
     image = open_nifti(case.image) if is_nifti_name(case.image) else None
     return Geometry(
         shape=grid.canonical_shape,
@@ -49,11 +57,22 @@ def measure_geometry(case: Case, grid: Grid) -> Geometry:
         has_affine=image is None or has_affine(image),
         affine_distance_mm=0.0 if image is None else sform_qform_distance_mm(image),
         unit=grid.unit,
+        other_grids=tuple(
+            name
+            for name, path in case.images.items()
+            if grid_mismatch(read_grid(path, case.frame, case.axes), grid)
+        ),
     )
 
 
 def geometry_findings(case: Case, geometry: Geometry) -> Iterator[Finding]:
     """Find spacings and orientations that no scanner produces."""
+    for name in geometry.other_grids:
+        file, first = case.images[name].name, next(iter(case.images))
+        what = f"{file}: its sequence {name} is on another grid than {first}; it is resampled"
+        yield Finding(
+            "resampled", "warning", case.name, what, f"Resample {name} to the grid of {first}"
+        )
     if case.axes or geometry.unit == "px":  # then the file's geometry is not used, or has none
         return
     for name, what, remedy in _problems(geometry):

@@ -17,8 +17,10 @@ def swapped_files(facts: CaseFacts) -> Finding | None:
     """Find an image that looks like labels and has a mask that looks like an image."""
     if facts.scan is None:
         return None
-    values = facts.scan.values
-    is_labels = len(values.labels) <= MAX_CLASSES and values.lowest >= 0
+    is_labels = all(
+        len(values.labels) <= MAX_CLASSES and values.lowest >= 0
+        for values in facts.scan.values.values()
+    )
     masks = [name for name, mask in facts.masks.items() if mask.label_count > MAX_CLASSES]
     if not (is_labels and masks):
         return None

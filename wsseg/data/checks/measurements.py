@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from wsseg.core.case import Case
-from wsseg.core.volume import Grid, Volume
+from wsseg.core.volume import Grid, LabelMap, Volume
 from wsseg.data.checks.geometry import Geometry, measure_geometry
 from wsseg.data.checks.value_range import ValueRange, value_range
 from wsseg.data.dicom_series import open_series
@@ -39,7 +39,8 @@ class ScanFacts:
     """Measurements of an image."""
 
     geometry: Geometry
-    values: ValueRange
+    values: Mapping[str, ValueRange]
+    """The values of each channel, by its name."""
     voxels_sha256: str
     skipped: tuple[str, ...]
     """The DICOM files below its folder that do not belong to it, in words."""
@@ -158,7 +159,7 @@ class _MaskReader:
         self._grid = self._grid or read_case_grid(self._case)
         return self._grid
 
-    def _labels(self, name: str) -> Volume:
+    def _labels(self, name: str) -> LabelMap:
         return read_case_labels(self._case, name, self._image_grid())
 
     def _add(self, name: str, labels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -211,22 +212,24 @@ def _mask_key(case: Case, name: str) -> str:
 def _scan_facts(case: Case, volume: Volume, lowest_measured: float) -> ScanFacts:
     return ScanFacts(
         geometry=measure_geometry(case, volume.grid),
-        values=value_range(volume.voxels, lowest_measured),
+        values={
+            name: value_range(volume.channel(name), lowest_measured) for name in volume.channels
+        },
         voxels_sha256=_digest(volume.voxels),
         skipped=_skipped(case),
     )
 
 
 def _skipped(case: Case) -> tuple[str, ...]:
-    """Return which DICOM files below the folder of a case do not belong to its series, in words."""
-    if not case.image.is_dir():
-        return ()
-    return tuple(each.what for each in open_series(case.image, case.files).skipped)
+    """Return which DICOM files below the folders of a case belong to no scan of it, in words."""
+    files = () if case.images else case.files
+    folders = [path for path in case.image_files.values() if path.is_dir()]
+    return tuple(each.what for path in folders for each in open_series(path, files).skipped)
 
 
 def _digest(voxels: NDArray[Any]) -> str:
     """Digest voxels in canonical orientation, independently of their file format and data type."""
     digest = hashlib.sha256(repr(voxels.shape).encode())
-    for plane in voxels:
+    for plane in voxels.reshape(-1, *voxels.shape[2:]):
         digest.update(np.ascontiguousarray(plane, np.float32).tobytes())
     return digest.hexdigest()

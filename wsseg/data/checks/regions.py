@@ -25,7 +25,7 @@ def region_findings(prepared: Prepared, regions: Mapping[str, Region]) -> Iterat
     spacing_mm = None if has_no_size else prepared.spacing_mm
     for name, region in regions.items():
         mask, limits = prepare_region(prepared, region), region.plausible
-        if reason := implausibility(mask, prepared.image, spacing_mm, limits):
+        if reason := implausibility(mask, prepared.image[0], spacing_mm, limits):
             what = f"its region {name} {reason}"
             remedy = (limits or RegionLimits).remedy
             yield Finding("implausible-region", "warning", prepared.case.name, what, remedy)

@@ -28,7 +28,7 @@ class TargetPlanes:
 
     caption: str
     target: str
-    image: NDArray[Any]  # (N, H, W), in the unit of the scan
+    image: NDArray[Any]  # (N, H, W), in the unit of the scan, or (N, H, W, 3) in colours
     region: NDArray[np.bool_]  # (N, H, W)
     by_epoch: Mapping[int, NDArray[np.bool_]]  # (N, H, W) each
     window: tuple[float, float] | None = None  # black and white; None: percentiles 1 and 99

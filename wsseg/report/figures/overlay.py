@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from wsseg.core.volume import VoxelMask
+from wsseg.core.channels import displayed_channels
+from wsseg.core.volume import Volume, VoxelMask
 from wsseg.evaluation.class_columns import dice_where_present
 from wsseg.evaluation.summary import average_by_case
 from wsseg.report.figures.style import drawing
@@ -31,7 +32,7 @@ class Overlay:
     """One slice of a case, and its masks by class."""
 
     caption: str
-    image: NDArray[Any]  # (H, W), in the unit of the scan
+    image: NDArray[Any]  # (H, W), in the unit of the scan, or (H, W, 3) in colours
     predicted: Mapping[str, Plane]
     true: Mapping[str, Plane] = field(default_factory=dict)  # empty if not annotated
     group: str = ""  # heading in the report
@@ -42,7 +43,7 @@ def draw_overlay(shown: Overlay) -> Figure:
     """Draw a slice with annotated contours and with predicted ones, side by side."""
     names = list(dict.fromkeys([*shown.predicted, *shown.true]))
     styles = {name: CONTOURS[number % len(CONTOURS)] for number, name in enumerate(names)}
-    height, width = shown.image.shape
+    height, width = shown.image.shape[:2]
     panel_in = PANEL_IN * height / width
     height_in = panel_in + TITLE_IN + LEGEND_IN
     with drawing():
@@ -67,9 +68,22 @@ def percentile_window(image: NDArray[Any]) -> tuple[float, float]:
 
 
 def show_image(axes: Axes, image: NDArray[Any], window: tuple[float, float]) -> None:
-    """Draw an image in grey; `window` has the values of black and white."""
+    """Draw an image (H, W) in grey, or (H, W, 3) in colours.
+
+    `window` has the values of black and white, or of none and all of a colour.
+    """
     low, high = window
-    axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="bicubic")
+    if image.ndim == 2:  # noqa: PLR2004
+        axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="bicubic")
+    else:
+        shares = (np.float32(image) - low) / max(high - low, 1e-6)
+        axes.imshow(shares.clip(0, 1), interpolation="bicubic")
+
+
+def displayed(volume: Volume) -> NDArray[Any]:
+    """Return what is shown of a scan: its colours, (Z, H, W, 3), or a channel, (Z, H, W)."""
+    planes = volume.voxels[list(displayed_channels(volume.channels))]
+    return np.moveaxis(planes, 0, -1) if len(planes) > 1 else planes[0]
 
 
 def key_slice(predicted: VoxelMask, true: VoxelMask | None = None) -> int:

@@ -1,0 +1,35 @@
+"""Several sequences of a case on one grid, that of the first."""
+
+import numpy as np
+from scipy import ndimage
+
+from wsseg.core.volume import Grid, Volume
+from wsseg.data.validation import grid_mismatch
+from wsseg.errors import InputError
+
+
+def on_grid(volume: Volume, grid: Grid) -> Volume:
+    """Return an image on `grid`, interpolated linearly if it is on another one.
+
+    Outside its field of view, the nearest voxel is repeated.
+
+    Raises:
+        InputError: The grids differ, and the affines, which would relate them, are wrong.
+    """
+    if not grid_mismatch(volume.grid, grid):
+        return Volume(volume.voxels, grid, volume.channels)
+    if grid.axes:
+        raise InputError(
+            f"its sequences have the shapes {grid.shape} and {volume.grid.shape}; without correct "
+            "affines they cannot be resampled to one grid"
+        )
+    matrix = volume.grid.index_from(grid)
+
+    shape = grid.canonical_shape
+    resampled = [
+        ndimage.affine_transform(
+            voxels.astype(np.float32), matrix, output_shape=shape, order=1, mode="nearest"
+        )
+        for voxels in volume.voxels
+    ]
+    return Volume(np.stack(resampled), grid, volume.channels)
