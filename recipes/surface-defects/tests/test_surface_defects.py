@@ -105,6 +105,7 @@ def test_the_constants_of_the_recipes(tiles: Path) -> None:
     assert em["estep"] == {"use": "proportion", "share": 0.1}
     assert em["prior"] == {
         "use": "local-contrast",
+        "channel": None,
         "sigma_px": 16,
         "polarity": "both",
         "midpoint": 1,
@@ -112,6 +113,7 @@ def test_the_constants_of_the_recipes(tiles: Path) -> None:
     }
     assert described("top-hat", tiles)["prior"] == {
         "use": "top-hat",
+        "channel": None,
         "size_px": 21,
         "sigma_px": 1,
         "polarity": "both",
