@@ -47,7 +47,7 @@ def read_tag_file(
             f"{path}: has no column class or tag.CLASS; its columns: {', '.join(table.columns)}. "
             "Say which column has the classes: columns: {NAME: class}"
         )
-    by_name = _unique_names(images)
+    by_name = unique_names(images)
     rows, problems = list[TagRow](), list[tuple[str, InputError]]()
     for row in table.rows:
         try:
@@ -60,16 +60,22 @@ def read_tag_file(
     return rows, problems
 
 
-def _unique_names(images: Sequence[FoundImage]) -> dict[str, FoundImage]:
+def unique_names(images: Sequence[FoundImage]) -> dict[str, FoundImage]:
     """Return the images by each name that only one of them has."""
     names = [(name, each) for each in images for name in {each.place, each.path.name, each.stem}]
     times = Counter(name for name, _ in names)
     return {name: each for name, each in names if times[name] == 1}
 
 
+def image_of_cell(cell: str, by_name: Mapping[str, FoundImage]) -> FoundImage | None:
+    """Return the image that a cell names: by its path, or by the name of its file."""
+    place = normalize("NFC", cell).replace("\\", "/").removeprefix("./")
+    return by_name.get(place) or by_name.get(place.rpartition("/")[2])
+
+
 def _tag_row(row: Row, by_name: Mapping[str, FoundImage]) -> TagRow:
-    cell = normalize("NFC", row.get("image")).replace("\\", "/").removeprefix("./")
-    image = by_name.get(cell) or by_name.get(cell.rpartition("/")[2])
+    cell = row.get("image")
+    image = image_of_cell(cell, by_name)
     if image is None:
         raise InputError(
             f"{row.place}: there is no image {cell!r}, or there are several. Write its path below "

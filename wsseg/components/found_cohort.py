@@ -1,0 +1,108 @@
+"""The settings of a cohort for a folder or a table that somebody has, found by their content."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wsseg.components.folder import BACKGROUND
+from wsseg.components.tag_file import image_of_cell, unique_names
+from wsseg.core.case import SPLITS
+from wsseg.data.csv_table import CsvTable, read_csv_table
+from wsseg.data.image_files import find_images
+from wsseg.data.tag_cells import parse_tag
+from wsseg.errors import InputError
+
+TABLE = "cohort.csv"
+CASE_COLUMNS = {"case", "image"}  # of a cohort's table
+CLASS_COLUMNS = ("class", "label", "tag", "category", "diagnosis", "finding", "defect", "type")
+PATIENT_COLUMNS = ("patient", "patient_id", "patientid", "subject", "subject_id")
+MOST_CLASSES = 20
+LEAST_MATCHES = 0.9  # of the cells of a column with the names of images
+
+
+def found_cohort(path: Path) -> dict[str, Any]:
+    """Return the recipe's settings of a cohort.
+
+    A table with the columns `case` and `image`, or a folder with such a `cohort.csv`, is the cohort
+    `table`. Any other table must name images below its folder and their classes.
+
+    Raises:
+        InputError: There is no such file or folder, or the table has no column with names of images
+            or none with classes.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder. Give a folder or a CSV file")
+    if path.is_dir() and (path / TABLE).exists():
+        return {"use": "table", "path": path / TABLE}
+    if path.is_file():
+        table = read_csv_table(path, ("*",), ())
+        if set(table.columns) >= CASE_COLUMNS:
+            return {"use": "table", "path": path}
+        columns = _columns(table, path.parent)
+        if columns is None:
+            raise InputError(
+                f"{path}: needs a column with the names of images below {path.parent} and one with "
+                f"their classes; its columns: {', '.join(table.columns)}"
+            )
+        return {"use": "folder", "path": path.parent, "tags": path, "columns": columns}
+    for tags in sorted(path.glob("*.csv")):
+        columns = _columns(read_csv_table(tags, ("*",), ()), path)
+        if columns is not None:
+            return {"use": "folder", "path": path, "tags": tags, "columns": columns}
+    return {"use": "folder", "path": path}
+
+
+def _columns(table: CsvTable, folder: Path) -> dict[str, str] | None:
+    """Return the meaning of the columns of a table of tags; None if it is no such table."""
+    cells = {name: [row.get(name) for row in table.rows] for name in table.columns}
+    image = _image_column(cells, folder)
+    if image is None or not table.rows:
+        return None
+    others = {name: values for name, values in cells.items() if name != image}
+    columns = {image: "image"} | _class_columns(others)
+    if len(columns) == 1:
+        return None
+    for name in others:
+        if name.lower() in PATIENT_COLUMNS and "patient" not in columns.values():
+            columns[name] = "patient"
+    if "split" in others and not set(others["split"]) <= set(SPLITS):
+        columns["split"] = ""
+    return columns
+
+
+def _image_column(cells: Mapping[str, Sequence[str]], folder: Path) -> str | None:
+    images = unique_names(find_images(folder))
+
+    def matches(name: str) -> int:
+        return sum(image_of_cell(cell, images) is not None for cell in cells[name])
+
+    best = max(cells, key=lambda name: (name.lower() == "image", matches(name)), default=None)
+    if best is None or matches(best) < max(1, LEAST_MATCHES * len(cells[best])):
+        return None
+    return best
+
+
+def _class_columns(cells: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the column of classes as `class`, or columns of 0 and 1 as `tag.NAME`."""
+    words = {name: Counter(filter(None, values)) for name, values in cells.items()}
+    possible = [
+        name
+        for name, counts in words.items()
+        if 1 < len(counts) <= MOST_CLASSES and max(counts.values()) > 1 and not _are_tags(counts)
+    ]
+    for has_classes in (
+        lambda name: any(word.lower() in BACKGROUND for word in words[name]),
+        lambda name: name.lower() in CLASS_COLUMNS,
+    ):
+        for name in filter(has_classes, possible):
+            return {name: "class"}
+    tags = {name: counts for name, counts in words.items() if len(counts) > 1 and _are_tags(counts)}
+    return {name: f"tag.{name.removeprefix('tag.')}" for name in tags}
+
+
+def _are_tags(cells: Mapping[str, int]) -> bool:
+    try:
+        return {parse_tag(cell) for cell in cells} <= {True, False}
+    except ValueError:
+        return False
