@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from wsseg.cli import bench, data, doctor, plugins, recipes, runs, share
+from wsseg.cli import bench, data, doctor, init, plugins, recipes, runs, share
 from wsseg.cli.command_help import Commands
 from wsseg.cli.plugin_commands import WithPluginCommands
 from wsseg.errors import InputError, WorkError, escape_unprintable, shorten_lines
@@ -30,6 +30,7 @@ app.command()(runs.predict)
 app.command()(runs.score)
 app.command()(runs.report)
 app.command()(share.pack)
+app.command()(init.init)
 app.command()(plugins.new)
 app.command()(doctor.doctor)
 app.add_typer(bench.app, name="bench")

@@ -125,18 +125,22 @@ def predict(
     scans: Annotated[
         list[Path],
         typer.Argument(
-            help="NIfTI files, folders of NIfTI files or of DICOM series, or a cohort.csv."
+            help="NIfTI files, pictures, folders of these or of DICOM series, or a cohort.csv."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the masks and scores.csv.")],
     name_by: NameBy = "path",
+    overlays: Annotated[
+        bool, typer.Option("--overlays", help="Also write pictures with outlines of the masks.")
+    ] = False,
     jobs: Jobs = None,
     backend: Backend = "loky",
     scheduler: Scheduler = None,
 ) -> None:
     """Segment scans with a trained run.
 
-    Writes a mask on the grid of each scan, and a table of scores. Scans with an unlikely geometry
+    Writes a mask on the grid of each scan, and a table of scores. Masks of pictures are PNG files
+    with the values of the classes as grey levels; --overlays draws them on the pictures. Scans with an unlikely geometry
     in the header or with an implausible region get the warnings of `wsseg data check`, also in the
     table. If the command is interrupted, run it again: scans that already have a mask are skipped.
 
@@ -171,6 +175,12 @@ def predict(
         if rows:
             write_rows(PredictionFolder(out).scores, rows)
             values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
+            if overlays:
+                from wsseg.report.outlines import write_outlines
+
+                for case in cases:
+                    if not isinstance(by_name[case.name], Exception):
+                        write_outlines(loaded, case, PredictionFolder(out))
             _show_scan_warnings(rows, display)
             display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
         errors = [result for result in results if isinstance(result, Exception)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FAILURE = "failed.txt"
+OVERLAYS = "overlays"
 REPORT = "report.html"
 SCORES = "scores.csv"
 STAGES = "stages"
@@ -53,6 +54,10 @@ class PredictionFolder:
     def mask(self, case: str, suffix: str) -> Path:
         """Return the path of a case's mask, such as `<case>.nii.gz`."""
         return self.path / f"{case}{suffix}"
+
+    def overlay(self, case: str) -> Path:
+        """Return the path of a picture of a case with outlines of its mask."""
+        return self.path / OVERLAYS / f"{case}.png"
 
     @property
     def scores(self) -> Path:

@@ -1,0 +1,32 @@
+"""The command init: a recipe for images that somebody has."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    path: Annotated[
+        Path, typer.Argument(help="A folder of images, a cohort.csv, or a CSV file of tags.")
+    ],
+    out: Annotated[Path, typer.Option(help="The recipe to write.")] = Path("recipe.yaml"),
+) -> None:
+    """Write a recipe for your images.
+
+    Classes come from the folders of the images (crack/, good/), from a table of tags, or from
+    masks. The command compares images with and without a class to choose the prior, and writes a
+    commented recipe that trains as it is. It asks nothing.
+
+    Example: wsseg init pictures --out recipe.yaml
+    """
+    from wsseg.config.new_recipe import new_recipe
+    from wsseg.errors import InputError
+    from wsseg.runtime.files import write_text
+
+    if out.suffix not in (".yaml", ".yml"):
+        raise InputError(f"{out}: the name of a recipe ends in .yaml")
+    if out.exists():
+        raise InputError(f"{out}: exists already; choose another --out")
+    write_text(out, new_recipe(path, out.absolute().parent))
+    typer.echo(f"{out}\nnext: wsseg train {out} --out runs/first")

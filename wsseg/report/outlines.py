@@ -1,0 +1,57 @@
+"""Pictures of scans with the outlines of predicted masks."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from wsseg.core.case import Case
+from wsseg.data.reading import mask_suffix, read_case, read_mask
+from wsseg.inference.folders import PredictionFolder
+from wsseg.inference.run import Run
+from wsseg.report.figures.overlay import CONTOURS, Plane, displayed, key_slice, percentile_window
+from wsseg.runtime.files import atomic_write
+
+WHITE, GREY = 255, 2  # the highest value of a colour, the axes of a grey image
+PIXELS_PER_LINE = 256  # a line gets a pixel wider with each of them in the shorter side
+
+
+def write_outlines(run: Run, case: Case, folder: PredictionFolder) -> Path:
+    """Draw the outlines of a predicted mask on its picture, and return the path of the PNG.
+
+    Of a scan with several slices, that with most of the mask is drawn. The picture keeps its size.
+    """
+    volume = read_case(case)
+    path = folder.mask(case.name, mask_suffix(volume.grid))
+    masks = {
+        name: read_mask(path, volume.grid, (value,))
+        for value, name in enumerate(run.recipe.classes, 1)
+    }
+    z = key_slice(np.any(list(masks.values()), axis=0))
+    image = displayed(volume)[z]
+    window = run.recipe.display_window or percentile_window(image)
+    drawn = outlined(image, {name: mask[z] for name, mask in masks.items()}, window)
+    with atomic_write(folder.overlay(case.name)) as temporary:
+        Image.fromarray(drawn).save(temporary, format="PNG")
+    return folder.overlay(case.name)
+
+
+def outlined(
+    image: NDArray[Any], masks: Mapping[str, Plane], window: Sequence[float]
+) -> NDArray[np.uint8]:
+    """Return an image, (H, W) or (H, W, 3), in colours with the inner border of each mask."""
+    low, high = window
+    shares = (np.asarray(image, np.float32) - low) / max(high - low, 1e-6)
+    grey = np.rint(shares.clip(0, 1) * WHITE).astype(np.uint8)
+    drawn = grey if grey.ndim > GREY else np.stack([grey] * 3, axis=-1)
+    width = 1 + min(drawn.shape[:2]) // PIXELS_PER_LINE
+    for (shade, _), mask in zip(cycle(CONTOURS), masks.values(), strict=False):
+        border = mask & ~ndimage.binary_erosion(mask, iterations=width)
+        drawn[border] = [round(part * WHITE) for part in to_rgb(shade)]
+    return drawn
