@@ -140,9 +140,10 @@ def predict(
     """Segment scans with a trained run.
 
     Writes a mask on the grid of each scan, and a table of scores. Masks of pictures are PNG files
-    with the values of the classes as grey levels; --overlays draws them on the pictures. Scans with an unlikely geometry
-    in the header or with an implausible region get the warnings of `wsseg data check`, also in the
-    table. If the command is interrupted, run it again: scans that already have a mask are skipped.
+    whose grey levels are the values of the classes; --overlays draws them on the pictures. Scans
+    with an unlikely geometry in the header or with an implausible region get the warnings of `wsseg
+    data check`, also in the table. If the command is interrupted, run it again: scans that already
+    have a mask are skipped.
 
     Folders are searched for DICOM series at any depth. Of each study, the axial series with the
     most slices is segmented; the command lists the others with the reasons.

@@ -35,6 +35,7 @@ EPOCHS = (5, 120)  # the fewest and the most
 BATCH_SIZE = 16
 CT_BELOW = -500.0  # only CT has lower values
 UNCLEAR_AUC = 0.65  # below, the contrast says little about the tags
+GUESSED_SHARE = 0.05  # of tagged images, if the contrast says little
 JOINED = "object"  # the name of several classes together
 
 
@@ -237,7 +238,7 @@ def _cohort_lines(found: _Found, folder: Path) -> Iterator[str]:
     for key, value in found.settings.items():
         shown = _relative(value, folder) if isinstance(value, Path) else value
         comment = {
-            "classes": "  # joined to one class; several classes: remove this line",
+            "classes": "  # joined; to keep some apart, list each here and in classes of the stage",
             "split": "  # the share for testing; a pattern in paths is possible, such as ^test/",
         }.get(key, "")
         yield f"{key}: {_flow(shown)}{comment}"
@@ -290,19 +291,28 @@ def _em(contrasts: Sequence[TagContrast], values: _Values) -> Iterator[str]:
             f"(AUC {each.auc:.2f})"
         )
         if each.auc < UNCLEAR_AUC:
-            yield "# That is little: try another prior, see `wsseg plugins list --kind prior`"
+            yield (
+                "# That is little, so the prior is the tag alone, and the share a guess. Other "
+                "priors: `wsseg plugins list --kind prior`"
+            )
     priors = [_prior(each, values) for each in contrasts]
-    shares = [_rounded(each.share) for each in contrasts]
+    shares = [_share(each) for each in contrasts]
     if len(contrasts) == 1:
         yield f"prior: {_flow(priors[0])}"
     else:
         yield f"prior: {_flow({'use': 'per-class', 'priors': priors})}"
     share = shares[0] if len(shares) == 1 else shares
-    yield "# The share of the class in tagged images, estimated from tags; correct it if you know"
+    yield "# The share of tagged images that the class covers; correct it if you know better"
     yield f"estep: {_flow({'use': 'proportion', 'share': share})}"
 
 
+def _share(contrast: TagContrast) -> float:
+    return GUESSED_SHARE if contrast.auc < UNCLEAR_AUC else _rounded(contrast.share)
+
+
 def _prior(contrast: TagContrast, values: _Values) -> dict[str, Any]:
+    if contrast.auc < UNCLEAR_AUC:
+        return {"use": "tag-odds", "share": GUESSED_SHARE}
     channel = {} if len(values.channels) == 1 else {"channel": values.channels[contrast.channel]}
     return {
         "use": "local-contrast",

@@ -1,0 +1,163 @@
+"""wsseg init: a folder or a table becomes a recipe that checks, trains and predicts."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from tests.conftest import SHARED, Wsseg
+from tests.picture_files import write_pictures
+
+
+def recipe(path: Path) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+def test_a_folder_of_pictures_becomes_masks_and_overlays_in_four_commands(
+    wsseg: Wsseg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "pictures")
+    epochs = "stages.crack.epochs=1"
+    for words in (
+        ("init", "pictures", "--out", "recipe.yaml"),
+        ("data", "check", "recipe.yaml"),
+        ("train", "recipe.yaml", "--out", "run", "--set", epochs),
+        ("predict", "run", "pictures/crack", "--out", "masks", "--overlays"),
+    ):
+        ended = wsseg(*words)
+        assert ended.code == 0, f"{words}\n{ended.err}"
+    names = {f"{seed:03}.png" for seed in range(1, 24, 2)}
+    assert {path.name for path in (tmp_path / "masks").glob("*.png")} == names
+    assert {path.name for path in (tmp_path / "masks" / "overlays").iterdir()} == names
+    with Image.open(tmp_path / "masks" / "001.png") as mask:
+        assert (mask.mode, mask.size) == ("L", (32, 32))
+        assert set(np.unique(np.asarray(mask)).tolist()) <= {0, 1}
+    header = (tmp_path / "masks" / "scores.csv").read_text().splitlines()[0]
+    assert header == "case,crack_px"
+    ended = wsseg("score", "run")
+    assert ended.code == 0, ended.err
+    header = (tmp_path / "run" / "scores.csv").read_text().splitlines()[0]
+    assert "hd95_px" in header
+    assert "area_error_px" in header
+    assert not any(word in header for word in ("_mm", "_ml", "warnings"))
+
+
+@pytest.mark.parametrize(("spot", "polarity"), [(80, "bright"), (-60, "dark")])
+def test_the_prior_has_the_direction_in_which_tagged_pictures_differ(
+    wsseg: Wsseg, tmp_path: Path, spot: float, polarity: str
+) -> None:
+    write_pictures(tmp_path / "pictures", spot=spot)
+    ended = wsseg("init", tmp_path / "pictures", "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    written = recipe(tmp_path / "a.yaml")
+    assert written["cohort"] == {"use": "folder", "path": "pictures", "split": {"test": 0.2}}
+    assert written["input"]["size"] == 32
+    assert written["input"]["offset"] == pytest.approx(100, abs=5)
+    stage = written["stages"]["crack"]
+    assert (stage["learn"], stage["classes"]) == ("em", ["crack"])
+    assert (stage["prior"]["use"], stage["prior"]["polarity"]) == ("local-contrast", polarity)
+    assert 0.02 < stage["estep"]["share"] < 0.1  # 64 of 1024 pixels
+
+
+def test_masks_do_not_change_the_recipe(wsseg: Wsseg, tmp_path: Path) -> None:
+    texts = []
+    for name in ("with", "without"):
+        folder = write_pictures(tmp_path / name / "pictures")
+        if name == "without":
+            for mask in folder.glob("*/*_mask.png"):
+                mask.unlink()
+        wsseg("init", folder, "--out", tmp_path / name / "a.yaml")
+        texts.append(recipe(tmp_path / name / "a.yaml"))
+    assert texts[0] == texts[1]
+
+
+def test_pictures_without_tags_but_with_masks_are_learnt_from_masks(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    folder = write_pictures(tmp_path / "all") / "crack"
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    stage = recipe(tmp_path / "a.yaml")["stages"]["object"]
+    assert (stage["learn"], stage["loss"]) == ("masks", {"use": "smooth-dice"})
+
+
+def test_a_table_of_tags_is_found_with_its_columns(wsseg: Wsseg, tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    rows = [
+        f"{path.parent.name}/{path.name},{n},{'crack' if n % 2 else 'none'}"
+        for n, path in enumerate(sorted(folder.glob("*/*[0-9].png"), key=lambda p: p.name))
+    ]
+    (folder / "tiles.csv").write_text("\n".join(["photo,number,finding", *rows]))
+    ended = wsseg("init", folder / "tiles.csv", "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    assert recipe(tmp_path / "a.yaml")["cohort"] == {
+        "use": "folder",
+        "path": "pictures",
+        "tags": "pictures/tiles.csv",
+        "columns": {"photo": "image", "finding": "class"},
+        "split": {"test": 0.2},
+    }
+
+
+def test_several_classes_become_one_if_there_are_pictures_without_any(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    (folder / "hole").mkdir()
+    for name in ("001", "003", "005"):
+        (folder / "crack" / f"{name}.png").rename(folder / "hole" / f"{name}.png")
+        (folder / "crack" / f"{name}_mask.png").unlink()
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    written = recipe(tmp_path / "a.yaml")
+    assert written["cohort"]["classes"] == {"object": ["crack", "hole"]}
+    assert list(written["stages"]) == ["object"]
+
+
+def test_the_channel_is_found_in_which_tagged_pictures_differ(wsseg: Wsseg, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", colours=3)
+    ended = wsseg("init", tmp_path / "pictures", "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    written = recipe(tmp_path / "a.yaml")
+    assert written["stages"]["crack"]["prior"]["channel"] == "red"
+    assert len(written["input"]["offset"]) == 3
+
+
+def test_the_magnetic_tiles_become_a_valid_recipe(wsseg: Wsseg, tmp_path: Path) -> None:
+    tiles = SHARED / "data" / "magnetic-tile"
+    if not tiles.is_dir():
+        pytest.skip(f"needs the pictures of magnetic tiles in {tiles}")
+    ended = wsseg("init", tiles, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    cohort = recipe(tmp_path / "a.yaml")["cohort"]
+    assert cohort["columns"] == {"image": "image", "defect": "class"}
+    assert cohort["classes"] == {"object": ["blowhole", "break", "crack", "fray", "uneven"]}
+    assert wsseg("recipe", "check", tmp_path / "a.yaml").code == 0
+
+
+def test_a_path_without_usable_images_is_refused(wsseg: Wsseg, tmp_path: Path) -> None:
+    out = tmp_path / "a.yaml"
+    wsseg("init", tmp_path / "none", "--out", out).refused("there is no such file or folder")
+    (tmp_path / "empty").mkdir()
+    wsseg("init", tmp_path / "empty", "--out", out).refused("has no images")
+    (tmp_path / "a.csv").write_text("name,age\nx,3\n")
+    wsseg("init", tmp_path / "a.csv", "--out", out).refused(
+        "needs a column with the names of images"
+    )
+    good = write_pictures(tmp_path / "pictures") / "good"
+    wsseg("init", good, "--out", out).refused("neither tags nor masks")
+    assert not out.exists()
+
+
+def test_a_recipe_is_never_overwritten(wsseg: Wsseg, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures")
+    (tmp_path / "a.yaml").write_text("mine")
+    wsseg("init", tmp_path / "pictures", "--out", tmp_path / "a.yaml").refused("exists already")
+    wsseg("init", tmp_path / "pictures", "--out", tmp_path / "a.txt").refused("ends in .yaml")
+    assert (tmp_path / "a.yaml").read_text() == "mine"
