@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import Wsseg
 from tests.docs.conftest import Reader
 from tests.markdown import REPOSITORY, blocks, write_block
+from tests.picture_files import write_pictures
 
 PAGE = REPOSITORY / "README.md"
 SMALL = (
@@ -27,6 +28,8 @@ def small(line: str) -> str:
     """Return a line with settings that make its training small."""
     if not line.startswith("wsseg train "):
         return line
+    if "pictures.yaml" in line:
+        return f"{line} --set stages.crack.epochs=1"
     settings = SMALL if "cohort=" in line else f"{SMALL} {SMALL_COHORT}"
     return " ".join([line, *(f"--set {setting}" for setting in settings.split())])
 
@@ -36,6 +39,7 @@ def test_every_block_of_the_readme_runs(
 ) -> None:
     """Commands run in this process, which is faster, until the page installs a plugin."""
     shutil.copytree(phantom_scans, reader.folder, dirs_exist_ok=True)
+    write_pictures(reader.folder / "pictures")
     shutil.copy(phantom_scans / "scans" / "a.nii.gz", reader.folder / "scan.nii.gz")
     monkeypatch.chdir(reader.folder)
     is_installed = False
@@ -52,6 +56,7 @@ def test_every_block_of_the_readme_runs(
                 ended = wsseg(*shlex.split(small(line))[1:])
                 assert ended.code == 0, f"{line}\n{ended.err}"
     assert (reader.folder / "masks" / "scan.nii.gz").is_file()
+    assert (reader.folder / "outlined" / "overlays" / "001.png").is_file()
     assert (reader.folder / "runs" / "phi2" / "report.html").is_file()
     assert "two-normals" in reader.run("wsseg plugins list").stdout
     checked = reader.run("wsseg plugins check wsseg-two-normals").stdout
