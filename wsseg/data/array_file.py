@@ -25,6 +25,15 @@ def array_shape(path: Path) -> tuple[int, int, int]:
     return slices, height, width
 
 
+def array_channels(path: Path) -> int:
+    """Return the number of channels of an array, from its header.
+
+    Raises:
+        InputError: As for `array_shape`.
+    """
+    return len(_opened(path))
+
+
 def read_array_file(path: Path) -> NDArray[Any]:
     """Read an array as (C, Z, H, W).
 

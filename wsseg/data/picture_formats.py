@@ -22,7 +22,9 @@ class PictureFormat:
 
     suffixes: tuple[str, ...]
     shape: Callable[[Path], tuple[int, int, int]]
-    """Returns (Z, H, W) of a file's image."""
+    """Returns (Z, H, W) of a file's image, from its headers."""
+    channels: Callable[[Path], int]
+    """Returns the number of channels of a file's image, from its headers."""
     read: Callable[[Path], NDArray[Any]]
     """Returns the image, (C, Z, H, W)."""
     read_labels: Callable[[Path], NDArray[Any]]
@@ -33,13 +35,21 @@ FORMATS = (
     PictureFormat(
         pictures.SUFFIXES,
         pictures.picture_shape,
+        pictures.picture_channels,
         pictures.read_picture,
         pictures.read_picture_labels,
     ),
-    PictureFormat(tiff.SUFFIXES, tiff.tiff_shape, tiff.read_tiff, tiff.read_tiff_labels),
+    PictureFormat(
+        tiff.SUFFIXES,
+        tiff.tiff_shape,
+        tiff.tiff_channels,
+        tiff.read_tiff,
+        tiff.read_tiff_labels,
+    ),
     PictureFormat(
         array_file.SUFFIXES,
         array_file.array_shape,
+        array_file.array_channels,
         array_file.read_array_file,
         array_file.read_array_labels,
     ),
@@ -58,7 +68,7 @@ def is_picture_name(path: Path) -> bool:
     return picture_format(path) is not None and not path.name.startswith(SIDE_FILE)
 
 
-def picture_channels(number: int) -> tuple[str, ...]:
+def channel_names(number: int) -> tuple[str, ...]:
     """Return the names of a picture's channels: red, green and blue for three of them."""
     known = {len(ONE_CHANNEL): ONE_CHANNEL, len(RGB): RGB}
     return known.get(number, tuple(f"channel-{index + 1}" for index in range(number)))

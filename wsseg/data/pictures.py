@@ -45,6 +45,16 @@ def picture_shape(path: Path) -> tuple[int, int, int]:
     return (1, width, height) if turned else (1, height, width)
 
 
+def picture_channels(path: Path) -> int:
+    """Return the number of channels of a picture, from its header: 1 if it is grey, else 3.
+
+    Raises:
+        InputError: The file is no picture that can be read.
+    """
+    with _opened(path) as picture:
+        return 1 if _is_grey(picture) else 3
+
+
 def read_picture(path: Path) -> NDArray[Any]:
     """Read a picture as (C, 1, H, W), with C = 1 if it is grey and 3 if it is coloured.
 
@@ -136,14 +146,16 @@ def _in_colours(path: Path, picture: Image.Image) -> Image.Image:
         raise InputError(
             f"{path}: its colours are {picture.mode}; possible: grey and RGB. Convert it to RGB"
         )
-    grey = picture.mode in ("L", "LA") or (picture.mode != "RGB" and _has_grey_palette(picture))
+    grey = _is_grey(picture)
     if "transparency" in picture.info or picture.mode in ("LA", "PA", "RGBA"):
         picture = picture.convert("RGBA")
         check_opaque(path, np.asarray(picture.getchannel("A")))
     return picture.convert("L" if grey else "RGB")
 
 
-def _has_grey_palette(picture: Image.Image) -> bool:
+def _is_grey(picture: Image.Image) -> bool:
+    if picture.mode not in ("P", "PA"):
+        return picture.mode in (*GREY, "LA")
     colours = picture.getpalette("RGB")
     return colours is not None and colours[0::3] == colours[1::3] == colours[2::3]
 

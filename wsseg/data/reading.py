@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ from wsseg.data.common_grid import on_grid
 from wsseg.data.dicom_file import is_dicom
 from wsseg.data.dicom_series import Series, open_series, read_series
 from wsseg.data.nifti import is_nifti_name, open_nifti, read_array, volume_shape, write_nifti
-from wsseg.data.picture_formats import picture_channels, picture_format, picture_grid
+from wsseg.data.picture_formats import channel_names, picture_format, picture_grid
 from wsseg.data.pictures import write_picture_labels
 from wsseg.data.tiff import write_tiff_labels
 from wsseg.data.validation import grid_mismatch, unexpected_labels
@@ -89,21 +88,13 @@ def read_volume(
 
 
 def read_channels(path: Path) -> tuple[str, ...]:
-    """Return the names of an image's channels: one for a scan; those of a picture are counted.
+    """Read the names of an image's channels from its headers alone.
 
     Raises:
-        InputError: The file is no picture that can be read.
+        InputError: The file is a picture that cannot be read.
     """
-    if not path.is_file() or picture_format(path) is None:
-        return ONE_CHANNEL
-    return _counted_channels(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=4096)
-def _counted_channels(path: Path, changed_ns: int) -> tuple[str, ...]:  # noqa: ARG001
-    picture = picture_format(path)
-    assert picture is not None, "only pictures have several channels"  # noqa: S101
-    return picture_channels(len(picture.read(path)))
+    picture = None if path.is_dir() else picture_format(path)
+    return ONE_CHANNEL if picture is None else channel_names(picture.channels(path))
 
 
 def _is_series(path: Path) -> bool:
@@ -118,12 +109,11 @@ def _series(path: Path, files: Sequence[Path]) -> Series:
 
 def _picture(path: Path, planes: NDArray[Any], frame: int | None) -> Volume:
     """Return the values of a picture, (C, Z, H, W), or of one of its slices, as a volume."""
-    _, *shape = planes.shape
-    slices, height, width = shape
+    channels, slices, height, width = planes.shape
     size = _framed(path, (slices, height, width), frame)
-    used = planes if frame is None else planes[:, frame : frame + 1]
-    voxels = np.ascontiguousarray(finite_voxels(path, used))
-    return Volume(voxels, picture_grid(size), picture_channels(len(planes)))
+    stack = planes if frame is None else planes[:, frame : frame + 1]
+    voxels = np.ascontiguousarray(finite_voxels(path, stack))
+    return Volume(voxels, picture_grid(size), channel_names(channels))
 
 
 def _framed(path: Path, shape: tuple[int, int, int], frame: int | None) -> tuple[int, int, int]:

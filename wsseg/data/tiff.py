@@ -79,6 +79,19 @@ def tiff_shape(path: Path) -> tuple[int, int, int]:
         return layout.shape
 
 
+def tiff_channels(path: Path) -> int:
+    """Return the number of channels of a file's image, from its headers.
+
+    Raises:
+        InputError: The file is no TIFF that can be read.
+    """
+    with _opened(path) as layout:
+        if layout.page.photometric == PALETTE:
+            return len(_in_colours(np.asarray(layout.page.colormap), np.zeros(1, np.intp)))
+        channels = math.prod(n for axis, n in layout.axes.items() if axis in CHANNELS)
+        return channels - len(layout.page.extrasamples)
+
+
 def read_tiff(path: Path) -> NDArray[Any]:
     """Read the image of a file as (C, Z, H, W), with C = 3 for colours.
 
