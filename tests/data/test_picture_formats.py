@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from tests.dicom_files import SHAPE, series
 from wsseg import Case, InputError
 from wsseg.data.reading import (
     mask_suffix,
@@ -18,6 +19,7 @@ from wsseg.data.reading import (
     write_mask,
 )
 from wsseg.data.validation import grid_mismatch
+from wsseg.inference.scans import case_of
 
 GREY = np.array([[0, 50, 100], [150, 200, 255]], np.uint8)
 COLOURS = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
@@ -115,3 +117,11 @@ def test_an_array_with_nan_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.full((3, 3), np.nan))
     with pytest.raises(InputError, match="has NaN or infinite voxels"):
         read_volume(tmp_path / "a.npy")
+
+
+def test_a_path_of_a_dicom_file_is_a_scan_of_that_file(tmp_path: Path) -> None:
+    folder = series(tmp_path / "scan")
+    volume = read_volume(folder / "a.dcm")
+    assert volume.voxels.shape == (1, 1, *SHAPE)
+    assert (volume.grid.unit, volume.spacing_mm[1:]) == ("mm", (0.75, 0.5))
+    assert case_of(folder / "a.dcm").name == "a"

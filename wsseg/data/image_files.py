@@ -8,13 +8,13 @@ from pathlib import Path
 from unicodedata import normalize
 
 from wsseg.core.case import MAX_NAME_LENGTH
-from wsseg.data import nifti, picture_formats
+from wsseg.data import dicom_file, nifti, picture_formats
 from wsseg.data.nifti import is_nifti_name
 from wsseg.data.picture_formats import is_picture_name
 from wsseg.errors import InputError
 from wsseg.runtime.files import files_below, fingerprint
 
-SUFFIXES = (*nifti.SUFFIXES, *picture_formats.SUFFIXES)
+SUFFIXES = (*nifti.SUFFIXES, *picture_formats.SUFFIXES, *dicom_file.SUFFIXES)
 DIGITS = 8  # of the digest in a shortened name
 JPEG = (".jpg", ".jpeg")
 IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img"})
