@@ -23,6 +23,7 @@ GROUPS = {
         "score",
         "report",
         "pack",
+        "init",
         "new",
         "doctor",
         "bench",

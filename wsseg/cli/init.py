@@ -5,12 +5,16 @@ from typing import Annotated
 
 import typer
 
+from wsseg.inference.folders import RunFolder
+
+RECIPE = RunFolder(Path()).recipe
+
 
 def init(
     path: Annotated[
         Path, typer.Argument(help="A folder of images, a cohort.csv, or a CSV file of tags.")
     ],
-    out: Annotated[Path, typer.Option(help="The recipe to write.")] = Path("recipe.yaml"),
+    out: Annotated[Path, typer.Option(help="The recipe to write.")] = RECIPE,
 ) -> None:
     """Write a recipe for your images.
 
