@@ -129,6 +129,28 @@ def test_the_channel_is_found_in_which_tagged_pictures_differ(wsseg: Wsseg, tmp_
     assert len(written["input"]["offset"]) == 3
 
 
+def test_one_channel_is_used_of_grey_pictures_that_were_saved_in_colours(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    for path in folder.glob("*/*[0-9].png"):
+        with Image.open(path) as picture:
+            coloured = picture.convert("RGB")
+        coloured.save(path)
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    written = recipe(tmp_path / "a.yaml")
+    assert written["input"]["channels"] == ["red"]
+    assert "channel" not in written["stages"]["crack"]["prior"]
+
+
+def test_pictures_in_grey_and_in_colours_are_refused_together(wsseg: Wsseg, tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "pictures", number=4)
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(folder / "good" / "000.png")
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    ended.refused("the images have different channels: image; red, green, blue")
+
+
 def test_the_magnetic_tiles_become_a_valid_recipe(wsseg: Wsseg, tmp_path: Path) -> None:
     tiles = SHARED / "data" / "magnetic-tile"
     if not tiles.is_dir():

@@ -53,7 +53,8 @@ class _Found:
 class _Values:
     """What is known of the values of the images."""
 
-    channels: tuple[str, ...]
+    channels: tuple[str, ...]  # that differ
+    is_part: bool  # whether there are others, equal to these
     is_picture: bool
     is_stack: bool
     lowest: float
@@ -142,10 +143,14 @@ def _measure(cases: Sequence[Case]) -> _Values:
         np.concatenate([volume.voxels[k].ravel() for volume in volumes])
         for k in range(len(channels))
     ]
+    is_grey = all(np.array_equal(plane, planes[0]) for plane in planes)
+    used = 1 if is_grey else len(channels)
+    channels, planes = channels[:used], planes[:used]
     sides = [max(read_case_grid(case).canonical_shape[1:]) for case in _some(cases, SAMPLE)]
     size = ceil(float(np.median(sides)) / SIZE_STEP) * SIZE_STEP
     return _Values(
         channels=channels,
+        is_part=len(channels) < len(volumes[0].channels),
         is_picture=volumes[0].grid.unit == "px",
         is_stack=max(volume.grid.canonical_shape[0] for volume in volumes) > 1,
         lowest=min(float(plane.min()) for plane in planes),
@@ -158,6 +163,8 @@ def _measure(cases: Sequence[Case]) -> _Values:
 def _input(values: _Values) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of `input` and of `regions`."""
     settings: dict[str, Any] = {"slices": 3 if values.is_stack else 1, "size": values.size}
+    if values.is_part:
+        settings["channels"] = list(values.channels)
     if not values.is_picture and values.lowest >= CT_BELOW:
         return settings | {"standardize": "body", "mask": "body"}, {"body": {"use": "foreground"}}
     if not values.is_picture:
@@ -248,6 +255,7 @@ def _cohort_lines(found: _Found, folder: Path) -> Iterator[str]:
 
 def _input_lines(settings: Mapping[str, Any], values: _Values) -> Iterator[str]:
     comments = {
+        "channels": "  # grey pictures in a format for colours: all channels are equal",
         "size": "  # rows and columns; larger: finds smaller objects, takes longer",
         "offset": "  # (x - offset) / scale: the mean and the standard deviation of the images",
         "standardize": "  # mean 0 and standard deviation 1 in the region, since there is no unit",
