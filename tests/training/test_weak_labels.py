@@ -22,6 +22,7 @@ from wsseg.core.weak_labels import Box, ScribbleValues
 from wsseg.data.augment import StandardAugment
 from wsseg.data.batches import SliceDraw, Slices, StageScan, collate
 from wsseg.data.prepare import Prepared, prepare, prepare_box, prepare_scribble
+from wsseg.errors import InputError
 from wsseg.inference.pipeline import Pipeline
 from wsseg.runtime.device import open_fabric
 from wsseg.training.em import e_step
@@ -263,3 +264,34 @@ def test_bounds_are_not_used_by_an_estep_that_does_not_take_them(case: Case) -> 
     assert weak_labels_of(stage, graded) == {}
     assert scan_of(graded, stage).weak is None
     assert weak_labels_of(em_stage(), graded) == {"shares": {"x": [0.25, 0.5]}}
+
+
+def test_the_targets_of_a_phantom_keep_to_its_grade(tmp_path: Path) -> None:
+    """Grades as of severity: 40 % of the pixels of a scan are bright, and it is said to have less.
+
+    The bright pixels are in the upper slices, so that the slices have different bounds.
+    """
+    rng = np.random.default_rng(0)
+    array = rng.normal(100, 10, (16, 16, 4))
+    array[:, :13, 2:] += 200
+    case = Case("a", "a", save(tmp_path / "image.nii.gz", array), tags={"x": True})
+    prior = {"use": "threshold", "hu": 200}
+    fixed = em_stage(prior=prior, estep={"use": "hard"})
+    plain = batch_of(scan_of(case, fixed), 0, 1, 2, 3)
+    logits = torch.from_numpy(rng.normal(0, 1, (4, 1, SIZE, SIZE))).float()
+    assert e_step(fixed, plain, logits, StepContext()).mean() == pytest.approx(0.4, abs=0.05)
+    for grade in ((0.0, 0.25), (0.5, 0.75), (0.75, 1.0)):
+        stage = em_stage(prior=prior)
+        scan = scan_of(replace(case, shares={"x": grade}), stage)
+        bounded = with_bounds_of_slices(scan, stage.prior, INPUT)
+        y = e_step(stage, batch_of(bounded, 0, 1, 2, 3), logits, StepContext())
+        assert grade[0] - 0.01 <= y.mean() <= grade[1] + 0.01
+        shares = y.mean((1, 2, 3))
+        assert shares[2:].mean() > shares[:2].mean()
+
+
+def test_a_file_of_scribbles_that_is_a_true_mask_is_refused(case: Case) -> None:
+    marked = with_scribbles(case, (0, 0, 0, 1))
+    same = replace(marked, masks={"x": marked.scribbles["x"]})
+    with pytest.raises(InputError, match=r"case a: scribble.x is the file of mask.x,"):
+        scan_of(same, em_stage())

@@ -31,7 +31,13 @@ cohort.csv: one row per scan
     split        train, val, test, or empty
     image        a NIfTI file, or a folder with a DICOM series; relative to this folder
     mask.NAME    a NIfTI file of 0 and 1 on the grid of the image (empty: no mask was drawn)
-    tag.CLASS    1 or yes: present, 0 or no: absent, empty: unknown; a column for each class
+    tag.CLASS    1 or yes: present, 0 or no: absent, 0.5: in doubt, with this probability, empty:
+                 unknown; a column for each class
+    scribble.CLASS  optional: a NIfTI file with 1 where the class is, 2 where it is not, and 0
+                 where nothing is known
+    box.CLASS    optional: x y width height of boxes outside of which the class is not, in pixels,
+                 with / between them; x y z width height depth in a scan
+    share.CLASS  optional: the share of the stage's region that the class has, such as 25-50 %
 
 slices.csv: tags of single slices; delete the file if you have none
     case         as in cohort.csv

@@ -178,6 +178,9 @@ def test_the_grade_folders_of_mosmed_become_tags(tmp_path: Path, drawn: Phantom)
         "over-50-percent": False,
         "over-75-percent": False,
     }
+    assert [case.shares.get("infection") for case in cases] == [
+        None, (0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1)
+    ]  # fmt: skip
     assert [list(case.masks) for case in cases] == [[], ["infection"], [], [], []]
     volume = read_case(cases[1])
     assert np.array_equal(volume.channel(), drawn.image)

@@ -17,6 +17,8 @@ LEAST_GRADE = {
     "over-75-percent": 4,
 }
 """The lowest grade at which each tag is set."""
+SHARES = {grade: ((grade - 1) / 4, grade / 4) for grade in range(1, len(GRADES))}
+"""The lowest and the highest share of the lungs that is infected, by grade."""
 
 
 @final
@@ -25,7 +27,9 @@ class MosMed(Cohort):
 
     The folder is the grade of the patient. CT-0 has no sign of pneumonia; in CT-1 to CT-4 up to 25,
     50, 75 and 100 % of the lungs are affected. The grade gives the tags `infection`,
-    `over-25-percent`, `over-50-percent` and `over-75-percent`. 50 scans have a mask.
+    `over-25-percent`, `over-50-percent` and `over-75-percent`, and the share of `infection`: 0 to
+    0.25, 0.25 to 0.5, 0.5 to 0.75 or 0.75 to 1 of the region, which the E-steps `adapt` and
+    `proportion` use in a stage whose region is the lungs. 50 scans have a mask.
     """
 
     root: Path
@@ -59,4 +63,5 @@ class MosMed(Cohort):
             image=image,
             masks={"infection": mask} if mask.is_file() else {},
             tags={tag: grade >= least for tag, least in LEAST_GRADE.items()},
+            shares={"infection": SHARES[grade]} if grade else {},
         )
