@@ -6,12 +6,14 @@ They do not search the disk, which no program can hide from code that it runs.
 """
 
 import gc
+import shutil
 import types
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, final
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import wsseg
+from wsseg.components.cohorts import Table
 from wsseg.components.hookspecs import hookimpl
 from wsseg.components.registry import registry
 from wsseg.config.recipe import Recipe
@@ -27,7 +30,7 @@ from wsseg.config.stages import EmStage, MasksStage
 from wsseg.core.batch import Batch, Evidence, Logits, Probability
 from wsseg.core.case import Case
 from wsseg.core.class_relation import ClassRelation
-from wsseg.core.interfaces import Backbone, EStep, PixelLoss, Prior, Region
+from wsseg.core.interfaces import Backbone, Cohort, EStep, PixelLoss, Prior, Region
 from wsseg.core.volume import Volume
 from wsseg.data.prepare import prepare, prepare_mask
 from wsseg.inference.network import Network, new_network
@@ -38,7 +41,7 @@ from wsseg.training.run import split_of
 from wsseg.training.stage_task import StageTask, stage_task
 from wsseg.training.trainer import Trainer
 
-GIVEN: list[tuple[str, object]] = []  # the receiver, and what it received
+GIVEN: list[tuple[str, Any]] = []  # the receiver, and what it received
 LEAVES = (str, bytes, int, float, bool, type(None), type, types.ModuleType, torch.dtype)
 QUIET = Display(Console(quiet=True))
 
@@ -176,8 +179,10 @@ def run(toy_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recip
     GIVEN.clear()
     path = tmp_path / "toy.yaml"
     path.write_text(toy_text)
+    scribbled = _with_scribbles(wsseg.load_recipe(path).cohort, tmp_path / "data")
     weak = "stages.consolidation"
     changes = [
+        f"cohort.path={scribbled}",
         "stages.infection.epochs=1",
         "regions={near: {use: recording}}",
         f"{weak}.region=near",
@@ -198,6 +203,23 @@ def run(toy_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recip
     monkeypatch.setattr(Trainer, "__init__", kept)
     wsseg.train(recipe, tmp_path / "run", display=QUIET)
     return recipe
+
+
+def _with_scribbles(cohort: Cohort, folder: Path) -> Path:
+    """Copy the toy cohort, with scribbles in every fourth pixel of its consolidations."""
+    assert isinstance(cohort, Table)
+    copied = Path(shutil.copytree(cohort.path.parent, folder)) / cohort.path.name
+    header, *rows = copied.read_text().splitlines()
+    for number in range(len(rows)):
+        mask = nib.Nifti1Image.from_filename(folder / f"{number}-consolidation.nii.gz")
+        labels = np.zeros(mask.shape, np.uint8)
+        labels[::2, ::2] = np.asarray(mask.dataobj)[::2, ::2]
+        labels[0] = 2
+        nib.save(nib.Nifti1Image(labels, mask.affine), folder / f"{number}-scribbles.nii.gz")
+    lines = [f"{header},scribble.consolidation"]
+    lines += [f"{row},{number}-scribbles.nii.gz" for number, row in enumerate(rows)]
+    copied.write_text("\n".join(lines) + "\n")
+    return copied
 
 
 def _plugin() -> types.ModuleType:
@@ -237,6 +259,8 @@ def test_no_component_of_a_weak_stage_can_reach_a_mask(run: Recipe) -> None:
     assert receivers == {
         "Prior", "Prior.fit", "EStep", "Loss", "Backbone.build", "network", "Region", "Trainer"
     }  # fmt: skip
+    known = [what.known for receiver, what in GIVEN if receiver == "Prior"]
+    assert any((each > 0).any() for each in known)  # scribbles are weak labels, and do arrive
     for receiver, what in GIVEN:
         # a region may be read from the mask of another class
         names, planes = (own, weak) if receiver == "Region" else (files, both)

@@ -90,6 +90,20 @@ def test_unmentioned_findings_can_be_tagged_as_absent(tmp_path: Path) -> None:
     assert [row.get("tag.consolidation") for row in rows] == ["0", ""]
 
 
+def test_a_finding_in_doubt_can_have_a_probability(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        ("case", "report", "tag.consolidation"),
+        ("a", "Consolidation cannot be excluded.", "0,5"),
+        ("b", "No consolidation.", "0"),
+    )
+    output = run(path, "--out", str(tmp_path / "tags.csv"), "--uncertain", "0.5")
+    assert "0 present, 1 absent, 0 unknown, 1 with a probability, of 2 cases" in output
+    assert "2 of 2 agree with the given tags" in output
+    rows = read_csv_table(tmp_path / "tags.csv", ("*",), ("case",)).rows
+    assert [row.get("tag.consolidation") for row in rows] == ["0.5", "0"]
+
+
 def test_no_written_cell_is_a_formula(tmp_path: Path) -> None:
     evil = '=HYPERLINK("http://x","consolidation")'
     path = table(tmp_path, ("patient", "report"), ("a", evil), ("b", "@consolidation"))
