@@ -132,7 +132,6 @@ class Batch:
     tag_probability: Tensor | None = None
     """The probability that each image has each class, (B, K) floating point. `tags` has the classes
     with a probability above 0."""
-
     channels: tuple[str, ...] = ONE_CHANNEL
     """The names of the C channels, such as t1 and t2, or red, green and blue."""
 
