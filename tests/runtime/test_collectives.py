@@ -50,7 +50,7 @@ def test_gathering_in_one_process_returns_the_tensor_itself() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", ["batch-dice", "smooth-dice", "brighter-counts"])
+@pytest.mark.parametrize("loss", ["batch-dice", "smooth-dice", "brighter-counts", "em"])
 def test_two_processes_take_the_same_steps_as_one(tmp_path: Path, loss: str) -> None:
     """20 SGD steps in float64, with batch norm frozen; the last batch of an epoch is uneven."""
     alone, together = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
@@ -66,11 +66,12 @@ def test_two_processes_take_the_same_steps_as_one(tmp_path: Path, loss: str) -> 
 
 
 @pytest.mark.slow
-def test_two_processes_continue_from_the_state_of_one(tmp_path: Path) -> None:
-    """With weights, momentum and position in the epoch, the result is that of one process."""
+@pytest.mark.parametrize("loss", ["batch-dice", "em"])
+def test_two_processes_continue_from_the_state_of_one(tmp_path: Path, loss: str) -> None:
+    """With weights, momentum, memory and position in the epoch, all is as with one process."""
     alone, together = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
-    run(1, "batch-dice", alone)
-    run(2, "batch-dice", together, alone.with_suffix(""))
+    run(1, loss, alone)
+    run(2, loss, together, alone.with_suffix(""))
     found = load_file(together)
     for name, weight in load_file(alone).items():
         torch.testing.assert_close(found[name], weight, rtol=0, atol=1e-8)

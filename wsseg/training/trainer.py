@@ -301,9 +301,9 @@ class Trainer:
         """Fit the prior to the network's beliefs about all slices: in all processes the same."""
         stage, device = self.stage, self._fabric.device
         assert isinstance(stage, EmStage), "only EM has a prior"  # noqa: S101
-        network = self._weights.alone.of_targets(stage)
+        network = self._weights.networks.of_targets(stage)
         context = self._parts.context(self._epoch / stage.epochs, self._epoch)
-        with self._seeded(0), self._fabric.autocast():
+        with self._seeded(0):
             prior = self._parts.refitted_prior(
                 evidence_of(stage, batch, evaluation_logits(network, batch), context)
                 for each in plain_batches(self._scans, self._input)
