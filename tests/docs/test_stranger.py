@@ -85,7 +85,7 @@ def test_a_strangers_package_trains_three_classes_to_the_same_bits_when_it_is_ki
     reader.run("pip wheel ./wsseg-lab --wheel-dir dist")
     reader.run("pip install dist/wsseg_lab-*.whl")
     assert (
-        "14 of 16 parts were built and passed" in reader.run("wsseg plugins check wsseg-lab").stdout
+        "15 of 17 parts were built and passed" in reader.run("wsseg plugins check wsseg-lab").stdout
     )
     reader.run("wsseg recipe check stranger.yaml")
     reader.run("wsseg train stranger.yaml --out runs/complete")

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import pytest
 import torch
-from pydantic import Field, PrivateAttr
+from pydantic import AfterValidator, Field, PrivateAttr
 from torch import Tensor, nn
 
 from wsseg import (
@@ -29,6 +29,8 @@ from wsseg import (
     Region,
     Score,
     TagLoss,
+    TrackedRun,
+    Tracker,
     hookimpl,
 )
 from wsseg.components.registry import HOOKS, Registry
@@ -299,6 +301,13 @@ class WeightsOfArrays(EncoderWeights):
         return {"conv.weight": np.ones(3)}
 
 
+class TrackerThatRenames(Tracker):
+    project: Annotated[str, AfterValidator(lambda name: f"{name}-1")] = "a"
+
+    def open(self, folder: Path, name: str) -> TrackedRun:
+        raise NotImplementedError
+
+
 WRONG: list[tuple[type[Component], str]] = [
     (PriorOfOneChannel, r"phi is .*, not \(B, K, H, W\)"),
     (PriorInPercent, "phi has a maximum of 50, above 1"),
@@ -339,6 +348,7 @@ WRONG: list[tuple[type[Component], str]] = [
     (AugmentThatCrops, "AugmentThatCrops"),
     (AugmentWithoutSeed, "two calls with the same seed differ"),
     (UnitInTwoWords, "black must be the lower value"),
+    (TrackerThatRenames, "saved as YAML, .* and read, it is"),
     (WeightsOfArrays, "conv.weight is ndarray, not a Tensor"),
 ]
 
