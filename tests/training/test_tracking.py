@@ -1,5 +1,6 @@
 """Trackers: what TensorBoard, MLflow and Weights & Biases record of a run, and their failures."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -190,10 +191,11 @@ def test_wandb_writes_an_offline_run_into_the_folder(tmp_path: Path) -> None:
     record(make(Tracker, "wandb"), tmp_path)
     (run,) = (tmp_path / "wandb").glob("offline-run-*")
     (data,) = run.glob("*.wandb")
-    content = data.read_bytes()
-    assert b"lesion/loss" in content
-    assert b"the targets collapsed" in content
-    assert b"seed: 0" in content
+    expected = (b"lesion/loss", b"the targets collapsed", b"seed: 0")
+    end = time.monotonic() + 30  # a process of wandb writes the file
+    while not all(word in data.read_bytes() for word in expected):
+        assert time.monotonic() < end, data.read_bytes()
+        time.sleep(0.05)
     assert list(run.rglob("*.png"))
 
 
