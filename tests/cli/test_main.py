@@ -23,6 +23,7 @@ GROUPS = {
         "score",
         "report",
         "pack",
+        "export",
         "init",
         "new",
         "doctor",

@@ -1,11 +1,11 @@
-"""The command `wsseg pack`."""
+"""The commands `wsseg pack` and `wsseg export`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from wsseg.cli.runs import Run
+from wsseg.cli.runs import FolderOrFile, Run
 
 
 def pack(
@@ -46,3 +46,32 @@ def pack(
     display.note(f"{out}: {size_mb:.1f} MB\nnext: wsseg predict {out} SCAN --out DIR")
     if push_to_hub is not None:
         display.note(f"uploaded: {upload(push_to_hub, out, card)}")
+
+
+def export(
+    run: FolderOrFile,
+    stage: Annotated[str, typer.Argument(help="The stage whose network is exported.")],
+    onnx: Annotated[Path, typer.Option(help="ONNX file to write; its name ends in .onnx.")],
+) -> None:
+    """Write the network of a stage as ONNX.
+
+    The file contains the normalisation of the input: `image` is (B, C, S, H, W) float32 in the unit
+    of the images, for any number B of images of C channels and S slices, and `logits` is
+    (B, K, H, W). The operators are those of opset 18. The logits are compared with PyTorch's by
+    onnxruntime; they may differ by 0.001. Resampling, regions, `standardize` and `mirror` are not
+    part of the file. Needs pip install 'wsseg[onnx]'.
+
+    Example: wsseg export runs/phi2 consolidation --onnx consolidation.onnx
+    """
+    from wsseg.errors import InputError, known_words
+    from wsseg.inference.onnx_export import OPSET, export_onnx
+    from wsseg.inference.run import load_run
+    from wsseg.runtime.console import Display
+
+    if onnx.suffix != ".onnx":
+        raise InputError(f"{onnx}: the name of an ONNX file ends in .onnx; change --onnx")
+    stages = load_run(run).pipeline.stages
+    if stage not in stages:
+        raise InputError(f"{run}: has no stage {stage!r}; {known_words(stage, stages)}")
+    difference = export_onnx(stages[stage], onnx)
+    Display().note(f"{onnx}: opset {OPSET}, any batch size, within {difference:.1g} of PyTorch")

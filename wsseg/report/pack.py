@@ -6,6 +6,7 @@ A packed run has no paths, no images, no masks, and no names of cases, patients 
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,9 +23,9 @@ from wsseg.errors import InputError
 from wsseg.evaluation.rows import read_rows
 from wsseg.evaluation.summary import summarise
 from wsseg.inference.checkpoint import (
-    StageRecord,
     TrainedStage,
     check_can_be_saved,
+    read_record,
     read_weights,
     save_stage,
 )
@@ -67,7 +68,12 @@ def pack(run: Path, out: Path, licence: str | None) -> str:
         text = yaml12.dump(registry().describe(recipe), sort_keys=False, allow_unicode=True)
         write_text(folder.recipe, text)
         for name, trained in loaded.pipeline.stages.items():
-            shared = StageRecord(name, shareable_stage(trained), trained.input)
+            shared = replace(
+                read_record(source.stage(name)),
+                stage=shareable_stage(trained),
+                history=(),
+                fingerprint=None,
+            )
             check_can_be_saved(shared)
             path = source.stage(name).weights
             weights = read_weights(path) if trained.network is not None else {}
