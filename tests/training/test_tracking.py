@@ -206,3 +206,10 @@ def test_a_picture_shows_slices_side_by_side_with_tinted_targets() -> None:
     assert picture.tolist() == [
         [[0, 0, 0], [255, 198, 128], [128, 128, 128], [255, 255, 255]]  # (255 + 140) / 2 = 197.5
     ]
+
+
+def test_a_picture_of_slices_in_colours_keeps_their_colours() -> None:
+    image = torch.tensor([[[[0.0, 0.0, 100.0], [100.0, 0.0, 0.0]]]])  # blue, red
+    targets = torch.zeros(1, 1, 1, 2)
+    picture = target_picture(TargetSnapshot(image, torch.ones(1, 1, 2), targets))
+    assert picture.tolist() == [[[0, 0, 255], [255, 0, 0]]]

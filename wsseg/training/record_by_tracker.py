@@ -14,6 +14,7 @@ from wsseg.runtime.console import Display
 from wsseg.training.target_snapshots import TargetSnapshot
 
 TARGET_RGB = (255, 140, 0)
+COLOUR_NDIM = 4  # of slices in colours, (N, H, W, 3)
 OPACITY = 0.5  # of the targets in a picture
 NOT_METRICS = ("epoch", "epochs")  # numbers of an epoch's record
 
@@ -67,8 +68,9 @@ def target_picture(snapshot: TargetSnapshot) -> NDArray[np.uint8]:
     """Return the slices of a snapshot next to each other, (H, N * W, 3), with tinted targets."""
     image, targets = snapshot.image.float().cpu(), snapshot.targets.cpu()
     low, high = image.min(), image.max()
-    grey = (255 * (image - low) / (high - low).clamp(min=1e-6))[..., None].expand(-1, -1, -1, 3)
-    tinted = (1 - OPACITY) * grey + OPACITY * torch.tensor(TARGET_RGB)
+    scaled = 255 * (image - low) / (high - low).clamp(min=1e-6)
+    colours = scaled if scaled.ndim == COLOUR_NDIM else scaled[..., None].expand(-1, -1, -1, 3)
+    tinted = (1 - OPACITY) * colours + OPACITY * torch.tensor(TARGET_RGB)
     marked = (targets.amax(1) > 0)[..., None]
-    slices = torch.where(marked, tinted, grey).round().to(torch.uint8)
+    slices = torch.where(marked, tinted, colours).round().to(torch.uint8)
     return np.concatenate(list(slices.numpy()), axis=1)
