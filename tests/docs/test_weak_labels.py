@@ -8,6 +8,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.conftest import Wsseg
@@ -63,3 +64,14 @@ def manifest(run: Path) -> dict[str, Any]:
 def test_the_page_has_no_other_blocks() -> None:
     assert {block.language for block in blocks(PAGE)} == {"bash", "csv", "yaml"}
     assert all(block.name for block in blocks(PAGE) if block.language in {"csv", "yaml"})
+
+
+def test_the_table_about_grades_has_the_means_of_its_rows() -> None:
+    rows = pd.read_csv(DOCS / "assets" / "grades.csv")
+    text = PAGE.read_text(encoding="utf-8")
+    for key, group in rows.groupby(["midpoint_hu", "labels"]):
+        midpoint, labels = map(str, key) if isinstance(key, tuple) else (str(key), "")
+        assert len(group) == 20
+        volume = 100 * group["volume_ml"].sum() / group["volume_true_ml"].sum()
+        numbers = f"{group['dice'].mean():.2f} | {volume:.0f} %"
+        assert f"| {midpoint.replace('-', '−')} HU | {labels} | {numbers} |" in text

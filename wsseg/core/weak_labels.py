@@ -24,6 +24,11 @@ Example:
 """
 
 
+def certain(tag: Tag) -> bool | None:
+    """Return a tag that is certain; None for one that is unknown or in doubt."""
+    return bool(tag) if tag is not None and tag in (0, 1) else None
+
+
 class ScribbleValues(Component):
     """The values in a file of scribbles that mark a class and its absence.
 

@@ -19,6 +19,7 @@ from wsseg.config.stages import EmStage
 from wsseg.core.case import Case
 from wsseg.core.interfaces import Metric, Score
 from wsseg.core.volume import VoxelMask
+from wsseg.core.weak_labels import certain
 from wsseg.data.maps import read_map
 from wsseg.data.prepare import Prepared, prepare_mask
 from wsseg.errors import InputError, known_words
@@ -240,10 +241,10 @@ class Candidate:
 
 
 def _bags(prepared: Prepared, name: str) -> list[tuple[bool, slice]]:
-    """Return the known tags of a class with the slices that they are for."""
+    """Return the certain tags of a class with the slices that they are for."""
     case, number = prepared.case, prepared.shape[0]
     if not case.slice_tags:
-        tag = case.tags.get(name)
-        return [] if tag is None else [(bool(tag), slice(0, number))]
-    tags = [case.tag(name, z) for z in prepared.slice_of]
-    return [(bool(tag), slice(z, z + 1)) for z, tag in enumerate(tags) if tag is not None]
+        tag = certain(case.tags.get(name))
+        return [] if tag is None else [(tag, slice(0, number))]
+    tags = [certain(case.tag(name, z)) for z in prepared.slice_of]
+    return [(tag, slice(z, z + 1)) for z, tag in enumerate(tags) if tag is not None]

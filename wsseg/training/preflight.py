@@ -6,7 +6,7 @@ from itertools import chain
 
 from wsseg.components.regions import FileRegion
 from wsseg.config.recipe import Recipe
-from wsseg.config.stages import MasksStage, NetworkStage, Stage
+from wsseg.config.stages import EmStage, MasksStage, NetworkStage, Stage
 from wsseg.core.case import Case
 from wsseg.core.contracts import cases_of
 from wsseg.core.interfaces import Cohort, Synthetic
@@ -30,6 +30,12 @@ def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expectations:
     """Return what some stages of a recipe expect of the cohort that they learn from."""
     learning = [stage for stage in stages if isinstance(stage, NetworkStage)]
     weak = [stage.classes for stage in learning if not isinstance(stage, MasksStage)]
+    ignoring = [
+        stage.classes
+        for stage in learning
+        if not isinstance(stage, MasksStage)
+        and not (isinstance(stage, EmStage) and stage.estep.takes_bounds)
+    ]
     inside: dict[str, str] = {}
     for stage in stages:
         region = recipe.stages.get(stage.region or "")
@@ -39,6 +45,7 @@ def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expectations:
     return Expectations(
         input=recipe.input,
         tags=tuple(dict.fromkeys(chain(*weak))),
+        ignoring_shares=tuple(dict.fromkeys(chain(*ignoring))),
         masks=tuple(tuple(s.classes) for s in learning if isinstance(s, MasksStage)),
         inside={inner: outer for inner, outer in inside.items() if inner != outer},
     )

@@ -14,7 +14,7 @@ from wsseg.core.case import Case
 from wsseg.core.contracts import check_probability
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Prior
-from wsseg.core.weak_labels import Bounds, Tag
+from wsseg.core.weak_labels import Bounds, Tag, certain
 from wsseg.data.batches import SliceDraw, Slices, StageScan, collate
 from wsseg.data.maps import open_map
 from wsseg.data.prepare import Prepared, prepare_box, prepare_scribble
@@ -77,7 +77,7 @@ def _tags_of_class(stage: Stage, prepared: Prepared, name: str) -> list[Tag]:
         tags = [some and (tag is None or tag) for tag, some in zip(tags, boxed, strict=True)]
     if isinstance(stage, EmStage):
         return tags
-    return [tag if tag in (False, True) else None for tag in tags]
+    return [certain(tag) for tag in tags]
 
 
 def weak_maps(stage: Stage, prepared: Prepared, tags: Sequence[Sequence[Tag]]) -> WeakMaps | None:

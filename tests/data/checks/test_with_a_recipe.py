@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tests.data.checks.hospital import SHAPE, Hospital
-from tests.data.checks.mistakes import exchanged_classes, padded
+from tests.data.checks.mistakes import add_column, exchanged_classes, padded
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -49,3 +49,14 @@ def test_an_image_with_a_single_value_is_refused_in_any_unit(
     ended = wsseg("data", "check", recipe, "--set", "input.unit=any")
     assert ended.code == 1
     assert "every voxel is -1000" in ended.out
+
+
+def test_shares_that_no_estep_uses_are_noted(
+    wsseg: "Wsseg", hospital: Hospital, recipe: Path
+) -> None:
+    add_column(hospital, "share.lesion", "c", "<50 %")
+    weak = ("--set", "stages.lesion.estep={use: hard}")
+    ended = wsseg("data", "check", recipe, "--json", *weak)
+    assert "share.lesion of 1 cases is not used" in ended.out
+    ended = wsseg("data", "check", recipe, "--set", "stages.lesion.estep={use: adapt, share: 0}")
+    assert "unused-share" not in ended.out

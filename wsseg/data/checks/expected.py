@@ -14,6 +14,8 @@ class Expectations:
     input: Input
     tags: tuple[str, ...] = ()
     """The classes that weak stages learn from tags."""
+    ignoring_shares: tuple[str, ...] = ()
+    """The classes of weak stages that do not use shares."""
     masks: tuple[tuple[str, ...], ...] = ()
     """The classes of each supervised stage, which needs all their masks of a case."""
     inside: Mapping[str, str] = field(default_factory=dict)

@@ -21,7 +21,12 @@ from wsseg.data.checks.masks import check_masks, check_nesting, swapped_files
 from wsseg.data.checks.measurements import CaseFacts, measure_case
 from wsseg.data.checks.regions import check_regions
 from wsseg.data.checks.scans import check_files, check_geometry, check_values
-from wsseg.data.checks.weak_labels import check_boxes, check_scribbles, check_shares
+from wsseg.data.checks.weak_labels import (
+    check_boxes,
+    check_scribbles,
+    check_shares,
+    check_unused_shares,
+)
 from wsseg.data.validation import lowest_measured
 
 CASE_CHECKS: tuple[Callable[[CaseFacts, Expectations], Iterator[Finding]], ...] = (
@@ -41,6 +46,7 @@ COHORT_CHECKS: tuple[Callable[[Sequence[CaseFacts], Expectations], Iterator[Find
     check_nesting_of_most,
     check_spacing,
     check_label_counts,
+    check_unused_shares,
 )
 Checked: TypeAlias = tuple[CaseFacts, list[Finding]]
 Progress: TypeAlias = Callable[[Iterator[Checked], int], Iterator[Checked]]  # passes cases on

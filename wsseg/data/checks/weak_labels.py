@@ -1,6 +1,6 @@
 """Checks of scribbles, boxes and shares: against their image, the tags and the true masks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -74,6 +74,20 @@ def check_shares(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
     for z, shares in case.slice_shares.items():
         tags = {name: case.tag(name, z) for name in shares}
         yield from _wrong_shares(case, shares, tags, f" in slice {z}")
+
+
+def check_unused_shares(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:
+    """Find shares that the stages of a recipe do not use."""
+    for name in expected.ignoring_shares:
+        cases = [
+            facts.case
+            for facts in cohort
+            if any(name in each for each in (facts.case.shares, *facts.case.slice_shares.values()))
+        ]
+        if cases:
+            what = f"share.{name} of {len(cases)} cases is not used"
+            remedy = "To use it: learn: em, with the E-step adapt or proportion"
+            yield Finding("unused-share", "note", "", what, remedy)
 
 
 def _wrong_shares(
