@@ -478,3 +478,14 @@ def test_check_prior_checks_refit() -> None:
     fails(testing.check_prior, Refitted(after=2), "phi after refit has a maximum of 2")
     fails(testing.check_prior, RefittedSecretly(), "`refits` is False")
     fails(testing.check_prior, RefittedToTensor(), "cannot be saved")
+
+
+def test_check_prior_detects_a_prior_that_fails_for_several_channels() -> None:
+    class OfOneChannel(Prior):
+        def __call__(self, batch: Batch) -> Tensor:
+            return batch.middle.sigmoid().expand(batch.support.shape)
+
+    with pytest.raises(
+        AssertionError, match=r"image of 3 channels raises RuntimeError: .*Judge one"
+    ):
+        testing.check_prior(OfOneChannel(), classes=2)

@@ -3,6 +3,7 @@
 from wsseg.components.backbones import Smp
 from wsseg.components.box_filling import FillBoxes
 from wsseg.components.cohorts import Table
+from wsseg.components.colour import Colour
 from wsseg.components.encoder_weights import FileWeights
 from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
 from wsseg.components.esteps import AdaptEM, HardEM, ProportionEM, Scheduled, SoftEM
@@ -41,6 +42,7 @@ from wsseg.data.augment import StandardAugment
 @hookimpl
 def wsseg_priors() -> dict[str, type[Prior]]:
     return {
+        "colour": Colour,
         "local-contrast": LocalContrast,
         "per-class": PerClass,
         "smoothed-threshold": SmoothedThreshold,

@@ -165,6 +165,13 @@ def check_for_channels(part: P, check: Callable[[P, tuple[str, ...]], None]) -> 
             check(part if len(channels) == 1 else _naming(part, channels[1]), channels)
         except InputError as error:
             refused.append(error)
+        except (RuntimeError, ValueError, IndexError) as error:
+            if len(channels) == 1:
+                raise
+            raise AssertionError(
+                f"an image of {len(channels)} channels raises {type(error).__name__}: {error}. "
+                "Judge one channel, which a field `channel` names, or raise InputError"
+            ) from error
     if len(refused) > 1:
         raise refused[0]
 

@@ -66,7 +66,7 @@ def _check_prior(prior: Prior, classes: int, channels: tuple[str, ...]) -> None:
         _check_other_images(each, batch, phi)
         assert_equal_on_accelerators(each, batch, phi)
     assert_can_be_saved(fitted)
-    _check_refit(fitted, classes)
+    _check_refit(fitted, classes, channels)
 
 
 @keeps_no_state
@@ -300,9 +300,9 @@ def check_optimizer(optimizer: Optimizer) -> None:
     assert_can_be_saved(optimizer)
 
 
-def _check_refit(prior: Prior, classes: int) -> None:
+def _check_refit(prior: Prior, classes: int, channels: tuple[str, ...]) -> None:
     """Check a prior's `refit`, and phi of the prior that it returns."""
-    sample = samples.evidence(classes, torch.float32)
+    sample = samples.evidence(classes, torch.float32, channels)
     evidence = replace(sample, logits=sample.logits.detach(), phi=prior(sample.batch))
     refitted = prior.refit(iter([evidence] * 2))
     assert type(refitted) is type(prior), f"refit returns {refitted!r}"
