@@ -81,6 +81,8 @@ def test_recipe_diff_prints_both_values_of_each_key_that_differs_with_their_plac
         "  - 100.0  # toy.yaml:18",
         f"{prior}.bias",
         "  - 0.5  # default",
+        f"{prior}.channel",
+        "  - null  # default",
         "seed",
         "  - 0  # default",
         "  + 5  # child.yaml:2",

@@ -106,7 +106,7 @@ def test_each_misspelt_word_is_reported_with_its_line_and_the_correct_word(tmp_p
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("stages.a.learn=null", "stages.a.learn: 'None' is unknown; possible: em, masks, nothing"),
+        ("stages.a.learn=null", "stages.a.learn: 'None' is unknown; possible: em, masks, "),
         ("stages.a={}", "stages.a.learn: is missing"),
         ("stages=3", "stages: 3 is not a map {key: value}"),
         ("input=7", "input: 7 is not a map {key: value}"),

@@ -17,7 +17,7 @@ class Unchanged(Backbone):
 
 
 def seen_by_the_body(input: Input, *values: float) -> list[float]:
-    image = torch.tensor(values).reshape(1, 1, 1, -1)
+    image = torch.tensor(values).reshape(1, 1, 1, 1, -1)
     network = Network(nn.Identity(), input, Unchanged(), classes=1)
     found: list[float] = network(image).flatten().tolist()
     return found
@@ -43,8 +43,23 @@ def test_the_offset_is_subtracted_after_clipping_and_before_scaling() -> None:
     assert seen_by_the_body(input, -100, 10, 15, 100) == [-2, 0, 1, 2]
 
 
+def test_each_channel_has_its_own_range_offset_and_scale() -> None:
+    """Two channels of three slices become six planes, those of the first channel first."""
+
+    class Planes(nn.Module):
+        def forward(self, planes: Tensor) -> Tensor:
+            seen.append(planes.flatten().tolist())
+            return planes[:, :1]
+
+    seen: list[list[float]] = []
+    input = Input(slices=3, clip=((0, 10), (0, 100)), offset=(2, 20), scale=(4, 10))
+    image = torch.tensor([[-5.0, 6.0, 50.0], [-5.0, 60.0, 500.0]]).reshape(1, 2, 3, 1, 1)
+    Network(Planes(), input, Unchanged(), classes=1)(image)
+    assert seen == [[-0.5, 1, 2, -2, 4, 8]]
+
+
 def test_the_image_itself_is_not_changed() -> None:
-    image = torch.tensor([-5.0, 5.0]).reshape(1, 1, 1, 2)
+    image = torch.tensor([-5.0, 5.0]).reshape(1, 1, 1, 1, 2)
     for clip in (None, (-1.0, 1.0)):
         Network(nn.Identity(), Input(slices=1, offset=3, scale=2, clip=clip), Unchanged(), 1)(image)
     assert image.flatten().tolist() == [-5, 5]
