@@ -30,6 +30,7 @@ cohort.csv: one row per scan
     site         the hospital or scanner, for tables of results (may be empty)
     split        train, val, test, or empty
     image        a NIfTI file, or a folder with a DICOM series; relative to this folder
+    image.NAME   in place of image: the files of several sequences of a case, such as image.t1
     mask.NAME    a NIfTI file of 0 and 1 on the grid of the image (empty: no mask was drawn)
     tag.CLASS    1 or yes: present, 0 or no: absent, 0.5: in doubt, with this probability, empty:
                  unknown; a column for each class
