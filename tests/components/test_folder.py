@@ -112,9 +112,15 @@ def test_a_mask_without_a_class_is_used_only_if_its_image_has_one(
     ]
 
 
-def test_several_masks_of_a_class_are_not_used(files: Callable[..., Path]) -> None:
-    root = files("crack/1.png", "crack/1_mask.png", "crack/1_mask_1.png", "good/2.png")
-    assert [list(case.masks) for case in Folder(path=root).cases()] == [[], []]
+def test_several_masks_of_a_class_are_not_used_and_named_once(
+    files: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    root = files("crack/twice.png", "crack/twice_mask.png", "crack/twice_mask_1.png", "good/2.png")
+    for _ in range(2):
+        assert [list(case.masks) for case in Folder(path=root).cases()] == [[], []]
+    assert [record.getMessage() for record in caplog.records] == [
+        "crack/twice.png: has 2 masks of crack, of which none is used. Join them to one file"
+    ]
 
 
 def test_two_images_of_one_name_in_a_folder_are_refused(files: Callable[..., Path]) -> None:

@@ -1,9 +1,11 @@
 """The cohort that reads its cases from the names of folders and files."""
 
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, final
 
@@ -18,6 +20,7 @@ from wsseg.data.picture_formats import SUFFIXES
 from wsseg.data.split import draw_patients
 from wsseg.errors import InputError, known_words
 
+log = logging.getLogger("wsseg")
 BACKGROUND = frozenset(
     {"good", "normal", "free", "ok", "none", "no", "negative", "healthy", "background", "clean"}
     | {"no finding", "no_finding", "nofinding", "defect-free", "defect_free", "undamaged", "0"}
@@ -63,7 +66,8 @@ class Folder(Cohort):
     Masks are used for stages that learn from masks, and for scores. They have the names of their
     images, possibly with an ending such as `_mask`, and are below a folder `masks`, `ground_truth`,
     `labels` or similar, or next to the image. In a folder of a class, such as `masks/crack/`, they
-    are masks of that class, else of the class of their image.
+    are masks of that class, else of the class of their image. If a class has several mask files for
+    an image, none is used, with a warning.
 
     Folders `train`, `val` and `test` are splits, unless `split` defines them. The name of a case is
     that of its file, or its path below the folder if file names repeat.
@@ -285,6 +289,9 @@ class Folder(Cohort):
             name = self._class_of(mask.folders, labelled.tags, classes)
             if name:
                 masks.setdefault(name, []).append(mask.path)
+        for name, paths in masks.items():
+            if len(paths) > 1:
+                _warn_of_several_masks(labelled.image.place, name, len(paths))
         return {name: paths[0] for name, paths in masks.items() if len(paths) == 1}
 
     def _class_of(self, folders: Sequence[str], tags: Tags, classes: Sequence[str]) -> str:
@@ -297,3 +304,11 @@ class Folder(Cohort):
         if not present:
             return self.class_name
         return present[0] if len(present) == 1 else ""
+
+
+@lru_cache(maxsize=4096)
+def _warn_of_several_masks(place: str, name: str, number: int) -> None:
+    """Log a warning about an image, once per process."""
+    log.warning(
+        "%s: has %d masks of %s, of which none is used. Join them to one file", place, number, name
+    )
