@@ -206,6 +206,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             easily) SEEN
         | (can not | cannot | could not) be [\w+ly] confirmed | poorly SEEN | obscured | n/a
         | (difficult | hard | impossible) to (exclude | assess | see | rule out | evaluate | judge)$
+        | NOT [SURELY]* SEEN (on | in) [the] (cxr | x-rays? | radiographs? | chest \w+ | plain \w+)
         | (difficult | hard | impossible) to (assess | see | evaluate | judge) (on | in | due to |
             because | owing to | with | from)
         | (may | might | could | can) [easily | well | also]* be (missed | overlooked)
