@@ -87,11 +87,14 @@ def test_a_resampled_grid_has_the_same_field_of_view(axes: str) -> None:
     affine[0, :3] += 0.01
     grid = Grid((6, 9, 8), affine)
     z, height, width = grid.canonical_shape
-    small = grid.resampled(0.5, 2, (z // 2, 3, 2))
+    small = grid.resampled((0.5, 2), (z // 2, 3, 2), (slice(0, 3), slice(0, 2)))
     assert small.canonical_shape == small.shape == (z // 2, 3, 2)
     expected = np.multiply(grid.steps_mm.T, [2, height / 3, width / 2]).T
     assert small.steps_mm == pytest.approx(expected)
-    own = grid.resampled(0, 1, (z, height, width))
+    padded = grid.resampled((0.5, 2), (z // 2, 7, 6), (slice(2, 5), slice(3, 5)))
+    assert padded.affine @ [1, 2, 3, 1] == pytest.approx(small.affine @ [1, 0, 0, 1])
+    assert padded.affine @ [0, 4, 4, 1] == pytest.approx(small.affine @ [0, 2, 1, 1])
+    own = grid.resampled((0, 1), (z, height, width), (slice(0, height), slice(0, width)))
     for corner in product((-0.5, 2.5), (-0.5, height - 0.5), (-0.5, width - 0.5)):
         of_small = ((corner[0] - 0.5) / 2, *(c for c in corner[1:]))
         rows, columns = (of_small[1] + 0.5) * 3 / height, (of_small[2] + 0.5) * 2 / width

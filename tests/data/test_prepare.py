@@ -255,6 +255,46 @@ def test_a_mask_resampled_back_to_the_scan_overlaps_the_original(
     assert dice(prepared.grid.to_file(back), ball()) > (0.85 if thick or size == 20 else 0.97)
 
 
+def test_the_networks_grid_may_have_other_numbers_of_rows_and_columns(tmp_path: Path) -> None:
+    prepared = prepare(scan(tmp_path), Input(size=(20, 36)))
+    assert prepared.image.shape == (1, 30, 20, 36)
+    assert prepared.spacing_mm == pytest.approx((2, 40 / 20, 48 / 36))
+    back = to_scan_grid(prepared, prepare_mask(prepared, "ball") > 0)
+    assert dice(prepared.grid.to_file(back), ball()) > 0.9
+
+
+@pytest.mark.parametrize("fill", [-1000, None])
+def test_padding_keeps_the_ratio_of_the_sides_and_has_the_fill(
+    tmp_path: Path, fill: float | None
+) -> None:
+    """A scan of 20 rows and 40 columns of 1 mm is in the middle of 32 x 32 pixels of 1.25 mm."""
+    array = np.random.default_rng(0).integers(-900, 100, (40, 20, 3)).astype(np.int16)
+    image = nib.Nifti1Image(array, np.eye(4))
+    nib.save(image, tmp_path / "flat.nii.gz")
+    everything = nib.Nifti1Image(np.ones(array.shape, np.uint8), np.eye(4))
+    nib.save(everything, tmp_path / "all.nii.gz")
+    case = Case("a", "a", tmp_path / "flat.nii.gz", masks={"all": tmp_path / "all.nii.gz"})
+    padded = prepare(case, Input(size=32, fit="pad", fill=fill))
+    stretched = prepare(case, Input(size=(16, 32), fill=fill))
+    assert padded.spacing_mm == stretched.spacing_mm == pytest.approx((1, 1.25, 1.25))
+    inside = slice(8, 24)
+    assert np.array_equal(padded.image[:, :, inside], stretched.image)
+    outside = np.delete(padded.image, inside, axis=2)
+    assert (outside == (stretched.image.min() if fill is None else fill)).all()
+    for found in (prepare_mask(padded, "all"), prepare_region(padded, Everything())):
+        assert (found[:, inside] == 1).all()
+        assert found.sum() == 3 * 16 * 32
+    assert to_scan_grid(padded, prepare_mask(padded, "all") > 0).all()
+    assert to_scan_grid(padded, np.ones(padded.shape, np.bool_)).all()
+
+
+def test_padding_changes_nothing_in_a_slice_with_the_shape_of_the_grid(tmp_path: Path) -> None:
+    case = scan(tmp_path)
+    stretched, padded = (prepare(case, Input(size=(40, 48), fit=fit)) for fit in ("stretch", "pad"))
+    assert np.array_equal(stretched.image, padded.image)
+    assert stretched.key != padded.key
+
+
 def test_a_mask_resampled_back_to_the_scan_ends_halfway_between_slices(tmp_path: Path) -> None:
     prepared = prepare(
         scan(tmp_path, np.zeros((4, 4, 10), np.int16), (1, 1, 1)), Input(size=4, thick=THICK)

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,9 +7,11 @@ from hypothesis import strategies as st
 
 from wsseg.core.input import Thick
 from wsseg.data.resample import (
+    Placement,
     combine_slices,
     linear_weights,
     nearest_indices,
+    placement,
     prepared_weights,
     resize_slice,
     scan_weights,
@@ -128,3 +132,33 @@ def test_weights_back_to_the_scan_are_1_at_the_position_of_a_prepared_slice() ->
     assert weights[0].tolist() == [1, 0]
     assert weights[4] == pytest.approx([0.6, 0.4])
     assert weights[9].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("sides_mm", "plane", "fit", "corner", "covered"),
+    [
+        ((400, 200), (64, 64), "stretch", (0, 0), (64, 64)),
+        ((400, 200), (64, 64), "pad", (0, 16), (64, 32)),
+        ((200, 400), (64, 64), "pad", (16, 0), (32, 64)),
+        ((300, 300), (48, 64), "pad", (0, 8), (48, 48)),
+        ((300, 100), (10, 10), "pad", (0, 3), (10, 3)),  # 3.33 columns of 30 mm
+        ((1000, 1), (10, 10), "pad", (0, 4), (10, 1)),  # at least one
+        ((384, 512), (48, 64), "pad", (0, 0), (48, 64)),
+    ],
+)
+def test_slices_keep_the_ratio_of_their_sides_with_pad(
+    sides_mm: tuple[float, float],
+    plane: tuple[int, int],
+    fit: Literal["stretch", "pad"],
+    corner: tuple[int, int],
+    covered: tuple[int, int],
+) -> None:
+    assert placement(sides_mm, plane, fit) == Placement(plane, corner, covered)
+
+
+def test_padding_surrounds_the_covered_part() -> None:
+    placed = placement((100, 50), (4, 4), "pad")
+    planes = np.arange(8).reshape(1, 4, 2)
+    padded = placed.padded(planes, -1)
+    assert padded.tolist() == [[[-1, 0, 1, -1], [-1, 2, 3, -1], [-1, 4, 5, -1], [-1, 6, 7, -1]]]
+    assert np.array_equal(padded[(..., *placed.box)], planes)

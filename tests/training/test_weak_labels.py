@@ -143,6 +143,14 @@ def test_a_box_is_in_voxels_of_the_file(case: Case, tmp_path: Path) -> None:
         prepare_box(prepared(case), replace(box, x=20))
 
 
+def test_scribbles_and_boxes_are_moved_with_the_slices_that_padding_surrounds(case: Case) -> None:
+    """16 x 16 pixels are in the middle of 8 x 12, which is 8 x 8."""
+    wide = prepare(with_scribbles(case, (2, 4, 1, 1)), Input(slices=1, size=(8, 12), fit="pad"))
+    assert np.argwhere(prepare_scribble(wide, "x")).tolist() == [[1, 2, 3]]
+    box = Box(x=2, y=4, width=4, height=3, slices=(1, 2))
+    assert prepare_box(wide, box) == (slice(1, 3), slice(2, 4), slice(3, 5))
+
+
 def test_a_case_without_a_tag_counts_as_tagged_where_scribbles_show_or_may_show_the_class(
     case: Case,
 ) -> None:

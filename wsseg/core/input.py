@@ -60,8 +60,11 @@ class Input(Component):
     blue]; null: all."""
     edges: Literal["repeat", "drop"] = "repeat"
     """At the ends of a scan: `repeat` its last slice, or `drop` slices with too few neighbours."""
-    size: PositiveInt = 256
-    """Rows and columns of the network's grid, in pixels."""
+    size: PositiveInt | tuple[PositiveInt, PositiveInt] = 256
+    """The pixels of the network's grid: one number for rows and columns, or [rows, columns]."""
+    fit: Literal["stretch", "pad"] = "stretch"
+    """How slices of another shape get that of the grid: `stretch` their rows and columns, or keep
+    the ratio of their sides and `pad` the rest with `fill`. The padding is in no region."""
     unit: UnitByName = Field(default=AnyUnit(), json_schema_extra={"default": AnyUnit.name})
     """The unit of image values, by its name. Images that cannot be in it are refused."""
     thick: Thick | None = None
@@ -81,6 +84,11 @@ class Input(Component):
     scale: PositiveFloat | Annotated[tuple[PositiveFloat, ...], FOR_EACH_CHANNEL] = 1
     """The difference between values that the network sees as 1, or a list with a value for each
     channel."""
+
+    @property
+    def plane(self) -> tuple[int, int]:
+        """The rows and columns of the network's grid."""
+        return self.size if isinstance(self.size, tuple) else (self.size, self.size)
 
     def fixed_fills(self, channels: int) -> tuple[float, ...] | None:
         """Return the value of `fill` for each channel; None: the minimum of the image."""

@@ -111,16 +111,26 @@ class Grid:
         shift_mm[np.abs(shift_mm) <= SHEAR_TOLERANCE * spacing_mm] = 0
         return np.asarray(np.diag(spacing_mm) + shift_mm)
 
-    def resampled(self, first: float, step: float, shape: tuple[int, int, int]) -> "Grid":
-        """Return a grid of another `shape`, (Z, H, W), that covers the same field of view.
+    def resampled(
+        self,
+        slices: tuple[float, float],
+        shape: tuple[int, int, int],
+        view: tuple[slice, slice],
+    ) -> "Grid":
+        """Return a grid of another `shape`, (Z, H, W).
 
-        Its slices are at `first`, `first + step`, ..., in canonical slices of this grid; its rows
-        and columns divide the field of view evenly.
+        Its slices are at first, first + step, ..., in canonical slices of this grid, with `slices`
+        = (first, step). The rows and columns of `view` divide this grid's field of view evenly.
         """
-        (_, height, width), (_, rows, columns) = self.canonical_shape, shape
-        row, column = height / rows, width / columns
+        (first, step), (_, height, width), (rows, columns) = slices, self.canonical_shape, view
+        row = height / (rows.stop - rows.start)
+        column = width / (columns.stop - columns.start)
         to_own = np.diag([step, row, column, 1.0])
-        to_own[:3, 3] = first, (row - 1) / 2, (column - 1) / 2
+        to_own[:3, 3] = (
+            first,
+            row * (1 / 2 - rows.start) - 1 / 2,
+            column * (1 / 2 - columns.start) - 1 / 2,
+        )
         return replace(
             self, shape=shape, affine=self._canonical_affine @ to_own, axes=CANONICAL_AXES
         )

@@ -28,8 +28,10 @@ from wsseg.data.reading import (
     read_case_scribble,
 )
 from wsseg.data.resample import (
+    Placement,
     combine_slices,
     nearest_indices,
+    placement,
     prepared_weights,
     resample_known,
     resample_range,
@@ -61,8 +63,8 @@ class Prepared:
     case: Case
     grid: Grid
     """The grid of the case's file."""
-    size: int
-    """Rows and columns of the network's grid."""
+    placement: Placement
+    """The rows and columns of the network's grid, and the part of it that slices cover."""
     positions: tuple[float, ...]
     """The position of each prepared slice, in canonical slices of the file."""
     spacing_mm: tuple[float, float, float]
@@ -75,15 +77,14 @@ class Prepared:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """The shape of the network's grid, (Z, size, size)."""
-        return len(self.positions), self.size, self.size
+        """The shape of the network's grid, (Z, h, w)."""
+        return len(self.positions), *self.placement.plane
 
     @property
     def network_grid(self) -> Grid:
         """The network's grid; its arrays are in the order (Z, row, column)."""
-        return self.grid.resampled(
-            self.positions[0], self.spacing_mm[0] / self.grid.spacing_mm[0], self.shape
-        )
+        step = self.spacing_mm[0] / self.grid.spacing_mm[0]
+        return self.grid.resampled((self.positions[0], step), self.shape, self.placement.box)
 
     @property
     def folder(self) -> Path:
@@ -97,7 +98,7 @@ class Prepared:
 
     @property
     def image(self) -> MemoryMap:
-        """Voxels, neither masked nor scaled, (C, Z, size, size): int16 or float32."""
+        """Voxels, neither masked nor scaled, (C, Z, h, w): int16 or float32."""
         return _open_map(self.image_path)
 
     @property
@@ -134,23 +135,27 @@ def prepare(
     if stray := stray_slice(case, grid.canonical_shape[0]):
         raise InputError(f"case {case.name}: {stray}")
     digest, channels = image_digest(case), used_channels(case, settings)
-    shaping: list[Any] = [settings.model_dump(mode="json", include={"size", "thick", "unit"})]
-    shaping.append(channels)
+    shaping: list[Any] = [
+        settings.model_dump(mode="json", include={"size", "fit", "thick", "unit"})
+    ]
+    shaping += [channels, settings.fixed_fills(len(channels)) if settings.fit == "pad" else None]
     shaping.append(code_digest(settings.unit))
     inside = None if settings.standardize is None else regions[settings.standardize]
     shaping += [] if inside is None else _region_identity(inside, case)
     (z, height, width), (z_mm, row_mm, column_mm) = grid.canonical_shape, grid.spacing_mm
     thick = thick_for(settings.thick, z, z_mm)
     positions = slice_positions(z, rounded_mm(z_mm), thick)
+    sides_mm = row_mm * height, column_mm * width
+    placed = placement(sides_mm, settings.plane, settings.fit)
     prepared = Prepared(
         case=case,
         grid=grid,
-        size=settings.size,
+        placement=placed,
         positions=tuple(positions.tolist()),
         spacing_mm=(
             float(thick.to_mm) if thick else z_mm,
-            row_mm * height / settings.size,
-            column_mm * width / settings.size,
+            sides_mm[0] / placed.covered[0],
+            sides_mm[1] / placed.covered[1],
         ),
         channels=channels,
         key=fingerprint([VERSION, digest, case.frame, case.axes, case.window, shaping]),
@@ -185,7 +190,7 @@ def used_channels(case: Case, settings: Input) -> tuple[str, ...]:
 
 
 def prepare_region(prepared: Prepared, region: Region) -> MemoryMap:
-    """Find a region; return it on the network's grid, (Z, size, size) uint8 of 0 and 1."""
+    """Find a region; return it on the network's grid, (Z, h, w) uint8 of 0 and 1."""
     return _find_region(prepared, region, partial(read_case, prepared.case))
 
 
@@ -199,7 +204,7 @@ def _find_region(prepared: Prepared, region: Region, read: Callable[[], Volume])
 
 
 def prepare_mask(prepared: Prepared, name: str) -> MemoryMap:
-    """Return a case's mask `name` on the network's grid, (Z, size, size) uint8 of 0 and 1."""
+    """Return a case's mask `name` on the network's grid, (Z, h, w) uint8 of 0 and 1."""
     case = prepared.case
     digest = file_digest(case.masks[name]) if name in case.masks else ""
     what: list[Any] = [digest, case.mask_values.get(name), case.mask_labels.get(name)]
@@ -212,7 +217,7 @@ def prepare_mask(prepared: Prepared, name: str) -> MemoryMap:
 
 
 def prepare_scribble(prepared: Prepared, name: str) -> MemoryMap:
-    """Return a case's scribbles of a class on the network's grid, (Z, size, size) int8.
+    """Return a case's scribbles of a class on the network's grid, (Z, h, w) int8.
 
     1 has the class, -1 does not have it, and 0 is unknown.
     """
@@ -222,10 +227,12 @@ def prepare_scribble(prepared: Prepared, name: str) -> MemoryMap:
     return _cached(
         prepared.folder / f"known-{fingerprint(what)}.npy",
         prepared.shape,
-        lambda: resample_known(
-            read_case_scribble(case, name, prepared.grid),
-            np.array(prepared.positions),
-            prepared.size,
+        lambda: prepared.placement.padded(
+            resample_known(
+                read_case_scribble(case, name, prepared.grid),
+                np.array(prepared.positions),
+                prepared.placement.covered,
+            )
         ),
     )
 
@@ -241,8 +248,10 @@ def prepare_box(prepared: Prepared, box: Box) -> tuple[slice, slice, slice]:
     if case.frame is not None:  # the file's other slices are other cases
         z = (0, 1) if box.slices is None or box.slices[0] <= case.frame <= box.slices[1] else (0, 0)
     rows, columns = (
-        resample_range(*each, count, prepared.size)
-        for each, count in ((row, shape[1]), (column, shape[2]))
+        resample_range(*each, count, pixels)
+        for each, count, pixels in zip(
+            (row, column), shape[1:], prepared.placement.covered, strict=True
+        )
     )
     covered = np.flatnonzero((z[0] <= prepared.nearest_slices) & (prepared.nearest_slices < z[1]))
     if rows[0] >= rows[1] or columns[0] >= columns[1]:
@@ -252,16 +261,21 @@ def prepare_box(prepared: Prepared, box: Box) -> tuple[slice, slice, slice]:
             f"{prepared.grid.shape[0]} x {prepared.grid.shape[1]} pixels"
         )
     first, last = (covered[0], covered[-1] + 1) if covered.size else (0, 0)
-    return slice(int(first), int(last)), slice(*rows), slice(*columns)
+    top, left = prepared.placement.corner
+    return (
+        slice(int(first), int(last)),
+        slice(rows[0] + top, rows[1] + top),
+        slice(columns[0] + left, columns[1] + left),
+    )
 
 
 def to_scan_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Resample a mask, (Z, size, size), to the canonical grid of its scan.
+    """Resample a mask, (Z, h, w), to the canonical grid of its scan.
 
     The mask is interpolated linearly; voxels with a value of at least 1/2 are inside.
     """
     z, height, width = prepared.grid.canonical_shape
-    own = np.zeros((z, height, width), np.bool_)
+    own, mask = np.zeros((z, height, width), np.bool_), mask[(..., *prepared.placement.box)]
     for index, weights in enumerate(scan_weights(np.array(prepared.positions), z)):
         used = np.flatnonzero(weights)
         if mask[used].any():
@@ -293,7 +307,7 @@ def _image(
         for name in prepared.channels:
             file = files.get(name, prepared.case.image)
             check_unit(volume.channel(name), settings.unit, str(file))
-    size = (prepared.size, prepared.size)
+    size, fills = prepared.placement.covered, settings.fixed_fills(len(prepared.channels))
     count, z_mm = volume.shape[0], rounded_mm(volume.spacing_mm[0])
     thick = thick_for(settings.thick, count, z_mm)
     weights = prepared_weights(np.array(prepared.positions), count, z_mm, thick)
@@ -312,7 +326,8 @@ def _image(
             voxels = (voxels - mean) / sd
         elif whole:
             voxels = np.rint(voxels).clip(INT16.min, INT16.max)
-        image[index] = voxels
+        fill = float(voxels.min()) if fills is None else fills[index]
+        image[index] = prepared.placement.padded(voxels, fill)
     return image
 
 
@@ -330,8 +345,9 @@ def _moments(case: Case, inside: NDArray[Any]) -> tuple[np.float32, np.float32]:
 
 def _on_network_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Resample a mask by nearest neighbour."""
-    rows, columns = (nearest_indices(n, prepared.size) for n in mask.shape[1:])
-    return mask[np.ix_(prepared.nearest_slices, rows, columns)].astype(np.uint8)
+    rows, columns = map(nearest_indices, mask.shape[1:], prepared.placement.covered)
+    covered = mask[np.ix_(prepared.nearest_slices, rows, columns)].astype(np.uint8)
+    return prepared.placement.padded(covered)
 
 
 def _cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]) -> MemoryMap:

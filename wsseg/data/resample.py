@@ -5,7 +5,9 @@ i + 1/2.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from math import ceil, floor
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +17,52 @@ from wsseg.core.input import Thick
 from wsseg.data.spacing import exceeds, in_voxels
 
 NEGLIGIBLE = 1e-6  # of a pixel, from rounding
+T = TypeVar("T", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The part of the network's grid that a scan's slices cover; the rest is padding."""
+
+    plane: tuple[int, int]
+    """The rows and columns of the network's grid."""
+    corner: tuple[int, int]
+    """The first row and column that slices cover."""
+    covered: tuple[int, int]
+    """The rows and columns that slices cover."""
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """The rows and columns that slices cover, to index arrays (..., H, W)."""
+        rows, columns = (
+            slice(first, first + count)
+            for first, count in zip(self.corner, self.covered, strict=True)
+        )
+        return rows, columns
+
+    def padded(self, planes: NDArray[T], value: float = 0) -> NDArray[T]:
+        """Return planes of the covered part, (..., H, W), on the grid, with `value` around them."""
+        if self.covered == self.plane:
+            return planes
+        result = np.full((*planes.shape[:-2], *self.plane), value, planes.dtype)
+        result[(..., *self.box)] = planes
+        return result
+
+
+def placement(
+    sides_mm: tuple[float, float], plane: tuple[int, int], fit: Literal["stretch", "pad"]
+) -> Placement:
+    """Return the placement of slices whose rows and columns together have `sides_mm`.
+
+    With `pad`, the covered part is in the middle and has the ratio of the sides, rounded to pixels.
+    """
+    covered = plane
+    if fit == "pad":
+        pixel_mm = max(side / count for side, count in zip(sides_mm, plane, strict=True))
+        rows, columns = (max(1, round(in_voxels(side, pixel_mm))) for side in sides_mm)
+        covered = rows, columns
+    top, left = ((all_ - own) // 2 for all_, own in zip(plane, covered, strict=True))
+    return Placement(plane, (top, left), covered)
 
 
 def thick_for(thick: Thick | None, count: int, spacing_mm: float) -> Thick | None:
@@ -102,9 +150,9 @@ def nearest_indices(count: int, size: int) -> NDArray[np.intp]:
 
 
 def resample_known(
-    known: NDArray[np.int8], positions: NDArray[np.float64], size: int
+    known: NDArray[np.int8], positions: NDArray[np.float64], plane: tuple[int, int]
 ) -> NDArray[np.int8]:
-    """Resample known pixels, (Z, H, W) of 1, -1 and 0, to (positions, size, size).
+    """Resample known pixels, (Z, H, W) of 1, -1 and 0, to (positions, *plane).
 
     A pixel of the result that contains centres of known pixels gets the label of most of them, or 0
     if there are as many of each, so that thin scribbles and single points are kept. All other
@@ -113,14 +161,14 @@ def resample_known(
     z, height, width = known.shape
     nearest = np.ix_(
         np.rint(positions).clip(0, z - 1).astype(np.intp),
-        nearest_indices(height, size),
-        nearest_indices(width, size),
+        nearest_indices(height, plane[0]),
+        nearest_indices(width, plane[1]),
     )
     labelled = known.nonzero()
     slices = np.abs(positions[:, None] - np.arange(z)).argmin(0)
-    rows, columns = (nearest_indices(size, count) for count in (height, width))
+    rows, columns = map(nearest_indices, plane, (height, width))
     places = slices[labelled[0]], rows[labelled[1]], columns[labelled[2]]
-    votes = np.zeros((2, len(positions), size, size), np.int32)
+    votes = np.zeros((2, len(positions), *plane), np.int32)
     np.add.at(votes[0], places, known[labelled])
     np.add.at(votes[1], places, 1)
     return np.where(votes[1] > 0, np.sign(votes[0]), known[nearest]).astype(np.int8)

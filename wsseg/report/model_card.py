@@ -91,9 +91,9 @@ def _values(recipe: Recipe) -> str:
 
 
 def _input(recipe: Recipe) -> Iterator[str]:
-    shown = recipe.input
+    shown, (rows, columns) = recipe.input, recipe.input.plane
     yield f"- unit of the values: {shown.unit.name}"
-    yield f"- slices seen at a time: {shown.slices}, of {shown.size} × {shown.size} pixels"
+    yield f"- slices seen at a time: {shown.slices}, of {rows} × {columns} pixels"
     for name, region in recipe.regions.items():
         yield f"- region {name}: `{registry().name_of(region)}`"
 

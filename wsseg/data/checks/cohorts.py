@@ -69,7 +69,8 @@ def check_spacing(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterat
         z_mm, row_mm, column_mm = map(rounded_mm, facts.scan.geometry.spacing_mm)
         thick = thick_for(expected.input.thick, z, z_mm)
         slices += [(thick.to_mm if thick else z_mm, facts.case.name)] * (z > 1)
-        larger = max(height * row_mm, width * column_mm) / expected.input.size
+        rows, columns = expected.input.plane
+        larger = max(height * row_mm / rows, width * column_mm / columns)
         pixels.append((larger, facts.case.name))
     for what, sizes in (("slices", slices), ("pixels of the network's grid", pixels)):
         if sizes and exceeds(max(sizes)[0], MAX_SPACING_RATIO * min(sizes)[0]):
