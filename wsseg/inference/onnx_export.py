@@ -89,7 +89,7 @@ def _export(network: Network, example: torch.Tensor, path: Path) -> None:
 def _images(trained: TrainedStage, number: int) -> torch.Tensor:
     """Return images with values around the offset of the normalisation, (B, C, S, H, W)."""
     shown, channels = trained.input, len(trained.channels)
-    shape = (number, channels, shown.slices, shown.size, shown.size)
+    shape = (number, channels, shown.slices, *shown.plane)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(number))
     scale, offset = (
         torch.tensor(np.broadcast_to(value, channels).copy(), dtype=torch.float32)
@@ -113,5 +113,6 @@ def _metadata(trained: TrainedStage) -> dict[str, str]:
         "channels": ", ".join(trained.channels),
         "unit": shown.unit.name,
         "slices": str(shown.slices),
-        "size": str(shown.size),
+        "rows": str(shown.plane[0]),
+        "columns": str(shown.plane[1]),
     }
