@@ -151,6 +151,29 @@ def test_pictures_in_grey_and_in_colours_are_refused_together(wsseg: Wsseg, tmp_
     ended.refused("the images have different channels: image; red, green, blue")
 
 
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [
+        ([(64, 96)], {"size": [64, 96]}),  # (rows, columns)
+        ([(512, 1024)], {"size": [128, 256]}),
+        ([(60, 62)], {"size": 64}),
+        ([(64, 96), (96, 64), (64, 96)], {"size": [64, 96], "fit": "pad"}),
+    ],
+)
+def test_the_grid_has_the_ratio_of_most_pictures_and_others_are_padded(
+    wsseg: Wsseg, tmp_path: Path, sides: list[tuple[int, int]], expected: dict[str, Any]
+) -> None:
+    folder, random = tmp_path / "pictures", np.random.default_rng(0)
+    for number, side in enumerate(4 * sides):
+        name = folder / ("crack" if number % 2 else "good")
+        name.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 255, side, np.uint8)).save(name / f"{number}.png")
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    written = recipe(tmp_path / "a.yaml")["input"]
+    assert {key: written[key] for key in ("size", "fit") if key in written} == expected
+
+
 def test_the_magnetic_tiles_become_a_valid_recipe(wsseg: Wsseg, tmp_path: Path) -> None:
     tiles = SHARED / "data" / "magnetic-tile"
     if not tiles.is_dir():

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 from os.path import relpath
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ SAMPLE = 100  # images with and without a class that are measured
 VALUES_SAMPLE = 30  # images whose values are measured
 SLICES_SAMPLE = 5  # slices of a scan that are measured
 LARGEST_SIZE, SIZE_STEP = 256, 32  # rows and columns
+STRETCH = 1.15  # of one side against the other; images that need more are padded
 STEPS = 1200  # of the optimizer
 EPOCHS = (5, 120)  # the fewest and the most
 BATCH_SIZE = 16
@@ -60,7 +60,8 @@ class _Values:
     lowest: float
     mean: tuple[float, ...]  # of each channel
     sd: tuple[float, ...]
-    size: int  # rows and columns of the network's grid
+    size: tuple[int, int]  # rows and columns of the network's grid
+    keeps_ratio: bool  # whether the images have the ratio of sides of that grid
 
 
 def new_recipe(path: Path, folder: Path) -> str:
@@ -146,8 +147,7 @@ def _measure(cases: Sequence[Case]) -> _Values:
     is_grey = all(np.array_equal(plane, planes[0]) for plane in planes)
     used = 1 if is_grey else len(channels)
     channels, planes = channels[:used], planes[:used]
-    sides = [max(read_case_grid(case).canonical_shape[1:]) for case in _some(cases, SAMPLE)]
-    size = ceil(float(np.median(sides)) / SIZE_STEP) * SIZE_STEP
+    planes_of_files = [read_case_grid(case).canonical_shape[1:] for case in _some(cases, SAMPLE)]
     return _Values(
         channels=channels,
         is_part=len(channels) < len(volumes[0].channels),
@@ -156,13 +156,28 @@ def _measure(cases: Sequence[Case]) -> _Values:
         lowest=min(float(plane.min()) for plane in planes),
         mean=tuple(float(plane.mean(dtype=np.float64)) for plane in planes),
         sd=tuple(float(plane.std(dtype=np.float64)) or 1.0 for plane in planes),
-        size=min(size, LARGEST_SIZE),
+        **_grid(np.array(planes_of_files)),
     )
+
+
+def _grid(planes: NDArray[np.intp]) -> dict[str, Any]:
+    """Return the network's grid for images with these rows and columns, (N, 2)."""
+    median = np.median(planes, axis=0)
+    scaled = median * min(1.0, LARGEST_SIZE / float(median.max()))
+    rows, columns = (int(np.ceil(side / SIZE_STEP)) * SIZE_STEP for side in scaled)
+    ratios = planes[:, 0] / planes[:, 1] / (rows / columns)
+    return {
+        "size": (rows, columns),
+        "keeps_ratio": bool(np.abs(np.log(ratios)).max() <= np.log(STRETCH)),
+    }
 
 
 def _input(values: _Values) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the settings of `input` and of `regions`."""
-    settings: dict[str, Any] = {"slices": 3 if values.is_stack else 1, "size": values.size}
+    settings: dict[str, Any] = {"slices": 3 if values.is_stack else 1}
+    settings["size"] = values.size[0] if values.size[0] == values.size[1] else list(values.size)
+    if not values.keeps_ratio:
+        settings["fit"] = "pad"
     if values.is_part:
         settings["channels"] = list(values.channels)
     if not values.is_picture and values.lowest >= CT_BELOW:
@@ -257,6 +272,7 @@ def _input_lines(settings: Mapping[str, Any], values: _Values) -> Iterator[str]:
     comments = {
         "channels": "  # grey pictures in a format for colours: all channels are equal",
         "size": "  # rows and columns; larger: finds smaller objects, takes longer",
+        "fit": "  # images keep the ratio of their sides; the rest of the grid is filled",
         "offset": "  # (x - offset) / scale: the mean and the standard deviation of the images",
         "standardize": "  # mean 0 and standard deviation 1 in the region, since there is no unit",
     }
