@@ -133,6 +133,12 @@ def predict(
     overlays: Annotated[
         bool, typer.Option("--overlays", help="Also write pictures with outlines of the masks.")
     ] = False,
+    probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--probabilities", help="Also write the probability of each class, of pixels and cases."
+        ),
+    ] = False,
     jobs: Jobs = None,
     backend: Backend = "loky",
     scheduler: Scheduler = None,
@@ -144,6 +150,10 @@ def predict(
     with an unlikely geometry in the header or with an implausible region get the warnings of `wsseg
     data check`, also in the table. If the command is interrupted, run it again: scans that already
     have a mask are skipped.
+
+    With --probabilities, the folder probabilities/ has a file for each scan and class, and
+    scores.csv a column CLASS_probability, the largest probability of a pixel. They are not
+    calibrated.
 
     Folders are searched for DICOM series at any depth. Of each study, the axial series with the
     most slices is segmented; the command lists the others with the reasons.
@@ -174,6 +184,14 @@ def predict(
         results = [by_name[case.name] for case in cases]
         rows = [result for result in results if not isinstance(result, Exception)]
         if rows:
+            if probabilities:
+                from wsseg.inference.probabilities import write_probabilities
+
+                named, folder = {case.name: case for case in cases}, PredictionFolder(out)
+                rows = [
+                    {**row, **write_probabilities(loaded, named[row["case"]], folder)}
+                    for row in rows
+                ]
             write_rows(PredictionFolder(out).scores, rows)
             values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
             if overlays:

@@ -26,6 +26,7 @@ PIECE_BYTES = 2**20  # decompressed at a time
 MAX_TRAILING_BYTES = 2**20  # read after the voxels, in search of the check sum
 GZIP_RATIO = 1100  # deflate compresses at most 1032 times
 SINGULAR = 1e-3  # volume of the cell that three unit axes span
+STEPS = 2**15  # between 0 and 1: 0, 1/2 and 1 are exact, as the scale of a file is float32
 SAME_AFFINE_MM = 0.01  # how far rounding of a quaternion may move a corner
 DIMENSIONS = 3
 # The stub of isal declares its error class as an instance.
@@ -122,6 +123,30 @@ def write_nifti(
         >>> read_grid(path).spacing_mm
         (5.0, 0.75, 0.75)
     """
+    with atomic_write(path) as temporary:
+        nib.save(_placed_image(array, affine, image_class), temporary)
+
+
+def write_nifti_shares(
+    path: Path,
+    shares: NDArray[np.float32],
+    affine: NDArray[np.float64],
+    image_class: type[nib.Nifti1Image] = nib.Nifti1Image,
+) -> None:
+    """Write numbers from 0 to 1 atomically, in steps of 2^-15, as 16-bit integers with a scale.
+
+    NIfTI has no 16-bit floating-point numbers.
+    """
+    image = _placed_image(np.rint(shares * STEPS).astype(np.uint16), affine, image_class)
+    header: Any = image.header
+    header.set_slope_inter(1 / STEPS, 0)  # nibabel writes the integers as they are
+    with atomic_write(path) as temporary:
+        nib.save(image, temporary)
+
+
+def _placed_image(
+    array: NDArray[Any], affine: NDArray[np.float64], image_class: type[nib.Nifti1Image]
+) -> nib.Nifti1Image:
     image = image_class(array, affine)  # with an sform, and a qform of code 0
     header: Any = image.header
     sform, qform = header.get_sform(), header.get_qform()
@@ -130,8 +155,7 @@ def write_nifti(
         image.set_qform(affine, code="scanner")
     elif _corner_distance_mm(sform, qform, array.shape) <= SAME_AFFINE_MM:
         image.set_qform(affine, code="aligned")
-    with atomic_write(path) as temporary:
-        nib.save(image, temporary)
+    return image
 
 
 def _corner_distance_mm(

@@ -1,6 +1,6 @@
 """Scans on the network's grid, computed once and shared by runs and processes as memory maps."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -274,15 +274,32 @@ def to_scan_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool
 
     The mask is interpolated linearly; voxels with a value of at least 1/2 are inside.
     """
+    own = np.zeros(prepared.grid.canonical_shape, np.bool_)
+    for index, interpolated in _on_scan_slices(prepared, mask):
+        own[index] = interpolated >= HALF
+    return own
+
+
+def shares_on_scan_grid(prepared: Prepared, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Interpolate numbers from 0 to 1, (Z, h, w), linearly on the grid of their scan."""
+    own = np.zeros(prepared.grid.canonical_shape, np.float32)
+    for index, interpolated in _on_scan_slices(prepared, shares):
+        own[index] = interpolated.clip(0, 1)
+    return own
+
+
+def _on_scan_slices(
+    prepared: Prepared, values: NDArray[Any]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the slices of a scan, with their indices, on which interpolated `values` are not 0."""
     z, height, width = prepared.grid.canonical_shape
-    own, mask = np.zeros((z, height, width), np.bool_), mask[(..., *prepared.placement.box)]
+    values = values[(..., *prepared.placement.box)]
     for index, weights in enumerate(scan_weights(np.array(prepared.positions), z)):
         used = np.flatnonzero(weights)
-        if mask[used].any():
+        if values[used].any():
             shares = weights[used].astype(np.float32)
-            mixed = np.tensordot(shares, mask[used].astype(np.float32), axes=1)
-            own[index] = resize_slice(mixed, (height, width)) >= HALF
-    return own
+            mixed = np.tensordot(shares, values[used].astype(np.float32), axes=1)
+            yield index, resize_slice(mixed, (height, width))
 
 
 def _region_identity(region: Region, case: Case) -> list[Any]:

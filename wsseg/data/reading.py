@@ -17,7 +17,14 @@ from wsseg.core.weak_labels import ScribbleValues
 from wsseg.data.common_grid import on_grid
 from wsseg.data.dicom_file import is_dicom
 from wsseg.data.dicom_series import Series, open_series, read_series
-from wsseg.data.nifti import is_nifti_name, open_nifti, read_array, volume_shape, write_nifti
+from wsseg.data.nifti import (
+    is_nifti_name,
+    open_nifti,
+    read_array,
+    volume_shape,
+    write_nifti,
+    write_nifti_shares,
+)
 from wsseg.data.picture_formats import channel_names, picture_format, picture_grid
 from wsseg.data.pictures import write_picture_labels
 from wsseg.data.tiff import write_tiff_labels
@@ -220,6 +227,17 @@ def write_mask(path: Path, voxels: NDArray[np.uint8], grid: Grid) -> None:
         write_tiff_labels(path, voxels)
     else:
         write_nifti(path, grid.to_file(voxels), grid.affine, grid.image_class)
+
+
+def write_shares(path: Path, shares: NDArray[np.float32], grid: Grid) -> None:
+    """Write numbers from 0 to 1, (Z, H, W), in the format of the suffix of `path`.
+
+    In a NIfTI file they have steps of 2^-15; in a picture the grey level 255 is 1.
+    """
+    if path.name.endswith((PNG, TIFF)):
+        write_mask(path, np.rint(255 * shares).astype(np.uint8), grid)
+    else:
+        write_nifti_shares(path, grid.to_file(shares), grid.affine, grid.image_class)
 
 
 def read_case_grid(case: Case) -> Grid:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 FAILURE = "failed.txt"
 OVERLAYS = "overlays"
+PROBABILITIES = "probabilities"
 REPORT = "report.html"
 SCORES = "scores.csv"
 STAGES = "stages"
@@ -58,6 +59,10 @@ class PredictionFolder:
     def overlay(self, case: str) -> Path:
         """Return the path of a picture of a case with outlines of its mask."""
         return self.path / OVERLAYS / f"{case}.png"
+
+    def probability(self, case: str, label: str, suffix: str) -> Path:
+        """Return the path of the probability of a class in a case."""
+        return self.path / PROBABILITIES / f"{case}.{label}{suffix}"
 
     @property
     def scores(self) -> Path:

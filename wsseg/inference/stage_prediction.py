@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
-from wsseg.config.stages import NetworkStage, PriorStage
+from wsseg.config.stages import NetworkStage, PriorStage, TagsStage
 from wsseg.core.batch import Batch, Logits, at_least_float32
 from wsseg.core.contracts import check_probability
 from wsseg.data.batches import (
@@ -53,14 +53,52 @@ def stage_masks(
 
     Only `scan.slices` are predicted; the masks of all other slices are empty.
     """
+    shape = (len(trained.stage.classes), *read_map(scan.image).shape[1:])
+    masks = np.zeros(shape, np.bool_)
+    _fill(masks, scan, trained, lambda batch: rule(trained, batch, fabric), fabric)
+    return masks
+
+
+@torch.inference_mode()
+def stage_probabilities(
+    trained: TrainedStage, scan: StageScan, fabric: Fabric
+) -> NDArray[np.float32]:
+    """Return the probabilities of a stage's classes, (K, Z, H, W), 0 outside `scan.region`.
+
+    They are those of the network, or phi for a stage that trains none.
+    """
+    shape = (len(trained.stage.classes), *read_map(scan.image).shape[1:])
+    probabilities = np.zeros(shape, np.float32)
+    _fill(probabilities, scan, trained, lambda batch: _probability(trained, batch, fabric), fabric)
+    return probabilities
+
+
+def _fill(
+    planes: NDArray[Any],
+    scan: StageScan,
+    trained: TrainedStage,
+    rule: Callable[[Batch], torch.Tensor],
+    fabric: Fabric,
+) -> None:
+    """Write the results of `rule` inside the region into (K, Z, H, W), for `scan.slices`."""
     scan = load_into_memory(scan)
     slices = Slices([scan], trained.input)
-    masks = np.zeros((len(trained.stage.classes), *read_map(scan.image).shape[1:]), np.bool_)
     for loaded in load_batches(slices, split_into_batches(all_slices([scan]), BATCH_SLICES)):
         batch = loaded.batch.to(fabric.device)
-        on = rule(trained, batch, fabric) & batch.region
-        masks[:, [draw.z for draw in loaded.draws]] = on.permute(1, 0, 2, 3).cpu().numpy()
-    return masks
+        inside = rule(batch).masked_fill(~batch.region, 0)
+        planes[:, [draw.z for draw in loaded.draws]] = inside.permute(1, 0, 2, 3).cpu().numpy()
+
+
+def _probability(trained: TrainedStage, batch: Batch, fabric: Fabric) -> torch.Tensor:
+    stage = trained.stage
+    if isinstance(stage, PriorStage):
+        return check_probability(stage.prior, stage.prior(batch), batch).float()
+    logits = stage_logits(trained, batch, fabric)
+    probability = stage.relation.probability(logits)
+    if isinstance(stage, TagsStage):
+        possible = stage.loss.possible(stage.relation.logit(logits), batch.region)
+        return probability.where(possible, 0)
+    return probability
 
 
 def stage_logits(trained: TrainedStage, batch: Batch, fabric: Fabric) -> Logits:
