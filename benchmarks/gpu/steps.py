@@ -35,7 +35,7 @@ class LabelledBatch:
 
         batch = self.batch
         return LabelledBatch(
-            Batch(repeat(batch.image), repeat(batch.region), repeat(batch.tags)),
+            Batch(repeat(batch.image[:, 0])[:, None], repeat(batch.region), repeat(batch.tags)),
             repeat(self.labels),
         )
 

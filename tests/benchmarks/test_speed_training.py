@@ -35,7 +35,7 @@ def test_the_plain_network_has_the_output_of_the_network_of_wsseg() -> None:
     ours = network(SMALL)
     image = FILL_HU + SCALE_HU * torch.rand(2, SMALL.slices, 32, 32)
     assert torch.allclose(
-        ours(image), plain_twin(ours)((image - FILL_HU) / SCALE_HU), rtol=1e-4, atol=1e-5
+        ours(image[:, None]), plain_twin(ours)((image - FILL_HU) / SCALE_HU), rtol=1e-4, atol=1e-5
     )
 
 
@@ -46,7 +46,7 @@ def test_the_plain_step_has_the_loss_of_the_trainer(tmp_path: Path) -> None:
     draws = split_into_batches(epoch_draws(own, "uniform", 0, 0), SMALL.batch)
     (_, batch, labels), *_ = load_batches(Slices(own, SMALL.input, AUGMENT), draws)
     assert labels is not None
-    loss = PlainStep(plain_twin(network(SMALL)), RATE)(batch.image, batch.region, labels)
+    loss = PlainStep(plain_twin(network(SMALL)), RATE)(batch.image[:, 0], batch.region, labels)
     done = next(each for each in ours.run() if isinstance(each, StepDone))
     assert loss == pytest.approx(done.loss, abs=0.01)  # in bfloat16
 

@@ -257,7 +257,7 @@ def test_a_kill_while_an_entry_is_written_leaves_only_a_temporary_file(
     (entry,) = (tmp_path / "own" / "prepared").iterdir()
     assert [file.name.startswith(".") for file in entry.iterdir()] == [True]
     prepared = prepare(Case("a", "a", path), Input(size=8, thick=None))
-    assert np.array_equal(prepared.image, image.transpose(2, 1, 0))
+    assert np.array_equal(prepared.image[0], image.transpose(2, 1, 0))
 
 
 def test_preparing_more_than_the_limit_keeps_the_scans_being_prepared(

@@ -63,7 +63,7 @@ def test_the_mask_lies_on_the_lung_and_nothing_is_printed(
 ) -> None:
     before = list(warnings.filters)
     mask = LungMask(weights=weights / "unet.safetensors")(CASE, chest())
-    lung = chest().voxels < -500
+    lung = chest().channel() < -500
     assert mask.shape == lung.shape
     assert (mask & lung).sum() > 0.95 * (mask | lung).sum()  # from 96 to 256 pixels and back
     assert capfd.readouterr().out == ""

@@ -267,7 +267,7 @@ def test_a_real_scan_cropped_through_the_lungs() -> None:
     scan = read_volume(SHARED / "pulmonary_ct_cropped.nii.gz")
     found = LungThreshold()(CASE, scan)
     # parenchyma: denser than air, less dense than tissue and its partial volume
-    parenchyma = (scan.voxels > -920) & (scan.voxels < -750)
+    parenchyma = (scan.channel() > -920) & (scan.channel() < -750)
     assert (found & parenchyma)[20:].sum() > 0.97 * parenchyma[20:].sum()
     assert found[60].mean() == pytest.approx(0.42, abs=0.08)
     assert not found[:5, :50, 70:95].any()  # the stomach's bubble

@@ -121,6 +121,6 @@ def test_a_real_slice_is_prepared_without_change() -> None:
     case = MedSeg100(root=SAMPLE).cases()[7]
     prepared = prepare(case, Input(slices=1, size=256, unit=HounsfieldUnits()))
     assert prepared.shape == (1, 256, 256)
-    assert np.array_equal(prepared.image[0], read_case(case).channel()[0])
+    assert np.array_equal(prepared.image[0, 0], read_case(case).channel()[0])
     truth = read_case_mask(case, "consolidation", prepared.grid)
     assert np.array_equal(prepare_mask(prepared, "consolidation") > 0, truth)
