@@ -174,6 +174,25 @@ def test_the_grid_has_the_ratio_of_most_pictures_and_others_are_padded(
     assert {key: written[key] for key in ("size", "fit") if key in written} == expected
 
 
+def test_padding_has_no_part_in_the_share_of_the_class(wsseg: Wsseg, tmp_path: Path) -> None:
+    folder, random = tmp_path / "pictures", np.random.default_rng(0)
+    for number in range(24):
+        pixels = random.normal(100, 6, (64, 96) if number % 3 else (96, 64))
+        if number % 2:
+            row, column = random.integers(0, 50, 2)
+            pixels[row : row + 12, column : column + 12] -= 60
+        name = folder / ("crack" if number % 2 else "good")
+        name.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(name / f"{number}.png")
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    written = recipe(tmp_path / "a.yaml")
+    assert written["input"]["fit"] == "pad"
+    stage = written["stages"]["crack"]
+    assert stage["prior"]["polarity"] == "dark"
+    assert stage["estep"]["share"] == pytest.approx(12**2 / (64 * 96), rel=0.15)
+
+
 def test_the_magnetic_tiles_become_a_valid_recipe(wsseg: Wsseg, tmp_path: Path) -> None:
     tiles = SHARED / "data" / "magnetic-tile"
     if not tiles.is_dir():

@@ -210,9 +210,10 @@ def _contrast(
         having = [case for case in cases if _has(case, name, tag)]
         for case in _some(having, SAMPLE):
             prepared = prepare(case, input, parts)
+            rows, columns = prepared.placement.box
             slices = [z for z, n in enumerate(prepared.slice_of) if case.tag(name, n) is tag]
             for z in _some(slices, SLICES_SAMPLE):
-                planes.append(np.asarray(prepared.image[:, z]))
+                planes.append(np.asarray(prepared.image[:, z, rows, columns]))
     for tag, planes in groups.items():
         if not planes:
             word = "with" if tag else "without"

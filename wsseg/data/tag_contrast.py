@@ -1,6 +1,6 @@
 """The contrast by which images with a tag differ most from images without it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal, TypeAlias
@@ -16,8 +16,7 @@ Contrasts: TypeAlias = Sequence[NDArray[np.float32]]
 POLARITIES: tuple[Polarity, ...] = ("bright", "dark", "both")
 SIGMAS_PX = (4.0, 8.0, 16.0, 32.0)
 TOPS = (0.9, 0.99)  # quantiles of the contrast that stand for an image
-AUC_DIGITS = 2  # of two candidates whose AUC has the same digits, the effect size decides
-BOTH = 0.8  # of its effect size counts, since a known direction excludes more pixels
+AUC_DIGITS = 2  # of two candidates whose AUC has the same digits, the difference of means decides
 SHARES = (0.01, 0.5)  # the smallest and the largest estimate
 THRESHOLDS = 400
 
@@ -47,6 +46,8 @@ class TagContrast:
 def tag_contrast(tagged: Sequence[Planes], untagged: Sequence[Planes]) -> TagContrast:
     """Return the contrast that separates tagged from untagged images best, by the AUC.
 
+    Of several with the same AUC, it is the one with the largest difference of means.
+
     The share is 1 - F1(t) - (1 - F0(t)) at the threshold t where it is largest, with the
     distributions F1 and F0 of the contrast in tagged and untagged images. It is a lower bound of
     the share of the class if other pixels are distributed alike in both.
@@ -56,11 +57,12 @@ def tag_contrast(tagged: Sequence[Planes], untagged: Sequence[Planes]) -> TagCon
     best, found = (0.0, 0.0), None
     for channel, sigma_px in product(range(len(tagged[0])), SIGMAS_PX):
         difference = [[_difference(x[channel], sigma_px) for x in g] for g in (tagged, untagged)]
+        noise = float(np.std(np.concatenate([x.ravel() for x in difference[1]]))) or 1.0
         for polarity in POLARITIES:
             own, others = ([_signed(x, polarity) for x in group] for group in difference)
-            separation = max(_separation(*_tops(own, others, top)) for top in TOPS)
-            if polarity == "both":
-                separation = (separation[0], separation[1] * BOTH)
+            separation = max(
+                _separation(_tops(own, top), _tops(others, top), noise) for top in TOPS
+            )
             if found is None or separation > best:
                 midpoint, share = _threshold(own, others)
                 width = float(np.std(np.concatenate([x.ravel() for x in others])))
@@ -81,17 +83,17 @@ def _signed(difference: NDArray[np.float32], polarity: Polarity) -> NDArray[np.f
     return difference if polarity == "bright" else -difference
 
 
-def _tops(own: Contrasts, others: Contrasts, top: float) -> Iterator[NDArray[np.float64]]:
-    for group in (own, others):
-        yield np.array([np.quantile(x, top) for x in group], np.float64)
+def _tops(group: Contrasts, top: float) -> NDArray[np.float64]:
+    return np.array([np.quantile(x, top) for x in group], np.float64)
 
 
-def _separation(own: NDArray[np.float64], others: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the AUC, in which a tie counts 1/2, and the difference of means per deviation."""
+def _separation(
+    own: NDArray[np.float64], others: NDArray[np.float64], noise: float
+) -> tuple[float, float]:
+    """Return the AUC, in which a tie counts 1/2, and the difference of means in units of noise."""
     difference = own[:, None] - others
     auc = float((difference > 0).mean() + (difference == 0).mean() / 2)
-    deviation = float(np.sqrt(own.var() + others.var())) or 1.0
-    return round(auc, AUC_DIGITS), float(own.mean() - others.mean()) / deviation
+    return round(auc, AUC_DIGITS), float(own.mean() - others.mean()) / noise
 
 
 def _threshold(own: Contrasts, others: Contrasts) -> tuple[float, float]:
