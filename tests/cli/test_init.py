@@ -193,6 +193,26 @@ def test_padding_has_no_part_in_the_share_of_the_class(wsseg: Wsseg, tmp_path: P
     assert stage["estep"]["share"] == pytest.approx(12**2 / (64 * 96), rel=0.15)
 
 
+def test_a_new_split_is_drawn_if_classes_occur_in_test_pictures_alone(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    written = write_pictures(tmp_path / "written")
+    folder = tmp_path / "bottle"
+    for path in written.glob("*/*[0-9].png"):
+        is_test = path.parent.name == "crack" or path.stem > "012"
+        place = folder / ("test" if is_test else "train") / path.parent.name / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+    for path in written.glob("crack/*_mask.png"):
+        place = folder / "ground_truth" / "crack" / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    assert recipe(tmp_path / "a.yaml")["cohort"]["split"] == {"test": 0.2}
+    assert "12 with it, 12 without, 0 unknown; masks of 12" in (tmp_path / "a.yaml").read_text()
+
+
 def test_the_magnetic_tiles_become_a_valid_recipe(wsseg: Wsseg, tmp_path: Path) -> None:
     tiles = SHARED / "data" / "magnetic-tile"
     if not tiles.is_dir():

@@ -118,9 +118,15 @@ def _find(path: Path) -> _Found:
         elif any("." in name for name in names) and all(case.tags for case in cases):
             settings["classes"] = {name.replace(".", "_"): [name] for name in names}
             names = list(settings["classes"])
-        if not any(case.split for case in cases):
+        if not any(case.split for case in cases) or _tags_are_only_tested(cases):
             settings["split"] = {"test": TEST_SHARE}
     return _Found(settings, cases_of(_cohort(settings)), names, joined)
+
+
+def _tags_are_only_tested(cases: Sequence[Case]) -> bool:
+    """Return whether classes occur in test images alone, as in sets for detectors of anomalies."""
+    present = {case.is_for_training for case in cases if True in case.tags.values()}
+    return present == {False}
 
 
 def _cohort(settings: Mapping[str, Any]) -> Cohort:
