@@ -30,7 +30,7 @@ def as_dicom(nifti: Path, folder: Path, tilt_degrees: float = 0) -> Path:
     corner = UP @ canonical @ [*(n - 1 for n in volume.grid.shape[:2]), 0, 1]  # right, front, feet
     series = generate_uid()
     folder.mkdir(parents=True)
-    for z, plane in enumerate(volume.voxels):
+    for z, plane in enumerate(volume.channel()):
         tags = pydicom.Dataset()
         tags.PatientName, tags.PatientBirthDate, tags.PatientID = "MUSTERMANN^E", *SECRETS[1:]
         tags.SOPClassUID, tags.SOPInstanceUID = CTImageStorage, generate_uid()
@@ -62,8 +62,8 @@ def test_the_mask_of_a_dicom_series_equals_that_of_the_same_scan_as_nifti(
     ended = wsseg("predict", trained, folder.parent, nifti, "--out", out)
     assert ended.code == 0, ended.err
     series, file = read_volume(out / "scan-6.nii.gz"), read_volume(out / "6-image.nii.gz")
-    assert file.voxels.any()
-    assert np.array_equal(series.voxels, file.voxels)
+    assert file.channel().any()
+    assert np.array_equal(series.channel(), file.channel())
     assert np.array_equal(series.grid.affine, read_volume(folder).grid.affine)
     right_front_feet = [0, 0, 0, 1], [39, 35, 0, 1]  # voxels of the series (LPS) and the file (RAS)
     places = [
@@ -94,7 +94,7 @@ def test_the_mask_of_a_tilted_series_has_the_affine_and_volume_of_the_scan(
     with (out / "scores.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     voxel_ml = z_mm * row_mm * column_mm * np.cos(tilt) / 1000
-    infection = (mask.voxels > 0).sum()
+    infection = (mask.channel() > 0).sum()
     assert infection > 0
     assert float(row["infection_ml"]) == pytest.approx(voxel_ml * infection)
 
@@ -196,7 +196,7 @@ def test_a_row_of_a_table_may_name_the_folder_of_a_study(
     assert ended.code == 0, ended.err
     assert "skipped 5 files: a scout" in ended.err
     anna, bert = (read_volume(out / f"{name}.nii.gz") for name in ("anna", "bert"))
-    assert np.array_equal(anna.voxels, bert.voxels)
+    assert np.array_equal(anna.channel(), bert.channel())
     checked = wsseg("data", "check", table, "--accept", "duplicate-scan")
     assert checked.code == 0, checked.out
     assert "skipped-files" in checked.out
@@ -218,6 +218,6 @@ def test_studies_whose_files_differ_only_in_subfolders_have_different_masks(
     assert ended.code == 0, ended.err
     single = wsseg("predict", trained, axial, "--out", tmp_path / "single")
     assert single.code == 0, single.err
-    bert = read_volume(out / "bert.nii.gz").voxels
-    assert np.array_equal(bert, read_volume(tmp_path / "single" / "axial.nii.gz").voxels)
-    assert not np.array_equal(bert, read_volume(out / "anna.nii.gz").voxels)
+    bert = read_volume(out / "bert.nii.gz").channel()
+    assert np.array_equal(bert, read_volume(tmp_path / "single" / "axial.nii.gz").channel())
+    assert not np.array_equal(bert, read_volume(out / "anna.nii.gz").channel())
