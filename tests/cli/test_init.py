@@ -77,6 +77,21 @@ def test_masks_do_not_change_the_recipe(wsseg: Wsseg, tmp_path: Path) -> None:
     assert texts[0] == texts[1]
 
 
+def test_pictures_whose_masks_contradict_their_tags_are_left_out(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    mask = folder / "crack" / "003_mask.png"
+    with Image.open(mask) as drawn:
+        empty = Image.new(drawn.mode, drawn.size)
+    empty.save(mask)
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    assert recipe(tmp_path / "a.yaml")["cohort"]["leave_out"] == ["003"]
+    ended = wsseg("data", "check", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+
+
 def test_pictures_without_tags_but_with_masks_are_learnt_from_masks(
     wsseg: Wsseg, tmp_path: Path
 ) -> None:

@@ -252,6 +252,14 @@ def test_numbers_with_small_gaps_are_one_group(files: Callable[..., Path]) -> No
     }
 
 
+def test_named_images_are_left_out(files: Callable[..., Path]) -> None:
+    root = files("good/1.png", "crack/2.png", "crack/3.png")
+    cases = Folder(path=root, leave_out=("2",)).cases()
+    assert sorted(case.name for case in cases) == ["1", "3"]
+    with pytest.raises(InputError, match="leave_out: no image has the name '4'; possible: 1, 2, 3"):
+        Folder(path=root, leave_out=("4",)).cases()
+
+
 def test_a_gap_between_words_is_refused(files: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match="group_gap: patient 'a' is not a number"):
         Folder(path=files("good/a_1.png"), group="(a)_", group_gap=3).cases()

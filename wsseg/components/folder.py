@@ -110,6 +110,8 @@ class Folder(Cohort):
     group_gap: PositiveInt | None = None
     """Patients whose numbers, from `group` or the table, differ by at most this from the next one
     are one patient, such as exposures that follow one another; null: each number is a patient."""
+    leave_out: tuple[str, ...] = ()
+    """The names of images that are not used, without their suffix."""
 
     def cases(self) -> list[Case]:
         """List the cases in the order of their paths.
@@ -137,6 +139,7 @@ class Folder(Cohort):
             InputError: The folder has no images, or `tags` cannot be read.
         """
         labelled, problems = self._labelled()
+        labelled = [each for each in labelled if each.image.stem not in self.leave_out]
         merged = [replace(each, tags=self._merged(each.tags)) for each in self._joined(labelled)]
         splits = self._splits(merged)
         names = image_names([each.image for each in merged])
@@ -168,6 +171,12 @@ class Folder(Cohort):
         if not images:
             raise InputError(
                 f"{self.path}: has no images; possible: {', '.join(SUFFIXES)}, .nii, .nii.gz"
+            )
+        names = {each.stem for each in images}
+        if unknown := [name for name in self.leave_out if name not in names]:
+            raise InputError(
+                f"{self.path}: leave_out: no image has the name {unknown[0]!r}; "
+                f"{known_words(unknown[0], names)}"
             )
         return images
 

@@ -18,8 +18,9 @@ from wsseg.core.contracts import cases_of
 from wsseg.core.image_unit import ImageUnit
 from wsseg.core.input import Input
 from wsseg.core.interfaces import Cohort, Region
+from wsseg.data.image_files import stem_of
 from wsseg.data.prepare import prepare
-from wsseg.data.reading import read_case, read_case_grid
+from wsseg.data.reading import read_case, read_case_grid, read_case_mask
 from wsseg.data.tag_contrast import TagContrast, tag_contrast
 from wsseg.errors import InputError
 from wsseg.runtime import yaml12
@@ -69,7 +70,8 @@ def new_recipe(path: Path, folder: Path) -> str:
 
     Classes come from folders, tags or masks; several become one if there are images without any.
     Tags and values of training images alone decide the prior and the share of the class, masks
-    never do. A region is used only for scans without a unit, which need one to be standardized.
+    never do; images whose masks contradict their tags are left out. A region is used only for scans
+    without a unit, which need one to be standardized.
 
     Raises:
         InputError: There are no images, no tags and no masks, or images differ in their channels.
@@ -120,7 +122,22 @@ def _find(path: Path) -> _Found:
             names = list(settings["classes"])
         if not any(case.split for case in cases) or _tags_are_only_tested(cases):
             settings["split"] = {"test": TEST_SHARE}
+        if contradictory := _contradictory(cases_of(_cohort(settings))):
+            settings["leave_out"] = contradictory
     return _Found(settings, cases_of(_cohort(settings)), names, joined)
+
+
+def _contradictory(cases: Sequence[Case]) -> list[str]:
+    """Return the names of the images whose masks contradict their tags."""
+    names = []
+    for case in cases:
+        tagged = [name for name in case.masks if case.tags.get(name) is not None]
+        grid = read_case_grid(case) if tagged else None
+        if grid is not None and any(
+            read_case_mask(case, name, grid).any() != case.tags[name] for name in tagged
+        ):
+            names.append(stem_of(case.image))
+    return names
 
 
 def _tags_are_only_tested(cases: Sequence[Case]) -> bool:
@@ -269,6 +286,7 @@ def _cohort_lines(found: _Found, folder: Path) -> Iterator[str]:
         comment = {
             "classes": "  # joined; to keep some apart, list each here and in classes of the stage",
             "split": "  # the share for testing; a pattern in paths is possible, such as ^test/",
+            "leave_out": "  # their masks contradict their tags",
         }.get(key, "")
         yield f"{key}: {_flow(shown)}{comment}"
     if found.settings["use"] == "folder":
