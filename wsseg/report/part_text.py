@@ -125,6 +125,6 @@ def _plot(offer: Offer, registry: Registry, settings: Settings) -> str:
         raise InputError(f"{offer.name}: {explain(error, settings)}") from None
     learns = " before it learns from a cohort" if type(prior).fit is not Prior.fit else ""
     try:
-        return f"phi by the value of a pixel{learns}:\n{drawn_phi(prior)}"
+        return f"phi of images of one value, by that value{learns}:\n{drawn_phi(prior)}"
     except InputError as error:
         return f"phi cannot be drawn: {error}"
