@@ -57,11 +57,15 @@ def _project(source: Path) -> dict[str, Any]:
 
 
 def _write_metadata(folder: Path, project: dict[str, Any]) -> None:
-    """Write the metadata of an installed distribution: its name, version and entry points."""
-    stem = f"{project['name'].replace('-', '_')}-{project['version']}"
+    """Write the metadata of an installed distribution: its name, version and entry points.
+
+    All distributions have the version of wsseg.
+    """
+    version = _project(REPOSITORY)["version"]
+    stem = f"{project['name'].replace('-', '_')}-{version}"
     info = folder / f"{stem}.dist-info"
     info.mkdir(parents=True)
-    head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {version}\n"
     (info / "METADATA").write_text(head, encoding="utf-8")
     groups = project.get("entry-points", {})
     lines = [
