@@ -338,7 +338,7 @@ WRONG: list[tuple[type[Component], str]] = [
     (RegionOfFloats, "the mask is float64, not bool"),
     (RegionOfASlice, "the mask is .*, the volume"),
     (RegionOfTheLastScan, "the mask changes from call to call"),
-    (CohortOfTexts, "these are no cases"),
+    (CohortOfTexts, "these are not cases"),
     (CohortOfMissingScans, "no such scan.nii.gz does not exist"),
     (MetricOfAList, "a row is a list, not a dict"),
     (MetricWithInfinity, "is infinite"),

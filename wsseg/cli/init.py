@@ -1,4 +1,4 @@
-"""The command init: a recipe for images that somebody has."""
+"""The command init: a recipe for a user's images."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The settings of a cohort for a folder or a table that somebody has, found by their content."""
+"""The settings of a cohort for a user's folder or table, inferred from their content."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def found_cohort(path: Path) -> dict[str, Any]:
 
 
 def _columns(table: CsvTable, folder: Path) -> dict[str, str] | None:
-    """Return the meaning of the columns of a table of tags; None if it is no such table."""
+    """Return the meaning of the columns of a table of tags; None if it is not such a table."""
     cells = {name: [row.get(name) for row in table.rows] for name in table.columns}
     image = _image_column(cells, folder)
     if image is None or not table.rows:

@@ -270,7 +270,7 @@ def _hooks_of(module: ModuleType, plugin: str) -> Iterator[pluggy.HookRelay]:
 
 
 def _plain_scalar(value: object) -> Any:
-    """Return a value that is no container as None, a bool, a number or a text."""
+    """Return a value that is not a container as None, a bool, a number or a text."""
     if isinstance(value, np.generic):
         return value.item()
     if value is None or type(value) in (bool, int, float, str):

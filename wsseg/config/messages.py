@@ -33,7 +33,7 @@ def explain(error: ValidationError, settings: Settings) -> str:
 
 
 def _of_intended_kind(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out that a map is no text where the map has a problem of its own.
+    """Leave out that a map is not a text where the map has a problem of its own.
 
     A key that allows text or a map has an error for each.
     """

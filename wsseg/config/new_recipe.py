@@ -1,4 +1,4 @@
-"""A recipe for images that somebody has, from what their folder or table and their values say."""
+"""A recipe for a user's images, inferred from their folder or table and from their values."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

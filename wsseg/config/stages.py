@@ -281,8 +281,8 @@ class EmStage(PixelStage):
         if self.early_stopping is not None:
             raise KeyProblemError(
                 ("early_stopping",),
-                "is impossible for EM: its targets follow the network, so a low loss is no sign of "
-                "good masks",
+                "is impossible for EM: its targets follow the network, so a low loss is not a sign "
+                "of good masks",
             )
         return self
 

@@ -95,7 +95,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 class Batch:
     """Slices with what is known before training. A batch contains no true masks.
 
-    Of a stage without weak labels besides tags, the fields from `known` on are None.
+    Of a stage without weak labels other than tags, the fields from `known` on are None.
 
     Example:
         >>> import torch
@@ -247,7 +247,7 @@ class Evidence:
 
 
 class StepContext(NamedTuple):
-    """What parts get to know of the training of their stage; see the fields of `Evidence`."""
+    """What parts know about the training of their stage; see the fields of `Evidence`."""
 
     progress: float = 1.0
     epoch: int = 0

@@ -60,7 +60,7 @@ def built_module(backbone: Backbone, channels: int, classes: int) -> nn.Module:
     """Return the module that a backbone builds.
 
     Raises:
-        ContractError: It is no module.
+        ContractError: It is not a module.
     """
     module = backbone.build(channels, classes)
     if not isinstance(module, nn.Module):
@@ -74,7 +74,7 @@ def check_logits(backbone: str, logits: object, image: Tensor, classes: int) -> 
     """Return the logits of `image`, (B, ..., H, W), after a check of their type and shape.
 
     Raises:
-        ContractError: They are no floating-point tensor of shape (B, K, H, W).
+        ContractError: They are not a floating-point tensor of shape (B, K, H, W).
     """
     expected = (image.shape[0], classes, *image.shape[-2:])
     return _float_tensor(backbone, "logits", logits, expected)
@@ -84,7 +84,7 @@ def check_probability(part: Prior | EStep, returned: object, batch: Batch) -> Pr
     """Return the result of a prior or an E-step after a check of its type and shape.
 
     Raises:
-        ContractError: It is no floating-point tensor of the shape of the batch's support.
+        ContractError: It is not a floating-point tensor of the shape of the batch's support.
     """
     what = "phi" if isinstance(part, Prior) else "targets"
     return _float_tensor(component_name(part), what, returned, tuple(batch.support.shape))
@@ -116,7 +116,7 @@ def check_memory(estep: EStep, returned: object) -> dict[str, Tensor]:
     """Return what an E-step remembers, detached, after a check of its type.
 
     Raises:
-        ContractError: It is no dict from names to tensors.
+        ContractError: It is not a dict from names to tensors.
     """
     if isinstance(returned, Mapping) and all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in returned.items()
@@ -161,7 +161,7 @@ def check_possible(loss: TagLoss, mask: object, logits: Logits) -> Mask:
     """Return the result of `TagLoss.possible` after a check of its type and shape.
 
     Raises:
-        ContractError: It is no bool tensor of the shape of `logits`.
+        ContractError: It is not a bool tensor of the shape of `logits`.
     """
     if isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.shape == logits.shape:
         return mask
@@ -176,7 +176,7 @@ def region_mask(region: Region, case: Case, volume: Volume) -> NDArray[np.bool_]
     """Return the mask that a region finds, (Z, H, W).
 
     Raises:
-        ContractError: It is no bool array of the volume's shape.
+        ContractError: It is not a bool array of the volume's shape.
     """
     mask: object = region(case, volume)
     expected = volume.shape
@@ -190,7 +190,7 @@ def region_mask(region: Region, case: Case, volume: Volume) -> NDArray[np.bool_]
 
 
 def region_files(region: Region, case: Case) -> tuple[Path, ...]:
-    """Return the files that a region reads besides the image.
+    """Return the files that a region reads in addition to the image.
 
     Raises:
         ContractError: They are not a tuple or list of paths.
@@ -208,7 +208,7 @@ def cases_of(cohort: Cohort) -> list[Case]:
 
     Raises:
         InputError: The cohort cannot be read.
-        ContractError: They are no list of valid cases with different names.
+        ContractError: They are not a list of valid cases with different names.
     """
     cases = _checked_cases(cohort, cohort.cases())
     if repeated := repeated_names(cases):
@@ -223,7 +223,7 @@ def cases_and_problems(cohort: Cohort) -> tuple[list[Case], list[tuple[str, Inpu
 
     Raises:
         InputError: The cohort cannot be read.
-        ContractError: The cases are no list of valid cases.
+        ContractError: The cases are not a list of valid cases.
     """
     cases, problems = cohort.read()
     return _checked_cases(cohort, cases), problems
@@ -233,7 +233,7 @@ def metric_columns(metric: Metric, returned: object) -> dict[str, float]:
     """Return the values that a metric computed, as Python's numbers.
 
     Raises:
-        ContractError: They are no dict from names to finite numbers or NaN.
+        ContractError: They are not a dict from names to finite numbers or NaN.
     """
     if not isinstance(returned, Mapping):
         raise ContractError(
@@ -250,7 +250,7 @@ def score_value(score: Score, returned: object) -> float:
     """Return the value of a score, as a Python number.
 
     Raises:
-        ContractError: It is no finite number or NaN.
+        ContractError: It is neither a finite number nor NaN.
     """
     return _number(score, "", returned)
 

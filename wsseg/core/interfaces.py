@@ -312,7 +312,7 @@ class TagLoss(Component):
 
 
 class Method(Component):
-    """A way to learn from tags besides EM and a loss of tags: the loss of a step, with a belief.
+    """A way to learn from tags other than EM or a loss of tags: the loss of a step, with a belief.
 
     The belief is a second look of the network at the same images, without gradients: that of its
     weights in evaluation mode, or that of its averaged weights.
@@ -430,7 +430,7 @@ class Region(Component):
         """
 
     def files(self, case: Case) -> tuple[Path, ...]:  # noqa: ARG002 - for overrides
-        """Return the files that the method reads besides the image; by default none."""
+        """Return the files that the method reads in addition to the image; by default none."""
         return ()
 
 

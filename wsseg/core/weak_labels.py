@@ -1,4 +1,4 @@
-"""Weak labels of a case besides its tags: scribbles, boxes and shares."""
+"""Weak labels of a case other than its tags: scribbles, boxes and shares."""
 
 from dataclasses import dataclass
 from typing import Self, TypeAlias

@@ -42,7 +42,7 @@ class StageScan:
     tags: NDArray[np.bool_]  # (Z, K)
     slices: tuple[int, ...]  # indices of the slices that are used
     labels: tuple[MapSource, ...] = ()  # K maps, uint8
-    weak: WeakMaps | None = None  # weak labels besides tags; None: there are none
+    weak: WeakMaps | None = None  # weak labels other than tags; None: there are none
 
     def is_in_doubt(self, z: int) -> bool:
         """Return whether a slice has a tag with a probability between 0 and 1."""

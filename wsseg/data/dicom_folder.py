@@ -120,7 +120,7 @@ def choose_scans(
 
 
 def _unsuitable(series: FoundSeries, modality: str) -> str:
-    """Return the reason why a series is no scan of its study, or ""."""
+    """Return the reason why a series is not a scan of its study, or ""."""
     first = series.headers[0]
     if modality and first.modality not in ("", modality):
         return f"its modality is not {modality}"

@@ -58,7 +58,7 @@ SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 
 
 def picture_format(path: Path) -> PictureFormat | None:
-    """Return the format of a file by its suffix; None if it is no picture."""
+    """Return the format of a file by its suffix; None if it is not a picture."""
     suffix = path.suffix.lower()
     return next((each for each in FORMATS if suffix in each.suffixes), None)
 

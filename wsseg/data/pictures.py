@@ -37,7 +37,7 @@ def picture_shape(path: Path) -> tuple[int, int, int]:
     """Return the size of a picture as (1, H, W), without decoding its pixels if possible.
 
     Raises:
-        InputError: The file is no picture that can be read.
+        InputError: The file is not a readable picture.
     """
     with _opened(path) as picture:
         width, height = picture.size
@@ -49,7 +49,7 @@ def picture_channels(path: Path) -> int:
     """Return the number of channels of a picture, from its header: 1 if it is grey, else 3.
 
     Raises:
-        InputError: The file is no picture that can be read.
+        InputError: The file is not a readable picture.
     """
     with _opened(path) as picture:
         return 1 if _is_grey(picture) else 3
@@ -59,7 +59,7 @@ def read_picture(path: Path) -> NDArray[Any]:
     """Read a picture as (C, 1, H, W), with C = 1 if it is grey and 3 if it is coloured.
 
     Raises:
-        InputError: The file is no picture, is damaged, has transparent pixels, or is in another
+        InputError: The file is not a picture, is damaged, has transparent pixels, or is in another
             colour space, such as CMYK.
     """
     with _opened(path) as picture:

@@ -15,7 +15,7 @@ def parse_share(cell: str) -> Bounds | None:
     """Return the lowest and the highest share in a cell, from 0 to 1; None if it is empty.
 
     Raises:
-        ValueError: The cell has another form, or its numbers are no shares in rising order.
+        ValueError: The cell has another form, or its numbers are not shares in rising order.
 
     Example:
         >>> from wsseg.tools import parse_share
@@ -34,7 +34,7 @@ def parse_share(cell: str) -> Bounds | None:
     else:
         raise ValueError(f"is {cell!r}; possible: {POSSIBLE}")
     if not 0 <= bounds[0] <= bounds[1] <= 1:
-        raise ValueError(f"is {cell!r}, which are no shares from 0 to 1; possible: {POSSIBLE}")
+        raise ValueError(f"is {cell!r}, which are not shares from 0 to 1; possible: {POSSIBLE}")
     return bounds
 
 

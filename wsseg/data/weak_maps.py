@@ -1,4 +1,4 @@
-"""The weak labels of a scan besides its tags, as one stage sees them, and their way into batches.
+"""The weak labels of a scan other than its tags, as a stage sees them and as batches carry them.
 
 In shapes, Z are the slices of the scan and K the classes of the stage.
 """
@@ -20,7 +20,7 @@ BoxPlace: TypeAlias = tuple[slice, slice, slice]  # of slices, rows and columns
 
 @dataclass(frozen=True)
 class WeakMaps:
-    """The weak labels of a scan besides its tags. They are no true masks."""
+    """The weak labels of a scan other than its tags. They are not true masks."""
 
     known: tuple[MapSource | None, ...]  # of each class, (Z, H, W) int8 of 1, -1 and 0
     boxes: tuple[tuple[BoxPlace, ...], ...]  # of each class
@@ -65,7 +65,7 @@ class WeakLayout:
 
     @classmethod
     def of(cls, scans: Sequence[WeakMaps | None]) -> "WeakLayout | None":
-        """Return the layout for scans; None if no scan has weak labels besides tags."""
+        """Return the layout for scans; None if no scan has weak labels other than tags."""
         some = [maps for maps in scans if maps is not None]
         if not some:
             return None

@@ -1,4 +1,4 @@
-"""Which methods are no result: those whose targets or predictions mark nothing or everything.
+"""Which methods are not a result: those whose targets or predictions mark nothing or everything.
 
 The problems of EM's targets are found in the records of training, and rows have them in the column
 `run.health`. Those of the predictions are found in the rows themselves.

@@ -72,7 +72,7 @@ def run_folder(path: Path) -> RunFolder:
     """Return the folder of a run; a packed run is unpacked into the cache on first use.
 
     Raises:
-        InputError: The file is no packed run, is damaged, or needs a package that is not installed.
+        InputError: The file is not a packed run, is damaged, or needs a package that is missing.
     """
     if path.is_dir() or path.suffix != SUFFIX:
         return RunFolder(path)

@@ -121,7 +121,7 @@ def html(page: Page) -> str:
 def ranked(summary: pd.DataFrame) -> pd.DataFrame:
     """Return a summary sorted by the mean Dice over the rows that all methods have, best first.
 
-    Methods that are no result come last.
+    Methods that are not a result come last.
     """
     by_health = summary.assign(is_result=is_result(summary))
     best_first = by_health.sort_values(["is_result", "dice_shared"], ascending=False, kind="stable")

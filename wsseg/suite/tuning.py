@@ -48,7 +48,7 @@ class Tuning(Component):
                 problem = f"only settings of stages can be chosen, such as {STAGES}NAME.epochs"
                 raise KeyProblemError(("settings", key), problem)
             if is_range(values) and values[0] >= values[1]:
-                problem = f"{values} is no range; the first number must be the lower one"
+                problem = f"{values} is not a range; the first number must be the lower one"
                 raise KeyProblemError(("settings", key), problem)
         return self
 

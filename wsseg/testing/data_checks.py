@@ -111,7 +111,7 @@ def check_cohort(cohort: Cohort) -> None:
     """
     cases = cohort.cases()
     assert cases, "the cohort has no cases"
-    assert all(isinstance(case, Case) for case in cases), f"these are no cases: {cases!r}"
+    assert all(isinstance(case, Case) for case in cases), f"these are not cases: {cases!r}"
     assert cases == cohort.cases(), "the cases change from call to call"
     names = [case.name for case in cases]
     assert len(set(names)) == len(names), "two cases have the same name"

@@ -193,7 +193,7 @@ def backbone_of(stages: Mapping[str, Stage], name: str) -> Backbone:
 
 
 def _weak_contents(weak: WeakMaps | None) -> list[Any]:
-    """Return what determines the weak labels besides tags, as JSON-like values."""
+    """Return what determines the weak labels other than tags, as JSON-like values."""
     if weak is None:
         return []
     boxes = [[[(p.start, p.stop) for p in box] for box in each] for each in weak.boxes]

@@ -25,7 +25,7 @@ UNKNOWN: Bounds = (np.nan, np.nan)
 
 
 def weak_labels_of(stage: Stage, case: Case) -> dict[str, Any]:
-    """Return the weak labels besides tags that a stage uses of a case, as JSON-like values.
+    """Return the weak labels other than tags that a stage uses of a case, as JSON-like values.
 
     `scribbles` lists classes, `boxes` has the number of boxes by class, and `shares` and
     `slice_shares` have bounds by class. Labels that the case does not have are left out.
@@ -81,7 +81,7 @@ def _tags_of_class(stage: Stage, prepared: Prepared, name: str) -> list[Tag]:
 
 
 def weak_maps(stage: Stage, prepared: Prepared, tags: Sequence[Sequence[Tag]]) -> WeakMaps | None:
-    """Return the weak labels besides certain tags that an EM stage uses of a case, if any.
+    """Return the weak labels other than certain tags that an EM stage uses of a case, if any.
 
     `tags` are those of `tags_of`.
     """
