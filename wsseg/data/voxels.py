@@ -48,7 +48,7 @@ def finite_voxels(path: Path, values: NDArray[Any]) -> NDArray[Any]:
     """Return values of any shape as int16 if lossless, else as float32.
 
     Raises:
-        InputError: A value is not a real number, is NaN or infinite, or exceeds the range of float32.
+        InputError: A value is not a real number, is NaN or infinite, or exceeds float32.
     """
     if values.dtype.kind not in "biuf":
         raise InputError(f"{path}: its values are {values.dtype}; real numbers are needed")
