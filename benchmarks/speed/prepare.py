@@ -64,7 +64,7 @@ def by_wsseg(path: Path) -> NDArray[Any]:
         prepared = prepare(
             Case("scan", "scan", path), Input(size=SIZE, unit=HounsfieldUnits(), thick=THICK)
         )
-        return np.array(prepared.image)
+        return np.array(prepared.image[0])
 
 
 def by_authors(path: Path) -> NDArray[np.float32]:

@@ -171,14 +171,16 @@ def test_a_long_list_is_printed_completely(toy_recipe: Path) -> None:
     assert shown["stages"]["infection"]["optimizer"]["lr"] == rates
 
 
+TARGETS = {"covid": "consolidation", "glioma": "tumour", "surface-defects": "defect"}
+
+
 def test_every_installed_recipe_is_valid() -> None:
     from wsseg.components.registry import registry
 
     names = [n for n in registry().names(Path) if n not in ("covid/base", "covid/demo")]
     assert {"covid/threshold", "covid/phi1", "covid/phi2", "covid/supervised"} < set(names)
     for name in names:
-        target = "tumour" if name.startswith("glioma/") else "consolidation"
-        assert load_recipe(name).classes[-1] == target
+        assert load_recipe(name).classes[-1] == TARGETS[name.partition("/")[0]]
 
 
 @pytest.mark.parametrize(

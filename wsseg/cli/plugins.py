@@ -71,7 +71,7 @@ def list_plugins(
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="Name of a part, such as hu-sigmoid.")],
+    name: Annotated[str, typer.Argument(help="Name of a part, such as tag-odds.")],
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,7 +83,7 @@ def show(
 
     Of a prior, phi is drawn as a function of the value of a pixel.
 
-    Example: wsseg plugins show hu-sigmoid --set midpoint_hu=-144
+    Example: wsseg plugins show local-contrast --set midpoint=2
     """
     from wsseg.components.registry import registry
     from wsseg.config.settings import Settings

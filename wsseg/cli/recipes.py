@@ -53,7 +53,7 @@ def diff(
     Each value is followed by the file and the line that it comes from. Defaults count as values.
     The recipe of a run is RUN/recipe.yaml.
 
-    Example: wsseg recipe diff covid/phi1 covid/phi2
+    Example: wsseg recipe diff first.yaml runs/second/recipe.yaml
     """
     from wsseg.config.recipe_files import differences, recipe_settings
 

@@ -61,7 +61,7 @@ def export(
     onnxruntime; they may differ by 0.001. Resampling, regions, `standardize` and `mirror` are not
     part of the file. Needs pip install 'wsseg[onnx]'.
 
-    Example: wsseg export runs/phi2 consolidation --onnx consolidation.onnx
+    Example: wsseg export runs/first tumour --onnx tumour.onnx
     """
     from wsseg.errors import InputError, known_words
     from wsseg.inference.onnx_export import OPSET, export_onnx

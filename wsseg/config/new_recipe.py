@@ -34,7 +34,6 @@ STRETCH = 1.15  # of one side against the other; images that need more are padde
 STEPS = 1200  # of the optimizer
 EPOCHS = (5, 120)  # the fewest and the most
 BATCH_SIZE = 16
-CT_BELOW = -500.0  # only CT has lower values
 UNCLEAR_AUC = 0.65  # below, the contrast says little about the tags
 GUESSED_SHARE = 0.05  # of tagged images, if the contrast says little
 JOINED = "object"  # the name of several classes together
@@ -58,11 +57,16 @@ class _Values:
     is_part: bool  # whether there are others, equal to these
     is_picture: bool
     is_stack: bool
-    lowest: float
+    unit: str  # of the values; '': unknown
     mean: tuple[float, ...]  # of each channel
     sd: tuple[float, ...]
     size: tuple[int, int]  # rows and columns of the network's grid
     keeps_ratio: bool  # whether the images have the ratio of sides of that grid
+
+    @property
+    def lacks_unit(self) -> bool:
+        """Whether values of different images cannot be compared, as those of most MRI."""
+        return not self.is_picture and not self.unit
 
 
 def new_recipe(path: Path, folder: Path) -> str:
@@ -89,7 +93,7 @@ def new_recipe(path: Path, folder: Path) -> str:
     lines = [
         *_header(path, found, values),
         *_section("cohort", _cohort_lines(found, folder)),
-        *_section("input", _input_lines(input_settings, values)),
+        *_section("input", _input_lines(input_settings)),
         *_section("regions", [f"{name}: {_flow(each)}" for name, each in regions.items()]),
         "stages:",
         f"  {_stage_name(found)}:",
@@ -176,11 +180,19 @@ def _measure(cases: Sequence[Case]) -> _Values:
         is_part=len(channels) < len(volumes[0].channels),
         is_picture=volumes[0].grid.unit == "px",
         is_stack=max(volume.grid.canonical_shape[0] for volume in volumes) > 1,
-        lowest=min(float(plane.min()) for plane in planes),
+        unit=_unit(min(float(plane.min()) for plane in planes)),
         mean=tuple(float(plane.mean(dtype=np.float64)) for plane in planes),
         sd=tuple(float(plane.std(dtype=np.float64)) or 1.0 for plane in planes),
         **_grid(np.array(planes_of_files)),
     )
+
+
+def _unit(lowest: float) -> str:
+    """Return the unit that images with this lowest value have for certain, or ''."""
+    context = registry()
+    units = (context.make(ImageUnit, name) for name in context.names(ImageUnit))
+    limits = {each.name: each.certain_below for each in units}
+    return next((name for name, x in limits.items() if x is not None and lowest < x), "")
 
 
 def _grid(planes: NDArray[np.intp]) -> dict[str, Any]:
@@ -203,13 +215,10 @@ def _input(values: _Values) -> tuple[dict[str, Any], dict[str, Any]]:
         settings["fit"] = "pad"
     if values.is_part:
         settings["channels"] = list(values.channels)
-    if not values.is_picture and values.lowest >= CT_BELOW:
+    if values.lacks_unit:
         return settings | {"standardize": "body", "mask": "body"}, {"body": {"use": "foreground"}}
     if not values.is_picture:
-        units = registry().names(ImageUnit)
-        settings |= {"unit": "HU"} if "HU" in units else {}
-        settings |= {"clip": [-1000, 1000], "offset": -300, "scale": 400}
-        return settings, {}
+        settings["unit"] = values.unit
     offset, scale = ([_rounded(x) for x in each] for each in (values.mean, values.sd))
     one = len(offset) == 1
     return settings | {
@@ -293,7 +302,7 @@ def _cohort_lines(found: _Found, folder: Path) -> Iterator[str]:
         yield "# group: '^(.*)_'  # the part of a path that names the patient or object"
 
 
-def _input_lines(settings: Mapping[str, Any], values: _Values) -> Iterator[str]:
+def _input_lines(settings: Mapping[str, Any]) -> Iterator[str]:
     comments = {
         "channels": "  # grey pictures in a format for colours: all channels are equal",
         "size": "  # rows and columns; larger: finds smaller objects, takes longer",
@@ -301,8 +310,6 @@ def _input_lines(settings: Mapping[str, Any], values: _Values) -> Iterator[str]:
         "offset": "  # (x - offset) / scale: the mean and the standard deviation of the images",
         "standardize": "  # mean 0 and standard deviation 1 in the region, since there is no unit",
     }
-    if not values.is_picture and "offset" in settings:
-        comments["offset"] = "  # CT: (x - offset) / scale of the clipped values"
     for key, value in settings.items():
         yield f"{key}: {_flow(value)}{comments.get(key, '')}"
 
@@ -315,7 +322,7 @@ def _stage(
 ) -> Iterator[str]:
     yield f"learn: {'em' if contrasts else 'masks'}"
     yield f"classes: {_flow(list(found.classes))}"
-    if not values.is_picture and values.lowest >= CT_BELOW:
+    if values.lacks_unit:
         yield "region: body"
     yield "backbone: {use: smp, architecture: unet, encoder: resnet18}"
     yield "# An encoder that was trained on photographs often needs fewer images:"

@@ -1,6 +1,5 @@
 """State that a component keeps outside its fields, or changes in them: it would not be saved."""
 
-import pickle
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -48,7 +47,4 @@ def _copied(value: object) -> object:
         value = value.detach().cpu().float().numpy()
     if isinstance(value, np.ndarray):
         return (value.shape, str(value.dtype), value.tobytes())
-    try:
-        return pickle.dumps(value)
-    except Exception:  # noqa: BLE001 - an object may refuse in its own way
-        return repr(value)
+    return repr(value)

@@ -38,6 +38,8 @@ class ImageUnit(Component):
     """The lowest value that a scanner measures; files have lower ones outside its field of view."""
     highest_tissue: ClassVar[float | None] = None
     """The highest value of tissue that matters: an image that ends below it was clipped."""
+    certain_below: ClassVar[float | None] = None
+    """Images with a lower value are in this unit for certain: `wsseg init` recognises it so."""
     fill: ClassVar[float | None] = None
     """The value outside a mask and beyond the image's border; None: the image's minimum."""
     window: ClassVar[tuple[float, float] | None] = None

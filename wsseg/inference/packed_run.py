@@ -42,7 +42,7 @@ class PackedRecord:
     """The content of `wsseg.json`."""
 
     licence: str | None  # of the weights; None: not stated
-    distributions: list[str]  # with versions, such as "wsseg-covid 0.1.0", that prediction needs
+    distributions: list[str]  # with versions, such as "wsseg-crf 0.1.0", that prediction needs
     versions: dict[str, str] = field(default_factory=dict)  # of Python and of packages
     files: dict[str, str] = field(default_factory=dict)  # the SHA-256 of each member
     format: str = FORMAT

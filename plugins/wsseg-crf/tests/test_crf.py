@@ -165,7 +165,7 @@ def test_only_the_spatial_kernel_smooths_across_an_edge_in_the_image() -> None:
 def test_pixels_outside_the_region_have_no_influence() -> None:
     evidence = random_evidence(7, Multilabel())
     loud = evidence.logits.where(evidence.batch.region, 50.0)
-    image = evidence.batch.image.where(evidence.batch.region, 0.0)
+    image = evidence.batch.image.where(evidence.batch.region.unsqueeze(1), 0.0)
     batch = replace(evidence.batch, image=image)
     crf = smoothed(SoftEM())
     assert torch.equal(crf(evidence), crf(replace(evidence, logits=loud, batch=batch)))

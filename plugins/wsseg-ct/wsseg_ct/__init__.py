@@ -29,6 +29,7 @@ class HounsfieldUnits(ImageUnit):
     whole_numbers = True
     lowest_measured = -1100.0
     highest_tissue = 300.0
+    certain_below = -500.0
     fill = -1024.0
     window = (-1350.0, 150.0)
 

@@ -39,10 +39,10 @@ def test_networks_see_seven_slices_of_256_pixels_as_the_paper_normalises_them(na
     assert (recipe.input.slices, recipe.input.size, recipe.input.mask) == (7, 256, "lung")
     assert recipe.input.thick == Thick(thinner_than_mm=4, to_mm=5, smoothing=0.25)
     network = Network(nn.Identity(), recipe.input, AdditiveUNet(), classes=7)
-    hu = torch.tensor([-1024.0, -34, 76, -144, 160, 3000, -2000]).reshape(1, 7, 1, 1)
+    hu = torch.tensor([-1024.0, -34, 76, -144, 160, 3000, -2000]).reshape(1, 1, 7, 1, 1)
     # (HU + 1024) / 110, at most (160 + 1024) / 110 = 10.76... in the authors' code
     expected = [0, 9, 10, 8, 1184 / 110, 1184 / 110, 0]
-    assert network(hu.expand(-1, -1, 2, 2))[0, :, 0, 0].tolist() == pytest.approx(expected)
+    assert network(hu.expand(-1, -1, -1, 2, 2))[0, :, 0, 0].tolist() == pytest.approx(expected)
     assert recipe.input.fixed_fills(1) == (-1024,)  # 0 after normalisation
 
 
