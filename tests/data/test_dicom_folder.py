@@ -78,6 +78,11 @@ def as_directory(path: Path) -> None:
     pydicom.dcmwrite(path, tags, enforce_file_format=True)
 
 
+def as_damaged_directory(path: Path) -> None:
+    as_directory(path)
+    path.write_bytes(path.read_bytes()[:140] + b"\xff" * 40)
+
+
 def write_side_file(path: Path) -> None:
     path.write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(4000))
 
@@ -90,6 +95,8 @@ def write_text(path: Path) -> None:
     ("name", "write_file"),
     [
         ("DICOMDIR", as_directory),
+        ("DICOMDIR", as_damaged_directory),
+        ("dicomdir", as_damaged_directory),
         ("._a.dcm", write_side_file),
         ("._DICOMDIR", write_side_file),
         ("Thumbs.db", write_text),

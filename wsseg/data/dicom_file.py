@@ -12,12 +12,13 @@ from wsseg.runtime.files import SIDE_FILE
 
 MAGIC_AT, MAGIC = 128, b"DICM"
 SUFFIXES = (".dcm", ".ima")  # old files have no magic word
+DIRECTORY = "DICOMDIR"  # the name of the list of the files of a disc, which has no image
 DEFLATED = "1.2.840.10008.1.2.1.99"  # all of the file is one compressed stream
 
 
 def is_dicom(path: Path) -> bool:
     """Return whether a file is DICOM by its magic word or its suffix."""
-    if not path.is_file() or path.name.startswith(SIDE_FILE):
+    if not path.is_file() or path.name.startswith(SIDE_FILE) or path.name.upper() == DIRECTORY:
         return False
     try:
         with path.open("rb") as file:
