@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.reliability.mutations import BYTES, TEXT, Change, changes_in_gzip, changes_in_header
 
-NIFTI_HEADER = 352  # bytes
+NIFTI_HEADER, NIFTI2_HEADER = 352, 544  # bytes
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Kind:
 
 PREDICT_OUT = ("--out", "out")
 CLASS = "consolidation=consolidation,consolidated"
+COLUMNS = "Pat-ID=patient,Erguss=tag.effusion"
 KINDS: Mapping[str, Kind] = {
     "recipe": Kind("recipe.yaml", TEXT, ("recipe", "check", "recipe.yaml")),
     "suite": Kind(
@@ -33,6 +34,12 @@ KINDS: Mapping[str, Kind] = {
         TEXT,
         ("tags-from-reports", "reports.csv", "--out", "out.csv", "--class", CLASS),
         ("out.csv",),
+    ),
+    "table of Excel": Kind(
+        "excel.csv",
+        TEXT,
+        ("data", "join", "cohort.csv", "excel.csv", "--out", "joined.csv", "--columns", COLUMNS),
+        ("joined.csv",),
     ),
     "NIfTI, header": Kind(
         "scan.nii",
@@ -53,6 +60,29 @@ KINDS: Mapping[str, Kind] = {
         "0-mask.nii.gz",
         changes_in_gzip((*BYTES, *changes_in_header(NIFTI_HEADER))),
         ("data", "prepare", "recipe.yaml"),
+    ),
+    "NIfTI, labels of 0.9999999": Kind(
+        "1-mask.nii.gz", changes_in_gzip(BYTES), ("data", "prepare", "recipe.yaml")
+    ),
+    "NIfTI-2, sheared": Kind(
+        "sheared.nii",
+        changes_in_header(NIFTI2_HEADER),
+        ("predict", "run", "sheared.nii", *PREDICT_OUT),
+        ("out",),
+    ),
+    "NIfTI, 2-D": Kind(
+        "flat.nii",
+        changes_in_header(NIFTI_HEADER),
+        ("predict", "run", "flat.nii", *PREDICT_OUT),
+        ("out",),
+    ),
+    "PNG": Kind("picture.png", BYTES, ("predict", "run", "picture.png", *PREDICT_OUT), ("out",)),
+    "TIFF": Kind("picture.tif", BYTES, ("predict", "run", "picture.tif", *PREDICT_OUT), ("out",)),
+    "DICOM export": Kind(
+        "export/patient/study/scout/0.dcm",
+        BYTES,
+        ("predict", "run", "export", *PREDICT_OUT),
+        ("out",),
     ),
     "DICOM": Kind("series/1.dcm", BYTES, ("predict", "run", "series", *PREDICT_OUT), ("out",)),
     "weights": Kind(

@@ -58,6 +58,18 @@ patient,report,tag.consolidation
 A,"Patchy consolidation in the left lower lobe. No effusion.",1
 B,"No consolidation. Clear lungs, unchanged.",0
 C,"Cannot exclude early consolidation; correlate clinically.",
+D,"INDICATION: ?consolidation. FINDINGS: The consolidation seen in May is no longer visualized.",0
+E,"Consolidation [x] Effusion [ ] Nodules: none",1
+F,"1) No PE 2) RLL consolidation, which has not resolved since 12/05/2024.",1
+G,"Keine Konsolidierung, kein Erguss.",
+"""
+EXCEL = """\
+Pat-ID;Erguss;Größe
+p0;ja;1,5
+p1;nein;
+p2;x;"2,25"
+p3;;0,0
+Müller;1,0;3
 """
 
 
@@ -65,9 +77,12 @@ def write_valid_inputs(folder: Path) -> None:
     """Write the files, a finished training run, and an interrupted one."""
     write_cohort(folder)
     _write_series(folder / "series")
+    _write_export(folder / "export")
+    _write_pictures(folder)
     (folder / "recipe.yaml").write_text(RECIPE)
     (folder / "suite.yaml").write_text(SUITE)
     (folder / "reports.csv").write_text(REPORTS)
+    (folder / "excel.csv").write_text(EXCEL, encoding="cp1252")
     one_epoch = ("--set", "stages.consolidation.epochs=1")
     _run(folder, "train", "recipe.yaml", "--out", "run", *one_epoch)
     _run(folder, "score", "run")
@@ -89,7 +104,9 @@ def write_cohort(folder: Path) -> None:
         core = (disc < CORE) & (number % 2 == 0)
         hu = np.where(core, 0, np.where(disc < INFECTION, -500, -900)) + noise
         _save(folder / f"{number}.nii.gz", np.rint(hu).astype(np.int16))
-        _save(folder / f"{number}-mask.nii.gz", (disc < INFECTION).astype(np.uint8))
+        labels = (disc < INFECTION).astype(np.uint8)
+        nearly = labels * np.float32(0.9999999)  # as resampling of masks leaves them
+        _save(folder / f"{number}-mask.nii.gz", nearly if number == 1 else labels)
         split = "test" if number >= TRAINING else "train"
         tag = int(number % 2 == 0)
         lines.append(f"c{number},p{number},a,{split},{number}.nii.gz,{number}-mask.nii.gz,{tag}")
@@ -97,22 +114,26 @@ def write_cohort(folder: Path) -> None:
     (folder / "slices.csv").write_text("case,slice,tag.consolidation\nc0,0,0\nc0,1,1\nc1,2,\n")
     _save(folder / "scan.nii", np.rint(hu).astype(np.int16))
     _save(folder / "scan.nii.gz", np.rint(hu).astype(np.float32))
+    _save(folder / "flat.nii", np.rint(hu[..., 0]).astype(np.int16))
+    sheared = np.diag([*SPACING_MM, 1])
+    sheared[1, 2] = 1.3  # a gantry that is tilted by 15 degrees
+    nib.save(nib.Nifti2Image(np.rint(hu).astype(np.int16), sheared), folder / "sheared.nii")
 
 
 def _save(path: Path, array: NDArray[np.int16] | NDArray[np.uint8] | NDArray[np.float32]) -> None:
     nib.save(nib.Nifti1Image(array, np.diag([*SPACING_MM, 1])), path)
 
 
-def _write_series(folder: Path) -> None:
+def _write_series(folder: Path, uid: str = "1.2.3.4", slices: int = SHAPE[2]) -> None:
     """Write a scan as DICOM with explicit value types, so that these are damaged as well."""
     import pydicom
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
     folder.mkdir()
-    for index in range(SHAPE[2]):
+    for index in range(slices):
         tags = pydicom.Dataset()
-        tags.SOPClassUID, tags.SOPInstanceUID = CTImageStorage, f"1.2.3.4.{index + 1}"
-        tags.SeriesInstanceUID = "1.2.3.4"
+        tags.SOPClassUID, tags.SOPInstanceUID = CTImageStorage, f"{uid}.{index + 1}"
+        tags.SeriesInstanceUID = uid
         tags.PatientName = "NOBODY^AT ALL"
         tags.Rows, tags.Columns = SHAPE[:2]
         tags.SamplesPerPixel, tags.PhotometricInterpretation = 1, "MONOCHROME2"
@@ -127,6 +148,28 @@ def _write_series(folder: Path) -> None:
         tags.file_meta = pydicom.dataset.FileMetaDataset()
         tags.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         pydicom.dcmwrite(folder / f"{index}.dcm", tags, enforce_file_format=True)
+
+
+def _write_export(folder: Path) -> None:
+    """Write a series as a hospital exports it: with a scout and files that are no images."""
+    from pydicom.fileset import FileSet
+
+    study = folder / "patient" / "study"
+    study.mkdir(parents=True)
+    _write_series(study / "ct")
+    _write_series(study / "scout", uid="1.2.3.5", slices=1)
+    FileSet().write(folder)  # an empty DICOMDIR
+    (study / "ct" / "._0.dcm").write_bytes(b"\0\5\x16\7" + bytes(50))
+    (study / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+
+
+def _write_pictures(folder: Path) -> None:
+    """Write a grey picture of the size of a slice as PNG and as TIFF."""
+    from PIL import Image
+
+    grey = np.random.default_rng(0).integers(0, 256, SHAPE[:2]).astype(np.uint8)
+    for name in ("picture.png", "picture.tif"):
+        Image.fromarray(grey).save(folder / name)
 
 
 def _run(folder: Path, *parts: object) -> None:

@@ -70,7 +70,14 @@ def test_a_thousand_damaged_inputs_end_in_success_or_one_clear_error(
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_valid_input_is_accepted(kind: str, valid: Path, tmp_path: Path) -> None:
     """Otherwise an error would not be due to the damage."""
-    if kind in ("log", "recipe", "NIfTI, voxels", "NIfTI, mask", "slices.csv"):
+    if kind in (
+        "log",
+        "recipe",
+        "NIfTI, voxels",
+        "NIfTI, mask",
+        "NIfTI, labels of 0.9999999",
+        "slices.csv",
+    ):
         pytest.skip("another kind has the same command")
     shutil.copytree(valid, tmp_path / "work")
     command = Command(KINDS[kind].words, tmp_path / "work", environment=own_cache(tmp_path))
