@@ -38,7 +38,7 @@ speed: $(READY) ## measure time and memory, and update benchmarks/speed
 	$(BIN)/python -m benchmarks.speed
 
 reliability: $(READY) ## damage inputs and kill runs, and update benchmarks/reliability
-	$(BIN)/python -m benchmarks.reliability
+	$(BIN)/python -m benchmarks.reliability --jobs 2
 
 clean: ## delete .venv/, runs/ and everything else that is generated
 	rm -rf .venv runs site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -33,11 +33,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__)
     parser.add_argument("--inputs", type=int, default=sizes.INPUTS, help="inputs of each kind")
     parser.add_argument("--kills", type=int, default=sizes.KILLS, help="killed runs")
+    parser.add_argument("--jobs", type=int, default=1, help="inputs at a time (default: 1)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         write_valid_inputs(work / "valid")
-        trials = list(_with_progress(fuzz(options.inputs, work / "valid", work / "inputs")))
+        trials = list(
+            _with_progress(fuzz(options.inputs, work / "valid", work / "inputs", jobs=options.jobs))
+        )
         runs = list(_with_progress(kill_runs(options.kills, work / "kills")))
     measured_on = machine(), versions()
     rows = [*input_rows(trials, *measured_on), *kill_rows(runs, *measured_on)]

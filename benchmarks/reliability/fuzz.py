@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -50,16 +51,28 @@ def run_trial(kind: str, number: int, valid: Path, work: Path) -> Trial:
 
 
 def fuzz(
-    inputs: int, valid: Path, work: Path, kinds: Sequence[str] = tuple(KINDS)
+    inputs: int,
+    valid: Path,
+    work: Path,
+    kinds: Sequence[str] = tuple(KINDS),
+    jobs: int = 1,
 ) -> Iterator[Trial]:
-    """Try `inputs` inputs of each kind; the folders of failures are kept in `work`."""
-    for number in range(inputs):
-        for kind in kinds:
-            place = work / f"{kind} {number}"
-            trial = run_trial(kind, number, valid, place)
-            if trial.outcome in ACCEPTED:
-                shutil.rmtree(place)
-            yield trial
+    """Try `inputs` inputs of each kind, `jobs` at a time.
+
+    The folders of failures are kept in `work`.
+    """
+
+    def try_next(kind_and_number: tuple[str, int]) -> Trial:
+        kind, number = kind_and_number
+        place = work / f"{kind} {number}"
+        trial = run_trial(kind, number, valid, place)
+        if trial.outcome in ACCEPTED:
+            shutil.rmtree(place)
+        return trial
+
+    each = [(kind, number) for number in range(inputs) for kind in kinds]
+    with ThreadPoolExecutor(jobs) as threads:  # a trial is a process of its own
+        yield from threads.map(try_next, each)
 
 
 def judge(result: Result, codes: tuple[int, ...] = (2,)) -> Outcome:
