@@ -250,7 +250,7 @@ class Folder(Cohort):
         return "-".join(filter(None, found.groups())) if found.groups() else found[0]
 
     def _joined(self, labelled: Sequence[_Labelled]) -> list[_Labelled]:
-        """Give numbers that are at most `group_gap` apart the same patient: the lowest of them."""
+        """Merge patients whose numbers differ by at most `group_gap`; the lowest one names them."""
         if self.group_gap is None:
             return list(labelled)
         if words := [each.patient for each in labelled if not each.patient.isdecimal()]:

@@ -41,7 +41,7 @@ JOINED = "object"  # the name of several classes together
 
 @dataclass(frozen=True)
 class _Found:
-    """What is known of the images before any is read."""
+    """What names of files and tables say about the images."""
 
     settings: Mapping[str, Any]  # of the cohort
     cases: Sequence[Case]
@@ -51,7 +51,7 @@ class _Found:
 
 @dataclass(frozen=True)
 class _Values:
-    """What is known of the values of the images."""
+    """A summary of the values of the images."""
 
     channels: tuple[str, ...]  # that differ
     is_part: bool  # whether there are others, equal to these
@@ -293,7 +293,7 @@ def _cohort_lines(found: _Found, folder: Path) -> Iterator[str]:
     for key, value in found.settings.items():
         shown = _relative(value, folder) if isinstance(value, Path) else value
         comment = {
-            "classes": "  # joined; to keep some apart, list each here and in classes of the stage",
+            "classes": "  # merged; to separate them, list each here and in the stage's classes",
             "split": "  # the share for testing; a pattern in paths is possible, such as ^test/",
             "leave_out": "  # their masks contradict their tags",
         }.get(key, "")

@@ -217,7 +217,7 @@ class Evidence:
 
     @property
     def known(self) -> Tensor | None:
-        """What is known of pixels, (B, K, H, W) int8 as in `Batch.known`, completed by `labels`."""
+        """What is known about pixels, (B, K, H, W) int8: `Batch.known`, completed by `labels`."""
         return None if self.batch.known is None else self.labels.known(self.batch.known)
 
     @property

@@ -103,14 +103,14 @@ def find_images(root: Path) -> list[FoundImage]:
         InputError: A folder cannot be listed, or two images in a folder have the same name.
     """
     named = [_named(root, path) for path in files_below(root) if _is_image(root, path)]
-    beside = _masks_beside([each for each in named if not each.is_mask])
+    adjacent = _adjacent_masks([each for each in named if not each.is_mask])
     below: dict[str, list[_Named]] = defaultdict(list)
     for each in named:
         if each.is_mask:
             below[_image_stem(each.path)].append(each)
             if stem_of(each.path) != _image_stem(each.path):
                 below[stem_of(each.path)].append(each)
-    masks = {each.path for found in beside.values() for each in found}
+    masks = {each.path for found in adjacent.values() for each in found}
     times = Counter(stem_of(each.path) for each in named if not each.is_mask)
     return [
         FoundImage(
@@ -119,7 +119,7 @@ def find_images(root: Path) -> list[FoundImage]:
             folders=each.folders,
             split=each.split,
             masks=(
-                *(FoundMask(mask.path, ()) for mask in beside.get(each.path, ())),
+                *(FoundMask(mask.path, ()) for mask in adjacent.get(each.path, ())),
                 *_masks_below(each, below[stem_of(each.path)], times[stem_of(each.path)] == 1),
             ),
         )
@@ -152,7 +152,7 @@ def _image_stem(mask: Path) -> str:
     return MASK_ENDING.sub("", stem_of(mask))
 
 
-def _masks_beside(files: Iterable[_Named]) -> dict[Path, list[_Named]]:
+def _adjacent_masks(files: Iterable[_Named]) -> dict[Path, list[_Named]]:
     """Return the masks in the folders of their images, by the path of the image."""
     by_stem: dict[tuple[Path, str], list[_Named]] = defaultdict(list)
     for each in files:

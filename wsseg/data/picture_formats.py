@@ -75,6 +75,6 @@ def channel_names(number: int) -> tuple[str, ...]:
 
 
 def picture_grid(shape: tuple[int, int, int]) -> Grid:
-    """Return the grid of a picture of (Z, H, W), whose pixels are a unit apart."""
+    """Return the grid of a picture of (Z, H, W), with a spacing of 1."""
     slices, height, width = shape
     return Grid((width, height, slices), AS_SHOWN, unit="px")
