@@ -42,9 +42,12 @@ class Study:
     threads: tuple[int, ...] = (1, 2)
 
     def run_keys(self) -> Iterator[RunKey]:
-        """Yield the runs: seed by seed, so that an unfinished table has the same of each method."""
-        for seed, threads, precision, method in product(
-            self.seeds, self.threads, self.precisions, self.recipes
+        """Yield the runs: seed by seed, so that an unfinished table has the same of each method.
+
+        Neighbours share no stage, since two processes that need it at once would both train it.
+        """
+        for precision, seed, method, threads in product(
+            self.precisions, self.seeds, self.recipes, self.threads
         ):
             yield RunKey(method, seed, precision, threads)
 
