@@ -52,10 +52,12 @@ def test_each_recipe_has_a_run_for_each_seed_precision_and_number_of_threads() -
         assert run.job.recipe.precision == run.key.precision
 
 
-def test_the_recipes_take_turns_and_a_seed_is_finished_before_the_next() -> None:
+def test_a_precision_and_seed_is_finished_before_the_next_and_neighbours_share_no_stage() -> None:
     keys = list(Study().run_keys())
-    assert [key.method for key in keys] == ["em", "phi2"] * 20
-    assert [key.seed for key in keys] == [seed for seed in range(5) for _ in range(8)]
+    assert [key.precision for key in keys] == ["float32"] * 20 + ["bfloat16"] * 20
+    assert [key.seed for key in keys] == 2 * [seed for seed in range(5) for _ in range(4)]
+    assert [key.method for key in keys[:4]] == ["em", "em", "phi2", "phi2"]
+    assert [key.threads for key in keys] == [1, 2] * 20
 
 
 def test_the_spread_equals_hand_computed_values() -> None:
@@ -110,7 +112,7 @@ def test_a_saved_row_replaces_the_older_one_of_its_run(tmp_path: Path) -> None:
     for each in (*reversed(ROWS), row("em", 0, 1, 0.9)):
         results.add(each)
     _, em_0_2, em_1, phi2_0_1, phi2_0_2 = ROWS
-    assert results.rows() == [row("em", 0, 1, 0.9), phi2_0_1, em_0_2, phi2_0_2, em_1]
+    assert results.rows() == [row("em", 0, 1, 0.9), em_0_2, phi2_0_1, phi2_0_2, em_1]
     assert "0.900" in (tmp_path / PAGE.name).read_text(encoding="utf-8")
 
 
