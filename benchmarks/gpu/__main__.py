@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.gpu.source_tree import make_importable, missing_packages
+from benchmarks.gpu.source_tree import make_importable, unmet_requirements
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -28,8 +28,8 @@ def main() -> None:
         "--page", action="store_true", help="measure nothing; write README.md from rows.csv again"
     )
     options = parser.parse_args()
-    if missing := missing_packages():
-        parser.error(f"these packages are not installed: {', '.join(missing)}")
+    if unmet := unmet_requirements():
+        parser.error(f"these packages are missing, or have another version: {', '.join(unmet)}")
     with TemporaryDirectory(prefix="wsseg-gpu-", ignore_cleanup_errors=True) as name:
         temporary = Path(name)
         make_importable(temporary / "metadata")

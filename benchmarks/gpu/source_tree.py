@@ -1,11 +1,10 @@
 """wsseg, its plugins and its recipes as importable packages, also where they are not installed.
 
-This module uses the standard library only, so that missing packages can be named before they are
-imported.
+This module needs only the standard library and `packaging`, so that missing packages can be named
+before they are imported.
 """
 
 import os
-import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -14,14 +13,27 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NAME = re.compile(r"[A-Za-z0-9._-]+")  # at the start of a requirement such as torch>=2.6,<3
 OPTIONAL = ("monai",)  # without them, parts are left out
 
 
-def missing_packages() -> list[str]:
-    """Return the requirements of wsseg whose packages are not installed, such as torch>=2.6,<3."""
-    required = _project(REPOSITORY)["dependencies"]
-    return [each for each in required if not _is_installed(_name(each))]
+def unmet_requirements() -> list[str]:
+    """Return the requirements that are not met, such as "filelock>=4.2.1,<5 (3.20 is installed)".
+
+    Without `packaging`, which compares versions, only that is missing.
+    """
+    if not _is_installed("packaging"):
+        return ["packaging"]
+    from packaging.requirements import Requirement
+
+    unmet = []
+    for text in _project(REPOSITORY)["dependencies"]:
+        required = Requirement(text)
+        version = _installed_version(required.name)
+        if version is None:
+            unmet.append(text)
+        elif not required.specifier.contains(version, prereleases=True):
+            unmet.append(f"{text} ({version} is installed)")
+    return unmet
 
 
 def make_importable(folder: Path) -> None:
@@ -77,10 +89,10 @@ def _write_metadata(folder: Path, project: dict[str, Any]) -> None:
 
 
 def _is_installed(name: str) -> bool:
-    return any(metadata.distributions(name=name))
+    return _installed_version(name) is not None
 
 
-def _name(requirement: str) -> str:
-    found = NAME.match(requirement)
-    assert found is not None, f"{requirement} has no name"  # noqa: S101
-    return found.group()
+def _installed_version(name: str) -> str | None:
+    """Return the version that is imported, of which there may be several; None without one."""
+    found = next(iter(metadata.distributions(name=name)), None)
+    return None if found is None else found.version

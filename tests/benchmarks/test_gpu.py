@@ -152,18 +152,28 @@ def test_rows_and_page_are_written_within_the_given_time(tmp_path: Path) -> None
     assert (tmp_path / "README.md").read_text(encoding="utf-8") == page(rows, PARTS)
 
 
-def test_packages_that_are_missing_are_named_with_their_versions(
+def test_packages_that_are_missing_or_too_old_are_named_with_their_versions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert source_tree.missing_packages() == []
-    monkeypatch.setattr(source_tree, "_is_installed", lambda name: name not in ("torch", "isal"))
-    assert source_tree.missing_packages() == ["torch>=2.6,<3", "isal>=1.7,<2"]
+    assert source_tree.unmet_requirements() == []
+    versions = {"torch": None, "isal": None, "filelock": "3.20.1", "timm": "1.1.0.dev0"}
+    installed = source_tree._installed_version
+    monkeypatch.setattr(
+        source_tree, "_installed_version", lambda name: versions.get(name, installed(name))
+    )
+    assert source_tree.unmet_requirements() == [
+        "torch>=2.6,<3",
+        "isal>=1.7,<2",
+        "filelock>=4.2.1,<5 (3.20.1 is installed)",
+    ]
+    versions["packaging"] = None
+    assert source_tree.unmet_requirements() == ["packaging"]
 
 
 def test_a_source_tree_has_the_entry_points_of_installed_plugins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_tree, "_is_installed", lambda _: False)
+    monkeypatch.setattr(source_tree, "_installed_version", lambda _: None)
     monkeypatch.setattr("sys.path", [])
     monkeypatch.setenv("PYTHONPATH", "before")
     source_tree.make_importable(tmp_path)

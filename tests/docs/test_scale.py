@@ -1,4 +1,4 @@
-"""docs/scale.md: its commands are accepted, and its estimate prints the table on the page."""
+"""docs/scale.md: its commands are accepted, and its figures are those of the rows and the code."""
 
 import shlex
 import subprocess
@@ -7,6 +7,8 @@ import sys
 import pytest
 from typer.main import get_group
 
+from benchmarks.gpu.page import Row
+from benchmarks.pages import read_rows
 from tests.markdown import DOCS, REPOSITORY, blocks
 from wsseg.cli import app
 
@@ -20,9 +22,8 @@ COMMANDS = [
 ]
 
 
-def only_block(language: str) -> str:
-    [text] = [block.text for block in blocks(PAGE) if block.language == language]
-    return text
+def texts(language: str) -> list[str]:
+    return [block.text for block in blocks(PAGE) if block.language == language]
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -31,21 +32,35 @@ def test_every_command_is_accepted(line: str) -> None:
     get_group(app).commands[name].make_context(name, words)
 
 
-def test_the_estimate_prints_the_table_on_the_page() -> None:
-    command = [sys.executable, "-c", only_block("python")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == only_block("text")
+@pytest.mark.parametrize(
+    ("code", "printed"), zip(texts("python"), texts("text"), strict=True), ids=["hours", "GPUs"]
+)
+def test_code_prints_what_the_page_shows(code: str, printed: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == printed
 
 
-def test_the_estimate_uses_the_figures_that_the_network_documents() -> None:
+def test_the_rates_are_those_of_the_rows() -> None:
+    rows = read_rows(REPOSITORY / "benchmarks/gpu/rows.csv", Row)
+    rates = {row.name: f"{row.value:.0f}" for row in rows if "H200" in row.machine}
+    page = PAGE.read_text(encoding="utf-8")
+    assert (
+        f"as `wsseg train` does it | {rates['training, trainer, with waiting for batches']} |"
+        in page
+    )
+    assert f"without waiting for batches | {rates['training, trainer']} |" in page
+    assert f"one thread | {rates['loading with augmentation alone, a thread']} |" in page
+    assert f"rate, parameters, pixels = {rates['training, trainer']}, 6_980_833" in page
+    assert f'"as measured": {rates["training, trainer, with waiting for batches"]}' in page
+
+
+def test_the_number_of_parameters_is_that_of_the_network() -> None:
     text = (REPOSITORY / "recipes/covid/wsseg_covid/unet.py").read_text(encoding="utf-8")
     assert "6,980,833 parameters" in text
-    assert "15.8 GFLOP" in text
-    assert "forward_flop, parameters, pixels = 15.8e9, 6_980_833, 256**2" in only_block("python")
 
 
 def test_the_script_for_slurm_is_valid_bash() -> None:
-    subprocess.run(["bash", "-n"], input=only_block("slurm"), text=True, check=True)
+    subprocess.run(["bash", "-n"], input=texts("slurm")[0], text=True, check=True)
 
 
 def test_the_page_has_no_other_blocks() -> None:
