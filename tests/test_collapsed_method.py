@@ -54,6 +54,8 @@ def test_the_closing_table_and_the_page_of_a_suite_name_the_collapsed_method(
     assert ended.code == 0, ended.err
     assert f"phi1: {WORDS}" in ended.out
     assert "threshold: " not in ended.out.partition("rows: ")[0]
+    last_warning = ended.err.splitlines()[-1]  # repeated below the table
+    assert last_warning.startswith("warning: phi1/seed-0: stage consolidation, epoch ")
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.index(f"phi1: {WORDS}") < page.index('class="lead"')
     health = read_rows(tmp_path / "out" / "rows.csv").groupby("method")["run.health"].unique()

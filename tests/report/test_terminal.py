@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 
 from wsseg.evaluation.comparison import gap_closed
 from wsseg.evaluation.summary import summarise
-from wsseg.report.terminal import terminal_gap, terminal_results
+from wsseg.report.terminal import repeated_warnings, terminal_gap, terminal_results
 
 Suite = Callable[..., pd.DataFrame]
 
@@ -48,6 +48,23 @@ def test_a_collapsed_method_is_named_below_the_table(suite: Suite) -> None:
     text = printed(terminal_results(summarise(rows)))
     assert text.splitlines()[-2] == "phi2: targets fill the region: not a result"
     assert "not a result" not in printed(terminal_results(summarise(suite())))
+
+
+def test_at_most_ten_warnings_are_repeated_each_once_and_those_of_scans_last(suite: Suite) -> None:
+    rows = suite()
+    rows["warnings"] = ["the lungs are small" if case == "a" else "" for case in rows["case"]]
+    rows.loc[rows.index[0], ["case", "warnings"]] = ["a", "the lungs are small"]
+    one = {"event": "warning", "text": "stage lesion, epoch 1: the targets have collapsed"}
+    records = {"em/seed-0": [one, {"event": "epoch"}, one]}
+    assert repeated_warnings(records, rows) == [
+        "em/seed-0: stage lesion, epoch 1: the targets have collapsed",
+        "case a: the lungs are small",
+    ]
+    many = {f"em/seed-{seed}": [one] for seed in range(13)}
+    repeated = repeated_warnings(many, rows)
+    assert len(repeated) == 11
+    assert repeated[9].startswith("em/seed-9: ")
+    assert repeated[10] == "4 more, in the log.jsonl of the runs and in the rows"
 
 
 def test_the_first_score_of_each_kind_is_in_the_terminal(suite: Suite) -> None:

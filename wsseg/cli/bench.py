@@ -155,8 +155,10 @@ def _write_report(out: Path) -> None:
     suite = load_suite(folder.definition)
     comparison = _possible_comparison(suite.compare, rows)
     context = ReportContext(comparison, suite.chosen_from, suite.published)
-    page = report_suite(out, out.resolve().name, rows, _finished_runs(out, rows), context)
+    runs = _finished_runs(out, rows)
+    page = report_suite(out, out.resolve().name, rows, runs, context)
     _print_tables(label_methods(rows, suite.chosen_from), comparison, suite.chosen_from)
+    _repeat_warnings(out, runs, rows)
     typer.echo(f"rows: {folder.rows}\nreport: {page}")
 
 
@@ -172,6 +174,20 @@ def _finished_runs(out: Path, rows: "DataFrame") -> "list[ReportedRun]":
     return [
         ReportedRun(method, folder, held_out_cases(load_run(folder))) for method, folder in folders
     ]
+
+
+def _repeat_warnings(out: Path, runs: "Sequence[ReportedRun]", rows: "DataFrame") -> None:
+    """Print the warnings of all runs again, since tables and epochs have scrolled them away."""
+    from wsseg.inference.folders import RunFolder
+    from wsseg.report.terminal import repeated_warnings
+    from wsseg.runtime.console import Display
+    from wsseg.training.log import read_log
+
+    logs = {str(each.folder.relative_to(out)): RunFolder(each.folder).log for each in runs}
+    records = {name: read_log(path) for name, path in logs.items() if path.exists()}
+    display = Display()
+    for text in repeated_warnings(records, rows):
+        display.warn(text)
 
 
 def _print_tables(

@@ -191,7 +191,7 @@ def phantom(
     from wsseg.runtime.console import Display
 
     display, cohort = Display(), _synthetic_cohort(use, cases, seed)
-    with display.bar("writing scans", cases) as advance:
+    with display.steps("writing scans", cases) as advance:
         cohort.write(out, lambda name: advance(1, name))
     table = out.absolute() / "cohort.csv"
     display.note(f"{cases} scans: {out}\nin a recipe: cohort: {{use: table, path: {table}}}")

@@ -1,5 +1,6 @@
 """Tables of results for the terminal."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from textwrap import fill
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from wsseg.errors import escape_unprintable
 from wsseg.evaluation.health import health_notes
+from wsseg.evaluation.rows import warnings_by_case
 from wsseg.report.columns import Column, Table, as_p_value, decimal_interval, decimals, no_note
 from wsseg.report.comparison_tables import gap_table
 from wsseg.report.result_tables import (
@@ -24,7 +26,9 @@ from wsseg.report.result_tables import (
     TPR,
     results_table,
 )
+from wsseg.training.log import Records, warnings
 
+MAX_WARNINGS = 10  # repeated below the tables of a suite
 MIN_HEADING_LETTERS = 8  # in a line of a heading; more if a word or the column is wider
 
 BRIEF_RESULTS = (
@@ -61,6 +65,22 @@ def terminal_gap(gap: pd.DataFrame) -> Group:
     baseline, ceiling = gap["baseline"].iloc[0], gap["ceiling"].iloc[0]
     title = f"Share of the gap between {baseline} and {ceiling} closed"
     return Group(Text(escape_unprintable(title)), _to_rich(gap_table(gap), spaces=2))
+
+
+def repeated_warnings(runs: Mapping[str, Records], rows: pd.DataFrame) -> list[str]:
+    """Return the warnings about training and scans, a line each and at most ten.
+
+    Args:
+        runs: The log of each run, by its name.
+        rows: The rows of all runs, which have the warnings about scans.
+    """
+    found = [*warnings(runs)]
+    found += [f"case {case}: {text}" for case, text in warnings_by_case(rows).items()]
+    found = list(dict.fromkeys(found))  # a resumed run can have logged a warning again
+    if len(found) <= MAX_WARNINGS:
+        return found
+    more = len(found) - MAX_WARNINGS
+    return [*found[:MAX_WARNINGS], f"{more} more, in the log.jsonl of the runs and in the rows"]
 
 
 def _to_rich(table: Table, spaces: int) -> rich.table.Table:

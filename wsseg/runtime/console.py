@@ -1,8 +1,9 @@
 """Progress bars, notes and warnings on the terminal."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +20,7 @@ from wsseg.errors import escape_unprintable
 T = TypeVar("T")
 
 UNLIMITED_WIDTH = 10_000  # columns of output that is not a terminal: no line is wrapped or cut
+SECONDS_BETWEEN_LINES = 10  # of progress, in output that is not a terminal
 
 
 def open_console(*, stderr: bool = False) -> Console:
@@ -46,15 +48,30 @@ class Display:
         )
 
     def track(self, text: str, items: Iterable[T], total: int) -> Iterator[T]:
-        """Yield `items` with a progress bar of `total` steps."""
-        with self.bar(text, total) as advance:
+        """Yield `items`, and show how many of `total` are done as `steps` does."""
+        with self.steps(text, total) as advance:
             for item in items:
                 yield item
                 advance(1, "")
 
     @contextmanager
+    def steps(self, text: str, total: int) -> Iterator["Advance"]:
+        """Show a bar of `total` steps in the block; yield a function that moves it.
+
+        Output that is not a terminal has a line at most every 10 s in place of the bar.
+        """
+        if self.console.is_terminal:
+            with self.bar(text, total) as advance:
+                yield advance
+        else:
+            yield _Lines(self.note, text, total)
+
+    @contextmanager
     def bar(self, text: str, total: int, completed: int = 0) -> Iterator["Advance"]:
-        """Show a progress bar of `total` steps in the block; yield a function that moves it."""
+        """Show a bar of `total` steps in the block; yield a function that moves it.
+
+        Output that is not a terminal has nothing in its place.
+        """
         progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
@@ -70,7 +87,7 @@ class Display:
             task = progress.add_task(
                 escape(escape_unprintable(text)), total=total, completed=completed, about=""
             )
-            yield Advance(progress, task)
+            yield _Bar(progress, task)
 
 
 class SilentDisplay(Display):
@@ -85,12 +102,32 @@ class SilentDisplay(Display):
         self.warnings.append(text)
 
 
-class Advance:
-    """A function that moves a progress bar."""
+class Advance(Protocol):
+    """A function that shows the progress of some steps."""
+
+    def __call__(self, steps: int, about: str) -> None:
+        """Count `steps` more as done, and show the text `about` if there is room for it."""
+
+
+class _Bar:
+    """Moves a progress bar."""
 
     def __init__(self, progress: Progress, task: Any) -> None:
         self._progress, self._task = progress, task
 
     def __call__(self, steps: int, about: str) -> None:
-        """Move the bar by `steps` and show the text `about` next to it."""
         self._progress.update(self._task, advance=steps, about=escape(escape_unprintable(about)))
+
+
+class _Lines:
+    """Prints how many steps are done, but not after the last one, nor more often than needed."""
+
+    def __init__(self, note: Callable[[str], None], text: str, total: int) -> None:
+        self._note, self._text, self._total = note, text, total
+        self._done, self._printed = 0, monotonic()
+
+    def __call__(self, steps: int, about: str) -> None:  # noqa: ARG002
+        self._done += steps
+        if self._done < self._total and monotonic() - self._printed >= SECONDS_BETWEEN_LINES:
+            self._note(f"{self._text}: {self._done} of {self._total}")
+            self._printed = monotonic()
