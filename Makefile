@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 READY  := .venv/.ready
-PIP    := $(BIN)/python -m pip install --progress-bar off --quiet --disable-pip-version-check
+LOG    := .venv/install.log
+PIP    := $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check
 PARTS  := $(patsubst %/pyproject.toml,%,$(wildcard recipes/*/pyproject.toml plugins/*/pyproject.toml))
 
 .PHONY: help demo test test-all lint docs dist speed reliability clean
@@ -48,6 +49,17 @@ clean: ## delete .venv/, runs/ and everything else that is generated
 $(READY): pyproject.toml $(PARTS:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "wsseg needs Python 3.11 or newer; choose one with: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
-	$(PIP) hatchling editables
-	$(PIP) --no-build-isolation -e ".[dev]" $(PARTS:%=-e %)
+	@echo "Installing wsseg and its packages into .venv/, in some minutes; the log is $(LOG)"
+	@{ $(PIP) hatchling editables && $(PIP) --no-build-isolation -e ".[dev]" $(PARTS:%=-e %) || \
+	  echo "pip failed"; } 2>&1 | tee $(LOG) | awk "$$SHOW_STEPS"
+	@if grep -qx "pip failed" $(LOG); then tail -n 20 $(LOG); echo "The full log is $(LOG)"; exit 1; fi
 	@touch $@
+
+# Of the output of pip: every 20th package, downloads of at least 10 MB, and the last step.
+define SHOW_STEPS
+/^ *Collecting / && ++found % 20 == 0 { print "  " found " packages found" }
+/^ *Downloading .*\([0-9][0-9]+.*[MG]B\)/ { print "  downloading " $$2, $$3, $$4 }
+/^Installing collected packages/ && NF > 10 { print "  installing " NF - 3 " packages" }
+{ fflush() }
+endef
+export SHOW_STEPS
