@@ -109,6 +109,58 @@ def test_no_output_contains_the_identity_of_the_patient(
     assert not [text for text in texts for secret in SECRETS if secret in text]
 
 
+def with_identifiers(folder: Path) -> Path:
+    """Add the identifiers that a segmentation refers to."""
+    for path in folder.iterdir():
+        tags = pydicom.dcmread(path)
+        tags.StudyInstanceUID, tags.FrameOfReferenceUID = "1.2.3", "1.2.4"
+        tags.save_as(path)
+    return folder
+
+
+def test_the_mask_of_a_series_is_also_written_as_dicom_segmentation(
+    wsseg: "Wsseg", trained: Path, folder: Path, tmp_path: Path
+) -> None:
+    hd = pytest.importorskip("highdicom", reason="highdicom is not installed; extra: dicom-seg")
+    out, codes = tmp_path / "out", tmp_path / "codes.csv"
+    codes.write_text("class,category,type\ninfection,SCT:1:Altered,SCT:2:Opacity\n")
+    words = ("predict", trained, with_identifiers(folder), "--out", out, "--write", "dicom-seg")
+    ended = wsseg(*words, "--codes", codes)
+    assert ended.code == 0, ended.err
+    read, mask = (
+        hd.seg.segread(out / "dicom-seg" / "scan-6.dcm"),
+        read_volume(out / "scan-6.nii.gz"),
+    )
+    sources = sorted(
+        map(pydicom.dcmread, folder.iterdir()), key=lambda s: s.ImagePositionPatient[2]
+    )
+    planes = read.get_pixels_by_source_instance(
+        [source.SOPInstanceUID for source in sources],
+        combine_segments=True,
+        assert_missing_frames_are_empty=True,
+    )
+    assert set(np.unique(planes)) == {0, 1, 2}
+    assert np.array_equal(planes, mask.channel())
+    infection, consolidation = map(read.get_segment_description, (1, 2))
+    assert (infection.segment_label, consolidation.segment_label) == ("infection", "consolidation")
+    assert infection.segmented_property_type.meaning == "Opacity"
+    assert consolidation.segmented_property_type.meaning == "Tissue"
+    assert str(read.PatientName) == "MUSTERMANN^E"
+    texts = [ended.out, ended.err, *(path.name for path in out.rglob("*"))]
+    assert not [text for text in texts for secret in SECRETS if secret in text]
+
+
+def test_dicom_segmentations_of_nifti_scans_are_refused_before_anything_is_predicted(
+    wsseg: "Wsseg", trained: Path, toy_cohort: Path, tmp_path: Path
+) -> None:
+    scan, out = toy_cohort.parent / "6-image.nii.gz", tmp_path / "out"
+    ended = wsseg("predict", trained, scan, "--out", out, "--write", "dicom-seg")
+    ended.refused("6-image.nii.gz is a NIfTI file", "needs a DICOM series", "Name the folder")
+    assert not out.exists()
+    ended = wsseg("predict", trained, scan, "--out", out, "--codes", "codes.csv")
+    ended.refused("add --write dicom-seg")
+
+
 def test_a_series_with_a_missing_slice_is_refused(
     wsseg: "Wsseg", trained: Path, folder: Path, tmp_path: Path
 ) -> None:

@@ -9,8 +9,12 @@ import typer
 from wsseg.cli.command_help import Commands
 
 if TYPE_CHECKING:
+    from wsseg.core.case import Case
     from wsseg.data.dicom_folder import Skipped
     from wsseg.inference.batch_prediction import Row
+    from wsseg.inference.dicom_segmentation import SegmentationModel
+    from wsseg.inference.folders import PredictionFolder
+    from wsseg.inference.run import Run as LoadedRun
     from wsseg.runtime.console import Display
 
 Run = Annotated[Path, typer.Argument(help="The folder of a run, written by `wsseg train`.")]
@@ -55,6 +59,18 @@ NameBy = Annotated[
         metavar="path|TABLE.csv",
         help="Name DICOM scans after their folders (path), or by a table with the columns case and "
         "PatientID or AccessionNumber.",
+    ),
+]
+Write = Annotated[
+    Literal["dicom-seg"] | None,
+    typer.Option(help="Also write masks of DICOM scans as DICOM segmentation objects."),
+]
+Codes = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CODES.csv",
+        help="With --write dicom-seg: codes of classes, with the columns class, category and type. "
+        "A code is SCHEME:VALUE:MEANING.",
     ),
 ]
 MAX_SKIPPED_SHOWN = 20
@@ -139,6 +155,8 @@ def predict(
             "--probabilities", help="Also write the probability of each class, of pixels and cases."
         ),
     ] = False,
+    write: Write = None,
+    codes: Codes = None,
     jobs: Jobs = None,
     backend: Backend = "loky",
     scheduler: Scheduler = None,
@@ -155,11 +173,17 @@ def predict(
     scores.csv a column CLASS_probability, the largest probability of a pixel. They are not
     calibrated.
 
+    With --write dicom-seg, the folder dicom-seg/ has the mask of each DICOM scan as a segmentation
+    object with a segment for each class, which refers to the slices of the scan and, as the
+    standard requires, names the patient and the study. Without --codes, all classes have the code
+    of tissue.
+
     Folders are searched for DICOM series at any depth. Of each study, the axial series with the
     most slices is segmented; the command lists the others with the reasons.
 
     Example: wsseg predict runs/phi2 scan.nii.gz --out masks
     """
+    from wsseg.errors import InputError
     from wsseg.evaluation.rows import write_rows
     from wsseg.inference.batch_prediction import predict_all
     from wsseg.inference.folders import PredictionFolder
@@ -170,41 +194,75 @@ def predict(
     from wsseg.runtime.files import remove_leftovers
     from wsseg.runtime.folder_lock import lock_folder
 
-    display, loaded = Display(), load_run(run)
+    display, loaded, folder = Display(), load_run(run), PredictionFolder(out)
     found = find_scans(scans, loaded.recipe.input.unit.modality, pseudonyms_of(name_by))
     cases = found.cases
     _print_skipped(found.skipped, display)
     check_scans(cases, out)
+    if codes is not None and write is None:
+        raise InputError("--codes describes segments; add --write dicom-seg")
+    model = None if write is None else _segmentation_model(loaded, cases, codes)
     with lock_folder(out), open_workers(backend, jobs, scheduler) as workers:
         remove_leftovers(out)
         predicted = predict_all(loaded, cases, out, workers)
         by_name = {
             case.name: result for case, result in display.track("predicting", predicted, len(cases))
         }
-        results = [by_name[case.name] for case in cases]
-        rows = [result for result in results if not isinstance(result, Exception)]
+        results = [(case, by_name[case.name]) for case in cases]
+        done = [(case, row) for case, row in results if not isinstance(row, Exception)]
+        rows = [{**row, **_more_columns(loaded, case, folder, probabilities)} for case, row in done]
         if rows:
-            if probabilities:
-                from wsseg.inference.probabilities import write_probabilities
-
-                named, folder = {case.name: case for case in cases}, PredictionFolder(out)
-                rows = [
-                    {**row, **write_probabilities(loaded, named[row["case"]], folder)}
-                    for row in rows
-                ]
-            write_rows(PredictionFolder(out).scores, rows)
-            values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
-            if overlays:
-                from wsseg.report.outlines import write_outlines
-
-                for case in cases:
-                    if not isinstance(by_name[case.name], Exception):
-                        write_outlines(loaded, case, PredictionFolder(out))
+            write_rows(folder.scores, rows)
+            for case, _ in done:
+                _write_more(loaded, case, folder, overlays, model)
             _show_scan_warnings(rows, display)
+            values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
             display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
-        errors = [result for result in results if isinstance(result, Exception)]
+        errors = [each for _, each in results if isinstance(each, Exception)]
         if errors:
             _raise_first(errors, len(cases), display)
+
+
+def _more_columns(
+    run: "LoadedRun", case: "Case", folder: "PredictionFolder", probabilities: bool
+) -> dict[str, float]:
+    """Write what was asked for that has a column in scores.csv, and return these columns."""
+    if not probabilities:
+        return {}
+    from wsseg.inference.probabilities import write_probabilities
+
+    return write_probabilities(run, case, folder)
+
+
+def _write_more(
+    run: "LoadedRun",
+    case: "Case",
+    folder: "PredictionFolder",
+    overlays: bool,
+    model: "SegmentationModel | None",
+) -> None:
+    """Write what was asked for in addition to the mask of a case."""
+    if overlays:
+        from wsseg.report.outlines import write_outlines
+
+        write_outlines(run, case, folder)
+    if model is not None:
+        from wsseg.inference.dicom_segmentation import write_dicom_seg
+
+        write_dicom_seg(case, model, folder)
+
+
+def _segmentation_model(
+    run: "LoadedRun", cases: "Sequence[Case]", codes: Path | None
+) -> "SegmentationModel":
+    """Check that DICOM segmentations of the scans are possible, and describe the run in them."""
+    from wsseg.inference.batch_prediction import digest_of
+    from wsseg.inference.dicom_segmentation import SegmentationModel, check_dicom, read_codes
+
+    classes = run.recipe.classes
+    known = {} if codes is None else read_codes(codes, classes)
+    check_dicom(cases)
+    return SegmentationModel(classes, digest_of(run), known)
 
 
 def _print_skipped(skipped: "Sequence[Skipped]", display: "Display") -> None:

@@ -6,6 +6,7 @@ No other module spells the name of one of these files.
 from dataclasses import dataclass
 from pathlib import Path
 
+DICOM_SEG = "dicom-seg"
 FAILURE = "failed.txt"
 OVERLAYS = "overlays"
 PROBABILITIES = "probabilities"
@@ -63,6 +64,10 @@ class PredictionFolder:
     def probability(self, case: str, label: str, suffix: str) -> Path:
         """Return the path of the probability of a class in a case."""
         return self.path / PROBABILITIES / f"{case}.{label}{suffix}"
+
+    def segmentation(self, case: str) -> Path:
+        """Return the path of a case's mask as a DICOM segmentation object."""
+        return self.path / DICOM_SEG / f"{case}.dcm"
 
     @property
     def scores(self) -> Path:
