@@ -114,7 +114,7 @@ def test_the_report_of_a_suite_has_its_gap_failures_labels_and_targets(
         "out of memory",
         "infection: 6 cases",  # the masks that the first stage was trained with
         "consolidation: 6 cases, 3 positive",
-        "what the E-step labels as consolidation",
+        "Targets of the E-step",
     ):
         assert text in page
     assert len(page.encode()) < 10_000_000

@@ -16,8 +16,7 @@ from wsseg.evaluation.comparison import gap_closed, paired_differences
 from wsseg.evaluation.method_labels import label_methods
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.summary import summarise
-from wsseg.report.figures.em_targets import TargetPlanes
-from wsseg.report.figures.overlay import Overlay
+from wsseg.report.figures.panels import Panel, PanelRow
 from wsseg.report.page import Page, html, lead, write_page
 
 Suite = Callable[..., pd.DataFrame]
@@ -35,16 +34,10 @@ EPOCHS = [
     }
     for k in (1, 2, 3)
 ]
-OVERLAY = Overlay("best case", np.zeros((16, 16)), {"consolidation": np.eye(16, dtype=bool)})
-
-PLANES = np.zeros((1, 12, 16), bool)
-TARGETS = TargetPlanes(
-    "phi2, stage two",
-    "consolidation",
-    np.zeros((1, 12, 16)),
-    ~PLANES,
-    {0: PLANES, 3: ~PLANES},
-    (0, 1),
+MASK = np.eye(16, dtype=bool)
+EXAMPLE = PanelRow("best case", [Panel("phi2: 0.57", np.zeros((16, 16)), {"consolidation": MASK})])
+TARGETS = PanelRow(
+    "phi2, stage two", [Panel("start: 5 %", np.zeros((16, 16)), {"consolidation": MASK}, ~MASK)]
 )
 
 
@@ -76,7 +69,7 @@ def full(rows: pd.DataFrame) -> Page:
         title="A suite",
         rows=rows,
         curves={"phi2": EPOCHS},
-        overlays=[OVERLAY],
+        examples=[EXAMPLE],
         provenance={"Seed": "0", "Versions": {"wsseg": "0.1.0"}, "Recipe": "a: 1\nb: 2"},
         target="consolidation",
         baseline="threshold",
@@ -105,7 +98,7 @@ def test_a_page_has_all_sections_with_links_and_closes_all_tags(text: str) -> No
         "comparisons",
         "settings",
         "errors",
-        "overlays",
+        "examples",
         "scores",
         "training",
         "cases",
@@ -151,7 +144,7 @@ def test_markup_in_names_and_messages_is_escaped(suite: Suite) -> None:
             title=EVIL,
             rows=rows,
             curves={EVIL: [*EPOCHS, {"event": "warning", "stage": EVIL, "epoch": 1, "text": EVIL}]},
-            overlays=[Overlay(EVIL, np.zeros((8, 8)), {EVIL: np.eye(8, dtype=bool)})],
+            examples=[PanelRow(EVIL, [Panel(EVIL, np.zeros((16, 16)), {EVIL: MASK})])],
             provenance={EVIL: {EVIL: EVIL}, "plain": EVIL},
             target=EVIL,
         )

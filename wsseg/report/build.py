@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from wsseg.config.recipe_files import recipe_text
 from wsseg.core.case import Case
+from wsseg.core.volume import VoxelMask
 from wsseg.data.reading import read_case, read_case_mask
 from wsseg.errors import InputError
 from wsseg.evaluation.comparison import Compare
@@ -18,9 +21,11 @@ from wsseg.evaluation.rows import read_rows
 from wsseg.evaluation.summary import summarise
 from wsseg.inference.folders import REPORT, RunFolder
 from wsseg.inference.run import Run, load_run
-from wsseg.report.figures.em_targets import TargetPlanes
-from wsseg.report.figures.overlay import Overlay, displayed, key_cases, key_slice
+from wsseg.report.figures.em_targets import target_row
+from wsseg.report.figures.key_cases import key_cases, key_slice
+from wsseg.report.figures.panels import Panel, PanelRow, displayed
 from wsseg.report.figures.sections import methods_with_scans
+from wsseg.report.formatting import number
 from wsseg.report.page import Page, ranked, write_page
 from wsseg.report.provenance import chosen_settings, failures, labels_used, origin_of_rows, versions
 from wsseg.training.log import read_log
@@ -88,7 +93,7 @@ def report_suite(
         title=title,
         rows=label_methods(rows, context.settings_from),
         curves={labels[run.method]: _curves(run.folder) for run in first_runs},
-        overlays=list(_overlays(rows, [run for run in runs if run.method in with_scans], labels)),
+        examples=list(_examples(rows, [run for run in runs if run.method in with_scans], labels)),
         provenance={"Software and cases": versions(first_runs[0].folder)}
         | ({"Rows": origin} if (origin := origin_of_rows(rows)) else {})
         | {
@@ -111,10 +116,10 @@ def report_suite(
             for row in chosen_settings(run.folder)
         ],
         targets=[
-            planes
+            row
             for run in first_runs
             if run.method in with_scans
-            for planes in _targets(run.folder, labels[run.method])
+            for row in _targets(run.folder, labels[run.method])
         ],
         failures=failures(out),
     )
@@ -140,21 +145,14 @@ def _label_published(
     return published.model_copy(update={"methods": methods})
 
 
-def _targets(folder: Path, label: str) -> Iterator[TargetPlanes]:
+def _targets(folder: Path, label: str) -> Iterator[PanelRow]:
     """Yield the saved targets of each EM stage of a run."""
     recipe = load_run(folder).recipe
     for name, stage in recipe.stages.items():
         snapshots = load_snapshots(RunFolder(folder).stage(name))
         if snapshots:
-            first = next(iter(snapshots.values()))
-            yield TargetPlanes(
-                caption=f"{label}, stage {name}",
-                target=stage.classes[-1],
-                image=first.image.numpy(),
-                region=first.region.numpy() > 0,
-                by_epoch={n: each.targets[:, -1].numpy() > 0 for n, each in snapshots.items()},
-                window=recipe.display_window,
-            )
+            heading = f"{label}, stage {name}"
+            yield target_row(heading, stage.classes[-1], snapshots, recipe.display_window)
 
 
 def _curves(folder: Path) -> list[Mapping[str, Any]]:
@@ -168,17 +166,17 @@ def _curves(folder: Path) -> list[Mapping[str, Any]]:
     return records
 
 
-def _overlays(
+def _examples(
     rows: pd.DataFrame, runs: Sequence[ReportedRun], labels: Mapping[str, str]
-) -> Iterator[Overlay]:
-    """Yield the predictions of each method for a few cases."""
-    for name, group in _pictured_cases(rows, labels).items():
-        drawn: set[str] = set()
+) -> Iterator[PanelRow]:
+    """Yield a few cases, each with its annotation and the predictions of all methods."""
+    for name, heading in _pictured_cases(rows, labels).items():
+        predictions: dict[str, _Predicted] = {}
         for run in runs:
             case = next((case for case in run.test if case.name == name), None)
-            if case is not None and run.method not in drawn:
-                drawn.add(run.method)
-                yield _overlay(load_run(run.folder), case, labels[run.method], group)
+            if case is not None and run.method not in predictions:
+                predictions[run.method] = _predict(load_run(run.folder), case, labels[run.method])
+        yield _example(heading, list(predictions.values()))
 
 
 def _pictured_cases(rows: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, str]:
@@ -196,21 +194,53 @@ def _pictured_cases(rows: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, 
     }
 
 
-def _overlay(run: Run, case: Case, label: str, group: str) -> Overlay:
-    prediction = run.predict(case)
-    image, classes = displayed(read_case(case)), run.recipe.classes
-    true = {
-        name: read_case_mask(case, name, prediction.mask.grid)
-        for name in classes
-        if name in case.masks
-    }
-    target = classes[-1]
-    z = key_slice(prediction.masks[target], true.get(target))
-    return Overlay(
-        caption=f"{label}, slice {z + 1} of {len(image)}",
-        image=image[z],
-        predicted={name: prediction.masks[name][z] for name in classes},
-        true={name: mask[z] for name, mask in true.items()},
-        group=group,
+@dataclass(frozen=True)
+class _Predicted:
+    """What a method predicts for a case, with the image and the annotation, (Z, H, W) each."""
+
+    label: str
+    image: NDArray[Any]
+    predicted: Mapping[str, VoxelMask]  # by class, the target last
+    true: Mapping[str, VoxelMask]  # of the annotated classes
+    window: tuple[float, float] | None
+
+    @property
+    def target(self) -> str:
+        return list(self.predicted)[-1]
+
+
+def _predict(run: Run, case: Case, label: str) -> _Predicted:
+    prediction, classes = run.predict(case), run.recipe.classes
+    grid = prediction.mask.grid
+    return _Predicted(
+        label=label,
+        image=displayed(read_case(case)),
+        predicted={name: prediction.masks[name] for name in classes},
+        true={name: read_case_mask(case, name, grid) for name in classes if name in case.masks},
         window=run.recipe.display_window,
     )
+
+
+def _example(heading: str, predictions: Sequence[_Predicted]) -> PanelRow:
+    """Return a row with the annotation of a case, if there is one, and all predictions of it."""
+    first = predictions[0]
+    predicted = np.any([each.predicted[each.target] for each in predictions], axis=0)
+    z = key_slice(predicted, first.true.get(first.target))
+    panels = [
+        Panel(_with_dice(each), each.image[z], {c: mask[z] for c, mask in each.predicted.items()})
+        for each in predictions
+    ]
+    if first.true:
+        annotated = {name: mask[z] for name, mask in first.true.items()}
+        panels.insert(0, Panel("annotated", first.image[z], annotated))
+    return PanelRow(f"{heading}, slice {z + 1} of {len(first.image)}", panels, first.window)
+
+
+def _with_dice(shown: _Predicted) -> str:
+    """Return the label of a method with the Dice of the target in the case, if it is defined."""
+    if shown.target not in shown.true:
+        return shown.label
+    predicted, true = shown.predicted[shown.target], shown.true[shown.target]
+    size = int(predicted.sum()) + int(true.sum())
+    both = int((predicted & true).sum())
+    return f"{shown.label}: {number(2 * both / size, 2)}" if true.any() else shown.label

@@ -1,7 +1,6 @@
 """Pictures of scans with the outlines of predicted masks."""
 
-from collections.abc import Mapping, Sequence
-from itertools import cycle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,17 @@ from wsseg.core.case import Case
 from wsseg.data.reading import mask_suffix, read_case, read_mask
 from wsseg.inference.folders import PredictionFolder
 from wsseg.inference.run import Run
-from wsseg.report.figures.overlay import CONTOURS, Plane, displayed, key_slice, percentile_window
+from wsseg.report.figures.key_cases import key_slice
+from wsseg.report.figures.panels import (
+    WHITE,
+    Plane,
+    displayed,
+    in_colours,
+    percentile_window,
+    tints,
+)
 from wsseg.runtime.files import atomic_write
 
-WHITE, GREY = 255, 2  # the highest value of a colour, the axes of a grey image
 PIXELS_PER_LINE = 256  # a line gets a pixel wider with each of them in the shorter side
 
 
@@ -43,15 +49,13 @@ def write_outlines(run: Run, case: Case, folder: PredictionFolder) -> Path:
 
 
 def outlined(
-    image: NDArray[Any], masks: Mapping[str, Plane], window: Sequence[float]
+    image: NDArray[Any], masks: Mapping[str, Plane], window: tuple[float, float]
 ) -> NDArray[np.uint8]:
     """Return an image, (H, W) or (H, W, 3), in colours with the inner border of each mask."""
-    low, high = window
-    shares = (np.asarray(image, np.float32) - low) / max(high - low, 1e-6)
-    grey = np.rint(shares.clip(0, 1) * WHITE).astype(np.uint8)
-    drawn = grey if grey.ndim > GREY else np.stack([grey] * 3, axis=-1)
+    drawn = in_colours(image, window)
+    colours = tints([*masks])
     width = 1 + min(drawn.shape[:2]) // PIXELS_PER_LINE
-    for (shade, _), mask in zip(cycle(CONTOURS), masks.values(), strict=False):
+    for name, mask in masks.items():
         border = mask & ~ndimage.binary_erosion(mask, iterations=width)
-        drawn[border] = [round(part * WHITE) for part in to_rgb(shade)]
+        drawn[border] = [round(part * WHITE) for part in to_rgb(colours[name])]
     return drawn

@@ -31,8 +31,7 @@ from wsseg.runtime.files import write_text
 from wsseg.training.log import Records, warnings
 
 if TYPE_CHECKING:
-    from wsseg.report.figures.em_targets import TargetPlanes
-    from wsseg.report.figures.overlay import Overlay
+    from wsseg.report.figures.panels import PanelRow
 
 SIGNIFICANCE = 0.05
 MAX_MEANS = 6  # methods whose mean Dice the lead gives
@@ -46,7 +45,7 @@ class Page:
     title: str
     rows: pd.DataFrame
     curves: Mapping[str, Records] = field(default_factory=dict)  # training records by method
-    overlays: Sequence["Overlay"] = ()
+    examples: Sequence["PanelRow"] = ()  # a case each
     provenance: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     target: str = "the target"  # the class of the columns without prefix
     baseline: str | None = None  # None: the first method
@@ -55,7 +54,7 @@ class Page:
     published: PublishedResults | None = None
     labels: Sequence[Mapping[str, str]] = ()  # a row per method and stage, by heading
     chosen: Sequence[Mapping[str, str]] = ()  # a row per run and chosen setting, by heading
-    targets: Sequence["TargetPlanes"] = ()
+    targets: Sequence["PanelRow"] = ()  # of EM, a stage each
     failures: Mapping[str, str] = field(default_factory=dict)  # reasons by the job's folder
 
 
@@ -103,11 +102,11 @@ def html(page: Page) -> str:
         gap_notes=comparison_tables.left_out_notes(gap),
         settings_figures=sections.settings_figures(page.rows, summary, page.target, published),
         error_figures=sections.error_figures(page.rows, summary, page.target, published),
-        overlays=sections.overlays_by_group(page.overlays),
+        examples=sections.picture_rows(page.examples),
         scores=result_tables.scores_table(summary),
         score_figures=sections.score_figures(page.rows, summary, published),
         training_figures=sections.training_figures(page.curves, sections.leading_methods(summary)),
-        target_figures=sections.target_figures(page.targets),
+        targets=sections.picture_rows(page.targets),
         warnings=warnings(page.curves),
         cases=result_tables.cases_table(page.rows),
         scan_warnings=warnings_by_case(page.rows),

@@ -1,7 +1,7 @@
 """The figures of each section of a report, with their captions and alternative texts."""
 
 import base64
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,21 +17,19 @@ from wsseg.evaluation.summary import (
     tagged_scores,
 )
 from wsseg.report.figures import methods, sweeps, training
-from wsseg.report.figures.em_targets import TargetPlanes, draw_targets
 from wsseg.report.figures.errors import draw_error_locations, error_locations
-from wsseg.report.figures.overlay import Overlay, draw_overlay
+from wsseg.report.figures.panels import PANEL_PX, PanelRow, draw_row, tints
 from wsseg.report.figures.rates import (
     draw_dilated_rates,
     draw_rates,
     rates_by_dilation,
     rates_by_recipe,
 )
-from wsseg.report.figures.style import svg, webp
+from wsseg.report.figures.style import svg
 from wsseg.report.formatting import significant
 from wsseg.training.log import Records
 
 CSS_PX_PER_IN = 96
-SCAN_PX = 800
 MAX_METHODS = 6  # in a figure with a panel or a line for each method
 
 
@@ -43,6 +41,15 @@ class Picture:
     alt: str
     caption: str
     width_px: float
+
+
+@dataclass(frozen=True)
+class PictureRow:
+    """Pictures that are shown next to each other, and the colours of the classes in them."""
+
+    heading: str
+    pictures: Sequence[Picture]
+    colours: Mapping[str, str]
 
 
 def leading_methods(summary: pd.DataFrame) -> list[str]:
@@ -208,29 +215,15 @@ def training_figures(curves: Mapping[str, Records], shown: Sequence[str]) -> lis
     return [_chart(training.draw_training(curves, shown), alt, caption)]
 
 
-def target_figures(targets: Sequence[TargetPlanes]) -> list[Picture]:
-    """Return a picture of the targets of each EM stage over its epochs."""
-    return [
-        Picture(
-            _uri("image/webp", webp(draw_targets(each))),
-            f"targets of {each.caption}, by epoch",
-            f"{each.caption}: what the E-step labels as {each.target} in a few training slices. "
-            "Grey line: the region.",
-            SCAN_PX,
-        )
-        for each in targets
-    ]
+def picture_rows(rows: Sequence[PanelRow]) -> list[PictureRow]:
+    """Return the pictures of rows of slices with tinted masks."""
+    return [PictureRow(row.heading, list(_row_pictures(row)), tints(row.classes)) for row in rows]
 
 
-def overlays_by_group(overlays: Sequence[Overlay]) -> dict[str, list[Picture]]:
-    """Return the pictures of slices with contours, by the heading of their group."""
-    groups: dict[str, list[Picture]] = {}
-    for each in overlays:
-        contours = f"annotated and predicted contours of {', '.join(each.predicted)}"
-        alt = ": ".join(filter(None, (contours, each.group, each.caption)))
-        picture = Picture(_uri("image/webp", webp(draw_overlay(each))), alt, each.caption, SCAN_PX)
-        groups.setdefault(each.group, []).append(picture)
-    return groups
+def _row_pictures(row: PanelRow) -> Iterator[Picture]:
+    for panel, content in zip(row.panels, draw_row(row), strict=True):
+        alt = f"{row.heading}: {panel.caption}"
+        yield Picture(_uri("image/webp", content), alt, panel.caption, PANEL_PX)
 
 
 def _published_note(published: PublishedResults | None, figure: FigureName, *columns: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO, StringIO
+from io import StringIO
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
 WIDTH_IN = 10.0  # width of the report's text, 960 pixels
-SCAN_DPI = 150  # of pictures of scans: sharp on a screen, small enough for dozens of them
 LEGEND_LETTERS = 130  # in a line of `WIDTH_IN`; the sample of a line takes 6
 INK, MUTED, RULE = "#1b2430", "#5b6672", "#d9dee4"
 ON_DARK = {INK: "#e8ebef", MUTED: "#9aa5b1", RULE: "#39424d"}
@@ -122,13 +121,3 @@ def svg(figure: Figure) -> str:
     dark = ";".join(f"--c{name[1:]}:{other}" for name, other in ON_DARK.items())
     style = f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
     return re.sub(r"(<svg[^>]*>)", rf"\1<style>{style}</style>", text, count=1)
-
-
-def webp(figure: Figure) -> bytes:
-    """Return a figure as a WebP image, for pictures of scans."""
-    buffer = BytesIO()
-    with drawing():
-        figure.savefig(
-            buffer, format="webp", dpi=SCAN_DPI, transparent=False, pil_kwargs={"quality": 88}
-        )
-    return buffer.getvalue()
