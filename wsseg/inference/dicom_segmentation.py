@@ -45,7 +45,7 @@ MAY_BE_EMPTY = (
 
 @dataclass(frozen=True)
 class SegmentCodes:
-    """What kind of property a class is, by codes of a terminology such as SNOMED CT."""
+    """What kind of property a class is, by codes of a terminology such as SNOMED."""
 
     category: Code = TISSUE
     type: Code = TISSUE
