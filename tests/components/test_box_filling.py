@@ -3,9 +3,11 @@
 import torch
 
 from wsseg.components.box_filling import FillBoxes
-from wsseg.components.esteps import HardEM, SoftEM
+from wsseg.components.esteps import HardEM, ProportionEM, SoftEM
 from wsseg.core.batch import Batch, Evidence
 from wsseg.core.class_relation import Multiclass, Multilabel
+from wsseg.testing import check_estep
+from wsseg.testing.samples import evidence_to_fit
 
 
 def evidence(
@@ -68,3 +70,10 @@ def test_without_boxes_the_targets_are_those_of_the_other_estep() -> None:
     plain = Evidence(Batch(one.batch.image, one.batch.region, one.batch.tags), one.logits, one.phi)
     assert torch.equal(FillBoxes(share=1, estep=HardEM())(plain), HardEM()(plain))
     assert torch.equal(FillBoxes(share=1, estep=HardEM())(one), HardEM()(one))
+
+
+def test_the_inner_estep_is_fitted() -> None:
+    to_fit = evidence_to_fit(classes=1)
+    fitted = FillBoxes(share=0.3, estep=ProportionEM()).fit([to_fit])
+    assert fitted.estep == ProportionEM().fit([to_fit])
+    check_estep(fitted, classes=1)

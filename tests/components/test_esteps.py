@@ -30,7 +30,7 @@ INDEPENDENT = Multilabel()
 NEAR_A_TIE = 1e-4  # log-odds that float32 may round to the other side of 0
 ESTEPS = [
     FillBoxes(share=0.5, estep=HardEM()),
-    FillBoxes(share=0.3, estep=ProportionEM(share=0.2)),
+    FillBoxes(share=0.3, estep=SoftEM()),
     HardEM(),
     SoftEM(),
     AdaptEM(share=0.2),
@@ -109,7 +109,7 @@ def naive_exclusive(logits: list[float], phi: list[float], support: list[bool]) 
 
 
 @pytest.mark.parametrize("estep", ESTEPS)
-@pytest.mark.parametrize("classes", [1, 2, 3])
+@pytest.mark.parametrize("classes", [1, 3])
 def test_esteps_keep_the_contract_of_esteps(estep: EStep, classes: int) -> None:
     check_estep(estep, classes)
 

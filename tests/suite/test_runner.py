@@ -54,14 +54,26 @@ def folder(toy_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(wsseg: "Wsseg", folder: Path) -> Path:
-    """The folder of a finished suite."""
-    return finished(wsseg, folder / "plain.yaml", folder / "plain")
+    """The folder of a finished suite, without a report."""
+    with pytest.MonkeyPatch.context() as patch:
+        leave_out_reports(patch)
+        return finished(wsseg, folder / "plain.yaml", folder / "plain")
 
 
 @pytest.fixture(scope="module")
 def folds(wsseg: "Wsseg", folder: Path) -> Path:
     """The folder of a finished suite with two folds."""
     return finished(wsseg, folder / "folds.yaml", folder / "folds")
+
+
+@pytest.fixture
+def no_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Suites write no report, which takes longer than their training."""
+    leave_out_reports(monkeypatch)
+
+
+def leave_out_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wsseg.cli.bench._write_report", lambda _: None)
 
 
 def ran(wsseg: "Wsseg", suite: Path, out: Path, *more: str) -> "Ended":
@@ -191,6 +203,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     )
 
 
+@pytest.mark.usefixtures("no_reports")
 def test_a_running_suite_is_locked_and_a_killed_one_can_be_continued(
     wsseg: "Wsseg", folder: Path, plain: Path, tmp_path: Path
 ) -> None:
@@ -218,6 +231,7 @@ def test_a_running_suite_is_locked_and_a_killed_one_can_be_continued(
     assert not list(out.rglob("last"))
 
 
+@pytest.mark.usefixtures("no_reports")
 def test_an_interrupt_stops_the_suite_and_not_just_one_job(
     wsseg: "Wsseg",
     folder: Path,
@@ -243,6 +257,7 @@ def test_an_interrupt_stops_the_suite_and_not_just_one_job(
     assert results(out / "rows.csv") == results(plain / "rows.csv")
 
 
+@pytest.mark.usefixtures("no_reports")
 def test_a_stage_finished_just_before_a_crash_is_not_trained_again(
     wsseg: "Wsseg", folder: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +346,7 @@ def test_all_jobs_that_share_a_failed_stage_fail_and_name_the_run_that_trained_i
     assert ended.err.count("the weights exploded") == 2
 
 
+@pytest.mark.usefixtures("no_reports")
 def test_a_failed_job_is_retried_and_its_failure_deleted_once_it_succeeds(
     wsseg: "Wsseg", folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
