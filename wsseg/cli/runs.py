@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wsseg.data.dicom_folder import Skipped
     from wsseg.inference.batch_prediction import Row
     from wsseg.inference.dicom_segmentation import SegmentationModel
+    from wsseg.inference.ensemble import Ensemble
     from wsseg.inference.folders import PredictionFolder
     from wsseg.inference.run import Run as LoadedRun
     from wsseg.runtime.console import Display
@@ -59,6 +60,12 @@ NameBy = Annotated[
         metavar="path|TABLE.csv",
         help="Name DICOM scans after their folders (path), or by a table with the columns case and "
         "PatientID or AccessionNumber.",
+    ),
+]
+Mirror = Annotated[
+    Literal["left-right", "front-back", "both"] | None,
+    typer.Option(
+        help="Also predict mirrored images, and average the log-odds; both: all four images."
     ),
 ]
 Write = Annotated[
@@ -137,7 +144,12 @@ def train(
 
 
 def predict(
-    run: FolderOrFile,
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder of a run or of a suite's method, or a file written by `wsseg pack`."
+        ),
+    ],
     scans: Annotated[
         list[Path],
         typer.Argument(
@@ -155,13 +167,18 @@ def predict(
             "--probabilities", help="Also write the probability of each class, of pixels and cases."
         ),
     ] = False,
+    mirror: Mirror = None,
+    agreement: Annotated[
+        bool,
+        typer.Option("--agreement", help="Also write how far the runs of a suite's method agree."),
+    ] = False,
     write: Write = None,
     codes: Codes = None,
     jobs: Jobs = None,
     backend: Backend = "loky",
     scheduler: Scheduler = None,
 ) -> None:
-    """Segment scans with a trained run.
+    """Segment scans with a trained run, or with all runs of a suite's method.
 
     Writes a mask on the grid of each scan, and a table of scores. Masks of pictures are PNG files
     whose grey levels are the values of the classes; --overlays draws them on the pictures. Scans
@@ -172,6 +189,11 @@ def predict(
     With --probabilities, the folder probabilities/ has a file for each scan and class, and
     scores.csv a column CLASS_probability, the largest probability of a pixel. They are not
     calibrated.
+
+    For a folder SUITE/METHOD, the log-odds of the runs of all seeds and folds are averaged, stage
+    by stage. With --agreement, the folder agreement/ has a file for each scan and class with the
+    share of runs that predict the class, and scores.csv a column CLASS_agreement, the Dice
+    coefficient pooled over all pairs of runs.
 
     With --write dicom-seg, the folder dicom-seg/ has the mask of each DICOM scan as a segmentation
     object with a segment for each class, which refers to the slices of the scan and, as the
@@ -186,15 +208,22 @@ def predict(
     from wsseg.errors import InputError
     from wsseg.evaluation.rows import write_rows
     from wsseg.inference.batch_prediction import predict_all
+    from wsseg.inference.ensemble import DIRECTIONS, load_ensemble
     from wsseg.inference.folders import PredictionFolder
-    from wsseg.inference.run import load_run
     from wsseg.inference.scans import check_scans, find_scans, pseudonyms_of
     from wsseg.runtime.console import Display
     from wsseg.runtime.executors import open_workers
     from wsseg.runtime.files import remove_leftovers
     from wsseg.runtime.folder_lock import lock_folder
 
-    display, loaded, folder = Display(), load_run(run), PredictionFolder(out)
+    display, folder = Display(), PredictionFolder(out)
+    directions = DIRECTIONS if mirror == "both" else tuple(d for d in DIRECTIONS if d == mirror)
+    ensemble = load_ensemble(run, directions)
+    loaded, members = ensemble.run, len(ensemble.members)
+    if agreement and members == 1:
+        raise InputError(f"{run}: is one run, and --agreement compares several; name SUITE/METHOD")
+    if members > 1:
+        display.note(f"{run}: averaging {members} runs")
     found = find_scans(scans, loaded.recipe.input.unit.modality, pseudonyms_of(name_by))
     cases = found.cases
     _print_skipped(found.skipped, display)
@@ -204,13 +233,17 @@ def predict(
     model = None if write is None else _segmentation_model(loaded, cases, codes)
     with lock_folder(out), open_workers(backend, jobs, scheduler) as workers:
         remove_leftovers(out)
-        predicted = predict_all(loaded, cases, out, workers)
+        predicted = predict_all(loaded, cases, out, workers, directions)
         by_name = {
             case.name: result for case, result in display.track("predicting", predicted, len(cases))
         }
         results = [(case, by_name[case.name]) for case in cases]
         done = [(case, row) for case, row in results if not isinstance(row, Exception)]
-        rows = [{**row, **_more_columns(loaded, case, folder, probabilities)} for case, row in done]
+        compared = ensemble if agreement else None
+        rows = [
+            {**row, **_more_columns(loaded, case, folder, probabilities, compared)}
+            for case, row in done
+        ]
         if rows:
             write_rows(folder.scores, rows)
             for case, _ in done:
@@ -224,14 +257,23 @@ def predict(
 
 
 def _more_columns(
-    run: "LoadedRun", case: "Case", folder: "PredictionFolder", probabilities: bool
+    run: "LoadedRun",
+    case: "Case",
+    folder: "PredictionFolder",
+    probabilities: bool,
+    ensemble: "Ensemble | None",
 ) -> dict[str, float]:
     """Write what was asked for that has a column in scores.csv, and return these columns."""
-    if not probabilities:
-        return {}
-    from wsseg.inference.probabilities import write_probabilities
+    columns: dict[str, float] = {}
+    if probabilities:
+        from wsseg.inference.probabilities import write_probabilities
 
-    return write_probabilities(run, case, folder)
+        columns |= write_probabilities(run, case, folder)
+    if ensemble is not None:
+        from wsseg.inference.ensemble import write_agreement
+
+        columns |= write_agreement(ensemble, case, folder)
+    return columns
 
 
 def _write_more(

@@ -15,8 +15,9 @@ from wsseg.core.contracts import region_files
 from wsseg.data.prepare import Prepared, file_digest, image_digest
 from wsseg.data.reading import mask_suffix, read_case_grid
 from wsseg.errors import InputError
+from wsseg.inference.ensemble import Direction, load_ensemble
 from wsseg.inference.folders import PredictionFolder
-from wsseg.inference.run import Run, load_run
+from wsseg.inference.run import Run
 from wsseg.runtime.cache_leases import release
 from wsseg.runtime.executors import ThisProcess, WorkerDiedError, Workers
 from wsseg.runtime.files import append_line, fingerprint
@@ -28,11 +29,16 @@ Row: TypeAlias = Mapping[str, Any]  # "case", scores and volumes, and "warnings"
 
 
 def predict_all(
-    run: Run, cases: Sequence[Case], out: Path, workers: Workers
+    run: Run,
+    cases: Sequence[Case],
+    out: Path,
+    workers: Workers,
+    mirror: tuple[Direction, ...] = (),
 ) -> Iterator[tuple[Case, Row | InputError | WorkerDiedError]]:
     """Write the mask of each case into `out`; yield its row, or the error that prevented it.
 
-    A mask that the same run made from the same files is kept, with its row.
+    A mask that the same run made from the same files is kept, with its row. Other processes load
+    the run, or the ensemble, from `run.folder` with the directions `mirror`.
     """
     masks, remaining = _MaskWriter(PredictionFolder(out), digest_of(run)), list[Case]()
     existing = masks.existing()
@@ -45,7 +51,8 @@ def predict_all(
     if isinstance(workers, ThisProcess):
         yield from zip(remaining, _in_this_process(run, remaining, masks), strict=True)
         return
-    for case, result in workers.imap_unordered(partial(_in_worker, run.folder, masks), remaining):
+    predict = partial(_in_worker, run.folder, mirror, masks)
+    for case, result in workers.imap_unordered(predict, remaining):
         if isinstance(result, _MaskRecord):
             masks.note(result)
         yield case, result.row if isinstance(result, _MaskRecord) else result
@@ -139,9 +146,11 @@ def _in_this_process(
     )
 
 
-def _in_worker(run_folder: Path, masks: _MaskWriter, case: Case) -> _MaskRecord | InputError:
+def _in_worker(
+    run_folder: Path, mirror: tuple[Direction, ...], masks: _MaskWriter, case: Case
+) -> _MaskRecord | InputError:
     """Predict a case in another process."""
-    run = _loaded_run(run_folder, masks.run_digest)
+    run = _loaded_run(run_folder, mirror, masks.run_digest)
 
     def predict(case: Case) -> _MaskRecord:
         prepared = run.prepare(case)
@@ -152,8 +161,8 @@ def _in_worker(run_folder: Path, masks: _MaskWriter, case: Case) -> _MaskRecord 
 
 
 @lru_cache(maxsize=1)
-def _loaded_run(folder: Path, digest: str) -> Run:  # noqa: ARG001 - part of the cache's key
-    return load_run(folder)
+def _loaded_run(folder: Path, mirror: tuple[Direction, ...], digest: str) -> Run:  # noqa: ARG001 - part of the cache's key
+    return load_ensemble(folder, mirror).run
 
 
 def _or_error(step: Callable[[A], B], value: A | InputError) -> B | InputError:

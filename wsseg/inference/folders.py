@@ -6,6 +6,7 @@ No other module spells the name of one of these files.
 from dataclasses import dataclass
 from pathlib import Path
 
+AGREEMENT = "agreement"
 DICOM_SEG = "dicom-seg"
 FAILURE = "failed.txt"
 OVERLAYS = "overlays"
@@ -13,6 +14,7 @@ PROBABILITIES = "probabilities"
 REPORT = "report.html"
 SCORES = "scores.csv"
 STAGES = "stages"
+SEED, FOLD = "seed-", "fold-"  # starts of the names of a method's folders
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,10 @@ class PredictionFolder:
     def probability(self, case: str, label: str, suffix: str) -> Path:
         """Return the path of the probability of a class in a case."""
         return self.path / PROBABILITIES / f"{case}.{label}{suffix}"
+
+    def agreement(self, case: str, label: str, suffix: str) -> Path:
+        """Return the path of the share of an ensemble's members that predict a class."""
+        return self.path / AGREEMENT / f"{case}.{label}{suffix}"
 
     def segmentation(self, case: str) -> Path:
         """Return the path of a case's mask as a DICOM segmentation object."""
@@ -144,6 +150,28 @@ class RunFolder:
     def failure(self) -> Path:
         """`failed.txt`: why a suite's job failed when it was last tried."""
         return self.path / FAILURE
+
+
+def runs_of_method(folder: Path) -> list[RunFolder]:
+    """Return the runs of a suite's method by seed and fold; none if it is another folder."""
+    seeds = _numbered(folder, SEED)
+    return [RunFolder(run) for seed in seeds for run in _numbered(seed, FOLD) or [seed]]
+
+
+def methods_below(folder: Path) -> list[Path]:
+    """Return the folders of a suite that hold the runs of a method."""
+    below = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [each for each in below if runs_of_method(each)]
+
+
+def _numbered(folder: Path, start: str) -> list[Path]:
+    """Return the folders `<start><number>` in a folder, by number."""
+    found = {
+        int(each.name.removeprefix(start)): each
+        for each in folder.glob(f"{start}*")
+        if each.is_dir() and each.name.removeprefix(start).isdecimal()
+    }
+    return [found[number] for number in sorted(found)]
 
 
 def failure_files(out: Path) -> list[Path]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from wsseg.inference.folders import REPORT, STAGES, RunFolder, StageFolder
+from wsseg.inference.folders import FOLD, REPORT, SEED, STAGES, RunFolder, StageFolder
 
 ROWS, DEFINITION, TUNING = "rows.csv", "suite.yaml", "tuning"
 RESERVED_NAMES = (STAGES, ROWS, REPORT, DEFINITION, TUNING)  # that no method may have
@@ -72,5 +72,5 @@ class SuiteFolder:
 
 def run_path(method: str, seed: int, fold: int | None) -> Path:
     """Return the path of a run, relative to the suite's folder."""
-    path = Path(method.replace(" ", ","), f"seed-{seed}")
-    return path if fold is None else path / f"fold-{fold}"
+    path = Path(method.replace(" ", ","), f"{SEED}{seed}")
+    return path if fold is None else path / f"{FOLD}{fold}"
