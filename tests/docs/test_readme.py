@@ -1,12 +1,14 @@
 """README.md: every code block runs, in its order, as a reader would run it.
 
-Training is made small, and blocks that would install packages from the network are not run.
+Scans and training are made small, and blocks that would install packages from the network are not
+run.
 """
 
 import re
 import shlex
 import shutil
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from tests.conftest import Wsseg
 from tests.docs.conftest import Reader
 from tests.markdown import REPOSITORY, blocks, write_block
 from tests.picture_files import write_pictures
+from wsseg.components.registry import registry
 
 PAGE = REPOSITORY / "README.md"
 SMALL = (
@@ -34,33 +37,54 @@ def small(line: str) -> str:
     return " ".join([line, *(f"--set {setting}" for setting in settings.split())])
 
 
+@pytest.fixture
+def load_installed(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Return a function that lets this process find the plugins that the reader has installed."""
+    (site,) = reader.scripts.parent.glob("lib/python*/site-packages")
+
+    def load() -> None:
+        monkeypatch.syspath_prepend(site)
+        for path in site.glob("*.pth"):  # of packages installed with -e
+            for line in path.read_text().splitlines():
+                if Path(line).is_dir():
+                    monkeypatch.syspath_prepend(line)
+        registry.cache_clear()
+
+    yield load
+    registry.cache_clear()
+
+
 def test_every_block_of_the_readme_runs(
-    wsseg: Wsseg, reader: Reader, phantom_scans: Path, monkeypatch: pytest.MonkeyPatch
+    wsseg: Wsseg,
+    reader: Reader,
+    load_installed: Callable[[], None],
+    phantom_scans: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Commands run in this process, which is faster, until the page installs a plugin."""
+    """Commands of wsseg run in this process, which is faster."""
     shutil.copytree(phantom_scans, reader.folder, dirs_exist_ok=True)
     write_pictures(reader.folder / "pictures")
-    shutil.copy(phantom_scans / "scans" / "a.nii.gz", reader.folder / "scan.nii.gz")
     monkeypatch.chdir(reader.folder)
-    is_installed = False
+    printed = ""
     for block in blocks(PAGE):
         if block.name:
             write_block(block, reader.folder)
         elif block.language == "python":
-            reader.run(f"python -c {shlex.quote(block.text)}")
+            exec(block.text, {})  # noqa: S102 - a block of the README
         for line in block.text.splitlines() if block.language == "bash" else []:
-            is_installed |= line.startswith("pip install ")
-            if is_installed:
-                reader.run(small(line))
-            else:
+            if line.startswith("wsseg "):
                 ended = wsseg(*shlex.split(small(line))[1:])
                 assert ended.code == 0, f"{line}\n{ended.err}"
-    assert (reader.folder / "masks" / "scan.nii.gz").is_file()
+                printed += ended.out
+            else:
+                reader.run(line)
+            if line.startswith("pip install "):
+                load_installed()
+    assert (reader.folder / "masks" / "image.nii.gz").is_file()
     assert (reader.folder / "outlined" / "overlays" / "001.png").is_file()
     assert (reader.folder / "runs" / "phi2" / "report.html").is_file()
-    assert "two-normals" in reader.run("wsseg plugins list").stdout
-    checked = reader.run("wsseg plugins check wsseg-two-normals").stdout
-    assert "1 of 1 parts were built and passed" in checked
+    assert "two-normals" in printed
+    assert "1 of 1 parts were built and passed" in printed
 
 
 def test_only_installation_and_printed_tables_are_not_run() -> None:
