@@ -1,8 +1,8 @@
-"""MkDocs hooks: pages that are not files in docs/, and links between them.
+"""MkDocs hooks: pages that are not Markdown files in docs/, and links between them.
 
-The site shows the repository's Markdown files (README.md, benchmarks/*/README.md, ...) and the
-generated recipe reference. Links work both here and in the repository, where a page may lie
-elsewhere than in the site.
+The site shows the repository's Markdown files (README.md, benchmarks/*/README.md, ...), the
+generated recipe reference, and the notebooks of docs/tutorials with the output stored in them.
+Links work both here and in the repository, where a page may lie elsewhere than in the site.
 """
 
 import posixpath
@@ -14,7 +14,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from docs import recipe_reference
+from docs import recipe_reference, tutorials
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TOP_LEVEL = {
@@ -30,11 +30,17 @@ NAMED_FENCE = re.compile(r"^```(\w+) ([^\n`{=]+)$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the repository's pages, their figures, and the recipe reference."""
+    """Add the repository's pages, their figures, the recipe reference, and the notebooks."""
     for source, place in _repository_files():
         files.append(File.generated(config, place, abs_src_path=str(REPOSITORY / source)))
     for place, text in recipe_reference.pages().items():
         files.append(File.generated(config, place, content=text))
+    for notebook in tutorials.NOTEBOOKS:
+        text, pictures = tutorials.markdown(notebook)
+        place = f"tutorials/{notebook.stem}.md"
+        files.append(File.generated(config, place, content=text))
+        for name, picture in pictures.items():
+            files.append(File.generated(config, f"tutorials/{name}", content=picture))
     return files
 
 
