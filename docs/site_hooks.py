@@ -60,6 +60,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     def in_site(link: re.Match[str]) -> str:
         image, text, target, anchor = link.groups()
         place = _place(posixpath.normpath(posixpath.join(posixpath.dirname(source), target)))
+        if not here.startswith("tutorials"):  # whose pages offer the notebook itself
+            place = re.sub(r"\.ipynb$", ".md", place)
         if files.get_file_from_path(place) is None:
             return text
         return f"{image}[{text}]({posixpath.relpath(place, here or '.')}{anchor or ''})"
