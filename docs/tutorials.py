@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -16,11 +17,14 @@ from nbconvert import MarkdownExporter
 TUTORIALS = Path(__file__).with_name("tutorials")
 NOTEBOOKS = sorted(TUTORIALS.glob("*.ipynb"))
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}  # 0: without
-QUIET = {"PYTHONWARNINGS": "ignore:IProgress"}  # tqdm misses ipywidgets, which nothing here uses
+QUIET = {
+    "PYTHONWARNINGS": "ignore:IProgress",  # tqdm misses ipywidgets, which nothing here uses
+    "TTY_COMPATIBLE": "0",  # to rich: no colours and bars, which ipykernel would ask for
+}
 SHOWN = ["image/png", "text/plain"]  # in order of preference
 
 
-def run(path: Path, folder: Path) -> nbformat.NotebookNode:
+def run(path: Path, folder: Path) -> Any:
     """Run a notebook in `folder`, without a network, and return it with its output.
 
     Raises:
@@ -30,7 +34,7 @@ def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | OFFLINE | QUIET | {"PATH": scripts}
     resources = {"metadata": {"path": str(folder)}}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
+    client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources=resources)
     client.execute(env=environment)
     for cell in notebook.cells:
         cell.metadata.clear()  # times of the execution
