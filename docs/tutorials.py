@@ -30,7 +30,7 @@ def run(path: Path, folder: Path) -> Any:
     Raises:
         CellExecutionError: A cell failed.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | OFFLINE | QUIET | {"PATH": scripts}
     resources = {"metadata": {"path": str(folder)}}
@@ -44,11 +44,12 @@ def run(path: Path, folder: Path) -> Any:
 
 def markdown(path: Path) -> tuple[str, Mapping[str, bytes]]:
     """Return a notebook as Markdown, and the pictures that it shows, by their relative paths."""
-    exporter = MarkdownExporter()
+    exporter = MarkdownExporter()  # type: ignore[no-untyped-call]
     for preprocessor in ("NbConvertBase", "ExtractOutputPreprocessor"):
         exporter.config[preprocessor].display_data_priority = SHOWN
     resources = {"unique_key": path.stem, "output_files_dir": path.stem}
-    text, found = exporter.from_notebook_node(nbformat.read(path, as_version=4), resources)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    text, found = exporter.from_notebook_node(notebook, resources)
     link = f"*This page is a notebook: [download it]({path.name}).*"
     title, _, rest = text.lstrip().partition("\n")
     return f"{title}\n\n{link}\n{rest}", found["outputs"]
@@ -58,7 +59,7 @@ def main() -> None:
     """Run all notebooks and save them."""
     for path in NOTEBOOKS:
         with TemporaryDirectory() as folder:
-            nbformat.write(run(path, Path(folder)), path)
+            nbformat.write(run(path, Path(folder)), path)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
