@@ -137,4 +137,4 @@ def _origin(rows: Sequence[Row]) -> Iterator[str]:
     """Yield what made the rows, in lines of a list."""
     for name in ("device", "versions", "commit", "date"):
         values = dict.fromkeys(getattr(row, name) for row in rows)
-        yield f"- {name}: {', '.join(values)}"
+        yield f"- {name}: {'; '.join(values)}"
