@@ -178,7 +178,7 @@ def predict(
     backend: Backend = "loky",
     scheduler: Scheduler = None,
 ) -> None:
-    """Segment scans with a trained run, or with all runs of a suite's method.
+    """Segment scans with a trained run.
 
     Writes a mask on the grid of each scan, and a table of scores. Masks of pictures are PNG files
     whose grey levels are the values of the classes; --overlays draws them on the pictures. Scans
