@@ -38,7 +38,10 @@ def run(path: Path, folder: Path) -> Any:
     client.execute(env=environment)
     for cell in notebook.cells:
         cell.metadata.clear()  # times of the execution
-    notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    notebook.metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3"},
+        "language_info": {"name": "python"},  # of the code blocks on the site
+    }
     return notebook
 
 
