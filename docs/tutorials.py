@@ -34,7 +34,7 @@ def run(path: Path, folder: Path) -> Any:
     scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | OFFLINE | QUIET | {"PATH": scripts}
     resources = {"metadata": {"path": str(folder)}}
-    client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources=resources)
+    client = NotebookClient(notebook, timeout=None, resources=resources, coalesce_streams=True)
     client.execute(env=environment)
     for cell in notebook.cells:
         cell.metadata.clear()  # times of the execution
