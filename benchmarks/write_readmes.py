@@ -21,6 +21,7 @@ from benchmarks.pages import fill_sections, markdown_table, sections
 from benchmarks.suite_tables import gap_table, results_table
 from wsseg.errors import InputError
 from wsseg.evaluation.comparison import gap_closed
+from wsseg.evaluation.health import gap_problem
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE, label_methods, method_label
 from wsseg.evaluation.rows import read_rows
 from wsseg.evaluation.summary import rankable_dice, summarise
@@ -89,7 +90,8 @@ def _way_section(name: str) -> str:
     baseline, ceiling = (
         method_label(each, suite.chosen_from) for each in (compare.baseline, compare.ceiling)
     )
-    return _with_note(gap_table(gap_closed(rows, baseline, ceiling)))
+    problem = gap_problem(summarise(rows), baseline, ceiling)
+    return _with_note(problem or gap_table(gap_closed(rows, baseline, ceiling)))
 
 
 def _figures_section(arguments: str) -> str:

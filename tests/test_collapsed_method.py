@@ -18,6 +18,7 @@ recipes:
     stages: {consolidation: {learn: nothing, classes: [consolidation], region: infection,
       prior: {use: threshold, hu: -250}}}
   phi1: {extends: toy.yaml, stages: {consolidation: {prior: {use: constant, probability: 1}}}}
+compare: {baseline: threshold, ceiling: phi1}
 """
 WORDS = "targets fill the region: not a result"
 
@@ -56,7 +57,10 @@ def test_the_closing_table_and_the_page_of_a_suite_name_the_collapsed_method(
     assert "threshold: " not in ended.out.partition("rows: ")[0]
     last_warning = ended.err.splitlines()[-1]  # repeated below the table
     assert last_warning.startswith("warning: phi1/seed-0: stage consolidation, epoch ")
+    no_gap = "No share of the gap between threshold and phi1: phi1 is not a result"
+    assert no_gap in ended.out
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.index(f"phi1: {WORDS}") < page.index('class="lead"')
+    assert no_gap in page
     health = read_rows(tmp_path / "out" / "rows.csv").groupby("method")["run.health"].unique()
     assert health.to_dict() == {"threshold": [""], "phi1": ["targets fill the region"]}

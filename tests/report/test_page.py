@@ -249,6 +249,17 @@ def test_a_page_has_a_table_of_the_gap_if_a_ceiling_is_given(suite: Suite) -> No
     assert heading not in html(Page("No ceiling", rows, baseline="threshold"))
 
 
+def test_a_page_states_why_there_is_no_gap_to_a_collapsed_ceiling(suite: Suite) -> None:
+    rows = suite(methods=("threshold", "phi2", "supervised"))
+    rows["run.health"] = [
+        "targets are empty" if method == "supervised" else "" for method in rows["method"]
+    ]
+    text = html(full(rows))
+    assert "Share of the gap between threshold and supervised closed" not in text
+    assert "supervised is not a result (targets are empty)." in text
+    assert "of the gap in mean Dice" not in text
+
+
 def test_the_best_method_is_the_first_row_of_the_results(text: str) -> None:
     results = text.split('<table class="sortable">')[1].split("</table>", maxsplit=1)[0]
     assert results.index(">phi2<") < results.index(">threshold<")

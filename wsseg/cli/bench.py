@@ -195,6 +195,7 @@ def _print_tables(
 ) -> None:
     """Print the summary, the share of the gap that each method closes, and the notes on both."""
     from wsseg.evaluation.comparison import gap_closed, paired_differences
+    from wsseg.evaluation.health import gap_problem
     from wsseg.evaluation.method_labels import MARK, MARK_NOTE, method_label
     from wsseg.evaluation.summary import summarise
     from wsseg.report.comparison_tables import left_out_notes, unequal_rows_note
@@ -208,8 +209,11 @@ def _print_tables(
         baseline = method_label(comparison.baseline, settings_from)
         notes += left_out_notes(paired_differences(rows, comparison.metric, baseline))
         if comparison.ceiling is not None:
-            closed = gap_closed(rows, baseline, method_label(comparison.ceiling, settings_from))
-            if len(closed):
+            ceiling = method_label(comparison.ceiling, settings_from)
+            closed = gap_closed(rows, baseline, ceiling)
+            if problem := gap_problem(summary, baseline, ceiling):
+                notes.append(problem)
+            elif len(closed):
                 console.print(terminal_gap(closed))
                 notes += left_out_notes(closed)
     for note in filter(None, notes):

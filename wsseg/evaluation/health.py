@@ -48,6 +48,18 @@ def health_notes(summary: pd.DataFrame) -> list[str]:
     ]
 
 
+def gap_problem(summary: pd.DataFrame, baseline: str, ceiling: str) -> str:
+    """Return why the gap from baseline to ceiling cannot be shown; "" where both are results."""
+    ends = summary[~is_result(summary) & summary["method"].isin([baseline, ceiling])]
+    if ends.empty:
+        return ""
+    reasons = [
+        f"{method} is not a result ({health})"
+        for method, health in zip(ends["method"], ends["health"], strict=True)
+    ]
+    return f"No share of the gap between {baseline} and {ceiling}: {', '.join(reasons)}."
+
+
 def _problems(rows: pd.DataFrame) -> Iterator[str]:
     """Yield the problems of one run's targets and predictions."""
     for text in rows[HEALTH].unique() if HEALTH in rows else ():

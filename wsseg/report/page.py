@@ -19,7 +19,7 @@ from wsseg.evaluation.comparison import (
     gap_closed,
     paired_differences,
 )
-from wsseg.evaluation.health import health_notes, is_result
+from wsseg.evaluation.health import gap_problem, health_notes, is_result
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.rows import warnings_by_case
@@ -76,7 +76,7 @@ def html(page: Page) -> str:
     script = (resources.files("wsseg.report") / "page.js").read_text(encoding="utf-8")
     summary = summarise(page.rows)
     methods = [str(method) for method in summary["method"]]
-    differences, gap = _differences(page, methods), _gap(page)
+    differences, gap = _differences(page, methods), _gap(page, summary)
     published = page.published
     return _template().render(
         page=page,
@@ -100,6 +100,7 @@ def html(page: Page) -> str:
         differences_notes=comparison_tables.left_out_notes(differences),
         gap=comparison_tables.gap_table(gap),
         gap_notes=comparison_tables.left_out_notes(gap),
+        gap_problem=_gap_problem(page, summary),
         settings_figures=sections.settings_figures(page.rows, summary, page.target, published),
         error_figures=sections.error_figures(page.rows, summary, page.target, published),
         examples=sections.picture_rows(page.examples),
@@ -211,10 +212,18 @@ def _differences(page: Page, methods: Sequence[str]) -> pd.DataFrame:
     return paired_differences(page.rows, page.metric, page.baseline or methods[0])
 
 
-def _gap(page: Page) -> pd.DataFrame:
+def _gap(page: Page, summary: pd.DataFrame) -> pd.DataFrame:
     if page.ceiling is None or page.baseline is None or "dice" not in page.rows:
         return pd.DataFrame(columns=[*GAP_COLUMNS])
+    if _gap_problem(page, summary):
+        return pd.DataFrame(columns=[*GAP_COLUMNS])
     return gap_closed(page.rows, page.baseline, page.ceiling)
+
+
+def _gap_problem(page: Page, summary: pd.DataFrame) -> str:
+    if page.ceiling is None or page.baseline is None:
+        return ""
+    return gap_problem(summary, page.baseline, page.ceiling)
 
 
 def _template() -> jinja2.Template:
