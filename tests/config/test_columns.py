@@ -7,6 +7,8 @@ import pytest
 
 from wsseg.config import columns
 from wsseg.config.recipe_files import load_recipe
+from wsseg.core.component import KeyProblemError
+from wsseg.core.interfaces import Metric
 from wsseg.errors import InputError
 
 SHARE = "{use: share, of: consolidation, within: infection}"
@@ -24,6 +26,19 @@ def test_a_score_with_the_name_of_a_column_is_refused(toy_recipe: Path, name: st
     words = f"scores.{name}: the column '{name}' of the results .*; choose another name"
     with pytest.raises(InputError, match=words):
         load_recipe(toy_recipe, [f"scores={{{name}: {SHARE}}}"])
+
+
+@pytest.mark.parametrize(
+    "name", ["dice", "tp_voxels", "tpr", "hd95_mm", "hd95_px", "area_error_px", "fp_thin_voxels"]
+)
+def test_a_score_with_the_name_of_a_metrics_column_is_refused_without_that_metric(
+    toy_recipe: Path, name: str
+) -> None:
+    words = f"the column '{name}' of the results would be that of wsseg's metrics and of this score"
+    with pytest.raises(InputError, match=words):
+        load_recipe(
+            toy_recipe, ["metrics={a: {use: hd95, percentile: 50}}", f"scores.{name}={SHARE}"]
+        )
 
 
 @pytest.mark.parametrize("name", ["infection.dice", "tag.infection", "dice_true", "", " "])
@@ -66,6 +81,22 @@ def test_a_class_that_makes_a_metric_look_like_its_score_is_refused(toy_recipe: 
 def test_other_class_names_are_accepted(toy_recipe: Path, name: str) -> None:
     changes = ["scores={}", f"stages.consolidation.classes=[{name}]"]
     assert load_recipe(toy_recipe, changes).classes == ["infection", name]
+
+
+def test_a_class_called_tag_is_refused_if_its_columns_have_a_prefix(toy_recipe: Path) -> None:
+    words = "the columns of class 'tag' would have the prefix of tags"
+    with pytest.raises(InputError, match=words):
+        load_recipe(toy_recipe, ["scores={}", "stages.infection.classes=[tag]"])
+    load_recipe(toy_recipe, ["scores={}", "stages.consolidation.classes=[tag]"])
+
+
+def test_a_metric_whose_column_has_a_dot_is_refused() -> None:
+    class Dotted(Metric):
+        def __call__(self, *_: object, **__: object) -> dict[str, float]:
+            return {"infection.dice": 1.0}
+
+    with pytest.raises(KeyProblemError, match=r"names a column 'infection\.dice', with a dot"):
+        columns.check_columns(["infection", "consolidation"], {"dotted": Dotted()}, {})
 
 
 def test_a_class_called_run_is_refused_only_with_a_metric_that_is_a_column_of_runs(

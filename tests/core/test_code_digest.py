@@ -52,7 +52,9 @@ def digest_of(folder: Path, files: dict[str, str], module: str) -> str:
     """Return the digest of `Outer` in a module of the files."""
     write(folder, files)
     outer: Component = loaded(folder, module).Outer()
-    return code_digest(outer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        return code_digest(outer)
 
 
 def test_a_digest_depends_on_the_files_and_not_on_their_folder(tmp_path: Path) -> None:
@@ -81,6 +83,32 @@ def test_the_code_of_a_class_is_all_files_of_its_package_except_recipes(
     before = digest_of(tmp_path / "a", files, "package.parts")
     after = digest_of(tmp_path / "b", files | {file: "1,2"}, "package.parts")
     assert (before != after) == counts
+
+
+def test_the_code_of_a_class_includes_the_other_packages_of_its_distribution(
+    tmp_path: Path,
+) -> None:
+    """A plugin whose distribution has two packages, of which one is used by the other."""
+    listed = "main_pkg/__init__.py,,\nhelper_pkg/__init__.py,,\nsingle.py,,\nnotes.txt,,\n"
+    files = {
+        "main_pkg/__init__.py": SOURCE,
+        "helper_pkg/__init__.py": "VALUE = 1\n",
+        "single.py": "VALUE = 1\n",
+        "notes.txt": "1",
+        "another_pkg/__init__.py": "VALUE = 1\n",
+        "two-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: two\nVersion: 1.0\n",
+        "two-1.0.dist-info/entry_points.txt": "[wsseg]\ntwo = main_pkg\n",
+        "two-1.0.dist-info/RECORD": listed,
+    }
+    before = digest_of(tmp_path / "a", files, "main_pkg")
+    for name, counts in {
+        "helper_pkg/__init__.py": True,
+        "single.py": True,
+        "another_pkg/__init__.py": False,
+        "notes.txt": False,
+    }.items():
+        after = digest_of(tmp_path / name, files | {name: "VALUE = 2\n"}, "main_pkg")
+        assert (before != after) == counts, name
 
 
 def test_the_code_of_base_classes_and_of_components_inside_counts(tmp_path: Path) -> None:

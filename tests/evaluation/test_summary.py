@@ -52,6 +52,11 @@ def test_rates_are_pooled_over_the_voxels_of_the_region() -> None:
     assert found["fpr"] == 1 / 2
 
 
+def test_the_tag_of_a_class_called_dice_is_not_the_dice_of_another_class() -> None:
+    rows = table(row("a", "1", **overlap(1, 0, 0), **{"tag.dice": 1.0}))
+    assert "tag.dice" not in summarise(rows)
+
+
 def test_the_mean_dice_is_over_the_cases_where_the_class_is_present() -> None:
     rows = table(
         row("a", "both", **overlap(0, 0, 0), hd95_mm=math.nan),

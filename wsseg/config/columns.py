@@ -1,6 +1,7 @@
 """The columns of a run's table of results, and the check that no two parts share a column."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,7 @@ RUN_COLUMNS = (  # text
     FINGERPRINT,  # of the settings and the code that decide the results
 )
 TEXTS = (*IDENTITY, WARNINGS, *RUN_COLUMNS)  # every other column is a number
+SCAN, PICTURE = Grid((1, 1, 1), np.eye(4)), Grid((1, 1, 1), np.eye(4), unit="px")
 ABLATIONS = ("prior", "both")  # prefixes of the Dice of the prior, alone and with the network
 
 
@@ -42,6 +44,11 @@ def check_columns(
     """
     from wsseg.components.metrics import Dice
 
+    if "tag" in classes[:-1]:
+        raise KeyProblemError(
+            ("stages",),
+            "the columns of class 'tag' would have the prefix of tags; rename the class",
+        )
     owners = dict.fromkeys(IDENTITY, "the identity of a case")
     owners[WARNINGS] = "the warnings about a scan"
     owners |= dict.fromkeys(RUN_COLUMNS, "a run")
@@ -50,9 +57,12 @@ def check_columns(
     owners |= {f"{each}_{name}": "the prior's Dice" for each in ABLATIONS for name in dice}
     for key, metric in metrics.items():
         columns = metric_column_names(metric)
+        if dotted := [name for name in columns if "." in name]:
+            raise KeyProblemError(("metrics", key), f"names a column {dotted[0]!r}, with a dot")
         _check_scores_prefix(key, columns, classes)
         prefixes = ["", *(f"{name}." for name in classes[:-1])]
         _add(owners, ("metrics", key), [f"{p}{name}" for p in prefixes for name in columns])
+    owners = dict.fromkeys(_columns_of_own_metrics(), "wsseg's metrics") | owners
     for key in scores:
         if "." in key or key.endswith("_true") or not key.strip():
             raise KeyProblemError(
@@ -87,10 +97,28 @@ def _check_scores_prefix(key: str, columns: Iterable[str], classes: Sequence[str
 
 
 def metric_column_names(metric: "Metric") -> list[str]:
-    """Return the columns of a metric, found by applying it to masks of a single voxel."""
-    mask = np.ones((1, 1, 1), bool)
+    """Return the columns of a metric for scans and for pictures.
+
+    They are found by applying the metric to masks of a single voxel.
+    """
+    return list(dict.fromkeys([*_columns(metric, SCAN), *_columns(metric, PICTURE)]))
+
+
+def _columns(metric: "Metric", grid: Grid) -> list[str]:
+    mask = np.ones(grid.canonical_shape, bool)
     try:
-        values = metric(mask, mask, Grid((1, 1, 1), np.eye(4)), mask)
+        values = metric(mask, mask, grid, mask)
     except Exception:  # noqa: BLE001 - a plugin may raise anything; scoring reports it
         return []
     return list(values) if isinstance(values, Mapping) else []
+
+
+@cache
+def _columns_of_own_metrics() -> tuple[str, ...]:
+    """Return the columns from which tables and figures are made, also if no metric has them."""
+    from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
+    from wsseg.components.metrics import Dice, Rates, SurfaceDistance, VolumeError
+
+    places = ErrorPlaces(border_mm=1, thin_mm=1)
+    metrics = (Dice(), Rates(), SurfaceDistance(), VolumeError(), DilatedFallOut(), places)
+    return tuple(name for metric in metrics for name in metric_column_names(metric))

@@ -8,6 +8,7 @@ import tokenize
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
+from importlib import metadata, util
 from io import StringIO
 from pathlib import Path
 
@@ -23,8 +24,9 @@ def code_digest(component: Component) -> str:
     """Return a digest of the code of a component and of all components inside it.
 
     The code of a class is all files of the package that defines it and its base classes, except
-    YAML files, or the module, if it is in no package. Of wsseg itself, it is the module only: the
-    rest of wsseg is identified by its version.
+    YAML files, or the module, if it is in no package. If a plugin's distribution lists further
+    packages and modules, they count, too. Of wsseg itself, it is the module only: the rest of wsseg
+    is identified by its version.
     """
     classes = {type(part) for _, part in parts_of(component)}
     return fingerprint(sorted({digest for each in classes for digest in _digests(each)}))
@@ -34,17 +36,53 @@ def code_digest(component: Component) -> str:
 def _digests(kind: type[Component]) -> frozenset[str]:
     """Return the digests of what defines a class; computed once, soon after it is loaded."""
     modules = {base.__module__ for base in kind.__mro__ if issubclass(base, Component)}
-    return frozenset(source_digest(path) for path in map(_location, modules) if path is not None)
+    others = {other for module in modules for other in _others_of_distribution(module)}
+    found = map(_location, modules | others)
+    return frozenset(source_digest(path) for path in found if path is not None)
+
+
+def _others_of_distribution(module: str) -> frozenset[str]:
+    """Return the other packages and modules of the plugin that contains a module."""
+    top = module.partition(".")[0]
+    owners = [each for each in _plugins(tuple(sys.path)) if top in each]
+    return frozenset().union(*owners) - {top}
+
+
+@cache
+def _plugins(path: tuple[str, ...]) -> list[frozenset[str]]:
+    """Return the packages and modules of each plugin's distribution found on a search path."""
+    distributions = metadata.distributions(path=list(path))
+    return [
+        _top_level(each)
+        for each in distributions
+        if each.metadata["Name"] != OWN_PACKAGE and each.entry_points.select(group="wsseg")
+    ]
+
+
+def _top_level(distribution: metadata.Distribution) -> frozenset[str]:
+    """Return the packages and modules of a distribution, as its lists of files name them."""
+    files = [file for file in distribution.files or () if file.suffix == ".py"]
+    listed = (distribution.read_text("top_level.txt") or "").split()
+    names = [*listed, *(file.parts[0].removesuffix(".py") for file in files)]
+    return frozenset(filter(str.isidentifier, names))
 
 
 def _location(module: str) -> Path | None:
     """Return the folder of the package, or the file, that contains a module's code."""
     top = module.partition(".")[0]
-    package = getattr(sys.modules.get(top), "__file__", None)
+    package = _file(top)
     if top != OWN_PACKAGE and package is not None and Path(package).stem == "__init__":
         return Path(package).parent
-    own = getattr(sys.modules.get(module), "__file__", None)
+    own = _file(module)
     return None if own is None else Path(own)
+
+
+def _file(module: str) -> str | None:
+    """Return the file of a module, also of one that is not imported yet; None if it has none."""
+    if module in sys.modules:
+        return getattr(sys.modules[module], "__file__", None)
+    spec = util.find_spec(module)
+    return None if spec is None else spec.origin
 
 
 def source_digest(path: Path) -> str:

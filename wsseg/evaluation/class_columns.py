@@ -6,7 +6,8 @@ import pandas as pd
 
 def other_classes(frame: pd.DataFrame) -> list[str]:
     """Return the classes of rows or of a summary that have a Dice, except the target."""
-    return [name.removesuffix(".dice") for name in map(str, frame) if name.endswith(".dice")]
+    names = [name for name in map(str, frame) if not name.startswith("tag.")]
+    return [name.removesuffix(".dice") for name in names if name.endswith(".dice")]
 
 
 def class_prefixes(frame: pd.DataFrame) -> list[str]:
