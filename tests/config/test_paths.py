@@ -61,6 +61,29 @@ def test_a_path_is_relative_to_the_file_that_names_it(project: Path) -> None:
         assert path_of(recipe.test) == project / "mine" / "mine.csv"
 
 
+def test_an_absolute_path_does_not_pass_through_the_current_folder(project: Path) -> None:
+    recipe = load_recipe("../mine/mine.yaml", ["cohort.path=../linked/../own.csv"])
+    assert isinstance(recipe.test, Table)
+    assert recipe.test.path == project / "mine" / "mine.csv"
+    assert isinstance(recipe.cohort, Table)
+    assert recipe.cohort.path == project / "own.csv"
+
+
+def test_the_parent_of_a_linked_folder_is_that_of_its_target(project: Path) -> None:
+    (project / "far" / "away").mkdir(parents=True)
+    (project / "linked").symlink_to(project / "far" / "away")
+    recipe = load_recipe("../mine/mine.yaml", ["cohort.path=../linked/../own.csv"])
+    assert isinstance(recipe.cohort, Table)
+    assert recipe.cohort.path == project / "far" / "own.csv"
+
+
+def test_a_link_stays_a_link_in_an_absolute_path(project: Path) -> None:
+    (project / "here" / "linked").symlink_to(project / "base")
+    recipe = load_recipe("../mine/mine.yaml", ["cohort.path=linked/base.csv"])
+    assert isinstance(recipe.cohort, Table)
+    assert recipe.cohort.path == project / "here" / "linked" / "base.csv"
+
+
 @pytest.mark.parametrize(
     "change",
     ["cohort.path=x/y.csv", "cohort={path: x/y.csv}", "cohort={use: table, path: x/y.csv}"],

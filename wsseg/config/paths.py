@@ -30,7 +30,7 @@ def paths_in(value: object, key: Key = ()) -> Iterator[tuple[Key, Path]]:
 
 def _absolute(value: Any, key: Key, folder_of: Callable[[Key], Path]) -> Any:
     if isinstance(value, Path):
-        return value if value.is_absolute() else Path.cwd() / folder_of(key) / value
+        return value if value.is_absolute() else _direct(Path.cwd() / folder_of(key) / value)
     made = {word: _absolute(each, (*key, word), folder_of) for word, each in _items(value)}
     if all(made[word] is each for word, each in _items(value)):
         return value
@@ -38,6 +38,17 @@ def _absolute(value: Any, key: Key, folder_of: Callable[[Key], Path]) -> Any:
         names = type(value).recipe_keys()
         return value.model_copy(update={names[str(word)]: each for word, each in made.items()})
     return made if isinstance(value, Mapping) else type(value)(made.values())
+
+
+def _direct(path: Path) -> Path:
+    """Return an absolute path without "..", for which the folder before it would have to exist.
+
+    Links up to the last ".." are replaced by their targets, as the parent of a linked folder is
+    that of its target.
+    """
+    parts = path.parts
+    end = max((place + 1 for place, part in enumerate(parts) if part == ".."), default=0)
+    return Path(*parts[:end]).resolve().joinpath(*parts[end:]) if end else path
 
 
 def _items(value: object) -> Iterator[tuple[str | int, Any]]:
