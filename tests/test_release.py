@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
@@ -44,7 +45,15 @@ def test_the_citation_and_the_changelog_name_the_version() -> None:
     assert f"\n## {VERSION}" in (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_a_distribution_built_from_its_sdist_has_the_version_of_wsseg(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", PARTS, ids=name_of)
+def test_every_distribution_has_a_copy_of_the_licence(part: Path) -> None:
+    """A build finds the file by its name."""
+    assert (part / "LICENSE").read_bytes() == (REPOSITORY / "LICENSE").read_bytes()
+
+
+def test_a_distribution_built_from_its_sdist_has_the_version_and_licence_of_wsseg(
+    tmp_path: Path,
+) -> None:
     """The sdist does not contain the pyproject.toml of wsseg."""
 
     def build(kind: str, folder: Path) -> Path:
@@ -58,6 +67,8 @@ def test_a_distribution_built_from_its_sdist_has_the_version_of_wsseg(tmp_path: 
         archive.extractall(tmp_path, filter="data")
     wheel = build("wheel", tmp_path / f"wsseg_ct-{VERSION}")
     assert wheel.name == f"wsseg_ct-{VERSION}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        assert f"wsseg_ct-{VERSION}.dist-info/licenses/LICENSE" in archive.namelist()
     [found] = metadata.distributions(path=[str(wheel)], name="wsseg-ct")
     assert found.version == VERSION
 
