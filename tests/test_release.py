@@ -67,8 +67,8 @@ def test_a_distribution_built_from_its_sdist_has_the_version_and_licence_of_wsse
         archive.extractall(tmp_path, filter="data")
     wheel = build("wheel", tmp_path / f"wsseg_ct-{VERSION}")
     assert wheel.name == f"wsseg_ct-{VERSION}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel) as archive:
-        assert f"wsseg_ct-{VERSION}.dist-info/licenses/LICENSE" in archive.namelist()
+    with zipfile.ZipFile(wheel) as built:
+        assert f"wsseg_ct-{VERSION}.dist-info/licenses/LICENSE" in built.namelist()
     [found] = metadata.distributions(path=[str(wheel)], name="wsseg-ct")
     assert found.version == VERSION
 
