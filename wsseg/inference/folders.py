@@ -15,6 +15,7 @@ REPORT = "report.html"
 SCORES = "scores.csv"
 STAGES = "stages"
 SEED, FOLD = "seed-", "fold-"  # starts of the names of a method's folders
+VIEWS = "views"
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,10 @@ class RunFolder:
     def report(self) -> Path:
         """`report.html`."""
         return self.path / REPORT
+
+    def view(self, case: str) -> Path:
+        """Return the path of the page that shows a case."""
+        return self.path / VIEWS / f"{case}.html"
 
     @property
     def times(self) -> Path:

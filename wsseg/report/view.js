@@ -11,7 +11,6 @@
   const nv = new niivue.Niivue({
     backColor: black,
     crosshairColor: [1, 1, 1, 0.35],
-    crosshairWidth: page.picture ? 0 : 1,
     isRadiologicalConvention: true,
     isOrientationTextVisible: !page.picture,
     dragAndDropEnabled: false,
@@ -46,6 +45,7 @@
   }
 
   const [columns, rows, slices] = nv.volumes[0].dims.slice(1, 4);
+  nv.opts.crosshairWidth = page.picture ? 0 : columns / 600; // in voxels
   nv.scene.crosshairPos = nv.vox2frac([columns / 2, rows / 2, page.slice]);
   buildLayers();
   if (!page.picture) buildModes();
@@ -107,16 +107,12 @@
       nv.createOnLocationChange();
     });
     nv.onLocationChange = (location) => {
-      show(Math.round(location.vox[2]));
-      document.getElementById("values").textContent = valuesAt(location);
+      const [x, y, z] = location.vox.map(Math.round);
+      show(z);
+      const value = Number(location.values[0].value.toPrecision(4));
+      document.getElementById("place").textContent = `Column ${x + 1}, row ${y + 1}: ${value}`;
     };
     show(page.slice);
     control.hidden = false;
-  }
-
-  function valuesAt(location) {
-    const [x, y, z] = location.vox.map((each) => Math.round(each) + 1);
-    const place = page.picture ? `Column ${x}, row ${y}` : `Column ${x}, row ${y}, slice ${z}`;
-    return place;
   }
 })();

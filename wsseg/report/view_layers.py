@@ -15,7 +15,8 @@ from wsseg.inference.folders import RunFolder
 from wsseg.inference.probabilities import NOT_IN_NAMES
 from wsseg.inference.run import Prediction, Run
 from wsseg.report.case_numbers import annotations, case_numbers
-from wsseg.report.figures.overlay import displayed, key_slice, percentile_window
+from wsseg.report.figures.key_cases import key_slice
+from wsseg.report.figures.panels import displayed, percentile_window
 
 MAX_VOXELS = 8_000_000  # of each layer; the page of a CT scan then has about 10 MB
 MARGIN = 10  # voxels around the regions to which a large scan is cropped

@@ -59,8 +59,8 @@ def resolution_note(view: View) -> str:
     parts = ["The scan is cropped to its regions."] if view.is_cropped else []
     if view.block != (1, 1, 1):
         parts.append(
-            f"Blocks of {column} × {row} × {z} voxels are merged; a block has a class if any of its "
-            "voxels has it."
+            f"Blocks of {column} × {row} × {z} voxels are merged; a block has a class if any of "
+            "its voxels has it."
         )
     return " ".join(parts)
 
