@@ -16,6 +16,7 @@
     dragAndDropEnabled: false,
     dragMode: page.picture ? niivue.DRAG_MODE.pan : niivue.DRAG_MODE.contrast,
     loadingText: "",
+    logLevel: "error",
     isNearestInterpolation: true,
     multiplanarShowRender: niivue.SHOW_RENDER.ALWAYS,
     multiplanarEqualSize: false,
