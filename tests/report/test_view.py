@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.conftest import Wsseg
 
 NIIVUE = "47b896b77ec4a5be3ef1949c33ad393b6f45629921f326c279000bcf51bdb4af"  # of release 0.69.0
-ORANGE = np.array([255, 140, 26])
 
 
 def view_with(image: np.ndarray, *layers: Layer, is_picture: bool = False) -> View:
@@ -128,5 +127,5 @@ def test_a_browser_shows_the_layers_without_errors_and_requests(
     done = subprocess.run(words, capture_output=True, text=True, timeout=400, check=True)
     assert "CONSOLE" not in done.stderr
     pixels = np.asarray(Image.open(shot).convert("RGB"), dtype=int)[60:500, :550]
-    is_tinted = (pixels[..., 0] - pixels[..., 2]) > 40  # orange over grey
+    is_tinted = abs(pixels[..., 0] - pixels[..., 2]) > 20  # the images are grey
     assert is_tinted.mean() > 0.01
