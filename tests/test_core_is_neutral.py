@@ -12,6 +12,7 @@ from wsseg.config.recipe import Recipe
 from wsseg.core.input import Input, Thick
 
 CORE = Path(wsseg.__file__).parent
+VENDORED = "niivue"  # a folder with a library of others
 TEXT = {".py", ".j2", ".js", ".html", ".css", ".json", ".yaml", ".toml", ".md"}
 WORDS = (
     *("HU", "Hounsfield", "CT", "FLAIR"),  # units and images
@@ -29,7 +30,9 @@ PATTERN = re.compile(
 
 def traces(folder: Path) -> list[str]:
     """Return the lines of text files in `folder` with a word or a number of CT or of an organ."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix in TEXT)
+    files = sorted(
+        path for path in folder.rglob("*") if path.suffix in TEXT and path.parent.name != VENDORED
+    )
     assert files, f"{folder} has no text files"
     return [
         f"{path.relative_to(folder)}:{number}: {line.strip()}"

@@ -18,7 +18,7 @@ from wsseg.report.case_numbers import annotations, case_numbers
 from wsseg.report.figures.key_cases import key_slice
 from wsseg.report.figures.panels import displayed, percentile_window
 
-MAX_VOXELS = 8_000_000  # of each layer; the page of a CT scan then has about 10 MB
+MAX_VOXELS = 8_000_000  # of each layer; the page of a large scan then has about 10 MB
 MARGIN = 10  # voxels around the regions to which a large scan is cropped
 WHITE = 255  # the grey level that is a probability of 1 in a picture
 PREDICTED = ("#ff8c1a", "#ffd23f", "#ff5d8f", "#c77dff")
