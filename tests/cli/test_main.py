@@ -22,6 +22,7 @@ GROUPS = {
         "predict",
         "score",
         "report",
+        "view",
         "pack",
         "export",
         "init",

@@ -19,7 +19,7 @@ def view(
         ),
     ] = False,
 ) -> None:
-    """Write a page per test case that shows its image and masks in a browser.
+    """Write pages that show test cases in a browser.
 
     The page has the image, the predicted and annotated mask of each class, the regions, and the
     probabilities that are saved in the run, as layers in slices and in 3-D; pictures have no 3-D.
