@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmarks.pages import markdown_table
 from wsseg.report import comparison_tables, result_tables
-from wsseg.report.columns import SHARED_SEEDS, Table, decimal_interval, make_table, no_note
+from wsseg.report.columns import METHOD, SHARED_SEEDS, Table, decimal_interval, make_table, no_note
 
 MEAN_DICE, POOLED_DICE = (
     replace(column, note=decimal_interval(2))
@@ -17,7 +17,8 @@ TPR, FPR, HD95 = (
     for column in (result_tables.TPR, result_tables.FPR, result_tables.HD95)
 )
 RESULTS = (
-    *(MEAN_DICE, result_tables.CORRECTLY_EMPTY, result_tables.SD_CASES, result_tables.SD_SEEDS),
+    *(METHOD, MEAN_DICE, result_tables.CORRECTLY_EMPTY),
+    *(result_tables.SD_CASES, result_tables.SD_SEEDS),
     *(POOLED_DICE, TPR, FPR, HD95, result_tables.SHARED_DICE, result_tables.HEALTH),
 )
 

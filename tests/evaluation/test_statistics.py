@@ -15,6 +15,8 @@ from wsseg.evaluation.statistics import (
     ratio,
     share_of_gap,
     signed_rank,
+    smallest_mann_whitney_p,
+    smallest_signed_rank_p,
 )
 
 FEW = Bootstrap(draws=500)
@@ -214,3 +216,11 @@ def test_without_points_the_exponent_is_nan() -> None:
 def test_points_where_all_curves_meet_have_no_exponent() -> None:
     assert math.isnan(rate_exponent([1.0, 0.999], [1.0, 1.0]))
     assert rate_exponent([1.0, 0.25], [1.0, 0.5]) == pytest.approx(0.5, abs=1e-4)
+
+
+def test_the_smallest_p_values_are_reached_by_the_most_extreme_data() -> None:
+    for n in (2, 4, 6):
+        assert smallest_signed_rank_p(n) == pytest.approx(signed_rank(range(1, n + 1))[0])
+        low, high = range(n), range(10, 13)
+        assert smallest_mann_whitney_p(n, 3) == pytest.approx(mann_whitney(low, high)[0])
+    assert smallest_signed_rank_p(0) == smallest_mann_whitney_p(0, 5) == 1

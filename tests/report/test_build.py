@@ -21,13 +21,13 @@ compare: {baseline: below, metric: dice, ceiling: masks}
 settings_from: {em: test masks, below: paper}
 published: {source: A paper, methods: {em: {dice_pooled: 0.628}}}
 """
-# Clicks twice on the heading "dice" of the last sortable table; the title gets the first values.
+# Clicks twice on the heading "Dice" of the last sortable table; the title gets the first values.
 CLICKER = """
 <script>
 addEventListener("load", () => {
   const table = [...document.querySelectorAll("table.sortable")].at(-1);
   const heads = [...table.tHead.rows[0].cells];
-  const column = heads.findIndex((head) => head.textContent === "dice");
+  const column = heads.findIndex((head) => head.textContent === "Dice");
   const first = () => table.tBodies[0].rows[0].cells[column].dataset.value;
   heads[column].querySelector("button").click();
   const up = first();

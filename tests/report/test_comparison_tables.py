@@ -89,3 +89,53 @@ def test_published_numbers_are_next_to_those_of_the_suite(suite: Suite) -> None:
     assert (own.text, own.note) == (f"{summary['dice_pooled'][1]:.3g}", "published 0.628")
     assert (cell(table, 0, "tpr").text, cell(table, 0, "tpr").note) == ("", "")
     assert (cell(table, 2, "tpr").text, cell(table, 2, "tpr").note) == ("–", "published 0.9")
+
+
+def pairs(number: int) -> pd.DataFrame:
+    """Return the rows of two methods, of which b is better in every one of so many patients."""
+    return pd.DataFrame(
+        [
+            {
+                "method": method,
+                "seed": 0,
+                "fold": "",
+                "case": f"{k}",
+                "patient": f"{k}",
+                "dice": dice,
+            }
+            for k in range(number)
+            for method, dice in {"a": 0.1, "b": 0.2 + k / 100}.items()
+        ]
+    )
+
+
+def test_with_few_pairs_no_p_is_shown_because_none_can_be_small() -> None:
+    """The smallest p of n pairs is 2 / 2^n: 0.125 of 4 pairs, 0.031 of 6 pairs."""
+    few, many = (
+        comparison_tables.differences_table(paired_differences(pairs(number), "dice", "a"))
+        for number in (4, 6)
+    )
+    assert cell(few, 0, "p").text == "cannot be shown with 4 pairs"
+    assert cell(few, 0, "p, Holm").text == "–"
+    assert cell(many, 0, "p").text == cell(many, 0, "p, Holm").text == "0.031"
+
+
+def test_patients_without_a_difference_are_no_pairs() -> None:
+    rows = pairs(6)
+    rows.loc[rows["case"].isin(["0", "1"]), "dice"] = 0.5
+    table = comparison_tables.differences_table(paired_differences(rows, "dice", "a"))
+    assert cell(table, 0, "p").text == "cannot be shown with 4 pairs"
+
+
+def test_a_stage_with_the_same_labels_for_all_methods_is_one_row() -> None:
+    shared = [{"Method": name, "Stage": "first", "Tags": "none"} for name in "ab"]
+    own = [{"Method": name, "Stage": "second", "Tags": f"of {name}"} for name in "ab"]
+    only = [{"Method": "a", "Stage": "third", "Tags": "none"}]
+    table = comparison_tables.labels_table([*shared, *own, *only])
+    texts = [[each.text for each in row] for row in table.rows]
+    assert texts == [
+        ["all methods, the same", "first", "none"],
+        ["a", "second", "of a"],
+        ["b", "second", "of b"],
+        ["a", "third", "none"],
+    ]

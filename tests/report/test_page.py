@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -344,7 +345,7 @@ def test_a_page_ranks_by_the_shared_seeds_and_lists_the_seeds_that_are_left_out(
     ]
     text = html(full(rows))
     assert (
-        "Mean Dice of consolidation over the cases, seeds and folds that every method has: "
+        "Mean Dice of consolidation over the 6 cases that every method has: "
         "supervised 0.60, threshold 0.50, phi2 0.40." in text
     )
     assert "phi2 and threshold are compared over seeds 0 of 0, 1." in text
@@ -360,3 +361,39 @@ def test_methods_without_common_rows_are_not_ranked(suite: Suite) -> None:
     assert "so the methods cannot be ranked" in text
     assert "phi2 and threshold have no case, seed and fold in common" in text
     assert "nan" not in [cell.lower() for cell in re.findall(r">([^<]*)<", text)]
+
+
+def test_a_page_starts_with_what_was_compared_where_and_when(suite: Suite) -> None:
+    rows = suite(methods=("threshold", "phi2", "supervised"))
+    facts = {"Cohort": "phantom: 4 cases", "Date": "2026-01-31", "Device": "a GPU"}
+    page = html(replace(full(rows), facts=facts))
+    header = page.split("<header>")[1].split("<main>")[0]
+    found = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", header)
+    assert found == [
+        ("Class", "consolidation"),
+        ("Compared", "3 methods, baseline threshold, ceiling supervised"),
+        ("Seeds", "0, 1"),
+        *facts.items(),
+    ]
+
+
+def test_the_links_of_a_page_have_the_headings_of_its_sections(text: str) -> None:
+    links = dict(re.findall(r'<a href="#(\w+)">(.*?)</a>', text))
+    headings = dict(re.findall(r'<section id="(\w+)">\s*<h2>(.*?)</h2>', text))
+    assert links == headings
+
+
+def test_methods_have_the_same_order_in_all_tables(suite: Suite) -> None:
+    """The best method comes first everywhere, although the rows begin with the worst."""
+    text = html(full(suite(methods=("a", "b", "c"))))
+    tables = re.findall(r"<table.*?</table>", text, flags=re.DOTALL)
+    orders = [re.findall(r'<th scope="row"[^>]*>([abc])</th>', table) for table in tables]
+    full_orders = [list(dict.fromkeys(order)) for order in orders if len(set(order)) == 3]
+    assert len(full_orders) >= 3
+    assert all(order == ["c", "b", "a"] for order in full_orders)
+
+
+def test_a_page_explains_that_few_pairs_show_nothing(suite: Suite) -> None:
+    text = html(full(suite(methods=("threshold", "phi2"))))
+    assert "No difference can be shown with 4 pairs of patients (Wilcoxon test)." in text
+    assert "cannot be shown with 4 pairs" in text

@@ -150,7 +150,7 @@ def test_empty_masks_are_counted_by_method_and_class(suite: Suite) -> None:
 
 def test_the_table_of_cases_leaves_out_voxel_counts_and_constant_names(suite: Suite) -> None:
     headings = [column.heading for column in result_tables.cases_table(suite()).columns]
-    assert headings[:4] == ["method", "seed", "case", "patient"]
+    assert headings[:4] == ["Method", "Seed", "Case", "Patient"]
     assert "tp voxels" not in headings
     assert "site" not in headings  # the same in all rows
 
@@ -161,4 +161,4 @@ def test_the_table_of_cases_is_cut_to_the_rows_with_the_lowest_dice(suite: Suite
     lowest = rows["dice"].sort_values().head(result_tables.MAX_CASE_ROWS)
     assert len(rows) == 2400
     assert len(table.rows) == 2000
-    assert cell(table, -1, "dice").text == f"{lowest.iloc[-1]:.3f}"
+    assert cell(table, -1, "Dice").text == f"{lowest.iloc[-1]:.3f}"

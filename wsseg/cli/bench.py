@@ -197,12 +197,12 @@ def _print_tables(
     from wsseg.evaluation.comparison import gap_closed, paired_differences
     from wsseg.evaluation.health import gap_problem
     from wsseg.evaluation.method_labels import MARK, MARK_NOTE, method_label
-    from wsseg.evaluation.summary import summarise
+    from wsseg.evaluation.summary import ranked, summarise
     from wsseg.report.comparison_tables import left_out_notes, unequal_rows_note
     from wsseg.report.terminal import terminal_gap, terminal_results
     from wsseg.runtime.console import open_console
 
-    console, summary = open_console(), summarise(rows)
+    console, summary = open_console(), ranked(summarise(rows))
     console.print(terminal_results(summary))
     notes = [unequal_rows_note(summary)]
     if comparison is not None:

@@ -3,6 +3,7 @@
 A statistic that cannot be computed (too few values, or constant ones) is NaN.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -137,6 +138,22 @@ def mann_whitney(present: ArrayLike, absent: ArrayLike) -> tuple[float, float]:
         return np.nan, np.nan
     test = stats.mannwhitneyu(first, second)
     return float(test.pvalue), float(test.statistic / (first.size * second.size))
+
+
+def smallest_signed_rank_p(pairs: int) -> float:
+    """Return the smallest p-value of the two-sided Wilcoxon test of pairs with a difference.
+
+    It is exact: all differences have one sign, which is 2 of 2^pairs equally likely outcomes.
+    """
+    return min(1.0, 2.0 ** (1 - pairs))
+
+
+def smallest_mann_whitney_p(first: int, second: int) -> float:
+    """Return the smallest p-value of the two-sided Mann-Whitney U test of groups of these sizes.
+
+    It is exact: the groups do not overlap, which is 2 of all equally likely orders.
+    """
+    return min(1.0, 2 / math.comb(first + second, first))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

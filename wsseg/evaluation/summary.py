@@ -74,6 +74,16 @@ def rows_differ(summary: pd.DataFrame) -> bool:
     return bool((summary["rows"] > summary["rows_shared"]).any())
 
 
+def ranked(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return a summary sorted by the mean Dice over the rows that all methods have, best first.
+
+    Methods that are not a result come last.
+    """
+    by_health = summary.assign(is_result=is_result(summary))
+    best_first = by_health.sort_values(["is_result", "dice_shared"], ascending=False, kind="stable")
+    return best_first.drop(columns="is_result")
+
+
 def rankable_dice(summary: pd.DataFrame) -> pd.Series:
     """Return the mean Dice by which methods are ranked; NaN for a method that is no result."""
     return summary["dice_shared"].where(is_result(summary))

@@ -1,7 +1,9 @@
 """Building of the reports of runs and suites from the files in their folders."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from wsseg.evaluation.comparison import Compare
 from wsseg.evaluation.method_labels import ChosenFrom, label_methods, method_label
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.rows import read_rows
-from wsseg.evaluation.summary import summarise
+from wsseg.evaluation.summary import ranked, summarise
 from wsseg.inference.folders import REPORT, RunFolder
 from wsseg.inference.run import Run, load_run
 from wsseg.report.figures.em_targets import target_row
@@ -26,8 +28,15 @@ from wsseg.report.figures.key_cases import key_cases, key_slice
 from wsseg.report.figures.panels import Panel, PanelRow, displayed
 from wsseg.report.figures.sections import methods_with_scans
 from wsseg.report.formatting import number
-from wsseg.report.page import Page, ranked, write_page
-from wsseg.report.provenance import chosen_settings, failures, labels_used, origin_of_rows, versions
+from wsseg.report.page import Page, write_page
+from wsseg.report.provenance import (
+    chosen_settings,
+    facts,
+    failures,
+    labels_used,
+    origin_of_rows,
+    versions,
+)
 from wsseg.training.log import read_log
 from wsseg.training.target_snapshots import load_snapshots
 
@@ -84,16 +93,20 @@ def report_suite(
         runs: The finished runs, from which figures and provenance are made.
         context: What the suite's file states about its results.
     """
-    first_runs = _first_runs(runs)
+    summary = ranked(summarise(rows))
+    ranks = {method: rank for rank, method in enumerate(summary["method"])}
+    first_runs = _first_runs(sorted(runs, key=lambda run: ranks.get(run.method, len(ranks))))
     labels = {run.method: method_label(run.method, context.settings_from) for run in first_runs}
     compare = context.compare
     compared = (compare.baseline, compare.ceiling) if compare else ()
-    with_scans = methods_with_scans(summarise(rows), compared)
+    with_scans = methods_with_scans(summary, compared)
+    shown = [run for method in with_scans for run in runs if run.method == method]
     page = Page(
         title=title,
         rows=label_methods(rows, context.settings_from),
+        facts=facts(rows, load_run(first_runs[0].folder), _written(runs)),
         curves={labels[run.method]: _curves(run.folder) for run in first_runs},
-        examples=list(_examples(rows, [run for run in runs if run.method in with_scans], labels)),
+        examples=list(_examples(rows, shown, labels)),
         provenance={"Software and cases": versions(first_runs[0].folder)}
         | ({"Rows": origin} if (origin := origin_of_rows(rows)) else {})
         | {
@@ -116,15 +129,19 @@ def report_suite(
             for row in chosen_settings(run.folder)
         ],
         targets=[
-            row
-            for run in first_runs
-            if run.method in with_scans
-            for row in _targets(run.folder, labels[run.method])
+            row for run in _first_runs(shown) for row in _targets(run.folder, labels[run.method])
         ],
         failures=failures(out),
     )
     write_page(out / REPORT, page)
     return out / REPORT
+
+
+def _written(runs: Sequence[ReportedRun]) -> date:
+    """Return the date of the last scores of some runs."""
+    files = [path for run in runs if (path := RunFolder(run.folder).scores).exists()]
+    latest = max((path.stat().st_mtime for path in files), default=time.time())
+    return datetime.fromtimestamp(latest, UTC).date()
 
 
 def _first_runs(runs: Sequence[ReportedRun]) -> list[ReportedRun]:
@@ -184,7 +201,7 @@ def _pictured_cases(rows: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, 
 
     If no case is annotated, there is no best method, and the first cases are shown.
     """
-    best_first = ranked(summarise(rows).dropna(subset="dice"))
+    best_first = ranked(summarise(rows)).dropna(subset="dice")
     if best_first.empty:
         return {name: f"{name}, not annotated" for name in rows["case"].unique()[:MAX_UNANNOTATED]}
     best = str(best_first["method"].iloc[0])

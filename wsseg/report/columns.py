@@ -11,10 +11,13 @@ from typing import Any, Literal, TypeAlias
 import pandas as pd
 
 from wsseg.evaluation.health import is_result
+from wsseg.evaluation.statistics import smallest_mann_whitney_p, smallest_signed_rank_p
 from wsseg.report.formatting import (
+    SIGNIFICANCE,
     UNDEFINED,
     interval,
     number,
+    p_if_possible,
     p_value,
     percent,
     percent_interval,
@@ -75,9 +78,31 @@ def as_text(row: Row, key: str) -> str:
     return str(row[key])
 
 
-def as_p_value(row: Row, key: str) -> str:
-    """Format a p-value."""
-    return p_value(row[key])
+def as_signed_rank_p(row: Row, key: str) -> str:
+    """Format the p-value of a signed-rank test over patients, if it can be significant."""
+    pairs = int(row["patients"] - row["equal_patients"])
+    counted = f"{pairs} pair{'s' * (pairs != 1)}"
+    return p_if_possible(row[key], smallest_signed_rank_p(pairs), counted)
+
+
+def as_holm_p(row: Row, key: str) -> str:
+    """Format a corrected p-value; a dash where the test cannot be significant."""
+    pairs = int(row["patients"] - row["equal_patients"])
+    return p_value(row[key]) if smallest_signed_rank_p(pairs) < SIGNIFICANCE else UNDEFINED
+
+
+def u_test_p(score: str) -> Format:
+    """Return a format of the p-value of a U test, if it can be significant.
+
+    The sizes of its groups are in the columns `<score>present_n` and `<score>absent_n`.
+    """
+
+    def text(row: Row, key: str) -> str:
+        sizes = [int(row[f"{score}{group}_n"]) for group in ("present", "absent")]
+        counted = f"{sizes[0]} and {sizes[1]} cases"
+        return p_if_possible(row[key], smallest_mann_whitney_p(*sizes), counted)
+
+    return text
 
 
 def as_percent(row: Row, key: str) -> str:
@@ -162,6 +187,23 @@ class Table:
 def make_table(rows: pd.DataFrame, columns: Sequence[Column]) -> Table:
     """Return a table of these columns of a data frame."""
     return Table(columns, list(zip(*(column.cells(rows) for column in columns), strict=True)))
+
+
+def merge_equal_rows_by(table: Table, number: int) -> Table:
+    """Return a table whose rows with the same text in a column are merged if they are equal.
+
+    Only rows of all methods are merged. The first column is the method's name. The groups of rows
+    are in the order of their first rows.
+    """
+    groups: dict[str, list[Sequence[Cell]]] = {}
+    for row in table.rows:
+        groups.setdefault(row[number].text, []).append(row)
+    methods = {row[0].text for row in table.rows}
+    merged: list[Sequence[Cell]] = []
+    for rows in groups.values():
+        group = Table(table.columns, rows)
+        merged += (merge_equal_rows(group) if len(rows) == len(methods) else group).rows
+    return Table(table.columns, merged)
 
 
 def merge_equal_rows(table: Table) -> Table:

@@ -12,13 +12,15 @@ from wsseg.report.columns import (
     Format,
     Row,
     Table,
-    as_p_value,
+    as_holm_p,
     as_percent,
     as_percent_interval,
+    as_signed_rank_p,
     as_text,
     decimal_interval,
     decimals,
     make_table,
+    merge_equal_rows_by,
     over_count,
     percent_over_count,
 )
@@ -39,8 +41,13 @@ DIFFERENCES = (
         decimal_interval(3),
     ),
     Column("effect", "Effect", "matched-pairs rank-biserial correlation, −1 to 1", decimals(2)),
-    Column("p", "p", "two-sided Wilcoxon signed-rank test over patients", as_p_value),
-    Column("p_holm", "p, Holm", "corrected for all tests of this table", as_p_value),
+    Column(
+        "p",
+        "p",
+        "two-sided Wilcoxon signed-rank test over patients; with few pairs, no p can be small",
+        as_signed_rank_p,
+    ),
+    Column("p_holm", "p, Holm", "corrected for all tests of this table", as_holm_p),
     Column(
         "patients",
         "Patients",
@@ -95,10 +102,15 @@ def published_table(summary: pd.DataFrame, published: Mapping[str, Mapping[str, 
 
 
 def labels_table(stages: Sequence[Mapping[str, str]]) -> Table:
-    """Return the labels that each stage of each method used, as texts by heading."""
-    headings = list(stages[0]) if stages else []
+    """Return the labels that each stage used, as texts by heading: method, stage, and others."""
+    return merge_equal_rows_by(texts_table(stages), 1)
+
+
+def texts_table(rows: Sequence[Mapping[str, str]]) -> Table:
+    """Return a table of texts, which each row has by heading."""
+    headings = list(rows[0]) if rows else []
     columns = [Column(heading, heading, text=as_text, is_text=True) for heading in headings]
-    return make_table(pd.DataFrame(stages, columns=headings), columns)
+    return make_table(pd.DataFrame(rows, columns=headings), columns)
 
 
 def left_out_notes(comparisons: pd.DataFrame) -> list[str]:

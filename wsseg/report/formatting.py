@@ -3,6 +3,7 @@
 import math
 
 UNDEFINED = "–"
+SIGNIFICANCE = 0.05  # p-values below it are significant
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -35,6 +36,17 @@ def p_equals(p: float) -> str:
     """Format a p-value with its name: "p = 0.012", or "p < 0.001"."""
     text = p_value(p)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def p_if_possible(p: float, smallest: float, counted: str) -> str:
+    """Format a p-value; where no p of the test can be significant: "cannot be shown with 4 pairs".
+
+    Args:
+        p: The p-value.
+        smallest: The smallest p-value that the test can have for so few values.
+        counted: How many values there are, such as "4 pairs".
+    """
+    return f"cannot be shown with {counted}" if smallest >= SIGNIFICANCE else p_value(p)
 
 
 def percent(share: float) -> str:

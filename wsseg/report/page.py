@@ -23,17 +23,17 @@ from wsseg.evaluation.health import gap_problem, health_notes, is_result
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.rows import warnings_by_case
-from wsseg.evaluation.summary import rows_differ, summarise
+from wsseg.evaluation.statistics import smallest_signed_rank_p
+from wsseg.evaluation.summary import ranked, rows_differ, summarise
 from wsseg.report import comparison_tables, result_tables
 from wsseg.report.columns import merge_equal_rows
-from wsseg.report.formatting import interval, number, percent, percent_interval
+from wsseg.report.formatting import SIGNIFICANCE, interval, number, percent, percent_interval
 from wsseg.runtime.files import write_text
 from wsseg.training.log import Records, warnings
 
 if TYPE_CHECKING:
     from wsseg.report.figures.panels import PanelRow
 
-SIGNIFICANCE = 0.05
 MAX_MEANS = 6  # methods whose mean Dice the lead gives
 MAX_NAMES = 3  # methods with a significant difference that the lead names
 
@@ -44,6 +44,7 @@ class Page:
 
     title: str
     rows: pd.DataFrame
+    facts: Mapping[str, str] = field(default_factory=dict)  # cohort, date, version, device
     curves: Mapping[str, Records] = field(default_factory=dict)  # training records by method
     examples: Sequence["PanelRow"] = ()  # a case each
     provenance: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
@@ -74,9 +75,12 @@ def html(page: Page) -> str:
     if page.rows.empty:
         raise InputError(f"{page.title}: there are no rows to report; has every method failed?")
     script = (resources.files("wsseg.report") / "page.js").read_text(encoding="utf-8")
-    summary = summarise(page.rows)
+    summary = ranked(summarise(page.rows))
     methods = [str(method) for method in summary["method"]]
-    differences, gap = _differences(page, methods), _gap(page, summary)
+    by_rank = page.rows["method"].map({method: rank for rank, method in enumerate(methods)})
+    rows = page.rows.iloc[by_rank.argsort(kind="stable")]
+    baseline = page.baseline or str(page.rows["method"].iloc[0])
+    differences, gap = _differences(page, rows, baseline), _gap(page, rows, summary)
     published = page.published
     return _template().render(
         page=page,
@@ -85,10 +89,11 @@ def html(page: Page) -> str:
         lead=lead(page, summary, differences, gap),
         health_notes=health_notes(summary),
         mark_note=MARK_NOTE if any(MARK in method for method in methods) else "",
-        baseline=page.baseline or methods[0],
-        results=merge_equal_rows(result_tables.results_table(ranked(summary))),
+        facts=_facts(page),
+        baseline=baseline,
+        results=merge_equal_rows(result_tables.results_table(summary)),
         unequal_rows_note=comparison_tables.unequal_rows_note(summary),
-        dice_figures=sections.dice_figures(page.rows, summary, page.target, published),
+        dice_figures=sections.dice_figures(rows, summary, page.target, published),
         other_classes={
             name: merge_equal_rows(result_tables.results_table(summary, class_name=name))
             for name in other_classes(summary)
@@ -101,31 +106,21 @@ def html(page: Page) -> str:
         gap=comparison_tables.gap_table(gap),
         gap_notes=comparison_tables.left_out_notes(gap),
         gap_problem=_gap_problem(page, summary),
-        settings_figures=sections.settings_figures(page.rows, summary, page.target, published),
-        error_figures=sections.error_figures(page.rows, summary, page.target, published),
+        settings_figures=sections.settings_figures(rows, summary, page.target, published),
+        error_figures=sections.error_figures(rows, summary, page.target, published),
         examples=sections.picture_rows(page.examples),
         scores=result_tables.scores_table(summary),
-        score_figures=sections.score_figures(page.rows, summary, published),
-        training_figures=sections.training_figures(page.curves, sections.leading_methods(summary)),
+        score_figures=sections.score_figures(rows, summary, published),
+        training_figures=sections.training_figures(page.curves, summary),
         targets=sections.picture_rows(page.targets),
         warnings=warnings(page.curves),
-        cases=result_tables.cases_table(page.rows),
+        cases=result_tables.cases_table(rows),
         scan_warnings=warnings_by_case(page.rows),
         cases_left_out=max(0, len(page.rows) - result_tables.MAX_CASE_ROWS),
         empty_masks=result_tables.empty_masks_table(summary, page.target),
         labels=comparison_tables.labels_table(page.labels),
-        chosen=comparison_tables.labels_table(page.chosen),
+        chosen=comparison_tables.texts_table(page.chosen),
     )
-
-
-def ranked(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return a summary sorted by the mean Dice over the rows that all methods have, best first.
-
-    Methods that are not a result come last.
-    """
-    by_health = summary.assign(is_result=is_result(summary))
-    best_first = by_health.sort_values(["is_result", "dice_shared"], ascending=False, kind="stable")
-    return best_first.drop(columns="is_result")
 
 
 def lead(page: Page, summary: pd.DataFrame, differences: pd.DataFrame, gap: pd.DataFrame) -> str:
@@ -151,20 +146,18 @@ def _means(target: str, best_first: pd.DataFrame) -> str:
 
     The mean is over the cases where the class is present.
     """
-    fewest, most = best_first["dice_n"].min(), best_first["dice_n"].max()
     if rows_differ(best_first):
         best_first = best_first.dropna(subset="dice_shared")
-        cases = "the cases, seeds and folds that every method has"
+        cases = f"the {_count(best_first['dice_shared_n'])} cases that every method has"
         if best_first.empty:
             return (
                 f"The mean Dice of {target} is not defined over {cases}, so the methods cannot be "
                 "ranked"
             )
-    elif most == 1:
+    elif best_first["dice_n"].max() == 1:
         cases = "the case where it is present"
     else:
-        number_of_cases = f"{most}" if fewest == most else f"{fewest} to {most}"
-        cases = f"the {number_of_cases} cases where it is present"
+        cases = f"the {_count(best_first['dice_n'])} cases where it is present"
     shown = best_first.head(MAX_MEANS)
     means = [
         f"{method} {number(dice, 2)}"
@@ -174,10 +167,20 @@ def _means(target: str, best_first: pd.DataFrame) -> str:
     return f"Mean Dice of {target} over {cases}: {', '.join(means)}{more}"
 
 
+def _count(numbers: pd.Series) -> str:
+    """Return a number, or "5 to 8" if the methods differ."""
+    fewest, most = numbers.min(), numbers.max()
+    return f"{most:.0f}" if fewest == most else f"{fewest:.0f} to {most:.0f}"
+
+
 def _significant_differences(page: Page, differences: pd.DataFrame) -> str:
     """Return a sentence that names the methods with a significant difference to the baseline."""
     if differences["p_holm"].isna().all():
         return ""
+    most = int((differences["patients"] - differences["equal_patients"]).max())
+    if smallest_signed_rank_p(most) >= SIGNIFICANCE:
+        pairs = f"{most} pair{'s' * (most != 1)}"
+        return f"No difference can be shown with {pairs} of patients (Wilcoxon test)."
     methods = differences.loc[differences["p_holm"] < SIGNIFICANCE, "method"].tolist()
     if not methods:
         which = "No method differs"
@@ -202,22 +205,41 @@ def _largest_share(gap: pd.DataFrame) -> str:
     return (
         f"{best['method']} closes {percent(best['mean'])}"
         f"{f' (95 % interval {within})' if within else ''} of the gap in mean Dice between "
-        f"{best['baseline']} and {best['ceiling']}."
+        f"{best['baseline']} and {best['ceiling']} (n = {best['n']})."
     )
 
 
-def _differences(page: Page, methods: Sequence[str]) -> pd.DataFrame:
-    if page.metric not in page.rows:  # nothing is annotated
+def _facts(page: Page) -> dict[str, str]:
+    """Return what the rows are about, in words by heading."""
+    count = page.rows["method"].nunique()
+    methods = f"{count} methods" if count > 1 else str(page.rows["method"].iloc[0])
+    compared = [
+        f"{role} {name}"
+        for role, name in (("baseline", page.baseline), ("ceiling", page.ceiling))
+        if name is not None
+    ]
+    seeds = ", ".join(map(str, sorted(page.rows["seed"].unique())))
+    folds = page.rows["fold"].nunique()
+    return {
+        "Class": page.target,
+        "Compared" if count > 1 else "Method": ", ".join([methods, *compared]),
+        "Seeds": f"{seeds}, {folds} folds" if folds > 1 else seeds,
+        **page.facts,
+    }
+
+
+def _differences(page: Page, rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    if page.metric not in rows:  # nothing is annotated
         return pd.DataFrame(columns=[*DIFFERENCE_COLUMNS])
-    return paired_differences(page.rows, page.metric, page.baseline or methods[0])
+    return paired_differences(rows, page.metric, baseline)
 
 
-def _gap(page: Page, summary: pd.DataFrame) -> pd.DataFrame:
-    if page.ceiling is None or page.baseline is None or "dice" not in page.rows:
+def _gap(page: Page, rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    if page.ceiling is None or page.baseline is None or "dice" not in rows:
         return pd.DataFrame(columns=[*GAP_COLUMNS])
     if _gap_problem(page, summary):
         return pd.DataFrame(columns=[*GAP_COLUMNS])
-    return gap_closed(page.rows, page.baseline, page.ceiling)
+    return gap_closed(rows, page.baseline, page.ceiling)
 
 
 def _gap_problem(page: Page, summary: pd.DataFrame) -> str:

@@ -1,14 +1,18 @@
 """Provenance of results: software versions, labels used for training, and failed jobs."""
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from wsseg.components.registry import registry
 from wsseg.config.recipe_files import recipe_of_run
+from wsseg.core.component import Component
 from wsseg.evaluation.method_labels import ChosenFrom, recipe_name
 from wsseg.inference.folders import RunFolder, failure_files
+from wsseg.inference.run import Run
 from wsseg.report.formatting import significant
 from wsseg.training.manifest import read_manifest
 
@@ -32,6 +36,34 @@ def versions(folder: Path) -> dict[str, str]:
         "trained on": f"{len(manifest['train'])} cases",
         "tested on": f"{len(manifest['test'])} cases of other patients",
     }
+
+
+def facts(rows: pd.DataFrame, run: Run, written: date) -> dict[str, str]:
+    """Return cohort, date, version and device of results, by heading.
+
+    Args:
+        rows: The rows of a suite, or of a run.
+        run: A run of it, of which the cohort is described.
+        written: The date of the rows, for rows that do not have it.
+    """
+    manifest = read_manifest(RunFolder(run.folder))
+    cohort, test = _cohort_name(run.recipe.cohort), run.recipe.test
+    trained = f"{len(manifest['train'])} cases for training"
+    tested = f"{rows['case'].nunique()} for testing"
+    origin = origin_of_rows(rows)
+    wsseg = f"wsseg {manifest['versions']['wsseg']}"
+    commit = origin.get("Commit", wsseg)
+    return {
+        "Cohort": f"{cohort}: {trained}, {tested}" + (f" ({_cohort_name(test)})" if test else ""),
+        "Date": origin.get("Date", written.isoformat()),
+        "Version": wsseg if commit.startswith("wsseg") else f"{wsseg}, commit {commit}",
+    } | {key: origin[key] for key in ("Device",) if key in origin}
+
+
+def _cohort_name(cohort: Component) -> str:
+    """Return the name of a cohort in recipes, with the name of its file or folder if it has one."""
+    paths = [path.name for _, path in cohort if isinstance(path, Path)]
+    return " ".join([registry().name_of(cohort) or type(cohort).__name__, *paths[:1]])
 
 
 def origin_of_rows(rows: pd.DataFrame) -> dict[str, str]:

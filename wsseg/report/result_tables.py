@@ -15,14 +15,15 @@ from wsseg.report.columns import (
     Column,
     Row,
     Table,
-    as_p_value,
     as_text,
     count_in,
     decimal_interval,
     decimals,
     make_table,
     merge_equal_rows,
+    merge_equal_rows_by,
     over_count,
+    u_test_p,
 )
 from wsseg.report.formatting import UNDEFINED
 from wsseg.training.target_health import NOT_A_RESULT
@@ -37,9 +38,13 @@ def _patients_and_seeds(row: Row, _: str) -> str:
     return ", ".join(filter(None, (patients, seeds)))
 
 
-def _not_a_result(row: Row, key: str) -> str:
+def _why_not_a_result(row: Row, key: str) -> str:
     """Return why a method is not a result, or a dash."""
     return f"{row[key]}: {NOT_A_RESULT}" if row[key] else UNDEFINED
+
+
+def _not_a_result(row: Row, _: str) -> str:
+    return NOT_A_RESULT if row["health"] else ""
 
 
 def _correctly_empty(row: Row, key: str) -> str:
@@ -49,7 +54,7 @@ def _correctly_empty(row: Row, key: str) -> str:
 
 
 CASES = Column("cases", "Cases", "seeds are averaged first", decimals(0), _patients_and_seeds)
-HEALTH = Column("health", "Health", "why a method is not a result", _not_a_result, is_text=True)
+HEALTH = Column("health", "Health", "why a method is not a result", _why_not_a_result, is_text=True)
 MEAN_DICE = Column(
     "dice",
     "Dice where present (n)",
@@ -118,10 +123,23 @@ AREA_ERROR = replace(
     heading="|ΔA|, px (n)",
     explanation="absolute error of the area, mean over the n annotated pictures",
 )
+METHOD_AND_HEALTH = replace(METHOD, note=_not_a_result)
 RESULTS = (
-    *(HEALTH, CASES, MEAN_DICE, CORRECTLY_EMPTY, SHARED_DICE, SD_CASES, SD_SEEDS, POOLED_DICE),
-    *(TPR, FPR, HD95, HD95_PX, VOLUME_ERROR, AREA_ERROR),
+    *(METHOD_AND_HEALTH, CASES, MEAN_DICE, CORRECTLY_EMPTY, SHARED_DICE, SD_CASES, SD_SEEDS),
+    *(POOLED_DICE, TPR, FPR, HD95, HD95_PX, VOLUME_ERROR, AREA_ERROR),
 )
+
+CASE_HEADINGS = {  # of columns of rows, as in the table of results
+    "dice": "Dice",
+    "tpr": "TPR",
+    "fpr": "FPR",
+    "hd95_mm": "HD95, mm",
+    "hd95_px": "HD95, px",
+    "volume_ml": "Volume, ml",
+    "volume_true_ml": "True volume, ml",
+    "area_px": "Area, px",
+    "area_true_px": "True area, px",
+}
 
 PEARSON_R = Column(
     "r",
@@ -129,7 +147,7 @@ PEARSON_R = Column(
     "correlation of the predicted with the annotated score",
     note=count_in("r_n"),
 )
-U_TEST_P = Column("u_p", "p", "two-sided Mann-Whitney U test, present against absent", as_p_value)
+U_TEST_P = Column("u_p", "p", "two-sided Mann-Whitney U test, present against absent", u_test_p(""))
 SCORES = (
     PEARSON_R,
     Column(
@@ -174,7 +192,7 @@ def results_table(
         shown = [c if c.key == SHARED_DICE.key else replace(c, better=None) for c in shown]
     else:
         shown = [c for c in shown if c.key != SHARED_DICE.key]
-    return make_table(values, [METHOD, *shown])
+    return make_table(values, shown)
 
 
 def scores_table(summary: pd.DataFrame) -> Table:
@@ -198,7 +216,7 @@ def empty_masks_table(summary: pd.DataFrame, target: str) -> Table:
     ]
     rows = pd.concat(classes).sort_index(kind="stable")  # by method, then by class
     name = Column("class_name", "Class", text=as_text, is_text=True)
-    return make_table(rows, [METHOD, name, *EMPTY_MASKS])
+    return merge_equal_rows_by(make_table(rows, [METHOD, name, *EMPTY_MASKS]), 1)
 
 
 def cases_table(rows: pd.DataFrame) -> Table:
@@ -213,8 +231,8 @@ def cases_table(rows: pd.DataFrame) -> Table:
     return make_table(
         rows,
         [
-            *(Column(name, _words(name), text=as_text, is_text=True) for name in names),
-            *(Column(name, _words(name), text=decimals(_digits(name))) for name in numbers),
+            *(Column(name, _heading(name), text=as_text, is_text=True) for name in names),
+            *(Column(name, _heading(name), text=decimals(_digits(name))) for name in numbers),
         ],
     )
 
@@ -241,6 +259,13 @@ def _digits(name: str) -> int:
     if name.startswith("tag."):
         return 0
     return 1 if name.endswith(("_mm", "_ml", "_px")) else 3
+
+
+def _heading(name: str) -> str:
+    """Return the heading of a column of rows: "Dice", "infection: Dice", "tag: infection"."""
+    group, dot, key = name.rpartition(".")
+    words = CASE_HEADINGS.get(key, _words(key) if dot else _words(key).capitalize())
+    return f"{group}: {words}" if dot else words
 
 
 def _words(name: str) -> str:

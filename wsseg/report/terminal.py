@@ -13,8 +13,19 @@ from rich.text import Text
 from wsseg.errors import escape_unprintable
 from wsseg.evaluation.health import health_notes
 from wsseg.evaluation.rows import warnings_by_case
-from wsseg.report.columns import Column, Table, as_p_value, decimal_interval, decimals, no_note
+from wsseg.evaluation.statistics import smallest_mann_whitney_p
+from wsseg.report.columns import (
+    METHOD,
+    Column,
+    Format,
+    Row,
+    Table,
+    decimal_interval,
+    decimals,
+    no_note,
+)
 from wsseg.report.comparison_tables import gap_table
+from wsseg.report.formatting import SIGNIFICANCE, UNDEFINED, p_value
 from wsseg.report.result_tables import (
     CORRECTLY_EMPTY,
     FPR,
@@ -32,6 +43,7 @@ MAX_WARNINGS = 10  # repeated below the tables of a suite
 MIN_HEADING_LETTERS = 8  # in a line of a heading; more if a word or the column is wider
 
 BRIEF_RESULTS = (
+    METHOD,
     replace(MEAN_DICE, note=decimal_interval(2)),
     CORRECTLY_EMPTY,
     *(
@@ -54,10 +66,22 @@ def terminal_results(summary: pd.DataFrame) -> Group:
         Column(name, f"{name.removesuffix('_r').replace('_', ' ')} r", text=decimals(2))
         for name in correlations[:1]
     ]
-    scores += [Column(name, "U test p", text=as_p_value) for name in tests[:1]]
+    scores += [
+        Column(name, "U test p", text=_u_test_p(name.removesuffix("u_p"))) for name in tests[:1]
+    ]
     table = _to_rich(results_table(summary, [*BRIEF_RESULTS, *scores]), spaces=1)
     notes = [Text(f"{escape_unprintable(note)}\n") for note in health_notes(summary)]
     return Group(table, *notes)
+
+
+def _u_test_p(score: str) -> Format:
+    """Return a format of the p-value of a U test; a dash if it cannot be significant."""
+
+    def text(row: Row, key: str) -> str:
+        sizes = [int(row[f"{score}{group}_n"]) for group in ("present", "absent")]
+        return p_value(row[key]) if smallest_mann_whitney_p(*sizes) < SIGNIFICANCE else UNDEFINED
+
+    return text
 
 
 def terminal_gap(gap: pd.DataFrame) -> Group:

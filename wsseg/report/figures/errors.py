@@ -3,9 +3,19 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wsseg.report.figures.style import INK, WIDTH_IN, colour, drawing, legend_above, quiet
+from wsseg.report.figures.style import (
+    NARROW_IN,
+    WIDTH_IN,
+    colour,
+    drawing,
+    legend_above,
+    name_rows,
+    quiet,
+    row_in,
+)
 
 COLUMNS = ("fp_border_voxels", "fp_thin_voxels", "fn_border_voxels")
+BAR_IN = 0.21
 HATCHES = ("", "///", "...")
 
 
@@ -34,10 +44,11 @@ def error_locations(rows: pd.DataFrame) -> pd.DataFrame:
     return errors[true > 0].div(true[true > 0] / 100, axis=0)
 
 
-def draw_error_locations(errors: pd.DataFrame, target: str) -> Figure:
+def draw_error_locations(errors: pd.DataFrame, target: str, width_in: float = WIDTH_IN) -> Figure:
     """Draw a bar per method: missed voxels to the left, false voxels to the right."""
+    unit = f"% of the true voxels of {target}" if width_in > NARROW_IN else "%"
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 1.1 + 0.34 * len(errors)))
+        figure = Figure(figsize=(width_in, 1.1 + row_in(width_in) * len(errors)))
         missed, false = figure.subplots(1, 2, sharey=True, width_ratios=[1, 2])
         for axes, kind, names in (
             (missed, "missed", ("border", "elsewhere")),
@@ -47,13 +58,14 @@ def draw_error_locations(errors: pd.DataFrame, target: str) -> Figure:
             for name in names:
                 style = ("border", "thin", "elsewhere").index(name)
                 values = errors[f"{kind}_{name}"]
-                axes.barh(range(len(errors)), values, left=left, height=0.62, color=colour(style),
-                          hatch=HATCHES[style], edgecolor="white", lw=0.5, label=name)  # fmt: skip
+                axes.barh(range(len(errors)), values, left=left, height=BAR_IN / row_in(width_in),
+                          color=colour(style), hatch=HATCHES[style], edgecolor="white", lw=0.5,
+                          label=name)  # fmt: skip
                 left = left + values
-            axes.set_xlabel(f"{kind}, % of the true voxels of {target}")
+            axes.set_xlabel(f"{kind}, {unit}")
             quiet(axes, grid="x")
         missed.invert_xaxis()
-        missed.set_yticks(range(len(errors)), list(errors.index), color=INK)
+        name_rows(missed, list(errors.index))
         missed.set_ylim(len(errors) - 0.5, -0.5)
         legend_above(figure, false)
     return figure

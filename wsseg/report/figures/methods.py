@@ -13,17 +13,28 @@ from numpy.typing import NDArray
 
 from wsseg.evaluation.class_columns import dice_where_present
 from wsseg.evaluation.published import PublishedResults
-from wsseg.evaluation.statistics import correlation, mann_whitney
+from wsseg.evaluation.statistics import correlation, mann_whitney, smallest_mann_whitney_p
 from wsseg.evaluation.summary import average_by_case
-from wsseg.report.figures.style import INK, MUTED, WIDTH_IN, colour, drawing, quiet
-from wsseg.report.formatting import number, p_equals
+from wsseg.report.figures.style import (
+    INK,
+    MUTED,
+    NARROW_IN,
+    WIDTH_IN,
+    colour,
+    drawing,
+    name_rows,
+    panel_grid,
+    quiet,
+)
+from wsseg.report.formatting import SIGNIFICANCE, number, p_equals
 from wsseg.training.target_health import NOT_A_RESULT
 
 Values: TypeAlias = NDArray[np.float64]
 T = TypeVar("T")
 
-PANELS_PER_ROW = 4
-TITLE_LETTERS = 28  # of a panel's title, per line
+PANEL_IN, MAX_PANEL_IN = 1.66, 2.5  # least and largest width of a panel: six fit in a row
+LETTERS_PER_IN = 10  # of a panel's title
+NO_P = "no p can be small"  # with so few cases
 MAX_VECTOR_POINTS = 2000  # larger scatter plots are stored as pixels
 MAX_NAMES = 3  # in a panel's title
 NOTE_PT = 18  # space between a panel and its title, for a note
@@ -38,6 +49,7 @@ def draw_dice(
     summary: pd.DataFrame,
     target: str,
     published: PublishedResults | None = None,
+    width_in: float = WIDTH_IN,
 ) -> Figure:
     """Draw each case's Dice, a box plot, the mean with its interval, and the pooled Dice by method.
 
@@ -47,7 +59,7 @@ def draw_dice(
     published_methods = published.methods if published else {}
     rows, methods = dice_where_present(rows), summary.to_dict("records")
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 1.1 + 0.56 * len(methods)))
+        figure = Figure(figsize=(width_in, 1.1 + 0.56 * len(methods)))
         axes = figure.subplots()
         for index, method in enumerate(methods):
             cases = average_by_case(rows[rows["method"] == method["method"]])
@@ -61,7 +73,7 @@ def draw_dice(
             if star is not None:
                 axes.plot(star, index, **PUBLISHED)
         names = [f"{method['method']}\n{_counts(method)}" for method in methods]
-        axes.set_yticks(range(len(names)), names, color=INK)
+        name_rows(axes, names)
         axes.set(xlim=(-0.01, 1.01), ylim=(len(names) - 0.5, -0.5))
         axes.set_xlabel(f"Dice of {target} (each point is a case where it is present)")
         quiet(axes, grid="x")
@@ -71,11 +83,12 @@ def draw_dice(
         ]
         if any("dice_pooled" in values for values in published_methods.values()):
             legend.append(Line2D([], [], linestyle="none", label="published, pooled", **PUBLISHED))
-        figure.legend(handles=legend, loc="outside upper right", ncols=3)
+        columns = 3 if width_in > NARROW_IN else 1
+        figure.legend(handles=legend, loc="outside upper left", ncols=columns)
     return figure
 
 
-def draw_agreement(rows: pd.DataFrame, score: str) -> Figure:
+def draw_agreement(rows: pd.DataFrame, score: str, width_in: float = WIDTH_IN) -> Figure:
     """Draw the predicted against the annotated score, with the identity line, by method."""
     pairs = _values_by_method(rows, [f"{score}_true", score])
     pairs = {method: values[~np.isnan(values).any(axis=1)] for method, values in pairs.items()}
@@ -87,14 +100,14 @@ def draw_agreement(rows: pd.DataFrame, score: str) -> Figure:
         axes.axline((0, 0), slope=1, color=MUTED, linewidth=0.9, zorder=1)
         _draw_points(axes, values[:, 0], values[:, 1], shade)
         axes.set(xlim=(-0.04 * top, 1.06 * top), ylim=(-0.04 * top, 1.06 * top), aspect="equal")
-        axes.set_xlabel(f"{words}, annotated")
+        axes.set_xlabel("annotated")
         _write_note(axes, f"r = {number(r, 2)}, {p_equals(p)}, n = {n}")
         quiet(axes, grid="both")
 
-    return _draw_panels(pairs, draw_panel, ylabel=f"{words}, predicted", height_in=3.05)
+    return _draw_panels(pairs, draw_panel, f"{words}, predicted", width_in)
 
 
-def draw_groups(rows: pd.DataFrame, score: str, tag: str) -> Figure:
+def draw_groups(rows: pd.DataFrame, score: str, tag: str, width_in: float = WIDTH_IN) -> Figure:
     """Draw the score of cases with and without a tag as box plots with all points, by method.
 
     p is that of the Mann-Whitney U test.
@@ -103,16 +116,17 @@ def draw_groups(rows: pd.DataFrame, score: str, tag: str) -> Figure:
     def draw_panel(axes: Axes, values: Values, shade: str) -> None:
         absent, present = (values[values[:, 1] == value, 0] for value in (0, 1))
         p, auc = mann_whitney(present, absent)
+        possible = smallest_mann_whitney_p(len(present), len(absent)) < SIGNIFICANCE
         for index, group in enumerate([absent, present]):
             _draw_box(axes, group[~np.isnan(group)], index, shade, orientation="vertical")
         axes.set_xticks([0, 1], [f"absent\nn = {len(absent)}", f"present\nn = {len(present)}"])
         axes.set(xlim=(-0.6, 1.6), xlabel=f"tag: {tag}")
-        _write_note(axes, f"{p_equals(p)}, AUC = {number(auc, 2)}")
+        _write_note(axes, f"{p_equals(p) if possible else NO_P}, AUC = {number(auc, 2)}")
         quiet(axes, grid="y")
 
     values = _values_by_method(rows, [score, f"tag.{tag}"])
     ylabel = f"{score.replace('_', ' ')}, predicted"
-    return _draw_panels(values, draw_panel, ylabel=ylabel, height_in=3.05)
+    return _draw_panels(values, draw_panel, ylabel, width_in)
 
 
 def group_equal(values: Mapping[str, T], key: Callable[[T], object]) -> dict[tuple[str, ...], T]:
@@ -151,18 +165,23 @@ def _draw_panels(
     by_method: Mapping[str, Values],
     draw_panel: Callable[[Axes, Values, str], None],
     ylabel: str,
-    height_in: float,
+    width_in: float,
 ) -> Figure:
     """Draw a small panel for each distinct set of values, all on the same scale."""
     shades = {name: colour(index) for index, name in enumerate(by_method)}
     panels = group_equal(by_method, lambda values: values.tobytes())
-    rows, columns = -(-len(panels) // PANELS_PER_ROW), min(len(panels), PANELS_PER_ROW)
+    rows, columns = panel_grid(len(panels), width_in, PANEL_IN)
+    panel_in = min(MAX_PANEL_IN, width_in / columns)
+    letters = int(LETTERS_PER_IN * panel_in)
+    titles = {names: fill(joint_label(names, len(by_method)), letters) for names in panels}
+    title_lines = max(title.count("\n") for title in titles.values())
+    height_in = panel_in + 0.55 + 0.15 * title_lines
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN * columns / PANELS_PER_ROW, height_in * rows))
+        figure = Figure(figsize=(panel_in * columns, height_in * rows))
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axes, (names, values) in zip(grid.flat, panels.items(), strict=False):
             draw_panel(axes, values, shades[names[0]])
-            axes.set_title(fill(joint_label(names, len(by_method)), TITLE_LETTERS), pad=NOTE_PT)
+            axes.set_title(titles[names], pad=NOTE_PT)
             axes.tick_params(labelbottom=True)  # there may be no panel below this one
         for axes in grid.flat[len(panels) :]:
             axes.set_visible(False)

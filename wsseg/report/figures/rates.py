@@ -23,6 +23,7 @@ from wsseg.report.figures.style import (
 from wsseg.report.figures.sweeps import MARKERS
 from wsseg.report.formatting import number
 
+MIN_POINTS = 3  # of a fitted line: settings and seeds of a recipe
 DILATED_PREFIX = "fp_dilated_"
 
 
@@ -40,10 +41,13 @@ def rates_by_recipe(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {recipe: pd.DataFrame(points) for recipe, points in by_recipe.items()}
 
 
-def draw_rates(rows: pd.DataFrame, published: PublishedResults | None) -> Figure:
+def draw_rates(
+    rows: pd.DataFrame, published: PublishedResults | None, width_in: float = WIDTH_IN / 2
+) -> Figure:
     """Draw TPR against FPR, with a point per setting and seed and a star per published result.
 
-    A line per recipe is the fit TPR = FPR^gamma. All rates are inside the region.
+    The line of a recipe with at least `MIN_POINTS` is the fit TPR = FPR^gamma. All rates are
+    inside the region.
     """
     by_recipe = rates_by_recipe(rows)
     stars = {
@@ -52,16 +56,18 @@ def draw_rates(rows: pd.DataFrame, published: PublishedResults | None) -> Figure
         if {"fpr", "tpr"} <= values.keys()
     }
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN / 2, 4.2))
+        figure = Figure(figsize=(width_in, 4.0))
         axes = figure.subplots()
         largest = max([p["fpr"].max() for p in by_recipe.values()] + [x for x, _ in stars.values()])
         right = 1.12 * largest or 1.0
         x = np.linspace(0, min(1.0, right), 400)
         for index, (recipe, points) in enumerate(by_recipe.items()):
-            gamma = rate_exponent(points["fpr"], points["tpr"])
             shade, marker = colour(index), MARKERS[index % len(MARKERS)]
-            name = f"{recipe}: γ = {number(gamma, 3)}, n = {len(points)}"
-            axes.plot(x, x**gamma, color=shade, ls=dash(index), lw=1.1, alpha=0.8)
+            name = f"{recipe}: n = {len(points)}"
+            if len(points) >= MIN_POINTS:
+                gamma = rate_exponent(points["fpr"], points["tpr"])
+                name += f", γ = {number(gamma, 3)}"
+                axes.plot(x, x**gamma, color=shade, ls=dash(index), lw=1.1, alpha=0.8)
             axes.plot(points["fpr"], points["tpr"], marker, color=shade, ms=6, label=name)
             if recipe in stars:
                 axes.plot(*stars[recipe], "*", color=shade, ms=14, mec=INK, mew=0.8)
@@ -92,12 +98,14 @@ def rates_by_dilation(rows: pd.DataFrame) -> Mapping[str, dict[int, float]]:
     }
 
 
-def draw_dilated_rates(rates: Mapping[str, dict[int, float]]) -> Figure:
+def draw_dilated_rates(
+    rates: Mapping[str, dict[int, float]], width_in: float = WIDTH_IN / 2
+) -> Figure:
     """Draw the FPR against the number of dilations of the truth, a line per method."""
     indices = {method: index for index, method in enumerate(rates)}
     curves = group_equal(rates, lambda points: tuple(points.values()))
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN / 2, 4.2))
+        figure = Figure(figsize=(width_in, 4.0))
         axes = figure.subplots()
         for names, points in curves.items():
             index = indices[names[0]]

@@ -1,13 +1,15 @@
 """The figures of each section of a report, with their captions and alternative texts."""
 
 import base64
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from wsseg.evaluation.class_columns import dice_where_present
+from wsseg.evaluation.health import is_result
 from wsseg.evaluation.method_labels import recipe_name
 from wsseg.evaluation.published import FigureName, PublishedResults
 from wsseg.evaluation.summary import (
@@ -25,11 +27,12 @@ from wsseg.report.figures.rates import (
     rates_by_dilation,
     rates_by_recipe,
 )
-from wsseg.report.figures.style import svg
+from wsseg.report.figures.style import NARROW_IN, WIDTH_IN, svg
 from wsseg.report.formatting import significant
 from wsseg.training.log import Records
 
 CSS_PX_PER_IN = 96
+HALF_IN = WIDTH_IN / 2
 MAX_METHODS = 6  # in a figure with a panel or a line for each method
 
 
@@ -41,6 +44,7 @@ class Picture:
     alt: str
     caption: str
     width_px: float
+    narrow_uri: str = ""  # a variant for phones; "": the image is shown at every width
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,16 @@ def leading_methods(summary: pd.DataFrame) -> list[str]:
     return [str(summary["method"].iloc[row]) for row in sorted(best.values())]
 
 
+def drawn_methods(summary: pd.DataFrame) -> list[str]:
+    """Return the leading methods that are a result, or all of them if none is.
+
+    A collapsed method would set the scale of a figure, and flatten all others.
+    """
+    leading = leading_methods(summary)
+    health = dict(zip(summary["method"], is_result(summary), strict=True))
+    return [method for method in leading if health[method]] or leading
+
+
 def methods_with_scans(summary: pd.DataFrame, preferred: Collection[str | None]) -> list[str]:
     """Return up to `MAX_METHODS` leading methods: the preferred ones, then the best.
 
@@ -94,7 +108,8 @@ def dice_figures(
         f"Cases where {target} is present. Boxes: quartiles and median over cases, seeds averaged. "
         f"Whiskers: smallest and largest value.{_differing_rows(summary)}"
     )
-    return [_chart(methods.draw_dice(rows, summary, target, published), alt, caption)]
+    draw = partial(methods.draw_dice, rows, summary, target, published)
+    return [_chart(draw, alt, caption)]
 
 
 def settings_figures(
@@ -113,8 +128,8 @@ def settings_figures(
             f"{' Dashed lines: methods without this setting.' if sweep.fixed else ''}"
             f"{_differing_rows(summary)}{_published_note(published, 'settings')}"
         )
-        figure = sweeps.draw_sweep(summary, sweep, target)
-        pictures.append(_chart(figure, f"Dice of {target} over {sweep.key}", caption))
+        draw = partial(sweeps.draw_sweep, summary, sweep, target)
+        pictures.append(_chart(draw, f"Dice of {target} over {sweep.key}", caption))
     if "prior_dice" in rows and rows["prior_dice"].notna().any():
         caption = (
             "Test cases are segmented as if they had the tag, by the prior alone (φ > ½), by the "
@@ -122,11 +137,11 @@ def settings_figures(
             f"n = {_cases(rows)} cases.{_differing_rows(summary)}"
         )
         if sweep is not None and sweeps.has_prior(rows, sweep):
-            figure = sweeps.draw_sources_over_setting(rows, sweep, target)
+            draw = partial(sweeps.draw_sources_over_setting, rows, sweep, target)
         else:
-            figure = sweeps.draw_sources(rows, target)
+            draw = partial(sweeps.draw_sources, rows, target)
         alt = f"pooled Dice of {target} by the prior alone, the network alone, and both"
-        pictures.append(_chart(figure, alt, caption))
+        pictures.append(_chart(draw, alt, caption))
     return pictures
 
 
@@ -138,16 +153,18 @@ def error_figures(
 ) -> list[Picture]:
     """Return the figures of TPR and FPR, of false positives by dilation, and of error locations."""
     pictures = []
-    n, differing = f"n = {_cases(rows)} cases", _differing_rows(summary)
-    if "fpr" in rows and rates_by_recipe(rows):
+    n, differing = f"n = {_cases(rows)} cases", _left_out(summary) + _differing_rows(summary)
+    results = _results(rows, summary)
+    if "fpr" in rows and rates_by_recipe(results):
         caption = (
             f"TPR and FPR over all voxels inside the predicted region, {n}; each point is a "
-            "setting and seed. Lines: TPR = FPR^γ, fitted by least squares."
+            "setting and seed. Lines: TPR = FPR^γ, fitted by least squares to the points of a "
+            "recipe, if it has at least three."
             f"{differing}{_published_note(published, 'rates', 'tpr', 'fpr')}"
         )
         alt = f"true positive rate against false positive rate of {target}, by recipe"
-        pictures.append(_chart(draw_rates(rows, published), alt, caption))
-    shown = rows[rows["method"].isin(leading_methods(summary))]
+        pictures.append(_chart(partial(draw_rates, results, published), alt, caption, HALF_IN))
+    shown = rows[rows["method"].isin(drawn_methods(summary))]
     if rates := rates_by_dilation(shown):
         caption = (
             f"False positive rate in the annotated region outside the dilated truth, {n}. Errors "
@@ -155,15 +172,15 @@ def error_figures(
             f"{differing}{_published_note(published, 'dilation')}"
         )
         alt = f"false positive rate of {target} by dilation of the truth"
-        pictures.append(_chart(draw_dilated_rates(rates), alt, caption))
+        pictures.append(_chart(partial(draw_dilated_rates, rates), alt, caption, HALF_IN))
     if len(locations := error_locations(shown)):
         caption = (
             f"Errors in % of the true voxels, {n}. Border: within border_mm of the true border. "
             "Thin: away from the border, in parts of the prediction narrower than thin_mm. "
             f"Elsewhere: all other errors. The recipe sets both distances.{differing}"
         )
-        figure = draw_error_locations(locations, target)
-        pictures.append(_chart(figure, f"errors of {target} by their location", caption))
+        draw = partial(draw_error_locations, locations, target)
+        pictures.append(_chart(draw, f"errors of {target} by their location", caption))
     return pictures
 
 
@@ -171,25 +188,26 @@ def score_figures(
     rows: pd.DataFrame, summary: pd.DataFrame, published: PublishedResults | None = None
 ) -> list[Picture]:
     """Return the figures of each score: against its annotation, and by the tag of its class."""
-    rows = rows[rows["method"].isin(leading_methods(summary))]
+    rows = rows[rows["method"].isin(drawn_methods(summary))]
+    differing = _left_out(summary) + _differing_rows(summary)
     pictures = [
         _chart(
-            methods.draw_agreement(rows, score),
+            partial(methods.draw_agreement, rows, score),
             f"{_words(score)}: predicted against annotated, a point per case",
             f"{_words(score).capitalize()}, a point per case. Line: identity. r: Pearson's "
             "correlation."
-            f"{_differing_rows(summary)}{_published_note(published, 'agreement', f'{score}_r')}",
+            f"{differing}{_published_note(published, 'agreement', f'{score}_r')}",
         )
         for score in annotated_scores(rows)
         if rows[[score, f"{score}_true"]].notna().all(axis=1).any()
     ]
     return pictures + [
         _chart(
-            methods.draw_groups(rows, score, tag),
+            partial(methods.draw_groups, rows, score, tag),
             f"{_words(score)} of cases with and without the tag {tag}",
             f"{_words(score).capitalize()} by the case's tag. p: two-sided Mann-Whitney U test. "
             "AUC: probability that a case with the tag has a higher score than one without."
-            + _differing_rows(summary)
+            + differing
             + _published_note(
                 published, "groups", f"{score}_present", f"{score}_absent", f"{score}_u_p"
             ),
@@ -199,20 +217,24 @@ def score_figures(
     ]
 
 
-def training_figures(curves: Mapping[str, Records], shown: Sequence[str]) -> list[Picture]:
-    """Return the figure of the training curves of some methods, if anything was trained."""
+def training_figures(curves: Mapping[str, Records], summary: pd.DataFrame) -> list[Picture]:
+    """Return the figure of the training curves of leading methods, if anything was trained."""
+    shown = leading_methods(summary)
+    collapsed = [str(method) for method in summary.loc[~is_result(summary), "method"]]
     curves = {method: records for method, records in curves.items() if method in shown}
     stages = training.by_stage(curves)
     if not stages:
         return []
     caption = (
-        "Targets / region: the fraction of the region in tagged slices that the E-step labels as "
-        "the class. Flipped: the fraction whose target changed since the previous epoch. Both are "
-        "over a fixed set of slices. A triangle marks the first epoch in which the targets fill "
+        "Targets: the share of the region in tagged slices that the E-step labels as the class. "
+        "Flipped: the share whose target changed since the previous epoch. Both are over a fixed "
+        "set of slices. A triangle marks the first epoch in which the targets fill "
         "the region (pointing up) or have collapsed (pointing down)."
     )
+    if 0 < len(collapsed) < len(summary):
+        caption += f" The scales are those of the other methods, without {', '.join(collapsed)}."
     alt = f"training curves of the stages {', '.join(stages)}"
-    return [_chart(training.draw_training(curves, shown), alt, caption)]
+    return [_chart(partial(training.draw_training, curves, shown, collapsed), alt, caption)]
 
 
 def picture_rows(rows: Sequence[PanelRow]) -> list[PictureRow]:
@@ -248,14 +270,32 @@ def _present(rows: pd.DataFrame) -> int:
     return _cases(dice_where_present(rows).dropna(subset="dice"))
 
 
+def _results(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of methods that are a result, or all rows if none is."""
+    results = summary.loc[is_result(summary), "method"]
+    return rows[rows["method"].isin(results)] if len(results) else rows
+
+
+def _left_out(summary: pd.DataFrame) -> str:
+    """Return a sentence that names the collapsed methods that a figure leaves out."""
+    collapsed = [str(method) for method in summary.loc[~is_result(summary), "method"]]
+    if not collapsed or len(collapsed) == len(summary):
+        return ""
+    return f" Not drawn, because not a result: {', '.join(collapsed)}."
+
+
 def _differing_rows(summary: pd.DataFrame) -> str:
     """Return a warning that the methods of a figure cannot be ranked, if their rows differ."""
     return " The methods differ in cases, seeds or folds." if rows_differ(summary) else ""
 
 
-def _chart(figure: Figure, alt: str, caption: str) -> Picture:
-    uri = _uri("image/svg+xml", svg(figure).encode())
-    return Picture(uri, alt, caption, figure.get_figwidth() * CSS_PX_PER_IN)
+def _chart(
+    draw: Callable[..., Figure], alt: str, caption: str, width_in: float = WIDTH_IN
+) -> Picture:
+    """Return the picture of a figure and its narrow variant; `draw` has a parameter `width_in`."""
+    wide, narrow = draw(width_in=width_in), draw(width_in=NARROW_IN)
+    uri, narrow_uri = (_uri("image/svg+xml", svg(each).encode()) for each in (wide, narrow))
+    return Picture(uri, alt, caption, wide.get_figwidth() * CSS_PX_PER_IN, narrow_uri)
 
 
 def _uri(media_type: str, content: bytes) -> str:

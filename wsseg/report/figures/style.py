@@ -1,7 +1,7 @@
 """Style of all figures, on a light and on a dark background."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from typing import Any, Literal
@@ -9,9 +9,11 @@ from typing import Any, Literal
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter
 
-WIDTH_IN = 10.0  # width of the report's text, 960 pixels
+WIDTH_IN, NARROW_IN = 10.0, 4.0  # of a figure: 960 pixels, or 384 for a phone
+ROW_NAME_PT = 11  # from the middle of a row to the name above it
+ROW_IN = 0.34  # height of a row with a name, such as a bar
 LEGEND_LETTERS = 130  # in a line of `WIDTH_IN`; the sample of a line takes 6
 INK, MUTED, RULE = "#1b2430", "#5b6672", "#d9dee4"
 ON_DARK = {INK: "#e8ebef", MUTED: "#9aa5b1", RULE: "#39424d"}
@@ -75,6 +77,36 @@ def quiet(axes: Axes, *, grid: str) -> None:
     axes.grid(visible=False)
     axes.grid(visible=True, axis=grid)  # type: ignore[arg-type]
     axes.tick_params(length=0)
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Write the names of horizontal rows: at their left, or above them in a narrow figure."""
+    figure = axes.figure
+    if figure.get_figwidth() > NARROW_IN:
+        axes.set_yticks(range(len(names)), [*names], color=INK)
+        return
+    axes.set_yticks([])
+    for row, name in enumerate(names):
+        axes.annotate(name.replace("\n", ", "), (0, row), (2, ROW_NAME_PT),
+                      ("axes fraction", "data"), "offset points", va="bottom", color=INK,
+                      fontsize=8)  # fmt: skip
+
+
+def row_in(width_in: float) -> float:
+    """Return the height of a horizontal row, with its name above it in a narrow figure."""
+    return ROW_IN if width_in > NARROW_IN else 1.6 * ROW_IN
+
+
+def panel_grid(count: int, width_in: float, least_in: float) -> tuple[int, int]:
+    """Return the rows and columns of some panels that are at least so wide, in even rows."""
+    most = max(1, int(width_in / least_in))
+    rows = -(-count // most)
+    return rows, -(-count // rows)
+
+
+def use_percent(axes: Axes) -> None:
+    """Label the ticks of the y-axis, which are shares, as percentages."""
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
 
 
 class _PlainLogFormatter(LogFormatter):

@@ -17,12 +17,15 @@ from wsseg.report.figures.style import (
     dash,
     drawing,
     legend_above,
+    name_rows,
+    panel_grid,
     quiet,
+    row_in,
     use_log_scale,
 )
 
 MARKERS = "os^Dv<>P"
-PANELS_PER_ROW = 4
+PANEL_IN, MAX_PANEL_IN = 2.2, 2.5  # least and largest width of a panel
 DODGE_PT = 4.0  # between the intervals of lines that share a value
 LOG_SCALE_RATIO = 8.0  # of the largest to the smallest value: from here the axis is logarithmic
 # What a mask is predicted from: prefix of the columns → label and line style.
@@ -64,12 +67,15 @@ def find_sweep(methods: Iterable[str]) -> Sweep | None:
     return Sweep(key, ordered, tuple(m for m in methods if key not in settings[m]))
 
 
-def draw_sweep(summary: pd.DataFrame, sweep: Sweep, target: str) -> Figure:
+def draw_sweep(
+    summary: pd.DataFrame, sweep: Sweep, target: str, width_in: float = WIDTH_IN
+) -> Figure:
     """Draw mean and pooled Dice over the setting; methods without it are horizontal lines."""
     by_method = summary.set_index("method")
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 3.6))
-        left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+        rows, columns = panel_grid(2, width_in, PANEL_IN)
+        figure = Figure(figsize=(width_in, 3.6 if columns > 1 else 6.0))
+        left, right = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
         for axes, column, statistic in (
             (left, "dice", "mean where present"),
             (right, "dice_pooled", "pooled"),
@@ -94,11 +100,13 @@ def has_prior(rows: pd.DataFrame, sweep: Sweep) -> bool:
     return bool(_lines_with_prior(rows, sweep))
 
 
-def draw_sources_over_setting(rows: pd.DataFrame, sweep: Sweep, target: str) -> Figure:
+def draw_sources_over_setting(
+    rows: pd.DataFrame, sweep: Sweep, target: str, width_in: float = WIDTH_IN
+) -> Figure:
     """Draw the pooled Dice of prior, network and both over the setting, a panel per line."""
     lines = _lines_with_prior(rows, sweep)
-    columns, panel_rows = min(len(lines), PANELS_PER_ROW), -(-len(lines) // PANELS_PER_ROW)
-    size_in = (WIDTH_IN * max(columns, 2) / PANELS_PER_ROW, 3.0 * panel_rows + 0.3)
+    panel_rows, columns = panel_grid(len(lines), width_in, PANEL_IN)
+    size_in = (min(width_in, max(columns, 2) * MAX_PANEL_IN), 2.7 * panel_rows + 0.3)
     with drawing():
         figure = Figure(figsize=size_in)
         grid = figure.subplots(panel_rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -119,12 +127,12 @@ def draw_sources_over_setting(rows: pd.DataFrame, sweep: Sweep, target: str) -> 
     return figure
 
 
-def draw_sources(rows: pd.DataFrame, target: str) -> Figure:
+def draw_sources(rows: pd.DataFrame, target: str, width_in: float = WIDTH_IN) -> Figure:
     """Draw the pooled Dice of prior, network and both for each method with a prior."""
     with_prior = rows[rows["prior_dice"].notna()]
     methods = list(dict.fromkeys(with_prior["method"]))
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 1.0 + 0.34 * len(methods)))
+        figure = Figure(figsize=(width_in, 1.0 + row_in(width_in) * len(methods)))
         axes = figure.subplots()
         for y, method in enumerate(methods):
             cases = with_prior[with_prior["method"] == method]
@@ -133,7 +141,7 @@ def draw_sources(rows: pd.DataFrame, target: str) -> Figure:
             for index, (value, (label, _)) in enumerate(zip(dice, SOURCES.values(), strict=True)):
                 axes.plot(value, y, MARKERS[index], color=colour(index), ms=7, ls="none",
                           label=label if y == 0 else None)  # fmt: skip
-        axes.set_yticks(range(len(methods)), methods, color=INK)
+        name_rows(axes, methods)
         axes.set(xlim=(-0.01, 1.01), ylim=(len(methods) - 0.5, -0.5))
         axes.set_xlabel(f"pooled Dice of {target}")
         quiet(axes, grid="x")

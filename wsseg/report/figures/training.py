@@ -1,6 +1,6 @@
 """Figure of the training curves, with alarms where the targets of EM fail."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -8,18 +8,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from wsseg.report.figures.methods import PANELS_PER_ROW
-from wsseg.report.figures.style import INK, LEGEND_LETTERS, WIDTH_IN, colour, dash, drawing, quiet
+from wsseg.report.figures.style import (
+    INK,
+    LEGEND_LETTERS,
+    WIDTH_IN,
+    colour,
+    dash,
+    drawing,
+    panel_grid,
+    quiet,
+    use_percent,
+)
 from wsseg.training.log import Records
 from wsseg.training.target_health import COLLAPSE, EXPLOSION, target_problem
 
+PANEL_IN, MAX_PANEL_IN = 1.9, 2.5  # least and largest width of a panel
 X_MARGIN = 0.04  # at each side, as a share of the epochs
+Y_MARGIN = 0.06  # above the highest value, as a share of it
 ALARM_MARKERS = {EXPLOSION: "^", COLLAPSE: "v"}
 QUANTITIES = {  # key of the records → axis label
     "loss": "loss",
-    "target_share": "targets / region",
-    "flip_rate": "flipped targets / region",
-    "found_share": "found / region",
+    "target_share": "targets, % of the region",
+    "flip_rate": "flipped, % of the region",
+    "found_share": "found, % of the region",
 }
 QUANTITIES_BY_LEARNING = {
     "em": ("target_share", "flip_rate"),
@@ -38,26 +49,33 @@ def by_stage(curves: Mapping[str, Records]) -> dict[str, dict[str, Records]]:
     return {stage: dict(methods) for stage, methods in stages.items()}
 
 
-def draw_training(curves: Mapping[str, Records], order: Sequence[str]) -> Figure:
+def draw_training(
+    curves: Mapping[str, Records],
+    order: Sequence[str],
+    collapsed: Collection[str] = (),
+    width_in: float = WIDTH_IN,
+) -> Figure:
     """Draw the loss of each stage, and the quantities that its kind of learning is monitored by.
 
     `order` gives the methods' colours. A triangle marks the first epoch in which the targets fill
-    the region (pointing up) or have collapsed (pointing down).
+    the region (pointing up) or have collapsed (pointing down). The scales are those of the methods
+    that are not `collapsed`, if there are any.
     """
     stages = by_stage(curves)
     indices = {name: index for index, name in enumerate(dict.fromkeys([*order, *curves]))}
     panels = [(stage, key) for stage, methods in stages.items() for key in _quantities(methods)]
-    rows = -(-len(panels) // PANELS_PER_ROW)
+    rows, columns = panel_grid(len(panels), width_in, PANEL_IN)
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 2.35 * rows))
-        grid = figure.subplots(rows, PANELS_PER_ROW, squeeze=False).ravel()
+        figure = Figure(figsize=(min(width_in, MAX_PANEL_IN * columns), 2.35 * rows))
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (stage, quantity) in zip(grid, panels, strict=False):
-            _draw_panel(axes, stages[stage], quantity, indices)
+            _draw_panel(axes, stages[stage], quantity, indices, collapsed)
             axes.set(title=stage, xlabel="epoch", ylabel=QUANTITIES[quantity])
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         legend = {label: line for axes in figure.axes for line, label in _legend(axes)}
-        columns = max(1, LEGEND_LETTERS // (max(map(len, legend), default=0) + 6))
+        letters = int(figure.get_figwidth() / WIDTH_IN * LEGEND_LETTERS)
+        columns = max(1, letters // (max(map(len, legend), default=0) + 6))
         figure.legend(legend.values(), legend.keys(), loc="outside upper left", ncols=columns)
         figure.set_figheight(2.35 * rows + 0.2 * -(-len(legend) // columns) + 0.15)
     return figure
@@ -81,10 +99,15 @@ def _quantities(methods: Mapping[str, Records]) -> list[str]:
 
 
 def _draw_panel(
-    axes: Axes, methods: Mapping[str, Records], quantity: str, indices: Mapping[str, int]
+    axes: Axes,
+    methods: Mapping[str, Records],
+    quantity: str,
+    indices: Mapping[str, int],
+    collapsed: Collection[str],
 ) -> None:
     curves = {name: _points(records, quantity) for name, records in methods.items()}
     curves = {name: points for name, points in curves.items() if points}
+    top = _top({name: points for name, points in curves.items() if name not in collapsed} or curves)
     last = max((points[-1][0] for points in curves.values()), default=1)
     if len(curves) == len(indices) > 1 and len({str(points) for points in curves.values()}) == 1:
         _draw_line(axes, next(iter(curves.values())), color=INK, label="all methods")
@@ -93,13 +116,20 @@ def _draw_panel(
         shade, line = colour(indices[name]), dash(indices[name])
         _draw_line(axes, points, color=shade, ls=line, label=name)
         for problem, epoch in first_alarms(methods[name]).items():
-            for alarm in (point for point in points if point[0] == epoch):
-                axes.plot(*alarm, ALARM_MARKERS[problem], color=shade, markersize=7, mec=INK,
-                          clip_on=False, zorder=3)  # fmt: skip
-    axes.set_xlim(1 - X_MARGIN * last, last + X_MARGIN * last)
+            for value in (value for at, value in points if at == epoch):
+                axes.plot(epoch, min(value, top), ALARM_MARKERS[problem], color=shade, markersize=7,
+                          mec=INK, clip_on=False, zorder=3)  # fmt: skip
+    axes.set(xlim=(1 - X_MARGIN * last, last + X_MARGIN * last), ylim=(0, top))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_ylim(bottom=0)
+    if quantity != "loss":
+        use_percent(axes)
     quiet(axes, grid="y")
+
+
+def _top(curves: Mapping[str, Sequence[tuple[float, float]]]) -> float:
+    """Return the upper end of a scale, above the highest value of all curves."""
+    highest = max((value for points in curves.values() for _, value in points), default=0.0)
+    return (1 + Y_MARGIN) * highest or 1.0
 
 
 def _draw_line(axes: Axes, points: Sequence[tuple[float, float]], **style: Any) -> None:
