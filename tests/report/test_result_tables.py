@@ -54,7 +54,7 @@ def test_a_collapsed_method_is_never_the_best(suite: Suite) -> None:
     table = result_tables.results_table(summarise(rows))
     best = [cell(table, row, "Dice where present (n)").is_best for row in range(3)]
     assert best == [False, True, False]
-    assert cell(table, 2, "Health").text == "targets fill the region: not a result"
+    assert cell(table, 2, "Method").note == "not a result"
     assert cell(table, 0, "Health").text == "–"
 
 
@@ -134,13 +134,11 @@ def test_scores_without_a_tag_have_dashes_for_the_groups(suite: Suite) -> None:
     assert cell(table, 1, "Absent").note == "n = 2"
 
 
-def test_empty_masks_are_counted_by_method_and_class(suite: Suite) -> None:
+def test_empty_masks_are_counted_by_class_if_all_methods_are_equal(suite: Suite) -> None:
     table = result_tables.empty_masks_table(summarise(suite()), "consolidation")
     assert [(row[0].text, row[1].text) for row in table.rows] == [
-        ("threshold", "consolidation"),
-        ("threshold", "infection"),
-        ("phi2", "consolidation"),
-        ("phi2", "infection"),
+        ("all methods, the same", "consolidation"),
+        ("all methods, the same", "infection"),
     ]
     assert cell(table, 0, "Both empty").text == "2"  # case 0, two seeds
     assert cell(table, 0, "Only truth empty").text == "2"  # case 4

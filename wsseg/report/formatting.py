@@ -46,6 +46,8 @@ def p_if_possible(p: float, smallest: float, counted: str) -> str:
         smallest: The smallest p-value that the test can have for so few values.
         counted: How many values there are, such as "4 pairs".
     """
+    if math.isnan(p):
+        return UNDEFINED
     return f"cannot be shown with {counted}" if smallest >= SIGNIFICANCE else p_value(p)
 
 

@@ -65,7 +65,7 @@ def draw_error_locations(errors: pd.DataFrame, target: str, width_in: float = WI
             axes.set_xlabel(f"{kind}, {unit}")
             quiet(axes, grid="x")
         missed.invert_xaxis()
-        name_rows(missed, list(errors.index))
+        name_rows(missed, list(errors.index), width_in)
         missed.set_ylim(len(errors) - 0.5, -0.5)
         legend_above(figure, false)
     return figure

@@ -73,7 +73,7 @@ def draw_dice(
             if star is not None:
                 axes.plot(star, index, **PUBLISHED)
         names = [f"{method['method']}\n{_counts(method)}" for method in methods]
-        name_rows(axes, names)
+        name_rows(axes, names, width_in)
         axes.set(xlim=(-0.01, 1.01), ylim=(len(names) - 0.5, -0.5))
         axes.set_xlabel(f"Dice of {target} (each point is a case where it is present)")
         quiet(axes, grid="x")

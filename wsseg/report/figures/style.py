@@ -79,10 +79,9 @@ def quiet(axes: Axes, *, grid: str) -> None:
     axes.tick_params(length=0)
 
 
-def name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Write the names of horizontal rows: at their left, or above them in a narrow figure."""
-    figure = axes.figure
-    if figure.get_figwidth() > NARROW_IN:
+def name_rows(axes: Axes, names: Sequence[str], width_in: float) -> None:
+    """Write the names of horizontal rows: at their left, or above them if the figure is narrow."""
+    if width_in > NARROW_IN:
         axes.set_yticks(range(len(names)), [*names], color=INK)
         return
     axes.set_yticks([])

@@ -141,7 +141,7 @@ def draw_sources(rows: pd.DataFrame, target: str, width_in: float = WIDTH_IN) ->
             for index, (value, (label, _)) in enumerate(zip(dice, SOURCES.values(), strict=True)):
                 axes.plot(value, y, MARKERS[index], color=colour(index), ms=7, ls="none",
                           label=label if y == 0 else None)  # fmt: skip
-        name_rows(axes, methods)
+        name_rows(axes, methods, width_in)
         axes.set(xlim=(-0.01, 1.01), ylim=(len(methods) - 0.5, -0.5))
         axes.set_xlabel(f"pooled Dice of {target}")
         quiet(axes, grid="x")
