@@ -387,7 +387,7 @@ def test_the_links_of_a_page_have_the_headings_of_its_sections(text: str) -> Non
 
 def test_methods_have_the_same_order_in_all_tables(suite: Suite) -> None:
     """The best method comes first everywhere, although the rows begin with the worst."""
-    text = html(full(suite(methods=("a", "b", "c"))))
+    text = html(replace(full(suite(methods=("a", "b", "c"))), baseline="a"))
     tables = re.findall(r"<table.*?</table>", text, flags=re.DOTALL)
     orders = [re.findall(r'<th scope="row"[^>]*>([abc])</th>', table) for table in tables]
     full_orders = [list(dict.fromkeys(order)) for order in orders if len(set(order)) == 3]

@@ -37,10 +37,11 @@ def test_rates_are_pooled_over_cases_with_a_point_per_setting() -> None:
     assert found.to_dict("list") == {"fpr": [0.1, 0.05], "tpr": [0.5, 0.7]}
 
 
-def test_the_exponent_of_the_fitted_curve_is_in_the_legend() -> None:
-    rows = two_cases(0.04, 0.1)  # pooled FPR 0.01: 0.01 ** 0.5 is 0.1
-    (axes,) = draw_rates(rows, None).axes
-    assert "phi2: γ = 0.500, n = 1" in [line.get_label() for line in axes.lines]
+@pytest.mark.parametrize(("points", "label"), [(3, "phi2: n = 3, γ = 0.500"), (2, "phi2: n = 2")])
+def test_the_exponent_of_a_curve_is_fitted_from_three_points_on(points: int, label: str) -> None:
+    seeds = [two_cases(0.04, 0.1).assign(seed=seed) for seed in range(points)]
+    (axes,) = draw_rates(pd.concat(seeds), None).axes  # pooled FPR 0.01: 0.01 ** 0.5 is 0.1
+    assert label in [line.get_label() for line in axes.lines]
 
 
 def test_published_rates_are_stars() -> None:

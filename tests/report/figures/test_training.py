@@ -35,12 +35,22 @@ def test_a_stage_that_learns_from_masks_has_only_a_loss_curve_and_an_em_stage_th
 def test_a_stage_that_learns_from_tags_has_a_curve_of_the_share_that_it_finds() -> None:
     figure = draw_training({"mil": epochs("tumour", "tags", [1, 0.5], found_share=0.2)}, ["mil"])
     labels = [axes.get_ylabel() for axes in figure.axes if axes.get_visible()]
-    assert labels == ["loss", "found / region"]
+    assert labels == ["loss", "found, % of the region"]
 
 
 def test_panels_without_a_curve_are_hidden() -> None:
-    figure = draw_training({"phi2": epochs("infection", "masks", [1, 0.5])}, ["phi2"])
-    assert [axes.get_visible() for axes in figure.axes] == [True, False, False, False]
+    stages = [f"stage {number}" for number in range(7)]  # in two rows of four panels
+    records = [record for stage in stages for record in epochs(stage, "masks", [1, 0.5])]
+    figure = draw_training({"phi2": records}, ["phi2"])
+    assert [axes.get_visible() for axes in figure.axes] == [True] * 7 + [False]
+
+
+def test_a_collapsed_method_does_not_set_the_scale_and_shares_are_percentages() -> None:
+    curves = {"em": [em_epoch(k, 0.2) for k in (1, 2)], "bad": [em_epoch(k, 1.0) for k in (1, 2)]}
+    panels = draw_training(curves, ["em", "bad"], collapsed=["bad"]).axes
+    share = next(axes for axes in panels if axes.get_ylabel() == "targets, % of the region")
+    assert share.get_ylim()[1] == pytest.approx(0.212)  # 6 % above the curve of em
+    assert share.yaxis.get_major_formatter()(0.05) == "5 %"
 
 
 def test_equal_curves_of_all_methods_are_drawn_as_one() -> None:
