@@ -242,7 +242,7 @@ def test_the_lead_has_the_largest_share_of_the_gap(suite: Suite) -> None:
     text = lead(page, summarise(rows), paired_differences(rows, "dice", "threshold"), gap)
     share = f"{100 * gap['mean'].iloc[0]:.0f} %"
     assert f"phi2 closes {share} (95 % interval" in text
-    assert "of the gap in mean Dice between threshold and supervised." in text
+    assert "of the gap in mean Dice between threshold and supervised (n = " in text
 
 
 def test_a_page_has_a_table_of_the_gap_if_a_ceiling_is_given(suite: Suite) -> None:

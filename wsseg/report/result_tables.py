@@ -262,7 +262,7 @@ def _digits(name: str) -> int:
 
 
 def _heading(name: str) -> str:
-    """Return the heading of a column of rows: "Dice", "infection: Dice", "tag: infection"."""
+    """Return the heading of a column of rows: "Dice", "lesion: Dice", "tag: lesion"."""
     group, dot, key = name.rpartition(".")
     words = CASE_HEADINGS.get(key, _words(key) if dot else _words(key).capitalize())
     return f"{group}: {words}" if dot else words
