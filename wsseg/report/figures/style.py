@@ -1,6 +1,7 @@
 """Style of all figures, on a light and on a dark background."""
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -142,7 +143,9 @@ def legend_above(figure: Figure, axes: Axes) -> None:
 def svg(figure: Figure) -> str:
     """Return a figure as SVG whose colours follow the reader's light or dark theme."""
     buffer = StringIO()
-    with drawing():
+    with drawing(), warnings.catch_warnings():
+        # The reader's browser chooses the font, so matplotlib's need not have every letter.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].replace("'DejaVu Sans'", "system-ui, sans-serif")
