@@ -1,5 +1,6 @@
 """The command line: help, exit codes, messages, and output that is not a terminal."""
 
+import logging
 import os
 import shutil
 import signal
@@ -183,3 +184,8 @@ def test_a_closed_output_pipe_is_not_an_error() -> None:
     command = f"{sys.executable} -m wsseg --help | true"
     ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert ended.stderr == ""
+
+
+def test_a_folder_that_matplotlib_cannot_write_gives_no_warning(wsseg: "Wsseg") -> None:
+    wsseg("--version")
+    assert not logging.getLogger("matplotlib").isEnabledFor(logging.WARNING)

@@ -101,6 +101,7 @@ def _configure_logging() -> None:
     logging.basicConfig(handlers=[handler])
     logging.getLogger("wsseg").setLevel(logging.INFO)
     logging.getLogger("nibabel").setLevel(logging.CRITICAL)  # wsseg raises errors of its own
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # such as about its cache folder
     os.environ.setdefault("HF_HUB_VERBOSITY", "critical")  # read when huggingface_hub is imported
 
 
