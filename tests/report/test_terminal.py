@@ -11,8 +11,8 @@ from wsseg.report.terminal import repeated_warnings, terminal_gap, terminal_resu
 Suite = Callable[..., pd.DataFrame]
 
 
-def printed(*tables: RenderableType) -> str:
-    console = Console(width=100, record=True, file=StringIO())
+def printed(*tables: RenderableType, width: int = 100) -> str:
+    console = Console(width=width, record=True, file=StringIO())
     for table in tables:
         console.print(table)
     return console.export_text()
@@ -25,6 +25,15 @@ def test_names_of_16_letters_fit_in_a_terminal_of_100_columns(suite: Suite) -> N
     assert "[red]x[/]" in text  # markup in a name is printed as it is
     assert "…" not in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_columns_that_do_not_fit_in_a_terminal_follow_below_with_the_names(suite: Suite) -> None:
+    summary = summarise(suite(methods=("threshold-at-300", "supervised")))
+    text = printed(terminal_results(summary), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count("threshold-at-300") == text.count("supervised") == 2
+    wide = printed(terminal_results(summary))
+    assert {*text.replace("─", "").split()} == {*wide.replace("─", "").split()}
 
 
 def test_a_result_in_the_terminal_has_its_interval_in_brackets(suite: Suite) -> None:

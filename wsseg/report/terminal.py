@@ -1,13 +1,13 @@
 """Tables of results for the terminal."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from textwrap import fill
 
 import pandas as pd
 import rich.table
 from rich import box
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.text import Text
 
 from wsseg.errors import escape_unprintable
@@ -16,6 +16,7 @@ from wsseg.evaluation.rows import warnings_by_case
 from wsseg.evaluation.statistics import smallest_mann_whitney_p
 from wsseg.report.columns import (
     METHOD,
+    Cell,
     Column,
     Format,
     Row,
@@ -37,6 +38,7 @@ from wsseg.report.result_tables import (
     TPR,
     results_table,
 )
+from wsseg.runtime.console import UNLIMITED_WIDTH
 from wsseg.training.log import Records, warnings
 
 MAX_WARNINGS = 10  # repeated below the tables of a suite
@@ -56,8 +58,8 @@ BRIEF_RESULTS = (
 def terminal_results(summary: pd.DataFrame) -> Group:
     """Return each method's results for the target class, and the statistics of the first scores.
 
-    Names of up to 16 letters fit in 100 columns. Below the table is a line for each method that is
-    not a result.
+    Columns that do not fit in the terminal follow in a second table. Below is a line for each
+    method that is not a result.
     """
     names = [str(name) for name in summary]
     correlations = [name for name in names if name.endswith("_r")]
@@ -69,7 +71,7 @@ def terminal_results(summary: pd.DataFrame) -> Group:
     scores += [
         Column(name, "U test p", text=_u_test_p(name.removesuffix("u_p"))) for name in tests[:1]
     ]
-    table = _to_rich(results_table(summary, [*BRIEF_RESULTS, *scores]), spaces=1)
+    table = _TerminalTable(results_table(summary, [*BRIEF_RESULTS, *scores]), spaces=1)
     notes = [Text(f"{escape_unprintable(note)}\n") for note in health_notes(summary)]
     return Group(table, *notes)
 
@@ -88,7 +90,7 @@ def terminal_gap(gap: pd.DataFrame) -> Group:
     """Return the share of the gap between baseline and ceiling that each method closes."""
     baseline, ceiling = gap["baseline"].iloc[0], gap["ceiling"].iloc[0]
     title = f"Share of the gap between {baseline} and {ceiling} closed"
-    return Group(Text(escape_unprintable(title)), _to_rich(gap_table(gap), spaces=2))
+    return Group(Text(escape_unprintable(title)), _TerminalTable(gap_table(gap), spaces=2))
 
 
 def repeated_warnings(runs: Mapping[str, Records], rows: pd.DataFrame) -> list[str]:
@@ -107,25 +109,46 @@ def repeated_warnings(runs: Mapping[str, Records], rows: pd.DataFrame) -> list[s
     return [*found[:MAX_WARNINGS], f"{more} more, in the log.jsonl of the runs and in the rows"]
 
 
-def _to_rich(table: Table, spaces: int) -> rich.table.Table:
-    """Return a table for the terminal, with a number of spaces between its columns."""
-    padding = (0, spaces - 1, 0, 0)  # the box adds one
-    written = rich.table.Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False)
-    texts = [
-        [f"{cell.text} [{cell.note}]" if cell.note else cell.text for cell in row]
-        for row in table.rows
-    ]
-    for number, column in enumerate(table.columns):
-        has_interval = any(row[number].note for row in table.rows)
-        heading = f"{column.heading} [95 %]" if has_interval else column.heading
-        widest = max(len(row[number]) for row in texts)
-        written.add_column(
-            Text(fill(heading, max(widest, MIN_HEADING_LETTERS), break_long_words=False)),
-            justify="left" if column.is_text else "right",
-            vertical="bottom",
-            overflow="fold",
-            no_wrap=not column.is_text,
-        )
-    for row in texts:
-        written.add_row(*(Text(escape_unprintable(text)) for text in row))
-    return written
+@dataclass(frozen=True)
+class _TerminalTable:
+    """A table whose columns that do not fit in a terminal follow below, after the first column."""
+
+    table: Table
+    spaces: int  # between columns
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        first, *others = range(len(self.table.columns))
+        shown = [first]
+        for number in others:
+            wider = self._part([*shown, number])
+            needed = console.measure(wider, options=options.update_width(UNLIMITED_WIDTH)).maximum
+            if needed > options.max_width and shown != [first]:
+                yield self._part(shown)
+                shown = [first]
+            shown.append(number)
+        yield self._part(shown)
+
+    def _part(self, numbers: Sequence[int]) -> rich.table.Table:
+        """Return some columns as a table of rich."""
+        padding = (0, self.spaces - 1, 0, 0)  # the box adds one
+        written = rich.table.Table(box=box.SIMPLE_HEAD, padding=padding, pad_edge=False)
+        texts = [[_with_note(row[number]) for number in numbers] for row in self.table.rows]
+        for place, number in enumerate(numbers):
+            column = self.table.columns[number]
+            has_interval = any(row[number].note for row in self.table.rows)
+            heading = f"{column.heading} [95 %]" if has_interval else column.heading
+            widest = max(len(row[place]) for row in texts)
+            written.add_column(
+                Text(fill(heading, max(widest, MIN_HEADING_LETTERS), break_long_words=False)),
+                justify="left" if column.is_text else "right",
+                vertical="bottom",
+                overflow="fold",
+                no_wrap=not column.is_text,
+            )
+        for row in texts:
+            written.add_row(*(Text(escape_unprintable(text)) for text in row))
+        return written
+
+
+def _with_note(cell: Cell) -> str:
+    return f"{cell.text} [{cell.note}]" if cell.note else cell.text
