@@ -80,6 +80,7 @@ def test_the_unets_are_local_and_a_backbone_that_may_pool_the_image_is_not() -> 
 @pytest.mark.parametrize("name", local_backbones())
 def test_a_deep_network_is_far_more_exact_with_a_halo_than_with_zero_padding(name: str) -> None:
     """The receptive fields of its last levels exceed the margin."""
+    torch.manual_seed(0)
     network = with_statistics(registry().make(Backbone, name, width=4).build(3, 1))
     image, content = blob(side=160)
     uncropped = network(image)

@@ -30,7 +30,7 @@ stages:
     prior: {use: threshold, hu: 100}
 """
 RECIPES = "recipes: {threshold: threshold.yaml, em: em.yaml}\n"
-TUNE = f"tune: {{threshold: {{settings: {{{HU}: [-600, 150]}}, trials: 6}}}}\n"
+TUNE = f"tune: {{threshold: {{settings: {{{HU}: [-500, 0]}}, trials: 6}}}}\n"
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_the_runs_use_the_chosen_settings_and_state_how_they_were_chosen(tuned_s
     assert recipe["stages"]["consolidation"]["prior"]["hu"] == found["settings"][HU]
     manifest = json.loads((run / "manifest.json").read_text())
     assert manifest["chosen"]["settings"] == found["settings"]
-    assert manifest["chosen"]["tried"] == {HU: [-600, 150]}
+    assert manifest["chosen"]["tried"] == {HU: [-500, 0]}
     read = [each for each in manifest["files"] if each["use"] == "choice of settings"]
     assert [Path(each["path"]).name for each in read] == [
         "4-consolidation.nii.gz",
@@ -171,7 +171,7 @@ def test_settings_that_another_definition_chose_are_not_used(
     wsseg: "Wsseg", tuned_suite: Path, folder: Path
 ) -> None:
     out = Path(shutil.copytree(tuned_suite, folder / "changed"))
-    suite = suite_of(folder, RECIPES + TUNE.replace("-600", "-500"))
+    suite = suite_of(folder, RECIPES + TUNE.replace("-500", "-400"))
     wsseg("bench", "run", suite, "--out", out).refused("the suite has changed", "bench tune")
 
 

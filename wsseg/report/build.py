@@ -193,7 +193,8 @@ def _examples(
             case = next((case for case in run.test if case.name == name), None)
             if case is not None and run.method not in predictions:
                 predictions[run.method] = _predict(load_run(run.folder), case, labels[run.method])
-        yield _example(heading, list(predictions.values()))
+        if predictions:  # the rows can have cases that no run of the suite was tested on
+            yield _example(heading, list(predictions.values()))
 
 
 def _pictured_cases(rows: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, str]:
