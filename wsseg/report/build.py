@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wsseg.config.recipe_files import recipe_text
 from wsseg.core.case import Case
 from wsseg.core.volume import VoxelMask
-from wsseg.data.reading import read_case, read_case_mask
+from wsseg.data.reading import read_case
 from wsseg.errors import InputError
 from wsseg.evaluation.comparison import Compare
 from wsseg.evaluation.method_labels import ChosenFrom, label_methods, method_label
@@ -23,6 +23,7 @@ from wsseg.evaluation.rows import read_rows
 from wsseg.evaluation.summary import ranked, summarise
 from wsseg.inference.folders import REPORT, RunFolder
 from wsseg.inference.run import Run, load_run
+from wsseg.report.case_numbers import annotations
 from wsseg.report.figures.em_targets import target_row
 from wsseg.report.figures.key_cases import key_cases, key_slice
 from wsseg.report.figures.panels import Panel, PanelRow, displayed
@@ -229,12 +230,11 @@ class _Predicted:
 
 def _predict(run: Run, case: Case, label: str) -> _Predicted:
     prediction, classes = run.predict(case), run.recipe.classes
-    grid = prediction.mask.grid
     return _Predicted(
         label=label,
         image=displayed(read_case(case)),
         predicted={name: prediction.masks[name] for name in classes},
-        true={name: read_case_mask(case, name, grid) for name in classes if name in case.masks},
+        true=annotations(prediction, classes),
         window=run.recipe.display_window,
     )
 

@@ -21,7 +21,7 @@ def annotations(prediction: Prediction, classes: Sequence[str]) -> dict[str, Vox
 
 
 def case_numbers(prediction: Prediction, true: Mapping[str, VoxelMask]) -> dict[str, str]:
-    """Return what is known of a case in words, by class, region or score.
+    """Return the sizes, Dice coefficients and scores of a case as text, by class, region or score.
 
     A class or region has its size, and if it is annotated also the true size and the Dice
     coefficient: "8.1 ml, annotated 9.0 ml, Dice 0.84".

@@ -8,7 +8,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import pandas as pd
 
 from wsseg.errors import InputError
@@ -28,6 +27,7 @@ from wsseg.evaluation.summary import ranked, rows_differ, summarise
 from wsseg.report import comparison_tables, result_tables
 from wsseg.report.columns import merge_equal_rows
 from wsseg.report.formatting import SIGNIFICANCE, interval, number, percent, percent_interval
+from wsseg.report.templates import template
 from wsseg.runtime.files import write_text
 from wsseg.training.log import Records, warnings
 
@@ -82,7 +82,7 @@ def html(page: Page) -> str:
     baseline = page.baseline or str(page.rows["method"].iloc[0])
     differences, gap = _differences(page, rows, baseline), _gap(page, rows, summary)
     published = page.published
-    return _template().render(
+    return template("page.html.j2").render(
         page=page,
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -246,14 +246,3 @@ def _gap_problem(page: Page, summary: pd.DataFrame) -> str:
     if page.ceiling is None or page.baseline is None:
         return ""
     return gap_problem(summary, page.baseline, page.ceiling)
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("wsseg", "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2")

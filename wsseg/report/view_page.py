@@ -7,11 +7,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from wsseg.report.templates import template
 from wsseg.report.view_layers import PALE, Layer, View
 from wsseg.runtime.files import write_text
 
@@ -34,14 +34,7 @@ def html(view: View, title: str) -> str:
     package = resources.files("wsseg.report")
     niivue = (package / "niivue" / "niivue.umd.js").read_text(encoding="utf-8")
     script = (package / "view.js").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("wsseg", "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("view.html.j2").render(
+    return template("view.html.j2").render(
         view=view,
         title=title,
         layers=[_described(layer, view) for layer in view.layers],
