@@ -13,7 +13,7 @@ import pytest
 
 import wsseg
 from wsseg.components.regions import FileRegion
-from wsseg.core.code_digest import code_digest, source_digest
+from wsseg.core.code_digest import code_digest, source_digest, statement_digests
 from wsseg.core.component import Component
 
 SOURCE = """
@@ -163,6 +163,52 @@ def test_code_next_to_a_text_or_like_a_comment_counts(one: str, other: str, tmp_
         path.write_text(text)
         digests.append(source_digest(path))
     assert digests[0] != digests[1]
+
+
+ONE_MODULE = """\
+import math
+from os import path
+
+LIMIT = 1
+"""
+
+FUNCTIONS = """
+@cache
+def _area(radius):
+    if radius > LIMIT:
+        return math.pi * radius**2
+
+
+def volume(radius):
+    return _area(radius) * radius
+"""
+
+
+def digests_of_statements(folder: Path, **modules: str) -> frozenset[str]:
+    folder.mkdir()
+    for name, text in modules.items():
+        (folder / f"{name}.py").write_text(text)
+    return statement_digests(folder)
+
+
+@pytest.mark.parametrize(
+    ("modules", "counts"),
+    [
+        ({"one": FUNCTIONS, "other": ONE_MODULE}, False),
+        ({"one": "import numpy\n" + FUNCTIONS.replace("_area", "area"), "b": ONE_MODULE}, False),
+        ({"one": ONE_MODULE.replace("1", "2") + FUNCTIONS}, True),
+        ({"one": ONE_MODULE + FUNCTIONS.replace("@cache\n", "")}, True),
+        ({"one": ONE_MODULE + FUNCTIONS.replace("**2", "**3")}, True),
+        ({"one": ONE_MODULE + FUNCTIONS.replace("        return math", "    return math")}, True),
+        ({"one": ONE_MODULE + FUNCTIONS + "x = 1\n"}, True),
+    ],
+)
+def test_a_statement_may_move_to_another_module_and_become_public(
+    modules: dict[str, str], counts: bool, tmp_path: Path
+) -> None:
+    before = digests_of_statements(tmp_path / "before", one=ONE_MODULE + FUNCTIONS)
+    assert len(before) == 3
+    assert (digests_of_statements(tmp_path / "after", **modules) != before) == counts
 
 
 def test_parameters_do_not_count() -> None:

@@ -27,7 +27,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def digest(package: Path) -> str:
+def digest(package: Path) -> frozenset[str]:
     deciding_code.cache_clear()
     return deciding_code(package)
 
@@ -107,7 +107,19 @@ def test_the_folder_of_the_data_does_not_count(job: Job, toy_cohort: Path, tmp_p
     assert job_fingerprint(other) == job_fingerprint(job)
 
 
+def test_a_function_may_move_to_another_deciding_module(package: Path) -> None:
+    before, path = digest(package), package / "data" / "reading.py"
+    text, new = path.read_text(), package / "data" / "labels.py"
+    start, end = text.index("def label_mask("), text.index("def mask_suffix(")
+    new.write_text(text[start:end])
+    path.write_text(text[:start] + text[end:])
+    assert digest(package) == before
+    path.write_text(text)
+    new.unlink()
+
+
 def test_the_code_of_parts_counts(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     before = job_fingerprint(job)
-    monkeypatch.setattr(module, "code_digest", lambda part: type(part).__name__)
+    locations = frozenset({Path(__file__)})
+    monkeypatch.setattr(module, "code_locations", lambda _: locations)
     assert job_fingerprint(job) != before

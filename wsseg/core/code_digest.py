@@ -3,6 +3,7 @@
 Comments, documentation and blank lines of Python files do not count.
 """
 
+import re
 import sys
 import tokenize
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from wsseg.runtime.files import fingerprint
 
 OWN_PACKAGE = __name__.partition(".")[0]
 NOT_IN_STATEMENTS = (tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
+FIRST_LINE = re.compile(r"(?!(?:else|elif|except|finally)\b)[^\s)\]}]")  # of a statement
+LEADING_UNDERSCORES = re.compile(r"\b_+(?=[A-Za-z])")
 IGNORED_SUFFIXES = (".pyc", ".yaml", ".yml")  # YAML files of plugins are recipes
 
 
@@ -32,13 +35,22 @@ def code_digest(component: Component) -> str:
     return fingerprint(sorted({digest for each in classes for digest in _digests(each)}))
 
 
+def code_locations(component: Component) -> frozenset[Path]:
+    """Return the files and folders that contain the code which `code_digest` covers."""
+    return frozenset().union(*(_locations(type(part)) for _, part in parts_of(component)))
+
+
 @cache
 def _digests(kind: type[Component]) -> frozenset[str]:
     """Return the digests of what defines a class; computed once, soon after it is loaded."""
+    return frozenset(map(source_digest, _locations(kind)))
+
+
+def _locations(kind: type[Component]) -> frozenset[Path]:
     modules = {base.__module__ for base in kind.__mro__ if issubclass(base, Component)}
     others = {other for module in modules for other in _others_of_distribution(module)}
     found = map(_location, modules | others)
-    return frozenset(source_digest(path) for path in found if path is not None)
+    return frozenset(path for path in found if path is not None)
 
 
 def _others_of_distribution(module: str) -> frozenset[str]:
@@ -91,6 +103,38 @@ def source_digest(path: Path) -> str:
         return _digest_of_file(path) if path.exists() else ""
     files = {file.relative_to(path).as_posix(): _digest_of_file(file) for file in _files(path)}
     return fingerprint(files)
+
+
+def statement_digests(path: Path) -> frozenset[str]:
+    """Return a digest of each statement of a file, or of all files of a folder except YAML files.
+
+    A statement is one of a module, such as a class. Imports do not count, nor does the place of a
+    statement or an underscore at the start of a name. Therefore a function can move to another
+    module and become public. A file that is not Python counts as one statement.
+    """
+    files = _files(path) if path.is_dir() else [path]
+    return frozenset(digest for file in files for digest in _digests_of_statements(file))
+
+
+def _digests_of_statements(path: Path) -> Iterator[str]:
+    if path.suffix != ".py":
+        yield _digest_of_file(path)
+        return
+    code = _code_of(path.read_text(encoding="utf-8", errors="replace"))
+    for statement in _statements(code):
+        if not statement.startswith(("import ", "from ")):
+            yield sha256(LEADING_UNDERSCORES.sub("", statement).encode()).hexdigest()
+
+
+def _statements(code: str) -> Iterator[str]:
+    """Yield the statements of a module from its code without comments and blank lines."""
+    lines: list[str] = []
+    for line in code.splitlines():
+        if lines and FIRST_LINE.match(line) and not lines[-1].startswith("@"):
+            yield "\n".join(lines)
+            lines = []
+        lines.append(line)
+    yield "\n".join(lines)
 
 
 def _digest_of_file(path: Path) -> str:

@@ -2,7 +2,8 @@
 
 Rows with another fingerprint than their job has now were made by older settings or code. The
 fingerprint depends neither on the machine, nor on the versions of other packages, nor on code that
-only reads commands, checks data, writes files or reports. Documentation and comments do not count.
+only reads commands, checks data, writes files or reports. Documentation and comments do not count,
+and a function or class may move to another module.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import wsseg
 from wsseg.components.registry import registry
-from wsseg.core.code_digest import code_digest, source_digest
+from wsseg.core.code_digest import code_locations, statement_digests
 from wsseg.core.component import Component
 from wsseg.runtime.files import fingerprint
 from wsseg.suite.definition import Job
@@ -51,8 +52,13 @@ def job_fingerprint(job: Job) -> str:
     described = registry().describe(recipe)
     settings = {key: each for key, each in described.items() if key not in NOT_DECIDING_KEYS}
     choice = None if job.tuning is None else registry().describe(job.tuning)
-    parts = [code_digest(part) for part in _parts(job)]
-    return fingerprint([_portable(settings), choice, job.split, parts, deciding_code()])
+    return fingerprint([_portable(settings), choice, job.split, sorted(_statements(job))])
+
+
+def _statements(job: Job) -> frozenset[str]:
+    """Return digests of the statements that decide a job's results, in wsseg and in its parts."""
+    locations = frozenset().union(*map(code_locations, _parts(job)))
+    return deciding_code().union(*map(_code_of_parts, locations))
 
 
 def _parts(job: Job) -> Iterator[Component]:
@@ -76,11 +82,14 @@ def _portable(value: Any) -> Any:
     return value
 
 
+_code_of_parts = cache(statement_digests)  # many jobs have the same parts
+
+
 @cache
-def deciding_code(package: Path = PACKAGE) -> str:
-    """Return a digest of the code of wsseg that decides results, without the parts of recipes."""
-    modules = deciding_modules(package)
-    return fingerprint({name: source_digest(package / f"{name}.py") for name in modules})
+def deciding_code(package: Path = PACKAGE) -> frozenset[str]:
+    """Return digests of the statements of wsseg that decide results, without parts of recipes."""
+    files = [package / f"{name}.py" for name in deciding_modules(package)]
+    return frozenset().union(*map(statement_digests, files))
 
 
 def deciding_modules(package: Path = PACKAGE) -> list[str]:
