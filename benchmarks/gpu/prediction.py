@@ -19,8 +19,9 @@ from benchmarks.speed.prediction import predict_file, prepare_case
 from benchmarks.speed.scan_file import write_scan
 from benchmarks.speed.timing import Measurement, ratios
 from wsseg.core.case import Case
-from wsseg.data.prepare import Prepared, to_scan_grid
-from wsseg.data.reading import write_mask
+from wsseg.data.mask_files import write_mask
+from wsseg.data.prepare import Prepared
+from wsseg.data.scan_grid import to_scan_grid
 from wsseg.inference.run import Run
 from wsseg.inference.stage_prediction import stage_masks
 

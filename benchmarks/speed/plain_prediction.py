@@ -14,8 +14,9 @@ from benchmarks.speed.phantom_run import STAGE
 from benchmarks.speed.plain_training import FILL_HU
 from wsseg.core.case import Case
 from wsseg.data.maps import read_map
-from wsseg.data.prepare import Prepared, to_scan_grid
-from wsseg.data.reading import write_mask
+from wsseg.data.mask_files import write_mask
+from wsseg.data.prepare import Prepared
+from wsseg.data.scan_grid import to_scan_grid
 from wsseg.inference.run import Run
 
 BATCH_SLICES = 8

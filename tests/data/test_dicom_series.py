@@ -32,8 +32,9 @@ from wsseg.components.cohorts import Table
 from wsseg.core.case import Case
 from wsseg.core.input import Input
 from wsseg.data import dicom, dicom_file, dicom_pixels, voxels
+from wsseg.data.mask_files import write_mask
 from wsseg.data.prepare import prepare
-from wsseg.data.reading import read_grid, read_volume, write_mask
+from wsseg.data.reading import read_grid, read_volume
 from wsseg.errors import InputError
 from wsseg.inference.scans import find_scans
 

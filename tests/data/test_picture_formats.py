@@ -10,14 +10,8 @@ from PIL import Image
 
 from tests.dicom_files import SHAPE, series
 from wsseg import Case, InputError
-from wsseg.data.reading import (
-    mask_suffix,
-    read_channels,
-    read_grid,
-    read_mask,
-    read_volume,
-    write_mask,
-)
+from wsseg.data.mask_files import mask_suffix, write_mask
+from wsseg.data.reading import read_channels, read_grid, read_mask, read_volume
 from wsseg.data.validation import grid_mismatch
 from wsseg.inference.scans import case_of
 

@@ -19,8 +19,9 @@ from wsseg.core.image_unit import ImageUnit
 from wsseg.core.input import Input, Thick
 from wsseg.core.interfaces import Region
 from wsseg.core.volume import Volume
-from wsseg.data.prepare import prepare, prepare_mask, prepare_region, to_scan_grid
+from wsseg.data.prepare import prepare, prepare_mask, prepare_region
 from wsseg.data.reading import read_case
+from wsseg.data.scan_grid import to_scan_grid
 from wsseg.errors import InputError
 
 PLAIN = Input(size=32)

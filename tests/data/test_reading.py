@@ -13,7 +13,8 @@ from wsseg.components.metrics import SurfaceDistance, VolumeError
 from wsseg.core.case import Case
 from wsseg.core.image_unit import AnyUnit, ImageUnit
 from wsseg.core.volume import Grid, Volume
-from wsseg.data.reading import read_case, read_case_mask, read_mask, read_volume, write_mask
+from wsseg.data.mask_files import write_mask
+from wsseg.data.reading import read_case, read_case_mask, read_mask, read_volume
 from wsseg.data.validation import check_unit
 from wsseg.errors import InputError
 

@@ -12,7 +12,8 @@ from wsseg.core.case import Case
 from wsseg.core.input import Input
 from wsseg.data.batches import SliceDraw, Slices, StageScan, collate
 from wsseg.data.checks.geometry import geometry_findings, measure_geometry
-from wsseg.data.prepare import image_digest, prepare
+from wsseg.data.file_digests import image_digest
+from wsseg.data.prepare import prepare
 from wsseg.data.reading import read_case, read_case_grid
 from wsseg.errors import InputError
 

@@ -13,7 +13,8 @@ from tests.dicom_files import COLUMNS, ROWS, SECRET, header, save
 from tests.markdown import DOCS, blocks, write_block
 from wsseg.core.case import Case
 from wsseg.core.volume import Grid
-from wsseg.data.reading import read_case_grid, read_grid, write_mask
+from wsseg.data.mask_files import write_mask
+from wsseg.data.reading import read_case_grid, read_grid
 from wsseg.errors import InputError
 from wsseg.inference.dicom_segmentation import (
     SegmentationModel,

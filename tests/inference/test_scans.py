@@ -7,7 +7,7 @@ import pytest
 from pydicom.uid import generate_uid
 
 from tests.dicom_files import SECRET, header, save
-from wsseg.data.prepare import image_digest
+from wsseg.data.file_digests import image_digest
 from wsseg.data.reading import read_case
 from wsseg.errors import InputError
 from wsseg.inference.scans import find_scans, pseudonyms_of

@@ -1,13 +1,12 @@
 """Scans on the network's grid, computed once and shared by runs and processes as memory maps."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,8 @@ from wsseg.core.input import Input
 from wsseg.core.interfaces import Region
 from wsseg.core.volume import Grid, Volume
 from wsseg.core.weak_labels import Box, ScribbleValues
+from wsseg.data.array_cache import MemoryMap, cached, open_map
+from wsseg.data.file_digests import file_digest, image_digest
 from wsseg.data.reading import (
     case_in_errors,
     read_case,
@@ -36,24 +37,19 @@ from wsseg.data.resample import (
     resample_known,
     resample_range,
     resize_slice,
-    scan_weights,
     slice_positions,
     thick_for,
 )
 from wsseg.data.spacing import rounded_mm
 from wsseg.data.validation import check_unit
 from wsseg.errors import InputError, known_words
-from wsseg.runtime.cache import SizeLimiter
 from wsseg.runtime.cache_leases import lease
-from wsseg.runtime.files import atomic_write, cache_folder, files_below, fingerprint, sha256
+from wsseg.runtime.files import cache_folder, fingerprint
 from wsseg.runtime.threads import map_in_threads
 
 VERSION = 4  # increment when this module computes something else: old cache entries are not used
-HALF = 0.5  # the share of a voxel that must be inside for the voxel to belong to a mask
 INT16 = np.iinfo(np.int16)
 NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
-MemoryMap: TypeAlias = "np.memmap[Any, np.dtype[Any]]"  # the path of its file is `.filename`
-_limiter = SizeLimiter()
 
 
 @dataclass(frozen=True)
@@ -99,7 +95,7 @@ class Prepared:
     @property
     def image(self) -> MemoryMap:
         """Voxels, neither masked nor scaled, (C, Z, h, w): int16 or float32."""
-        return _open_map(self.image_path)
+        return open_map(self.image_path)
 
     @property
     def slice_of(self) -> tuple[int, ...]:
@@ -165,7 +161,7 @@ def prepare(
         lease(path)
     read = cache(partial(read_case, case))  # not called if everything is in the cache
     shape = (len(channels), *prepared.shape)
-    _cached(prepared.image_path, shape, lambda: _image(prepared, settings, inside, read()))
+    cached(prepared.image_path, shape, lambda: _image(prepared, settings, inside, read()))
     for name in find:
         _find_region(prepared, regions[name], read)
     return prepared
@@ -196,7 +192,7 @@ def prepare_region(prepared: Prepared, region: Region) -> MemoryMap:
 
 def _find_region(prepared: Prepared, region: Region, read: Callable[[], Volume]) -> MemoryMap:
     case = prepared.case
-    return _cached(
+    return cached(
         prepared.folder / f"region-{fingerprint(_region_identity(region, case))}.npy",
         prepared.shape,
         lambda: _on_network_grid(prepared, region_mask(region, case, read())),
@@ -209,7 +205,7 @@ def prepare_mask(prepared: Prepared, name: str) -> MemoryMap:
     digest = file_digest(case.masks[name]) if name in case.masks else ""
     what: list[Any] = [digest, case.mask_values.get(name), case.mask_labels.get(name)]
     what += ["on grid"] if case.masks_on_grid else []
-    return _cached(
+    return cached(
         prepared.folder / f"mask-{fingerprint(what)}.npy",
         prepared.shape,
         lambda: _on_network_grid(prepared, read_case_mask(case, name, prepared.grid)),
@@ -224,7 +220,7 @@ def prepare_scribble(prepared: Prepared, name: str) -> MemoryMap:
     case = prepared.case
     values = case.scribble_values.get(name, ScribbleValues()).model_dump(mode="json")
     what = [file_digest(case.scribbles[name]), values, case.masks_on_grid]
-    return _cached(
+    return cached(
         prepared.folder / f"known-{fingerprint(what)}.npy",
         prepared.shape,
         lambda: prepared.placement.padded(
@@ -267,39 +263,6 @@ def prepare_box(prepared: Prepared, box: Box) -> tuple[slice, slice, slice]:
         slice(rows[0] + top, rows[1] + top),
         slice(columns[0] + left, columns[1] + left),
     )
-
-
-def to_scan_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Resample a mask, (Z, h, w), to the canonical grid of its scan.
-
-    The mask is interpolated linearly; voxels with a value of at least 1/2 are inside.
-    """
-    own = np.zeros(prepared.grid.canonical_shape, np.bool_)
-    for index, interpolated in _on_scan_slices(prepared, mask):
-        own[index] = interpolated >= HALF
-    return own
-
-
-def shares_on_scan_grid(prepared: Prepared, shares: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Interpolate numbers from 0 to 1, (Z, h, w), linearly on the grid of their scan."""
-    own = np.zeros(prepared.grid.canonical_shape, np.float32)
-    for index, interpolated in _on_scan_slices(prepared, shares):
-        own[index] = interpolated.clip(0, 1)
-    return own
-
-
-def _on_scan_slices(
-    prepared: Prepared, values: NDArray[Any]
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield the slices of a scan, with their indices, on which interpolated `values` are not 0."""
-    z, height, width = prepared.grid.canonical_shape
-    values = values[(..., *prepared.placement.box)]
-    for index, weights in enumerate(scan_weights(np.array(prepared.positions), z)):
-        used = np.flatnonzero(weights)
-        if values[used].any():
-            shares = weights[used].astype(np.float32)
-            mixed = np.tensordot(shares, values[used].astype(np.float32), axes=1)
-            yield index, resize_slice(mixed, (height, width))
 
 
 def _region_identity(region: Region, case: Case) -> list[Any]:
@@ -365,50 +328,6 @@ def _on_network_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.
     rows, columns = map(nearest_indices, mask.shape[1:], prepared.placement.covered)
     covered = mask[np.ix_(prepared.nearest_slices, rows, columns)].astype(np.uint8)
     return prepared.placement.padded(covered)
-
-
-def _cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]) -> MemoryMap:
-    """Open an array of the cache; `make` it if it is missing, damaged or of another shape."""
-    try:
-        known = _open_map(path)
-    except (OSError, ValueError, EOFError):
-        known = None
-    if known is None or known.shape != shape:
-        with atomic_write(path) as temporary:
-            np.save(temporary, make(), allow_pickle=False)
-        _limiter.add(path.stat().st_size)
-    with suppress(OSError):  # a shared cache may be read-only
-        path.parent.touch()  # the time of last use, as `wsseg data cache` lists it
-    return _open_map(path)
-
-
-def _open_map(path: Path) -> MemoryMap:
-    array: MemoryMap = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
-
-
-def image_digest(case: Case) -> str:
-    """Return a digest of the content of a case's image."""
-    if case.images:
-        return fingerprint([[name, file_digest(path)] for name, path in case.images.items()])
-    if not case.files:
-        return file_digest(case.image)
-    return fingerprint(sorted(file_digest(path) for path in case.files))
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file or folder; it is computed again only after a change."""
-    try:
-        files = list(files_below(path)) if path.is_dir() else [path]
-        states = [file.stat() for file in files]
-        return _digest_of_state(path, tuple((s.st_size, s.st_mtime_ns) for s in states))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-@lru_cache(maxsize=4096)
-def _digest_of_state(path: Path, state: tuple[tuple[int, int], ...]) -> str:  # noqa: ARG001
-    return sha256(path)
 
 
 def stray_slice(case: Case, slices: int) -> str:

@@ -22,19 +22,14 @@ from wsseg.data.nifti import (
     open_nifti,
     read_array,
     volume_shape,
-    write_nifti,
-    write_nifti_shares,
 )
 from wsseg.data.picture_formats import channel_names, picture_format, picture_grid
-from wsseg.data.pictures import write_picture_labels
-from wsseg.data.tiff import write_tiff_labels
 from wsseg.data.validation import grid_mismatch, unexpected_labels
 from wsseg.data.voxels import finite_voxels, round_labels
 from wsseg.errors import InputError, known_words
 
 WHITE = 255  # the highest value of an 8-bit picture
 OVERSHOOT = 45  # grey levels that resampling may add beyond black and white
-NIFTI, PNG, TIFF = ".nii.gz", ".png", ".tif"  # of masks
 MIN_CONTRAST = 100  # grey levels; the brightest pixel of a picture has more
 
 T = TypeVar("T", bound=np.generic)
@@ -206,38 +201,6 @@ def _mask(
 def label_mask(labels: NDArray[Any], values: tuple[int, ...] | None) -> NDArray[np.bool_]:
     """Return which labels are one of `values`; without `values`, which are not 0."""
     return labels != 0 if values is None else np.isin(labels, values)
-
-
-def mask_suffix(grid: Grid) -> str:
-    """Return the suffix of masks: .png for pictures, .tif for stacks of them, or .nii.gz."""
-    if grid.unit == "mm":
-        return NIFTI
-    return PNG if grid.canonical_shape[0] == 1 else TIFF
-
-
-def write_mask(path: Path, voxels: NDArray[np.uint8], grid: Grid) -> None:
-    """Write labels, (Z, H, W), in the format of the suffix of `path`.
-
-    A NIfTI file has the array axes and the affine of `grid`. A picture is as its image is shown,
-    and its grey levels are the labels.
-    """
-    if path.name.endswith(PNG):
-        write_picture_labels(path, voxels)
-    elif path.name.endswith(TIFF):
-        write_tiff_labels(path, voxels)
-    else:
-        write_nifti(path, grid.to_file(voxels), grid.affine, grid.image_class)
-
-
-def write_shares(path: Path, shares: NDArray[np.float32], grid: Grid) -> None:
-    """Write numbers from 0 to 1, (Z, H, W), in the format of the suffix of `path`.
-
-    In a NIfTI file they have steps of 2^-15; in a picture the grey level 255 is 1.
-    """
-    if path.name.endswith((PNG, TIFF)):
-        write_mask(path, np.rint(255 * shares).astype(np.uint8), grid)
-    else:
-        write_nifti_shares(path, grid.to_file(shares), grid.affine, grid.image_class)
 
 
 def read_case_grid(case: Case) -> Grid:

@@ -12,8 +12,10 @@ from wsseg.components.registry import registry
 from wsseg.core.case import Case
 from wsseg.core.code_digest import code_digest
 from wsseg.core.contracts import region_files
-from wsseg.data.prepare import Prepared, file_digest, image_digest
-from wsseg.data.reading import mask_suffix, read_case_grid
+from wsseg.data.file_digests import file_digest, image_digest
+from wsseg.data.mask_files import mask_suffix
+from wsseg.data.prepare import Prepared
+from wsseg.data.reading import read_case_grid
 from wsseg.errors import InputError
 from wsseg.inference.ensemble import Direction, load_ensemble
 from wsseg.inference.folders import PredictionFolder

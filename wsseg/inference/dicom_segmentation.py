@@ -18,8 +18,9 @@ from wsseg.core.case import Case
 from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.data.dicom_file import is_dicom, load_pydicom
 from wsseg.data.dicom_series import Series, open_series
+from wsseg.data.mask_files import mask_suffix
 from wsseg.data.nifti import is_nifti_name
-from wsseg.data.reading import case_in_errors, mask_suffix, read_case_grid, read_mask
+from wsseg.data.reading import case_in_errors, read_case_grid, read_mask
 from wsseg.errors import InputError, known_words
 from wsseg.inference.folders import PredictionFolder
 from wsseg.runtime.files import atomic_write

@@ -16,8 +16,8 @@ from wsseg.core.batch import CERTAIN, Batch, Logits, Probability, at_least_float
 from wsseg.core.case import Case
 from wsseg.core.contracts import check_probability
 from wsseg.core.interfaces import Prior
-from wsseg.data.prepare import shares_on_scan_grid
-from wsseg.data.reading import mask_suffix, write_shares
+from wsseg.data.mask_files import mask_suffix, write_shares
+from wsseg.data.scan_grid import shares_on_scan_grid
 from wsseg.errors import InputError
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.folders import PredictionFolder, methods_below, runs_of_method

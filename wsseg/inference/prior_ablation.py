@@ -12,7 +12,8 @@ from wsseg.core.batch import Batch, Evidence, Probability
 from wsseg.core.case import Case
 from wsseg.core.contracts import check_probability
 from wsseg.core.volume import VoxelMask
-from wsseg.data.prepare import prepare, to_scan_grid
+from wsseg.data.prepare import prepare
+from wsseg.data.scan_grid import to_scan_grid
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.run import Run
 from wsseg.inference.stage_prediction import DecisionRule, stage_logits, stage_masks

@@ -3,8 +3,8 @@
 import re
 
 from wsseg.core.case import Case
-from wsseg.data.prepare import shares_on_scan_grid
-from wsseg.data.reading import mask_suffix, write_shares
+from wsseg.data.mask_files import mask_suffix, write_shares
+from wsseg.data.scan_grid import shares_on_scan_grid
 from wsseg.inference.folders import PredictionFolder
 from wsseg.inference.run import Run
 from wsseg.inference.stage_prediction import stage_probabilities

@@ -17,8 +17,10 @@ from wsseg.core.volume import LabelMap, VoxelMask
 from wsseg.data.checks.geometry import geometry_findings, measure_geometry
 from wsseg.data.checks.regions import region_findings
 from wsseg.data.maps import read_map
-from wsseg.data.prepare import Prepared, prepare, to_scan_grid
-from wsseg.data.reading import mask_suffix, read_case_channels, write_mask
+from wsseg.data.mask_files import mask_suffix, write_mask
+from wsseg.data.prepare import Prepared, prepare
+from wsseg.data.reading import read_case_channels
+from wsseg.data.scan_grid import to_scan_grid
 from wsseg.errors import InputError
 from wsseg.inference.checkpoint import TrainedStage, load_stage
 from wsseg.inference.folders import PredictionFolder

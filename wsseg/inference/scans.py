@@ -14,8 +14,9 @@ from wsseg.data.dicom import read_identifier
 from wsseg.data.dicom_folder import FoundSeries, Skipped, choose_scans, find_series
 from wsseg.data.dicom_series import open_series
 from wsseg.data.image_files import find_images, image_names, shortened, stem_of
+from wsseg.data.mask_files import mask_suffix
 from wsseg.data.nifti import is_nifti_name
-from wsseg.data.reading import case_in_errors, mask_suffix, read_case_grid
+from wsseg.data.reading import case_in_errors, read_case_grid
 from wsseg.errors import InputError
 from wsseg.inference.folders import PredictionFolder, RunFolder
 

@@ -11,7 +11,8 @@ from PIL import Image
 from scipy import ndimage
 
 from wsseg.core.case import Case
-from wsseg.data.reading import mask_suffix, read_case, read_mask
+from wsseg.data.mask_files import mask_suffix
+from wsseg.data.reading import read_case, read_mask
 from wsseg.inference.folders import PredictionFolder
 from wsseg.inference.run import Run
 from wsseg.report.figures.key_cases import key_slice

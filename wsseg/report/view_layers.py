@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from wsseg.core.case import Case
 from wsseg.core.volume import Spacing, VoxelMask
-from wsseg.data.reading import mask_suffix, read_case, read_volume
+from wsseg.data.mask_files import mask_suffix
+from wsseg.data.reading import read_case, read_volume
 from wsseg.inference.folders import RunFolder
 from wsseg.inference.probabilities import NOT_IN_NAMES
 from wsseg.inference.run import Prediction, Run

@@ -21,7 +21,7 @@ from wsseg.core.volume import Grid, LabelMap, Volume
 from wsseg.data.checks.geometry import Geometry, measure_geometry
 from wsseg.data.checks.value_range import ValueRange, value_range
 from wsseg.data.dicom_series import open_series
-from wsseg.data.prepare import file_digest, image_digest
+from wsseg.data.file_digests import file_digest, image_digest
 from wsseg.data.reading import label_mask, read_case, read_case_grid, read_case_labels
 from wsseg.data.validation import grid_mismatch, unexpected_labels
 from wsseg.data.voxels import round_labels

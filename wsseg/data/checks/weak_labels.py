@@ -8,7 +8,7 @@ from wsseg.core.case import Case
 from wsseg.data.checks.expected import Expectations
 from wsseg.data.checks.findings import Finding, case_error
 from wsseg.data.checks.measurements import CaseFacts
-from wsseg.data.prepare import file_digest
+from wsseg.data.file_digests import file_digest
 from wsseg.data.reading import read_case_grid, read_case_scribble
 from wsseg.errors import InputError
 
