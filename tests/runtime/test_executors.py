@@ -79,6 +79,25 @@ def test_an_item_that_kills_its_worker_fails_alone() -> None:
     assert ended == {0: 0, 2: 2, 3: 3, 4: 4}
 
 
+kept: list[bytes] = []
+
+
+def keep_memory(mebibytes: int) -> int:
+    """Keep memory for so long that loky, which looks at it once a second, replaces this worker."""
+    kept.append(b"x" * (mebibytes << 20))
+    time.sleep(1.1)
+    return mebibytes
+
+
+@pytest.mark.slow
+def test_workers_that_keep_memory_are_replaced_without_a_warning(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    sizes = [*range(4), *range(400, 404)]
+    assert len(list(Processes(2).imap_unordered(keep_memory, sizes))) == len(sizes)
+    assert [str(each.message) for each in recwarn] == []
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
 def test_idle_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     text = (

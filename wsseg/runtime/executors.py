@@ -1,6 +1,7 @@
 """Executors that apply a function to many items: here, in processes, or on a Dask cluster."""
 
 import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -95,6 +96,8 @@ class Processes(Workers):
                 started.append(index)
                 yield joblib.delayed(_indexed)(work, self.threads, index, item)
 
+        # loky replaces workers that keep much memory between items, which loses no result.
+        warnings.filterwarnings("ignore", "A worker stopped", UserWarning)
         with joblib.parallel_config(
             "loky",
             inner_max_num_threads=self.threads,
