@@ -1,5 +1,6 @@
 """The stability benchmark: its runs, the spread of their results, and the committed page."""
 
+from collections import Counter
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
@@ -11,6 +12,7 @@ from benchmarks.stability.measure import Row, is_measured
 from benchmarks.stability.page import page, runs_table, summary
 from benchmarks.stability.study import Study
 
+ROOT = Path(__file__).resolve().parents[2]
 KNOWN_STALE = False  # True: the committed rows are known to be older than the code
 
 TINY = """\
@@ -149,3 +151,13 @@ def test_runs_are_measured_once_and_continued_after_an_interruption(
     capsys.readouterr()
     assert update(results, tmp_path / "runs", jobs=1) == 0
     assert "2 of 2 runs are already measured" in capsys.readouterr().out
+
+
+def test_the_range_in_the_readme_is_that_of_the_rows() -> None:
+    rows, text = Results(Study()).rows(), " ".join((ROOT / "README.md").read_text().split())
+    for method in Study().recipes:
+        dice = [row.dice_pooled for row in rows if row.method == method]
+        assert f"{min(dice):.3f} to {max(dice):.3f} with `{method}`" in text
+    assert "[20 runs each]" in text
+    assert "no run collapsed" in text
+    assert {row.method: 20 for row in rows if not row.health} == Counter(r.method for r in rows)
