@@ -43,7 +43,9 @@ editor completes and checks recipes as you type.
 - **Paths** are relative to the file that names them; in `--set`, to the current folder.
   `wsseg recipe check` prints where they lead. The `recipe.yaml` of a run has absolute paths.
 - **`--set a.b.c=VALUE`** changes one key. A name with dots, such as that of a stage `unet.v1`, is
-  written as it is: `--set stages.unet.v1.epochs=5`.
+  written as it is: `--set stages.unet.v1.epochs=5`; a new one, or one of several that are possible,
+  in quotation marks: `--set 'stages."unet.v2".learn=masks'`. The same holds for the keys of `set`,
+  `matrix` and `tune` in a suite.
 - **Aliases**: a top key that starts with `x-` only holds values for aliases, and `<<` inserts them:
 
   ```yaml

@@ -29,8 +29,8 @@ def run(trained: Path, tmp_path: Path) -> Path:
         ("stages.consolidation.estep=[1, 2]", "is not a valid EStep"),
         ("stages.infection.epochs=few", "stages.infection.epochs: "),
         ("stages.infection.epochs=1:30", "stages.infection.epochs: "),
-        ("input.clip=[false, 160]", "input.clip.0: expected a number, not False"),
-        ("input.scale=.inf", "input.scale: input should be a finite number"),
+        ("input.clip=[false, 160]", "input.clip.0: expected a number, not false"),
+        ("input.scale=.inf", "input.scale: must be a finite number"),
         ("stages.consolidation.region=lung", "'lung' is unknown"),
         ("cohort.path=none.csv", "none.csv: there is no such file"),
         ("cohort={use: teble}", "Did you mean 'table'?"),
@@ -194,7 +194,7 @@ def test_an_error_in_any_recipe_of_a_suite_is_reported_before_the_first_job(
         ("recipes: [toy.yaml]\nmatrix: {input.size: []}\n", "matrix.input.size: [] is not a list"),
         ("recipes: [toy.yaml]\nmatrix: {input.size: 32}\n", "matrix.input.size: 32 is not a list"),
         ("recipes: [toy.yaml]\nseeds: [0, 0]\n", "two runs would be written to toy/seed-0"),
-        ("recipes: [toy.yaml]\nseeds: [true]\n", "seeds.0: expected a number, not True"),
+        ("recipes: [toy.yaml]\nseeds: [true]\n", "seeds.0: expected a number, not true"),
         ("recipes: [toy.yaml]\nfolds: 1\n", "folds: "),
         (
             "recipes: [toy.yaml]\nfolds: 2\nset: {test: {use: lung-phantom}}\n",
@@ -203,7 +203,7 @@ def test_an_error_in_any_recipe_of_a_suite_is_reported_before_the_first_job(
         ("recipes: [toy.yaml]\ncompare: {baseline: tay}\n", "Did you mean 'toy'?"),
         (
             "recipes: [toy.yaml]\nset: {input.size: big}\n",
-            "suite.yaml:2: input.size: input should be a valid integer",
+            "suite.yaml:2: input.size: must be an integer",
         ),
     ],
 )
@@ -221,5 +221,5 @@ def test_an_invalid_seed_is_reported_once(wsseg: "Wsseg", toy_recipe: Path, tmp_
     (tmp_path / "suite.yaml").write_text(f"recipes: [{toy_recipe.name}]\nseeds: [-1]\n")
     ended = wsseg("bench", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out")
     assert ended.error == (
-        "suite.yaml:2: seeds.0: input should be greater than or equal to 0, not -1"
+        "suite.yaml:2: seeds.0: must be greater than or equal to 0, not -1"
     )

@@ -4,12 +4,13 @@ Each word of a recipe is misspelt in turn.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from wsseg import InputError, load_recipe
+from wsseg.components.registry import registry
 
 RECIPE = """\
 cohort: {use: lung-phantom, cases: 4}
@@ -106,19 +107,37 @@ def test_each_misspelt_word_is_reported_with_its_line_and_the_correct_word(tmp_p
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("stages.a.learn=null", "stages.a.learn: 'None' is unknown; possible: em, masks, "),
+        ("stages.a.learn=null", "stages.a.learn: null is unknown; possible: em, masks, "),
         ("stages.a={}", "stages.a.learn: is missing"),
         ("stages=3", "stages: 3 is not a map {key: value}"),
         ("input=7", "input: 7 is not a map {key: value}"),
-        ("input.clip=[1, x]", "input.clip.1: .* valid number.*, not 'x'"),
+        ("input.clip=[1, x]", "input.clip.1: must be a number, not 'x'"),
         (
             "stages.infection.optimizer.lr=fast",
-            "lr: .*valid number.*; or .*valid list.*; or .* map",
+            "lr: must be a number, .*; or must be a list, .*; or .* map",
         ),
-        ("stages.infection.classes=[]", "classes: list should have at least 1 item .*, not 0$"),
+        ("stages.infection.classes=[]", "classes: is empty, but must not be$"),
         ("metrics.overlap.use=dise", "metrics.overlap.use: no Metric is called 'dise'"),
         ("stages.consolidation.prior.kind=3", "prior.kind: unknown key; possible: bias, "),
         ("a.b=1", "a: unknown key; possible: cohort, "),
+        (
+            "stages.infection.loss=null",
+            "null is not a valid PixelLoss; write {use: NAME}; possible: b",
+        ),
+        ("stages.infection.epochs=null", "stages.infection.epochs: must be an integer, not null$"),
+        ("cohort.use=null", "cohort.use: no Cohort is called 'null'; possible: covid-20, "),
+        ("regions.lung=[null]", r"regions.lung: \[null\] is not a valid Region"),
+        (
+            "stages=null",
+            "is not a map {key: value}; to remove an inherited key, write {key: null}$",
+        ),
+        (
+            "stages.infecton.epochs=3",
+            "stages.infecton.learn: is missing. Did you mean 'infection'?",
+        ),
+        ("regions.lnug.threshold_hu=3", "regions.lnug: .*. Did you mean 'lung'?"),
+        ("regions.lung={use: file}", "regions.lung.mask: is missing$"),
+        ("window=[1, 2, 3]", "window: must have at most 2 items, not 3$"),
     ],
 )
 def test_an_invalid_change_is_reported_with_the_change_and_the_key(
@@ -130,6 +149,55 @@ def test_an_invalid_change_is_reported_with_the_change_and_the_key(
     line = str(caught.value).splitlines()[0]
     assert line.startswith(f"--set {change}: ")
     assert re.search(message, line), line
+
+
+def test_null_in_place_of_any_value_is_allowed_or_an_error_in_the_words_of_yaml(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own.yaml").write_text(RECIPE)
+    errors: dict[str, str] = {}
+    for key in keys_of(registry().describe(load_recipe(tmp_path / "own.yaml"))):
+        change = f"{key}=null"
+        try:
+            load_recipe(tmp_path / "own.yaml", [change])
+        except InputError as error:
+            errors[change] = str(error)
+    assert len(errors) > 80
+    for change, text in errors.items():
+        assert (f"--set {change}: " in text and "null" in text) or "set a backbone" in text
+        assert not re.search("None|input should|dictionary|tuple|mean 'n", text), text
+
+
+def keys_of(values: Mapping[str, object], above: str = "") -> Iterator[str]:
+    for word, value in values.items():
+        yield above + word
+        if isinstance(value, Mapping):
+            yield from keys_of(value, f"{above}{word}.")
+
+
+def test_the_removal_of_the_last_stage_is_reported_at_its_line(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "cohort: {use: lung-phantom}\nstages:\n"
+        "  a: {learn: nothing, classes: [infection], prior: {use: constant}}\n"
+    )
+    (tmp_path / "child.yaml").write_text("extends: own.yaml\n\nstages: {a: null}\n")
+    with pytest.raises(InputError) as caught:
+        load_recipe(tmp_path / "child.yaml")
+    wanted = "child.yaml:3: stages.a: null removes the last of the stages; one is needed"
+    assert str(caught.value) == wanted
+
+
+def test_an_unknown_region_that_null_removed_is_reported_with_the_place_of_the_null(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own.yaml").write_text(RECIPE)
+    (tmp_path / "child.yaml").write_text("extends: own.yaml\nregions:\n  lung: null\n")
+    with pytest.raises(InputError) as caught:
+        load_recipe(tmp_path / "child.yaml")
+    assert str(caught.value) == (
+        "own.yaml:8: input.mask: 'lung' is unknown; possible: none "
+        "(child.yaml:3: null removes regions.lung)"
+    )
 
 
 @pytest.mark.parametrize("extends", ["3", "{a: b}", "[[covid/phi2]]", "[1]"])

@@ -61,7 +61,7 @@ def test_annotated_text_has_the_place_of_each_value(toy_recipe: Path) -> None:
     ("change", "message"),
     [
         ("stages.infection.epoch=3", "stages.infection.epoch: unknown key; possible: .*'epochs'"),
-        ("stages.infection.epochs=many", "stages.infection.epochs: .*integer.*'many'"),
+        ("stages.infection.epochs=many", "stages.infection.epochs: must be an integer, not 'many'"),
         ("stages.infection.epochs=0", "greater than 0, not 0"),
         ("stages.consolidation.prior.midpoit_hu=1", "Did you mean 'midpoint_hu'"),
         ("stages.consolidation.prior={use: hu-sigmod}", "no Prior is called 'hu-sigmod'.*mean"),
@@ -69,11 +69,11 @@ def test_annotated_text_has_the_place_of_each_value(toy_recipe: Path) -> None:
         ("stages.consolidation.region=lungs", "region: 'lungs' is unknown"),
         ("stages.infection.start=consolidation", "start: 'consolidation' is unknown"),
         ("stages.consolidation.learn=magic", "learn"),
-        ("seed=true", "seed: expected a number, not True"),
-        ("stages.infection.epochs=yes", "infection.epochs: .* valid integer, not 'yes'"),
+        ("seed=true", "seed: expected a number, not true"),
+        ("stages.infection.epochs=yes", "infection.epochs: must be an integer, not 'yes'"),
         (
             "stages.consolidation.prior={use: constant, probability: true}",
-            "prior.probability: expected a number, not True",
+            "prior.probability: expected a number, not true",
         ),
         ("seed=4294967296", "seed: .*less than 4294967296"),
         ("stages.infection.classes=[infection, infection]", "'infection' appears twice"),
@@ -256,7 +256,7 @@ def test_null_removes_an_inherited_stage_region_metric_and_score(
 @pytest.mark.parametrize("key", ["stages.x", "regions.x", "metrics.x", "scores.x"])
 def test_removal_of_what_is_not_inherited_is_refused(toy_recipe: Path, key: str) -> None:
     error = error_of(toy_recipe, f"{key}=null")
-    assert f"{key}: null removes a key that is inherited, but 'x' is not" in error
+    assert f"{key}: null removes an inherited key, but 'x' is not inherited" in error
 
 
 @pytest.mark.parametrize(

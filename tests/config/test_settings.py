@@ -66,6 +66,21 @@ def test_an_assignment_reaches_a_key_with_dots(name: str) -> None:
     assert assigned.values == {"stages": {name: {"prior": {"hu": 5}}, "unet": {"epochs": 6}}}
 
 
+@pytest.mark.parametrize("mark", ["'", '"'])
+def test_a_new_key_with_dots_or_an_equals_sign_is_written_in_quotation_marks(mark: str) -> None:
+    assigned = parse("stages: {unet: {}}").assigned(f"stages.{mark}a.b=1{mark}.prior.hu=5")
+    assert assigned.values == {"stages": {"unet": {}, "a.b=1": {"prior": {"hu": 5}}}}
+    again = assigned.assigned(f"stages.{mark}unet{mark}.epochs = 2")
+    assert again.values["stages"]["unet"] == {"epochs": 2}
+
+
+def test_a_quotation_mark_inside_a_word_is_part_of_it() -> None:
+    assert parse("{}").assigned("scores.crohn's.of=a").values == {
+        "scores": {"crohn's": {"of": "a"}}
+    }
+    assert Settings().split("a.'b'c.'d.e'") == ["a", "'b'c", "d.e"]
+
+
 def test_the_longest_known_key_of_an_assignment_is_taken() -> None:
     settings = Settings({"a": {"b": 1}, "a.b": {"c": 2}})
     assert settings.split("a.b.c") == ["a.b", "c"]

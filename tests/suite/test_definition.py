@@ -184,13 +184,14 @@ def test_a_suite_may_extend_another(folder: Path) -> None:
     assert load_suite(again) == suite
 
 
-def test_set_and_matrix_reach_a_stage_whose_name_has_dots(folder: Path) -> None:
+@pytest.mark.parametrize("name", ["unet.v1", '"unet.v1"', "'unet.v1'"])
+def test_set_and_matrix_reach_a_stage_whose_name_has_dots(folder: Path, name: str) -> None:
     text = THRESHOLD.replace("  consolidation:\n", "  consolidation: null\n  unet.v1:\n")
     (folder / "dots.yaml").write_text(text)
     suite = suite_of(
         folder,
-        "recipes: [dots.yaml]\nset: {stages.unet.v1.region: null}\n"
-        "matrix: {stages.unet.v1.prior.hu: [-300, -200]}\n",
+        f"recipes: [dots.yaml]\nset:\n  stages.{name}.region: null\n"
+        f"matrix:\n  stages.{name}.prior.hu: [-300, -200]\n",
     )
     jobs = plan(load_suite(suite), folder)
     assert [job.method for job in jobs] == ["dots hu=-300", "dots hu=-200"]

@@ -144,7 +144,7 @@ class Registry:
 
     def make(self, kind: type[C], /, use: str, **parameters: object) -> C:
         """Build a component from its name and parameters, in a recipe {use: NAME, ...}."""
-        part = cast("type[C]", self.find(kind, str(use)))
+        part = cast("type[C]", self.find(kind, "null" if use is None else str(use)))
         return part.model_validate(parameters, context=self)
 
     def describe(self, component: Component) -> dict[str, Any]:

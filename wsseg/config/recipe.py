@@ -58,7 +58,7 @@ class Recipe(Component):
     stages: Annotated[dict[str, AnyStage], Field(min_length=1)]
     """The stages by name, in the order in which they are trained and predict."""
     metrics: dict[str, Metric] = Field(default_factory=lambda: dict(DEFAULT_METRICS))
-    """Comparisons of predicted and true masks by name."""
+    """Comparisons of predicted and true masks by name; your own replace all of the default ones."""
     scores: dict[str, Score] = Field(default_factory=dict)
     """Numbers computed from the masks of a case by name, such as a severity."""
     seed: Seed = 0

@@ -1,13 +1,15 @@
 """Settings from YAML files: nested maps that can be merged, with the place of each value."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
-from wsseg.errors import InputError, known_words
+from wsseg.errors import InputError, did_you_mean
 from wsseg.runtime import yaml12
 
 Key: TypeAlias = tuple[str | int, ...]  # the path of keys and indices from the top to a value
@@ -23,6 +25,10 @@ RECIPE_MAPS = ("stages", "regions", "metrics", "scores")
 SUITE_MAPS = ("recipes", "metrics", "matrix", "settings_from", "tune")
 MERGE_KEY = "<<"  # inserts the values of other maps, as in YAML 1.1
 ANCHORS = "x-"  # at the start of the top keys that only hold values for aliases
+QUOTED = r"(?:\"[^\"]+\"|'[^']+')"  # a word of a key "a.b.c" that may contain dots
+WORDS = re.compile(rf"(?:^|\.)({QUOTED}(?=\.|$)|[^.]*)")
+WORD = rf"(?:{QUOTED}(?=\s*[.=])|[^.=\s][^.=]*)"
+ASSIGNMENT = re.compile(rf"\s*({WORD}(?:\.{WORD})*)\s*=(.*)")
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,20 @@ class Settings:
             if not isinstance(values, dict):
                 continue
             for key in (each for each, value in values.items() if value is None):
-                words = known_words(key, [each for each, value in values.items() if value])
+                others = [each for each, value in values.items() if value is not None]
                 raise InputError(
-                    f"{self.place((name, key))}: {name}.{key}: null removes a key that is "
-                    f"inherited, but {key!r} is not; {words}"
+                    f"{self.place((name, key))}: {name}.{key}: null removes an inherited key, but "
+                    f"{key!r} is not inherited; give it a value or leave it out"
+                    f"{did_you_mean(key, others)}"
                 )
+
+    def removed(self, name: str) -> dict[str, str]:
+        """Return the keys that null removed from the map `name`, with the places of the nulls."""
+        values = self.values.get(name)
+        if not isinstance(values, dict):
+            return {}
+        inside = {key[1]: place for key, place in self.places.items() if key[:-1] == (name,)}
+        return {str(key): place.text for key, place in inside.items() if key not in values}
 
     def assigned(self, text: str) -> "Settings":
         """Return these settings with the change `a.b.c=VALUE`, where VALUE is YAML.
@@ -99,26 +114,31 @@ class Settings:
         Raises:
             InputError: The `=` or a key is missing, or VALUE is not valid YAML in a single line.
         """
-        key, equals, value = text.partition("=")
         if len(text.splitlines()) > 1:
             raise InputError(f"--set {text!r}: has a line break; write it in one line")
-        if not equals or not all(key.strip().split(".")):
+        found = ASSIGNMENT.fullmatch(text)
+        if found is None:
             raise InputError(f"--set {text}: write it as a.b.c=VALUE, for example seed=1")
         place = Place(f"--set {text}")
-        parsed = parse_settings(f"value: {value}", place.text).values.get("value")
-        keys = self.split(key.strip())
+        parsed = parse_settings(f"value: {found[2]}", place.text).values.get("value")
+        keys = self.split(found[1].rstrip())
         return self.merged(Settings(nested(keys, parsed), {tuple(keys): place}))
 
     def split(self, key: str) -> list[str]:
-        """Return the words of a key "a.b.c"; a word that exists with dots is kept in one piece."""
-        words, split = key.split("."), list[str]()
+        """Return the words of a key "a.b.c".
+
+        A word with dots is in quotation marks, or known: of several known words, the longest one is
+        taken.
+        """
+        words, split = WORDS.findall(key), list[str]()
         values: Any = self.values
         while words:
-            prefixes = [".".join(words[:n]) for n in range(len(words), 0, -1)]
+            plain = list(takewhile(lambda word: not re.fullmatch(QUOTED, word), words))
+            prefixes = [".".join(plain[:n]) for n in range(len(plain), 0, -1)] or [words[0][1:-1]]
             known = [each for each in prefixes if isinstance(values, dict) and each in values]
-            word = known[0] if known else words[0]
+            word = known[0] if known else prefixes[-1]
             values = values[word] if known else None
-            words = words[word.count(".") + 1 :]
+            words = words[word.count(".") + 1 if plain else 1 :]
             split.append(word)
         return split
 
@@ -179,6 +199,11 @@ def nested(keys: Sequence[str], value: Any) -> dict[str, Any]:
     for key in reversed(keys):
         value = {key: value}
     return dict(value)
+
+
+def without_quotes(key: str) -> str:
+    """Return a key "a.b.c" without the quotation marks of its words."""
+    return ".".join(w[1:-1] if re.fullmatch(QUOTED, w) else w for w in WORDS.findall(key))
 
 
 class _Reader:

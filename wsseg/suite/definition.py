@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -15,7 +15,14 @@ from wsseg.components.registry import registry
 from wsseg.config.messages import explain
 from wsseg.config.recipe import FOLDER_NAME, FOLDER_NAME_RULE, Recipe, Seed
 from wsseg.config.recipe_files import check_recipe, inline_settings, recipe_settings
-from wsseg.config.settings import SUITE_MAPS, Place, Settings, nested, read_settings
+from wsseg.config.settings import (
+    SUITE_MAPS,
+    Place,
+    Settings,
+    nested,
+    read_settings,
+    without_quotes,
+)
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.core.interfaces import Metric
 from wsseg.errors import InputError, did_you_mean, known_words, shorten_lines
@@ -200,7 +207,8 @@ def plan(suite: Suite, folder: Path = Path()) -> list[Job]:
         set_in |= keys
         settings = _with_metrics(settings, suite)
         varied_in |= (keys := _keys_of(settings))
-        matrix = {key: values for key, values in suite.matrix.values.items() if key in keys}
+        varied = suite.matrix.values.items()
+        matrix = {key: values for key, values in varied if without_quotes(key) in keys}
         for chosen in product(*matrix.values()):
             cell = dict(zip(matrix, chosen, strict=True))
             method = name + "".join(f" {_short(k, matrix)}={_word(v)}" for k, v in cell.items())
@@ -208,7 +216,7 @@ def plan(suite: Suite, folder: Path = Path()) -> list[Job]:
             jobs += _with_tuning(own, name, suite)
     for part, known in ((suite.set, set_in), (suite.matrix, varied_in)):
         for key in part.values:
-            if key not in known:
+            if without_quotes(key) not in known:
                 place = part.place((key,))
                 raise InputError(
                     f"{place}: no recipe has the key {key!r}{did_you_mean(key, known)}"
@@ -229,7 +237,7 @@ def _set(settings: Settings, wanted: Settings) -> tuple[Settings, set[str]]:
     A value may introduce the key of another one.
     """
     keys, left = _keys_of(settings), dict(wanted.values)
-    while fitting := [key for key in left if key in keys]:
+    while fitting := [key for key in left if without_quotes(key) in keys]:
         settings = _with(settings, {key: left.pop(key) for key in fitting}, wanted)
         keys |= _keys_of(settings)
     return settings, keys
@@ -317,10 +325,11 @@ def _keys(values: Mapping[str, Any], above: str = "") -> Iterator[str]:
             yield from _keys(value, f"{above}{word}.")
 
 
-def _short(key: str, keys: Sequence[str] | Mapping[str, Any]) -> str:
+def _short(key: str, keys: Iterable[str]) -> str:
     """Return the last word of a key if no other key has it, else the full key."""
+    key, last_words = without_quotes(key), [without_quotes(k).rpartition(".")[2] for k in keys]
     last = key.rpartition(".")[2]
-    return last if sum(k.rpartition(".")[2] == last for k in keys) == 1 else key
+    return last if last_words.count(last) == 1 else key
 
 
 def _word(value: Any) -> str:
