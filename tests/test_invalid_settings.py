@@ -220,6 +220,4 @@ def test_an_error_in_a_suite_is_reported_with_its_key(
 def test_an_invalid_seed_is_reported_once(wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(f"recipes: [{toy_recipe.name}]\nseeds: [-1]\n")
     ended = wsseg("bench", "run", tmp_path / "suite.yaml", "--out", tmp_path / "out")
-    assert ended.error == (
-        "suite.yaml:2: seeds.0: must be greater than or equal to 0, not -1"
-    )
+    assert ended.error == ("suite.yaml:2: seeds.0: must be greater than or equal to 0, not -1")
