@@ -263,6 +263,21 @@ class MetricWithoutEmptyMasks(Metric):
         return {"overlap": float((prediction & truth).sum())} if truth.any() else {}
 
 
+class MetricWithADot(Metric):
+    def __call__(self, prediction: Any, truth: Any, *_: Any) -> Any:
+        return {"lesion.overlap": float((prediction & truth).sum())}
+
+
+class MetricNamedLikeACase(Metric):
+    def __call__(self, prediction: Any, truth: Any, *_: Any) -> Any:
+        return {"case": float((prediction & truth).sum())}
+
+
+class MetricWithoutNames(Metric):
+    def __call__(self, prediction: Any, truth: Any, *_: Any) -> Any:
+        return {0: float((prediction & truth).sum())}
+
+
 class ScoreAsText(Score):
     needs: ClassVar[frozenset[str]] = frozenset({"lesion"})
 
@@ -343,6 +358,9 @@ WRONG: list[tuple[type[Component], str]] = [
     (MetricOfAList, "a row is a list, not a dict"),
     (MetricWithInfinity, "is infinite"),
     (MetricWithoutEmptyMasks, "rows have different columns"),
+    (MetricWithADot, "'lesion.overlap', with a dot"),
+    (MetricNamedLikeACase, "the column 'case' of the results would be that of the identity"),
+    (MetricWithoutNames, "a column is called 0, which is not a text"),
     (ScoreAsText, "is a str, not a number"),
     (OptimizerOfItsOwnRate, "ignores `lr` of a group"),
     (AugmentThatCrops, "AugmentThatCrops"),

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from wsseg.config.columns import check_columns
 from wsseg.core.augment import Augment
 from wsseg.core.case import Case, fits_file_names
+from wsseg.core.component import KeyProblemError
 from wsseg.core.contracts import ContractError, check_augmented, is_tag
 from wsseg.core.image_unit import ImageUnit
 from wsseg.core.interfaces import Cohort, Metric, Region, Score
@@ -160,11 +162,16 @@ def check_metric(metric: Metric) -> None:
         again = metric(prediction, truth, GRID, masks[0])
         names.add(frozenset(row))
         for key, value in row.items():
+            assert isinstance(key, str), f"a column is called {key!r}, which is not a text"
             assert_number(f"{key!r}", value)
             assert np.array_equal(value, again[key], equal_nan=True), f"{key!r} changes"
     assert all(map(np.array_equal, before, masks)), "the metric changes a mask"
     assert len(names) == 1, f"rows have different columns: {sorted(map(sorted, names))}"
     assert min(names), "rows have no columns"
+    try:
+        check_columns(["lesion"], {"metric": metric}, {})
+    except KeyProblemError as error:
+        raise AssertionError(f"a column cannot be used: {error}") from None
     assert_can_be_saved(metric)
 
 
