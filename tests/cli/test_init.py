@@ -28,13 +28,14 @@ def test_a_folder_of_pictures_becomes_masks_and_overlays_in_four_commands(
         ("init", "pictures", "--out", "recipe.yaml"),
         ("data", "check", "recipe.yaml"),
         ("train", "recipe.yaml", "--out", "run", "--set", epochs),
-        ("predict", "run", "pictures/crack", "--out", "masks", "--overlays"),
+        ("predict", "run", "pictures/crack", "--out", "masks", "--overlays", "--pictures"),
     ):
         ended = wsseg(*words)
         assert ended.code == 0, f"{words}\n{ended.err}"
     names = {f"{seed:03}.png" for seed in range(1, 24, 2)}
     assert {path.name for path in (tmp_path / "masks").glob("*.png")} == names
-    assert {path.name for path in (tmp_path / "masks" / "overlays").iterdir()} == names
+    for folder in ("overlays", "pictures"):
+        assert {path.name for path in (tmp_path / "masks" / folder).iterdir()} == names
     with Image.open(tmp_path / "masks" / "001.png") as mask:
         assert (mask.mode, mask.size) == ("L", (32, 32))
         assert set(np.unique(np.asarray(mask)).tolist()) <= {0, 1}

@@ -107,8 +107,28 @@ def test_a_run_without_annotated_test_cases_has_a_warning_and_pictures_of_its_pr
 
     assert wsseg("report", run).code == 0
     page = (run / "report.html").read_text(encoding="utf-8")
-    assert "case-6, not annotated" in page
-    assert page.count('alt="case-6, not annotated') == 1
+    assert "case-6, consolidation not annotated, slice" in page
+    captions = re.findall(r'alt="case-6, consolidation not annotated[^:]*: (\w+)', page)
+    assert captions == ["image", "run"]
+
+
+def test_pictures_of_a_report_have_cases_with_and_without_annotation(
+    wsseg: "Wsseg", toy_cohort: Path, trained: Path, tmp_path: Path
+) -> None:
+    """Only case-7, which has no consolidation, loses its annotation."""
+    run = shutil.copytree(trained, tmp_path / "renamed")
+    assert wsseg("score", run).code == 0
+    text = toy_cohort.read_text().replace("7-infection.nii.gz,7-consolidation.nii.gz", ",")
+    table = tmp_path / "cohort.csv"
+    table.write_text(re.sub(r"(\d-\w+\.nii\.gz)", rf"{toy_cohort.parent}/\1", text))
+    recipe = run / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace(str(toy_cohort), str(table)))
+    assert wsseg("score", run).code == 0
+    run = run.rename(tmp_path / "run")
+    assert wsseg("report", run).code == 0
+    page = (run / "report.html").read_text(encoding="utf-8")
+    headings = re.findall(r"<h4>(.*?), slice", page)
+    assert headings[:2] == ["case-6, best case of renamed", "case-7, consolidation not annotated"]
 
 
 def test_scores_and_report_have_the_geometry_warnings_of_test_scans(

@@ -202,8 +202,9 @@ def in_file(voxels: NDArray[Any]) -> NDArray[Any]:
 def test_the_command_averages_all_runs_of_a_method_and_maps_their_agreement(
     wsseg: "Wsseg", method: Path, scan: Path, tmp_path: Path
 ) -> None:
-    ended = wsseg("predict", method, scan, "--out", tmp_path / "m", "--agreement")
+    ended = wsseg("predict", method, scan, "--out", tmp_path / "m", "--agreement", "--pictures")
     assert ended.code == 0, ended.err
+    assert (tmp_path / "m" / "pictures" / "a.png").is_file()
     assert f"{method}: averaging 3 runs" in ended.err + ended.out
     organ, lesion = naive(method)
     mask = np.asarray(nib.load(tmp_path / "m" / "a.nii.gz").dataobj)  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wsseg.evaluation.rows import read_rows, write_rows
+from wsseg.inference.folders import RunFolder
 from wsseg.report.provenance import failures, labels_used
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ def suite(wsseg: "Wsseg", trained: Path, tmp_path_factory: pytest.TempPathFactor
             row |= {"method": method, "dice": row["dice"] - worse}
             rows.append({str(key): value for key, value in row.items()})
     write_rows(out / "rows.csv", rows)
+    view = RunFolder(out / "em" / "seed-0").view("case-6")
+    view.parent.mkdir()
+    view.touch()
     failed = out / "broken" / "seed-0" / "failed.txt"
     failed.parent.mkdir(parents=True)
     failed.write_text("out of memory\n")
@@ -118,6 +122,13 @@ def test_the_report_of_a_suite_has_its_gap_failures_labels_and_targets(
     ):
         assert text in page
     assert len(page.encode()) < 10_000_000
+
+
+@pytest.mark.usefixtures("printed")
+def test_the_table_of_cases_links_to_the_pages_that_exist(suite: Path) -> None:
+    page = (suite / "report.html").read_text()
+    assert '<a href="em/seed-0/views/case-6.html">case-6</a>' in page
+    assert page.count("views/case-") == 1
 
 
 def test_the_labels_of_each_stage_are_its_masks_and_tags(suite: Path) -> None:

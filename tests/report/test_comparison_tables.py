@@ -80,15 +80,29 @@ def test_a_note_counts_the_rows_of_each_method_if_they_differ(suite: Suite) -> N
     assert comparison_tables.unequal_rows_note(summarise(suite())) == ""
 
 
-def test_published_numbers_are_next_to_those_of_the_suite(suite: Suite) -> None:
+def test_published_numbers_are_next_to_those_of_the_suite_which_are_over_n_cases(
+    suite: Suite,
+) -> None:
+    """Of 8 cases, 6 have the target; a pooled number is over all 8."""
     summary = summarise(suite())
-    published = {"phi2": {"dice_pooled": 0.628}, "threshold": {"tpr": 0.7}, "other": {"tpr": 0.9}}
+    published = {
+        "phi2": {"dice_pooled": 0.628, "dice": 0.6, "infection.hd95_mm": 9, "severity_r": 0.8},
+        "threshold": {"tpr": 0.7},
+        "other": {"tpr": 0.9},
+    }
     table = comparison_tables.published_table(summary, published)
     assert [row[0].text for row in table.rows] == ["phi2", "threshold", "other"]
-    own = cell(table, 0, "dice pooled")
-    assert (own.text, own.note) == (f"{summary['dice_pooled'][1]:.3g}", "published 0.628")
-    assert (cell(table, 0, "tpr").text, cell(table, 0, "tpr").note) == ("", "")
-    assert (cell(table, 2, "tpr").text, cell(table, 2, "tpr").note) == ("–", "published 0.9")
+    pooled = cell(table, 0, "Dice, pooled (n)")
+    assert (pooled.text, pooled.note) == (f"{summary['dice_pooled'][1]:.3g} (8)", "published 0.628")
+    assert cell(table, 0, "Dice where present (n)").text == f"{summary['dice'][1]:.3g} (6)"
+    assert cell(table, 0, "infection: HD95, mm (n)").text == "–"  # the rows have no such column
+    assert cell(table, 0, "severity r (n)").text.endswith(" (8)")
+    assert (cell(table, 0, "TPR (n)").text, cell(table, 0, "TPR (n)").note) == ("", "")
+    assert cell(table, 1, "TPR (n)").text == "0.5 (8)"
+    assert (cell(table, 2, "TPR (n)").text, cell(table, 2, "TPR (n)").note) == (
+        "–",
+        "published 0.9",
+    )
 
 
 def pairs(number: int) -> pd.DataFrame:

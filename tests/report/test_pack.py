@@ -106,8 +106,10 @@ def test_a_packed_run_predicts_the_same_mask_as_the_run(
 ) -> None:
     scan = toy_cohort.parent / "6-image.nii.gz"
     for source, out in ((scored, "a"), (packed, "b")):
-        ended = wsseg("predict", source, scan, "--out", tmp_path / out)
+        ended = wsseg("predict", source, scan, "--out", tmp_path / out, "--pictures")
         assert ended.code == 0, ended.err
+    sheets = [(tmp_path / out / "pictures" / "6-image.png").read_bytes() for out in ("a", "b")]
+    assert sheets[0] == sheets[1]
     one, other = (np.asarray(open_nifti(tmp_path / out / scan.name).dataobj) for out in ("a", "b"))
     assert one.any()
     assert (one == other).all()

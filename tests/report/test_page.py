@@ -171,6 +171,18 @@ def test_the_table_of_cases_has_a_value_for_sorting_in_each_cell(text: str, suit
     assert "" in values
 
 
+def test_the_name_of_a_case_links_to_its_page_in_the_row_of_its_method_seed_and_fold(
+    suite: Suite,
+) -> None:
+    views = {("phi2", 1, "", "case 3"): "phi2/seed-1/views/case%203.html?<"}
+    text = html(replace(full(suite()), views=views))
+    (row,) = [each for each in text.split("<tr>") if "case%203" in each]
+    assert '<a href="phi2/seed-1/views/case%203.html?&lt;">case 3</a>' in row
+    assert 'data-value="phi2"' in row
+    assert "in the viewer" in text
+    assert "in the viewer" not in html(full(suite()))
+
+
 def test_the_page_of_a_single_run_has_no_comparison(suite: Suite) -> None:
     rows = suite(methods=("phi2",))
     text = html(Page("A run", rows, target="consolidation"))

@@ -94,6 +94,18 @@ def test_a_case_that_is_no_test_case_is_refused(wsseg: "Wsseg", trained: Path) -
     wsseg("view", trained, "case-0").refused("no test case 'case-0'", "case-6, case-7")
 
 
+def test_the_report_of_a_run_links_to_the_pages_of_its_cases(
+    wsseg: "Wsseg", trained: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(trained, tmp_path / "run # 1")
+    for words in (("score", run), ("view", run, "case-6"), ("report", run)):
+        ended = wsseg(*words)
+        assert ended.code == 0, ended.err
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert '<a href="views/case-6.html">case-6</a>' in page
+    assert "views/case-7" not in page
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scan", "picture"])
 def test_a_browser_shows_the_layers_without_errors_and_requests(

@@ -170,10 +170,11 @@ def _finished_runs(out: Path, rows: "DataFrame") -> "list[ReportedRun]":
 
     finished = rows[["method", "seed", "fold"]].drop_duplicates().itertuples(index=False)
     suite = SuiteFolder(out)
-    folders = [(m, suite.run(run_path(m, s, int(f) if f else None)).path) for m, s, f in finished]
-    return [
-        ReportedRun(method, folder, held_out_cases(load_run(folder))) for method, folder in folders
-    ]
+    runs = []
+    for method, seed, fold in finished:
+        folder = suite.run(run_path(method, seed, int(fold) if fold else None)).path
+        runs.append(ReportedRun(method, folder, held_out_cases(load_run(folder)), seed, fold))
+    return runs
 
 
 def _repeat_warnings(out: Path, runs: "Sequence[ReportedRun]", rows: "DataFrame") -> None:

@@ -161,6 +161,12 @@ def predict(
     overlays: Annotated[
         bool, typer.Option("--overlays", help="Also write pictures with outlines of the masks.")
     ] = False,
+    pictures: Annotated[
+        bool,
+        typer.Option(
+            "--pictures", help="Also write a contact sheet of each scan with its largest findings."
+        ),
+    ] = False,
     probabilities: Annotated[
         bool,
         typer.Option(
@@ -185,6 +191,10 @@ def predict(
     with an unlikely geometry in the header or with an implausible region get the warnings of `wsseg
     data check`, also in the table. If the command is interrupted, run it again: scans that already
     have a mask are skipped.
+
+    With --pictures, the folder pictures/ has a PNG of each scan with its name, sizes and scores,
+    and up to four slices through the largest findings: without masks, with the annotation, if a
+    cohort.csv names one, and with the prediction.
 
     With --probabilities, the folder probabilities/ has a file for each scan and class, and
     scores.csv a column CLASS_probability, the largest probability of a pixel. They are not
@@ -248,6 +258,8 @@ def predict(
             write_rows(folder.scores, rows)
             for case, _ in done:
                 _write_more(loaded, case, folder, overlays, model)
+            if pictures:
+                _draw([case for case, _ in done], loaded, folder, display)
             _show_scan_warnings(rows, display)
             values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
             display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
@@ -292,6 +304,16 @@ def _write_more(
         from wsseg.inference.dicom_segmentation import write_dicom_seg
 
         write_dicom_seg(case, model, folder)
+
+
+def _draw(
+    cases: "Sequence[Case]", run: "LoadedRun", folder: "PredictionFolder", display: "Display"
+) -> None:
+    """Write the contact sheet of each case."""
+    from wsseg.report.contact_sheet import write_contact_sheet
+
+    for case in display.track("drawing", cases, len(cases)):
+        write_contact_sheet(run, case, folder)
 
 
 def _segmentation_model(

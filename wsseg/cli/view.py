@@ -25,7 +25,8 @@ def view(
     probabilities that are saved in the run, as layers in slices and in 3-D; pictures have no 3-D.
     It is one file in views/ and opens without a network. It contains the image: share it only as
     you may share the scan. Large scans are cropped to their regions and reduced to 8 million
-    voxels.
+    voxels. The table of cases in a report links to the pages that exist when `wsseg report`, or
+    `wsseg bench report`, writes it.
 
     Example: wsseg view runs/phi2 case-7
     """
@@ -50,3 +51,4 @@ def view(
     written = folder.view(chosen[0].name)
     size_mb = written.stat().st_size / 1e6
     display.note(f"{len(chosen)} pages, such as {written} ({size_mb:.1f} MB)")
+    display.note(f"to link them in the report: wsseg report {run}, or wsseg bench report SUITE")

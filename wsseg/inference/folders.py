@@ -10,6 +10,7 @@ AGREEMENT = "agreement"
 DICOM_SEG = "dicom-seg"
 FAILURE = "failed.txt"
 OVERLAYS = "overlays"
+PICTURES = "pictures"
 PROBABILITIES = "probabilities"
 REPORT = "report.html"
 SCORES = "scores.csv"
@@ -63,6 +64,10 @@ class PredictionFolder:
     def overlay(self, case: str) -> Path:
         """Return the path of a picture of a case with outlines of its mask."""
         return self.path / OVERLAYS / f"{case}.png"
+
+    def picture(self, case: str) -> Path:
+        """Return the path of a case's contact sheet, with slices through its findings."""
+        return self.path / PICTURES / f"{case}.png"
 
     def probability(self, case: str, label: str, suffix: str) -> Path:
         """Return the path of the probability of a class in a case."""

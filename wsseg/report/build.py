@@ -6,15 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from wsseg.config.recipe_files import recipe_text
 from wsseg.core.case import Case
-from wsseg.core.volume import VoxelMask
-from wsseg.data.reading import read_case
 from wsseg.errors import InputError
 from wsseg.evaluation.comparison import Compare
 from wsseg.evaluation.method_labels import ChosenFrom, label_methods, method_label
@@ -22,14 +20,15 @@ from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.rows import read_rows
 from wsseg.evaluation.summary import ranked, summarise
 from wsseg.inference.folders import REPORT, RunFolder
-from wsseg.inference.run import Run, load_run
-from wsseg.report.case_numbers import annotations
+from wsseg.inference.run import load_run
+from wsseg.report.columns import RowKey
 from wsseg.report.figures.em_targets import target_row
 from wsseg.report.figures.key_cases import key_cases, key_slice
-from wsseg.report.figures.panels import Panel, PanelRow, displayed
+from wsseg.report.figures.panels import Panel, PanelRow
 from wsseg.report.figures.sections import methods_with_scans
 from wsseg.report.formatting import number
 from wsseg.report.page import Page, write_page
+from wsseg.report.predicted_case import PredictedCase, predicted_case
 from wsseg.report.provenance import (
     chosen_settings,
     facts,
@@ -51,6 +50,8 @@ class ReportedRun:
     method: str
     folder: Path
     test: Sequence[Case]
+    seed: int
+    fold: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ def report_run(folder: Path, test: Sequence[Case]) -> Path:
     rows = read_rows(scores)
     if rows.empty:
         raise InputError(f"{scores}: has no rows; create it again with: wsseg score {folder}")
-    name = folder.resolve().name
-    return report_suite(folder, name, rows, [ReportedRun(name, folder, test)], ReportContext())
+    first = rows.iloc[0]
+    run = ReportedRun(str(first["method"]), folder, test, int(first["seed"]), str(first["fold"]))
+    return report_suite(folder, folder.resolve().name, rows, [run], ReportContext())
 
 
 def report_suite(
@@ -133,6 +135,7 @@ def report_suite(
             row for run in _first_runs(shown) for row in _targets(run.folder, labels[run.method])
         ],
         failures=failures(out),
+        views={key: address for run in runs for key, address in _views(run, labels, out)},
     )
     write_page(out / REPORT, page)
     return out / REPORT
@@ -163,6 +166,15 @@ def _label_published(
     return published.model_copy(update={"methods": methods})
 
 
+def _views(run: ReportedRun, labels: Mapping[str, str], out: Path) -> Iterator[tuple[RowKey, str]]:
+    """Yield the addresses, relative to `out`, of the pages that `wsseg view` wrote of a run."""
+    for case in run.test:
+        page = RunFolder(run.folder).view(case.name)
+        if page.exists():
+            address = quote(page.relative_to(out).as_posix())
+            yield (labels[run.method], run.seed, run.fold, case.name), address
+
+
 def _targets(folder: Path, label: str) -> Iterator[PanelRow]:
     """Yield the saved targets of each EM stage of a run."""
     recipe = load_run(folder).recipe
@@ -188,77 +200,68 @@ def _examples(
     rows: pd.DataFrame, runs: Sequence[ReportedRun], labels: Mapping[str, str]
 ) -> Iterator[PanelRow]:
     """Yield a few cases, each with its annotation and the predictions of all methods."""
-    for name, heading in _pictured_cases(rows, labels).items():
-        predictions: dict[str, _Predicted] = {}
+    for name, heading in _pictured_cases(rows, runs, labels).items():
+        predictions: dict[str, PredictedCase] = {}
         for run in runs:
             case = next((case for case in run.test if case.name == name), None)
-            if case is not None and run.method not in predictions:
-                predictions[run.method] = _predict(load_run(run.folder), case, labels[run.method])
+            label = labels[run.method]
+            if case is not None and label not in predictions:
+                predictions[label] = predicted_case(load_run(run.folder), case)
         if predictions:  # the rows can have cases that no run of the suite was tested on
-            yield _example(heading, list(predictions.values()))
+            yield _example(heading, predictions)
 
 
-def _pictured_cases(rows: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, str]:
-    """Return the headings of the key cases of the best method, by case.
+def _pictured_cases(
+    rows: pd.DataFrame, runs: Sequence[ReportedRun], labels: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the headings of the key cases of the best method, and of cases without annotation.
 
-    If no case is annotated, there is no best method, and the first cases are shown.
+    If no case has a Dice, there is no best method, and the first cases are shown.
     """
+    unannotated = _without_annotation(runs)
     best_first = ranked(summarise(rows)).dropna(subset="dice")
     if best_first.empty:
-        return {name: f"{name}, not annotated" for name in rows["case"].unique()[:MAX_UNANNOTATED]}
+        names = [str(name) for name in rows["case"].unique()[:MAX_UNANNOTATED]]
+        return {name: unannotated.get(name, name) for name in names}
     best = str(best_first["method"].iloc[0])
-    return {
+    keys = {
         case: f"{case}, {rank} case of {labels.get(best, best)}"
         for rank, case in key_cases(rows, best).items()
     }
+    return keys | dict(list(unannotated.items())[:MAX_UNANNOTATED])
 
 
-@dataclass(frozen=True)
-class _Predicted:
-    """What a method predicts for a case, with the image and the annotation, (Z, H, W) each."""
-
-    label: str
-    image: NDArray[Any]
-    predicted: Mapping[str, VoxelMask]  # by class, the target last
-    true: Mapping[str, VoxelMask]  # of the annotated classes
-    window: tuple[float, float] | None
-
-    @property
-    def target(self) -> str:
-        return list(self.predicted)[-1]
+def _without_annotation(runs: Sequence[ReportedRun]) -> dict[str, str]:
+    """Return the headings of the test cases in which the target is not annotated."""
+    target = load_run(runs[0].folder).recipe.classes[-1] if runs else ""
+    return {
+        case.name: f"{case.name}, {target} not annotated"
+        for run in runs
+        for case in run.test
+        if target not in case.masks
+    }
 
 
-def _predict(run: Run, case: Case, label: str) -> _Predicted:
-    prediction, classes = run.predict(case), run.recipe.classes
-    return _Predicted(
-        label=label,
-        image=displayed(read_case(case)),
-        predicted={name: prediction.masks[name] for name in classes},
-        true=annotations(prediction, classes),
-        window=run.recipe.display_window,
-    )
-
-
-def _example(heading: str, predictions: Sequence[_Predicted]) -> PanelRow:
-    """Return a row with the annotation of a case, if there is one, and all predictions of it."""
-    first = predictions[0]
-    predicted = np.any([each.predicted[each.target] for each in predictions], axis=0)
-    z = key_slice(predicted, first.true.get(first.target))
-    panels = [
-        Panel(_with_dice(each), each.image[z], {c: mask[z] for c, mask in each.predicted.items()})
-        for each in predictions
+def _example(heading: str, predictions: Mapping[str, PredictedCase]) -> PanelRow:
+    """Return a row with the annotation of a case, or its image, and the predictions by label."""
+    first = next(iter(predictions.values()))
+    target = first.target
+    predicted = np.any([each.predicted[target] for each in predictions.values()], axis=0)
+    z = key_slice(predicted, first.true.get(target))
+    annotated = {name: mask[z] for name, mask in first.true.items()}
+    panels = [Panel("annotated" if annotated else "image", first.image[z], annotated)]
+    panels += [
+        Panel(_with_dice(label, each), each.image[z], {c: m[z] for c, m in each.predicted.items()})
+        for label, each in predictions.items()
     ]
-    if first.true:
-        annotated = {name: mask[z] for name, mask in first.true.items()}
-        panels.insert(0, Panel("annotated", first.image[z], annotated))
     return PanelRow(f"{heading}, slice {z + 1} of {len(first.image)}", panels, first.window)
 
 
-def _with_dice(shown: _Predicted) -> str:
+def _with_dice(label: str, case: PredictedCase) -> str:
     """Return the label of a method with the Dice of the target in the case, if it is defined."""
-    if shown.target not in shown.true:
-        return shown.label
-    predicted, true = shown.predicted[shown.target], shown.true[shown.target]
+    if case.target not in case.true:
+        return label
+    predicted, true = case.predicted[case.target], case.true[case.target]
     size = int(predicted.sum()) + int(true.sum())
     both = int((predicted & true).sum())
-    return f"{shown.label}: {number(2 * both / size, 2)}" if true.any() else shown.label
+    return f"{label}: {number(2 * both / size, 2)}" if true.any() else label

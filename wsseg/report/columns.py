@@ -25,6 +25,7 @@ from wsseg.report.formatting import (
 )
 
 Row: TypeAlias = Mapping[Hashable, Any]
+RowKey: TypeAlias = tuple[str, int, str, str]  # method, seed, fold and case
 Format: TypeAlias = Callable[[Row, str], str]  # a row, and the key of the column → text
 
 
@@ -36,6 +37,7 @@ class Cell:
     note: str = ""  # in small print: an interval or a count
     value: float | str = ""  # for sorting; "" is sorted last
     is_best: bool = False
+    link: str = ""  # a relative address
 
 
 def decimals(digits: int) -> Format:
@@ -120,7 +122,7 @@ def as_shared_seeds(row: Row, _: str) -> str:
     return shared_of_all(row["shared_seeds"], row["all_seeds"])
 
 
-def no_note(_row: Row, _key: str) -> str:
+def no_text(_row: Row, _key: str) -> str:
     """Return no text."""
     return ""
 
@@ -136,7 +138,8 @@ class Column:
     heading: str
     explanation: str = ""
     text: Format = THREE_DECIMALS
-    note: Format = no_note
+    note: Format = no_text
+    link: Format = no_text
     better: Literal["higher", "lower"] | None = None  # the best value is emphasised
     count_key: str | None = None  # column with the number of cases of each value
     is_text: bool = False  # left-aligned
@@ -153,6 +156,7 @@ class Column:
                 self.note(row, self.key),
                 "" if pd.isna(row[self.key]) else row[self.key],
                 is_best=candidate and row[self.key] == best,
+                link=self.link(row, self.key),
             )
             for row, candidate in zip(rows.to_dict("records"), can_be_best, strict=True)
         ]

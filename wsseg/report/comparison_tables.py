@@ -24,7 +24,8 @@ from wsseg.report.columns import (
     over_count,
     percent_over_count,
 )
-from wsseg.report.formatting import shared_of_all, significant
+from wsseg.report.formatting import UNDEFINED, number, shared_of_all, significant
+from wsseg.report.result_tables import RESULTS
 
 
 def _equal_patients(row: Row, _: str) -> str:
@@ -94,9 +95,17 @@ def published_table(summary: pd.DataFrame, published: Mapping[str, Mapping[str, 
     `published` maps each method to columns of the summary. What was not published is left empty.
     """
     keys = list(dict.fromkeys(key for numbers in published.values() for key in numbers))
-    values = summary.set_index("method").reindex(index=[*published], columns=keys)
+    counts = {key: _count_key(key, summary) for key in keys}
+    shown = dict.fromkeys([*keys, *counts.values()])
+    values = summary.set_index("method").reindex(index=[*published], columns=[*shown])
     columns = [
-        Column(key, key.replace("_", " "), "", *_own_and_published(key, published)) for key in keys
+        Column(
+            key,
+            f"{_heading(key)} (n)",
+            "over n cases; small print: as published",
+            *_own_and_published(key, counts[key], published),
+        )
+        for key in keys
     ]
     return make_table(values.rename_axis("method").reset_index(), [METHOD, *columns])
 
@@ -133,20 +142,44 @@ def unequal_rows_note(summary: pd.DataFrame) -> str:
     )
 
 
+def _result_column(key: str) -> Column | None:
+    """Return the column of the table of results with a key, whose class is left out."""
+    name = key.rpartition(".")[2]
+    return next((column for column in RESULTS if column.key == name), None)
+
+
+def _heading(key: str) -> str:
+    """Return the heading of a column of the summary as in the table of results."""
+    group, dot, name = key.rpartition(".")
+    known = _result_column(key)
+    words = known.heading.removesuffix(" (n)") if known else name.replace("_", " ")
+    return f"{group}: {words}" if dot else words
+
+
+def _count_key(key: str, summary: pd.DataFrame) -> str:
+    """Return the column of the summary with the number of cases of another column."""
+    known = _result_column(key)
+    if known and known.count_key:
+        return key.removesuffix(known.key) + known.count_key
+    return f"{key}_n" if f"{key}_n" in summary else "cases"
+
+
 def _own_and_published(
-    key: str, published: Mapping[str, Mapping[str, float]]
+    key: str, count_key: str, published: Mapping[str, Mapping[str, float]]
 ) -> tuple[Format, Format]:
     """Return the formats of the suite's own and of the published numbers of a column."""
 
-    def is_published(row: Row) -> bool:
-        return key in published[row["method"]]
+    def own(row: Row, _: str) -> str:
+        if key not in published[row["method"]]:
+            return ""
+        value = significant(row[key])
+        return value if value == UNDEFINED else f"{value} ({number(row[count_key], 0)})"
 
-    return (
-        lambda row, _: significant(row[key]) if is_published(row) else "",
-        lambda row, _: (
-            f"published {significant(published[row['method']][key])}" if is_published(row) else ""
-        ),
-    )
+    def other(row: Row, _: str) -> str:
+        numbers = published[row["method"]]
+        return f"published {significant(numbers[key])}" if key in numbers else ""
+
+    return own, other
 
 
 def _left_out_note(row: Row) -> str:

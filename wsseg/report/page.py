@@ -25,7 +25,7 @@ from wsseg.evaluation.rows import warnings_by_case
 from wsseg.evaluation.statistics import smallest_signed_rank_p
 from wsseg.evaluation.summary import ranked, rows_differ, summarise
 from wsseg.report import comparison_tables, result_tables
-from wsseg.report.columns import merge_equal_rows
+from wsseg.report.columns import RowKey, merge_equal_rows
 from wsseg.report.formatting import SIGNIFICANCE, interval, number, percent, percent_interval
 from wsseg.report.templates import template
 from wsseg.runtime.files import write_text
@@ -57,6 +57,7 @@ class Page:
     chosen: Sequence[Mapping[str, str]] = ()  # a row per run and chosen setting, by heading
     targets: Sequence["PanelRow"] = ()  # of EM, a stage each
     failures: Mapping[str, str] = field(default_factory=dict)  # reasons by the job's folder
+    views: Mapping[RowKey, str] = field(default_factory=dict)  # addresses of pages of cases
 
 
 def write_page(path: Path, page: Page) -> None:
@@ -114,7 +115,7 @@ def html(page: Page) -> str:
         training_figures=sections.training_figures(page.curves, summary),
         targets=sections.picture_rows(page.targets),
         warnings=warnings(page.curves),
-        cases=result_tables.cases_table(rows),
+        cases=result_tables.cases_table(rows, page.views),
         scan_warnings=warnings_by_case(page.rows),
         cases_left_out=max(0, len(page.rows) - result_tables.MAX_CASE_ROWS),
         empty_masks=result_tables.empty_masks_table(summary, page.target),

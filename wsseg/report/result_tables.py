@@ -1,6 +1,6 @@
 """Tables of the results of each method: agreement with the annotation, scores, and all cases."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -14,6 +14,7 @@ from wsseg.report.columns import (
     Cell,
     Column,
     Row,
+    RowKey,
     Table,
     as_text,
     count_in,
@@ -22,6 +23,7 @@ from wsseg.report.columns import (
     make_table,
     merge_equal_rows,
     merge_equal_rows_by,
+    no_text,
     over_count,
     u_test_p,
 )
@@ -115,6 +117,7 @@ VOLUME_ERROR = Column(
     "absolute volume error, mean over the n annotated cases",
     over_count(1, "volume_error_n"),
     decimal_interval(1),
+    count_key="volume_error_n",
 )
 HD95_PX = replace(HD95, key="hd95_px", heading="HD95, px (n)")
 AREA_ERROR = replace(
@@ -219,8 +222,11 @@ def empty_masks_table(summary: pd.DataFrame, target: str) -> Table:
     return merge_equal_rows_by(make_table(rows, [METHOD, name, *EMPTY_MASKS]), 1)
 
 
-def cases_table(rows: pd.DataFrame) -> Table:
-    """Return the rows themselves; if there are too many, those with the lowest Dice."""
+def cases_table(rows: pd.DataFrame, links: Mapping[RowKey, str] | None = None) -> Table:
+    """Return the rows themselves; if there are too many, those with the lowest Dice.
+
+    `links` has the pages to which the names of cases link, by method, seed, fold and case.
+    """
     if len(rows) > MAX_CASE_ROWS:
         rows = (rows.sort_values("dice") if "dice" in rows else rows).head(MAX_CASE_ROWS)
     names = [name for name in IDENTITY if name == "case" or rows[name].nunique() > 1]
@@ -228,10 +234,24 @@ def cases_table(rows: pd.DataFrame) -> Table:
     columns = map(str, rows.select_dtypes(["number", "bool"]))
     numbers = [name for name in columns if name not in IDENTITY and _is_shown(name)]
     numbers = [name for name in numbers if rows[name].notna().any()]
+    linked = links or {}
+
+    def link(row: Row, _: str) -> str:
+        return linked.get((row["method"], row["seed"], row["fold"], row["case"]), "")
+
     return make_table(
         rows,
         [
-            *(Column(name, _heading(name), text=as_text, is_text=True) for name in names),
+            *(
+                Column(
+                    name,
+                    _heading(name),
+                    text=as_text,
+                    link=link if name == "case" else no_text,
+                    is_text=True,
+                )
+                for name in names
+            ),
             *(Column(name, _heading(name), text=decimals(_digits(name))) for name in numbers),
         ],
     )

@@ -23,7 +23,7 @@ from wsseg.report.columns import (
     Table,
     decimal_interval,
     decimals,
-    no_note,
+    no_text,
 )
 from wsseg.report.comparison_tables import gap_table
 from wsseg.report.formatting import SIGNIFICANCE, UNDEFINED, p_value
@@ -49,7 +49,7 @@ BRIEF_RESULTS = (
     replace(MEAN_DICE, note=decimal_interval(2)),
     CORRECTLY_EMPTY,
     *(
-        replace(column, note=no_note)
+        replace(column, note=no_text)
         for column in (POOLED_DICE, TPR, FPR, HD95, HD95_PX, SHARED_DICE)
     ),
 )

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from wsseg.core.case import Case
 from wsseg.core.volume import Spacing, VoxelMask
 from wsseg.data.mask_files import mask_suffix
-from wsseg.data.reading import read_case, read_volume
+from wsseg.data.reading import read_volume
 from wsseg.inference.folders import RunFolder
 from wsseg.inference.probabilities import NOT_IN_NAMES
 from wsseg.inference.run import Prediction, Run
-from wsseg.report.case_numbers import annotations, case_numbers
+from wsseg.report.case_numbers import case_numbers
 from wsseg.report.figures.key_cases import key_slice
-from wsseg.report.figures.panels import displayed, percentile_window
+from wsseg.report.figures.panels import percentile_window
+from wsseg.report.predicted_case import predicted_case
 
 MAX_VOXELS = 8_000_000  # of each layer; the page of a large scan then has about 10 MB
 MARGIN = 10  # voxels around the regions to which a large scan is cropped
@@ -65,23 +66,22 @@ def view_of(run: Run, case: Case) -> View:
     Raises:
         InputError: The image or an annotation cannot be read.
     """
-    prediction, volume = run.predict(case), read_case(case)
-    true = annotations(prediction, run.recipe.classes)
-    image, target = displayed(volume), run.recipe.classes[-1]
+    shown = predicted_case(run, case)
+    prediction, grid, target = shown.prediction, shown.prediction.mask.grid, shown.target
     view = View(
         case=case.name,
         layers=[
-            Layer("image", image, is_shown=True),
-            *_masks("predicted", prediction.masks, run.recipe.classes),
-            *_masks("annotated", true, run.recipe.classes),
+            Layer("image", shown.image, is_shown=True),
+            *_masks("predicted", prediction.masks, shown.classes),
+            *_masks("annotated", shown.true, shown.classes),
             *_probabilities(run, prediction),
             *(Layer("region", prediction.masks[n], n, PALE) for n in run.recipe.regions),
         ],
-        spacing=volume.spacing_mm,
-        is_picture=volume.grid.unit == "px",
-        window=run.recipe.display_window or percentile_window(image),
-        key_slice=key_slice(prediction.masks[target], true.get(target)),
-        numbers=case_numbers(prediction, true),
+        spacing=grid.spacing_mm,
+        is_picture=grid.unit == "px",
+        window=shown.window or percentile_window(shown.image),
+        key_slice=key_slice(prediction.masks[target], shown.true.get(target)),
+        numbers=case_numbers(prediction, shown.true),
     )
     return merged(cropped(view))
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from wsseg.report.figures.key_cases import key_cases, key_slice
+from wsseg.report.figures.key_cases import finding_slices, key_cases, key_slice
 
 
 def test_the_key_slice_has_most_true_voxels_or_most_predicted_ones() -> None:
@@ -11,6 +11,37 @@ def test_the_key_slice_has_most_true_voxels_or_most_predicted_ones() -> None:
     assert key_slice(predicted, true) == 2
     true[1, 0, 0] = True
     assert key_slice(predicted, true) == 1
+
+
+def test_the_key_slice_of_empty_masks_is_the_middle_one() -> None:
+    empty = np.zeros((5, 4, 4), bool)
+    assert key_slice(empty) == 2
+    assert key_slice(empty, empty) == 2
+
+
+def test_the_largest_findings_have_a_slice_each_unless_one_slice_cuts_several() -> None:
+    mask = np.zeros((9, 8, 8), bool)
+    mask[1, :4, :4] = mask[2, :2, :2] = True  # the largest finding, widest in slice 1
+    mask[1:3, 6, 6:] = True  # is cut by slice 1, too
+    mask[7, 0, :3] = True
+    assert finding_slices(mask, most=2) == [1, 7]
+    assert finding_slices(mask, most=1) == [1]
+
+
+def test_if_there_are_fewer_findings_than_slices_the_others_are_far_apart_and_large() -> None:
+    mask = np.zeros((9, 4, 4), bool)
+    mask[:, :2, :2] = True  # one finding, 4 voxels in each slice
+    mask[4] = True
+    assert finding_slices(mask, most=3) == [0, 4, 8]  # 4 voxels at a distance of 4
+    mask[8, :2, 1] = False  # 2 voxels at a distance of 4 are less than 4 at a distance of 3
+    assert finding_slices(mask, most=3) == [0, 4, 7]
+
+
+def test_no_more_slices_are_chosen_than_the_mask_has() -> None:
+    mask = np.zeros((5, 4, 4), bool)
+    assert finding_slices(mask, most=4) == [2]
+    mask[3:, 1, 1] = True
+    assert finding_slices(mask, most=4) == [3, 4]
 
 
 def rows(*dice: float) -> pd.DataFrame:

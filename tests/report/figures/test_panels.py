@@ -8,6 +8,7 @@ from wsseg.report.figures.panels import (
     Panel,
     PanelRow,
     box_around,
+    draw_panel,
     draw_row,
     in_colours,
     tinted,
@@ -70,6 +71,17 @@ def test_all_panels_of_a_row_show_the_same_part() -> None:
     assert first.shape == second.shape == (320, 320, 3)
     grey = ~(np.abs(first - second).max(axis=-1) > 40)
     assert 0.3 < grey.mean() < 0.7  # they differ only where the larger mask is
+
+
+def test_a_thin_finding_stays_visible_in_a_picture_that_is_reduced() -> None:
+    crack = np.zeros((960, 960), bool)
+    crack[:, 481] = True  # one of three columns that become one
+    panel = Panel("p", np.zeros((960, 960)), {"a": crack})
+    everything = (slice(0, 960), slice(0, 960))
+    picture = draw_panel(panel, everything, (0, 1), {"a": "#ff0000"})
+    assert picture.shape == (320, 320, 3)
+    assert np.flatnonzero(picture[..., 0].all(axis=0)).tolist() == [160]
+    assert not picture[:, :160].any()
 
 
 def test_the_outside_of_the_region_is_darker() -> None:

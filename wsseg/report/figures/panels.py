@@ -21,6 +21,7 @@ Box: TypeAlias = tuple[slice, slice]  # rows and columns
 TINTS = ("#ff9d1e", "#3fa2ff", "#ff85cf", "#fff04d")
 WHITE, GREY = 255, 2  # the highest value of a colour, the axes of a grey image
 OPACITY = 0.5  # of a tint
+HALF = 0.5  # of a pixel
 DIMMED = 0.45  # brightness outside the region
 PANEL_PX = 320  # of the longer side: sharp at the size at which a report shows it
 MARGIN = 0.12  # around the masks, as a share of their longer side
@@ -62,7 +63,30 @@ def draw_row(row: PanelRow) -> list[bytes]:
     """Return the panels of a row as WebP images."""
     box = box_around(_extents(row.panels))
     shades = tints(row.classes)
-    return [_webp(_draw(panel, box, row.window, shades)) for panel in row.panels]
+    return [
+        _webp(draw_panel(panel, box, row.window or percentile_window(panel.image), shades))
+        for panel in row.panels
+    ]
+
+
+def draw_panel(
+    panel: Panel,
+    box: Box,
+    window: tuple[float, float],
+    colours: Mapping[str, str],
+    side_px: int = PANEL_PX,
+) -> Picture:
+    """Return the part of a panel in a box, with its longer side scaled to `side_px`."""
+    image = in_colours(panel.image, window)[box]
+    height, width = image.shape[:2]
+    scale = side_px / max(height, width)
+    size = (max(1, round(scale * width)), max(1, round(scale * height)))
+    scaled = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    masks = {name: _resized(mask[box], size) for name, mask in panel.masks.items()}
+    if panel.region is not None:
+        outside = ~_resized(panel.region[box], size)
+        scaled = np.where(outside[..., None], scaled * DIMMED, scaled).astype(np.uint8)
+    return tinted(scaled, masks, colours)
 
 
 def tinted(image: Picture, masks: Mapping[str, Plane], colours: Mapping[str, str]) -> Picture:
@@ -129,24 +153,14 @@ def _centred(centre: int, side: int, length: int) -> slice:
     return slice(start, min(start + side, length))
 
 
-def _draw(
-    panel: Panel, box: Box, window: tuple[float, float] | None, colours: Mapping[str, str]
-) -> Picture:
-    image = in_colours(panel.image, window or percentile_window(panel.image))[box]
-    height, width = image.shape[:2]
-    scale = PANEL_PX / max(height, width)
-    size = (max(1, round(scale * width)), max(1, round(scale * height)))
-    enlarged = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
-    masks = {name: _resized(mask[box], size) for name, mask in panel.masks.items()}
-    if panel.region is not None:
-        outside = ~_resized(panel.region[box], size)
-        enlarged = np.where(outside[..., None], enlarged * DIMMED, enlarged).astype(np.uint8)
-    return tinted(enlarged, masks, colours)
-
-
 def _resized(mask: Plane, size: tuple[int, int]) -> Plane:
-    image = Image.fromarray(mask.astype(np.uint8) * WHITE)
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR)) > WHITE // 2
+    """Return a mask of another size, (width, height).
+
+    A pixel of a smaller mask is inside if any of its pixels is, so that thin findings stay visible.
+    """
+    image, shrinks = Image.fromarray(mask.astype(np.float32)), size[0] < mask.shape[1]
+    scaled = image.resize(size, Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR)
+    return np.asarray(scaled) > (0 if shrinks else HALF)
 
 
 def _webp(image: Picture) -> bytes:
