@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from wsseg.report.figures.panels import tints
 from wsseg.runtime.files import atomic_write
 from wsseg_covid.phantom.cohort import LungPhantom
 from wsseg_covid.phantom.cohort import draw as draw_phantom
@@ -19,7 +20,7 @@ from wsseg_covid.phantom.patient import Phantom
 # The first three have consolidation; cases of all sites, with thick and thin slices.
 CASES = (0, 4, 8, 3, 7, 11)
 WINDOW_HU = (-1350, 150)
-COLOURS = {"infection": "#3ddc5a", "consolidation": "#ff4b3a"}
+COLOURS = tints(["infection", "consolidation"])  # blue and orange, as in reports
 CROP = (150, 212)  # rows and columns around the lungs
 
 
