@@ -6,14 +6,14 @@ import pandas as pd
 
 from benchmarks.pages import markdown_table
 from wsseg.report import comparison_tables, result_tables
-from wsseg.report.columns import METHOD, SHARED_SEEDS, Table, decimal_interval, make_table, no_note
+from wsseg.report.columns import METHOD, SHARED_SEEDS, Table, decimal_interval, make_table, no_text
 
 MEAN_DICE, POOLED_DICE = (
     replace(column, note=decimal_interval(2))
     for column in (result_tables.MEAN_DICE, result_tables.POOLED_DICE)
 )
 TPR, FPR, HD95 = (
-    replace(column, note=no_note)
+    replace(column, note=no_text)
     for column in (result_tables.TPR, result_tables.FPR, result_tables.HD95)
 )
 RESULTS = (

@@ -114,7 +114,8 @@ def _findings(case: PredictedCase) -> VoxelMask:
 def _shown(case: PredictedCase, slices: Sequence[int]) -> Plane:
     """Return the pixels that are in a mask or a region in any of some slices."""
     masks = [*case.prediction.masks.values(), *case.true.values()]
-    return np.any([mask[z] for mask in masks for z in slices], axis=0)
+    shown: Plane = np.any([mask[z] for mask in masks for z in slices], axis=0)
+    return shown
 
 
 def _panels(case: PredictedCase, z: int) -> Iterator[Panel]:

@@ -36,7 +36,7 @@ def finding_slices(mask: VoxelMask, most: int) -> list[int]:
         if len(chosen) < most and not areas[chosen].any():
             chosen.append(int(areas.argmax()))
     slices, areas = np.arange(len(mask)), _areas(mask)
-    while len(chosen) < min(most, np.count_nonzero(areas)):
+    while len(chosen) < min(most, int(np.count_nonzero(areas))):
         distances = np.abs(slices[:, None] - chosen).min(axis=1)
         chosen.append(int((areas * distances).argmax()))
     return sorted(chosen)
@@ -63,7 +63,8 @@ def key_cases(rows: pd.DataFrame, method: str) -> dict[str, str]:
 
 def _areas(mask: VoxelMask) -> NDArray[np.intp]:
     """Return the number of voxels in each slice."""
-    return np.count_nonzero(mask, axis=(1, 2))
+    areas: NDArray[np.intp] = np.count_nonzero(mask, axis=(1, 2))
+    return areas
 
 
 def _areas_of_findings(mask: VoxelMask) -> Iterator[NDArray[np.intp]]:

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 PANEL_IN, MAX_PANEL_IN = 1.66, 2.5  # least and largest width of a panel: six fit in a row
 LETTERS_PER_IN = 10  # of a panel's title
-NO_P = "no p can be small"  # with so few cases
+NO_P = "few cases"  # no p of the test can be small; as short as "p = 0.012"
 MAX_VECTOR_POINTS = 2000  # larger scatter plots are stored as pixels
 MAX_NAMES = 3  # in a panel's title
 NOTE_PT = 18  # space between a panel and its title, for a note

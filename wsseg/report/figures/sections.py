@@ -206,6 +206,7 @@ def score_figures(
             partial(methods.draw_groups, rows, score, tag),
             f"{_words(score)} of cases with and without the tag {tag}",
             f"{_words(score).capitalize()} by the case's tag. p: two-sided Mann-Whitney U test. "
+            "Few cases: no p can be small. "
             "AUC: probability that a case with the tag has a higher score than one without."
             + differing
             + _published_note(
