@@ -1,5 +1,6 @@
 """Suites run by several workers give the same rows, also if workers are killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,19 +184,34 @@ def test_ctrl_c_stops_all_workers_and_the_message_tells_how_to_continue(
     assert results(tmp_path / "rows.csv") == long_rows
 
 
+@dataclass(frozen=True)
+class DaskCluster:
+    """A Dask scheduler and its workers on this machine."""
+
+    address: str
+    scheduler: "subprocess.Popen[str]"
+    workers: tuple["subprocess.Popen[str]", ...]
+
+    @property
+    def options(self) -> tuple[object, ...]:
+        """The options of a command that uses the cluster."""
+        return ("--backend", "dask", "--scheduler", self.address, "--threads", 1)
+
+
 @contextmanager
-def cluster(folder: Path) -> Iterator[tuple[str, list["subprocess.Popen[str]"]]]:
-    """Start a Dask scheduler and two workers with one thread each on this machine."""
+def cluster(folder: Path) -> Iterator[DaskCluster]:
+    """Start a Dask scheduler and two workers with one thread each."""
     file = folder / "scheduler.json"
+    file.unlink(missing_ok=True)  # of an earlier cluster
     here = ("--host", "127.0.0.1", "--no-dashboard")
-    with started("distributed.cli.dask_scheduler", *here, "--port", 0, "--scheduler-file", file):
+    words = (*here, "--port", 0, "--scheduler-file", file)
+    with started("distributed.cli.dask_scheduler", *words) as scheduler:
         until(file.exists, "no scheduler")
         about = ("--scheduler-file", file, "--local-directory", folder / "dask", *here[2:])
         one = ("distributed.cli.dask_worker", *about, "--no-nanny", "--nthreads", 1)
         with started(*one) as first, started(*one) as second:
-            import json
-
-            yield json.loads(file.read_text())["address"], [first, second]
+            address = json.loads(file.read_text())["address"]
+            yield DaskCluster(address, scheduler, (first, second))
 
 
 @pytest.mark.slow
@@ -203,15 +220,35 @@ def test_a_dask_cluster_that_loses_a_worker_during_a_job_gives_the_same_rows(
 ) -> None:
     pytest.importorskip("distributed", reason="needs the extra dask")
     out = tmp_path / "out"
-    with cluster(tmp_path) as (address, workers):
-        how = ("--backend", "dask", "--scheduler", address, "--threads", 1)
-        with started("wsseg", "bench", "run", folder / "long.yaml", "--out", out, *how) as process:
+    words = ("wsseg", "bench", "run", folder / "long.yaml", "--out", out)
+    with cluster(tmp_path) as dask:
+        with started(*words, *dask.options) as process:
             until(lambda: len(second_stages(out)) == 2, "two second stages", process)
-            workers[0].kill()
+            dask.workers[0].kill()
             output, _ = process.communicate(timeout=TIME_LIMIT_S)
         assert process.returncode == 0, output
-        assert workers[1].poll() is None
+        assert dask.workers[1].poll() is None
     assert results(out / "rows.csv") == long_rows
+
+
+@pytest.mark.slow
+def test_a_suite_whose_dask_scheduler_ends_stops_with_one_error_and_continues_on_another(
+    folder: Path, short_rows: Rows, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed", reason="needs the extra dask")
+    out = tmp_path / "out"
+    words = ("wsseg", "bench", "run", folder / "short.yaml", "--out", out)
+    with cluster(tmp_path) as dask, started(*words, *dask.options) as process:
+        until(lambda: list(out.rglob("log.jsonl")), "no stage was started", process)
+        dask.scheduler.kill()
+        output, _ = process.communicate(timeout=TIME_LIMIT_S)
+    assert process.returncode == 1, output
+    assert "Traceback" not in output
+    assert output.rstrip().endswith("then run the same command again"), output
+    with cluster(tmp_path) as dask, started(*words, *dask.options) as process:
+        output, _ = process.communicate(timeout=TIME_LIMIT_S)
+    assert process.returncode == 0, output
+    assert results(out / "rows.csv") == short_rows
 
 
 @pytest.mark.slow

@@ -93,3 +93,13 @@ def test_durations_are_medians_of_the_newest_measurements_on_this_machine(
     with (tmp_path / "cache" / FILE).open("a") as file:
         file.write('{"kind": "cut sho')
     assert measured_durations(here)[scoring_kind(jobs[0])] == 7
+
+
+def test_durations_that_cannot_be_stored_are_left_out(
+    jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk after the last file of a job was written must not fail the job."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "file"))
+    (tmp_path / "times.json").write_text('{"train_s": 3, "test_s": 7, "cases": 2}')
+    record_durations(jobs[0], RunFolder(tmp_path))

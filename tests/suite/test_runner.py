@@ -18,10 +18,15 @@ import pytest
 import torch
 
 from tests.suite_rows import results
+from wsseg.config.recipe_files import load_recipe
 from wsseg.evaluation.rows import read_rows
 from wsseg.runtime.device import device_name
+from wsseg.runtime.files import write_text
+from wsseg.runtime.folder_lock import lock_folder
 from wsseg.suite.definition import Job
+from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.job import run_job
+from wsseg.suite.job_status import forget_old_failures
 from wsseg.training import stage as stage_training
 from wsseg.training.context import RunContext
 from wsseg.training.trainer import Trainer
@@ -229,6 +234,28 @@ def test_a_running_suite_is_locked_and_a_killed_one_can_be_continued(
     assert results(out / "rows.csv") == results(plain / "rows.csv")
     assert not list(out.glob(".*")), "locks and leftovers are gone"
     assert not list(out.rglob("last"))
+
+
+def test_a_suite_in_use_is_refused_before_its_cases_are_checked(
+    wsseg: "Wsseg", folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also, no job that the other command has just finished is run again."""
+    monkeypatch.setattr("wsseg.suite.runner.check_cases", None)  # called, it would fail
+    with lock_folder(tmp_path):
+        ran(wsseg, folder / "plain.yaml", tmp_path).refused(f"process {os.getpid()} on")
+
+
+def test_an_old_failure_of_a_job_that_is_done_is_forgotten(
+    tmp_path: Path, toy_recipe: Path
+) -> None:
+    """A command that was killed just after the last file of a job leaves one."""
+    jobs = [Job(name, load_recipe(toy_recipe)) for name in ("done", "failed")]
+    suite = SuiteFolder(tmp_path)
+    for job in jobs:
+        write_text(suite.run(job.folder).failure, "a reason")
+    write_text(suite.run(jobs[0].folder).scores, "case")
+    forget_old_failures(jobs, suite)
+    assert [suite.run(job.folder).failure.exists() for job in jobs] == [False, True]
 
 
 @pytest.mark.usefixtures("no_reports")

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -125,7 +125,7 @@ class Table(Cohort):
         slices: Mapping[str, Mapping[int, RowLabels]] = {}
         try:
             path = self.path.with_name("slices.csv")
-            slices = _labels_of_slices(path, [row.name("case") for row in rows])
+            slices = _labels_of_slices(path, {row.name("case") for row in rows})
         except InputError as error:
             problems.append(("", error))
         for row in rows:
@@ -274,7 +274,7 @@ def _joined(boxes: Iterable[Mapping[str, tuple[Box, ...]]]) -> dict[str, tuple[B
     return joined
 
 
-def _labels_of_slices(path: Path, cases: list[str]) -> dict[str, dict[int, RowLabels]]:
+def _labels_of_slices(path: Path, cases: Collection[str]) -> dict[str, dict[int, RowLabels]]:
     if not path.exists():
         return {}
     rows: dict[str, dict[int, RowLabels]] = defaultdict(dict)

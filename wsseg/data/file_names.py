@@ -1,5 +1,7 @@
 """Names of files with accents, which systems spell in different ways."""
 
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from unicodedata import normalize
 
@@ -15,5 +17,10 @@ def find_path(path: Path) -> Path:
     folder, name = find_path(path.parent), normalize("NFC", path.name)
     if name.isascii() or not folder.is_dir():
         return folder / path.name
-    same = (each for each in folder.iterdir() if normalize("NFC", each.name) == name)
-    return next(same, folder / path.name)
+    return _composed_names(folder, folder.stat().st_mtime_ns).get(name, folder / path.name)
+
+
+@lru_cache(maxsize=8)
+def _composed_names(folder: Path, changed_ns: int) -> Mapping[str, Path]:  # noqa: ARG001
+    """Return the paths in a folder by their names in NFC; read again only after a change."""
+    return {normalize("NFC", path.name): path for path in reversed(list(folder.iterdir()))}

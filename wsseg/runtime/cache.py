@@ -50,7 +50,7 @@ def entries() -> list[Entry]:
             continue
         if states := list(_states(folder)):  # empty if another process has just deleted it
             used = max(state.st_mtime for state in states)
-            found.append(Entry(folder, sum(map(_disk_bytes, states[1:])), used))
+            found.append(Entry(folder, sum(map(disk_bytes, states[1:])), used))
     return sorted(found, key=lambda entry: entry.used)
 
 
@@ -62,7 +62,8 @@ def _states(folder: Path) -> Iterator[os.stat_result]:
             yield path.lstat()
 
 
-def _disk_bytes(state: os.stat_result) -> int:
+def disk_bytes(state: os.stat_result) -> int:
+    """Return the bytes that a file of this state takes on the disk."""
     blocks: int | None = getattr(state, "st_blocks", None)  # Windows does not report it
     return state.st_size if blocks is None else blocks * BLOCK_BYTES
 

@@ -1,5 +1,6 @@
 """Executors that apply a function to many items: here, in processes, or on a Dask cluster."""
 
+import logging
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -13,7 +14,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, final
 
 import joblib
 
-from wsseg.errors import InputError
+from wsseg.errors import InputError, WorkError
 from wsseg.runtime.launcher import exit_with_parent
 
 T = TypeVar("T")
@@ -126,8 +127,12 @@ class Cluster(Workers):
     def imap_unordered(
         self, work: Callable[[T], R], items: Sequence[T]
     ) -> Iterator[tuple[T, R | WorkerDiedError]]:
-        """See `Workers.imap_unordered`. Dask repeats a dead worker's items up to three times."""
-        from distributed import KilledWorker, as_completed
+        """See `Workers.imap_unordered`. Dask repeats a dead worker's items up to three times.
+
+        Raises:
+            WorkError: The connection to the scheduler was lost.
+        """
+        from distributed import CancelledError, KilledWorker, as_completed
 
         remote = partial(_in_folder, Path.cwd(), work, self.threads)
         futures = {self.client.submit(remote, item, pure=False): item for item in items}
@@ -137,6 +142,13 @@ class Cluster(Workers):
                     yield futures[future], future.result()
                 except KilledWorker:
                     yield futures[future], WorkerDiedError()
+                except CancelledError:
+                    # It logs a traceback if it is closed while it tries to connect again.
+                    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+                    raise WorkError(
+                        "the connection to the Dask scheduler was lost. If it has ended, start it "
+                        "and its workers again; then run the same command again"
+                    ) from None
                 except ImportError as error:
                     raise InputError(
                         f"a Dask worker lacks a package ({error}); install on the workers "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from wsseg.config.stages import NetworkStage
 from wsseg.suite.definition import Job
@@ -67,7 +68,10 @@ def _phases(todo: Sequence[Job], folder: SuiteFolder, estimate: DurationEstimate
         times.append(estimate.parallel_s([estimate.training_s(each) for each in parallel]))
         users = len({job.folder for training in parallel for job in training.jobs})
         yield f"  phase {len(times)}: {_stages(parallel)}, for {users} jobs{_about(times[-1])}"
-    own = {job.folder: [t for t in remaining if t.jobs == (job,)] for job in todo}
+    own: dict[Path, list[StageTraining]] = {job.folder: [] for job in todo}
+    for training in remaining:
+        if len(training.jobs) == 1:
+            own[training.folder].append(training)
     times.append(estimate.parallel_s([estimate.job_s(job, own[job.folder]) for job in todo]))
     rest = _stages([training for each in own.values() for training in each])
     then = f"{rest}, then scoring" if rest else "scoring"

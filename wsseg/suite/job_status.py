@@ -1,9 +1,8 @@
 """The status of a suite's jobs and shared stages, by the files in its folder."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from wsseg.config.recipe_files import holds_recipe
 from wsseg.errors import InputError
@@ -38,21 +37,29 @@ def failure_of(job: Job, folder: SuiteFolder) -> str | None:
     return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
 
-def forget_dropped_failures(jobs: Sequence[Job], folder: SuiteFolder) -> None:
-    """Delete the reasons for failures of jobs that are no longer part of the suite."""
-    kept = {folder.run(job.folder).failure for job in jobs}
+def forget_old_failures(jobs: Sequence[Job], folder: SuiteFolder) -> None:
+    """Delete the reasons for failures of jobs that are done or no longer part of the suite."""
+    kept = {folder.run(job.folder).failure for job in jobs if not is_done(job, folder)}
     for path in failure_files(folder.path):
         if path not in kept:
             path.unlink()
 
 
-def collect_rows(jobs: Sequence[Job], folder: SuiteFolder) -> pd.DataFrame:
-    """Write the rows of all finished jobs into one file, and return them."""
-    rows = [row for job in jobs for row in _rows_of(job, folder)]
-    if not rows:
-        return pd.DataFrame()
-    write_rows(folder.rows, rows)
-    return read_rows(folder.rows)
+class SuiteRows:
+    """Collects the rows of all finished jobs in one file. The rows of each job are read once."""
+
+    def __init__(self, jobs: Sequence[Job], folder: SuiteFolder) -> None:
+        self._jobs, self._folder = jobs, folder
+        self._rows_of: dict[Path, list[dict[str, Any]]] = {}
+
+    def write(self) -> None:
+        """Write the rows of the jobs that are done, in the order of the suite's jobs."""
+        for job in self._jobs:
+            if job.folder not in self._rows_of and is_done(job, self._folder):
+                self._rows_of[job.folder] = _read_rows(job, self._folder)
+        if self._rows_of:
+            found = (self._rows_of.get(job.folder, ()) for job in self._jobs)
+            write_rows(self._folder.rows, [row for rows in found for row in rows])
 
 
 def check_folder(job: Job, folder: SuiteFolder) -> None:
@@ -65,9 +72,7 @@ def check_folder(job: Job, folder: SuiteFolder) -> None:
         )
 
 
-def _rows_of(job: Job, folder: SuiteFolder) -> list[dict[str, Any]]:
-    if not is_done(job, folder):
-        return []
+def _read_rows(job: Job, folder: SuiteFolder) -> list[dict[str, Any]]:
     fold = "" if job.fold is None else str(job.fold)
     names = {"method": job.method, "seed": job.recipe.seed, "fold": fold}
     rows = read_rows(folder.run(job.folder).scores)

@@ -19,9 +19,9 @@ from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.job import run_job, split_of_job, with_chosen_settings
 from wsseg.suite.job_fingerprint import job_fingerprint
 from wsseg.suite.job_status import (
+    SuiteRows,
     check_folder,
-    collect_rows,
-    forget_dropped_failures,
+    forget_old_failures,
     is_done,
     shared_trainings,
 )
@@ -78,29 +78,28 @@ def run_suite(jobs: Sequence[Job], text: str, context: SuiteContext) -> list[Fai
     """
     folder, display = context.folder, context.display
     jobs = [replace(job, fingerprint=job_fingerprint(job)) for job in jobs]
-    jobs = [with_chosen_settings(job, folder) for job in jobs]
-    for job in jobs:
-        check_folder(job, folder)
-    todo = [job for job in jobs if not is_done(job, folder)]
-    check_cases(todo, context.accept, display)
-    if len(todo) < len(jobs):
-        display.note(f"{len(jobs) - len(todo)} of {len(jobs)} jobs are already done")
     with lock_folder(folder.path):
+        jobs = [with_chosen_settings(job, folder) for job in jobs]
+        for job in jobs:
+            check_folder(job, folder)
+        todo = [job for job in jobs if not is_done(job, folder)]
+        check_cases(todo, context.accept, display)
+        if len(todo) < len(jobs):
+            display.note(f"{len(jobs) - len(todo)} of {len(jobs)} jobs are already done")
         remove_leftovers(folder.path)
         write_text(folder.definition, text)
-        forget_dropped_failures(jobs, folder)
+        forget_old_failures(jobs, folder)
+        rows = SuiteRows(jobs, folder)
         try:
-            return _run_remaining(jobs, todo, context)
+            return _run_remaining(todo, rows, context)
         except KeyboardInterrupt:
             raise WorkError(f"{folder.path}: interrupted. {HOW_TO_CONTINUE}") from None
         finally:
-            collect_rows(jobs, folder)
+            rows.write()
 
 
-def _run_remaining(
-    jobs: Sequence[Job], todo: Sequence[Job], context: SuiteContext
-) -> list[FailedJob]:
-    """Train shared stages by depth, then run the jobs; collect rows after each job."""
+def _run_remaining(todo: Sequence[Job], rows: SuiteRows, context: SuiteContext) -> list[FailedJob]:
+    """Train shared stages by depth, then run the jobs; write the rows after each job."""
     folder = context.folder
     shared = shared_trainings(todo, folder)
     progress = SuiteProgress(context, total=len(shared) + len(todo))
@@ -127,7 +126,7 @@ def _run_remaining(
             fail(job, outcome.failure)
         else:
             folder.run(job.folder).failure.unlink(missing_ok=True)
-            collect_rows(jobs, folder)
+            rows.write()
     return [failed[job.folder] for job in todo if job.folder in failed]
 
 

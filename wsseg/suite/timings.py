@@ -66,7 +66,8 @@ def record_durations(job: Job, folder: RunFolder) -> None:
     here = machine(torch.get_num_threads())
     for kind, each in measured.items():
         line = {"kind": kind, "machine": here, "seconds": each}
-        append_line(cache_folder() / FILE, line)
+        with suppress(OSError):  # a full disk here would fail a job that is done
+            append_line(cache_folder() / FILE, line)
 
 
 def measured_durations(machine: str) -> Mapping[str, float]:

@@ -40,10 +40,10 @@ def manifest(
     """
     digests: dict[Path, str] = {}
     files = []
-    used = {
-        stage: [case for case in split.training_cases(stage) if case.name in set(names)]
-        for stage, names in training_cases.items()
-    }
+    used = {}
+    for stage, names in training_cases.items():
+        learnt_from = set(names)
+        used[stage] = [case for case in split.training_cases(stage) if case.name in learnt_from]
     for stage, cases in used.items():
         read = [(OF_NO_CASE, "weights", path) for path in weights_files(recipe, stage)]
         read += [(case.name, *each) for case in cases for each in _files(recipe, stage, case)]

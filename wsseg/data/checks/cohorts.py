@@ -44,14 +44,16 @@ def check_duplicates(cohort: Sequence[CaseFacts], expected: Expectations) -> Ite
 
 def check_patients(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
     """Find patients with scans in both the training and the test split."""
+    cases_of: dict[str, list[str]] = defaultdict(list)
+    for facts in cohort:
+        cases_of[facts.case.patient].append(facts.case.name)
     for patient, splits in splits_by_patient(facts.case for facts in cohort).items():
         if len(splits) > 1:
-            cases = [facts.case.name for facts in cohort if facts.case.patient == patient]
             both = " and ".join(sorted(split or "none" for split in splits))
             yield Finding(
                 "patient-overlap",
                 "error",
-                ", ".join(cases),
+                ", ".join(cases_of[patient]),
                 f"patient {patient} is in the splits {both}",
                 "Put all scans of a patient into one split",
             )

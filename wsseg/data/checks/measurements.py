@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import combinations
 from math import inf
 from typing import Any, TypeVar
@@ -26,12 +26,15 @@ from wsseg.data.reading import label_mask, read_case, read_case_grid, read_case_
 from wsseg.data.validation import grid_mismatch, unexpected_labels
 from wsseg.data.voxels import round_labels
 from wsseg.errors import InputError
-from wsseg.runtime.cache_leases import lease
+from wsseg.runtime.cache import SizeLimiter, disk_bytes
+from wsseg.runtime.cache_leases import lease, release
 from wsseg.runtime.files import cache_folder, fingerprint, write_json
 
 VERSION = 7  # increment when this module measures something else: old facts are not used
 
 F = TypeVar("F")
+_limiter = SizeLimiter()
+_adapter = cache(TypeAdapter)  # building one takes longer than reading a file of facts
 
 
 @dataclass(frozen=True)
@@ -179,22 +182,28 @@ class _CachedFacts:
     def __init__(self, case: Case) -> None:
         image = [VERSION, image_digest(case), case.frame, case.axes, case.window]
         folder = cache_folder() / "facts" / fingerprint([*image, case.masks_on_grid])
-        lease(folder)
         self._path = folder / "facts.json"
         self._known = self._read()
         self._new = False
 
     def get(self, key: str, kind: type[F], measure: Callable[[], F]) -> F:
         try:
-            return TypeAdapter(kind).validate_python(self._known[key])
+            fact: F = _adapter(kind).validate_python(self._known[key])
+            return fact
         except (KeyError, ValidationError):  # not measured yet, or damaged
             fact = measure()
             self._known[key], self._new = asdict(fact), True  # type: ignore[call-overload]
             return fact
 
     def write(self) -> None:
-        if self._new:
+        if not self._new:
+            return
+        lease(self._path)
+        try:
             write_json(self._path, self._known)
+        finally:
+            release(self._path)
+        _limiter.add(disk_bytes(self._path.lstat()))
 
     def _read(self) -> dict[str, Any]:
         try:

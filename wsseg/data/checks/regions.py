@@ -10,6 +10,7 @@ from wsseg.data.checks.measurements import CaseFacts
 from wsseg.data.prepare import Prepared, prepare, prepare_region
 from wsseg.data.region_check import implausibility
 from wsseg.errors import InputError
+from wsseg.runtime.cache_leases import release
 
 log = logging.getLogger("wsseg")
 _logged: set[Finding] = set()  # by this process
@@ -47,10 +48,17 @@ def check_regions(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]
         prepared = prepare(facts.case, expected.input, expected.regions)
     except InputError:
         return  # the other checks report what is wrong with the image
-    for name, region in expected.regions.items():
-        try:
-            yield from region_findings(prepared, {name: region})
-        except InputError as error:
-            what = str(error).removeprefix(f"case {facts.case.name}: ")
-            remedy = "Add the file, or leave the case out"
-            yield case_error("no-region", facts.case, f"its region {name}: {what}", remedy)
+    try:
+        for name, region in expected.regions.items():
+            yield from _findings_in(prepared, name, region)
+    finally:
+        release(prepared.folder)
+
+
+def _findings_in(prepared: Prepared, name: str, region: Region) -> Iterator[Finding]:
+    try:
+        yield from region_findings(prepared, {name: region})
+    except InputError as error:
+        what = str(error).removeprefix(f"case {prepared.case.name}: ")
+        remedy = "Add the file, or leave the case out"
+        yield case_error("no-region", prepared.case, f"its region {name}: {what}", remedy)

@@ -1,0 +1,1 @@
+"""Many jobs on a cluster with faults, and cohorts of many cases: `python -m benchmarks.scale`."""
