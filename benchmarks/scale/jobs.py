@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
@@ -23,21 +23,37 @@ MAX_COMMANDS = 8  # until the suite is done
 
 
 @dataclass(frozen=True)
+class CpuTime:
+    """CPU seconds of the processes that run a suite."""
+
+    command: float
+    scheduler: float
+    workers: float
+
+    def __add__(self, other: "CpuTime") -> "CpuTime":
+        return CpuTime(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: "CpuTime") -> "CpuTime":
+        return CpuTime(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def overhead(self) -> float:
+        """The share of the command and the scheduler."""
+        spent = self.command + self.scheduler
+        return spent / max(spent + self.workers, 1e-9)
+
+
+NONE = CpuTime(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class SuiteRun:
     """A suite's run: what it cost, and its results."""
 
     commands: int
     seconds: float  # of all commands
-    scheduler_s: float  # CPU time of the Dask schedulers
-    command_s: float  # CPU time of the commands between the first and the last job that finished
-    workers_s: float  # CPU time of the workers
+    cpu: CpuTime  # between the first and the last job that finished in each command
     rows: Rows
-
-    @property
-    def overhead(self) -> float:
-        """The share of the scheduler and the command in the CPU time, while jobs ran."""
-        spent = self.scheduler_s + self.command_s
-        return spent / (spent + self.workers_s)
 
 
 @dataclass(frozen=True)
@@ -80,29 +96,28 @@ class SuiteBenchmark:
         folder.mkdir()
         cluster = DaskCluster(folder, self.workers, self._environment, fault.preload)
         cluster.start()
-        seconds = command_s = 0.0
+        seconds, cpu = 0.0, NONE
         try:
             for commands in range(1, MAX_COMMANDS + 1):
                 text = folder / "command.txt"
                 start = partial(self._suite_command, out, cluster)
                 with text.open("wb") as file:
-                    command = Watched(TimedProcess(start(file)))
-                while command.process.poll() is None:
+                    command = TimedProcess(start(file))
+                started, jobs_time = monotonic(), TimeOfJobs()
+                while command.poll() is None:
                     cluster.replace_workers()
                     cluster.poll()
                     finished = finished_jobs(out)
-                    command.count(finished)
+                    jobs_time.update(finished, CpuTime(command.cpu_s, *cluster.cpu_s()))
                     fault.disturb(Situation(cluster, out, jobs, finished, start))
                     sleep(POLL_S)
-                seconds += monotonic() - command.started
-                command_s += command.cpu_s
+                seconds += monotonic() - started
+                cpu += jobs_time.cpu
                 output = text.read_text(encoding="utf-8")
                 if "Traceback" in output:
                     raise RuntimeError(output)
-                if command.process.process.returncode == 0:
-                    scheduler_s, workers_s = cluster.cpu_s()
-                    rows = results(out / "rows.csv")
-                    return SuiteRun(commands, seconds, scheduler_s, command_s, workers_s, rows)
+                if command.process.returncode == 0:
+                    return SuiteRun(commands, seconds, cpu, results(out / "rows.csv"))
                 print(output.rstrip().rpartition("\n")[2], flush=True)
                 fault.repair(Situation(cluster, out, jobs, finished_jobs(out), start))
         finally:
@@ -130,27 +145,22 @@ class SuiteBenchmark:
         )
 
 
-class Watched:
-    """A command, and its CPU time between the first and the last job that it finished."""
+class TimeOfJobs:
+    """The CPU time between the first and the last job that finishes during a command."""
 
-    def __init__(self, process: TimedProcess) -> None:
-        self.process, self.started = process, monotonic()
+    def __init__(self) -> None:
         self._finished: int | None = None
-        self._first_s = self._last_s = 0.0
+        self._first: CpuTime | None = None
+        self.cpu = NONE
 
-    def count(self, finished: int) -> None:
-        """Note the number of finished jobs."""
-        now = self.process.cpu_s
+    def update(self, finished: int, now: CpuTime) -> None:
+        """Note the number of finished jobs and the CPU time so far."""
         if self._finished is None:
             self._finished = finished
         elif finished != self._finished:
-            self._finished, self._last_s = finished, now
-            self._first_s = self._first_s or now
-
-    @property
-    def cpu_s(self) -> float:
-        """The CPU time between the first and the last job."""
-        return self._last_s - self._first_s
+            self._finished = finished
+            self._first = self._first or now
+            self.cpu = now - self._first
 
 
 def _settings_of_phantoms() -> tuple[str, ...]:
@@ -170,10 +180,10 @@ def _measurements(
         "faults": fault.count,
         "commands": run.commands,
         "seconds": run.seconds,
-        "CPU seconds of workers": run.workers_s,
-        "CPU seconds of scheduler": run.scheduler_s,
-        "CPU seconds of command": run.command_s,
-        "overhead": run.overhead,
+        "CPU seconds of workers": run.cpu.workers,
+        "CPU seconds of scheduler": run.cpu.scheduler,
+        "CPU seconds of command": run.cpu.command,
+        "overhead": run.cpu.overhead,
         "rows": len(run.rows),
         "equal rows": equal,
     }

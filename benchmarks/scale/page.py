@@ -44,9 +44,9 @@ run: all results as they are in the file, digit by digit.
 
 {jobs}
 
-The overhead is the CPU time of the Dask scheduler, and of the command between the first and the
-last job that finished, as a share of the CPU time of scheduler, command and workers. The CPU time
-of workers contains their start.
+The overhead is the share of the Dask scheduler and of the command in the CPU time of scheduler,
+command and workers, between the first and the last job that finished. The time of workers contains
+the start of those that replace others.
 
 {jobs_verdict}
 

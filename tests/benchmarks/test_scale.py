@@ -14,7 +14,7 @@ from benchmarks.pages import read_rows
 from benchmarks.scale.__main__ import PAGE, ROWS
 from benchmarks.scale.cases import CACHE, disk_bytes
 from benchmarks.scale.cohort import write_scans, write_table
-from benchmarks.scale.dask_cluster import DaskCluster, TimedProcess
+from benchmarks.scale.dask_cluster import DaskCluster
 from benchmarks.scale.faults import (
     Fault,
     FullDisk,
@@ -23,7 +23,7 @@ from benchmarks.scale.faults import (
     Situation,
     TwoCommands,
 )
-from benchmarks.scale.jobs import Watched
+from benchmarks.scale.jobs import CpuTime, TimeOfJobs
 from benchmarks.scale.page import page
 from benchmarks.scale.rows import Row
 from benchmarks.scale.suite import finished_jobs, results, write_suite
@@ -147,13 +147,12 @@ def test_a_disk_that_was_never_full_is_no_measurement() -> None:
     Fault().check()
 
 
-def test_the_time_of_a_command_is_counted_from_its_first_to_its_last_finished_job() -> None:
-    process = TimedProcess(cast("subprocess.Popen[bytes]", None))
-    command = Watched(process)
-    for cpu_s, finished in ((1.0, 0), (5.0, 0), (6.0, 1), (7.0, 1), (8.5, 3), (11.0, 3)):
-        process.cpu_s = cpu_s
-        command.count(finished)
-    assert command.cpu_s == 8.5 - 6.0
+def test_cpu_time_is_counted_from_the_first_to_the_last_finished_job() -> None:
+    time = TimeOfJobs()
+    for seconds, finished in ((1.0, 0), (5.0, 0), (6.0, 1), (7.0, 1), (8.5, 3), (11.0, 3)):
+        time.update(finished, CpuTime(seconds, 2 * seconds, 47 * seconds))
+    assert time.cpu == CpuTime(2.5, 5.0, 117.5)  # 8.5 - 6.0 seconds, and its multiples
+    assert time.cpu.overhead == 3 / 50
 
 
 def test_the_page_says_which_requirements_are_met() -> None:
