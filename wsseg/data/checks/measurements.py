@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import combinations
 from math import inf
 from typing import Any, TypeVar
@@ -34,7 +34,6 @@ VERSION = 7  # increment when this module measures something else: old facts are
 
 F = TypeVar("F")
 _limiter = SizeLimiter()
-_adapter = cache(TypeAdapter)  # building one takes longer than reading a file of facts
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,12 @@ class CaseFacts:
     """For each pair of masks that are not empty and have the shape of the image."""
     read_errors: tuple[str, ...]
     """The error of each file that could not be read."""
+
+
+# Building an adapter takes longer than reading a file of facts, so each is built once.
+_ADAPTERS: Mapping[type, TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (ScanFacts, MaskFacts, Overlap)
+}
 
 
 def measure_case(case: Case, lowest_measured: float) -> CaseFacts:
@@ -188,7 +193,7 @@ class _CachedFacts:
 
     def get(self, key: str, kind: type[F], measure: Callable[[], F]) -> F:
         try:
-            fact: F = _adapter(kind).validate_python(self._known[key])
+            fact: F = _ADAPTERS[kind].validate_python(self._known[key])
             return fact
         except (KeyError, ValidationError):  # not measured yet, or damaged
             fact = measure()
