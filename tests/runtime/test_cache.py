@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -239,6 +241,42 @@ np.save = half
 from pathlib import Path
 prepare.prepare(Case("a", "a", Path(sys.argv[1])), Input(size=8, thick=None))
 """
+
+
+@pytest.mark.parametrize("listing", range(1, 9))
+def test_a_sweep_skips_a_folder_that_another_process_renames_after_it_was_listed(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, listing: int
+) -> None:
+    temporary = cache / "prepared" / ".1-2.scan"
+    temporary.mkdir()
+    scandir, listings = os.scandir, count(1)
+
+    def scandir_then_rename(path: str | Path) -> nullcontext[Iterator[os.DirEntry[str]]]:
+        with scandir(path) as found:
+            listed = list(found)
+        if next(listings) == listing:
+            temporary.rename(cache / "prepared" / "scan")
+        return nullcontext(iter(listed))
+
+    monkeypatch.setattr(os, "scandir", scandir_then_rename)
+    sweep()
+
+
+def test_a_sweep_skips_a_file_that_another_process_renames_before_its_age_is_read(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = cache / "prepared" / "newest" / ".1-2.image.npy"
+    temporary.touch()
+    lstat = Path.lstat
+
+    def rename_then_lstat(path: Path) -> os.stat_result:
+        if path == temporary:
+            path.rename(path.with_name("image.npy"))
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", rename_then_lstat)
+    sweep()
+    assert (cache / "prepared" / "newest" / "image.npy").stat().st_size == 0
 
 
 def test_a_kill_while_an_entry_is_written_leaves_only_a_temporary_file(

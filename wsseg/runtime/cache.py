@@ -45,8 +45,8 @@ class Entry:
 def entries() -> list[Entry]:
     """Return the entries of the cache, least recently used first."""
     found = []
-    for folder in cache_folder().glob("*/*/"):
-        if folder.is_symlink() or folder.name.startswith("."):
+    for folder in chain(*map(_listed, _listed(cache_folder()))):
+        if folder.is_symlink() or folder.name.startswith(".") or not folder.is_dir():
             continue
         if states := list(_states(folder)):  # empty if another process has just deleted it
             used = max(state.st_mtime for state in states)
@@ -88,13 +88,30 @@ def prune(candidates: Sequence[Entry], max_bytes: float) -> list[Entry]:
 
 def sweep() -> None:
     """Delete temporary files and folders that killed processes left more than a day ago."""
-    for path in (*cache_folder().glob("*/.*"), *cache_folder().glob("*/*/.*")):
-        if not os.path.lexists(path) or time.time() - path.lstat().st_mtime < ABANDONED_S:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    below_kinds = list(chain(*map(_listed, _listed(cache_folder()))))
+    for path in (*below_kinds, *chain(*map(_listed, below_kinds))):
+        if path.name.startswith(".") and _is_abandoned(path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what a folder contains; nothing if it is a file, or another process has renamed it."""
+    try:
+        with os.scandir(folder) as found:
+            return [Path(each) for each in found]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Return whether a temporary file or folder is old; one that has been renamed is not."""
+    try:
+        return time.time() - path.lstat().st_mtime >= ABANDONED_S
+    except FileNotFoundError:
+        return False
 
 
 def limit_bytes() -> float:
