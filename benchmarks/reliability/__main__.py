@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.pages import machine, versions, write_rows
+from benchmarks.pages import machine, read_rows, versions, write_rows
 from benchmarks.reliability import sizes
 from benchmarks.reliability.fuzz import ACCEPTED, MEMORY_BYTES, Trial, fuzz
 from benchmarks.reliability.kills import KilledRun, kill_runs
-from benchmarks.reliability.page import Row, input_rows, kill_rows, page
+from benchmarks.reliability.kinds import KINDS
+from benchmarks.reliability.page import Row, input_rows, kill_rows, page, replace_kinds
 from benchmarks.reliability.valid_inputs import write_valid_inputs
 from wsseg.runtime.files import write_text
 
 FOLDER = Path(__file__).resolve().parent
 ROWS, PAGE = FOLDER / "rows.csv", FOLDER / "README.md"
 SIZES = {
-    "quick": sizes.QUICK_INPUTS,
     "quick_kills": sizes.QUICK_KILLS,
     "slow": sizes.SLOW_INPUTS,
     "slow_kills": sizes.SLOW_KILLS,
@@ -33,17 +33,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__)
     parser.add_argument("--inputs", type=int, default=sizes.INPUTS, help="inputs of each kind")
     parser.add_argument("--kills", type=int, default=sizes.KILLS, help="killed runs")
+    parser.add_argument(
+        "--kinds", nargs="+", choices=KINDS, help="only inputs of these kinds; keep all other rows"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="inputs at a time (default: 1)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         write_valid_inputs(work / "valid")
-        trials = list(
-            _with_progress(fuzz(options.inputs, work / "valid", work / "inputs", jobs=options.jobs))
-        )
-        runs = list(_with_progress(kill_runs(options.kills, work / "kills")))
+        kinds = tuple(options.kinds or KINDS)
+        folders = work / "valid", work / "inputs"
+        trials = list(_with_progress(fuzz(options.inputs, *folders, kinds, options.jobs)))
+        kills = 0 if options.kinds else options.kills
+        runs = list(_with_progress(kill_runs(kills, work / "kills"))) if kills else []
     measured_on = machine(), versions()
     rows = [*input_rows(trials, *measured_on), *kill_rows(runs, *measured_on)]
+    if options.kinds:
+        rows = replace_kinds(read_rows(ROWS, Row), rows)
     write_rows(ROWS, Row, rows)
     write_text(PAGE, page(rows, SIZES))
 

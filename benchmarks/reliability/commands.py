@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from multiprocessing import get_context
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Lock
 
 PRELOADED = (  # modules that take seconds to import; processes are forked from a server with them
     "__main__",
@@ -27,6 +29,9 @@ PRELOADED = (  # modules that take seconds to import; processes are forked from 
 )
 OUTPUT = "output.txt"
 UNLIMITED = resource.RLIM_INFINITY
+# Starting a process reads the exit codes of all that have ended. Each can be read once: a second
+# thread that reads at the same time gets 255.
+READING_EXIT_CODES = Lock()
 
 
 @dataclass(frozen=True)
@@ -53,17 +58,19 @@ class Command:
     def start(self) -> BaseProcess:
         """Start the command; the caller joins or kills the process."""
         process = _server().Process(target=_run, args=(self,))
-        process.start()
+        with READING_EXIT_CODES:
+            process.start()
         return process
 
     def run(self, timeout_s: float) -> Result:
         """Run the command, and kill it after `timeout_s`."""
         process = self.start()
-        process.join(timeout_s)
-        if process.exitcode is None:
-            kill(process)
-            return Result(None, self.output())
-        return Result(process.exitcode, self.output())
+        wait([process.sentinel], timeout_s)
+        with READING_EXIT_CODES:
+            code = process.exitcode
+            if code is None:
+                kill(process)
+        return Result(code, self.output())
 
     def output(self) -> str:
         """Return the output of the command, including standard error."""

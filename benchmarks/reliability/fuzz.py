@@ -29,7 +29,7 @@ class Trial:
     kind: str
     number: int
     outcome: Outcome
-    output: str  # of the command, after a list of the unexpected files
+    output: str  # of the command, after what is wrong with its exit code or its files
 
 
 def run_trial(kind: str, number: int, valid: Path, work: Path) -> Trial:
@@ -47,6 +47,8 @@ def run_trial(kind: str, number: int, valid: Path, work: Path) -> Trial:
     ):
         outcome = "half-written"
         return Trial(kind, number, outcome, f"left: {', '.join(left)}\n{result.output}")
+    if outcome not in ACCEPTED:
+        return Trial(kind, number, outcome, f"exit code: {result.code}\n{result.output}")
     return Trial(kind, number, outcome, result.output)
 
 

@@ -20,8 +20,9 @@ make reliability
 
 damages files of every kind that wsseg reads and runs the commands that read them, kills training
 runs, saves the counts in `rows.csv` and writes this page from them.
-`python -m benchmarks.reliability --inputs 20 --kills 3` is a shorter version. `make test` tries
-{quick} inputs and {quick_kills} kills, `make test-all` {slow} and {slow_kills}.
+`python -m benchmarks.reliability --inputs 20 --kills 3` is a shorter version, and `--kinds DICOM`
+replaces the rows of one kind. `make test` tries {quick_kills} kills, `make test-all` {slow} inputs
+and {slow_kills} kills.
 
 ## Damaged inputs
 
@@ -77,6 +78,14 @@ def kill_rows(runs: Iterable[KilledRun], machine: str, versions: str) -> list[Ro
     """Count killed runs by their progress when they were killed, and by their outcome."""
     counts = Counter((each.progress, LOST if each.problem else EQUAL) for each in runs)
     return [Row(KILLS, *key, number, machine, versions) for key, number in sorted(counts.items())]
+
+
+def replace_kinds(rows: Sequence[Row], new: Sequence[Row]) -> list[Row]:
+    """Return `rows` with `new` in place of all rows of their kinds, in the same order of kinds."""
+    replaced = {row.kind for row in new}
+    kinds = list(dict.fromkeys(row.kind for row in (*rows, *new)))
+    together = [*(row for row in rows if row.kind not in replaced), *new]
+    return sorted(together, key=lambda row: kinds.index(row.kind))
 
 
 def page(rows: Sequence[Row], sizes: Mapping[str, object]) -> str:

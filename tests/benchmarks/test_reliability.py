@@ -4,9 +4,11 @@ import re
 import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
-from itertools import islice
+from itertools import count, islice
+from multiprocessing import forkserver
 from pathlib import Path
 from random import Random
+from threading import Thread
 
 import pytest
 
@@ -14,7 +16,7 @@ from benchmarks.pages import read_rows
 from benchmarks.reliability import sizes
 from benchmarks.reliability.__main__ import PAGE, ROWS, SIZES
 from benchmarks.reliability.commands import PRELOADED, Command, Result, words
-from benchmarks.reliability.fuzz import ACCEPTED, Trial, fuzz, judge, unexpected_files
+from benchmarks.reliability.fuzz import ACCEPTED, Trial, fuzz, judge, run_trial, unexpected_files
 from benchmarks.reliability.kills import (
     TRAIN,
     KilledRun,
@@ -26,7 +28,16 @@ from benchmarks.reliability.kills import (
 )
 from benchmarks.reliability.kinds import KINDS
 from benchmarks.reliability.mutations import BYTES, TEXT, Change, damage_bytes
-from benchmarks.reliability.page import EQUAL, INPUTS, KILLS, Row, input_rows, kill_rows, page
+from benchmarks.reliability.page import (
+    EQUAL,
+    INPUTS,
+    KILLS,
+    Row,
+    input_rows,
+    kill_rows,
+    page,
+    replace_kinds,
+)
 from benchmarks.reliability.valid_inputs import own_cache, write_valid_inputs
 
 
@@ -123,6 +134,26 @@ def test_a_full_disk_is_reported_and_the_run_can_be_resumed(
     assert difference(tmp_path / "run", reference) == ""
 
 
+def test_a_command_that_starts_leaves_the_exit_codes_of_others_to_their_threads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """multiprocessing reads the codes of ended processes at a start; each can be read once."""
+    first, second = (Command(("no-such-command",), tmp_path / name) for name in ("1", "2"))
+    for each in (first, second):
+        each.folder.mkdir()
+    starting, read, calls = Thread(target=second.start), forkserver.read_signed, count(1)
+
+    def read_late(sentinel: int) -> int:
+        if next(calls) == 2:  # the first call reads the identifier of the process
+            starting.start()
+            starting.join(0.2)
+        return read(sentinel)
+
+    monkeypatch.setattr(forkserver, "read_signed", read_late)
+    assert first.run(60).code == 2
+    starting.join()
+
+
 @pytest.mark.parametrize("name", [name for name in PRELOADED if name != "__main__"])
 def test_every_preloaded_module_exists(name: str) -> None:
     """The server that processes are forked from ignores missing modules and is slow then."""
@@ -198,3 +229,25 @@ def test_rows_count_trials_by_kind_and_outcome() -> None:
     assert "| recipe | 3 | 2 | 1 | 0 | 0 | 0 |" in text
     assert "| early | 2 | 1 | 1 |" in text
     assert "| **all** | **3** | **2** | **1** |" in text
+
+
+def test_rows_of_a_kind_that_was_tried_again_replace_all_rows_of_that_kind() -> None:
+    old = [
+        Row(INPUTS, "DICOM", "traceback", 1, "M", "V"),
+        Row(INPUTS, "recipe", "success", 2, "M", "V"),
+        Row(INPUTS, "DICOM", "success", 1, "M", "V"),
+        Row(KILLS, "early", EQUAL, 3, "M", "V"),
+    ]
+    new = [Row(INPUTS, "DICOM", "success", 2, "M2", "V2")]
+    assert replace_kinds(old, new) == [new[0], old[1], old[3]]
+
+
+def test_the_exit_code_of_a_failure_is_in_its_output(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "valid").mkdir()
+    (tmp_path / "valid" / "recipe.yaml").write_text("a: 1\n")
+    monkeypatch.setattr(Command, "run", lambda *_: Result(255, "error: a clear message"))
+    trial = run_trial("recipe", 0, tmp_path / "valid", tmp_path / "work")
+    assert trial.outcome == "traceback"
+    assert trial.output == "exit code: 255\nerror: a clear message"
