@@ -19,6 +19,7 @@ from wsseg_reports.languages import foreign_language
         ("Consolidación en el lóbulo inferior izquierdo.", "Spanish"),
         ("Nessun addensamento.", "Italian"),
         ("Non si osserva versamento pleurico.", "Italian"),
+        ("Stabile la nota consolidazione lingulare.", "Italian"),
     ],
 )
 def test_the_language_of_a_sentence_is_recognised(report: str, language: str) -> None:

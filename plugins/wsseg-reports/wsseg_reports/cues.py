@@ -55,7 +55,8 @@ NAMED = {
         | observed | found | appreciated | visible | apparent | shown | recogni[sz]ed | depicted
         | discernible | confirmed | identifiable | appreciable | demonstrable | described
         | documented | discerned | noticed | encountered | reproduced | recogni[sz]able
-        | reported | detectable | made out | imaged | developed | occurred | appeared | recurred""",
+        | reported | detectable | made out | imaged | developed | occurred | appeared | recurred
+        | (?:re-?)?accumulated | re-?appeared""",
     "SURELY": r"""
         definitely | convincingly | currently | now | yet | been | also | to be | be | reliably
         | confidently | actually | further | any longer | readily | otherwise | again""",
@@ -77,12 +78,12 @@ NAMED = {
         | noticeable | great | discernible | measurable | overall | complete | full | short-term
         | important | essential | of | much | short | new""",
     "PARTLY": r"""
-        partially | partly | nearly | almost | largely | mostly | incompletely | substantially
-        | slowly | gradually | somewhat | not | near | near-completely | yet to | failed to
-        | fails to | essentially | virtually | markedly | significantly""",
+        partially | partly | all but | nearly | almost | largely | mostly | incompletely
+        | substantially | slowly | gradually | somewhat | not | near | near-completely | yet to
+        | failed to | fails to | essentially | virtually | markedly | significantly""",
     "ENDED": r"""
         resolved? | cleared? | disappeared | vanished | subsided | re-?absorbed | resorbed
-        | absorbed | drained | evacuated | gone""",
+        | absorbed | drained | evacuated | gone | dissipated | dissolved | melted away""",
     "PRIOR": r"""
         prior | previous | earlier | outside | old | last | recent | remote | past | initial
         | admission | baseline""",
@@ -99,7 +100,8 @@ NAMED = {
     "THEN": r"""
         (on | in | at) [the | an? | his | her] [\w+] PRIOR [\w+] EXAM | on admission | in DATE
         | previously | formerly | before | in the past | [\w+] (?:day|week|month|year)s? ago
-        | yesterday | last (week | month | year) | on [an? | the] outside EXAM""",
+        | yesterday | last (week | month | year) | on [an? | the] outside EXAM
+        | [last | on] (?:mon|tues|wednes|thurs|fri|satur|sun)day""",
     "CAUSE": r"""
         infectious | infective | inflammatory | neoplastic | malignant | benign | reactive
         | pneumonic | metastatic | post-?\w+ | aspiration-related | atypical | bacterial | viral
@@ -133,7 +135,12 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | no\. \d+
         | (none | not | no) [measuring] (larger | greater | bigger | more | smaller | thicker)
             than \d[\d.,]*(?: ?[cm]m)?
-        | none (exceeding | exceeds? | above | over | beyond | [is | are] suspicious)
+        | none [of (them | these | which)] [is | are | measures?] (larger | greater | bigger |
+            more | smaller | thicker) than \d[\d.,]*(?: ?[cm]m)?
+        | none [of (them | these | which)] (has | have | is | are) [been | \w+ly] CHANGED
+        | neither (?=[\w-]+ (?:has|is) (?:increased|decreased|changed|grown|improved|worsened))
+        | none (exceeding | exceeds? | above | over | beyond | [of (them | these | which)] [is |
+            are] (suspicious | calcified | cavitat(?:ed|ing) | spiculated | solid | enhancing))
         | (compared | comparison | relative | similar | identical | unchanged from | as) [to |
             with] [the] [\w+] PRIOR [\w+] [EXAM] [(of | from | on | dated) DATE]
         | (since | from | than | compared to | compared with | to | vs\.? | versus) ([the] PRIOR
@@ -142,7 +149,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | not (otherwise | further) (specified | characteri[sz]ed | classified)
         | not (necessarily | infrequently | uncommonly | surprisingly | unexpectedly)
         | to account for | as (before | previously) | than (before | previously | yesterday)
-        | all but | previously (measuring | measured)
+        | all but(?! (?:resolved|cleared|disappeared|vanished|gone))
+        | previously (measuring | measured)
         """,
     ),
     (
@@ -151,8 +159,10 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         NOT [SURELY]* (SEEN | there) THEN | NOT (previously | formerly | before) SEEN
         | NOT [\w+ly | well | yet | been | at all | otherwise | to | be | appear | seem | look]*
             CHANGED
+        | the same [\w+] as [THEN]
         | (does | do | did) not (cross | extend | involve | reach | enhance | abut | invade |
             cavitate | exceed)
+        | (hardly | barely | scarcely | little | minimally) [\w+ly] CHANGED
         | NOT [\w+ly] (confined | limited | restricted) to | neither CHANGED nor CHANGED
         | no longer CHANGED
         | (no | not any) (larger | bigger | smaller | worse | better | denser) [than before]
@@ -193,6 +203,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (no | not an? | without) (lack | absence | doubt) [of | about | that]
         | not (only | just | merely | simply) | no question | no (less | fewer) than
         | (progressed | evolved | developed | transformed | turned | changed) (to | into)
+        | (?<=, )(?:only|just|merely)
         """,
     ),
     (
@@ -210,7 +221,9 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (difficult | hard | impossible) to (assess | see | evaluate | judge) (on | in | due to |
             because | owing to | with | from)
         | (may | might | could | can) [easily | well | also]* be (missed | overlooked)
-        | debatable | arguable | in doubt | a possibility
+        | (easily | readily) (missed | overlooked)
+        | (hardly | barely | scarcely) [SURELY]* SEEN | debatable | arguable | in doubt
+        | a possibility
         | a consideration | masked | hidden | corresponds? to | actually
         | (turn(?:s|ed) out | proved) to be | in question | if any | if present
         | (in | on) the differential [diagnosis] | to be (excluded | ruled out)
@@ -227,6 +240,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             | a finding | part of | among (them | these))
         | no longer [be | clearly | well]* SEEN | not there | no longer there
         | none(?! (?:of|in|on|at|elsewhere)\b) [SEEN | remains? | persists?] | nil$ | lacking$
+        | missing$ | nil (of note | significant | relevant | acute | SEEN)
+        | left no (trace | residue)
         | unseen | invisible | undetect(?:ed|able) | inapparent | disprove[nd] | refuted
         | false$ | -ve$ | replaced by | given way to
         | [been | surgically]* (removed | excised | resected) | no$ | no evidence$
@@ -247,6 +262,13 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     ),
     (Cue.PLAIN, "(likely | probably | probable | possibly | presumably | presumed) CAUSE"),
     (
+        Cue.PLACE,
+        r"""
+        (most | much | part | parts | half | some | all) of the [entire | right | left]
+            [upper | lower | middle] (lobes? | lungs? | lingula | bases? | zones? | segments?)
+        """,
+    ),
+    (
         Cue.POSSIBLE,
         r"""
         (NOT | can not | could not | unable to | not possible to | impossible to | difficult to
@@ -261,6 +283,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             non-?diagnostic) (of | for)
         | NOT diagnostic (of | for) | supposed | alleged | so-called | assumed | interpreted as
         | (thought | felt | believed | considered | deemed) to [be]
+        | (?:minimal|little|small|few|trace|slight|mild),? if any,?
         | (some | part | parts | most | several | many | half | not all) of (which | them | the
             | these)
         | until | once(?! (?:again|more)) | with or without | with/without | \+/- | \+/−

@@ -20,7 +20,8 @@ FUNCTION_WORDS = {
     "Italian": """
         non si osserva osservano rileva rilevano nessun nessuna nessuno senza versamento polmonare
         pleurico del della dei delle di con assente assenza lobo inferiore superiore destro sinistro
-        aree il lo gli nodulo noduli vetro smerigliato evidenza addensamento addensamenti segni
+        aree il lo la gli nodulo noduli vetro smerigliato evidenza addensamento addensamenti segni
+        nota noto stabile stabili
     """,
 }
 ENDINGS = {
