@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from itertools import count, islice
 from multiprocessing import forkserver
@@ -141,7 +141,8 @@ def test_a_command_that_starts_leaves_the_exit_codes_of_others_to_their_threads(
     first, second = (Command(("no-such-command",), tmp_path / name) for name in ("1", "2"))
     for each in (first, second):
         each.folder.mkdir()
-    starting, read, calls = Thread(target=second.start), forkserver.read_signed, count(1)
+    starting, calls = Thread(target=second.start), count(1)
+    read: Callable[[int], int] = forkserver.read_signed
 
     def read_late(sentinel: int) -> int:
         if next(calls) == 2:  # the first call reads the identifier of the process
