@@ -369,10 +369,18 @@ def test_a_page_ranks_by_the_shared_seeds_and_lists_the_seeds_that_are_left_out(
     assert Elements(text).open == []
 
 
+def test_a_single_case_that_every_method_has_is_named_in_the_singular(suite: Suite) -> None:
+    rows = suite(cases=2)  # the class is present in the second one
+    rows = rows[(rows["method"] == "phi2") | (rows["seed"] != 1)]
+    assert "Mean Dice of consolidation over the case that every method has: " in html(full(rows))
+
+
 def test_methods_without_common_rows_are_not_ranked(suite: Suite) -> None:
     rows = suite().query("(method == 'phi2') == (seed == 1)")
     text = html(full(rows))
-    assert "so the methods cannot be ranked" in text
+    assert (
+        "No case with consolidation is in the rows of all methods, which cannot be ranked." in text
+    )
     assert "phi2 and threshold have no case, seed and fold in common" in text
     assert "nan" not in [cell.lower() for cell in re.findall(r">([^<]*)<", text)]
 

@@ -149,16 +149,11 @@ def _means(target: str, best_first: pd.DataFrame) -> str:
     """
     if rows_differ(best_first):
         best_first = best_first.dropna(subset="dice_shared")
-        cases = f"the {_count(best_first['dice_shared_n'])} cases that every method has"
         if best_first.empty:
-            return (
-                f"The mean Dice of {target} is not defined over {cases}, so the methods cannot be "
-                "ranked"
-            )
-    elif best_first["dice_n"].max() == 1:
-        cases = "the case where it is present"
+            return f"No case with {target} is in the rows of all methods, which cannot be ranked"
+        cases = f"{_cases(best_first['dice_shared_n'])} that every method has"
     else:
-        cases = f"the {_count(best_first['dice_n'])} cases where it is present"
+        cases = f"{_cases(best_first['dice_n'])} where it is present"
     shown = best_first.head(MAX_MEANS)
     means = [
         f"{method} {number(dice, 2)}"
@@ -168,10 +163,12 @@ def _means(target: str, best_first: pd.DataFrame) -> str:
     return f"Mean Dice of {target} over {cases}: {', '.join(means)}{more}"
 
 
-def _count(numbers: pd.Series) -> str:
-    """Return a number, or "5 to 8" if the methods differ."""
+def _cases(numbers: pd.Series) -> str:
+    """Return "the 8 cases", or "the 5 to 8 cases" if the methods differ in their number."""
     fewest, most = numbers.min(), numbers.max()
-    return f"{most:.0f}" if fewest == most else f"{fewest:.0f} to {most:.0f}"
+    if most == 1:
+        return "the case"
+    return f"the {most:.0f} cases" if fewest == most else f"the {fewest:.0f} to {most:.0f} cases"
 
 
 def _significant_differences(page: Page, differences: pd.DataFrame) -> str:
