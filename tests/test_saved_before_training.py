@@ -1,10 +1,12 @@
 """What a run will be written with is written and read once before the first step."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from pydantic import Field
 
 import wsseg as public
 from wsseg.components.registry import Offer, registry
@@ -26,6 +28,19 @@ class Learnt(public.Prior):
     def fit(self, batches: Any) -> "Learnt":
         mean = np.concatenate([each.middle.numpy().ravel() for each in batches]).mean()
         return self.model_copy(update={"mean": mean if self.kind == "float32" else [object()]})
+
+
+class Level(StrEnum):
+    LOW = "low"
+
+
+class OfALevel(public.Prior):
+    """Has a level that is written as text, but is not read from it."""
+
+    level: Level = Field(default=Level.LOW, strict=True)
+
+    def __call__(self, batch: public.Batch) -> public.Probability:
+        return batch.support * 0.5
 
 
 @pytest.fixture
@@ -61,6 +76,27 @@ def test_a_prior_that_learns_what_cannot_be_saved_ends_before_the_first_step(
     ended.refused("Learnt", "'mean' cannot be saved")
     assert "stage infection" in ended.err
     assert '"consolidation"' not in (out / "log.jsonl").read_text()
+
+
+@pytest.mark.parametrize("command", [("recipe", "check"), ("train",)])
+def test_a_prior_whose_value_cannot_be_read_again_is_refused_before_anything_is_written(
+    command: tuple[str, ...],
+    wsseg: "Wsseg",
+    toy_recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    offer = Offer("of-a-level", public.Prior, OfALevel, "test", "test 1.0")
+    monkeypatch.setitem(registry().offers, (public.Prior, "of-a-level"), offer)
+    out = ("--out", tmp_path / "run") if command == ("train",) else ()
+    ended = wsseg(
+        *command, toy_recipe, *out, "--set", "stages.consolidation.prior={use: of-a-level}"
+    )
+    ended.refused(
+        "the recipe cannot be read again after it is saved: stages.consolidation.prior.level: must",
+        "Check the plugin: wsseg plugins check",
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_part_that_no_plugin_offers_is_refused_before_anything_is_written(

@@ -89,7 +89,13 @@ def check_can_be_saved(recipe: Recipe) -> None:
         InputError: A part is offered by no plugin, or a value cannot be saved.
     """
     check_offered(recipe)
-    restored = check_recipe(Settings(yaml12.load(recipe_text(recipe))))
+    try:
+        restored = check_recipe(Settings(yaml12.load(recipe_text(recipe))))
+    except InputError as error:
+        raise InputError(
+            f"the recipe cannot be read again after it is saved: {error}.\n"
+            "Check the plugin: wsseg plugins check"
+        ) from None
     check_restored(with_absolute_paths(recipe), restored)
 
 
