@@ -112,6 +112,14 @@ def test_each_misspelt_word_is_reported_with_its_line_and_the_correct_word(tmp_p
         ("stages=3", "stages: 3 is not a map {key: value}"),
         ("input=7", "input: 7 is not a map {key: value}"),
         ("input.clip=[1, x]", "input.clip.1: must be a number, not 'x'"),
+        ("input.clip=[no, 160]", "input.clip.0: must be a number, not 'no'"),
+        ("window=[off, on]", "window.0: must be a number, not 'off'"),
+        ("window=[false, 3]", "window.0: expected a number, not false"),
+        ("stages.infection.augment.zoom=[yes, 1.1]", "zoom.0: must be a number, not 'yes'"),
+        (
+            "stages.infection.optimizer.lr=[[true, 0.01]]",
+            "lr.0.0: expected a number, not true",
+        ),
         (
             "stages.infection.optimizer.lr=fast",
             "lr: must be a number, .*; or must be a list, .*; or .* map",

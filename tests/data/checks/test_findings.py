@@ -61,7 +61,12 @@ FOUND: Mapping[Callable[[Hospital], None], tuple[str, str, str, str]] = {
     normalised: ("error", "wrong-unit", "c", "normalised"),
     padded: ("warning", "padding", "c", "8.3 % of its voxels are below -1100 HU, down to -3024"),
     windowed: ("warning", "clipped", "c", "highest value, 40 HU"),
-    identity: ("warning", "no-geometry", "c", "its header has no orientation and no voxel size"),
+    identity: (
+        "warning",
+        "no-geometry",
+        "c",
+        "its header has no orientation, and its voxel size may be wrong",
+    ),
     rectangular: ("warning", "odd-spacing", "c", "5 × 4 mm"),
     a_hundred_times: ("warning", "odd-spacing", "c", "its slices measure 0.8 × 0.96 mm"),
     far_apart: ("warning", "odd-spacing", "c", "40 mm apart"),

@@ -81,7 +81,11 @@ def geometry_findings(case: Case, geometry: Geometry) -> Iterator[Finding]:
 
 def _problems(geometry: Geometry) -> Iterator[tuple[str, str, str]]:
     if not geometry.has_affine:
-        yield "no-geometry", "its header has no orientation and no voxel size", CONVERT
+        yield (
+            "no-geometry",
+            "its header has no orientation, and its voxel size may be wrong",
+            CONVERT,
+        )
         return
     if exceeds(geometry.affine_distance_mm, min(geometry.spacing_mm)):
         distance = f"{geometry.affine_distance_mm:.3g} mm apart"
