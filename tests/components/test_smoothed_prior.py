@@ -49,7 +49,9 @@ def batch_of(image: object, region: object = None) -> Batch:
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-@pytest.mark.parametrize("inner", [{"use": "smoothed-threshold", "threshold": 1}, Intensity()])
+@pytest.mark.parametrize(
+    "inner", [{"use": "smoothed-threshold", "threshold": 1}, {"use": "mixture"}]
+)
 def test_the_prior_passes_the_conformance_test(inner: object, classes: int) -> None:
     check_prior(make(Prior, "smoothed", prior=inner), classes)
 
