@@ -11,6 +11,7 @@ from benchmarks.scale import slow_disk
 from benchmarks.scale.dask_cluster import DaskCluster
 from wsseg.runtime.folder_lock import holder_of
 
+KILLS = 8  # expected in the time that the undisturbed suite takes
 IN_USE, IN_USE_CODE = "is using this folder", 2  # what a second command says, and its exit code
 
 
@@ -29,6 +30,14 @@ class Situation:
     start_another: Callable[[], "subprocess.Popen[bytes]"]  # the same command once more
 
 
+@dataclass(frozen=True)
+class Undisturbed:
+    """The duration of the undisturbed suite, and the size of its folder."""
+
+    seconds: float
+    disk_bytes: int
+
+
 @dataclass
 class Fault:
     """No fault; the base of all others. `count` is how often it has occurred."""
@@ -42,8 +51,8 @@ class Fault:
         """A Python file that each worker runs first."""
         return None
 
-    def prepare(self, out: Path, bytes_undisturbed: int) -> None:
-        """Prepare the folder of the suite, which does not exist yet.
+    def prepare(self, out: Path, undisturbed: Undisturbed) -> None:
+        """Prepare for the suite, whose folder `out` does not exist yet.
 
         Raises:
             NotPossibleError: This machine does not allow it.
@@ -68,13 +77,17 @@ class KilledWorkers(Fault):
 
     name: str = "killed workers"
     what: str = "workers are killed by `kill -9` at random times and replaced"
-    mean_interval_s: float = 15.0
+    mean_interval_s: float = 0.0
     seed: int = 0
     _random: Random = field(init=False)
     _next: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self._random = Random(self.seed)  # noqa: S311 - no secret
+
+    def prepare(self, out: Path, undisturbed: Undisturbed) -> None:  # noqa: ARG002
+        """Choose the mean time between two kills."""
+        self.mean_interval_s = undisturbed.seconds / KILLS
 
     def disturb(self, now: Situation) -> None:
         """Kill a worker when it is time, from the first log of a run on."""
@@ -129,9 +142,9 @@ class FullDisk(Fault):
     what: str = "the disk has half of the suite's size; it grows after the command has failed"
     _needed: int = 0
 
-    def prepare(self, out: Path, bytes_undisturbed: int) -> None:
+    def prepare(self, out: Path, undisturbed: Undisturbed) -> None:
         """Mount a small disk in memory. Needs the rights of root."""
-        self._needed = bytes_undisturbed
+        self._needed = undisturbed.disk_bytes
         out.mkdir(parents=True)
         try:
             _mount("-t", "tmpfs", "-o", f"size={self._needed // 2}", "tmpfs", str(out))

@@ -13,7 +13,7 @@ from typing import IO
 
 from benchmarks.scale.cases import disk_bytes
 from benchmarks.scale.dask_cluster import DaskCluster, TimedProcess
-from benchmarks.scale.faults import Fault, NotPossibleError, Situation
+from benchmarks.scale.faults import Fault, NotPossibleError, Situation, Undisturbed
 from benchmarks.scale.rows import Measurement
 from benchmarks.scale.suite import Rows, finished_jobs, results, write_suite
 from wsseg.suite.definition import load_suite, plan
@@ -71,24 +71,24 @@ class SuiteBenchmark:
         with (self.work / "phantoms.txt").open("wb") as file:  # drawn before anything is timed
             drawing = ("data", "check", "covid/demo-em", *_settings_of_phantoms())
             self._command(*drawing, output=file).wait()
-        undisturbed: SuiteRun | None = None
-        size = 0
+        first: SuiteRun | None = None
+        undisturbed = Undisturbed(0.0, 0)
         for fault in faults:
             out = self.work / fault.name.replace(" ", "-")
             try:
-                fault.prepare(out, size)
+                fault.prepare(out, undisturbed)
             except NotPossibleError as reason:
                 yield Measurement("jobs", fault.name, f"not measured: {reason}", 0.0)
                 continue
             try:
                 run = self._run(fault, out, jobs)
                 fault.check()
-                size = size or disk_bytes(out)
+                if first is None:
+                    first, undisturbed = run, Undisturbed(run.seconds, disk_bytes(out))
             finally:
                 fault.clean_up(out)
                 rmtree(out, ignore_errors=True)
-            undisturbed = undisturbed or run
-            yield from _measurements(fault, run, undisturbed, jobs)
+            yield from _measurements(fault, run, first, jobs)
 
     def _run(self, fault: Fault, out: Path, jobs: int) -> SuiteRun:
         """Run the suite under a fault until a command succeeds."""
@@ -169,11 +169,9 @@ def _settings_of_phantoms() -> tuple[str, ...]:
     return tuple(word for each in values for word in ("--set", each))
 
 
-def _measurements(
-    fault: Fault, run: SuiteRun, undisturbed: SuiteRun, jobs: int
-) -> Iterator[Measurement]:
-    equal = sum(a == b for a, b in zip(run.rows, undisturbed.rows, strict=False))
-    if len(run.rows) != len(undisturbed.rows):
+def _measurements(fault: Fault, run: SuiteRun, first: SuiteRun, jobs: int) -> Iterator[Measurement]:
+    equal = sum(a == b for a, b in zip(run.rows, first.rows, strict=False))
+    if len(run.rows) != len(first.rows):
         equal = 0
     values = {
         "jobs": jobs,

@@ -22,6 +22,7 @@ from benchmarks.scale.faults import (
     RestartedScheduler,
     Situation,
     TwoCommands,
+    Undisturbed,
 )
 from benchmarks.scale.jobs import CpuTime, TimeOfJobs
 from benchmarks.scale.page import page
@@ -114,7 +115,8 @@ def test_the_scheduler_is_killed_once_after_a_third_of_the_jobs(tmp_path: Path) 
 
 
 def test_workers_are_killed_only_after_a_run_has_started(tmp_path: Path) -> None:
-    fault, cluster = KilledWorkers(mean_interval_s=1e-9), Cluster()
+    fault, cluster = KilledWorkers(), Cluster()
+    fault.prepare(tmp_path, Undisturbed(seconds=1e-9, disk_bytes=0))
     for _ in range(3):
         fault.disturb(situation(tmp_path, 0, cluster))
     assert fault.count == 0
