@@ -14,7 +14,7 @@ from typing import IO
 from benchmarks.scale.cases import disk_bytes
 from benchmarks.scale.dask_cluster import DaskCluster, TimedProcess
 from benchmarks.scale.faults import Fault, NotPossibleError, Situation, Undisturbed
-from benchmarks.scale.rows import Measurement
+from benchmarks.scale.rows import FAILED, Measurement
 from benchmarks.scale.suite import Rows, finished_jobs, results, write_suite
 from wsseg.suite.definition import load_suite, plan
 
@@ -83,6 +83,13 @@ class SuiteBenchmark:
             try:
                 run = self._run(fault, out, jobs)
                 fault.check()
+            except RuntimeError as error:
+                if first is None:
+                    raise
+                last_line = str(error).strip().rpartition("\n")[2]
+                yield Measurement("jobs", fault.name, f"{FAILED}: {last_line}", 0.0)
+                continue
+            else:
                 if first is None:
                     first, undisturbed = run, Undisturbed(run.seconds, disk_bytes(out))
             finally:

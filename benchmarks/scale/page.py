@@ -9,7 +9,7 @@ from benchmarks.pages import markdown_table, measured_on
 from benchmarks.scale.cases import CACHE, CACHE_SHARE, CACHE_SIZES
 from benchmarks.scale.estimate import TRIAL_CASES, TRIAL_EPOCHS
 from benchmarks.scale.faults import FAULTS
-from benchmarks.scale.rows import Row
+from benchmarks.scale.rows import FAILED, Row
 
 Table: TypeAlias = Mapping[str, Mapping[str, float]]  # by the name of a row, then by quantity
 
@@ -114,7 +114,8 @@ def _fault_row(name: str, measured: Mapping[str, float]) -> Sequence[object]:
 def jobs_verdict(measured: Table) -> str:
     """Return whether all rows are equal and the overhead is small."""
     done = [each for each in measured.values() if "seconds" in each]
-    equal = all(each["equal rows"] == each["rows"] for each in done)
+    failed = any(quantity.startswith(FAILED) for each in measured.values() for quantity in each)
+    equal = not failed and all(each["equal rows"] == each["rows"] for each in done)
     small = measured["undisturbed"]["overhead"] <= MOST_OVERHEAD
     return (
         f"Required: all rows are equal under each fault{_met(equal)}, and the overhead of the "

@@ -7,6 +7,7 @@ from benchmarks.pages import machine, versions
 from wsseg.suite.job_provenance import SOURCE_TREE, source_commit
 
 PARTS = ("jobs", "cases", "estimate")
+FAILED = "failed"  # start of the quantity of a suite that was not done or not disturbed as planned
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ recipes:
   em: {{extends: covid/demo-em, {tiny}}}
   supervised: {{extends: covid/demo-supervised, {tiny}}}
 set:
-  stages.infection.epochs: 2
+  stages.infection.epochs: 4
   stages.infection.backbone.width: 4
-  stages.consolidation.epochs: 2
+  stages.consolidation.epochs: 4
 seeds: {seeds}
 folds: {folds}
 """

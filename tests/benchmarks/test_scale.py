@@ -172,6 +172,8 @@ def test_a_fault_that_a_machine_does_not_allow_has_its_reason_in_the_table() -> 
     text = page([*suite_rows("undisturbed"), *why])
     assert "| full disk |  |  |  |  |  |  | not measured: it needs the rights of root |" in text
     assert text.count("(met)") == 2
+    failed = rows("jobs", "full disk", {"failed: the disk was not full": 0})
+    assert "under each fault (**not met**)" in page([*suite_rows("undisturbed"), *failed])
 
 
 def test_growth_is_linear_if_more_cases_cost_the_same_each() -> None:
