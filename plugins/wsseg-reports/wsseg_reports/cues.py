@@ -132,7 +132,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             was | were] [available | found] [for [direct] comparison]
         | non-? ?contrast(?:-enhanced)? | non-?enhanced | unenhanced | de novo
         | with and without contrast | with or without contrast | whether or not | if not
-        | no\. \d+
+        | no\. \d+ | but absent (from | in | elsewhere)
         | (none | not | no) [measuring] (larger | greater | bigger | more | smaller | thicker)
             than \d[\d.,]*(?: ?[cm]m)?
         | none [of (them | these | which)] [is | are | measures?] (larger | greater | bigger |
@@ -249,6 +249,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | nowhere to be SEEN | (NOT)$
         | (complete | full | total) (resolution | clearing | regression)$
         | [interval] resolution$ | interval clearing$
+        | (regressed | healed) (completely | fully | totally | entirely)
         | (completely | fully | totally | entirely) (regressed | healed | gone) | (?<!\d)0 ?%
         | \(-\) | \(−\) | (?<=: )(?:n|0|-|o|ø)$ | (?<=[:=] )0 | -free | (?<=\w )-$
         """,
