@@ -1,6 +1,8 @@
 """Fixtures for all tests: the command line, a cohort of tiny scans, and a run trained on it."""
 
 import io
+import json
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -175,3 +177,29 @@ def trained(wsseg: Wsseg, toy_text: str, tmp_path_factory: pytest.TempPathFactor
     ended = wsseg("train", folder / "toy.yaml", "--out", folder / "run", *changes)
     assert ended.code == 0, ended.err
     return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def validated(trained: Path, toy_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the run, with a cohort of its own, that lists cases 4 and 5 for validation.
+
+    It has also learnt from them, which does not matter here. Cases 6 and 7 are the test cases.
+    """
+    folder = tmp_path_factory.mktemp("validated")
+    scans, run = folder / "scans", folder / "run"
+    shutil.copytree(toy_cohort.parent, scans)
+    shutil.copytree(trained, run)
+    table, recipe, manifest = (
+        scans / toy_cohort.name,
+        run / "recipe.yaml",
+        run / "manifest.json",
+    )
+    text = table.read_text()
+    for number in (4, 5):
+        text = text.replace(f"patient-{number},train", f"patient-{number},val")
+    table.write_text(text)
+    recipe.write_text(recipe.read_text().replace(str(toy_cohort), str(table)))
+    listed = json.loads(manifest.read_text())
+    names = [f"case-{number}" for number in range(6)]
+    manifest.write_text(json.dumps(listed | {"train": names[:4], "validation": names[4:]}))
+    return run

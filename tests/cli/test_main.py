@@ -23,6 +23,7 @@ GROUPS = {
         "predict",
         "score",
         "report",
+        "calibrate",
         "view",
         "pack",
         "export",

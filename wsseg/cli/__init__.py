@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from wsseg.cli import bench, data, doctor, init, plugins, recipes, runs, share, view
+from wsseg.cli import bench, calibrate, data, doctor, init, plugins, recipes, runs, share, view
 from wsseg.cli.command_help import Commands
 from wsseg.cli.plugin_commands import WithPluginCommands
 from wsseg.errors import InputError, WorkError, escape_unprintable, shorten_lines
@@ -29,6 +29,7 @@ app.command()(runs.train)
 app.command()(runs.predict)
 app.command()(runs.score)
 app.command()(runs.report)
+app.command()(calibrate.calibrate)
 app.command()(view.view)
 app.command()(share.pack)
 app.command()(share.export)

@@ -1,6 +1,6 @@
 """Commands that work on a run: train, predict, score, report and manifest verify."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -197,8 +197,8 @@ def predict(
     cohort.csv names one, and with the prediction.
 
     With --probabilities, the folder probabilities/ has a file for each scan and class, and
-    scores.csv a column CLASS_probability, the largest probability of a pixel. They are not
-    calibrated.
+    scores.csv a column CLASS_probability, the largest probability of a pixel. The probabilities of
+    pixels are calibrated if `wsseg calibrate` was run before.
 
     For a folder SUITE/METHOD, the log-odds of the runs of all seeds and folds are averaged, stage
     by stage. With --agreement, the folder agreement/ has a file for each scan and class with the
@@ -241,6 +241,7 @@ def predict(
     if codes is not None and write is None:
         raise InputError("--codes describes segments; add --write dicom-seg")
     model = None if write is None else _segmentation_model(loaded, cases, codes)
+    judged = _with_temperatures(loaded, display) if probabilities else None
     with lock_folder(out), open_workers(backend, jobs, scheduler) as workers:
         remove_leftovers(out)
         predicted = predict_all(loaded, cases, out, workers, directions)
@@ -250,10 +251,7 @@ def predict(
         results = [(case, by_name[case.name]) for case in cases]
         done = [(case, row) for case, row in results if not isinstance(row, Exception)]
         compared = ensemble if agreement else None
-        rows = [
-            {**row, **_more_columns(loaded, case, folder, probabilities, compared)}
-            for case, row in done
-        ]
+        rows = [{**row, **_more_columns(case, folder, judged, compared)} for case, row in done]
         if rows:
             write_rows(folder.scores, rows)
             for case, _ in done:
@@ -268,19 +266,31 @@ def predict(
             _raise_first(errors, len(cases), display)
 
 
+def _with_temperatures(run: "LoadedRun", display: "Display") -> "LoadedRun":
+    """Return the run with calibrated probabilities, or as it is, and print which it is."""
+    from wsseg.inference.calibration import calibrated
+
+    found = calibrated(run)
+    how = "are not calibrated" if found is run else "of pixels are calibrated"
+    display.note(f"{run.folder}: probabilities {how}")
+    return found
+
+
 def _more_columns(
-    run: "LoadedRun",
     case: "Case",
     folder: "PredictionFolder",
-    probabilities: bool,
+    judged: "LoadedRun | None",
     ensemble: "Ensemble | None",
 ) -> dict[str, float]:
-    """Write what was asked for that has a column in scores.csv, and return these columns."""
+    """Write what was asked for that has a column in scores.csv, and return these columns.
+
+    Probabilities are those of `judged`.
+    """
     columns: dict[str, float] = {}
-    if probabilities:
+    if judged is not None:
         from wsseg.inference.probabilities import write_probabilities
 
-        columns |= write_probabilities(run, case, folder)
+        columns |= write_probabilities(judged, case, folder)
     if ensemble is not None:
         from wsseg.inference.ensemble import write_agreement
 
@@ -357,11 +367,23 @@ def _raise_first(errors: Sequence[Exception], scans: int, display: "Display") ->
     raise kind(f"{failed}{errors[0]}")
 
 
-def score(run: Run) -> None:
+def score(
+    run: Run,
+    probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--probabilities", help="Also measure the probabilities of pixels, and those of cases."
+        ),
+    ] = False,
+) -> None:
     """Score a run on its test cases.
 
     Compares the predicted masks with the reference masks, as far as there are any, and writes
     scores.csv.
+
+    With --probabilities, scores.csv has a column CLASS_probability, the largest probability of a
+    pixel, and reliability.json says how often pixels with a probability have the class; the report
+    shows it. Networks are applied once more, and twice if `wsseg calibrate` was run before.
 
     Example: wsseg score runs/phi2
     """
@@ -380,12 +402,36 @@ def score(run: Run) -> None:
         {"method": run.resolve().name, "seed": loaded.recipe.seed, **row}
         for row in display.track("scoring", evaluate(loaded, cases), len(cases))
     ]
+    if probabilities:
+        columns = _measure_probabilities(loaded, cases, display)
+        rows = [row | more for row, more in zip(rows, columns, strict=True)]
     scores = RunFolder(run).scores
     write_rows(scores, rows)
     open_console().print(terminal_results(summarise(read_rows(scores))))
     _show_scan_warnings(rows, display)
     for sentence in missing_annotations(cases, loaded.recipe.classes):
         display.warn(sentence)
+
+
+def _measure_probabilities(
+    run: "LoadedRun", cases: "Sequence[Case]", display: "Display"
+) -> "list[Mapping[str, float]]":
+    """Write the reliability of a run's probabilities, and return the columns of each case."""
+    from wsseg.evaluation.measure_reliability import measure_cases, pooled
+    from wsseg.evaluation.reliability import write_reliability
+    from wsseg.inference.folders import RunFolder
+
+    steps = display.track("measuring probabilities", measure_cases(run, cases), len(cases))
+    measured = list(steps)
+    found = pooled(run, measured)
+    write_reliability(RunFolder(run.folder), found)
+    for name, each in found.items():
+        after = "" if each.calibrated is None else f", calibrated {each.calibrated.ece:.4f}"
+        display.note(
+            f"{name}: expected calibration error {each.uncalibrated.ece:.4f}{after} "
+            f"({each.cases} cases, {sum(each.uncalibrated.pixels):,} pixels)"
+        )
+    return [each.columns for each in measured]
 
 
 def report(run: Run) -> None:

@@ -32,6 +32,7 @@ def view(
     """
     from wsseg.errors import InputError, known_words
     from wsseg.evaluation.evaluate import held_out_cases
+    from wsseg.inference.calibration import calibrated
     from wsseg.inference.folders import RunFolder
     from wsseg.inference.probabilities import write_probabilities
     from wsseg.inference.run import load_run
@@ -44,9 +45,10 @@ def view(
     if case is not None and case not in cases:
         raise InputError(f"{run}: has no test case {case!r}; {known_words(case, cases)}")
     chosen = list(cases.values()) if case is None else [cases[case]]
+    judged = calibrated(loaded) if probabilities else None
     for each in display.track("writing pages", chosen, len(chosen)):
-        if probabilities:
-            write_probabilities(loaded, each, folder.predictions)
+        if judged is not None:
+            write_probabilities(judged, each, folder.predictions)
         write_view(folder.view(each.name), view_of(loaded, each), run.resolve().name)
     written = folder.view(chosen[0].name)
     size_mb = written.stat().st_size / 1e6

@@ -1,6 +1,6 @@
 """The criteria by which settings are chosen, computed on the network's grid.
 
-No other module reads the masks of validation cases.
+With `wsseg.evaluation.temperature`, no other module reads the masks of validation cases.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -109,6 +109,16 @@ class RunFolder:
         return self.path / "manifest.json"
 
     @property
+    def calibration(self) -> Path:
+        """`calibration.json`: the temperature of each stage, fitted on validation cases."""
+        return self.path / "calibration.json"
+
+    @property
+    def reliability(self) -> Path:
+        """`reliability.json`: how often pixels with a probability have a class in test cases."""
+        return self.path / "reliability.json"
+
+    @property
     def log(self) -> Path:
         """`log.jsonl`: a line for each epoch and each warning."""
         return self.path / "log.jsonl"

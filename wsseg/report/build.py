@@ -17,6 +17,7 @@ from wsseg.errors import InputError
 from wsseg.evaluation.comparison import Compare
 from wsseg.evaluation.method_labels import ChosenFrom, label_methods, method_label
 from wsseg.evaluation.published import PublishedResults
+from wsseg.evaluation.reliability import read_reliability
 from wsseg.evaluation.rows import read_rows
 from wsseg.evaluation.summary import ranked, summarise
 from wsseg.inference.folders import REPORT, RunFolder
@@ -136,6 +137,11 @@ def report_suite(
         ],
         failures=failures(out),
         views={key: address for run in runs for key, address in _views(run, labels, out)},
+        reliability={
+            labels[run.method]: found
+            for run in first_runs
+            if (found := read_reliability(RunFolder(run.folder)))
+        },
     )
     write_page(out / REPORT, page)
     return out / REPORT

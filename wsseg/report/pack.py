@@ -22,6 +22,7 @@ from wsseg.config.stages import NetworkStage, Stage, earlier_start
 from wsseg.errors import InputError
 from wsseg.evaluation.rows import read_rows
 from wsseg.evaluation.summary import summarise
+from wsseg.inference.calibration import copy_calibration
 from wsseg.inference.checkpoint import (
     TrainedStage,
     check_can_be_saved,
@@ -78,6 +79,7 @@ def pack(run: Path, out: Path, licence: str | None) -> str:
             path = source.stage(name).weights
             weights = read_weights(path) if trained.network is not None else {}
             save_stage(folder.stage(name), shared, weights)
+        copy_calibration(source, folder)
         if scores is not None:
             write_text(folder.scores, scores.to_csv(index=False))
         write_text(folder.card, card)

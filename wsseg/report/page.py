@@ -21,6 +21,7 @@ from wsseg.evaluation.comparison import (
 from wsseg.evaluation.health import gap_problem, health_notes, is_result
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE
 from wsseg.evaluation.published import PublishedResults
+from wsseg.evaluation.reliability import Reliability
 from wsseg.evaluation.rows import warnings_by_case
 from wsseg.evaluation.statistics import smallest_signed_rank_p
 from wsseg.evaluation.summary import ranked, rows_differ, summarise
@@ -58,6 +59,9 @@ class Page:
     targets: Sequence["PanelRow"] = ()  # of EM, a stage each
     failures: Mapping[str, str] = field(default_factory=dict)  # reasons by the job's folder
     views: Mapping[RowKey, str] = field(default_factory=dict)  # addresses of pages of cases
+    reliability: Mapping[str, Mapping[str, Reliability]] = field(
+        default_factory=dict
+    )  # by method and class
 
 
 def write_page(path: Path, page: Page) -> None:
@@ -112,6 +116,8 @@ def html(page: Page) -> str:
         examples=sections.picture_rows(page.examples),
         scores=result_tables.scores_table(summary),
         score_figures=sections.score_figures(rows, summary, published),
+        reliability=result_tables.reliability_table(page.reliability),
+        reliability_figures=sections.reliability_figures(page.reliability),
         training_figures=sections.training_figures(page.curves, summary),
         targets=sections.picture_rows(page.targets),
         warnings=warnings(page.curves),

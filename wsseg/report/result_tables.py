@@ -1,5 +1,6 @@
 """Tables of the results of each method: agreement with the annotation, scores, and all cases."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import pandas as pd
 from wsseg.config.columns import IDENTITY
 from wsseg.evaluation.class_columns import other_classes
 from wsseg.evaluation.health import is_result
+from wsseg.evaluation.reliability import Reliability
 from wsseg.evaluation.summary import rows_differ
 from wsseg.report.columns import (
     METHOD,
@@ -53,6 +55,11 @@ def _correctly_empty(row: Row, key: str) -> str:
     """Return "3 of 4": with several seeds, also "2.7 of 4"."""
     absent = row["absent_n"]
     return f"{round(row[key], 1):g} of {absent:.0f}" if absent else UNDEFINED
+
+
+def _in_thousands(row: Row, key: str) -> str:
+    """Return a number with commas: "10,240"."""
+    return f"{row[key]:,}"
 
 
 CASES = Column("cases", "Cases", "seeds are averaged first", decimals(0), _patients_and_seeds)
@@ -166,6 +173,18 @@ SCORES = (
     ),
     U_TEST_P,
 )
+RELIABILITY = (
+    Column("cases", "Cases", "with a mask of the class", decimals(0)),
+    Column("pixels", "Pixels", "of these cases, in the region of the class", _in_thousands),
+    Column("ece", "ECE", "expected calibration error, without temperature", decimals(4)),
+    Column("temperature", "Temperature", "fitted on validation cases"),
+    Column(
+        "calibrated_ece",
+        "ECE, calibrated",
+        "the same with log-odds divided by the temperature",
+        decimals(4),
+    ),
+)
 EMPTY_MASKS = (
     Column("empty_both", "Both empty", "correctly empty", decimals(0)),
     Column("empty_truth", "Only truth empty", "the class is marked by mistake", decimals(0)),
@@ -208,6 +227,27 @@ def scores_table(summary: pd.DataFrame) -> Table:
         values = without_prefix(summary, f"{score}_").assign(score=_words(score))
         rows += merge_equal_rows(make_table(values, columns)).rows
     return Table(columns, rows)
+
+
+def reliability_table(reliability: Mapping[str, Mapping[str, Reliability]]) -> Table:
+    """Return the calibration error of each method and class, by method and class."""
+    rows = [
+        {
+            "method": method,
+            "class_name": name,
+            "cases": each.cases,
+            "pixels": sum(each.uncalibrated.pixels),
+            "ece": each.uncalibrated.ece,
+            "temperature": math.nan if each.temperature is None else each.temperature,
+            "calibrated_ece": math.nan if each.calibrated is None else each.calibrated.ece,
+        }
+        for method, classes in reliability.items()
+        for name, each in classes.items()
+    ]
+    name = Column("class_name", "Class", text=as_text, is_text=True)
+    columns = [METHOD, name, *RELIABILITY]
+    keys = [column.key for column in columns]
+    return make_table(pd.DataFrame(rows, columns=keys), columns)
 
 
 def empty_masks_table(summary: pd.DataFrame, target: str) -> Table:

@@ -12,6 +12,7 @@ from wsseg.evaluation.class_columns import dice_where_present
 from wsseg.evaluation.health import is_result
 from wsseg.evaluation.method_labels import recipe_name
 from wsseg.evaluation.published import FigureName, PublishedResults
+from wsseg.evaluation.reliability import Reliability
 from wsseg.evaluation.summary import (
     annotated_scores,
     rankable_dice,
@@ -27,6 +28,7 @@ from wsseg.report.figures.rates import (
     rates_by_dilation,
     rates_by_recipe,
 )
+from wsseg.report.figures.reliability import draw_reliability
 from wsseg.report.figures.style import NARROW_IN, WIDTH_IN, svg
 from wsseg.report.formatting import significant
 from wsseg.training.log import Records
@@ -215,6 +217,24 @@ def score_figures(
         )
         for score, tag in tagged_scores(rows).items()
         if rows[f"tag.{tag}"].notna().any()
+    ]
+
+
+def reliability_figures(
+    reliability: Mapping[str, Mapping[str, Reliability]],
+) -> list[Picture]:
+    """Return the reliability diagram of each method and class."""
+    return [
+        _chart(
+            partial(draw_reliability, each),
+            f"reliability diagram of {name}, {method}",
+            f"{method}, {name}: {each.cases} cases, {sum(each.uncalibrated.pixels):,} pixels."
+            + (f" Temperature {significant(each.temperature)}." if each.temperature else ""),
+            HALF_IN,
+        )
+        for method, classes in reliability.items()
+        for name, each in classes.items()
+        if any(each.uncalibrated.pixels)
     ]
 
 

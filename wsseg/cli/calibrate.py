@@ -1,0 +1,43 @@
+"""The command `wsseg calibrate`."""
+
+from wsseg.cli.runs import Run
+
+
+def calibrate(run: Run) -> None:
+    """Calibrate the probabilities of a run on its validation cases.
+
+    Fits a temperature to each stage with a network: its log-odds divided by the temperature have
+    the highest likelihood for the masks of the validation cases. Masks of test cases are not read.
+    The file calibration.json in the folder of the run has the temperatures and lists the masks that
+    were read; `predict`, `score` and `view` with --probabilities use it. Masks and volumes stay the
+    same.
+
+    Example: wsseg calibrate runs/first
+    """
+    from wsseg.errors import InputError
+    from wsseg.evaluation.temperature import fit_stages, stages_with_network, validation_cases
+    from wsseg.inference.calibration import write_calibration
+    from wsseg.inference.folders import RunFolder
+    from wsseg.inference.run import load_run
+    from wsseg.runtime.console import Display
+
+    display, loaded = Display(), load_run(run)
+    names, cases = stages_with_network(loaded), validation_cases(loaded)
+    results = display.track("fitting", fit_stages(loaded, names, cases), len(names))
+    fitted, problems = {}, []
+    for name, result in results:
+        if isinstance(result, str):
+            problems.append(f"stage {name} is not calibrated: {result}")
+        else:
+            fitted[name] = result
+    if not fitted:
+        raise InputError(f"{run}: {problems[0]}")
+    write_calibration(RunFolder(run), fitted)
+    for problem in problems:
+        display.warn(problem)
+    for name, each in fitted.items():
+        display.note(
+            f"{name}: temperature {each.temperature:.3g}; negative log-likelihood {each.nll:.4f}, "
+            f"calibrated {each.calibrated_nll:.4f} ({each.cases} cases, {each.pixels:,} pixels)"
+        )
+    display.note(f"next: wsseg score {run} --probabilities, then wsseg report {run}")
