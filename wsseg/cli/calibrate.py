@@ -4,7 +4,7 @@ from wsseg.cli.runs import Run
 
 
 def calibrate(run: Run) -> None:
-    """Calibrate the probabilities of a run on its validation cases.
+    """Calibrate probabilities on validation cases.
 
     Fits a temperature to each stage with a network: its log-odds divided by the temperature have
     the highest likelihood for the masks of the validation cases. Masks of test cases are not read.
