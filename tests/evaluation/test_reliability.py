@@ -60,7 +60,7 @@ def test_the_bins_of_two_cases_add_up_to_those_of_all_pixels(one: Any, two: Any)
 
 
 def test_the_error_is_0_if_the_share_of_each_bin_is_its_probability() -> None:
-    p = np.repeat(np.float32([0.25, 0.5, 0.75]), 400)
+    p = np.repeat(np.array([0.25, 0.5, 0.75], np.float32), 400)
     present = np.tile(np.arange(400), 3) < 400 * p
     assert Bins.of(p, present).ece == 0
 
@@ -78,7 +78,7 @@ def test_the_error_of_no_pixels_is_not_defined() -> None:
 def test_what_is_written_is_read_again_and_a_damaged_file_is_refused(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert read_reliability(folder) == {}
-    bins = Bins.of(np.float32([0.25, 0.5]), np.array([True, False]))
+    bins = Bins.of(np.array([0.25, 0.5], np.float32), np.array([True, False]))
     found = {"a": Reliability(1, bins), "b": Reliability(2, bins, bins, 1.5)}
     write_reliability(folder, found)
     assert read_reliability(folder) == found

@@ -9,6 +9,7 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from wsseg.data.nifti import open_nifti
@@ -53,12 +54,15 @@ def record(run: Path) -> dict[str, Any]:
     return found
 
 
-def planes(run: Run, name: str, case_name: str = "case-6") -> np.ndarray[Any, np.dtype[np.float64]]:
+def planes(run: Run, name: str, case_name: str = "case-6") -> NDArray[np.float64]:
     """Return the probabilities of a stage's only class, (Z, H, W)."""
     [case] = [each for each in held_out_cases(run) if each.name == case_name]
     prepared, trained = run.prepare(case), run.pipeline.stages[name]
     scan = run.pipeline.scan(trained.stage, prepared)
-    return stage_probabilities(trained, scan, run.pipeline.fabric)[0].astype(np.float64)
+    found: NDArray[np.float64] = stage_probabilities(trained, scan, run.pipeline.fabric)[0].astype(
+        np.float64
+    )
+    return found
 
 
 def test_the_log_odds_are_divided_by_the_temperature_of_the_stage(fitted: Path) -> None:
@@ -148,6 +152,7 @@ def test_score_measures_how_often_pixels_with_a_probability_have_the_class(
             p = planes(source, "consolidation", case.name)
             prepared = run.prepare(case)
             region = run.pipeline.region_map("infection", prepared)
+            assert region is not None
             inside, true = np.load(region) > 0, prepare_mask(prepared, "consolidation")
             for value, has in zip(p[inside], true[inside], strict=True):
                 pixels[min(int(value * 10), 9)] += 1
@@ -175,11 +180,11 @@ def test_a_packed_run_has_the_temperatures_and_no_names(
     for run in (own, packed):
         assert isinstance(run.pipeline.stages["infection"].network, ScaledNetwork)
     scan = own.pipeline.scan(own.pipeline.stages["infection"].stage, prepared)
-    each = [
+    one, two = (
         stage_probabilities(run.pipeline.stages["infection"], scan, run.pipeline.fabric)
         for run in (own, packed)
-    ]
-    assert np.array_equal(*each)
+    )
+    assert np.array_equal(one, two)
 
 
 def test_temperatures_of_other_weights_and_damaged_ones_are_refused(

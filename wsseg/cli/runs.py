@@ -404,7 +404,7 @@ def score(
     ]
     if probabilities:
         columns = _measure_probabilities(loaded, cases, display)
-        rows = [row | more for row, more in zip(rows, columns, strict=True)]
+        rows = [{**row, **more} for row, more in zip(rows, columns, strict=True)]
     scores = RunFolder(run).scores
     write_rows(scores, rows)
     open_console().print(terminal_results(summarise(read_rows(scores))))

@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 
 from wsseg.evaluation.reliability import Bins, Reliability
 from wsseg.report.figures.reliability import draw_reliability
@@ -9,8 +10,8 @@ from wsseg.report.figures.sections import reliability_figures
 from wsseg.report.figures.style import NARROW_IN, svg
 from wsseg.report.result_tables import reliability_table
 
-BEFORE = Bins.of(np.float32([0.95, 0.95, 0.05]), np.array([True, False, False]))
-AFTER = Bins.of(np.float32([0.55, 0.55, 0.15]), np.array([True, False, False]))
+BEFORE = Bins.of(np.array([0.95, 0.95, 0.05], np.float32), np.array([True, False, False]))
+AFTER = Bins.of(np.array([0.55, 0.55, 0.15], np.float32), np.array([True, False, False]))
 BOTH = Reliability(2, BEFORE, AFTER, 2.5)
 
 
@@ -24,7 +25,7 @@ def test_points_are_the_shares_of_bins_and_bars_their_numbers_of_pixels() -> Non
     ]
     assert curves["uncalibrated: ECE 0.3167"] == pytest.approx(np.array([[0.05, 0], [0.95, 0.5]]))
     assert curves["calibrated: ECE 0.0833"] == pytest.approx(np.array([[0.15, 0], [0.55, 0.5]]))
-    heights = [bar.get_height() for bar in below.patches]
+    heights = [bar.get_height() for bar in below.patches if isinstance(bar, Rectangle)]
     assert heights == [*BEFORE.pixels, *AFTER.pixels]
 
 
