@@ -60,3 +60,11 @@ def test_shares_are_read_by_nibabel_with_an_error_below_a_half_step(tmp_path: Pa
     found = open_nifti(tmp_path / "a.nii.gz").get_fdata()
     assert found == pytest.approx(shares, abs=0.51 / 2**15)
     assert (found[0, 0, 0], found[0, 1, 1], found[0, 1, 2]) == (0, 0.5, 1)
+
+
+def test_shares_are_read_by_itk_with_their_scale(tmp_path: Path) -> None:
+    sitk = pytest.importorskip("SimpleITK")
+    shares = np.array([0, 0.25, 0.5, 1], np.float32).reshape(1, 2, 2)
+    write_nifti_shares(tmp_path / "a.nii.gz", shares, np.diag([2.0, 2.0, 5.0, 1.0]))
+    found = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "a.nii.gz")))
+    assert sorted(found.flatten()) == [0, 0.25, 0.5, 1]
