@@ -27,9 +27,9 @@ def test_every_command_of_the_page_works(
         for line in block.text.splitlines():
             ended = wsseg(*shlex.split(line)[1:])
             assert ended.code == 0, f"{line}\n{ended.err}"
-    header = open_nifti(tmp_path / "predicted" / "probabilities" / "d.1-infection.nii.gz").header
-    assert header["datatype"] == 512  # uint16
-    assert header["scl_slope"] == 2**-15
+    image = open_nifti(tmp_path / "predicted" / "probabilities" / "d.1-infection.nii.gz")
+    assert image.get_data_dtype() == "uint16"
+    assert image.dataobj.slope == 2**-15
     assert "infection_probability" in read_rows(tmp_path / "predicted" / "scores.csv")
     run = tmp_path / "runs" / "mine"
     read = {
