@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,8 @@ def test_every_command_of_the_page_works(
             assert ended.code == 0, f"{line}\n{ended.err}"
     image = open_nifti(tmp_path / "predicted" / "probabilities" / "d.1-infection.nii.gz")
     assert image.get_data_dtype() == "uint16"
-    assert image.dataobj.slope == 2**-15
+    voxels: Any = image.dataobj
+    assert voxels.slope == 2**-15
     assert "infection_probability" in read_rows(tmp_path / "predicted" / "scores.csv")
     run = tmp_path / "runs" / "mine"
     read = {
