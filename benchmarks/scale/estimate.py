@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +15,7 @@ from benchmarks.scale.rows import Measurement
 from wsseg.inference.folders import RunFolder
 from wsseg.training.log import read_log
 
-TRIAL_CASES, TRIAL_EPOCHS = 6, 2  # of the short run whose rate is used
+TRIAL_CASES, TRIAL_EPOCHS = 12, 4  # of the short run whose rate is used
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class EstimateBenchmark:
             scans = self.work / size.name
             write_scans(scans, size.cases, (size.pixels, size.pixels, size.slices))
             trial, _ = self._train(scans, size, TRIAL_CASES, TRIAL_EPOCHS)
-            rate = trial[-1]["slices_per_s"]
+            rate = median(each["slices_per_s"] for each in trial[1:])  # the first one warms up
             epochs, command_s = self._train(scans, size, size.cases, size.epochs)
             values = {
                 "cases": size.cases,
