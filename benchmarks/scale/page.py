@@ -66,8 +66,8 @@ Memory is the peak of what no file backs; the code of libraries comes in additio
 
 [Several GPUs and many scans](../../docs/scale.md) estimates hours as
 cases × slices × epochs / rate. The rate is the median over the epochs of a short run
-with {trial_cases} cases and {trial_epochs} epochs, without the first. The real time is that of all epochs; starting the
-command and preparing the scans come in addition.
+with {trial_cases} cases and {trial_epochs} epochs, without the first.
+The real time is that of all epochs; starting the command and preparing the scans come in addition.
 
 {estimates}
 
