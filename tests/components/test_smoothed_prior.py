@@ -49,9 +49,7 @@ def batch_of(image: object, region: object = None) -> Batch:
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-@pytest.mark.parametrize(
-    "inner", [{"use": "smoothed-threshold", "threshold": 1}, {"use": "mixture"}]
-)
+@pytest.mark.parametrize("inner", [{"use": "smoothed-threshold", "threshold": 1}, Intensity()])
 def test_the_prior_passes_the_conformance_test(inner: object, classes: int) -> None:
     check_prior(make(Prior, "smoothed", prior=inner), classes)
 
