@@ -110,7 +110,7 @@ def test_the_folder_of_the_data_does_not_count(job: Job, toy_cohort: Path, tmp_p
 def test_a_function_may_move_to_another_deciding_module(package: Path) -> None:
     before, path = digest(package), package / "data" / "reading.py"
     text, new = path.read_text(), package / "data" / "labels.py"
-    start, end = text.index("def label_mask("), text.index("def mask_suffix(")
+    start, end = text.index("def label_mask("), text.index("def read_case_grid(")
     new.write_text(text[start:end])
     path.write_text(text[:start] + text[end:])
     assert digest(package) == before

@@ -16,7 +16,6 @@ from wsseg.components.optimizers import SGD, Adam, AdamW
 from wsseg.components.overlap_losses import BatchDice, SmoothDice, Tversky
 from wsseg.components.priors import PerClass, TagOdds
 from wsseg.components.regions import Everything, FileRegion, Foreground, Nonzero
-from wsseg.components.smoothed_prior import Smoothed
 from wsseg.components.smoothed_threshold import SmoothedThreshold
 from wsseg.components.tag_losses import LogSumExp, MeanLogits, NoisyOr
 from wsseg.components.trackers import MLflow, TensorBoard, WandB
@@ -46,7 +45,6 @@ def wsseg_priors() -> dict[str, type[Prior]]:
         "colour": Colour,
         "local-contrast": LocalContrast,
         "per-class": PerClass,
-        "smoothed": Smoothed,
         "smoothed-threshold": SmoothedThreshold,
         "tag-odds": TagOdds,
         "top-hat": TopHat,
