@@ -39,7 +39,7 @@ voxels without consolidation, are predicted.
 """
 EACH = """
 SD is the standard deviation over all runs; SD within a seed is the one over its precisions and
-numbers of threads. Other programs ran at the same time, hence the minutes of the fastest run.
+numbers of threads. Minutes are those of the fastest run, since other programs slow a run down.
 
 ## Each run
 

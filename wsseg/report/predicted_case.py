@@ -31,12 +31,6 @@ class PredictedCase:
         return {name: self.prediction.masks[name] for name in self.classes}
 
     @property
-    def regions(self) -> dict[str, VoxelMask]:
-        """The masks that are not of a class."""
-        masks = self.prediction.masks
-        return {name: masks[name] for name in masks if name not in self.classes}
-
-    @property
     def target(self) -> str:
         """The last class."""
         return self.classes[-1]
