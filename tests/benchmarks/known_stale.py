@@ -9,6 +9,5 @@ KNOWN_STALE = {
     "covid-sweep",
     "glioma",
     "medseg",
-    "phantom",
     "transfer",
 }
