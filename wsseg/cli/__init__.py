@@ -10,7 +10,19 @@ from typing import Annotated
 
 import typer
 
-from wsseg.cli import bench, calibrate, data, doctor, init, plugins, recipes, runs, share, view
+from wsseg.cli import (
+    bench,
+    calibrate,
+    data,
+    doctor,
+    init,
+    plugins,
+    predict,
+    recipes,
+    runs,
+    share,
+    view,
+)
 from wsseg.cli.command_help import Commands
 from wsseg.cli.plugin_commands import WithPluginCommands
 from wsseg.errors import InputError, WorkError, escape_unprintable, shorten_lines
@@ -26,7 +38,7 @@ app = Commands(
     pretty_exceptions_enable=False,
 )
 app.command()(runs.train)
-app.command()(runs.predict)
+app.command()(predict.predict)
 app.command()(runs.score)
 app.command()(runs.report)
 app.command()(calibrate.calibrate)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from wsseg.cli.command_help import Commands
-from wsseg.cli.runs import Accept, Backend, Jobs, Scheduler
+from wsseg.cli.options import Accept, Backend, Jobs, Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

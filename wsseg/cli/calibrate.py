@@ -1,6 +1,6 @@
 """The command `wsseg calibrate`."""
 
-from wsseg.cli.runs import Run
+from wsseg.cli.options import Run
 
 
 def calibrate(run: Run) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from wsseg.cli.command_help import Commands
 from wsseg.cli.data_check import check
-from wsseg.cli.runs import Changes, Columns
+from wsseg.cli.options import Changes, Columns
 
 if TYPE_CHECKING:
     from wsseg.core.interfaces import PublicDataset, Synthetic

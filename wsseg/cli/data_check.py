@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wsseg.cli.runs import Accept, Changes, Columns, NameBy
+from wsseg.cli.options import Accept, Changes, Columns, NameBy
 
 if TYPE_CHECKING:
     from rich.table import Table

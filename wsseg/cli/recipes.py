@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from wsseg.cli.command_help import Commands
-from wsseg.cli.runs import Changes
+from wsseg.cli.options import Changes
 
 app = Commands("List, show, compare and check recipes.")
 Source = Annotated[str, typer.Argument(help="A recipe file, or the name of a recipe.")]

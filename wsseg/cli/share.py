@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from wsseg.cli.runs import FolderOrFile, Run
+from wsseg.cli.options import FolderOrFile, Run
 
 
 def pack(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from wsseg.cli.runs import Run
+from wsseg.cli.options import Run
 
 
 def view(

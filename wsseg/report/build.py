@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +12,8 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from wsseg.config.recipe_files import recipe_text
+from wsseg.config.recipe import Recipe
+from wsseg.config.recipe_files import recipe_of_run, recipe_text
 from wsseg.core.case import Case
 from wsseg.errors import InputError
 from wsseg.evaluation.comparison import Compare
@@ -53,6 +55,11 @@ class ReportedRun:
     test: Sequence[Case]
     seed: int
     fold: str = ""
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe of the run."""
+        return recipe_of_run(RunFolder(self.folder).recipe)
 
 
 @dataclass(frozen=True)
@@ -108,16 +115,13 @@ def report_suite(
     page = Page(
         title=title,
         rows=label_methods(rows, context.settings_from),
-        facts=facts(rows, load_run(first_runs[0].folder), _written(runs)),
+        facts=facts(rows, first_runs[0].folder, _written(runs)),
         curves={labels[run.method]: _curves(run.folder) for run in first_runs},
         examples=list(_examples(rows, shown, labels)),
         provenance={"Software and cases": versions(first_runs[0].folder)}
         | ({"Rows": origin} if (origin := origin_of_rows(rows)) else {})
-        | {
-            f"Recipe {labels[run.method]}": recipe_text(load_run(run.folder).recipe)
-            for run in first_runs
-        },
-        target=load_run(first_runs[0].folder).recipe.classes[-1],
+        | {f"Recipe {labels[run.method]}": recipe_text(run.recipe) for run in first_runs},
+        target=first_runs[0].recipe.classes[-1],
         baseline=labels[compare.baseline] if compare else None,
         metric=compare.metric if compare else "dice",
         ceiling=labels[compare.ceiling] if compare and compare.ceiling else None,
@@ -132,9 +136,7 @@ def report_suite(
             for run in runs
             for row in chosen_settings(run.folder)
         ],
-        targets=[
-            row for run in _first_runs(shown) for row in _targets(run.folder, labels[run.method])
-        ],
+        targets=[row for run in _first_runs(shown) for row in _targets(run, labels[run.method])],
         failures=failures(out),
         views={key: address for run in runs for key, address in _views(run, labels, out)},
         reliability={
@@ -181,14 +183,13 @@ def _views(run: ReportedRun, labels: Mapping[str, str], out: Path) -> Iterator[t
             yield (labels[run.method], run.seed, run.fold, case.name), address
 
 
-def _targets(folder: Path, label: str) -> Iterator[PanelRow]:
+def _targets(run: ReportedRun, label: str) -> Iterator[PanelRow]:
     """Yield the saved targets of each EM stage of a run."""
-    recipe = load_run(folder).recipe
-    for name, stage in recipe.stages.items():
-        snapshots = load_snapshots(RunFolder(folder).stage(name))
+    for name, stage in run.recipe.stages.items():
+        snapshots = load_snapshots(RunFolder(run.folder).stage(name))
         if snapshots:
             heading = f"{label}, stage {name}"
-            yield target_row(heading, stage.classes[-1], snapshots, recipe.display_window)
+            yield target_row(heading, stage.classes[-1], snapshots, run.recipe.display_window)
 
 
 def _curves(folder: Path) -> list[Mapping[str, Any]]:
@@ -239,7 +240,7 @@ def _pictured_cases(
 
 def _without_annotation(runs: Sequence[ReportedRun]) -> dict[str, str]:
     """Return the headings of the test cases in which the target is not annotated."""
-    target = load_run(runs[0].folder).recipe.classes[-1] if runs else ""
+    target = runs[0].recipe.classes[-1] if runs else ""
     return {
         case.name: f"{case.name}, {target} not annotated"
         for run in runs

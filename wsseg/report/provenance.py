@@ -12,7 +12,6 @@ from wsseg.config.recipe_files import recipe_of_run
 from wsseg.core.component import Component
 from wsseg.evaluation.method_labels import ChosenFrom, recipe_name
 from wsseg.inference.folders import RunFolder, failure_files
-from wsseg.inference.run import Run
 from wsseg.report.formatting import significant
 from wsseg.training.manifest import read_manifest
 
@@ -38,16 +37,17 @@ def versions(folder: Path) -> dict[str, str]:
     }
 
 
-def facts(rows: pd.DataFrame, run: Run, written: date) -> dict[str, str]:
+def facts(rows: pd.DataFrame, folder: Path, written: date) -> dict[str, str]:
     """Return cohort, date, version and device of results, by heading.
 
     Args:
         rows: The rows of a suite, or of a run.
-        run: A run of it, of which the cohort is described.
+        folder: The folder of a run of it, of which the cohort is described.
         written: The date of the rows, for rows that do not have it.
     """
-    manifest = read_manifest(RunFolder(run.folder))
-    cohort, test = _cohort_name(run.recipe.cohort), run.recipe.test
+    manifest = read_manifest(RunFolder(folder))
+    recipe = recipe_of_run(RunFolder(folder).recipe)
+    cohort, test = _cohort_name(recipe.cohort), recipe.test
     trained = f"{len(manifest['train'])} cases for training"
     tested = f"{rows['case'].nunique()} for testing"
     origin = origin_of_rows(rows)

@@ -207,8 +207,8 @@ def score_figures(
         _chart(
             partial(methods.draw_groups, rows, score, tag),
             f"{_words(score)} of cases with and without the tag {tag}",
-            f"{_words(score).capitalize()} by the case's tag. p: two-sided Mann-Whitney U test. "
-            "Few cases: no p can be small. "
+            f"{_words(score).capitalize()} by the case's tag. p: two-sided Mann-Whitney U test; "
+            "with few cases, no p can be small. "
             "AUC: probability that a case with the tag has a higher score than one without."
             + differing
             + _published_note(
