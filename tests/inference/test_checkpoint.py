@@ -1,12 +1,17 @@
 """Tensors in files."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from wsseg.inference import checkpoint
 from wsseg.inference.checkpoint import write_tensors
+from wsseg.runtime.files import atomic_write
 
 
 def test_weights_shared_by_two_layers_are_saved_under_both_names(tmp_path: Path) -> None:
@@ -31,3 +36,21 @@ def test_weights_can_be_read_by_all_whom_the_umask_allows(tmp_path: Path) -> Non
     write_tensors(tmp_path / "w.safetensors", {"weight": torch.ones(2)})
     (tmp_path / "other").touch()
     assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_write_makes_no_file_but_the_one_that_is_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill would leave another one behind, whose name is not known."""
+    files: list[int] = []
+
+    @contextmanager
+    def observed(path: Path) -> Iterator[Path]:
+        with atomic_write(path) as temporary:
+            files.append(temporary.stat().st_ino)
+            yield temporary
+            files.append(temporary.stat().st_ino)
+
+    monkeypatch.setattr(checkpoint, "atomic_write", observed)
+    write_tensors(tmp_path / "weights.safetensors", {"weight": torch.ones(3)})
+    assert files[0] == files[1]

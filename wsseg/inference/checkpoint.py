@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from wsseg.components.registry import UnknownComponentError, registry
@@ -176,15 +176,12 @@ def write_tensors(
     Raises:
         UnwritableError: The disk is full, or the folder is read-only.
     """
+    separate = {
+        name: each.clone(memory_format=torch.contiguous_format) for name, each in tensors.items()
+    }  # the format does not allow tensors that share memory
+    content = save(separate, None if metadata is None else dict(metadata))
     with atomic_write(path) as temporary:
-        try:
-            separate = {
-                name: each.clone(memory_format=torch.contiguous_format)
-                for name, each in tensors.items()
-            }  # the format does not allow tensors that share memory
-            save_file(separate, temporary, None if metadata is None else dict(metadata))
-        except SafetensorError as error:  # also raised for errors of the file system
-            raise OSError(str(error)) from None
+        temporary.write_bytes(content)  # `save_file` would write another temporary file
 
 
 def _learnt_parts(stage: Stage) -> list[Prior]:
