@@ -1,59 +1,84 @@
-"""Draw docs/phantom.png: six phantom slices with the outlines of their masks, in the lung window.
+"""Draw docs/phantom.png: test cases of a run, annotated and as the run predicts them.
 
-Example: python -m benchmarks.phantom.picture docs/phantom.png
+Example: python -m benchmarks.phantom.picture runs/phantom/em/seed-0 docs/phantom.png
 """
 
 import sys
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
+from PIL import Image
 
-from wsseg.report.figures.panels import tints
+from wsseg.core.contracts import cases_of
+from wsseg.core.volume import VoxelMask
+from wsseg.evaluation.rows import read_rows
+from wsseg.inference.folders import RunFolder
+from wsseg.inference.run import load_run
+from wsseg.report.figures.key_cases import key_slice
+from wsseg.report.figures.panels import Panel, Picture, draw_panel, tints
+from wsseg.report.predicted_case import PredictedCase, predicted_case
 from wsseg.runtime.files import atomic_write
-from wsseg_covid.phantom.cohort import LungPhantom
-from wsseg_covid.phantom.cohort import draw as draw_phantom
-from wsseg_covid.phantom.patient import Phantom
 
-# The first three have consolidation; cases of all sites, with thick and thin slices.
-CASES = (0, 4, 8, 3, 7, 11)
+QUARTILES = (0.25, 0.5, 0.75)  # of Dice over the cases with the target, so the cases are typical
 WINDOW_HU = (-1350, 150)
-COLOURS = tints(["infection", "consolidation"])  # blue and orange, as in reports
-CROP = (150, 212)  # rows and columns around the lungs
+SIDE_PX = 330
+MARGIN_PX = 12  # around the lungs
 
 
-def write_picture(path: Path, cohort: LungPhantom) -> None:
-    """Write the picture with the most affected slice of each case."""
-    mpl.use("Agg")
-    figure, axes = plt.subplots(2, 3, figsize=(11, 5.19), facecolor="black")
-    for panel, index in zip(axes.flat, CASES, strict=True):
-        draw_slice(panel, draw_phantom(cohort, index))
-    figure.subplots_adjust(0, 0, 1, 1, wspace=0.008, hspace=0.008)
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=92, facecolor="black", pil_kwargs={"optimize": True})
-    plt.close(figure)
+def write_picture(folder: Path, path: Path) -> None:
+    """Write a row of annotated slices, and a row of the same slices as predicted."""
+    run = load_run(folder)
+    cases = {case.name: case for case in cases_of(run.recipe.test or run.recipe.cohort)}
+    dice = typical_cases(folder)
+    shown = [predicted_case(run, cases[name]) for name in dice]
+    rows = {
+        "annotated": [draw(case, case.true) for case in shown],
+        "predicted": [draw(case, case.predicted) for case in shown],
+    }
+    write_grid(path, rows, [f"Dice {value:.2f}" for value in dice.values()])
 
 
-def draw_slice(panel: Axes, case: Phantom) -> None:
-    """Draw the slice with the most consolidation, or the most infection if there is none."""
-    disease = case.consolidation if case.consolidation.any() else case.infection
-    z = int(disease.sum(axis=(1, 2)).argmax())
-    _, rows, columns = np.where(case.lung)
-    top, left = (
-        int((at.min() + at.max() - side) / 2)
-        for at, side in zip((rows, columns), CROP, strict=True)
+def typical_cases(folder: Path) -> dict[str, float]:
+    """Return the cases at the quartiles of Dice, of the cases in which the target is present."""
+    rows = read_rows(RunFolder(folder).scores)
+    dice = rows[rows["positive_voxels"] > 0].set_index("case")["dice"].sort_values()
+    ranks = [round(quartile * (len(dice) - 1)) for quartile in QUARTILES]
+    return {str(dice.index[rank]): float(dice.iloc[rank]) for rank in ranks}
+
+
+def draw(case: PredictedCase, masks: Mapping[str, VoxelMask]) -> Picture:
+    """Return the lungs in the slice with the most of the target, with tinted masks."""
+    z = key_slice(case.predicted[case.target], case.true[case.target])
+    lungs = case.prediction.masks["lung"]
+    box = tuple(
+        slice(max(0, at.min() - MARGIN_PX), at.max() + MARGIN_PX) for at in np.where(lungs)[1:]
     )
-    crop = np.s_[z, top : top + CROP[0], left : left + CROP[1]]
-    low, high = WINDOW_HU
-    panel.imshow(case.image[crop], cmap="gray", vmin=low, vmax=high, interpolation="bicubic")
-    for name, colour in COLOURS.items():
-        mask = getattr(case, name)[crop]
-        if mask.any():
-            panel.contour(mask, [0.5], colors=colour, linewidths=0.9)
-    panel.axis("off")
+    panel = Panel("", case.image[z], {name: mask[z] for name, mask in masks.items()})
+    return draw_panel(panel, (box[0], box[1]), WINDOW_HU, tints(case.classes), SIDE_PX)
+
+
+def write_grid(path: Path, rows: Mapping[str, Sequence[Picture]], captions: Sequence[str]) -> None:
+    """Write rows of pictures, with the name of each row and a caption below each column."""
+    mpl.use("Agg")
+    figure, axes = plt.subplots(len(rows), len(captions), figsize=(11, 5.6), facecolor="white")
+    for (name, pictures), line in zip(rows.items(), axes, strict=True):
+        line[0].set_ylabel(name, fontsize=15)
+        for picture, panel in zip(pictures, line, strict=True):
+            panel.imshow(picture)
+            panel.set(xticks=[], yticks=[], frame_on=False, anchor="S")
+    for panel, caption in zip(axes[-1], captions, strict=True):
+        panel.set_xlabel(caption, fontsize=15)
+    figure.subplots_adjust(0.03, 0.06, 0.999, 0.999, wspace=0.01, hspace=0.01)
+    drawn = BytesIO()
+    figure.savefig(drawn, dpi=92)
+    plt.close(figure)
+    with atomic_write(path) as temporary:
+        Image.open(drawn).convert("RGB").quantize().save(temporary, optimize=True)
 
 
 if __name__ == "__main__":
-    write_picture(Path(sys.argv[1]), LungPhantom())
+    write_picture(Path(sys.argv[1]), Path(sys.argv[2]))
