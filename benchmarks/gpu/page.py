@@ -18,17 +18,17 @@ $ python -m benchmarks.gpu correct train --minutes 2 --out runs/gpu
 $ python -m benchmarks.gpu --trial
 ```
 
-compares results on the first GPU with those on the CPU, and measures time and memory. The parts
-below are measured in order until the given minutes are over, each for at most two minutes; the rows
-of a part are saved as they are measured, and a part that does not fit has a row that says so. The
-default is 8 minutes for all parts. Rows are saved in `rows.csv`, which replaces earlier rows of the
+This command compares results on the first GPU with those on the CPU, and measures time and memory.
+The parts below are measured in order until the given minutes are over (8 by default), each for at
+most two minutes. The rows of a part are saved as they are measured; a part that does not fit gets a
+row that says so. Rows are saved in `rows.csv`, which replaces earlier rows of the
 same part and card, and this page is written from them; `--out` names another folder. `--trial` runs
 all parts at tiny sizes, also without a GPU, and saves nothing unless `--out` is given; `--page`
 writes the page again.
 
 It runs on torch 2.11 and newer, needs no network, and does not need wsseg to be installed: in a
 clone of the repository, only the packages that `pyproject.toml` lists are required. MONAI is
-optional. Times are taken when the GPU has finished; the first round of each measurement is not
+optional. Times are taken after synchronising with the GPU; the first round of each measurement is not
 counted. Values are the median of the rounds, with minimum and maximum in parentheses.
 """
 NOT_MEASURED = """\

@@ -18,21 +18,22 @@ PAGE = """\
 make reliability
 ```
 
-damages files of every kind that wsseg reads and runs the commands that read them, kills training
-runs, saves the counts in `rows.csv` and writes this page from them.
+This command damages files of every kind that wsseg reads and runs the commands that read them. It
+also kills training runs. It saves the counts in `rows.csv` and writes this page from them.
 `python -m benchmarks.reliability --inputs 20 --kills 3` is a shorter version, and `--kinds DICOM`
 replaces the rows of one kind. `make test` tries {quick_kills} kills, `make test-all` {slow} inputs
 and {slow_kills} kills.
 
 ## Damaged inputs
 
-A valid file gets one to three changes that are drawn with a seed: bits are flipped, bytes removed,
-repeated or overwritten, the end removed, numbers in a header replaced, or words of a text replaced
-(by paths outside the folder, YAML tags that would run code, numbers beyond all limits, HTML,
-terminal escapes). Its command runs in its own process with {memory_gib} GiB of memory. It may
-succeed, if the damaged file still makes sense, or end with exit code 2 and one short error message
-(`manifest verify` with 1 if files differ from the manifest). Failures are tracebacks, other exits,
-hangs, and files that are half-written, changed or outside the output folder.
+A valid file is damaged by one to three random changes, drawn with a seed: bits are flipped, bytes
+are removed, repeated or overwritten, the end is cut off, numbers in a header are replaced, or words
+of a text are replaced (by paths outside the folder, YAML tags that would run code, numbers out of
+range, HTML, or terminal escapes). The command that reads the file runs in a process of its own with
+{memory_gib} GiB of memory. It may succeed, if the damaged file is still valid, or end with exit
+code 2 and one short error message (`manifest verify` with 1 if files differ from the manifest).
+Failures are tracebacks, other exit codes, hangs, and files that are half-written, changed or
+outside the output folder.
 
 {inputs}
 

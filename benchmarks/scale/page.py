@@ -27,26 +27,26 @@ PAGE = """\
 python -m benchmarks.scale
 ```
 
-runs a suite on a Dask cluster of this machine under faults, checks and plans cohorts of many cases,
-and compares estimates of training time with real runs. It saves `rows.csv` after each part and
-writes this page. `--part jobs` measures one part; `--jobs 6 --workers 2 --cases 40` is a short
-version of all.
+This command runs a suite under faults on a local Dask cluster, checks and plans cohorts of many
+cases, and compares estimates of training time with real runs. It saves `rows.csv` after each part
+and writes this page. `--part jobs` measures one part; `--jobs 6 --workers 2 --cases 40` is a short
+version of all parts.
 
 ## A suite under faults
 
-The suite has four methods, with tiny networks, on ten phantoms of 64 × 64 × 10 voxels. Each of its
-jobs is the run of a method, a seed and a fold, and the methods share the stages that they have in
+The suite has four methods, with tiny networks, on ten phantoms of 64 × 64 × 10 voxels. Each job
+is the run of a method, a seed and a fold, and the methods share the stages that they have in
 common. A Dask cluster on the same machine runs it with workers of one thread each. After an error,
-the cause is removed and the same command is run again. The rows must be those of the undisturbed
-run: all results as they are in the file, digit by digit.
+the cause is removed and the same command is run again. The rows must equal those of the
+undisturbed run in every digit of the file.
 
 {faults}
 
 {jobs}
 
 The overhead is the share of the Dask scheduler and of the command in the CPU time of scheduler,
-command and workers, between the first and the last job that finished. The time of workers contains
-the start of those that replace others.
+command and workers, between the first and the last job that finished. The time of workers includes
+the start of replacements.
 
 {jobs_verdict}
 
@@ -56,7 +56,7 @@ The cases are simulated: scans of 16 × 16 × 3 voxels, each with a mask and a t
 reading voxels is measured in [benchmarks/speed](../speed/README.md). `data check` reads all files
 of a recipe that finds a region in each scan; a second check uses the stored measurements. The dry
 run plans a suite of 15 jobs, and the manifest lists the digests of all files of the training cases.
-Memory is the peak of what no file backs; the code of libraries comes in addition.
+Memory is the peak of anonymous memory; the code of libraries comes in addition.
 
 {cases}
 
@@ -67,7 +67,7 @@ Memory is the peak of what no file backs; the code of libraries comes in additio
 [Several GPUs and many scans](../../docs/scale.md) estimates hours as
 cases × slices × epochs / rate. The rate is the median over the epochs of a short run
 with {trial_cases} cases and {trial_epochs} epochs, without the first.
-The real time is that of all epochs; starting the command and preparing the scans come in addition.
+The real time is that of all epochs; starting the command and preparing the scans are not included.
 
 {estimates}
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 PRODUCTS = (
     "Convolutions become faster by the factor between a bfloat16 and a float32 product (see limits)"
 )
-SHARED_WORK = "Reading the scan, finding the lung and writing the mask take equally long in both"
+SHARED_WORK = "Reading the scan, finding the lung and writing the mask take the same time in both"
 
 REASONS: Mapping[tuple[str, str], str] = {  # by subject and name
     ("train", "training, wsseg / plain PyTorch"): (
@@ -15,8 +15,8 @@ REASONS: Mapping[tuple[str, str], str] = {  # by subject and name
     ("train", "training, rate relative to the matrix product"): (
         "Between two convolutions, batch norm, activations and sums read and write memory, in the "
         "forward and the backward pass, at best at the rate of a copy. The faster the product, the "
-        "larger their share of the time. Only fused kernels would save it; `compiled` shows what "
-        "torch.compile gains in this way."
+        "larger their share of the time. Only fused kernels would avoid this; `compiled` shows what "
+        "torch.compile gains that way."
     ),
     ("predict", "speed-up over plain PyTorch, not cropped"): (
         f"{SHARED_WORK}. {PRODUCTS}, which alone may be less than what is required."
@@ -26,11 +26,11 @@ REASONS: Mapping[tuple[str, str], str] = {  # by subject and name
         "the chest. The slower the network, the more cropping gains: see the row in float32 below."
     ),
     ("predict", "network's rate relative to a bfloat16 matrix product"): (
-        "The levels of full resolution have few channels: they are limited by memory and not by "
-        "products, the more so the faster the product is."
+        "The levels at full resolution have few channels: they are limited by memory, not by "
+        "products, and the more so the faster the product is."
     ),
     ("prepare", "speed-up over the authors' code"): (
-        "Decompressing the file, which the authors' code has to do as well, is a large part of the "
+        "Decompressing the file, which the authors' code must do as well, is a large part of the "
         "time of wsseg."
     ),
 }

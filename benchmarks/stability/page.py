@@ -20,26 +20,26 @@ HEAD = f"""\
 python -m benchmarks.stability --jobs 2
 ```
 
-trains the recipes `em` (`covid/demo-em`, which we recommend) and `phi2` (`covid/demo-phi2`, with
-the prior of Wu et al. 2020) with five seeds, in float32 and in bfloat16, with one thread and with
-two: 20 runs of each. It saves a row in `rows.csv` after each run and writes this page from the
-rows; run it again to continue. For a seed, precision and number of threads change only how numbers
-are rounded. UNet-1 is trained for each seed, precision and number of threads, and shared by both
-recipes.
+This command trains the recipes `em` (`covid/demo-em`, which we recommend) and `phi2`
+(`covid/demo-phi2`, with the prior of Wu et al. 2020) with five seeds, in float32 and in bfloat16,
+with one thread and with two: 20 runs of each. It saves a row in `rows.csv` after each run and
+writes this page from the rows; run it again to continue. For a given seed, precision and number of
+threads only change how numbers are rounded. UNet-1 is trained once for each seed, precision and
+number of threads, and shared by both recipes.
 
 The Dice of consolidation is pooled over the voxels of the phantom's 8 test cases, 4 of which have
-consolidation. `em` was chosen when results on these cases were known: its mean is optimistic, and
-its spread is what is measured here.
+consolidation. `em` was chosen when results on these cases were known, so its mean is optimistic; this
+benchmark measures its spread.
 
-A run has collapsed if, at the end of training, fewer than {LEAST} % or more than
+A run has collapsed if, at the end of training, less than {LEAST} % or more than
 {MOST} % of the pixels in tagged regions are targets; or if no voxel, or more than {MOST} % of the
 voxels without consolidation, are predicted.
 
 ## Spread
 """
 EACH = """
-SD is the standard deviation over all runs; SD within a seed is the one over its precisions and
-numbers of threads. Minutes are those of the fastest run, since other programs slow a run down.
+SD is the standard deviation over all runs; SD within a seed is that over its precisions and numbers
+of threads. The time is that of the fastest run, because other programs slowed some runs down.
 
 ## Each run
 
