@@ -28,8 +28,8 @@ writes the page again.
 
 It runs on torch 2.11 and newer, needs no network, and does not need wsseg to be installed: in a
 clone of the repository, only the packages that `pyproject.toml` lists are required. MONAI is
-optional. Times are taken after synchronising with the GPU; the first round of each measurement is not
-counted. Values are the median of the rounds, with minimum and maximum in parentheses.
+optional. Times are taken after synchronising with the GPU; the first round of each measurement is
+not counted. Values are the median of the rounds, with minimum and maximum in parentheses.
 """
 NOT_MEASURED = """\
 ## Nothing was measured yet

@@ -18,9 +18,10 @@ make speed
 
 This command measures everything below on your machine, saves it in `rows.csv` and writes this page.
 `python -m benchmarks.speed limits` measures one subject again and replaces only its rows. The
-alternatives in a ratio are run alternately (A B A B ...), and the ratio is computed in each round. Values are the
-median of the rounds, with minimum and maximum in parentheses. To add a subject, write a class whose
-fields are its sizes and whose `measure` yields measurements, and add it to `subjects.py`.
+alternatives in a ratio are run alternately (A B A B ...), and the ratio is computed in each round.
+Values are the median of the rounds, with minimum and maximum in parentheses. To add a subject,
+write a class whose fields are its sizes and whose `measure` yields measurements, and add it to
+`subjects.py`.
 """
 NOT_MEASURED = "Not measured yet.\n"
 

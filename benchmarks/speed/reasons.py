@@ -15,8 +15,8 @@ REASONS: Mapping[tuple[str, str], str] = {  # by subject and name
     ("train", "training, rate relative to the matrix product"): (
         "Between two convolutions, batch norm, activations and sums read and write memory, in the "
         "forward and the backward pass, at best at the rate of a copy. The faster the product, the "
-        "larger their share of the time. Only fused kernels would avoid this; `compiled` shows what "
-        "torch.compile gains that way."
+        "larger their share of the time. Only fused kernels would avoid this; `compiled` shows "
+        "what torch.compile gains that way."
     ),
     ("predict", "speed-up over plain PyTorch, not cropped"): (
         f"{SHARED_WORK}. {PRODUCTS}, which alone may be less than what is required."

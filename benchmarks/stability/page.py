@@ -28,8 +28,8 @@ threads only change how numbers are rounded. UNet-1 is trained once for each see
 number of threads, and shared by both recipes.
 
 The Dice of consolidation is pooled over the voxels of the phantom's 8 test cases, 4 of which have
-consolidation. `em` was chosen when results on these cases were known, so its mean is optimistic; this
-benchmark measures its spread.
+consolidation. `em` was chosen when results on these cases were known, so its mean is optimistic;
+this benchmark measures its spread.
 
 A run has collapsed if, at the end of training, less than {LEAST} % or more than
 {MOST} % of the pixels in tagged regions are targets; or if no voxel, or more than {MOST} % of the
