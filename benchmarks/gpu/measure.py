@@ -32,7 +32,7 @@ def measure(names: Sequence[str], seconds: float, out: Path, *, trial: bool) -> 
     """Measure parts within `seconds` and save their rows in `out`; return whether all are complete.
 
     Raises:
-        NoGpuError: There is no GPU, and it is no trial.
+        NoGpuError: There is no GPU, and it is not a trial.
         TooLongError: The given time is over before the first part.
         PartError: The process that measures fails before the first part.
     """

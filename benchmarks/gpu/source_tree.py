@@ -1,4 +1,4 @@
-"""wsseg, its plugins and its recipes as importable packages, also where they are not installed.
+"""wsseg, its plugins and its recipes as importable packages, even if they are not installed.
 
 This module needs only the standard library and `packaging`, so that missing packages can be named
 before they are imported.

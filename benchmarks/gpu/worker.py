@@ -50,7 +50,7 @@ class Worker:
         """Start the process unless it runs, and wait until it is ready for a part.
 
         Raises:
-            NoGpuError: There is no GPU, and it is no trial.
+            NoGpuError: There is no GPU, and it is not a trial.
             TooLongError: The given time is over.
             PartError: The process failed.
         """

@@ -151,7 +151,7 @@ def _write_series(folder: Path, uid: str = "1.2.3.4", slices: int = SHAPE[2]) ->
 
 
 def _write_export(folder: Path) -> None:
-    """Write a series as a hospital exports it: with a scout and files that are no images."""
+    """Write a series as a hospital exports it: with a scout and files that are not images."""
     from pydicom.fileset import FileSet
 
     study = folder / "patient" / "study"

@@ -31,7 +31,7 @@ class Row:
     precision: str
     threads: int
     dice_pooled: float  # over the voxels of all test cases
-    health: str  # why the run is no result; "" if it is one
+    health: str  # why the run is not a result; "" if it is one
     commit: str
     versions: str
     device: str

@@ -87,7 +87,7 @@ def test_help_names_the_form_of_settings_and_numbers(wsseg: "Wsseg") -> None:
     shown = wsseg("train", "--help").out
     assert "  --set KEY=VALUE " in shown
     assert "  --devices N " in shown
-    assert "  recipe  A recipe file" in shown
+    assert "  RECIPE  A recipe file" in shown
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_scribbles_boxes_shares_and_tags_in_doubt_are_counted(suite: Path, tmp_p
     manifest["tags"]["consolidation"] = tags
     path.write_text(json.dumps(manifest))
     _, consolidation = labels_used("em", tmp_path / "run", {})
-    assert consolidation["Tags"] == "consolidation: 2 cases, 1 positive, 1 in doubt"
+    assert consolidation["Tags"] == "consolidation: 2 cases, 1 positive, 1 uncertain"
     assert consolidation["Other weak labels"] == (
         "consolidation: scribbles of 1 cases, 3 boxes in 2 cases, shares of 2 cases"
     )

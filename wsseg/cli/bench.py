@@ -41,7 +41,7 @@ def run(
 ) -> None:
     """Train and score every method, seed and fold of a suite.
 
-    The files of all cohorts are looked for first, also by --dry-run.
+    The command first checks that the files of all cohorts exist, also with --dry-run.
 
     Run the same command again to continue an interrupted suite or to retry failed jobs.
 
@@ -178,7 +178,7 @@ def _finished_runs(out: Path, rows: "DataFrame") -> "list[ReportedRun]":
 
 
 def _repeat_warnings(out: Path, runs: "Sequence[ReportedRun]", rows: "DataFrame") -> None:
-    """Print the warnings of all runs again, since tables and epochs have scrolled them away."""
+    """Print the warnings of all runs again, below the tables, where they are still visible."""
     from wsseg.inference.folders import RunFolder
     from wsseg.report.terminal import repeated_warnings
     from wsseg.runtime.console import Display

@@ -6,11 +6,11 @@ from wsseg.cli.options import Run
 def calibrate(run: Run) -> None:
     """Calibrate probabilities on validation cases.
 
-    Fits a temperature to each stage with a network: its log-odds divided by the temperature have
-    the highest likelihood for the masks of the validation cases. Masks of test cases are not read.
+    Fits a temperature for each stage with a network. Its log-odds are divided by the temperature
+    for which the masks of the validation cases are most likely. Masks of test cases are not read.
     The file calibration.json in the folder of the run has the temperatures and lists the masks that
-    were read; `predict`, `score` and `view` with --probabilities use it. Masks and volumes stay the
-    same.
+    were read; `predict`, `score` and `view` with --probabilities use it. Masks and volumes do not
+    change.
 
     Example: wsseg calibrate runs/first
     """

@@ -12,6 +12,7 @@ ClickContext: TypeAlias = Any  # typer has its own copy of click, whose types ar
 ClickFormatter: TypeAlias = Any
 F = TypeVar("F", bound=Callable[..., Any])
 WORDS = {"int": "N", "float": "NUMBER", "str": "TEXT", "path": "PATH", "Path": "PATH"}
+BRACES = re.compile("[{}]")  # around the name of a required argument
 TYPE = re.compile(r" <(?:list\[)?([^<>\[\]]*?)(?: range)?\]?>$")  # at the end of an option's name
 
 
@@ -27,7 +28,12 @@ class Commands(typer.Typer):
 
 
 class WithPlainHelp(TyperCommand):
-    """A command with a help that has `--jobs N` in place of `--jobs <int range>`."""
+    """A command whose help shows `--jobs N`, not `--jobs <int range>`, and RUN, not {run}."""
+
+    @override
+    def collect_usage_pieces(self, ctx: ClickContext) -> list[str]:
+        options, *arguments = super().collect_usage_pieces(ctx)
+        return [options, *(BRACES.sub("", each).upper() for each in arguments)]
 
     @override
     def format_options(self, ctx: ClickContext, formatter: ClickFormatter) -> None:
@@ -42,11 +48,8 @@ class WithPlainHelp(TyperCommand):
 def _plain(name: str, kind: str) -> str:
     """Return the name of a parameter with a word for its value, or with its choices."""
     found = TYPE.search(name)
-    if found is None:
-        return name
-    word = WORDS.get(found[1], found[1])
-    return (
-        f"{name[: found.start()]} {word}"
-        if kind == "option" or "|" in word
-        else name[: found.start()]
-    )
+    start = name[: found.start()] if found else name
+    word = WORDS.get(found[1], found[1]) if found else ""
+    if kind == "argument":
+        return f"{start.upper()} {word}" if "|" in word else start.upper()
+    return f"{start} {word}".rstrip()

@@ -181,7 +181,10 @@ def phantom(
     cases: Annotated[int, typer.Option(min=1, help="Number of scans.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random generator.")] = 0,
     use: Annotated[
-        str | None, typer.Option(help="Name of the synthetic cohort, if several are installed.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Name of the synthetic cohort, if several are installed."
+        ),
     ] = None,
 ) -> None:
     """Write synthetic scans with their masks.

@@ -32,7 +32,8 @@ def check(
     unit: Annotated[
         str | None,
         typer.Option(
-            help="Unit of the scans' values, as `wsseg plugins list` shows them (default: any)."
+            metavar="UNIT",
+            help="Unit of the scans' values, as `wsseg plugins list` shows them (default: any).",
         ),
     ] = None,
     name_by: NameBy = "path",
@@ -41,9 +42,9 @@ def check(
 ) -> None:
     """Check the scans, masks and tags of a cohort for errors.
 
-    Given a recipe, the command also checks what that recipe requires, and the regions that it
-    finds. Measurements and regions are cached, so that the files are not read again. The exit code
-    is 1 if there is an error.
+    Given a recipe, the command also checks the requirements of the recipe, and the regions that it
+    computes. Measurements and regions are cached, so that the files are not read again. The exit
+    code is 1 if there is an error.
 
     Example: wsseg data check mine/cohort.csv
     """

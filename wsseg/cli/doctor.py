@@ -11,7 +11,7 @@ PACKAGES = ("torch", "lightning-fabric", "numpy", "pydantic", "nibabel", "pydico
 def doctor() -> None:
     """Print versions, device, precision, memory and cache.
 
-    Add this output to a problem report. It names no scans and no patients.
+    Add this output to a bug report. It contains no names of scans or patients.
 
     Example: wsseg doctor
     """

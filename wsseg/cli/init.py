@@ -20,7 +20,7 @@ def init(
 
     Classes come from the folders of the images (crack/, good/), from a table of tags, or from
     masks. The command compares images with and without a class to choose the prior, and writes a
-    commented recipe that trains as it is. It asks nothing.
+    commented recipe that is ready for training. It asks no questions.
 
     Example: wsseg init pictures --out recipe.yaml
     """

@@ -27,8 +27,8 @@ Columns = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=COLUMN",
-        help="Columns with other names: NAME=COLUMN,NAME=COLUMN, such as Pat-ID=patient; "
-        "NAME= leaves one out. Repeatable.",
+        help="Rename columns: NAME=COLUMN,NAME=COLUMN, such as Pat-ID=patient; NAME= ignores a "
+        "column. Repeatable.",
     ),
 ]
 Jobs = Annotated[
@@ -38,7 +38,8 @@ Backend = Annotated[
     Literal["loky", "dask"], typer.Option(help="loky: local processes; dask: a Dask cluster.")
 ]
 Scheduler = Annotated[
-    str | None, typer.Option(help="Address of the Dask scheduler, with --backend dask.")
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Address of the Dask scheduler, with --backend dask."),
 ]
 
 NameBy = Annotated[

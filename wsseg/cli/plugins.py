@@ -81,7 +81,7 @@ def show(
 ) -> None:
     """Print what a part does, its keys and how to use it.
 
-    Of a prior, phi is drawn as a function of the value of a pixel.
+    For a prior, it also plots phi as a function of the value of a pixel.
 
     Example: wsseg plugins show local-contrast --set midpoint=2
     """

@@ -66,13 +66,14 @@ def predict(
     probabilities: Annotated[
         bool,
         typer.Option(
-            "--probabilities", help="Also write the probability of each class, of pixels and cases."
+            "--probabilities",
+            help="Also write the probability of each class, per voxel and per case.",
         ),
     ] = False,
     mirror: Mirror = None,
     agreement: Annotated[
         bool,
-        typer.Option("--agreement", help="Also write how far the runs of a suite's method agree."),
+        typer.Option("--agreement", help="Also write how much the runs of a suite's method agree."),
     ] = False,
     write: Write = None,
     codes: Codes = None,
@@ -104,7 +105,7 @@ def predict(
     With --write dicom-seg, the folder dicom-seg/ has the mask of each DICOM scan as a segmentation
     object with a segment for each class, which refers to the slices of the scan and, as the
     standard requires, names the patient and the study. Without --codes, all classes have the code
-    of tissue.
+    for tissue.
 
     Folders are searched for DICOM series at any depth. Of each study, the axial series with the
     most slices is segmented; the command lists the others with the reasons.

@@ -79,18 +79,18 @@ def score(
     probabilities: Annotated[
         bool,
         typer.Option(
-            "--probabilities", help="Also measure the probabilities of pixels, and those of cases."
+            "--probabilities", help="Also evaluate probabilities, of pixels and of cases."
         ),
     ] = False,
 ) -> None:
     """Score a run on its test cases.
 
-    Compares the predicted masks with the reference masks, as far as there are any, and writes
+    Compares the predicted masks with the reference masks, where there are any, and writes
     scores.csv.
 
     With --probabilities, scores.csv has a column CLASS_probability, the largest probability of a
-    pixel, and reliability.json says how often pixels with a probability have the class; the report
-    shows it. Networks are applied once more, and twice if `wsseg calibrate` was run before.
+    pixel, and reliability.json states how often pixels with a given probability have the class; the
+    report shows it. This runs the networks once more, or twice after `wsseg calibrate`.
 
     Example: wsseg score runs/phi2
     """

@@ -25,10 +25,10 @@ def pack(
     """Write a trained run as one file that can be shared.
 
     The file has the weights, the recipe, a model card with the scores, and versions. It has no
-    images, masks, paths or names of cases; of tags, it has numbers only. The weights were fitted to
+    images, masks, paths or names of cases; of tags, it has only counts. The weights were fitted to
     the scans: check that you may share what is derived from the data.
 
-    A repository that --push-to-hub creates is private. Log in before with `hf auth login`. Needs
+    A repository that --push-to-hub creates is private. Log in first with `hf auth login`. Needs
     huggingface_hub (pip install 'wsseg[hub]').
 
     Example: wsseg pack runs/phi2 --out phi2.wsseg --licence cc-by-4.0

@@ -17,10 +17,10 @@ from wsseg.core.interfaces import EStep
 class FillBoxes(EStep):
     """Another E-step, for which the most probable pixels of each box have the class of the box.
 
-    Of the n pixels of a box in the support of its class, the ceil(`share` n) with the largest
-    margin count as known: the log-odds of the class minus those of the best alternative. So a box
-    cannot stay empty. Outside of its boxes, an image never has the class, with any E-step. Without
-    boxes, this is the other E-step.
+    If n pixels of a box are in the support of its class, the ceil(`share` n) of them with the
+    largest margin count as known: the log-odds of the class minus those of the best alternative. So
+    a box cannot stay empty. Outside of its boxes, an image never has the class, with any E-step.
+    Without boxes, this is the other E-step.
 
     Source: the tightness of boxes in Lempitsky et al. 2009, "Image segmentation with a bounding box
     prior", and their filling rates in Song et al. 2019, "Box-driven class-wise region masking and

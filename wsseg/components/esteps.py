@@ -82,8 +82,8 @@ class AdaptEM(EStep):
     If n pixels are in the support of a class in an image, at least ceil(`share` n) and at most
     max(floor(`most` n), ceil(`share` n)) of them become 1. They are those with the largest margin:
     the log-odds of the class minus those of the best alternative. This is `HardEM` with a bias on
-    the log-odds of each class in each image. An image with bounds of its own, such as a grade, has
-    them in place of `share` and `most`. Pixels that are known to have the class always become 1.
+    the log-odds of each class in each image. Bounds of the image itself, such as a grade, replace
+    `share` and `most`. Pixels that are known to have the class always become 1.
 
     Exclusive classes take their shares in the order of the stage's classes. If the shares add up to
     more than 1, the last class gets less than its share.
@@ -141,8 +141,8 @@ class ProportionEM(EStep):
 
         y = sigmoid(logit f + logit phi + b),    b such that the mean of y is `share`
 
-    The mean is over the support of the class in all images of a batch, so an image may have more of
-    the class and another one less. Hence the targets can neither fill the regions nor vanish, and
+    The mean is over the support of the class in all images of a batch, so some images may have more
+    of the class and others less. Hence the targets can neither fill the regions nor vanish, and
     they depend smoothly on the network: rounding does not decide between two outcomes. A constant
     factor of the prior's odds has no effect, such as the one of `tag-odds` or of the midpoint of a
     sigmoid. For exclusive classes, y = softmax([0, a_k + logit phi_k + b_k]).
@@ -293,7 +293,7 @@ class Scheduled(EStep):
 def top_pixels(margin: Tensor, count: Tensor) -> Tensor:
     """Return the mask of the `count` (...) pixels with the largest `margin` (..., H, W).
 
-    Of equal margins, the first pixels are in the mask.
+    If margins are equal, the first pixels are taken.
     """
     flat = margin.flatten(-2)
     order = flat.argsort(dim=-1, descending=True, stable=True)

@@ -3,7 +3,7 @@
 Dice losses of other packages do not exclude pixels by a mask and sum in the type of their input.
 
 All of these are ratios of two functions that are linear in the probability f_j of a pixel, so they
-are monotone in each f_j. Their minimum is at a corner, where every f_j is 0 or 1, also if the
+are monotone in each f_j. Their minimum is at a corner, where every f_j is 0 or 1, even if the
 targets are between: in EM, networks trained on them do not learn the posterior probability
 (`cross-entropy` does).
 """
@@ -28,7 +28,7 @@ class SmoothDice(PixelLoss):
     of an image. Because of s, the loss of an image without the class is 0 if the network finds
     nothing, and approaches 1 the more it finds.
 
-    It is minimised by an f of 0 and 1 only, also for soft targets. The M-step of EM is
+    It is minimised by f of 0 and 1 only, even for soft targets. The M-step of EM is
     `cross-entropy`, which this loss replaces in the paper.
 
     Source: Wu et al. 2020, eq. 2 and 11, plus 1.

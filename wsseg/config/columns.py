@@ -17,14 +17,14 @@ IDENTITY = (*KEY, "patient", "site")  # text, except the seed
 WARNINGS = "warnings"  # text about the scan
 HEALTH, FINGERPRINT = "run.health", "run.fingerprint"
 RUN_COLUMNS = (  # text
-    HEALTH,  # what makes the run no result
+    HEALTH,  # why the run is not a result
     "run.commit",  # of wsseg's source tree, or the version of wsseg
     "run.versions",  # of Python, wsseg, torch and plugins
     "run.device",  # GPU or CPU
     "run.precision",
     "run.threads",
     "run.date",  # in UTC
-    "run.seconds",  # of training all of its stages, also shared ones, and of scoring
+    "run.seconds",  # of training all of its stages, including shared ones, and of scoring
     FINGERPRINT,  # of the settings and the code that decide the results
 )
 TEXTS = (*IDENTITY, WARNINGS, *RUN_COLUMNS)  # every other column is a number
@@ -115,7 +115,7 @@ def _columns(metric: "Metric", grid: Grid) -> list[str]:
 
 @cache
 def _columns_of_own_metrics() -> tuple[str, ...]:
-    """Return the columns from which tables and figures are made, also if no metric has them."""
+    """Return the columns from which tables and figures are made, even if no metric has them."""
     from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
     from wsseg.components.metrics import Dice, Rates, SurfaceDistance, VolumeError
 

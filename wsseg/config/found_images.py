@@ -1,4 +1,4 @@
-"""The images of a user: what the names of files, folders and tables say about them."""
+"""The images of a user, and their labels from the names of files and folders or from tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def _contradictory(cases: Sequence[Case]) -> list[str]:
 
 
 def _tags_are_only_tested(cases: Sequence[Case]) -> bool:
-    """Return whether classes occur in test images alone, as in sets for detectors of anomalies."""
+    """Return whether classes occur only in test images, as in data sets for anomaly detection."""
     present = {case.is_for_training for case in cases if True in case.tags.values()}
     return present == {False}
 

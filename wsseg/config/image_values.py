@@ -40,7 +40,7 @@ class ImageValues:
 
     @property
     def lacks_unit(self) -> bool:
-        """Whether values of different images cannot be compared, as those of most MRI."""
+        """Whether values of different images are not comparable, as in most MRI."""
         return not self.is_picture and not self.unit
 
 
@@ -81,7 +81,7 @@ def measure_images(cases: Sequence[Case]) -> ImageValues:
 
 
 def _unit(lowest: float) -> str:
-    """Return the unit that images with this lowest value have for certain, or ''."""
+    """Return the unit that images with this lowest value certainly have, or ''."""
     context = registry()
     units = (context.make(ImageUnit, name) for name in context.names(ImageUnit))
     limits = {each.name: each.certain_below for each in units}

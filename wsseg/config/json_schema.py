@@ -1,6 +1,6 @@
 """The JSON Schema of recipe files, with which editors complete and check them.
 
-A recipe file may extend others and be extended, so that any key can be set in another file. Nothing
+A recipe file may extend other files and be extended, so any key can be set in another file. Nothing
 is therefore required, and a map without `use` or `learn` changes a component that another file
 chose. `wsseg recipe check` checks that a recipe is complete and that its names exist.
 """

@@ -15,7 +15,7 @@ from wsseg.errors import did_you_mean, known_words
 from wsseg.runtime import yaml12
 
 MAX_PROBLEMS = 5  # in a message; later problems often follow from earlier ones
-YAML_WORDS = {  # in place of the names of Python's types in pydantic's messages
+YAML_WORDS = {  # instead of the names of Python's types in pydantic's messages
     "a valid integer": "an integer",
     "a valid number": "a number",
     "a valid string": "text",

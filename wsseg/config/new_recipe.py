@@ -1,4 +1,4 @@
-"""A recipe for a user's images, inferred from their folder or table and from their values."""
+"""A recipe for a user's images, inferred from their folder or table and from pixel values."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from os.path import relpath
@@ -100,7 +100,7 @@ def _cohort_lines(found: FoundImages, folder: Path) -> Iterator[str]:
         shown = _relative(value, folder) if isinstance(value, Path) else value
         comment = {
             "classes": "  # merged; to separate them, list each here and in the stage's classes",
-            "split": "  # the share for testing; a pattern in paths is possible, such as ^test/",
+            "split": "  # the share for testing, or a pattern of paths such as ^test/",
             "leave_out": "  # their masks contradict their tags",
         }.get(key, "")
         yield f"{key}: {_flow(shown)}{comment}"
@@ -112,9 +112,9 @@ def _input_lines(settings: Mapping[str, Any]) -> Iterator[str]:
     comments = {
         "channels": "  # grey pictures in a format for colours: all channels are equal",
         "size": "  # rows and columns; larger: finds smaller objects, takes longer",
-        "fit": "  # images keep the ratio of their sides; the rest of the grid is filled",
+        "fit": "  # images keep their aspect ratio; the rest of the grid is padded",
         "offset": "  # (x - offset) / scale: the mean and the standard deviation of the images",
-        "standardize": "  # mean 0 and standard deviation 1 in the region, since there is no unit",
+        "standardize": "  # mean 0 and standard deviation 1 in the region, as there is no unit",
     }
     for key, value in settings.items():
         yield f"{key}: {_flow(value)}{comments.get(key, '')}"
@@ -154,8 +154,8 @@ def _em(contrasts: Sequence[TagContrast], values: ImageValues) -> Iterator[str]:
         )
         if each.auc < UNCLEAR_AUC:
             yield (
-                "# That is little, so the prior is the tag alone, and the share a guess. Other "
-                "priors: `wsseg plugins list --kind prior`"
+                "# This is weak evidence, so the prior uses only the tag, and the share is a "
+                "guess. Other priors: `wsseg plugins list --kind prior`"
             )
     priors = [_prior(each, values) for each in contrasts]
     shares = [_share(each) for each in contrasts]
@@ -164,7 +164,7 @@ def _em(contrasts: Sequence[TagContrast], values: ImageValues) -> Iterator[str]:
     else:
         yield f"prior: {_flow({'use': 'per-class', 'priors': priors})}"
     share = shares[0] if len(shares) == 1 else shares
-    yield "# The share of tagged images that the class covers; correct it if you know better"
+    yield "# The share of tagged images that the class covers; change it if you know better"
     yield f"estep: {_flow({'use': 'proportion', 'share': share})}"
 
 

@@ -37,9 +37,8 @@ RELATIONS: dict[str, ClassRelation] = {"independent": Multilabel(), "exclusive":
 class Average(Component):
     """An exponential moving average of the weights and of batch norm's statistics.
 
-    It starts at the initial weights. After each optimizer step:
-
-        average = decay * average + (1 - decay) * weights
+    It starts from the initial weights. After each optimizer step: average = decay * average + (1 -
+    decay) * weights
 
     Source: Polyak & Juditsky 1992; Tarvainen & Valpola 2017, "Mean teachers are better role
     models".

@@ -93,9 +93,9 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Batch:
-    """Slices with what is known before training. A batch contains no true masks.
+    """Slices with everything that is known before training. A batch contains no true masks.
 
-    Of a stage without weak labels other than tags, the fields from `known` on are None.
+    In a stage without weak labels other than tags, the fields from `known` on are None.
 
     Example:
         >>> import torch
@@ -121,11 +121,11 @@ class Batch:
     slice_index: tuple[int, ...] = ()
     """The indices of the B slices to be labelled, each in its prepared scan: 0 is the lowest."""
     known: Tensor | None = None
-    """What scribbles and boxes say about pixels, (B, K, H, W) int8: 1 where a pixel has the class,
-    -1 where it does not, 0 where nothing is known."""
+    """Known pixels from scribbles and boxes, (B, K, H, W) int8: 1 where a pixel has the class, -1
+    where it does not, 0 where nothing is known."""
     boxes: Tensor | None = None
-    """Boxes of which each contains a part of its class, (B, K, N, H, W) bool. Where an image has
-    fewer than N, the others are empty."""
+    """Boxes that each contain a part of their class, (B, K, N, H, W) bool. If an image has fewer
+    than N boxes, the rest are empty."""
     bounds: Tensor | None = None
     """The lowest and the highest share of each class in its support, (B, K, 2) floating point; NaN
     where they are unknown."""
@@ -144,7 +144,7 @@ class Batch:
         return self.with_tensors(lambda tensor: tensor.to(device, non_blocking=True))
 
     def middle_slices(self) -> "Batch":
-        """Return the batch with the slices to be labelled alone, as losses get it."""
+        """Return the batch with only the slices to be labelled, as losses get it."""
         return replace(self, image=self.middle.unsqueeze(2))
 
     @property
@@ -230,8 +230,8 @@ class Evidence:
             that is  q = f p phi / (f p phi + (1 - f)(1 - p phi))
 
         p is the probability of the tag: 1 for an image that is said to have the class. As phi is
-        the probability of a pixel given the class in the image, p phi is the one of a pixel given a
-        tag in doubt. With a phi of 1, the tag adds its log-odds, logit p.
+        the probability of a pixel given that the image has the class, p phi is its probability
+        given an uncertain tag. With a phi of 1, the tag adds its log-odds, logit p.
 
         Where a pixel is known to have the class, logit q is `CERTAIN`. Outside the support, -inf
         keeps every E-step from assigning the class.

@@ -1,4 +1,4 @@
-"""Cases: scans with their files and with what is known without a label of pixels."""
+"""Cases: scans with their files and weak labels."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping

@@ -42,7 +42,7 @@ class ClassRelation(Component):
     def log_distribution(self, log_odds: Tensor) -> Tensor:
         """Return the log-probabilities of the K classes and of their alternatives, (B, L, H, W).
 
-        They are finite also where a probability rounds to 0.
+        They are finite even where a probability rounds to 0.
         """
 
     @abstractmethod

@@ -28,8 +28,8 @@ def code_digest(component: Component) -> str:
 
     The code of a class is all files of the package that defines it and its base classes, except
     YAML files, or the module, if it is in no package. If a plugin's distribution lists further
-    packages and modules, they count, too. Of wsseg itself, it is the module only: the rest of wsseg
-    is identified by its version.
+    packages and modules, they are included. For wsseg itself, only the module is covered: the rest
+    of wsseg is identified by its version.
     """
     classes = {type(part) for _, part in parts_of(component)}
     return fingerprint(sorted({digest for each in classes for digest in _digests(each)}))
@@ -90,7 +90,7 @@ def _location(module: str) -> Path | None:
 
 
 def _file(module: str) -> str | None:
-    """Return the file of a module, also of one that is not imported yet; None if it has none."""
+    """Return the file of a module, even if it is not imported yet; None if it has none."""
     if module in sys.modules:
         return getattr(sys.modules[module], "__file__", None)
     spec = util.find_spec(module)

@@ -32,8 +32,9 @@ class Component(BaseModel, ABC):
     """A validated, immutable part of a recipe, saved with every checkpoint.
 
     Fields are pydantic's. A docstring below a field describes it in the recipe reference. A field
-    can be another component: recipes then write `{use: NAME, ...}`. Numbers are finite, unless a
-    field's type is `Annotated[float, AllowInfNan(True)]`, and text or a bool is not a number.
+    can be another component: recipes then write `{use: NAME, ...}`. Numbers must be finite, unless
+    a field's type is `Annotated[float, AllowInfNan(True)]`; text and bools are not accepted as
+    numbers.
 
     Raises:
         pydantic.ValidationError: A value is invalid, or a field does not exist.

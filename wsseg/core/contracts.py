@@ -1,8 +1,8 @@
 """Checks of the results of components, made where the results enter wsseg.
 
-A wrong result of a plugin would end in an error far from the plugin, or in wrong numbers, since
-tensors of other shapes are broadcast. These checks compare types and shapes, not values, so they
-take no time. `wsseg.testing` has thorough checks.
+A wrong result of a plugin would otherwise cause an error far from the plugin, or wrong numbers,
+since tensors of other shapes are broadcast. These checks compare types and shapes, not values, so
+they take no time. `wsseg.testing` has thorough checks.
 """
 
 import math
@@ -39,7 +39,7 @@ C = TypeVar("C", bound=Component)
 
 
 class ContractError(WorkError):
-    """A component returned something else than its interface requires."""
+    """A component returned something other than its interface requires."""
 
     def __init__(self, component: str, problem: str) -> None:
         super().__init__(f"{component} {problem}.\nCheck the plugin: wsseg plugins check")

@@ -36,7 +36,7 @@ def _own_attributes(part: Component) -> dict[str, object]:
 
 
 def _copied(value: object) -> object:
-    """Return a value that equals that of a later call only if nothing in `value` has changed."""
+    """Return a value that differs from that of a later call if anything in `value` has changed."""
     if isinstance(value, Component):
         return type(value)  # the attributes of inner components are listed on their own
     if isinstance(value, Mapping):

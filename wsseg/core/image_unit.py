@@ -1,4 +1,4 @@
-"""The unit of image values, and what holds for images in it."""
+"""The unit of image values, and the properties of images in it."""
 
 from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, TypeAlias, final
@@ -11,7 +11,7 @@ from wsseg.errors import InputError
 
 
 class ImageUnit(Component):
-    """A unit of image values, such as that of a scanner, with what holds for images in it.
+    """A unit of image values, such as that of a scanner, with the properties of images in it.
 
     A recipe names it as `input: {unit: NAME}`. Images that cannot be in the unit are then refused,
     and the unit replaces the neutral defaults of `fill` and of the display window.
@@ -39,7 +39,7 @@ class ImageUnit(Component):
     highest_tissue: ClassVar[float | None] = None
     """The highest value of tissue that matters: an image that ends below it was clipped."""
     certain_below: ClassVar[float | None] = None
-    """Images with a lower value are in this unit for certain: `wsseg init` recognises it so."""
+    """`wsseg init` recognises the unit by a lower value, which no other image has."""
     fill: ClassVar[float | None] = None
     """The value outside a mask and beyond the image's border; None: the image's minimum."""
     window: ClassVar[tuple[float, float] | None] = None

@@ -37,9 +37,10 @@ class Input(Component):
     deviation of the voxels inside the region of that name. Priors, `fill`, `clip`, `offset` and
     `scale` then refer to z; regions are still computed from the original image.
 
-    Of an image with several channels, such as a colour picture or the sequences t1 and t2,
+    If an image has several channels, such as a colour picture or the sequences t1 and t2,
     `channels` selects those that networks and priors see. `fill`, `clip`, `offset` and `scale` are
-    the same for all channels, or lists with an entry for each; each channel is standardized alone.
+    the same for all channels, or lists with an entry for each; each channel is standardized
+    separately.
 
     Example:
         >>> from wsseg import Input
@@ -63,8 +64,8 @@ class Input(Component):
     size: PositiveInt | tuple[PositiveInt, PositiveInt] = 256
     """The pixels of the network's grid: one number for rows and columns, or [rows, columns]."""
     fit: Literal["stretch", "pad"] = "stretch"
-    """How slices of another shape get that of the grid: `stretch` their rows and columns, or keep
-    the ratio of their sides and `pad` the rest with `fill`. The padding is in no region."""
+    """How slices of another shape are fitted to the grid: `stretch` their rows and columns, or keep
+    their aspect ratio and `pad` the rest with `fill`. The padding is in no region."""
     unit: UnitByName = Field(default=AnyUnit(), json_schema_extra={"default": AnyUnit.name})
     """The unit of image values, by its name. Images that cannot be in it are refused."""
     thick: Thick | None = None

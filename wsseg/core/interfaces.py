@@ -48,9 +48,10 @@ from wsseg.errors import InputError
 class Prior(Component):
     """The probability of each class given only the value of a pixel, phi.
 
-    A phi of 1/2 is no opinion; 0 and 1 are certain, and no network overrules them. Evidence of the
-    prior and of the network is combined by Bayes' rule (see `Evidence`). A prior that judges one
-    channel of the image has a field `channel` with its name; None, the default, is the only one.
+    A phi of 1/2 means no opinion; 0 and 1 are certain, and no network overrules them. Evidence of
+    the prior and of the network is combined by Bayes' rule (see `Evidence`). A prior that judges
+    one channel of the image has a field `channel` with its name; None, the default, is the only
+    one.
 
     Example:
         >>> import torch
@@ -111,7 +112,7 @@ class EStep(Component):
 
     @property
     def separates_images(self) -> bool:
-        """Whether the targets of an image do not depend on the rest of the batch; by default so."""
+        """Whether the targets of an image are independent of the batch; True by default."""
         return True
 
     @property
@@ -130,7 +131,7 @@ class EStep(Component):
         """Return this E-step with parameters estimated from evidence; by default unchanged.
 
         Called once before a stage, after the prior is fitted, with the slices of the cohort, not
-        augmented and not balanced. There is no network yet: all logits are 0.
+        augmented and not balanced. The network is not trained yet: all logits are 0.
         """
         return self
 
@@ -139,8 +140,8 @@ class EStep(Component):
 
         Called after the targets of each step are computed, with the evidence of all processes, in
         which the image has only the slice to be labelled. The memory is saved with the training, so
-        that a resumed stage has the same bits. By default it is that of the E-steps in the fields
-        of this one.
+        that a resumed stage has the same bits. By default, it is the memory of the E-steps in the
+        fields of this one.
 
         Raises:
             InputError: Two inner E-steps use the same name.
@@ -314,8 +315,8 @@ class TagLoss(Component):
 class Method(Component):
     """A way to learn from tags other than EM or a loss of tags: the loss of a step, with a belief.
 
-    The belief is a second look of the network at the same images, without gradients: that of its
-    weights in evaluation mode, or that of its averaged weights.
+    The belief is the output of a second forward pass for the same images, without gradients: in
+    evaluation mode, or with averaged weights.
 
     Example:
         >>> import torch
@@ -349,7 +350,7 @@ class Method(Component):
 
 @dataclass(frozen=True)
 class PairLimits:
-    """Limits of the shape of a pair of organs, right and left, that taper off at both ends.
+    """Limits for the shape of a pair of organs, right and left, that taper towards both ends.
 
     Example:
         >>> from wsseg import PairLimits

@@ -44,7 +44,7 @@ class TrackedRun(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Write everything; called once, also if training fails."""
+        """Write everything; called once, even if training fails."""
 
 
 class Tracker(Component):

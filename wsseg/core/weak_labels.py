@@ -25,7 +25,7 @@ Example:
 
 
 def certain(tag: Tag) -> bool | None:
-    """Return a tag that is certain; None for one that is unknown or in doubt."""
+    """Return a tag that is certain; None for one that is unknown or uncertain."""
     return bool(tag) if tag is not None and tag in (0, 1) else None
 
 

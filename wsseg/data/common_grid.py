@@ -1,4 +1,4 @@
-"""Several sequences of a case on one grid, that of the first."""
+"""Several sequences of a case on the grid of the first one."""
 
 import numpy as np
 from scipy import ndimage

@@ -223,8 +223,8 @@ def read_case_grid(case: Case) -> Grid:
 def read_case(case: Case) -> Volume:
     """Read a case's image.
 
-    An 8-bit picture with a known window, `case.window`, is converted to the scanner's unit. Of
-    several sequences, those on another grid than the first are resampled to it.
+    An 8-bit picture with a known window, `case.window`, is converted to the scanner's unit.
+    Sequences on another grid than the first are resampled to it.
 
     Raises:
         InputError: The image cannot be read; the message names the case.

@@ -57,7 +57,7 @@ def by_fold(
 ) -> Split:
     """Return the split whose test cases are those of fold `fold`, counted from 0, of `folds`.
 
-    Of the other cases, one of `inner` parts is for validation; None: no case is. Patients are
+    One of `inner` parts of the other cases is for validation; None: no case is. Patients are
     shuffled with `seed` and then stratified: each part gets its share of every combination of tags.
 
     Raises:

@@ -46,7 +46,7 @@ class TagContrast:
 def tag_contrast(tagged: Sequence[Planes], untagged: Sequence[Planes]) -> TagContrast:
     """Return the contrast that separates tagged from untagged images best, by the AUC.
 
-    Of several with the same AUC, it is the one with the largest difference of means.
+    If several have the same AUC, it is the one with the largest difference of means.
 
     The share is 1 - F1(t) - (1 - F0(t)) at the threshold t where it is largest, with the
     distributions F1 and F0 of the contrast in tagged and untagged images. It is a lower bound of

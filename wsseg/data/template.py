@@ -20,25 +20,25 @@ bert-2,17,1
 GUIDE = """\
 # Two tables that describe your scans
 
-Replace the example rows by your own. Columns may be separated by commas, semicolons or tabs.
+Replace the example rows with your own. Columns may be separated by commas, semicolons or tabs.
 Leave cells empty if you do not know their values.
 To use the tables in a recipe, write: cohort: {use: table, path: cohort.csv}
 
 cohort.csv: one row per scan
-    case         its name, from letters, digits, "-", "_" and "."; results are named after it
+    case         its name: letters, digits, "-", "_" and "."; results are named after it
     patient      all scans of a patient are in the same part of a split (default: the case)
     site         the hospital or scanner, for tables of results (may be empty)
     split        train, val, test, or empty
     image        a NIfTI file, or a folder with a DICOM series; relative to this folder
-    image.NAME   in place of image: the files of several sequences of a case, such as image.t1
+    image.NAME   instead of image: the files of several sequences of a case, such as image.t1
     mask.NAME    a NIfTI file of 0 and 1 on the grid of the image (empty: no mask was drawn)
-    tag.CLASS    1 or yes: present, 0 or no: absent, 0.5: in doubt, with this probability, empty:
-                 unknown; a column for each class
+    tag.CLASS    1 or yes: present, 0 or no: absent, a number such as 0.5: present with this
+                 probability, empty: unknown; a column for each class
     scribble.CLASS  optional: a NIfTI file with 1 where the class is, 2 where it is not, and 0
                  where nothing is known
-    box.CLASS    optional: x y width height of boxes outside of which the class is not, in pixels,
-                 with / between them; x y z width height depth in a scan
-    share.CLASS  optional: the share of the stage's region that the class has, such as 25-50 %
+    box.CLASS    optional: boxes that contain all pixels of the class, as x y width height in
+                 pixels, separated by /; x y z width height depth in a scan
+    share.CLASS  optional: the share of the stage's region that the class covers, such as 25-50 %
 
 slices.csv: tags of single slices; delete the file if you have none
     case         as in cohort.csv

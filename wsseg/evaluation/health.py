@@ -40,7 +40,7 @@ def is_result(summary: pd.DataFrame) -> pd.Series:
 
 
 def health_notes(summary: pd.DataFrame) -> list[str]:
-    """Return a line for each method that is no result: "em: targets are empty: not a result"."""
+    """Return a line for each method that is not a result: "em: targets are empty: not a result"."""
     collapsed = summary[~is_result(summary)]
     return [
         f"{method}: {health}: {NOT_A_RESULT}"

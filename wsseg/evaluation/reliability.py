@@ -7,7 +7,7 @@ their mean probability p_b, the expected calibration error is
     ECE = sum_b n_b / N |y_b - p_b|.
 
 Source: Naeini, Cooper & Hauskrecht 2015, "Obtaining well calibrated probabilities using Bayesian
-binning"; here for the probability of one class in place of that of the predicted label.
+binning"; here for the probability of one class instead of that of the predicted label.
 """
 
 import math

@@ -48,7 +48,7 @@ def summarise(rows: pd.DataFrame, bootstrap: Bootstrap | None = None) -> pd.Data
     `_low` and `_high` are the bounds of the 95 % interval. `rows` and `rows_shared` are the numbers
     of all rows and of those that every method has.
 
-    `health` states in words why a method is no result (see `method_health`); "" if it is one.
+    `health` states in words why a method is not a result (see `method_health`); "" if it is one.
 
     For a score with an annotated counterpart: `<score>_r` (Pearson), `<score>_r_p`, `<score>_r_n`.
     For a score `<class>_...` and the tags of that class: `<score>_u_p` (p-value of the Mann-Whitney
@@ -85,7 +85,7 @@ def ranked(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def rankable_dice(summary: pd.DataFrame) -> pd.Series:
-    """Return the mean Dice by which methods are ranked; NaN for a method that is no result."""
+    """Return the mean Dice by which methods are ranked; NaN for a method that is not a result."""
     return summary["dice_shared"].where(is_result(summary))
 
 

@@ -2,7 +2,7 @@
 
 Outside the region of interest an image is constant, and far from it so are the activations of a
 network. The network therefore runs on a crop only. Around the crop, each convolution sees the
-activations of an image that is constant everywhere, in place of the usual zeros.
+activations of a constant image instead of the usual zeros.
 """
 
 from copy import copy

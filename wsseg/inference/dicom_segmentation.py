@@ -101,7 +101,7 @@ def write_dicom_seg(case: Case, model: SegmentationModel, folder: PredictionFold
     """Write the predicted mask of a DICOM scan as a segmentation object, and return its path.
 
     Segment k has the voxels with the value k of the mask in `folder`, and the name of that class.
-    Its frames have the positions of the slices that they refer to, also if the gantry was tilted;
+    Its frames have the positions of the slices that they refer to, even if the gantry was tilted;
     frames without a voxel are left out. As the standard requires, the file repeats the patient and
     the study of the scan.
 

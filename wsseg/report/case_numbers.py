@@ -11,7 +11,7 @@ from wsseg.report.formatting import number, significant
 
 
 def annotations(prediction: Prediction, classes: Sequence[str]) -> dict[str, VoxelMask]:
-    """Return the true masks of a case by class, as far as it has any.
+    """Return the true masks of a case by class; only annotated classes are included.
 
     Raises:
         InputError: A mask cannot be read, or does not match the image.

@@ -32,7 +32,8 @@ PIXELS_PER_LINE = 256  # a line gets a pixel wider with each of them in the shor
 def write_outlines(run: Run, case: Case, folder: PredictionFolder) -> Path:
     """Draw the outlines of a predicted mask on its picture, and return the path of the PNG.
 
-    Of a scan with several slices, that with most of the mask is drawn. The picture keeps its size.
+    Of a scan with several slices, the slice with the most of the mask is drawn. The picture keeps
+    its size.
     """
     volume = read_case(case)
     path = folder.mask(case.name, mask_suffix(volume.grid))

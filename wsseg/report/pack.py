@@ -39,7 +39,7 @@ from wsseg.runtime.files import write_text
 from wsseg.training.manifest import read_manifest
 
 PACKAGES = ("wsseg", "torch", "numpy")
-METHOD = "run"  # in place of the name of the folder, which could be that of a patient
+METHOD = "run"  # instead of the name of the folder, which could be that of a patient
 WORDS = {True: "present", False: "absent", None: "unknown"}
 NO_COHORT = Table(path=Path("not-included.csv"))
 

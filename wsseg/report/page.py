@@ -47,7 +47,7 @@ class Page:
     rows: pd.DataFrame
     facts: Mapping[str, str] = field(default_factory=dict)  # cohort, date, version, device
     curves: Mapping[str, Records] = field(default_factory=dict)  # training records by method
-    examples: Sequence["PanelRow"] = ()  # a case each
+    examples: Sequence["PanelRow"] = ()  # one per case
     provenance: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     target: str = "the target"  # the class of the columns without prefix
     baseline: str | None = None  # None: the first method
@@ -56,7 +56,7 @@ class Page:
     published: PublishedResults | None = None
     labels: Sequence[Mapping[str, str]] = ()  # a row per method and stage, by heading
     chosen: Sequence[Mapping[str, str]] = ()  # a row per run and chosen setting, by heading
-    targets: Sequence["PanelRow"] = ()  # of EM, a stage each
+    targets: Sequence["PanelRow"] = ()  # of EM, one per stage
     failures: Mapping[str, str] = field(default_factory=dict)  # reasons by the job's folder
     views: Mapping[RowKey, str] = field(default_factory=dict)  # addresses of pages of cases
     reliability: Mapping[str, Mapping[str, Reliability]] = field(

@@ -151,7 +151,7 @@ def _describe_tags(by_case: Mapping[str, Any], classes: list[str]) -> str:
             doubtful = sum(0 < tag < 1 for tag in known)
             positive = sum(tag == 1 for tag in known)
             text = f"{name}: {len(known)} {unit}, {positive} positive"
-            texts.append(text + f", {doubtful} in doubt" * bool(doubtful))
+            texts.append(text + f", {doubtful} uncertain" * bool(doubtful))
     return "; ".join(texts)
 
 

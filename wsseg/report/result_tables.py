@@ -52,7 +52,7 @@ def _not_a_result(row: Row, _: str) -> str:
 
 
 def _correctly_empty(row: Row, key: str) -> str:
-    """Return "3 of 4": with several seeds, also "2.7 of 4"."""
+    """Return a count such as "3 of 4", or "2.7 of 4" for a mean over several seeds."""
     absent = row["absent_n"]
     return f"{round(row[key], 1):g} of {absent:.0f}" if absent else UNDEFINED
 

@@ -94,7 +94,7 @@ def terminal_gap(gap: pd.DataFrame) -> Group:
 
 
 def repeated_warnings(runs: Mapping[str, Records], rows: pd.DataFrame) -> list[str]:
-    """Return the warnings about training and scans, a line each and at most ten.
+    """Return the warnings about training and scans, one per line and at most ten.
 
     Args:
         runs: The log of each run, by its name.

@@ -6,7 +6,7 @@ longer counts. Lists change, and entries are deleted, under one more lock, so th
 starts to use an entry finds it complete or not at all.
 
 All locks are exclusive: they are held for milliseconds, except those that show that a process
-lives. filelock's shared locks need SQLite or a heartbeat thread, and would save nothing.
+lives. filelock's shared locks need SQLite or a heartbeat thread, without any benefit here.
 """
 
 import os

@@ -58,7 +58,7 @@ class Display:
     def steps(self, text: str, total: int) -> Iterator["Advance"]:
         """Show a bar of `total` steps in the block; yield a function that moves it.
 
-        Output that is not a terminal has a line at most every 10 s in place of the bar.
+        If the output is not a terminal, a line at most every 10 s replaces the bar.
         """
         if self.console.is_terminal:
             with self.bar(text, total) as advance:
@@ -70,7 +70,7 @@ class Display:
     def bar(self, text: str, total: int, completed: int = 0) -> Iterator["Advance"]:
         """Show a bar of `total` steps in the block; yield a function that moves it.
 
-        Output that is not a terminal has nothing in its place.
+        If the output is not a terminal, nothing is shown.
         """
         progress = Progress(
             TextColumn("{task.description}"),

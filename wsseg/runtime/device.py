@@ -84,7 +84,7 @@ def keep_memory() -> None:
 
 @cache
 def keep_small_memory() -> None:
-    """Make the C library keep freed blocks of up to 32 MiB: layers of a few slices, but no scan."""
+    """Make the C library keep freed blocks of up to 32 MiB: layers of a few slices, not scans."""
     _set_malloc({M_MMAP_THRESHOLD: LARGEST_MMAP_THRESHOLD, M_TRIM_THRESHOLD: NEVER_TRIM})
 
 

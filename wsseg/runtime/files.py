@@ -44,8 +44,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     The temporary path has the suffix of `path`, as many writers choose the format by it. The data
     are flushed to the disk before the renaming. The file has the permissions of other new files,
-    also if a library writes it that gives access to the owner only. If the block fails, an existing
-    file is unchanged.
+    even if it is written by a library that gives access to the owner only. If the block fails, an
+    existing file is unchanged.
 
     Raises:
         UnwritableError: The disk is full, or the folder is read-only.

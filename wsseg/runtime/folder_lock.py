@@ -1,4 +1,4 @@
-"""A lock that gives one process at a time an output folder, on one host or on a shared disk."""
+"""A lock that allows one process at a time to write to a folder, on one host or a shared disk."""
 
 import time
 from collections.abc import Iterator
@@ -51,10 +51,10 @@ def holder_of(folder: Path) -> OwnerRecord | None:
 
 
 class LockWatch:
-    """Checks whether a process still has a folder locked and, as far as this host can see, lives.
+    """Checks whether a process still holds the lock of a folder and seems to be alive.
 
     Workers that write into another process's folder stop when this is false. The lock is read at
-    most once a second, so that a shared disk is not asked at each training step.
+    most once a second, so that a shared disk is not accessed in each training step.
     """
 
     def __init__(self, folder: Path, holder: OwnerRecord | None) -> None:

@@ -16,7 +16,7 @@ def failure_reason(error: Exception) -> str:
     """Return the text of an expected error; of any other also its type and line of code.
 
     The line is the innermost one of a plugin, of the user's code or of wsseg: lines of libraries
-    such as torch do not show which part has to be changed.
+    such as torch do not show which part must be changed.
     """
     if isinstance(error, InputError | WorkError | OSError):
         return str(error)

@@ -66,6 +66,6 @@ def with_chosen_settings(job: Job, folder: SuiteFolder) -> Job:
 
 
 def _seconds_of_epochs(run: Run) -> float:
-    """Return how long the epochs of all stages took, also of those that another job trained."""
+    """Return how long the epochs of all stages took, including stages that another job trained."""
     stages = run.pipeline.stages.values()
     return sum(float(record.get("seconds", 0)) for each in stages for record in each.history)

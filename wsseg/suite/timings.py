@@ -53,7 +53,7 @@ def scoring_kind(job: Job) -> str:
 
 
 def record_durations(job: Job, folder: RunFolder) -> None:
-    """Store the durations of the epochs and of the scoring in a job's folder, as far as known."""
+    """Store the durations of the epochs and of the scoring in a job's folder, if known."""
     seconds: dict[str, list[float]] = {}
     with suppress(InputError, KeyError):  # the log lacks stages that another job has trained
         for record in read_log(folder.log):

@@ -154,7 +154,8 @@ def assert_can_be_saved(component: Component) -> None:
 def check_for_channels(part: P, check: Callable[[P, tuple[str, ...]], None]) -> None:
     """Check a part on images of one channel and on images of three.
 
-    With three, each field `channel` of the part, and of the parts in it, that is None names one.
+    With three channels, each field `channel` that is None, of the part or of parts in it, is set to
+    one of them.
 
     Raises:
         InputError: The part refuses both; it may refuse one of them.

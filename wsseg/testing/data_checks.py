@@ -142,7 +142,7 @@ def check_cohort(cohort: Cohort) -> None:
 
 @keeps_no_state
 def check_metric(metric: Metric) -> None:
-    """Check that `metric` keeps the contract of `Metric`, also for empty masks.
+    """Check that `metric` keeps the contract of `Metric`, including for empty masks.
 
     Raises:
         AssertionError: The contract is broken; the message states how.

@@ -208,7 +208,7 @@ def check_loss(loss: PixelLoss, classes: int = 2) -> None:
 
 @keeps_no_state
 def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
-    """Check that `loss` keeps the contract of `TagLoss`, also for logits far from 0.
+    """Check that `loss` keeps the contract of `TagLoss`, including for logits far from 0.
 
     Raises:
         AssertionError: The contract is broken; the message states how.

@@ -41,7 +41,7 @@ def evidence(classes: int, dtype: torch.dtype, channels: tuple[str, ...] = ONE_C
 def weak_evidence(
     classes: int, dtype: torch.dtype, channels: tuple[str, ...] = ONE_CHANNEL
 ) -> Evidence:
-    """Return the evidence with known pixels, boxes, bounds of one image and a tag in doubt.
+    """Return the evidence with known pixels, boxes, bounds of one image and an uncertain tag.
 
     A pixel is known to have at most one class.
     """

@@ -33,7 +33,7 @@ def read_log(path: Path) -> Records:
 
 
 def warnings(curves: Mapping[str, Records]) -> list[str]:
-    """Return the warnings during training, a line each, after the name of their method."""
+    """Return the warnings during training, one per line, after the name of their method."""
     return [
         f"{name}: {record.get('text')}"
         for name, records in curves.items()

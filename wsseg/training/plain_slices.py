@@ -10,7 +10,7 @@ BATCH_SIZE = 16  # slices at a time
 
 
 def plain_batches(scans: Sequence[StageScan], input: Input) -> Iterator[Batch]:
-    """Yield all slices of scans whose tags are not in doubt, without augmentation.
+    """Yield all slices of scans with certain tags, without augmentation.
 
     A prior could inspect the generator, so it refers to no recipe: its cohort names the masks.
     """

@@ -134,8 +134,8 @@ def collect_findings(
 ) -> list[Finding]:
     """Return the findings in the files of a split, the most severe first.
 
-    Of a training case, only the masks that a stage may learn from are opened; of a validation case
-    only those of regions.
+    Only the masks of a training case that a stage may learn from are opened, and only the region
+    masks of a validation case.
     """
     found: list[Finding] = []
     validation = [replace(c, split="val") for c in _as_trained(recipe, (), split.validation)]

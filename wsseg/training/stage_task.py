@@ -51,9 +51,9 @@ class StageTask:
     def fitted(self) -> "StageTask":
         """Return the task with its prior, and then its E-step, fitted to the scans.
 
-        Both receive images and weak labels only, neither augmented nor balanced, of slices whose
-        tags are not in doubt. Between the two, bounds on the shares of cases become bounds of their
-        slices (`with_bounds_of_slices`). A stage without a prior is unchanged.
+        Both receive images and weak labels only, neither augmented nor balanced, of slices with
+        certain tags. Between the two, bounds on the shares of cases become bounds of their slices
+        (`with_bounds_of_slices`). A stage without a prior is unchanged.
         """
         stage = self.stage
         if not isinstance(stage, EmStage | PriorStage):

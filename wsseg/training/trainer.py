@@ -72,8 +72,9 @@ class Trainer:
     """The training of one stage, which can be saved and restored after every step.
 
     Drawn slices and augmentation are a function of the task's seed, the epoch, the case and the
-    slice. What networks, E-steps and losses draw from torch, such as dropout, is a function of the
-    seed, the step and the process. `steps` is the number of optimiser steps of the stage.
+    slice. Random numbers that networks, E-steps and losses draw from torch, as for dropout, are a
+    function of the seed, the step and the process. `steps` is the number of optimiser steps of the
+    stage.
     """
 
     def __init__(self, task: StageTask, network: Network) -> None:
@@ -282,7 +283,7 @@ class Trainer:
         return gather_batch(self._fabric, rows, size)
 
     def _gather_batch(self, draws: Sequence[SliceDraw], batch: Batch) -> Batch:
-        """Join the shards of all processes. Of the images, losses get only the middle slices."""
+        """Join the shards of all processes. Losses get only the middle slices of the images."""
         names, index = tuple(self._cases(draws)), tuple(draw.z for draw in draws)
         seen = replace(batch.middle_slices(), case=names, slice_index=index)
         return seen.with_tensors(lambda tensor: self._gather(tensor, len(draws)))

@@ -90,7 +90,7 @@ def _scan(
 ) -> StageScan:
     region = pipeline.region_map(stage.region_in_training or stage.region, prepared)
     own = tags_of(stage, prepared)
-    labels, tags = [], np.array(own, np.bool_)  # a tag in doubt is true
+    labels, tags = [], np.array(own, np.bool_)  # an uncertain tag is true
     if isinstance(stage, MasksStage):
         labels = [prepare_mask(prepared, name) for name in stage.classes]
         tags = np.stack([label.any(axis=(1, 2)) for label in labels], axis=1)

@@ -50,10 +50,10 @@ def _of_classes(stage: Stage, shares: Any) -> dict[str, list[float]]:
 def tags_of(stage: Stage, prepared: Prepared) -> list[list[Tag]]:
     """Return the tag of each class in each prepared slice; None if it is unknown.
 
-    Of a case with boxes of a class, only slices with a box have the class. A case without a tag is
+    In a case with boxes of a class, only slices with a box have the class. A case without a tag is
     tagged if its scribbles show the class. A slice without a tag counts as tagged if it has any
-    scribble of the class, since it may have it. Stages without EM cannot use a tag in doubt, which
-    is unknown to them.
+    scribble of the class, since it may have it. Stages without EM cannot use an uncertain tag, and
+    treat it as unknown.
     """
     columns = [_tags_of_class(stage, prepared, name) for name in stage.classes]
     return [list(row) for row in zip(*columns, strict=True)]
@@ -144,7 +144,7 @@ def with_bounds_of_slices(scan: StageScan, prior: Prior, input: Input) -> StageS
 def shares_of_slices(phi: Sequence[Tensor], pixels: float) -> list[float]:
     """Return the share of each slice that is among the `pixels` most probable pixels of all slices.
 
-    Of pixels with equal phi, each slice gets an equal part. NaN if `pixels` is NaN.
+    Pixels with equal phi are divided equally among the slices. NaN if `pixels` is NaN.
 
     Args:
         phi: The probabilities of the pixels of each slice in its support, (N_z,).

@@ -97,7 +97,7 @@ class Blend(Combination):
 
 
 def _log_odds(priors: Sequence[Prior], batch: Batch) -> Tensor:
-    """Return the log-odds of each prior, (priors, B, K, H, W), with ±CERTAIN in place of ±inf."""
+    """Return the log-odds of each prior, (priors, B, K, H, W), with ±CERTAIN instead of ±inf."""
     each = [prior(batch).float().logit().clamp(-CERTAIN, CERTAIN) for prior in priors]
     return torch.stack(each)
 

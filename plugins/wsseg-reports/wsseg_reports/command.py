@@ -35,7 +35,7 @@ def tags_from_reports(
         typer.Option(
             min=0,
             max=1,
-            help='Probability of a class in doubt, such as 0.5 for "cannot be excluded". '
+            help='Probability of an uncertain class, such as 0.5 for "cannot be excluded". '
             "Default: its tag is unknown.",
         ),
     ] = None,
@@ -43,8 +43,7 @@ def tags_from_reports(
         list[str] | None,
         typer.Option(
             metavar="NAME=COLUMN",
-            help="Columns with other names: NAME=COLUMN,NAME=COLUMN, such as Pat-ID=patient. "
-            "Repeatable.",
+            help="Rename columns: NAME=COLUMN,NAME=COLUMN, such as Pat-ID=patient. Repeatable.",
         ),
     ] = None,
 ) -> None:

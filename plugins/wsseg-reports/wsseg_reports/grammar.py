@@ -24,7 +24,7 @@ Statement: TypeAlias = Literal["present", "absent", "uncertain", "former"]
 STRONGEST_FIRST: tuple[Statement, ...] = ("present", "uncertain", "absent", "former")
 MAX_MENTIONS = 50  # judged in a sentence, so that no text can take long
 MAX_SYMBOLS = 100  # before and after a mention
-MIN_LIST = 3  # subjects of one verb, also if it is in the singular: nodule, mass, effusion absent
+MIN_LIST = 3  # subjects of one verb, even if it is in the singular: nodule, mass, effusion absent
 
 GOVERNED: dict[str, tuple[Statement, str]] = {
     "n": ("absent", "No consolidation"),

@@ -12,7 +12,7 @@ DANGLING = r"""
 no a an the of and or nor with without for in on at by to any focal is are was were acute definite
 convincing significant large small new obvious discrete right left upper lower bilateral airspace
 """
-"""Words after which the next line continues a sentence, also if it starts with a capital."""
+"""Words after which the next line continues a sentence, even if it starts with a capital."""
 BACKGROUND = re.compile(
     r"""(?:clinical\ |relevant\ |patient\ |past\ |previous\ |medical\ |surgical\ |brief\ )*
     (?:indications?|history|hx|hpi|information|info|details|data|question|context|background

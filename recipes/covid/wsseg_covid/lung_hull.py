@@ -63,7 +63,7 @@ def bridge_gaps(
 
 @dataclass(frozen=True)
 class Lung:
-    """One of the two lungs, as far as it is known."""
+    """One of the two lungs, with the parts of it that are known."""
 
     mask: Mask
     outline: Mask  # the part of `mask` that determines the convex hull

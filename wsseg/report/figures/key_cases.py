@@ -1,4 +1,4 @@
-"""Which cases of a method and which slices of a case are shown in pictures."""
+"""The cases of a method, and the slices of a case, that pictures show."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from wsseg.evaluation.summary import average_by_case
 
 
 def key_slice(predicted: VoxelMask, true: VoxelMask | None = None) -> int:
-    """Return the slice with most true voxels, or with most predicted ones if none is true.
+    """Return the slice with the most true voxels, or the most predicted ones if none is true.
 
     If both masks are empty, it is the middle slice.
     """

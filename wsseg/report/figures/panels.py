@@ -101,8 +101,8 @@ def tinted(image: Picture, masks: Mapping[str, Plane], colours: Mapping[str, str
 def box_around(shown: Plane) -> Box:
     """Return the square around a mask with a margin, or all of an empty mask.
 
-    Its side is at least `LEAST_SHARE` of the image's shorter side. It is no square where the image
-    is too narrow for one.
+    Its side is at least `LEAST_SHARE` of the image's shorter side. It is not square where the image
+    is too narrow.
     """
     if not shown.any():
         return slice(0, shown.shape[0]), slice(0, shown.shape[1])
@@ -137,7 +137,7 @@ def displayed(volume: Volume) -> NDArray[Any]:
 
 
 def _extents(panels: Iterable[Panel]) -> Plane:
-    """Return what every panel of a row has to show: the regions, or all masks without a region."""
+    """Return what every panel of a row must show: the regions, or all masks without a region."""
     shown = [
         plane
         for panel in panels

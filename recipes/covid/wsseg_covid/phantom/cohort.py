@@ -49,7 +49,7 @@ class LungPhantom(Synthetic):
         return self
 
     def cases(self) -> list[Case]:
-        """Return the cases; on first use, drawing them takes about a second each."""
+        """Return the cases; on first use, drawing each of them takes about a second."""
         key = fingerprint([VERSION, self.seed, self.count, self.size, self.slices])
         folder = cache_folder() / "phantom" / key
         lease(folder)

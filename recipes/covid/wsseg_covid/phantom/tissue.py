@@ -24,7 +24,7 @@ CONSOLIDATION_HU = np.array([-860, -485, -270, -70, 45])
 
 
 def body(rng: np.random.Generator, space: Space, organs: Anatomy) -> Field:
-    """Return the densities of a patient on a table, with air in place of the lungs."""
+    """Return the densities of a patient on a table, with air instead of the lungs."""
     edge_mm = 1.2 * space.spacing_mm[1]
     hu = np.full(space.shape, AIR_HU, np.float32)
     _lay_table(space, hu)
