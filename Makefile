@@ -15,7 +15,7 @@ demo: $(READY) ## train and compare four methods on synthetic scans (minutes on 
 	$(BIN)/wsseg bench run benchmarks/phantom/demo.yaml --out runs/demo
 
 test: $(READY) ## run the fast tests, in two processes with a thread each
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: $(READY) ## run all tests
 	$(BIN)/pytest

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests.unrendered_figures import leave_figures_unrendered
 from wsseg.cli import main
 
 settings.register_profile("wsseg", deadline=None)  # a busy machine is no failure
@@ -126,6 +127,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("WSSEG_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture
+def unrendered_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages have empty pictures."""
+    leave_figures_unrendered(monkeypatch)
 
 
 @pytest.fixture(scope="session")

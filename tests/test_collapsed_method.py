@@ -22,6 +22,8 @@ compare: {baseline: threshold, ceiling: phi1}
 """
 WORDS = "targets fill the region: not a result"
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 
 @pytest.fixture(scope="module")
 def run(wsseg: "Wsseg", toy_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:

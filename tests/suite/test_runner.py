@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from tests.suite_rows import results
+from tests.unrendered_figures import leave_figures_unrendered
 from wsseg.config.recipe_files import load_recipe
 from wsseg.evaluation.rows import read_rows
 from wsseg.runtime.device import device_name
@@ -45,6 +46,8 @@ stages:
 """
 METHODS = "recipes: {threshold: threshold.yaml, em: em.yaml}\n"
 
+pytestmark = pytest.mark.usefixtures("unrendered_figures")
+
 
 @pytest.fixture(scope="module")
 def folder(toy_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -68,7 +71,9 @@ def plain(wsseg: "Wsseg", folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def folds(wsseg: "Wsseg", folder: Path) -> Path:
     """The folder of a finished suite with two folds."""
-    return finished(wsseg, folder / "folds.yaml", folder / "folds")
+    with pytest.MonkeyPatch.context() as patch:
+        leave_figures_unrendered(patch)
+        return finished(wsseg, folder / "folds.yaml", folder / "folds")
 
 
 @pytest.fixture

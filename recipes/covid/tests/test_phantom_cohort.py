@@ -157,7 +157,11 @@ def test_wrong_settings_are_refused(wrong: dict[str, int]) -> None:
         LungPhantom.model_validate(wrong)
 
 
-def test_a_process_that_drew_phantoms_ends(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_process_that_drew_phantoms_in_other_processes_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
     cohort = LungPhantom(cases=2, size=32, slices=4)
     process = get_context("spawn").Process(target=write_cohort, args=(cohort, tmp_path / "drawn"))
     process.start()
