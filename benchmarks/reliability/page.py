@@ -21,8 +21,8 @@ make reliability
 This command damages files of every kind that wsseg reads and runs the commands that read them. It
 also kills training runs. It saves the counts in `rows.csv` and writes this page from them.
 `python -m benchmarks.reliability --inputs 20 --kills 3` is a shorter version, and `--kinds DICOM`
-replaces the rows of one kind. `make test` tries {quick_kills} kill, `make test-all` {slow} inputs and
-{slow_kills} kills.
+replaces the rows of one kind. `make test` tries {quick_kills} kill, `make test-all` {slow}
+inputs and {slow_kills} kills.
 
 ## Damaged inputs
 
