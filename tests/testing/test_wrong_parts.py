@@ -72,6 +72,20 @@ class PriorOfTheBatch(Prior):
         return half(batch) * batch.image.float().mean().sigmoid()
 
 
+class PriorOfThePlace(Prior):
+    def __call__(self, batch: Any) -> Any:
+        place = torch.linspace(0.2, 0.8, len(batch.tags))
+        return place[:, None, None, None].expand(batch.support.shape)
+
+
+class PriorOfTheShareOfTheRegion(Prior):
+    """0 / 0 where no image of a batch has a pixel in the region."""
+
+    def __call__(self, batch: Any) -> Any:
+        pixels = batch.region.sum((1, 2, 3), keepdim=True)
+        return half(batch) * pixels / batch.region.sum()
+
+
 class PriorThatChangesTheImage(Prior):
     def __call__(self, batch: Any) -> Any:
         batch.image.clamp_(-100, 100)
@@ -139,6 +153,22 @@ class EStepOfTheBatch(EStep):
         return q * q.mean()
 
 
+class EStepOfTheShareOfTheSupport(EStep):
+    separates_images: ClassVar[bool] = False
+
+    def __call__(self, evidence: Any) -> Any:
+        pixels = evidence.batch.support.sum((2, 3), keepdim=True)
+        return soft(evidence) * pixels / pixels.sum()
+
+
+class EStepOfTheLastImage(EStep):
+    separates_images: ClassVar[bool] = False
+
+    def __call__(self, evidence: Any) -> Any:
+        q = soft(evidence)
+        return q * q[-1].mean()
+
+
 class EStepWithGradient(EStep):
     def __call__(self, evidence: Any) -> Any:
         with torch.enable_grad():
@@ -204,6 +234,27 @@ class LossThatRises(PixelLoss):
         return -error.square().where(batch.region, 0).mean()
 
 
+class LossPerPixelOfTheRegion(PixelLoss):
+    def __call__(self, logits: Any, y: Any, batch: Any, relation: Any) -> Any:
+        error = (relation.probability(logits.float()) - y.float()).square()
+        return error.where(batch.region, 0).sum() / batch.region.sum()
+
+
+class LossWithoutGradient(LossPerPixelOfTheRegion):
+    def __call__(self, logits: Any, y: Any, batch: Any, relation: Any) -> Any:
+        if not batch.region.any():
+            return torch.zeros(())
+        return super().__call__(logits, y, batch, relation)
+
+
+class TagLossPerPixelOfTheRegion(TagLoss):
+    def __call__(self, logits: Any, tags: Any, region: Any) -> Any:
+        pixels = region.sum((2, 3))
+        mean = logits.float().where(region, 0).sum((2, 3)) / pixels.clamp(min=1)
+        each = nn.functional.binary_cross_entropy_with_logits(mean, tags.float(), reduction="none")
+        return (each * pixels).sum() / pixels.sum()
+
+
 class TagLossOfNumbers(TagLoss):
     def __call__(self, logits: Any, tags: Any, region: Any) -> Any:  # noqa: ARG002
         return float(logits.detach().float().where(region, 0).mean())
@@ -212,6 +263,12 @@ class TagLossOfNumbers(TagLoss):
 class MethodPerClass(Method):
     def __call__(self, logits: Any, evidence: Any) -> Any:
         return (logits - evidence.logits).float().mean((0, 2, 3))
+
+
+class MethodPerPixelOfTheRegion(Method):
+    def __call__(self, logits: Any, evidence: Any) -> Any:
+        distance = (logits.float() - evidence.logits).square()
+        return distance[evidence.batch.region.expand_as(distance)].mean()
 
 
 class RegionOfFloats(Region):
@@ -329,6 +386,8 @@ WRONG: list[tuple[type[Component], str]] = [
     (PriorOfNothing, "the result is a NoneType, not a Tensor"),
     (PriorThatDraws, "the result changes from call to call"),
     (PriorOfTheBatch, "depends on the pixels of the other images"),
+    (PriorOfThePlace, "phi of an image depends on the order of the images"),
+    (PriorOfTheShareOfTheRegion, "phi is not finite .*for a batch with no pixel in the region"),
     (PriorThatChangesTheImage, "the call changes its input"),
     (PriorThatCounts, "the attribute _images changes"),
     (PriorThatLearnsAnArray, "mean"),
@@ -338,6 +397,8 @@ WRONG: list[tuple[type[Component], str]] = [
     (EStepOfDecisions, "not floating-point"),
     (EStepOfAllClasses, "add up to over 1"),
     (EStepOfTheBatch, "y of an image depends on the other images"),
+    (EStepOfTheShareOfTheSupport, "y is not finite .*for a batch with no pixel in the region"),
+    (EStepOfTheLastImage, "y of an image depends on the order of the images"),
     (EStepWithGradient, "has a gradient"),
     (EStepWithAGlobal, "the result changes from call to call"),
     (EStepThatRemembersAList, "remember returns epochs as list"),
@@ -348,8 +409,12 @@ WRONG: list[tuple[type[Component], str]] = [
     (LossPerImage, r"the loss is \(3,\), not a scalar"),
     (LossOfTheImage, "outside the region"),
     (LossThatRises, "the loss does not fall"),
+    (LossPerPixelOfTheRegion, "the loss is nan for a batch with no pixel in the region"),
+    (LossWithoutGradient, "the loss has no gradient for a batch with no pixel in the region"),
+    (TagLossPerPixelOfTheRegion, "the loss is nan for a batch with no pixel in the region"),
     (TagLossOfNumbers, "not a Tensor"),
     (MethodPerClass, "not a scalar"),
+    (MethodPerPixelOfTheRegion, "the loss is nan for a batch with no pixel in the region"),
     (RegionOfFloats, "the mask is float64, not bool"),
     (RegionOfASlice, "the mask is .*, the volume"),
     (RegionOfTheLastScan, "the mask changes from call to call"),

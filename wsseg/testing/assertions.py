@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from yaml import YAMLError
 
 from wsseg.components.registry import UnsavableError, registry
-from wsseg.core.batch import Batch, Evidence, Probability
+from wsseg.core.batch import Batch, Evidence, Mask, Probability
 from wsseg.core.channels import ONE_CHANNEL
 from wsseg.core.component import Component
 from wsseg.core.hidden_state import attributes_of, changed_attribute
@@ -36,7 +36,7 @@ def assert_probability(name: str, value: Probability, batch: Batch) -> None:
     expected = tuple(batch.support.shape)
     assert value.shape == expected, f"{name} is {tuple(value.shape)}, not (B, K, H, W) = {expected}"
     assert value.is_floating_point(), f"{name} is {value.dtype}, not floating-point"
-    assert value.isfinite().all(), f"{name} is not finite everywhere"
+    assert value.isfinite().all(), f"{name} is not finite everywhere{_if_empty(batch.region)}"
     assert value.min() >= 0, f"{name} has a minimum of {value.min():g}, below 0"
     assert value.max() <= 1, f"{name} has a maximum of {value.max():g}, above 1"
 
@@ -89,6 +89,15 @@ def assert_independent_images(
         assert close, f"{name} of an image depends on the other images of its batch"
 
 
+def assert_any_order(name: str, call: Callable[[T], Tensor], argument: T, result: Tensor) -> None:
+    """Check that the images in reverse order give the same results, in reverse order."""
+    atol = tolerance(result) * result.float().std().item()
+    with torch.no_grad():
+        reversed_result = call(_mapped(argument, lambda tensor: tensor.flip(0)))
+    close = torch.allclose(reversed_result.flip(0).float(), result.float(), atol=atol)
+    assert close, f"{name} of an image depends on the order of the images in its batch"
+
+
 def assert_equal_on_accelerators(call: Any, argument: T, expected: Tensor) -> None:
     """Check that a function or module returns `expected` on each accelerator of this machine."""
     for device in accelerators():
@@ -116,11 +125,13 @@ def assert_differentiable(
     assert isinstance(value, Tensor), f"the loss is {value!r}, not a Tensor"
     assert value.shape == (), f"the loss is {tuple(value.shape)}, not a scalar"
     assert value.dtype == torch.float32, f"the loss is {value.dtype}, not float32"
-    assert value.isfinite(), f"the loss is {value:g}"
+    empty = _if_empty(region)
+    assert value.isfinite(), f"the loss is {value:g}{empty}"
+    assert value.requires_grad, f"the loss has no gradient{empty}"
     loss(-logits.detach(), *others)
     assert torch.equal(value, loss(logits, *others)), "the loss changes from call to call"
     (gradient,) = torch.autograd.grad(value, logits)
-    assert gradient.isfinite().all(), "the gradient is not finite everywhere"
+    assert gradient.isfinite().all(), f"the gradient is not finite everywhere{empty}"
     outside = ~region.expand_as(gradient)
     assert not gradient[outside].any(), "the gradient outside the region is not 0"
     for device in accelerators():
@@ -200,6 +211,10 @@ def accelerators() -> list[torch.device]:
 def tolerance(value: Tensor) -> float:
     """Return the tolerance of comparisons in the precision of a tensor."""
     return 1e-4 if value.dtype == torch.float32 else 2e-2
+
+
+def _if_empty(region: Mask) -> str:
+    return "" if region.any() else " for a batch with no pixel in the region"
 
 
 def _image(value: T, i: int) -> T:

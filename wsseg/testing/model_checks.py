@@ -16,6 +16,7 @@ from wsseg.core.optimizer import Optimizer
 from wsseg.runtime.memory_format import to_channels_last
 from wsseg.testing import samples
 from wsseg.testing.assertions import (
+    assert_any_order,
     assert_can_be_saved,
     assert_differentiable,
     assert_equal_on_accelerators,
@@ -60,10 +61,11 @@ def _check_prior(prior: Prior, classes: int, channels: tuple[str, ...]) -> None:
     fitted = prior.fit(iter(batches[-2:]))
     assert type(fitted) is type(prior), f"fit returns {fitted!r}"
     assert fitted == prior.fit(iter(batches[-2:])), "two fits to the same slices differ"
-    for each, batch in product((prior, fitted), batches):
+    for each, batch in product((prior, fitted), [*batches, samples.without_region(batches[0])]):
         phi = repeated_result(each, batch, replace(batch, image=-batch.image))
         assert_probability("phi", phi, batch)
         _check_other_images(each, batch, phi)
+        assert_any_order("phi", each, batch, phi)
         assert_equal_on_accelerators(each, batch, phi)
     assert_can_be_saved(fitted)
     _check_refit(fitted, classes, channels)
@@ -98,8 +100,10 @@ def _check_estep(estep: EStep, classes: int, channels: tuple[str, ...]) -> None:
             samples.evidence(classes, dtype, channels), labels=labels, progress=progress
         )
         memory = _memory(fitted, first)
-        for evidence in [first, replace(first, memory=memory)] if memory else [first]:
-            _check_targets(fitted, evidence)
+        empty = replace(first, batch=samples.without_region(first.batch))
+        for evidence in (first, empty):
+            for remembered in [{}, memory] if memory else [memory]:
+                _check_targets(fitted, replace(evidence, memory=remembered))
     for labels in relations:
         weak = replace(samples.weak_evidence(classes, torch.float32, channels), labels=labels)
         _check_targets(fitted, replace(weak, memory=_memory(fitted, weak)))
@@ -188,11 +192,13 @@ def check_loss(loss: PixelLoss, classes: int = 2) -> None:
         >>> check_loss(make(PixelLoss, "smooth-dice"))
     """
     batch = samples.batch(classes, 1, torch.float32)
+    empty = samples.without_region(batch)
     for relation in (Multilabel(), Multiclass()):
         targets = _targets(relation, batch)
         for dtype, y, scale in product(DTYPES, targets, (-500, 1, 500)):
             logits = (scale * (2 * y - 1)).to(dtype)
-            assert_differentiable(loss, (logits, y.to(dtype), batch, relation), batch.region)
+            for images in (batch, empty):
+                assert_differentiable(loss, (logits, y.to(dtype), images, relation), images.region)
         y = targets[0]
         as_y = 18 * y - 9
         right, between, wrong = (loss(s * as_y, y, batch, relation) for s in (1, 0, -1))
@@ -221,7 +227,8 @@ def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
     batch = samples.batch(classes, 1, torch.float32)
     for dtype, scale in product(DTYPES, (0, 1, 1000)):
         logits = (scale * samples.noise(*batch.support.shape)).to(dtype)
-        assert_differentiable(loss, (logits, batch.tags, batch.region), batch.region)
+        for images in (batch, samples.without_region(batch)):
+            assert_differentiable(loss, (logits, images.tags, images.region), images.region)
         possible = loss.possible(logits, batch.region)
         is_mask = possible.shape == logits.shape and possible.dtype == torch.bool
         assert is_mask, f"possible returns {tuple(possible.shape)}, {possible.dtype}, not a mask"
@@ -255,9 +262,9 @@ def check_method(method: Method, classes: int = 2) -> None:
     belief, half = sample.logits.detach(), torch.full_like(sample.phi, 0.5)
     for dtype, relation, scale in product(DTYPES, (Multilabel(), Multiclass()), (0, 1, 25)):
         logits = (scale * samples.noise(*belief.shape)).to(dtype)
-        for progress in (0.0, 1.0):
-            evidence = Evidence(batch, belief, half, relation, progress=progress, epoch=1)
-            assert_differentiable(method, (logits, evidence), batch.region)
+        for images, progress in product((batch, samples.without_region(batch)), (0.0, 1.0)):
+            evidence = Evidence(images, belief, half, relation, progress=progress, epoch=1)
+            assert_differentiable(method, (logits, evidence), images.region)
     assert_can_be_saved(method)
 
 
@@ -320,6 +327,7 @@ def _check_targets(estep: EStep, evidence: Evidence) -> None:
     assert not y[~evidence.batch.support].any(), "y is not 0 outside the support"
     if isinstance(evidence.labels, Multiclass):
         assert y.float().sum(1).max() <= 1 + tolerance(y), "exclusive classes add up to over 1"
+    assert_any_order("y", estep, evidence, y)
     if estep.separates_images:
         assert_independent_images("y", estep, evidence, y)
     assert_equal_on_accelerators(estep, evidence, y)

@@ -30,6 +30,11 @@ def batch(
     return Batch(image.to(dtype), region, tags, channels=channels)
 
 
+def without_region(batch: Batch) -> Batch:
+    """Return the images of a batch with an empty region."""
+    return replace(batch, region=torch.zeros_like(batch.region))
+
+
 def evidence(classes: int, dtype: torch.dtype, channels: tuple[str, ...] = ONE_CHANNEL) -> Evidence:
     """Return evidence with logits up to about 50, and values of phi that include 0, 1/2 and 1."""
     images = batch(classes, 5, dtype, channels)
