@@ -111,6 +111,39 @@ def test_the_code_of_a_class_includes_the_other_packages_of_its_distribution(
         assert (before != after) == counts, name
 
 
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("helper_pkg/deep.py", True),
+        ("single.py", True),
+        ("used_by_single.py", True),
+        ("notebook.py", False),
+        ("tests/__init__.py", False),
+    ],
+)
+def test_the_code_of_a_class_of_an_editable_install_includes_the_packages_that_it_imports(
+    file: str, counts: bool, tmp_path: Path
+) -> None:
+    """An editable install lists one file, with the folder that contains the packages."""
+    files = {
+        "main_pkg/__init__.py": f"def late():\n    import sys, helper_pkg\n{SOURCE}",
+        "helper_pkg/__init__.py": "from single import late as first\n",
+        "helper_pkg/deep.py": "VALUE = 1\n",
+        "single.py": "def late():\n    from used_by_single import VALUE\n    return VALUE\n",
+        "used_by_single.py": "VALUE = 1\n",
+        "notebook.py": "VALUE = 1\n",
+        "tests/__init__.py": "VALUE = 1\n",
+        "two-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: two\nVersion: 1.0\n",
+        "two-1.0.dist-info/entry_points.txt": "[wsseg]\ntwo = main_pkg\n",
+        "two-1.0.dist-info/RECORD": "_editable_two.pth,,\ntwo-1.0.dist-info/METADATA,,\n",
+    }
+    digests = []
+    for folder, text in ((tmp_path / "a", ""), (tmp_path / "b", "CHANGED = True\n")):
+        edited = {file: files[file] + text, "_editable_two.pth": f"{folder}\n"}
+        digests.append(digest_of(folder, files | edited, "main_pkg"))
+    assert (digests[0] != digests[1]) == counts
+
+
 def test_the_code_of_base_classes_and_of_components_inside_counts(tmp_path: Path) -> None:
     derived = "import base_part\n\nclass Outer(base_part.Outer): ...\n"
     files = {"derived_part.py": derived, "base_part.py": SOURCE}

@@ -19,6 +19,8 @@ from wsseg.runtime.files import fingerprint
 OWN_PACKAGE = __name__.partition(".")[0]
 NOT_IN_STATEMENTS = (tokenize.NL, tokenize.INDENT, tokenize.DEDENT)
 FIRST_LINE = re.compile(r"(?!(?:else|elif|except|finally)\b)[^\s)\]}]")  # of a statement
+IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+(\w.*)", re.MULTILINE)
+IMPORTED = re.compile(r"(?:^|,)\s*(\w+)")  # a top-level name after `import` or `from`
 LEADING_UNDERSCORES = re.compile(r"\b_+(?=[A-Za-z])")
 IGNORED_SUFFIXES = (".pyc", ".yaml", ".yml")  # YAML files of plugins are recipes
 
@@ -28,8 +30,9 @@ def code_digest(component: Component) -> str:
 
     The code of a class is all files of the package that defines it and its base classes, except
     YAML files, or the module, if it is in no package. If a plugin's distribution lists further
-    packages and modules, they are included. For wsseg itself, only the module is covered: the rest
-    of wsseg is identified by its version.
+    packages and modules, they are included; an editable install lists none, so those that the
+    plugin imports are. For wsseg itself, only the module is covered: the rest of wsseg is
+    identified by its version.
     """
     classes = {type(part) for _, part in parts_of(component)}
     return fingerprint(sorted({digest for each in classes for digest in _digests(each)}))
@@ -76,7 +79,35 @@ def _top_level(distribution: metadata.Distribution) -> frozenset[str]:
     files = [file for file in distribution.files or () if file.suffix == ".py"]
     listed = (distribution.read_text("top_level.txt") or "").split()
     names = [*listed, *(file.parts[0].removesuffix(".py") for file in files)]
-    return frozenset(filter(str.isidentifier, names))
+    return frozenset(filter(str.isidentifier, names)) | _editable(distribution)
+
+
+def _editable(distribution: metadata.Distribution) -> frozenset[str]:
+    """Return the packages and modules of a plugin in the folders of an editable install.
+
+    They are those of its entry points, and all in these folders that they import.
+    """
+    lists = [Path(str(each.locate())) for each in distribution.files or () if each.suffix == ".pth"]
+    texts = (each.read_text(errors="replace") for each in lists if each.is_file())
+    folders = [Path(line) for text in texts for line in text.splitlines() if Path(line).is_dir()]
+    remaining = {each.module for each in distribution.entry_points.select(group="wsseg")}
+    found: dict[str, Path] = {}
+    while remaining:
+        name = remaining.pop().partition(".")[0]
+        paths = [folder / each for folder in folders for each in (name, f"{name}.py")]
+        path = next(filter(Path.exists, paths), None)
+        if path is not None and name not in found:
+            found[name] = path
+            remaining |= _imports(path)
+    return frozenset(found)
+
+
+def _imports(path: Path) -> set[str]:
+    """Return the names in the imports of a Python file, or of all files of a folder."""
+    files = _files(path) if path.is_dir() else [path]
+    texts = (each.read_text(errors="replace") for each in files if each.suffix == ".py")
+    lines = (line for text in texts for line in IMPORT.findall(text))
+    return {name for line in lines for name in IMPORTED.findall(line)}
 
 
 def _location(module: str) -> Path | None:
