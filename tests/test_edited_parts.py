@@ -3,6 +3,7 @@
 import importlib
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,15 @@ import pytest
 
 import wsseg as public
 from wsseg.components.registry import Offer, registry
+from wsseg.core.code_digest import statement_digests
+from wsseg.errors import InputError
 from wsseg.inference.checkpoint import fingerprint_of
 from wsseg.inference.folders import RunFolder
+from wsseg.runtime.console import SilentDisplay
+from wsseg.runtime.executors import ThisProcess
+from wsseg.suite.definition import load_suite, plan
+from wsseg.suite.folder import SuiteFolder
+from wsseg.suite.runner import SuiteContext, run_suite
 
 PARTS = """
 import numpy as np
@@ -43,6 +51,7 @@ def load_parts(folder: Path, source: str, monkeypatch: pytest.MonkeyPatch) -> No
     for kind, part in ((public.Region, module.Part), (public.Prior, module.Half)):
         offer = Offer("edited", kind, part, "edited_parts", "edited 1.0")
         monkeypatch.setitem(registry().offers, (kind, "edited"), offer)
+    monkeypatch.setattr("wsseg.suite.job_fingerprint._code_of_parts", cache(statement_digests))
 
 
 @pytest.mark.parametrize(
@@ -67,3 +76,26 @@ def test_an_edited_part_of_the_same_version_gives_new_masks_and_a_new_fingerprin
     assert pixels == [40 * 36 * 5, 0, 40 * 36 * 5]
     assert fingerprints[0] == fingerprints[2]
     assert fingerprints[0] != fingerprints[1]
+
+
+def test_a_suite_with_jobs_of_older_code_is_not_continued(
+    toy_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "recipe.yaml").write_text(RECIPE.format(cohort=toy_cohort))
+    (tmp_path / "suite.yaml").write_text("recipes: {mine: recipe.yaml}\n")
+    folder = SuiteFolder(tmp_path / "out")
+
+    def run(source: str) -> str:
+        load_parts(tmp_path, source, monkeypatch)
+        loaded = load_suite(tmp_path / "suite.yaml")
+        context = SuiteContext(folder, ThisProcess(), SilentDisplay())
+        assert not run_suite(plan(loaded, tmp_path), "", context)
+        return folder.rows.read_text()
+
+    rows = run(PARTS)
+    assert run(PARTS) == rows
+    with pytest.raises(InputError, match=r"seed-0: was run with other code .*delete that folder"):
+        run(PARTS.replace("volume.shape, True", "volume.shape, False"))
+    assert folder.rows.read_text() == rows

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wsseg.config.columns import FINGERPRINT
 from wsseg.config.recipe_files import holds_recipe
 from wsseg.errors import InputError
 from wsseg.evaluation.rows import read_rows, write_rows
@@ -63,13 +64,24 @@ class SuiteRows:
 
 
 def check_folder(job: Job, folder: SuiteFolder) -> None:
-    """Raise `InputError` if a job's folder holds the run of another recipe."""
+    """Raise `InputError` if a job's folder holds the run of another recipe or of other code."""
     run = folder.run(job.folder)
+    remedy = "choose another --out, or delete that folder"
     if run.recipe.exists() and not holds_recipe(run.recipe, job.recipe):
         raise InputError(
-            f"{run.path}: was run with other settings than the suite has now; choose another "
-            "--out, or delete that folder"
+            f"{run.path}: was run with other settings than the suite has now; {remedy}"
         )
+    if is_done(job, folder) and _fingerprints(run.scores) - {job.fingerprint}:
+        raise InputError(
+            f"{run.path}: was run with other code of wsseg or of a plugin than is installed now; "
+            f"{remedy}"
+        )
+
+
+def _fingerprints(scores: Path) -> set[str]:
+    """Return the fingerprints in the rows of a job; none if the run was scored on its own."""
+    rows = read_rows(scores)
+    return set(rows[FINGERPRINT].dropna()) if FINGERPRINT in rows else set()
 
 
 def _read_rows(job: Job, folder: SuiteFolder) -> list[dict[str, Any]]:
