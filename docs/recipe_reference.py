@@ -39,7 +39,7 @@ editor completes and checks recipes as you type.
 - **Values** follow YAML 1.2: `yes` and `no` are text, `010` is 10. A number must be finite.
 - **`extends`** names the recipes that the file changes. Maps are merged; lists and single values
   are replaced. In `stages`, `regions`, `metrics` and `scores`, `NAME: null` removes what is
-  inherited.
+  inherited; in `metrics` without own ones, also a default metric.
 - **Paths** are relative to the file that names them; in `--set`, to the current folder.
   `wsseg recipe check` prints where they lead. The `recipe.yaml` of a run has absolute paths.
 - **`--set a.b.c=VALUE`** changes one key. A name with dots, such as that of a stage `unet.v1`, is

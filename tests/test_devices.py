@@ -55,6 +55,7 @@ def test_two_processes_train_one_run_and_only_the_leader_prints(
     code, output = run("train", toy_recipe, "--out", out, *SHORT, "--devices", 2)
     assert code == 0, output
     assert output.count("trained: ") == 1
+    assert "Warning" not in output
     assert "each of 2 processes normalises by its own part" in output
     assert epochs(out) == [("infection", 1), ("consolidation", 1)]
     assert (out / "manifest.json").exists()

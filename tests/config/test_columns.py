@@ -10,6 +10,8 @@ from wsseg.config.recipe_files import load_recipe
 from wsseg.core.component import KeyProblemError
 from wsseg.core.interfaces import Metric
 from wsseg.errors import InputError
+from wsseg.inference.ensemble import COLUMN as AGREEMENT
+from wsseg.inference.probabilities import COLUMN as PROBABILITY
 
 SHARE = "{use: share, of: consolidation, within: infection}"
 
@@ -39,6 +41,22 @@ def test_a_score_with_the_name_of_a_metrics_column_is_refused_without_that_metri
         load_recipe(
             toy_recipe, ["metrics={a: {use: hd95, percentile: 50}}", f"scores.{name}={SHARE}"]
         )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"consolidation{PROBABILITY}",
+        f"infection{AGREEMENT}",
+        *("consolidation_ml", "infection_px", "all_ml", "all_px"),
+    ],
+)
+def test_a_score_with_the_name_of_a_column_of_predictions_is_refused(
+    toy_recipe: Path, name: str
+) -> None:
+    words = f"scores.{name}: the column '{name}' .* predictions of .*; choose another name"
+    with pytest.raises(InputError, match=words):
+        load_recipe(toy_recipe, ["regions={all: {use: everything}}", f"scores={{{name}: {SHARE}}}"])
 
 
 @pytest.mark.parametrize("name", ["infection.dice", "tag.infection", "dice_true", "", " "])

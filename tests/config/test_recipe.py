@@ -235,6 +235,15 @@ def test_a_missing_key_is_reported() -> None:
         check_recipe(parse_settings("seed: 1", "a.yaml"))
 
 
+def test_null_removes_a_default_metric_unless_own_metrics_replace_all(toy_recipe: Path) -> None:
+    removed = load_recipe(toy_recipe, ["metrics={hd95: null, volume: null}"])
+    assert list(removed.metrics) == ["dice", "rates", "dilation"]
+    assert not load_recipe(toy_recipe, ["metrics={}"]).metrics
+    assert "metrics.hd59: null removes" in error_of(toy_recipe, "metrics.hd59=null")
+    own = error_of(toy_recipe, "metrics={hd95: null, mine: {use: dice}}")
+    assert "metrics.hd95: null removes an inherited key" in own
+
+
 def test_null_removes_an_inherited_stage_region_metric_and_score(
     toy_recipe: Path, tmp_path: Path
 ) -> None:

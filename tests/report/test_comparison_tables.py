@@ -52,11 +52,11 @@ def test_seeds_and_a_note_show_which_rows_a_comparison_leaves_out(suite: Suite) 
     assert cell(comparison_tables.differences_table(complete), 0, "Seeds").text == "0, 1"
     assert comparison_tables.left_out_notes(complete) == []
     incomplete = paired_differences(without_seed_1(suite(), "phi2"), "dice", "threshold")
-    assert cell(comparison_tables.differences_table(incomplete), 0, "Seeds").text == "0 of 0, 1"
+    assert cell(comparison_tables.differences_table(incomplete), 0, "Seeds").text == "0, not 1"
     (note,) = comparison_tables.left_out_notes(incomplete)
     assert note == (
-        "phi2 and threshold are compared over seeds 0 of 0, 1. Rows whose case, seed and fold are "
-        "missing for one of them are left out: 8."
+        "phi2 and threshold are compared over the seeds that they share: 0, not 1. Rows "
+        "whose case, seed and fold are missing for one of them are left out: 8."
     )
 
 
@@ -69,7 +69,7 @@ def test_methods_without_a_common_seed_are_not_compared_and_a_note_states_why(
         "phi2 and threshold have no case, seed and fold in common, so they are not compared."
     ]
     table = comparison_tables.differences_table(differences)
-    assert cell(table, 0, "Seeds").text == "none of 0, 1"
+    assert cell(table, 0, "Seeds").text == "none"
     assert [cell(table, 0, heading).text for heading in ("Difference (n)", "p")] == ["–", "–"]
 
 

@@ -34,5 +34,5 @@ def test_small_p_values_are_printed_as_an_upper_bound() -> None:
 
 def test_shared_seeds_are_listed_with_all_seeds_if_some_are_not_shared() -> None:
     assert shared_of_all("0, 1", "0, 1") == "0, 1"
-    assert shared_of_all("0", "0, 1") == "0 of 0, 1"
-    assert shared_of_all("", "0, 1") == "none of 0, 1"
+    assert shared_of_all("0", "0, 1") == "0, not 1"
+    assert shared_of_all("", "0, 1") == "none"

@@ -370,8 +370,11 @@ def test_a_page_ranks_by_the_shared_seeds_and_lists_the_seeds_that_are_left_out(
         "Mean Dice of consolidation over the 6 cases that every method has: "
         "supervised 0.60, threshold 0.50, phi2 0.40." in text
     )
-    assert "phi2 and threshold are compared over seeds 0 of 0, 1." in text
-    assert "phi2, threshold and supervised are compared over seeds 0 of 0, 1." in text
+    assert "phi2 and threshold are compared over the seeds that they share: 0, not 1." in text
+    assert (
+        "phi2, threshold and supervised are compared over the seeds that they share: 0, not 1."
+        in text
+    )
     assert text.count("are missing for one of them are left out: 8.") == 2
     assert "The methods differ in cases, seeds or folds." in text
     assert Elements(text).open == []

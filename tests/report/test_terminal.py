@@ -92,5 +92,5 @@ def test_the_terminal_shows_the_shared_dice_and_the_shared_seeds_if_rows_differ(
     text = printed(terminal_results(summarise(rows)), terminal_gap(gap))
     assert "shared" in text
     assert "Share of the gap between threshold and supervised closed" in text
-    assert "0 of 0, 1" in text
+    assert "0, not 1" in text
     assert "…" not in text

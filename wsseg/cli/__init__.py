@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from importlib import metadata
 from typing import Annotated
 
@@ -75,6 +76,8 @@ def _app(
 def main() -> None:
     """Run the command line; exit with 0 on success, 1 if the work failed, 2 on bad input."""
     _configure_logging()
+    # Fabric calls this function of torch for several devices.
+    warnings.filterwarnings("ignore", ".*all_gather is deprecated", FutureWarning)
     # End on SIGTERM, which clusters send, as on Ctrl-C: locks and temporary files are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     debug = "--debug" in sys.argv

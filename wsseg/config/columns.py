@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,13 +30,21 @@ RUN_COLUMNS = (  # text
 )
 TEXTS = (*IDENTITY, WARNINGS, *RUN_COLUMNS)  # every other column is a number
 SCAN, PICTURE = Grid((1, 1, 1), np.eye(4)), Grid((1, 1, 1), np.eye(4), unit="px")
+OF_MASKS = ("ml", "px")  # ends of columns of `wsseg predict`: sizes of classes, regions and stages
+OF_CLASSES = ("probability", "agreement", *OF_MASKS)  # the same of classes, with its options
 ABLATIONS = ("prior", "both")  # prefixes of the Dice of the prior, alone and with the network
 
 
 def check_columns(
-    classes: Sequence[str], metrics: Mapping[str, "Metric"], scores: Mapping[str, "Score"]
+    classes: Sequence[str],
+    metrics: Mapping[str, "Metric"],
+    scores: Mapping[str, "Score"],
+    others: Iterable[str] = (),
 ) -> None:
     """Check that every column of the results belongs to a single metric or score.
+
+    No score has the name of a column that `wsseg predict` writes for a class, or for one of
+    `others`, the regions and stages.
 
     The last class is the target: its columns have no prefix.
 
@@ -63,6 +72,8 @@ def check_columns(
         prefixes = ["", *(f"{name}." for name in classes[:-1])]
         _add(owners, ("metrics", key), [f"{p}{name}" for p in prefixes for name in columns])
     owners = dict.fromkeys(_columns_of_own_metrics(), "wsseg's metrics") | owners
+    ends = [*product(classes, OF_CLASSES), *product(others, OF_MASKS)]
+    owners |= {f"{name}_{end}": f"predictions of {name!r}" for name, end in ends}
     for key in scores:
         if "." in key or key.endswith("_true") or not key.strip():
             raise KeyProblemError(

@@ -158,7 +158,8 @@ class Recipe(Component):
 
     @model_validator(mode="after")
     def _columns_are_unique(self) -> Self:
-        check_columns(self.classes, self.metrics, self.scores)
+        masks = (*self.regions, *self.stages)
+        check_columns(self.classes, self.metrics, self.scores, masks)
         return self
 
     def _check_known(self, key: tuple[str, ...], name: str, known: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from wsseg.components.registry import UnknownComponentError, registry
 from wsseg.components.saving import check_offered, check_restored
 from wsseg.config.messages import explain
 from wsseg.config.paths import with_absolute_paths
-from wsseg.config.recipe import Recipe
+from wsseg.config.recipe import DEFAULT_METRICS, Recipe
 from wsseg.config.settings import RECIPE_MAPS, Key, Place, Settings, read_settings
 from wsseg.errors import InputError, did_you_mean
 from wsseg.runtime import yaml12
@@ -57,12 +57,25 @@ def check_recipe(settings: Settings) -> Recipe:
     Raises:
         InputError: The settings are invalid; see `load_recipe`.
     """
+    settings = _with_default_metrics(settings)
     settings.check_removals(RECIPE_MAPS)
     try:
         recipe = Recipe.model_validate(settings.values, context=registry())
     except ValidationError as error:
         raise InputError(explain(error, settings)) from None
     return with_absolute_paths(recipe, settings.folder)
+
+
+def _with_default_metrics(settings: Settings) -> Settings:
+    """Return the settings without the default metrics that nulls remove.
+
+    Without own metrics, which replace the default ones, these count as inherited.
+    """
+    metrics = settings.values.get("metrics")
+    if not isinstance(metrics, dict) or set(map(type, metrics.values())) != {type(None)}:
+        return settings
+    defaults = {name: registry().describe(each) for name, each in DEFAULT_METRICS.items()}
+    return Settings({"metrics": defaults}).merged(settings)
 
 
 def recipe_of_run(path: Path) -> Recipe:

@@ -188,7 +188,8 @@ def _left_out_note(row: Row) -> str:
     if not row["shared_seeds"]:
         return f"{names} have no case, seed and fold in common, so they are not compared."
     return (
-        f"{names} are compared over seeds {shared_of_all(row['shared_seeds'], row['all_seeds'])}. "
+        f"{names} are compared over the seeds that they share: "
+        f"{shared_of_all(row['shared_seeds'], row['all_seeds'])}. "
         f"Rows whose case, seed and fold are missing for one of them are left out: "
         f"{row['unpaired_rows']}."
     )

@@ -62,5 +62,9 @@ def percent_interval(low: float, high: float) -> str:
 
 
 def shared_of_all(shared: str, everything: str) -> str:
-    """Format the seeds that methods share: "0, 1", or "0 of 0, 1" if there are others."""
-    return shared if shared == everything else f"{shared or 'none'} of {everything}"
+    """Format the seeds that methods share: "0, 1", or "0, not 1" if there are others."""
+    seeds = shared.split(", ")
+    others = [each for each in everything.split(", ") if each not in seeds]
+    if not shared:
+        return "none"
+    return f"{shared}, not {', '.join(others)}" if others else shared
