@@ -1,6 +1,57 @@
-import pandas as pd
+import warnings
+from base64 import b64decode
+from collections.abc import Callable
 
-from wsseg.report.figures.sections import MAX_METHODS, methods_with_scans
+import pandas as pd
+import pytest
+
+from wsseg.evaluation.summary import summarise
+from wsseg.report.figures.sections import (
+    MAX_METHODS,
+    dice_figures,
+    error_figures,
+    methods_with_scans,
+    score_figures,
+    settings_figures,
+    training_figures,
+)
+
+Suite = Callable[..., pd.DataFrame]
+LONG = "a-name-of-one-hundred-letters-" + "x" * 70
+
+
+@pytest.mark.parametrize("settings", ["", " midpoint=1", " midpoint=1 share=0.25 width=10 other=7"])
+def test_long_names_fit_in_every_figure_and_are_in_full_in_its_caption(
+    suite: Suite, settings: str
+) -> None:
+    """matplotlib warns if a label leaves no room for the axes, in both widths of a figure."""
+    methods = [f"phi2-{LONG}{settings}", f"phi2-other-{LONG}{settings.replace('1', '2', 1)}"]
+    rows = suite(tuple(methods))
+    columns = {name: name.replace("consolidation", f"{LONG}_consolidation") for name in rows}
+    summary = summarise(rows)
+    epoch = {"event": "epoch", "stage": LONG, "learn": "em", "epochs": 2, "loss": 0.5}
+    epoch |= {"target_share": 0.3, "probe_share": 0.3, "flip_rate": 0.0}
+    curves = {
+        method: [epoch | {"epoch": 1}, epoch | {"epoch": 2, "loss": 0.1 * number}]
+        for number, method in enumerate(methods)
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pictures = [
+            *dice_figures(rows, summary, LONG),
+            *settings_figures(rows, summary, LONG),
+            *error_figures(rows, summary, LONG),
+            *score_figures(rows.rename(columns=columns), summary),
+            *training_figures(curves, summary),
+        ]
+    for picture in pictures:
+        assert LONG not in drawn(picture.uri) + drawn(picture.narrow_uri), picture.alt
+        names_methods = "phi2-" in drawn(picture.uri)
+        assert not names_methods or f"phi2-{LONG}" in picture.caption, picture.alt
+
+
+def drawn(uri: str) -> str:
+    return b64decode(uri.partition("base64,")[2]).decode()
 
 
 def test_scans_are_shown_for_the_compared_methods_and_the_best_others() -> None:

@@ -1,7 +1,6 @@
 """Figures with a row or a panel per method: Dice, agreement of scores, and groups of a tag."""
 
 from collections.abc import Callable, Hashable, Mapping
-from textwrap import fill
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -25,6 +24,8 @@ from wsseg.report.figures.style import (
     name_rows,
     panel_grid,
     quiet,
+    shortened,
+    title_in,
 )
 from wsseg.report.formatting import SIGNIFICANCE, number, p_equals
 from wsseg.training.target_health import NOT_A_RESULT
@@ -33,7 +34,6 @@ Values: TypeAlias = NDArray[np.float64]
 T = TypeVar("T")
 
 PANEL_IN, MAX_PANEL_IN = 1.66, 2.5  # least and largest width of a panel: six fit in a row
-LETTERS_PER_IN = 10  # of a panel's title
 NO_P = "few cases"  # no p of the test can be small; as short as "p = 0.012"
 MAX_VECTOR_POINTS = 2000  # larger scatter plots are stored as pixels
 MAX_NAMES = 3  # in a panel's title
@@ -141,9 +141,10 @@ def joint_label(names: tuple[str, ...], of: int) -> str:
     """Return a label for methods that share a curve or a panel, out of `of` methods."""
     if len(names) == of > 1:
         return "all methods, the same"
+    short = [shortened(name) for name in names]
     if len(names) > MAX_NAMES:
-        return f"{names[0]} = {len(names) - 1} others"
-    return " = ".join(names)
+        return f"{short[0]} = {len(names) - 1} others"
+    return " = ".join(short)
 
 
 def _counts(method: Mapping[Hashable, Any]) -> str:
@@ -172,8 +173,7 @@ def _draw_panels(
     panels = group_equal(by_method, lambda values: values.tobytes())
     rows, columns = panel_grid(len(panels), width_in, PANEL_IN)
     panel_in = min(MAX_PANEL_IN, width_in / columns)
-    letters = int(LETTERS_PER_IN * panel_in)
-    titles = {names: fill(joint_label(names, len(by_method)), letters) for names in panels}
+    titles = {names: title_in(joint_label(names, len(by_method)), panel_in) for names in panels}
     title_lines = max(title.count("\n") for title in titles.values())
     height_in = panel_in + 0.55 + 0.15 * title_lines
     with drawing():

@@ -29,7 +29,7 @@ from wsseg.report.figures.rates import (
     rates_by_recipe,
 )
 from wsseg.report.figures.reliability import draw_reliability
-from wsseg.report.figures.style import NARROW_IN, WIDTH_IN, svg
+from wsseg.report.figures.style import NARROW_IN, WIDTH_IN, full_names, svg
 from wsseg.report.formatting import significant
 from wsseg.training.log import Records
 
@@ -109,6 +109,7 @@ def dice_figures(
     caption = (
         f"Cases where {target} is present. Boxes: quartiles and median over cases, seeds averaged. "
         f"Whiskers: smallest and largest value.{_differing_rows(summary)}"
+        f"{full_names(summary['method'])}"
     )
     draw = partial(methods.draw_dice, rows, summary, target, published)
     return [_chart(draw, alt, caption)]
@@ -129,6 +130,7 @@ def settings_figures(
             f"{_present(rows)} cases where {target} is present, and pooled over all {_cases(rows)}."
             f"{' Dashed lines: methods without this setting.' if sweep.fixed else ''}"
             f"{_differing_rows(summary)}{_published_note(published, 'settings')}"
+            f"{full_names(summary['method'])}"
         )
         draw = partial(sweeps.draw_sweep, summary, sweep, target)
         pictures.append(_chart(draw, f"Dice of {target} over {sweep.key}", caption))
@@ -136,7 +138,7 @@ def settings_figures(
         caption = (
             "Test cases are segmented as if they had the tag, by the prior alone (φ > ½), by the "
             "network alone (the prediction), and by both (logit f + logit φ > 0); "
-            f"n = {_cases(rows)} cases.{_differing_rows(summary)}"
+            f"n = {_cases(rows)} cases.{_differing_rows(summary)}{full_names(summary['method'])}"
         )
         if sweep is not None and sweeps.has_prior(rows, sweep):
             draw = partial(sweeps.draw_sources_over_setting, rows, sweep, target)
@@ -156,13 +158,13 @@ def error_figures(
     """Return the figures of TPR and FPR, of false positives by dilation, and of error locations."""
     pictures = []
     n, differing = f"n = {_cases(rows)} cases", _left_out(summary) + _differing_rows(summary)
-    results = _results(rows, summary)
+    results, names = _results(rows, summary), full_names(summary["method"])
     if "fpr" in rows and rates_by_recipe(results):
         caption = (
             f"TPR and FPR over all voxels inside the predicted region, {n}; each point is a "
             "setting and seed. Lines: TPR = FPR^γ, fitted by least squares to the points of a "
             "recipe, if it has at least three."
-            f"{differing}{_published_note(published, 'rates', 'tpr', 'fpr')}"
+            f"{differing}{_published_note(published, 'rates', 'tpr', 'fpr')}{names}"
         )
         alt = f"true positive rate against false positive rate of {target}, by recipe"
         pictures.append(_chart(partial(draw_rates, results, published), alt, caption, HALF_IN))
@@ -171,7 +173,7 @@ def error_figures(
         caption = (
             f"False positive rate in the annotated region outside the dilated truth, {n}. Errors "
             "at the border disappear after a few dilations; the remaining ones are elsewhere."
-            f"{differing}{_published_note(published, 'dilation')}"
+            f"{differing}{_published_note(published, 'dilation')}{names}"
         )
         alt = f"false positive rate of {target} by dilation of the truth"
         pictures.append(_chart(partial(draw_dilated_rates, rates), alt, caption, HALF_IN))
@@ -179,7 +181,7 @@ def error_figures(
         caption = (
             f"Errors in % of the true voxels, {n}. Border: within border_mm of the true border. "
             "Thin: away from the border, in parts of the prediction narrower than thin_mm. "
-            f"Elsewhere: all other errors. The recipe sets both distances.{differing}"
+            f"Elsewhere: all other errors. The recipe sets both distances.{differing}{names}"
         )
         draw = partial(draw_error_locations, locations, target)
         pictures.append(_chart(draw, f"errors of {target} by their location", caption))
@@ -192,13 +194,14 @@ def score_figures(
     """Return the figures of each score: against its annotation, and by the tag of its class."""
     rows = rows[rows["method"].isin(drawn_methods(summary))]
     differing = _left_out(summary) + _differing_rows(summary)
+    names = full_names(summary["method"])
     pictures = [
         _chart(
             partial(methods.draw_agreement, rows, score),
             f"{_words(score)}: predicted against annotated, a point per case",
             f"{_words(score).capitalize()}, a point per case. Line: identity. r: Pearson's "
             "correlation."
-            f"{differing}{_published_note(published, 'agreement', f'{score}_r')}",
+            f"{differing}{_published_note(published, 'agreement', f'{score}_r')}{names}",
         )
         for score in annotated_scores(rows)
         if rows[[score, f"{score}_true"]].notna().all(axis=1).any()
@@ -213,7 +216,8 @@ def score_figures(
             + differing
             + _published_note(
                 published, "groups", f"{score}_present", f"{score}_absent", f"{score}_u_p"
-            ),
+            )
+            + names,
         )
         for score, tag in tagged_scores(rows).items()
         if rows[f"tag.{tag}"].notna().any()
@@ -254,6 +258,7 @@ def training_figures(curves: Mapping[str, Records], summary: pd.DataFrame) -> li
     )
     if 0 < len(collapsed) < len(summary):
         caption += f" The scales are those of the other methods, without {', '.join(collapsed)}."
+    caption += full_names([*stages, *curves])
     alt = f"training curves of the stages {', '.join(stages)}"
     return [_chart(partial(training.draw_training, curves, shown, collapsed), alt, caption)]
 

@@ -2,12 +2,14 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
+from textwrap import fill
 from typing import Any, Literal
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatter
@@ -16,6 +18,10 @@ WIDTH_IN, NARROW_IN = 10.0, 4.0  # of a figure: 960 pixels, or 384 for a phone
 ROW_NAME_PT = 11  # from the middle of a row to the name above it
 ROW_IN = 0.34  # height of a row with a name, such as a bar
 LEGEND_LETTERS = 130  # in a line of `WIDTH_IN`; the sample of a line takes 6
+LINE_LETTERS = 6
+WORD_LETTERS = 32  # longer words, such as the name of a run, are shortened in figures
+ROW_LETTERS = 60  # in a line of the name of a row
+TITLE_LETTERS_PER_IN, LABEL_LETTERS_PER_IN = 10, 15  # of text next to axes
 INK, MUTED, RULE = "#1b2430", "#5b6672", "#d9dee4"
 ON_DARK = {INK: "#e8ebef", MUTED: "#9aa5b1", RULE: "#39424d"}
 
@@ -83,11 +89,12 @@ def quiet(axes: Axes, *, grid: str) -> None:
 def name_rows(axes: Axes, names: Sequence[str], width_in: float) -> None:
     """Write the names of horizontal rows: at their left, or above them if the figure is narrow."""
     if width_in > NARROW_IN:
-        axes.set_yticks(range(len(names)), [*names], color=INK)
+        lines = ["\n".join(_wrapped(line, ROW_LETTERS) for line in n.split("\n")) for n in names]
+        axes.set_yticks(range(len(names)), lines, color=INK)
         return
     axes.set_yticks([])
     for row, name in enumerate(names):
-        axes.annotate(name.replace("\n", ", "), (0, row), (2, ROW_NAME_PT),
+        axes.annotate(_wrapped(name.replace("\n", ", "), ROW_LETTERS), (0, row), (2, ROW_NAME_PT),
                       ("axes fraction", "data"), "offset points", va="bottom", color=INK,
                       fontsize=8)  # fmt: skip
 
@@ -130,19 +137,61 @@ def use_log_scale(axes: Axes, axis: Literal["x", "y"]) -> None:
 
 
 def legend_above(figure: Figure, axes: Axes) -> None:
-    """Draw the legend of `axes` above the figure, in as many columns as fit."""
-    lines, names = axes.get_legend_handles_labels()
+    """Draw the legend of `axes` above the figure, and make the figure higher for its lines."""
+    handles, names = axes.get_legend_handles_labels()
     if names:
-        letters = figure.get_figwidth() / WIDTH_IN * LEGEND_LETTERS
-        columns = max(1, int(letters / (max(map(len, names)) + 6)))
-        figure.legend(lines, names, loc="outside upper left", ncols=columns)
-        rows = -(-len(names) // columns)
-        figure.set_figheight(figure.get_figheight() + 0.2 * (rows - 1))
+        lines = draw_legend(figure, dict(zip(names, handles, strict=True)))
+        figure.set_figheight(figure.get_figheight() + 0.2 * (lines - 1))
+
+
+def draw_legend(figure: Figure, handles: Mapping[str, Artist]) -> int:
+    """Draw a legend above the figure in as many columns as fit; return its number of lines."""
+    letters = int(figure.get_figwidth() / WIDTH_IN * LEGEND_LETTERS)
+    names = [_wrapped(name, letters - LINE_LETTERS) for name in handles]
+    longest = max((len(line) for name in names for line in name.split("\n")), default=0)
+    columns = max(1, letters // (longest + LINE_LETTERS))
+    figure.legend(handles.values(), names, loc="outside upper left", ncols=columns)
+    most_lines = max((name.count("\n") + 1 for name in names), default=1)
+    return -(-len(names) // columns) * most_lines
+
+
+def shortened(text: str) -> str:
+    """Return a text in which each word of more than `WORD_LETTERS` letters has only its ends."""
+    end = WORD_LETTERS // 2
+    return re.sub(
+        rf"\S{{{WORD_LETTERS + 1},}}", lambda word: f"{word[0][:end]}…{word[0][1 - end :]}", text
+    )
+
+
+def full_names(names: Iterable[str]) -> str:
+    """Return a sentence for a caption with the names that figures shorten, or ""."""
+    long = [name for name in dict.fromkeys(names) if shortened(name) != name]
+    return f" Names in full: {', '.join(long)}." if long else ""
+
+
+def title_in(text: str, width_in: float) -> str:
+    """Return the title of a panel of some width: long words are shortened, long lines wrapped."""
+    return _wrapped(text, int(TITLE_LETTERS_PER_IN * width_in))
+
+
+def _wrapped(text: str, letters: int) -> str:
+    """Return a text with long words shortened, in lines of up to `letters` letters."""
+    return fill(shortened(text), letters)
+
+
+def _fit_labels(figure: Figure) -> None:
+    """Wrap the labels of axes into their share of the figure."""
+    for axes in figure.axes:
+        grid = axes.get_gridspec()
+        width, height = figure.get_figwidth() / grid.ncols, figure.get_figheight() / grid.nrows
+        for label, length in ((axes.xaxis.label, width), (axes.yaxis.label, height)):
+            label.set_text(_wrapped(label.get_text(), int(LABEL_LETTERS_PER_IN * length)))
 
 
 def svg(figure: Figure) -> str:
     """Return a figure as SVG whose colours follow the reader's light or dark theme."""
     buffer = StringIO()
+    _fit_labels(figure)
     with drawing(), warnings.catch_warnings():
         # The reader's browser chooses the font, so matplotlib's need not have every letter.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")

@@ -21,6 +21,7 @@ from wsseg.report.figures.style import (
     panel_grid,
     quiet,
     row_in,
+    title_in,
     use_log_scale,
 )
 
@@ -115,7 +116,7 @@ def draw_sources_over_setting(
                 dice = [_pooled_dice(rows[rows["method"] == m], source) for m in points.values()]
                 axes.plot(list(points), dice, ls=line, marker=MARKERS[index], ms=4.5,
                           color=colour(index), label=label)  # fmt: skip
-            axes.set(title=name, xlabel=sweep.key)
+            axes.set(title=title_in(name, size_in[0] / columns), xlabel=sweep.key)
             _set_scale(axes, sweep)
             quiet(axes, grid="y")
         grid[0, 0].set_ylim(0, 1.01)

@@ -10,13 +10,14 @@ from matplotlib.ticker import MaxNLocator
 
 from wsseg.report.figures.style import (
     INK,
-    LEGEND_LETTERS,
     WIDTH_IN,
     colour,
     dash,
+    draw_legend,
     drawing,
     panel_grid,
     quiet,
+    title_in,
     use_percent,
 )
 from wsseg.training.log import Records
@@ -70,14 +71,16 @@ def draw_training(
         grid = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (stage, quantity) in zip(grid, panels, strict=False):
             _draw_panel(axes, stages[stage], quantity, indices, collapsed)
-            axes.set(title=stage, xlabel="epoch", ylabel=QUANTITIES[quantity])
+            axes.set(
+                title=title_in(stage, figure.get_figwidth() / columns),
+                xlabel="epoch",
+                ylabel=QUANTITIES[quantity],
+            )
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
         legend = {label: line for axes in figure.axes for line, label in _legend(axes)}
-        letters = int(figure.get_figwidth() / WIDTH_IN * LEGEND_LETTERS)
-        columns = max(1, letters // (max(map(len, legend), default=0) + 6))
-        figure.legend(legend.values(), legend.keys(), loc="outside upper left", ncols=columns)
-        figure.set_figheight(2.35 * rows + 0.2 * -(-len(legend) // columns) + 0.15)
+        lines = draw_legend(figure, legend)
+        figure.set_figheight(2.35 * rows + 0.2 * lines + 0.15)
     return figure
 
 
