@@ -27,7 +27,7 @@ def test_long_names_fit_in_every_figure_and_are_in_full_in_its_caption(
     """matplotlib warns if a label leaves no room for the axes, in both widths of a figure."""
     methods = [f"phi2-{LONG}{settings}", f"phi2-other-{LONG}{settings.replace('1', '2', 1)}"]
     rows = suite(tuple(methods))
-    columns = {name: name.replace("consolidation", f"{LONG}_consolidation") for name in rows}
+    columns = {name: str(name).replace("consolidation", f"{LONG}_consolidation") for name in rows}
     summary = summarise(rows)
     epoch = {"event": "epoch", "stage": LONG, "learn": "em", "epochs": 2, "loss": 0.5}
     epoch |= {"target_share": 0.3, "probe_share": 0.3, "flip_rate": 0.0}

@@ -183,6 +183,8 @@ def _fit_labels(figure: Figure) -> None:
     """Wrap the labels of axes into their share of the figure."""
     for axes in figure.axes:
         grid = axes.get_gridspec()
+        if grid is None:  # not one of several panels
+            continue
         width, height = figure.get_figwidth() / grid.ncols, figure.get_figheight() / grid.nrows
         for label, length in ((axes.xaxis.label, width), (axes.yaxis.label, height)):
             label.set_text(_wrapped(label.get_text(), int(LABEL_LETTERS_PER_IN * length)))
