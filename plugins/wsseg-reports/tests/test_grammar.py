@@ -137,6 +137,42 @@ def test_keywords_match_only_complete_words_with_the_meaning_of_a_finding() -> N
     assert statements("Bony consolidation of the fracture.") == []
 
 
+@pytest.mark.parametrize(
+    ("sentence", "statement"),
+    [
+        ("The consolidation went away.", "absent"),
+        ("The consolidation xyzzed.", "uncertain"),
+        ("The consolidation was xyzzed.", "uncertain"),
+        ("The consolidation was measured.", "present"),
+        ("Consolidation: xyzzy", "uncertain"),
+        ("Consolidation:", "uncertain"),
+        ("Consolidation next to the mass, which has resolved.", "uncertain"),
+        ("Consolidation, first seen in May, is not seen.", "uncertain"),
+        ("Consolidation; no consolidation.", "uncertain"),
+        ("No consolidation; consolidation in the left base.", "present"),
+        ("Consolidation: right none, left basal", "uncertain"),
+        ("Consolidation: right yes, left no", "uncertain"),
+        ("Is not excluded consolidation.", "uncertain"),
+    ],
+)
+def test_a_finding_is_uncertain_if_its_verb_is_unknown_or_parts_contradict_each_other(
+    sentence: str, statement: str
+) -> None:
+    assert statements(sentence) == [statement]
+
+
+@pytest.mark.parametrize(
+    "sentence", ["Small left and no right consolidation.", "Right, but no left, consolidation."]
+)
+def test_a_finding_on_one_side_is_present_if_only_the_other_side_is_negated(sentence: str) -> None:
+    assert statements(sentence) == ["present"]
+
+
+def test_a_heading_states_nothing_if_the_sentence_below_it_names_the_finding() -> None:
+    assert statements("Consolidation: no consolidation.") == ["absent"]
+    assert statements("Consolidation: left basal consolidation.") == ["present"]
+
+
 def test_keywords_may_be_phrases() -> None:
     found = mentions("No  crazy\npaving. Ground glass.", ["crazy paving"])
     assert [each.statement for each in found] == ["absent"]

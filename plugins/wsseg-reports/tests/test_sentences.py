@@ -18,6 +18,7 @@ from wsseg_reports.sentences import boxes_as_words, describing_sentences
         ("There is no\nmass.\n- Effusion\n* Mass of the\n  lung", None),
         ("1. Mass.\n2. No effusion.", ["Mass.", "No effusion."]),
         ("1) No mass 2) Effusion", ["No mass.", "Effusion"]),
+        ("Masses\nNone\nEffusions\nNone", ["Masses None", "Effusions None"]),
     ],
 )
 def test_sentences_end_at_full_stops_and_at_lines_that_start_a_statement(
@@ -51,6 +52,8 @@ def test_sections_that_do_not_describe_the_scan_are_left_out(
         ("Mass [ ] Nodule [x]", "Mass: no; Nodule: yes; "),
         ("[ ] mass [X] nodule", "; no mass; nodule"),
         ("Lungs: [] mass ☑ nodule", "Lungs:; no mass; nodule"),
+        ("Mass: [ ] present [x] absent", "Mass: absent; "),
+        ("Mass: yes [ ] no [x]", "Mass: no; "),
         ("A mass [series 2] and a nodule.", "A mass [series 2] and a nodule."),
     ],
 )

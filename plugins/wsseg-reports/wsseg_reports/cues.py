@@ -48,6 +48,22 @@ class Cue(StrEnum):
     NOTHING = ""  # does not concern findings: without contrast
 
 
+UNALTERED = r"""
+advised recommended suggested indicated warranted required needed compared counted doubled tripled
+halved diagnosed unaltered confined located situated centred centered based associated related
+unrelated limited localized localised loculated cavitated calcified biopsied measured surrounded
+accompanied caused attributed characterized characterised distributed redistributed scattered
+followed correlated listed marked labelled labeled annotated reviewed discussed thickened extended
+rounded spiculated lobulated combined mixed attached failed assumed changed
+altered diminished reduced evolved coalesced
+"""
+"""Verbs that leave a finding where it is."""
+
+AUXILIARIES = ("has", "have", "had", "was", "were", "is", "are", "been")
+AFTER_AUXILIARY = "|".join(
+    rf"(?<=\b{word} )" for word in (*AUXILIARIES, "fully", "completely", "entirely", "totally")
+)
+
 NAMED = {
     "NOT": r"not | cannot | \w+n['’]t",
     "SEEN": r"""
@@ -67,6 +83,7 @@ NAMED = {
         | resorbed | shrunk | evolved | improve | change | increase | decrease | changing
         | improving | increasing | decreasing | progressing | resolving | clearing | enlarging
         | worsening | growing | gone | absent | (so | as | less | more) \w+""",
+    "GREW": r"(?:\w+ly )?(?:(?:chang|improv|increas|decreas|progress|worsen)ed|grown)",
     "CHANGE": r"""
         changes? | improvement | progression | worsening | increase | decrease | resolution
         | regression | growth | enlargement | clearing | clearance | reduction | difference
@@ -101,11 +118,16 @@ NAMED = {
         (on | in | at) [the | an? | his | her] [\w+] PRIOR [\w+] EXAM | on admission | in DATE
         | previously | formerly | before | in the past | [\w+] (?:day|week|month|year)s? ago
         | yesterday | last (week | month | year) | on [an? | the] outside EXAM
-        | [last | on] (?:mon|tues|wednes|thurs|fri|satur|sun)day""",
+        | [last | on] (?:mon|tues|wednes|thurs|fri|satur|sun)day
+        | (on | in) the (prior | previous)$""",
+    "ALTERED": rf"(?!(?:{'|'.join(UNALTERED.split())})\b)\w+ed",
     "CAUSE": r"""
         infectious | infective | inflammatory | neoplastic | malignant | benign | reactive
         | pneumonic | metastatic | post-?\w+ | aspiration-related | atypical | bacterial | viral
         | fungal""",
+    "DOUBTFUL": r"""
+        possible | probable | likely | unlikely | improbable | questionable | equivocal
+        | uncertain | doubtful | suspected | unclear""",
     "BE": r"""
         be | represent | reflect | indicate | have | suggest | relate | correspond | mask
         | obscure | harbou?r | contain | include | well | also | still | develop | account
@@ -132,31 +154,38 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             was | were] [available | found] [for [direct] comparison]
         | non-? ?contrast(?:-enhanced)? | non-?enhanced | unenhanced | de novo
         | with and without contrast | with or without contrast | whether or not | if not
+        | or (not | otherwise)$ | yes/no | no/yes | y/n | n/y | present/absent | absent/present
         | no\. \d+ | but absent (from | in | elsewhere)
         | (none | not | no) [measuring] (larger | greater | bigger | more | smaller | thicker)
             than \d[\d.,]*(?: ?[cm]m)?
         | none [of (them | these | which)] [is | are | measures?] (larger | greater | bigger |
             more | smaller | thicker) than \d[\d.,]*(?: ?[cm]m)?
         | none [of (them | these | which)] (has | have | is | are) [been | \w+ly] CHANGED
-        | neither (?=[\w-]+ (?:has|is) (?:increased|decreased|changed|grown|improved|worsened))
+        | (neither | nor) (?=[^.;,]*\b(?:has|have|is) GREW)
+        | no (?=[\w-]+ (?:has|have) GREW)
         | none (exceeding | exceeds? | above | over | beyond | [of (them | these | which)] [is |
             are] (suspicious | calcified | cavitat(?:ed|ing) | spiculated | solid | enhancing))
         | (compared | comparison | relative | similar | identical | unchanged from | as) [to |
             with] [the] [\w+] PRIOR [\w+] [EXAM] [(of | from | on | dated) DATE]
+        | as (on | in | at) [the] [\w+] PRIOR [\w+] [EXAM]
+        | (compared | comparison | relative) (to | with) [the] [\w+] EXAM (of | from) (\w+
+            (?:day|week|month|year)s? ago | yesterday | last \w+)
         | (since | from | than | compared to | compared with | to | vs\.? | versus) ([the] PRIOR
             [\w+] [EXAM] | [the] EXAM (of | from) DATE | DATE)
         | since (admission | yesterday | last \w+)
         | not (otherwise | further) (specified | characteri[sz]ed | classified)
-        | not (necessarily | infrequently | uncommonly | surprisingly | unexpectedly)
+        | not (infrequently | uncommonly | surprisingly | unexpectedly)
         | to account for | as (before | previously) | than (before | previously | yesterday)
         | all but(?! (?:resolved|cleared|disappeared|vanished|gone))
         | previously (measuring | measured)
         """,
     ),
+    (Cue.IS_ABSENT, "no more SEEN | (fails? | failed) to be SEEN"),
     (
         Cue.IS_PRESENT,
         r"""
-        NOT [SURELY]* (SEEN | there) THEN | NOT (previously | formerly | before) SEEN
+        NOT [SURELY]* (SEEN | there) THEN | (has | have | had) not$
+        | NOT (previously | formerly | before) SEEN
         | NOT [\w+ly | well | yet | been | at all | otherwise | to | be | appear | seem | look]*
             CHANGED
         | the same [\w+] as [THEN]
@@ -167,6 +196,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | no longer CHANGED
         | (no | not any) (larger | bigger | smaller | worse | better | denser) [than before]
         | (no | not any) (different | more \w+ | less \w+) | PARTLY [\w+ly] ENDED
+        | regressed [only] (partially | partly | somewhat | slightly | markedly)
         | (larger | smaller | bigger | denser) than (before | previously | (?!\d)(?=\w))
         """,
     ),
@@ -202,8 +232,11 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         not (without | free of | free from | devoid of | clear of | lacking)
         | (no | not an? | without) (lack | absence | doubt) [of | about | that]
         | not (only | just | merely | simply) | no question | no (less | fewer) than
+        | no [\w+] (lobe | lung | segment | part | area) (is | are | was | were) (without | free
+            (of | from))
+        | (or | nor) [\w+] CHANGE (in | of) [the]
         | (progressed | evolved | developed | transformed | turned | changed) (to | into)
-        | (?<=, )(?:only|just|merely)
+        | (?<=, )(?:only|just|merely) | with [a] [\w+] (residual | persistent | remaining)
         """,
     ),
     (
@@ -215,6 +248,15 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             determined | applicable | commented on | included | differentiated | distinguished)
         | NOT [be] (well | clearly | fully | completely | adequately | optimally | entirely |
             easily) SEEN
+        | (can not | cannot | could not) be [\w+ly] confirmed (or | nor) (excluded | ruled out |
+            refuted)
+        | (must | should | needs? to | has to | have to | ought to | might) be (excluded | ruled
+            out)
+        | (is | are | was | were | remains? | seems? | appears?) [\w+ly | also | less | more |
+            most | very | quite | considered | thought | felt]* (DOUBTFUL$ | DOUBTFUL
+            (?=(?:in|on|at|given|but|as)\b))
+        | favou?red (over | rather than) | (did | does | do) not$
+        | unsure | undecided | unconfirmed | unproven | not (sure | certain) | pending | tbd
         | (can not | cannot | could not) be [\w+ly] confirmed | poorly SEEN | obscured | n/a
         | (difficult | hard | impossible) to (exclude | assess | see | rule out | evaluate | judge)$
         | NOT [SURELY]* SEEN (on | in) [the] (cxr | x-rays? | radiographs? | chest \w+ | plain \w+)
@@ -238,27 +280,34 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         [can | could | does | do | did] NOT [SURELY]* SEEN
         | (can not | could not) be [SURELY]* SEEN | NOT [SURELY]* (a feature | features
             | a finding | part of | among (them | these))
+        | (did | do | does | has | have | had) not [\w+ly] (recur(?:red)? | return(?:ed)? |
+            re-?appear(?:ed)? | (?:re-?)?accumulate(?:d)? | develop(?:ed)? | occur(?:red)?)
+        | (NOT | never) [SURELY]* (revealed | defined | traced)
         | no longer [be | clearly | well]* SEEN | not there | no longer there
-        | none(?! (?:of|in|on|at|elsewhere)\b) [SEEN | remains? | persists?] | nil$ | lacking$
+        | none(?! (?:of|in|on|at|elsewhere|right|left|r|l)\b) [is | are | was | were] [SEEN |
+            remains? | persists?]
+        | nil$ | lacking$
         | missing$ | nil (of note | significant | relevant | acute | SEEN)
-        | left no (trace | residue)
+        | went away | left no (trace | residue)
         | unseen | invisible | undetect(?:ed|able) | inapparent | disprove[nd] | refuted
         | false$ | -ve$ | replaced by | given way to
         | [been | surgically]* (removed | excised | resected) | no$ | no evidence$
-        | scores?(?: of|:| =)? 0(?![.,]?\d)
+        | scores?(?: of|:| =)? 0(?![.,]?\d| ?[-–/] ?\d)
         | nowhere to be SEEN | (NOT)$
         | (complete | full | total) (resolution | clearing | regression)$
         | [interval] resolution$ | interval clearing$
-        | (regressed | healed) (completely | fully | totally | entirely)
+        | (regressed | healed) (completely | fully | totally | entirely | in full)
         | (completely | fully | totally | entirely) (regressed | healed | gone) | (?<!\d)0 ?%
-        | \(-\) | \(−\) | (?<=: )(?:n|0|-|o|ø)$ | (?<=[:=] )0 | -free | (?<=\w )-$
+        | \(-\) | \(−\) | (?<=: )(?:n|0|-|o|ø)$ | (?<=\? )n$ | (?<=[:=] )0
+        | (?<=[:=])0(?![.,]?\d) | 0$ | -free | (?<=\w )-$
         """,
     ),
-    (Cue.COLON, r"\?(?: [-–—])? (?=(?:yes|no|none)(?: ?[.,;]|$))"),
+    (Cue.COLON, r"\?(?: [-–—])? (?=(?:yes|no|none|y|n)(?: ?[.,;]|$))"),
     (
         Cue.QUESTION,
         r"""
-        \?+(?: )?(?=\w) | query | queries | whether | if | in case of | in the event of
+        \?+(?: )?(?=\w) | query | queries | whether | if | unless
+        | where there (was | were | had been) | in case of | in the event of
         """,
     ),
     (Cue.PLAIN, "(likely | probably | probable | possibly | presumably | presumed) CAUSE"),
@@ -287,6 +336,15 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (?:minimal|little|small|few|trace|slight|mild),? if any,?
         | (some | part | parts | most | several | many | half | not all) of (which | them | the
             | these)
+        | (hard | difficult | impossible) to (see | assess | judge | detect) (?=(?:an?|any|some)\b)
+        | would be (hard | difficult | impossible) to \w+ (?=(?:an?|any|some)\b)
+        | not necessarily | questioned | queried | presumptive | tentative
+        | (had there been | were there [to be] | if there (were | had been))
+        | (ct | cxr | x-ray | radiograph | mri | ultrasound | imaging | scan) (for | to rule in)
+        | rule in | NOT be (sure | certain) [that] [there is] [no]
+        | NOT (\w+ enough | sufficient | adequate) to (exclude | rule out)
+        | to (confirm | ensure | verify | check | see | make sure) [that] [there is] (no | absence
+            of)
         | until | once(?! (?:again|more)) | with or without | with/without | \+/- | \+/−
         | ± | prevent | avoid | (preclud\w+ | prevent\w* | limit\w*) [\w+] exclusion of
         | for detection of | ensure | make sure | to confirm | s/o
@@ -317,10 +375,12 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             history of
         | h/o | hx of | s/p | status post | post-?treatment for | used to have
         | (previous | prior | earlier | outside | old) [\w+] EXAM [(of | from | dated | on)
-            DATE] [\w+ly] (show(?:s|ed) | demonstrat(?:ed|es) | reveal(?:s|ed) | with)
+            DATE] [\w+ly] (show(?:s|ed)? | demonstrat(?:ed|es?) | reveal(?:s|ed)? |
+            describ(?:ed|es?) | with)
         | (?:previous|prior|former|earlier|known|recent)(?:ly)? [SEEN | questioned | suspected |
             mentioned | treated | had | has | diagnosed | raised]
-        | past
+        | past | (recovery | recovered) from | in place of
+        | (scar\w* | sequelae? | residu\w+) (after | following | from)
         | (referred | sent | treated | admitted | diagnosed | presented | hospitali[sz]ed |
             drainage | thoracentesis | sequelae? | scarring) [last \w+ | in DATE | THEN] (of |
             for | with | from)
@@ -336,7 +396,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         SEEN | re-?demonstrated | persist(?:s|ed|ing)? | remain(?:s|ed)? | unchanged | stable
         | increased | decreased | improved | enlarged | worsened | progressed | (is | are) new
-        | yes | true$ | \+ve$ | positive [for] | pos | \(\+\) | \++ | (?<=: )(?:y|1)$ | (?<== )1
+        | yes | true$ | \+ve$ | positive [for] | pos | \(\+\) | \++
+        | (?<=: )(?:y|1)$ | (?<=\? )y$ | (?<== )1 | (?<=[:=])1$
         | continue[sd]? | scores?(?: of|:| =)? \d*[1-9]
         """,
     ),
@@ -351,7 +412,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.NO,
         r"""
-        (do | does | did) not (appear | seem | look) [to be] [any]
+        (without,? | no,? | not,?) (however,? | though,?) [any] | 0(?= (?!mm|cm|ml|of|to|out)[a-z])
+        | (do | does | did) not (appear | seem | look) [to be] [any]
         | (do | does | did | could | can) not [\w+ly] [to] SHOW [any]
         | (?:do|does|did|could)n['’]t [\w+ly] SHOW [any] | cannot SHOW | unable to SHOW
         | not able to SHOW | fail(?:s|ed|ure)? to [\w+ly] SHOW
@@ -365,14 +427,16 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | inconsistent with | incompatible with
         | not (consistent | compatible | in keeping) with | negative (for | regarding | as (to |
             regards) | with (respect | regard) to) | neg\.? for | neither
-        | never | nil | zero | nowhere | at no \w+ | denies | denied | lack(?:s|ing)
+        | lack | anything but | far from [being] | [falls? | fell] short of | too \w+ (for | to be)
+        | NOT \w+ enough (for | to be)
+        | never | nil | zero | nowhere | at no \w+ | denies | lack(?:s|ing)
         | rather than | instead of | as opposed to | in lieu of | rules? out | excludes | nor
         | not amounting to | none of | spared from | nothing (?!but)(?=\w) | none | ø
         """,
     ),
     (Cue.STOP, r"[but | and] not (in | on | at | the one | [the] (left | right))"),
-    (Cue.NOT, "NOT"),
-    (Cue.GONE, "no longer | ENDED | absent | excluded | ruled out | negative | neg"),
+    (Cue.NOT, "not yet | NOT"),
+    (Cue.GONE, "no longer | ENDED | absent | excluded | ruled out | denied | negative | neg"),
     (
         Cue.EXCEPT,
         r"""
@@ -385,7 +449,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.STOP,
         r"""
         but | however | although | though | whereas | while | whilst | nevertheless
-        | nonetheless | yet | despite | in spite of | (?:[;–—]) | -- | -> | → | because
+        | nonetheless | yet | despite | in spite of | whose | (?:[;–—]) | -- | -> | → | because
         | as a result of | given | in contrast | on the other hand | instead
         """,
     ),
@@ -415,6 +479,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | indicative of | indicat(?:es|ing)
         """,
     ),
+    (Cue.IS_POSSIBLE, rf"(?:{AFTER_AUXILIARY})ALTERED"),
     (Cue.VERBS, "(are | were | have) [all | both]"),
     (
         Cue.VERB,
@@ -505,6 +570,8 @@ OTHER_MEANING_AFTER = (
     r"(?! (?:detection|screening))"
     r"(?! (?:of|in) (?:the |a )?(?:[\w-]+ ){0,4}fractures?)"
 )
+SUBSTANCE = r"(?:opacit(?:y|ies)|attenuation|densit(?:y|ies)|shadowing|change|appearance|component)"
+"""A noun that belongs to the finding: ground-glass opacity."""
 COMPLETE_WORDS = r"(?:(?<!\w)|(?!\w)){}(?:(?!\w)|(?<!\w))"
 
 
@@ -523,7 +590,7 @@ def _symbol(match: re.Match[str]) -> str:
 @lru_cache(maxsize=64)
 def _cue_pattern(keywords: tuple[str, ...]) -> re.Pattern[str]:
     words = "|".join(re.escape(word) for word in sorted(keywords, key=len, reverse=True))
-    target = rf"(?:{words})(?!\w){OTHER_MEANING_AFTER}"
+    target = rf"(?:{words})(?!\w){OTHER_MEANING_AFTER}(?: {SUBSTANCE}(?!\w))?"
     groups = [
         rf"(?P<negated_target>(?<!\w)non[- ]?{target})",
         rf"(?P<target>(?<!\w){OTHER_MEANING_BEFORE}{target})",

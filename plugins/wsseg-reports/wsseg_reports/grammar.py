@@ -47,8 +47,11 @@ PHRASE = "[^,+|;:n!]*"  # what follows a finding up to the next part of the sent
 # The first pattern that matches counts; None: the sentence can be read both ways.
 REACHES: tuple[tuple[str, bool | None, str], ...] = (
     ("[^,+|]*o[^,+|]*:[^,+|]*#", None, "Without fever: consolidation"),
+    ("[^,+|:]*o[fds]*l[fl]*#", None, "No infarct left basal consolidation"),
     ("[^,+|iVaANUvpwkT]*#", True, "No focal consolidation"),
     ("[^,+|iVaANUwkTvp]*[vp]f*#", True, "No lobe is consolidated"),
+    ("[^,+|iVaANUwkTvp]*vf*sf*#", True, "At no level is there consolidation"),
+    ("[dfs]*l[dfsl]*af*#", True, "No part of the lung shows consolidation"),
     (f"{ITEM}#", None, "No pneumonia with consolidation"),
     (f".*[aA]{ITEM}#", False, "No effusion, there is consolidation"),
     (f".*k.*[|iV]{ITEM}#|.*[|iV]{ITEM}k{ITEM}#", None, "No new effusion or consolidation"),
@@ -70,6 +73,13 @@ REACHES: tuple[tuple[str, bool | None, str], ...] = (
     (".*#", None, "No effusion, consolidation"),
 )
 CONTINUES = re.compile("[rdfs]*(?:[ANUvpHu!]|a[rfs]*[ANU])")  # which has resolved
+ONE_SIDE = re.compile("(?:^|[;:,])[dfs]*l[fl]*,?[;+],?n[fs]*l[fls]*,?$")  # left but no right
+ONE_SIDE_NONE = re.compile(  # right none, left basal; right yes, left no
+    "[fs]*l[fls]*(?:N.*,[fls]*l[fls]*(?:,|A|$)|A.*,[fls]*l[fls]*N)"
+)
+UNKNOWN_VERB = re.compile("[rdf]*o")  # the consolidation went away
+RELATIVE_OF_OTHER = re.compile("[^#]*o[^#oT]*#r[^o]*[NU]")
+VERB_ALONE = re.compile("[vpa][rfs]*[NU]")  # consolidation, first seen in May, is not seen
 OF_KNOWN = re.compile("[^d,+|iV]*o[^,+|iV]*d[^,+|iV]*$")  # no cavity in the consolidation
 PART_OF_KNOWN = re.compile("o[fm]d[fsl]*$")  # the cause of the consolidation (is uncertain)
 
@@ -91,16 +101,25 @@ def mentions(report: str, keywords: Sequence[str]) -> Iterator[Mention]:
     words = [" ".join(word.lower().split()) for word in keywords]
     for sentence in describing_sentences(report):
         text = correct_spelling(boxes_as_words(sentence).lower(), words)
-        clause = _place_gone(symbols(text, words))
-        found = islice(re.finditer("T", clause), MAX_MENTIONS)
-        if statements := [
-            _statement(
-                clause[max(0, each.start() - MAX_SYMBOLS) : each.start()],
-                clause[each.end() : each.end() + MAX_SYMBOLS],
-            )
-            for each in found
-        ]:
+        if statements := list(_statements(_place_gone(symbols(text, words)))):
             yield Mention(strongest(statements), sentence)
+
+
+def _statements(clause: str) -> Iterator[Statement]:
+    """Yield what each mention of the finding in a sentence states.
+
+    A heading states nothing ("Effusion: no effusion"). A mention that nothing describes as there
+    is uncertain if a later one is absent.
+    """
+    described = re.search("[aslmA]", clause) is not None
+    mentioned: list[Statement] = []
+    for each in islice(re.finditer("T(?!:.*T)", clause), MAX_MENTIONS):
+        before = clause[max(0, each.start() - MAX_SYMBOLS) : each.start()]
+        after = clause[each.end() : each.end() + MAX_SYMBOLS]
+        mentioned.append(_statement(before, after))
+    for number, statement in enumerate(mentioned, 1):
+        contradicted = not described and "absent" in mentioned[number:]
+        yield "uncertain" if statement == "present" and contradicted else statement
 
 
 def strongest(statements: Sequence[Statement]) -> Statement:
@@ -109,7 +128,10 @@ def strongest(statements: Sequence[Statement]) -> Statement:
 
 
 def _place_gone(clause: str) -> str:
-    """Replace `Z` (resolved, absent) and `N` (not seen) by `R` before, and by `N` after a noun."""
+    """Replace `Z` (resolved, absent) and `N` (not seen) by `R` before, and by `N` after a noun.
+
+    `U` (cannot be excluded) directly before the finding is `u`.
+    """
 
     def placed(gone: re.Match[str]) -> str:
         before = re.split(r"[,;+|x-]", clause[max(0, gone.start() - 50) : gone.start()])[-1]
@@ -117,10 +139,13 @@ def _place_gone(clause: str) -> str:
         return "R" if re.search("[oT]", after) and not re.search("[oT]", before) else "N"
 
     clause = re.sub("Z", placed, clause)
+    clause = re.sub("(?:(?<=;)|^)([vdfsl]*)U(?=[dfsle]*T)|U(?=[dfsle]*T)", r"\1u", clause)
     return re.sub("(^|;)([^oT;,]*)N(?=:?[^;,]*[oT])", r"\1\2R", clause)  # not seen: nodule
 
 
 def _statement(before: str, after: str) -> Statement:
+    if ONE_SIDE.search(before):
+        return "present"
     governed, stated = _governed(before, after), _stated(before, after)
     if stated != "absent" and re.search("(^|;)[fdr]*H[^;]*$", before):
         return "former"  # on the prior CT there was consolidation
@@ -130,7 +155,8 @@ def _statement(before: str, after: str) -> Statement:
     if governed == "uncertain":
         return "uncertain"
     if stated is None and governed is None:
-        return "uncertain" if _is_alternative(before, after) else "present"
+        weak = UNKNOWN_VERB.match(after) or _is_alternative(before, after)
+        return "uncertain" if weak else "present"
     return stated or governed or "present"
 
 
@@ -140,6 +166,8 @@ def _governed(before: str, after: str) -> Statement | None:
     if found is None:
         return None
     outer, within, inner, between = found.groups(default="")
+    if inner == "h" and re.search("A[edfs]*h[^h]*$", before):  # unchanged known consolidation
+        return None
     if outer == "u" or (outer == "h" and "o" not in within):
         outer, inner = "", outer  # possibly no consolidation, previous CT with no consolidation
     elif outer == "h":
@@ -181,21 +209,28 @@ def _verbs(before: str, after: str) -> Iterator[str]:
     known = "d" in own
     for number, (separator, part) in enumerate(parts):
         is_value = separator in (":", "-")
+        if is_value and ONE_SIDE_NONE.match(",".join(each for _, each in parts[number:])):
+            yield "?"
+            return
         if separator in ("", ":", "-") and not found:  # consolidation is seen, consolidation: no
             own += part
             verbs = list(_own_verbs(part, known=known, is_value=is_value))
+        elif separator == "," and RELATIVE_OF_OTHER.match(f"{own}#{part}"):
+            yield "?"  # consolidation next to the effusion, which has resolved
+            return
         elif re.match(CONTINUES, part) and not (separator == ";" and re.match("[rdfs]*u", part)):
             if re.match("![df]*o", part):  # consolidation, not effusion
                 return
             verbs = list(_own_verbs(part, known=known, is_value=False))  # ..., which has resolved
         elif found:
-            if re.match("[drsf]*m[^oT]*$", part):  # has resolved, that in the left base persists
+            if re.match("[drsf]*[ml][^oT]*$", part):  # has resolved, that in the left base persists
                 yield from re.findall("[AN]", part)
             return
         elif re.match("[muaw]", part):  # consolidation, likely infectious, has resolved
             continue
         else:
-            yield from _verbs_of_list(parts[number:], own)
+            remote = any(VERB_ALONE.match(each) for _, each in parts[number + 1 :])
+            yield from "?" if remote else _verbs_of_list(parts[number:], own)
             return
         found |= bool(verbs)
         yield from verbs
@@ -203,6 +238,7 @@ def _verbs(before: str, after: str) -> Iterator[str]:
 
 def _parts(after: str) -> list[tuple[str, str]]:
     """Return the parts of the sentence after a finding, each with the separator before it."""
+    after = re.sub("m[dfesl]*h[fsl]*(?=o)", "m", after)  # in areas of previous fibrosis
     text = re.split("x", after.replace("h", "H"))[0]
     parts = re.findall("([,+|;:-]|^)([^,+|;:-]*)", text)
     return [(separator, part) for separator, part in parts if part or separator != ","]
@@ -212,14 +248,16 @@ def _own_verbs(part: str, *, known: bool, is_value: bool) -> Iterator[str]:
     cue = re.search("[n!uqRw]", part)
     rest = part[cue.start() :] if cue else ""
     clause = part[: cue.start()] if cue else part
-    if re.search("a.*o.*[NU]", clause):
+    if re.search("a.*o.*[NU]|^[rfs]*o.*N", clause):
         yield "?"
         return
     clause = re.sub("N[^AU]*[oT].*|N[rfs]*A", "N", clause)  # no longer (be) seen
     yield from re.findall("[ANUvpH]", clause)
     if is_value and re.match("n[fes]*$", rest):  # consolidation: no evidence
         yield "N"
-    elif re.match("[uq][ufdslmvr]*$", rest) or (is_value and re.match("[uq]", rest)):
+    elif is_value and (re.fullmatch("n[fesl]*", rest) or re.fullmatch("o?", part)):
+        yield "?"  # consolidation: no left; consolidation: undecipherable
+    elif re.match("[uq][ufdslmvrk]*$", rest) or (is_value and re.match("[uq]", rest)):
         yield "U"  # consolidation is likely
     elif re.search("[NU]|n[rfs]*A", rest) or (rest[:1] == "!" and not known and "A" not in part):
         yield "?"  # consolidation with cavitation is not seen

@@ -28,7 +28,7 @@ BULLET = re.compile(r"^(?:[-*•·▪◦>–]+|\(?\d{1,2}[.)])\s+")
 STATEMENT_START = re.compile(r"[-*•·▪◦A-Z0-9(]")  # of a line that does not continue the last one
 SENTENCE_END = re.compile(
     r"(?<=[.!])(?<!\bno\.)\s+|(?<=\bno\.)\s+(?!\d)"
-    r"|(?<=\w\?)\s+(?!(?:[-–—] )?(?:yes|no|none)(?:[.,;]|$))"
+    r"|(?<=\w\?)\s+(?!(?:[-–—] )?(?:yes|no|none|y|n)(?:[.,;]|$))"
     r"|(?<=[a-z]{2})\.(?=[a-z]{2})",
     re.IGNORECASE,
 )
@@ -40,6 +40,9 @@ DOTS = re.compile(r"\s*(?:\.{3,}|…|_{3,})\s*(?=\w)")  # between the columns of
 EMPTY_BOX = re.compile(r"\s*(?:\[ ?\]|☐)\s*")
 TICKED_BOX = re.compile(r"\s*(?:\[[x✓]\]|☑|☒)\s*", re.IGNORECASE)
 BOX_FIRST = re.compile(r"(?:[^:\[☐☑☒]*:)?\s*(?:\[[ x✓]?\]|[☐☑☒])", re.IGNORECASE)
+OPTION = r"\b(?:yes|no|none|present|absent|positive|negative|seen|not (?:seen|present)|unknown)\b"
+LAST_IS_BOX = re.compile(r"(?:\[[ x✓]?\]|[☐☑☒])[ .;]*$", re.IGNORECASE)
+ANSWER = re.compile(r"(?:yes|no|none|nil|absent|present|negative|positive)\.?", re.IGNORECASE)
 NUMBER_IN_LINE = re.compile(r"(?<=\w) \(?\d{1,2}\)\s+(?=[A-Z])")  # 1) No nodule 2) Effusion
 NEGATED_LIST = re.compile(
     r"\b(?:no|not|without|negative|absence|exclude[sd]?|free)\b.*:$", re.IGNORECASE
@@ -82,6 +85,8 @@ def _sentences(paragraph: str) -> Iterator[str]:
 
 
 def _starts_statement(line: str, statement: str) -> bool:
+    if ANSWER.fullmatch(line):
+        return False
     last = statement.rsplit(maxsplit=1)[-1].lower()
     return STATEMENT_START.match(line) is not None and last not in DANGLING.split()
 
@@ -107,6 +112,12 @@ def boxes_as_words(text: str) -> str:
         >>> boxes_as_words("Mass [ ] Nodule [x]")
         'Mass: no; Nodule: yes; '
     """
+    empty, ticked = EMPTY_BOX.pattern, TICKED_BOX.pattern
+    options = (f"{OPTION}{empty}", f"({OPTION}){ticked}")
+    if not LAST_IS_BOX.search(text):
+        options = (f"{empty}{OPTION}", f"{ticked}({OPTION})")
+    text = re.sub(options[0], " ", text, flags=re.IGNORECASE)
+    text = re.sub(rf"(?:\s*:)?\s*{options[1]}", r": \1; ", text, flags=re.IGNORECASE)
     if BOX_FIRST.match(text):
         return TICKED_BOX.sub("; ", EMPTY_BOX.sub("; no ", text))
     return TICKED_BOX.sub(": yes; ", EMPTY_BOX.sub(": no; ", text))
