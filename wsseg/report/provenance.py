@@ -69,12 +69,13 @@ def _cohort_name(cohort: Component) -> str:
 def origin_of_rows(rows: pd.DataFrame) -> dict[str, str]:
     """Return what made the rows of a suite, by heading; empty for rows without provenance.
 
-    Different values, such as the commits of several jobs, are listed.
+    Different values, such as the commits of several jobs, are listed. A value that is a list, such
+    as the versions of a job, is listed by its items.
     """
     found = {
-        heading: ", ".join(sorted(values))
+        heading: ", ".join(dict.fromkeys(item for value in values for item in value.split(", ")))
         for heading, column in ORIGIN.items()
-        if column in rows and (values := set(rows[column]) - {""})
+        if column in rows and (values := sorted(set(rows[column]) - {""}))
     }
     if SECONDS not in rows:
         return found
