@@ -82,7 +82,7 @@ def test_every_block_of_the_readme_runs(
                 load_installed()
     assert (reader.folder / "masks" / "image.nii.gz").is_file()
     assert (reader.folder / "outlined" / "overlays" / "001.png").is_file()
-    assert (reader.folder / "runs" / "phi2" / "report.html").is_file()
+    assert (reader.folder / "runs" / "em" / "report.html").is_file()
     assert "two-normals" in printed
     assert "1 of 1 parts were built and passed" in printed
 
