@@ -45,7 +45,7 @@ def test_the_rates_are_those_of_the_rows() -> None:
     rates = {row.name: f"{row.value:.0f}" for row in rows if "H200" in row.machine}
     page = PAGE.read_text(encoding="utf-8")
     assert (
-        f"as `wsseg train` does it | {rates['training, trainer, with waiting for batches']} |"
+        f"| training with `wsseg train` | {rates['training, trainer, with waiting for batches']} |"
         in page
     )
     assert f"without waiting for batches | {rates['training, trainer']} |" in page
