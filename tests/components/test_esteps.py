@@ -109,7 +109,7 @@ def naive_exclusive(logits: list[float], phi: list[float], support: list[bool]) 
 
 
 @pytest.mark.parametrize("estep", ESTEPS)
-@pytest.mark.parametrize("classes", [1, 2])
+@pytest.mark.parametrize("classes", [1, 2, pytest.param(3, marks=pytest.mark.slow)])
 def test_esteps_keep_the_contract_of_esteps(estep: EStep, classes: int) -> None:
     check_estep(estep, classes)
 
