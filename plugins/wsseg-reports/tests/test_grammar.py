@@ -212,3 +212,27 @@ def test_long_unusual_texts_are_processed_quickly(text: str) -> None:
 )
 def test_phrases_become_regular_expressions(phrases: str, expression: str) -> None:
     assert pattern(phrases, {"PRIOR": "prior | old"}) == expression
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("absent", "The consolidation seen on the radiograph of 02/11/22 is no longer present."),
+        ("absent", "The consolidation is completely regredient."),
+        ("absent", "Clear with out focal consolidation."),
+        ("absent", "Status post lobectomy, with no residual consolidation identified."),
+        ("present", "Although the left lung is clear, there's patchy consolidation on the right."),
+        ("uncertain", "Opacity at the base, can't r/o consolidation."),
+        ("uncertain", "It is not possible to distinguish consolidation from atelectasis."),
+        ("uncertain", "It is hard to say whether or not there is consolidation."),
+        ("uncertain", "Consolidation is one possibility, infarction the other."),
+        ("uncertain", "Consolidation and haemorrhage would all be considerations."),
+        ("uncertain", "Opacity in the right base, DD consolidation."),
+        ("uncertain", "Requested to investigate consolidation."),
+        ("uncertain", "Differential diagnosis:\n1. Consolidation\n2. Infarction"),
+        ("former", "A report from 2019 mentions lingular consolidation."),
+        ("former", "Consolidation in 2016 noted from the old report."),
+    ],
+)
+def test_phrases_found_in_unseen_sentences_are_understood(statement: str, sentence: str) -> None:
+    assert statements(sentence) == [statement]

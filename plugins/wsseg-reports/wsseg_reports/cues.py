@@ -71,7 +71,7 @@ NAMED = {
         | observed | found | appreciated | visible | apparent | shown | recogni[sz]ed | depicted
         | discernible | confirmed | identifiable | appreciable | demonstrable | described
         | documented | discerned | noticed | encountered | reproduced | recogni[sz]able
-        | reported | detectable | made out | imaged | developed | occurred | appeared | recurred
+        | reported | delineat(?:ed|able) | delineable | detectable | made out | imaged | developed | occurred | appeared | recurred
         | (?:re-?)?accumulated | re-?appeared""",
     "SURELY": r"""
         definitely | convincingly | currently | now | yet | been | also | to be | be | reliably
@@ -153,7 +153,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             previous | EXAM (?=(?:(?:is|are|was|were) )?(?:available|found|for)\b)) [is | are |
             was | were] [available | found] [for [direct] comparison]
         | non-? ?contrast(?:-enhanced)? | non-?enhanced | unenhanced | de novo
-        | with and without contrast | with or without contrast | whether or not | if not
+        | with and without contrast | with or without contrast | whether or not (?!there ) | if not
         | or (not | otherwise)$ | yes/no | no/yes | y/n | n/y | present/absent | absent/present
         | no\. \d+ | but absent (from | in | elsewhere)
         | (none | not | no) [measuring] (larger | greater | bigger | more | smaller | thicker)
@@ -236,7 +236,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             (of | from))
         | (or | nor) [\w+] CHANGE (in | of) [the]
         | (progressed | evolved | developed | transformed | turned | changed) (to | into)
-        | (?<=, )(?:only|just|merely) | with [a] [\w+] (residual | persistent | remaining)
+        | (?<=, )(?:only|just|merely) | with [a] [(?!no )\w+] (residual | persistent | remaining)
         """,
     ),
     (
@@ -265,8 +265,9 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (may | might | could | can) [easily | well | also]* be (missed | overlooked)
         | (easily | readily) (missed | overlooked)
         | (hardly | barely | scarcely) [SURELY]* SEEN | debatable | arguable | in doubt
-        | a possibility
-        | a consideration | masked | hidden | corresponds? to | actually
+        | (a | one | another) (possibility | consideration)
+        | (would | could) [all | both | also] be (possibilities | considerations | considered)
+        | masked | hidden | corresponds? to | actually
         | (turn(?:s|ed) out | proved) to be | in question | if any | if present
         | (in | on) the differential [diagnosis] | to be (excluded | ruled out)
         | would (be | have) [\w+] \w+ | (might | may | could) (be | be present | be there)$
@@ -297,7 +298,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (complete | full | total) (resolution | clearing | regression)$
         | [interval] resolution$ | interval clearing$
         | (regressed | healed) (completely | fully | totally | entirely | in full)
-        | (completely | fully | totally | entirely) (regressed | healed | gone) | (?<!\d)0 ?%
+        | (completely | fully | totally | entirely) (regressed | regredient | healed | gone) | (?<!\d)0 ?%
         | \(-\) | \(−\) | (?<=: )(?:n|0|-|o|ø)$ | (?<=\? )n$ | (?<=[:=] )0
         | (?<=[:=])0(?![.,]?\d) | 0$ | -free | (?<=\w )-$
         """,
@@ -306,7 +307,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.QUESTION,
         r"""
-        \?+(?: )?(?=\w) | query | queries | whether | if | unless
+        \?+(?: )?(?=\w) | query | queries | whether [or not] | if | unless
         | where there (was | were | had been) | in case of | in the event of
         """,
     ),
@@ -322,7 +323,10 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.POSSIBLE,
         r"""
         (NOT | can not | could not | unable to | not possible to | impossible to | difficult to
-            | hard to) [be | \w+ly | with certainty]* (exclude | rule out | discount)
+            | hard to) [be | \w+ly | with certainty]* (exclude | rule out | r/o | discount)
+        | (not possible to | impossible to | difficult to | hard to | unable to | not able to)
+            [\w+ly] (differentiate | distinguish | separate | determine | tell | say | know)
+            [whether | if] [or not]
         | [to | please | must | should] (rule out | exclude | r/o) | excluding
         | (do | does | did) not [\w+ly] (exclude | rule out) | may BE | can SHOW (?!no )(?=\w)
         | might | could(?! not (?:find|see|detect|identify|demonstrate|show)) | would
@@ -353,11 +357,11 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | assess | evaluate | differentiat\w+ | distinguish\w*
         | (possible | suspected | probable) but not (definite | certain | confirmed)
         | there (appears? | seems?) to be | looks? like | impression of | screening [\w+] for
-        | conceivable | imaginable | seem(?:s|ing)? to [be] | possible | possibly | probable
+        | investigat(?:e|ing) | conceivable | imaginable | seem(?:s|ing)? to [be] | possible | possibly | probable
         | probably | (?:un)?likely | suspected | suspects? | suspecting | suspicion | suggest\w*
         | question(?:able)? [of] | equivocal | possibility of | potential(?:ly)? | unclear
         | uncertain | unknown | perhaps | maybe | presumed | presumably | putative | doubtful
-        | differential(?: diagnos\w+)?:? | ddx:? | d/d:?
+        | differential(?: diagnos\w+)?:? | ddx?:? | d/d:?
         | tend\w* to(?:wards?)? | tendency (to | towards?)
         | risk of | at risk for | wonder\w* | approaching | bordering on | verging on
         | near-(?!complete|total) | pre- | post- | mimic\w* | simulat\w+ | resembl\w+
@@ -379,6 +383,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             describ(?:ed|es?) | with)
         | (?:previous|prior|former|earlier|known|recent)(?:ly)? [SEEN | questioned | suspected |
             mentioned | treated | had | has | diagnosed | raised]
+        | (reports? | letters? | notes? | EXAM) (of | from | dated) DATE [\w+ly] (mention(?:s|ed)?
+            | show(?:s|ed)? | describ(?:ed|es?) | report(?:s|ed)? | demonstrat(?:ed|es?))
         | past | (recovery | recovered) from | in place of
         | (scar\w* | sequelae? | residu\w+) (after | following | from)
         | (referred | sent | treated | admitted | diagnosed | presented | hospitali[sz]ed |
@@ -390,7 +396,13 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (mother | father | brother | sister | sibling | aunt | uncle)
         """,
     ),
-    (Cue.WAS, "[SEEN] THEN"),
+    (
+        Cue.WAS,
+        r"""
+        [SEEN] THEN | [SEEN] (on | in) [the | an?] [\w+] EXAM (of | from | dated) DATE
+        | [SEEN] (in | from) [the] PRIOR (reports? | letters? | notes?)
+        """,
+    ),
     (
         Cue.IS_PRESENT,
         r"""
@@ -422,7 +434,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | never (had | has | have) | unremarkable for
         | (no | without | not any) [any] (visible | appreciable | discernible | detectable |
             apparent | demonstrable | identifiable | recogni[sz]able | evident)
-        | no | without | w/o | wo | lack of | absence of | free of | free from | clear of
+        | no | without | with out | w/o | wo | lack of | absence of | free of | free from | clear of
         | devoid of | no more | exclusion of | ruling out | non-?visuali[sz]ation of | minus
         | inconsistent with | incompatible with
         | not (consistent | compatible | in keeping) with | negative (for | regarding | as (to |
@@ -470,7 +482,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.THERE_IS,
         r"""
-        there [\w+ly | also | now] (is | are | was | were | has been | have been | remains?)
+        there['’]s | there [\w+ly | also | now] (is | are | was | were | has been | have been | remains?)
             [again | still | also | now]
         | has | had | shows? | showed | showing | demonstrat(?:es|ed|ing|e)
         | reveal(?:s|ed|ing)? | [most] (consistent | compatible) with | in keeping with

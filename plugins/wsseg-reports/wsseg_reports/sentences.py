@@ -44,9 +44,11 @@ OPTION = r"\b(?:yes|no|none|present|absent|positive|negative|seen|not (?:seen|pr
 LAST_IS_BOX = re.compile(r"(?:\[[ x✓]?\]|[☐☑☒])[ .;]*$", re.IGNORECASE)
 ANSWER = re.compile(r"(?:yes|no|none|nil|absent|present|negative|positive)\.?", re.IGNORECASE)
 NUMBER_IN_LINE = re.compile(r"(?<=\w) \(?\d{1,2}\)\s+(?=[A-Z])")  # 1) No nodule 2) Effusion
-NEGATED_LIST = re.compile(
-    r"\b(?:no|not|without|negative|absence|exclude[sd]?|free)\b.*:$", re.IGNORECASE
+INTRODUCTION = re.compile(
+    r"\b(?:no|not|without|negative|absence|exclude[sd]?|free|differentials?|ddx?)\b.*:$",
+    re.IGNORECASE,
 )
+"""The start of a list whose items it negates or leaves open."""
 CONTINUED = re.compile(
     r"[.!?]\s(?=(?:it|this|these|they|both|which)\s(?:has|have|is|are|was|were|can|could|may|now)\b)",
     re.IGNORECASE,
@@ -78,7 +80,7 @@ def _sentences(paragraph: str) -> Iterator[str]:
             yield from _split(statement)
             if not is_item:
                 introduction = ""
-            elif NEGATED_LIST.search(statement):
+            elif INTRODUCTION.search(statement):
                 introduction = statement  # no evidence of: - consolidation - effusion
             statement = introduction
         statement = f"{statement} {BULLET.sub('', stripped)}".strip()
