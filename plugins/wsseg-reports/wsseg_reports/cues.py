@@ -71,7 +71,8 @@ NAMED = {
         | observed | found | appreciated | visible | apparent | shown | recogni[sz]ed | depicted
         | discernible | confirmed | identifiable | appreciable | demonstrable | described
         | documented | discerned | noticed | encountered | reproduced | recogni[sz]able
-        | reported | delineat(?:ed|able) | delineable | detectable | made out | imaged | developed | occurred | appeared | recurred
+        | reported | delineat(?:ed|able) | delineable | detectable | made out | imaged
+        | developed | occurred | appeared | recurred
         | (?:re-?)?accumulated | re-?appeared""",
     "SURELY": r"""
         definitely | convincingly | currently | now | yet | been | also | to be | be | reliably
@@ -298,7 +299,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (complete | full | total) (resolution | clearing | regression)$
         | [interval] resolution$ | interval clearing$
         | (regressed | healed) (completely | fully | totally | entirely | in full)
-        | (completely | fully | totally | entirely) (regressed | regredient | healed | gone) | (?<!\d)0 ?%
+        | (completely | fully | totally | entirely) (regressed | regredient | healed | gone)
+        | (?<!\d)0 ?%
         | \(-\) | \(−\) | (?<=: )(?:n|0|-|o|ø)$ | (?<=\? )n$ | (?<=[:=] )0
         | (?<=[:=])0(?![.,]?\d) | 0$ | -free | (?<=\w )-$
         """,
@@ -357,7 +359,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | assess | evaluate | differentiat\w+ | distinguish\w*
         | (possible | suspected | probable) but not (definite | certain | confirmed)
         | there (appears? | seems?) to be | looks? like | impression of | screening [\w+] for
-        | investigat(?:e|ing) | conceivable | imaginable | seem(?:s|ing)? to [be] | possible | possibly | probable
+        | investigat(?:e|ing) | conceivable | imaginable | seem(?:s|ing)? to [be] | possible
+        | possibly | probable
         | probably | (?:un)?likely | suspected | suspects? | suspecting | suspicion | suggest\w*
         | question(?:able)? [of] | equivocal | possibility of | potential(?:ly)? | unclear
         | uncertain | unknown | perhaps | maybe | presumed | presumably | putative | doubtful
@@ -482,7 +485,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (
         Cue.THERE_IS,
         r"""
-        there['’]s | there [\w+ly | also | now] (is | are | was | were | has been | have been | remains?)
+        there['’]s
+        | there [\w+ly | also | now] (is | are | was | were | has been | have been | remains?)
             [again | still | also | now]
         | has | had | shows? | showed | showing | demonstrat(?:es|ed|ing|e)
         | reveal(?:s|ed|ing)? | [most] (consistent | compatible) with | in keeping with
