@@ -121,6 +121,48 @@ def test_a_table_of_tags_is_found_with_its_columns(wsseg: Wsseg, tmp_path: Path)
     }
 
 
+def table_of_pictures(folder: Path, header: str, crack: str, good: str) -> Path:
+    """Write a table with a picture, its class and a plate of two pictures in each row."""
+    paths = sorted(folder.glob("*/*[0-9].png"), key=lambda path: path.name)
+    rows = [f"{path.name},{crack if n % 2 else good},plate{n // 2}" for n, path in enumerate(paths)]
+    (folder / "table.csv").write_text("\n".join([header, *rows]))
+    return folder / "table.csv"
+
+
+@pytest.mark.parametrize("good", ["control", "no_crack", "Crack-free"])
+def test_a_column_of_any_name_has_the_classes_if_a_word_means_none(
+    wsseg: Wsseg, tmp_path: Path, good: str
+) -> None:
+    table = table_of_pictures(
+        write_pictures(tmp_path / "a"), "file,condition,plate", "cracked", good
+    )
+    ended = wsseg("init", table, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    written = recipe(tmp_path / "a.yaml")
+    assert written["cohort"]["columns"] == {"file": "image", "condition": "class"}
+    assert written["stages"]["cracked"]["classes"] == ["cracked"]
+    text = (tmp_path / "a.yaml").read_text()
+    assert "# not used: plate; to name the patient or object, add {COLUMN: patient}" in text
+    assert "background" not in text
+
+
+def test_a_recipe_says_how_to_name_a_class_that_means_none(wsseg: Wsseg, tmp_path: Path) -> None:
+    table = table_of_pictures(write_pictures(tmp_path / "a"), "file,condition,patient", "a", "b")
+    ended = wsseg("init", table, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    assert recipe(tmp_path / "a.yaml")["stages"]["classes"]["classes"] == ["a", "b"]
+    assert "# background: [NAME]" in (tmp_path / "a.yaml").read_text()
+
+
+def test_a_folder_with_a_table_that_is_not_understood_names_it(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    folder = write_pictures(tmp_path / "pictures") / "good"
+    (folder / "notes.csv").write_text("file,remark\n000.png,a\n002.png,b\n")
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    ended.refused("columns image and class; notes.csv has no such columns")
+
+
 def test_several_classes_become_one_if_there_are_pictures_without_any(
     wsseg: Wsseg, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """The cohort of a folder: tags from names of folders or a table, masks by name, splits, groups."""
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from wsseg import Case, InputError
+from wsseg import Box, Case, InputError, ScribbleValues
 from wsseg.components.folder import Folder
 
 
@@ -119,7 +120,7 @@ def test_several_masks_of_a_class_are_not_used_and_named_once(
     for _ in range(2):
         assert [list(case.masks) for case in Folder(path=root).cases()] == [[], []]
     assert [record.getMessage() for record in caplog.records] == [
-        "crack/twice.png: has 2 masks of crack, of which none is used. Join them to one file"
+        "crack/twice.png: has 2 files of crack, of which none is used. Join them to one file"
     ]
 
 
@@ -168,11 +169,13 @@ def test_columns_of_tags_are_read_as_in_a_cohort_table(files: Callable[..., Path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image\n1\n", "has no column class or tag.CLASS; its columns: image"),
+        ("image\n1\n", "has no column class, tag.CLASS, box.CLASS or share.CLASS; its col"),
         ("file,class\n1,crack\n", "has no column 'image'"),
         ("image,class\n9.png,crack\n", r"line 2: there is no image '9\.png'"),
         ("image,class\n1,crack\n1.png,hole\n", r"image 1\.png has several rows"),
         ("image,tag.crack\n1,maybe\n", r"line 2: image 1, tag\.crack is 'maybe'"),
+        ("image,box.crack\n1,3 4 10\n", r"line 2: image 1, box\.crack is '3 4 10'"),
+        ("image,share.crack\n1,much\n", r"line 2: image 1, share\.crack is 'much'"),
         ("image,class,split\n1,crack,first\n", "line 2: unknown split 'first'"),
     ],
 )
@@ -291,3 +294,91 @@ def test_a_folder_without_images_is_refused(
 def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Folder(path="pictures", **settings)
+
+
+def test_scribbles_have_the_names_of_their_images_and_are_no_images(
+    files: Callable[..., Path],
+) -> None:
+    root = files("images/1.jpg", "images/2.jpg", "images/3.jpg", "scribbles/1.png")
+    folder = Folder(path=root, scribbles=root / "scribbles", class_name="polyp")
+    cases = by_name(folder.cases())
+    assert set(cases) == {"1", "2", "3"}
+    assert cases["1"].scribbles == {"polyp": root / "scribbles/1.png"}
+    assert not cases["2"].scribbles
+
+
+def test_scribbles_of_images_with_the_same_name_are_found_by_their_folders(
+    files: Callable[..., Path],
+) -> None:
+    root = files("p/crack/1.png", "p/good/1.png", "s/crack/1.png", "s/good/1.png")
+    values = {"crack": ScribbleValues(present=(5,))}
+    folder = Folder(path=root / "p", scribbles=root / "s", scribble_values=values)
+    crack, good = folder.cases()
+    assert crack.scribbles == {"crack": root / "s/crack/1.png"}
+    assert good.scribbles == {"crack": root / "s/good/1.png"}
+    assert good.scribble_values == values
+
+
+def test_a_folder_of_scribbles_without_names_of_images_is_refused(
+    files: Callable[..., Path],
+) -> None:
+    root = files("images/1.png", "scribbles/one.png")
+    with pytest.raises(InputError, match="no scribbles have the name of an image, such as 1"):
+        Folder(path=root, scribbles=root / "scribbles").cases()
+    with pytest.raises(InputError, match="is not a folder"):
+        Folder(path=root, scribbles=root / "none").cases()
+
+
+def test_a_table_has_boxes_and_shares(files: Callable[..., Path]) -> None:
+    root = files("1.png", "2.png", "3.png", "a.csv")
+    (root / "a.csv").write_text(
+        "image,tag.crack,box.crack,share.crack\n1,,3 4 10 2 / 0 0 5 5,\n2,1,,25-50 %\n3,0,,\n"
+    )
+    one, two, three = Folder(path=root, tags=root / "a.csv").cases()
+    assert one.boxes == {"crack": (Box(3, 4, 10, 2), Box(0, 0, 5, 5))}
+    assert one.tags == {"crack": None}
+    assert two.shares == {"crack": (0.25, 0.5)}
+    assert (three.boxes, three.shares, three.tags) == ({}, {}, {"crack": False})
+
+
+def coco_of(*boxes: tuple[int, int]) -> str:
+    """Return a COCO file with two images and two categories, crack (0) and hole (1)."""
+    return json.dumps(
+        {
+            "images": [{"id": i, "file_name": f"{i}.png"} for i in (1, 2)],
+            "categories": [{"id": i, "name": name} for i, name in enumerate(("crack", "hole"))],
+            "annotations": [
+                {"image_id": image, "category_id": category, "bbox": [1, 2, 3, 4]}
+                for image, category in boxes
+            ],
+        }
+    )
+
+
+def test_boxes_of_a_coco_file_say_which_images_have_a_class(files: Callable[..., Path]) -> None:
+    root = files("images/1.png", "images/2.png", "images/3.png", "masks/1.png", "a.json")
+    (root / "a.json").write_text(coco_of((1, 0), (1, 1)))
+    folder = Folder(path=root, boxes=root / "a.json", classes={"defect": ("crack", "hole")})
+    one, two, three = folder.cases()
+    assert one.boxes == {"defect": (Box(1, 2, 3, 4), Box(1, 2, 3, 4))}
+    assert one.masks == {"defect": root / "masks/1.png"}
+    assert [dict(case.tags) for case in (one, two, three)] == [
+        {"defect": None},
+        {"defect": False},
+        {"defect": None},
+    ]
+
+
+def test_classes_that_are_joined_share_boxes_but_need_a_share_of_their_own(
+    files: Callable[..., Path],
+) -> None:
+    root = files("1.png", "2.png", "3.png", "a.csv")
+    header = "image,class,box.crack,box.hole,share.defect"
+    (root / "a.csv").write_text(f"{header}\n1,crack,1 1 2 2,5 5 2 2,10 %\n2,hole,,,\n3,good,,,\n")
+    folder = Folder(path=root, tags=root / "a.csv", classes={"defect": ("crack", "hole")})
+    case = folder.cases()[0]
+    assert case.boxes == {"defect": (Box(1, 1, 2, 2), Box(5, 5, 2, 2))}
+    assert case.shares == {"defect": (0.1, 0.1)}
+    (root / "a.csv").write_text("image,class,share.crack\n1,crack,10 %\n2,hole,\n3,good,\n")
+    with pytest.raises(InputError, match=r"share.crack is the share of a part of defect"):
+        folder.cases()

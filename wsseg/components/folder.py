@@ -4,18 +4,21 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, final
 
 from pydantic import AfterValidator, Field, PositiveInt
 
+from wsseg.components.cohorts import with_boxes
+from wsseg.components.scribble_files import scribbles_of
 from wsseg.components.tag_file import TagRow, read_tag_file
 from wsseg.core.case import SPLITS, Case, fits_file_names, repeated_names, splits_by_patient
 from wsseg.core.interfaces import Cohort
-from wsseg.core.weak_labels import Tag
-from wsseg.data.image_files import FoundImage, find_images, image_names
+from wsseg.core.weak_labels import Bounds, Box, ScribbleValues, Tag
+from wsseg.data.coco import boxes_of_file, read_coco_boxes
+from wsseg.data.image_files import FoundImage, FoundMask, find_images, image_names
 from wsseg.data.picture_formats import SUFFIXES
 from wsseg.data.split import draw_patients
 from wsseg.errors import InputError, known_words
@@ -23,10 +26,14 @@ from wsseg.errors import InputError, known_words
 log = logging.getLogger("wsseg")
 BACKGROUND = frozenset(
     {"good", "normal", "free", "ok", "none", "no", "negative", "healthy", "background", "clean"}
-    | {"no finding", "no_finding", "nofinding", "defect-free", "defect_free", "undamaged", "0"}
+    | {"control", "controls", "absent", "intact", "uninfected", "undamaged", "uncracked", "0"}
+    | {"nofinding"}
 )
+WITHOUT = frozenset({"no", "without", "ok"})  # as the first word of a name
+WORD_END = re.compile(r"[ _.-]+")
 
 Tags: TypeAlias = Mapping[str, Tag]
+Boxes: TypeAlias = Mapping[str, tuple[Box, ...]]
 Part: TypeAlias = Annotated[float, Field(gt=0, lt=1)] | str
 Problem: TypeAlias = tuple[str, InputError]
 
@@ -42,6 +49,20 @@ def _is_regular_expression(text: str) -> str:
 Pattern: TypeAlias = Annotated[str, AfterValidator(_is_regular_expression)]
 
 
+def means_background(name: str) -> bool:
+    """Return whether the name of a class says that there is none, such as `good` or `no_crack`.
+
+    Example:
+        >>> from wsseg.components.folder import means_background
+        >>> [name for name in ("Good", "no_crack", "crack-free", "crack") if means_background(name)]
+        ['Good', 'no_crack', 'crack-free']
+    """
+    first, *others = WORD_END.split(name.lower())
+    return name.lower() in BACKGROUND or (
+        bool(others) and (first in WITHOUT or others[-1] == "free")
+    )
+
+
 @dataclass(frozen=True)
 class _Labelled:
     """An image with the classes that are known of it, before classes are merged."""
@@ -50,6 +71,8 @@ class _Labelled:
     tags: Tags
     patient: str
     split: str
+    boxes: Boxes = field(default_factory=dict)
+    shares: Mapping[str, Bounds] = field(default_factory=dict)
 
 
 @final
@@ -61,13 +84,14 @@ class Folder(Cohort):
     - the folders of classes, such as `good/` and `crack/`: an image below `crack` has the class
       crack and no other one, an image below `good` has none;
     - a table, `tags`, with a row for each case. Its columns are `image`, `class` (one, or several
-      with `|` between them) or `tag.CLASS`, and optionally `patient` and `split`.
+      with `|` between them) or `tag.CLASS`, and optionally `patient` and `split`. Boxes are in
+      `box.CLASS` and shares in `share.CLASS`, in the form of the cohort `table`.
 
     Masks are used for stages that learn from masks, and for scores. They have the names of their
     images, possibly with an ending such as `_mask`, and are below a folder `masks`, `ground_truth`,
     `labels` or similar, or next to the image. In a folder of a class, such as `masks/crack/`, they
     are masks of that class, else of the class of their image. If a class has several mask files for
-    an image, none is used, with a warning.
+    an image, none is used, with a warning. Files of `scribbles` are named in the same way.
 
     Folders `train`, `val` and `test` are splits, unless `split` defines them. The name of a case is
     that of its file, or its path below the folder if file names repeat.
@@ -86,7 +110,7 @@ class Folder(Cohort):
     path: Path
     """The folder."""
     tags: Path | None = None
-    """A CSV file of tags; null: the folders of classes."""
+    """A CSV file of tags, boxes and shares; null: the folders of classes."""
     columns: Mapping[str, str] = {}
     """The columns of `tags` by their names in the file, such as {defect: class}; an empty name
     leaves a column out."""
@@ -94,11 +118,21 @@ class Folder(Cohort):
     """Classes that replace those of folders or tags: {defect: [crack, hole]} joins two, and leaves
     all others out. Empty: each name is a class, except `background`."""
     background: tuple[str, ...] | None = None
-    """The names that mean no class; null: those usual for it, such as good, normal and free."""
+    """The names that mean no class; null: those usual for it, such as good, control, no_crack and
+    crack-free."""
     class_name: str = "object"
     """The class of masks if nothing else names a class."""
     mask_values: Mapping[str, tuple[int, ...]] = {}
     """For each class the values in its mask files that belong to it. The default is 1, or 255."""
+    scribbles: Path | None = None
+    """A folder of scribbles, which label some pixels of the image with the same name: 1 for the
+    class, 2 for its absence and 0 for unknown (see `scribble_values`)."""
+    scribble_values: Mapping[str, ScribbleValues] = {}
+    """For each class the values in its files of scribbles, such as {crack: {present: [1],
+    absent: [0], unknown: [4]}}."""
+    boxes: Path | None = None
+    """A COCO file (JSON) with boxes. Images are found by the ends of their paths, classes by the
+    names of categories; an image of the file without a box of a class does not have it."""
     split: Mapping[Literal["val", "test"], Part] = {}
     """The share of patients in a split, such as {test: 0.2}, or a regular expression that is found
     in the paths of its images; empty: as folders or the table say."""
@@ -140,7 +174,9 @@ class Folder(Cohort):
         """
         labelled, problems = self._labelled()
         labelled = [each for each in labelled if each.image.stem not in self.leave_out]
-        merged = [replace(each, tags=self._merged(each.tags)) for each in self._joined(labelled)]
+        coco = {} if self.boxes is None else read_coco_boxes(self.boxes)
+        categories = {name for boxes in coco.values() for name in boxes}
+        merged = [self._merged(each, categories) for each in self._joined(labelled)]
         splits = self._splits(merged)
         names = image_names([each.image for each in merged])
         if repeated := repeated_names(Case(name, name, self.path) for name in names):
@@ -149,25 +185,47 @@ class Folder(Cohort):
             raise InputError(
                 f"{self.path}: {unfit[0]!r} cannot be a file name everywhere; rename it"
             )
-        classes = tuple(dict.fromkeys(name for each in merged for name in each.tags))
+        images = [each.image for each in merged]
+        scribbles = {} if self.scribbles is None else scribbles_of(images, self.scribbles)
         cases = [
-            Case(
-                name=name,
-                patient=each.patient or name,
-                image=each.image.path,
-                split=split,
-                masks=(masks := self._masks(each, classes)),
-                mask_values={c: self.mask_values[c] for c in masks if c in self.mask_values},
-                tags=each.tags,
+            with_boxes(
+                Case(
+                    name=name,
+                    patient=each.patient or name,
+                    image=each.image.path,
+                    split=split,
+                    tags=each.tags,
+                    boxes=each.boxes,
+                    shares=each.shares,
+                ),
+                self._joined_boxes(boxes_of_file(coco, each.image.path)),
             )
             for name, each, split in zip(names, merged, splits, strict=True)
         ]
+        classes = dict.fromkeys(
+            name for case in cases for name in (*case.tags, *case.boxes, *case.shares)
+        )
+        for i, image in enumerate(images):
+            masks, drawn = (
+                self._one_of_each_class(cases[i], image.place, files, list(classes))
+                for files in (image.masks, scribbles.get(image.path, ()))
+            )
+            cases[i] = replace(
+                cases[i],
+                masks=masks,
+                mask_values={c: v for c, v in self.mask_values.items() if c in masks},
+                scribbles=drawn,
+                scribble_values={c: v for c, v in self.scribble_values.items() if c in drawn},
+            )
         return cases, problems
 
     def _images(self) -> list[FoundImage]:
         if not self.path.is_dir():
             raise InputError(f"{self.path}: is not a folder. Give the folder that has the images")
         images = find_images(self.path)
+        if self.scribbles is not None:
+            drawn = self.scribbles.absolute()
+            images = [each for each in images if not each.path.absolute().is_relative_to(drawn)]
         if not images:
             raise InputError(
                 f"{self.path}: has no images; possible: {', '.join(SUFFIXES)}, .nii, .nii.gz"
@@ -205,7 +263,7 @@ class Folder(Cohort):
                     f"{known_words(missing[0], found)}"
                 )
             return [name for name in found if name not in self.background]
-        return [name for name in found if name.lower() not in BACKGROUND]
+        return [name for name in found if not means_background(name)]
 
     def _by_folder(self, image: FoundImage, classes: Collection[str]) -> _Labelled:
         own = image.folders[:1]
@@ -222,21 +280,47 @@ class Folder(Cohort):
             words = known_words(split, SPLITS[:-1])
             raise InputError(f"{row.row.place}: unknown split {split!r}; {words}, or an empty cell")
         patient = row.row.name("patient") or self._patient(row.image)
-        return _Labelled(row.image, tags | dict(row.tags), patient, split)
+        tags |= dict(row.tags)
+        return _Labelled(row.image, tags, patient, split, row.boxes, row.shares)
 
-    def _merged(self, tags: Tags) -> dict[str, Tag]:
+    def _merged(self, labelled: _Labelled, categories: Collection[str]) -> _Labelled:
+        """Return the labels of an image after classes are merged; some have only boxes."""
         if not self.classes:
-            return dict(tags)
-        merged: dict[str, Tag] = {}
+            return labelled
+        tags: dict[str, Tag] = {}
         for name, parts in self.classes.items():
-            if unknown := [part for part in parts if part not in tags]:
+            known = {*labelled.tags, *categories}
+            if unknown := [part for part in parts if part not in known]:
                 raise InputError(
                     f"{self.path}: classes.{name}: no image has the class {unknown[0]!r}; "
-                    f"{known_words(unknown[0], tags)}"
+                    f"{known_words(unknown[0], known)}"
                 )
-            own = [tags[part] for part in parts]
-            merged[name] = True if True in own else None if None in own else False
-        return merged
+            own = [labelled.tags.get(part) for part in parts]
+            tags[name] = True if True in own else None if None in own else False
+        boxes, shares = self._joined_boxes(labelled.boxes), dict[str, Bounds]()
+        for part, share in labelled.shares.items():
+            name = self._merged_name(part)
+            if name and name != part and len(self.classes[name]) > 1:
+                raise InputError(
+                    f"{self.tags}: share.{part} is the share of a part of {name}. Give the share "
+                    f"of all parts together: share.{name}"
+                )
+            if name:
+                shares[name] = share
+        return replace(labelled, tags=tags, boxes=boxes, shares=shares)
+
+    def _merged_name(self, part: str) -> str:
+        """Return the name that a class has after merging; "" if it is left out."""
+        if not self.classes or part in self.classes:
+            return part
+        return next((name for name, parts in self.classes.items() if part in parts), "")
+
+    def _joined_boxes(self, boxes: Boxes) -> dict[str, tuple[Box, ...]]:
+        joined: dict[str, tuple[Box, ...]] = {}
+        for part, each in boxes.items():
+            if name := self._merged_name(part):
+                joined[name] = (*joined.get(name, ()), *each)
+        return joined
 
     def _patient(self, image: FoundImage) -> str:
         if self.group is None:
@@ -291,17 +375,18 @@ class Folder(Cohort):
             splits = [name if p in drawn else s for p, s in zip(patients, splits, strict=True)]
         return splits
 
-    def _masks(self, labelled: _Labelled, classes: Sequence[str]) -> dict[str, Path]:
-        """Return the masks of an image, by class; of a class with several files, none."""
-        masks: dict[str, list[Path]] = {}
-        for mask in labelled.image.masks:
-            name = self._class_of(mask.folders, labelled.tags, classes)
-            if name:
-                masks.setdefault(name, []).append(mask.path)
-        for name, paths in masks.items():
-            if len(paths) > 1:
-                _warn_of_several_masks(labelled.image.place, name, len(paths))
-        return {name: paths[0] for name, paths in masks.items() if len(paths) == 1}
+    def _one_of_each_class(
+        self, case: Case, place: str, files: Sequence[FoundMask], classes: Sequence[str]
+    ) -> dict[str, Path]:
+        """Return the masks or scribbles of an image, by class; of a class with several, none."""
+        paths: dict[str, list[Path]] = defaultdict(list)
+        for file in files:
+            if name := self._class_of(file.folders, case.tags, classes):
+                paths[name].append(file.path)
+        for name, several in paths.items():
+            if len(several) > 1:
+                _warn_of_several_files(place, name, len(several))
+        return {name: several[0] for name, several in paths.items() if len(several) == 1}
 
     def _class_of(self, folders: Sequence[str], tags: Tags, classes: Sequence[str]) -> str:
         """Return the class of a mask: that of its folder, of its image, or the only one."""
@@ -316,8 +401,8 @@ class Folder(Cohort):
 
 
 @lru_cache(maxsize=4096)
-def _warn_of_several_masks(place: str, name: str, number: int) -> None:
+def _warn_of_several_files(place: str, name: str, number: int) -> None:
     """Log a warning about an image, once per process."""
     log.warning(
-        "%s: has %d masks of %s, of which none is used. Join them to one file", place, number, name
+        "%s: has %d files of %s, of which none is used. Join them to one file", place, number, name
     )

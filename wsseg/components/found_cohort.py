@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wsseg.components.folder import BACKGROUND
+from wsseg.components.folder import means_background
 from wsseg.components.tag_file import image_of_cell, unique_names
 from wsseg.core.case import SPLITS
 from wsseg.data.csv_table import CsvTable, read_csv_table
@@ -17,6 +17,7 @@ TABLE = "cohort.csv"
 CASE_COLUMNS = {"case", "image"}  # of a cohort's table
 CLASS_COLUMNS = ("class", "label", "tag", "category", "diagnosis", "finding", "defect", "type")
 PATIENT_COLUMNS = ("patient", "patient_id", "patientid", "subject", "subject_id")
+NOT_CLASSES = frozenset({*PATIENT_COLUMNS, "split", "site", "mask"})
 MOST_CLASSES = 20
 LEAST_MATCHES = 0.9  # of the cells of a column with the names of images
 
@@ -43,7 +44,7 @@ def found_cohort(path: Path) -> dict[str, Any]:
         if columns is None:
             raise InputError(
                 f"{path}: needs a column with the names of images below {path.parent} and one with "
-                f"their classes; its columns: {', '.join(table.columns)}"
+                f"their classes; its columns: {', '.join(table.columns)}. Call them image and class"
             )
         return {"use": "folder", "path": path.parent, "tags": path, "columns": columns}
     for tags in sorted(path.glob("*.csv")):
@@ -89,15 +90,19 @@ def _class_columns(cells: Mapping[str, Sequence[str]]) -> dict[str, str]:
     possible = [
         name
         for name, counts in words.items()
-        if 1 < len(counts) <= MOST_CLASSES and max(counts.values()) > 1 and not _are_tags(counts)
+        if name.lower() not in NOT_CLASSES
+        and 1 < len(counts) <= MOST_CLASSES
+        and max(counts.values()) > 1
+        and not _are_tags(counts)
     ]
+    tags = {name: counts for name, counts in words.items() if len(counts) > 1 and _are_tags(counts)}
     for has_classes in (
-        lambda name: any(word.lower() in BACKGROUND for word in words[name]),
+        lambda name: any(means_background(word) for word in words[name]),
         lambda name: name.lower() in CLASS_COLUMNS,
+        lambda _: len(possible) == 1 and not tags,
     ):
         for name in filter(has_classes, possible):
             return {name: "class"}
-    tags = {name: counts for name, counts in words.items() if len(counts) > 1 and _are_tags(counts)}
     return {name: f"tag.{name.removeprefix('tag.')}" for name in tags}
 
 

@@ -1,20 +1,25 @@
-"""Tables of tags that others wrote: a row for an image, with its classes."""
+"""Tables of weak labels that others wrote: a row for an image, with its classes."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from unicodedata import normalize
 
-from wsseg.core.weak_labels import Tag
+from wsseg.core.weak_labels import Bounds, Box, Tag
+from wsseg.data.box_cells import parse_boxes
 from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.data.image_files import FoundImage
+from wsseg.data.share_cells import parse_share
 from wsseg.data.tag_cells import parse_tag
 from wsseg.errors import InputError
 
 SEVERAL = re.compile(r"\s*[|;]\s*")  # between the classes of a cell
-COLUMNS = ("image", "class", "tag.*", "patient", "split")
+KINDS = ("tag", "box", "share")  # of labels, in columns such as tag.CLASS
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,10 @@ class TagRow:
     """The classes in the column `class`; None without such a cell."""
     tags: Mapping[str, Tag]
     """The tags in the columns `tag.CLASS`."""
+    boxes: Mapping[str, tuple[Box, ...]]
+    """The boxes in the columns `box.CLASS`, without empty cells."""
+    shares: Mapping[str, Bounds]
+    """The shares in the columns `share.CLASS`, without empty cells."""
 
 
 def read_tag_file(
@@ -36,16 +45,17 @@ def read_tag_file(
 
     The columns are `image` (a path below the folder of the images, or the name of a file, with or
     without its suffix), and optionally `class` (one class, or several with `|` between them),
-    `tag.CLASS`, `patient` and `split`. All others are left out.
+    `tag.CLASS`, `box.CLASS`, `share.CLASS`, `patient` and `split`. All others are left out.
 
     Raises:
-        InputError: The file cannot be read, or has no column `image`, or none with classes.
+        InputError: The file cannot be read, or has no column `image`, or none with labels.
     """
     table = read_csv_table(path, ("*",), ("image",), columns)
-    if not any(name == "class" or name.startswith("tag.") for name in table.columns):
+    if not any(name == "class" or name.split(".")[0] in KINDS for name in table.columns):
         raise InputError(
-            f"{path}: has no column class or tag.CLASS; its columns: {', '.join(table.columns)}. "
-            "Say which column has the classes: columns: {NAME: class}"
+            f"{path}: has no column class, tag.CLASS, box.CLASS or share.CLASS; its columns: "
+            f"{', '.join(table.columns)}. Say which column has the classes: "
+            "columns: {NAME: class}"
         )
     by_name = unique_names(images)
     rows, problems = list[TagRow](), list[tuple[str, InputError]]()
@@ -81,11 +91,25 @@ def _tag_row(row: Row, by_name: Mapping[str, FoundImage]) -> TagRow:
             f"{row.place}: there is no image {cell!r}, or there are several. Write its path below "
             "the folder of the images"
         )
-    tags: dict[str, Tag] = {}
-    for name, tag in row.with_prefix("tag").items():
-        try:
-            tags[name] = parse_tag(tag)
-        except ValueError as error:
-            raise InputError(f"{row.place}: image {cell}, tag.{name} {error}") from None
     classes = row.name("class")
-    return TagRow(image, row, tuple(SEVERAL.split(classes)) if classes else None, tags)
+    boxes, shares = _parsed(row, "box", parse_boxes), _parsed(row, "share", parse_share)
+    return TagRow(
+        image,
+        row,
+        tuple(SEVERAL.split(classes)) if classes else None,
+        tags=_parsed(row, "tag", parse_tag),
+        boxes={name: each for name, each in boxes.items() if each},
+        shares={name: each for name, each in shares.items() if each is not None},
+    )
+
+
+def _parsed(row: Row, kind: str, parse: Callable[[str], T]) -> dict[str, T]:
+    """Return the values of the cells of columns `kind`.<class>, by class."""
+    values: dict[str, T] = {}
+    for name, cell in row.with_prefix(kind).items():
+        try:
+            values[name] = parse(cell)
+        except ValueError as error:
+            where = f"{row.place}: image {row.get('image')}, {kind}.{name}"
+            raise InputError(f"{where} {error}") from None
+    return values

@@ -38,10 +38,11 @@ def find_images(path: Path) -> FoundImages:
     cases = cases_of(_cohort(settings))
     names = sorted({name for case in cases for name in (*case.tags, *case.masks)})
     if not names:
+        tables = ", ".join(file.name for file in sorted(path.glob("*.csv")))
         raise InputError(
             f"{path}: its images have neither tags nor masks. Put images with and without the "
             "class into two folders, such as crack and good, or add a CSV file with the columns "
-            "image and class"
+            "image and class" + (f"; {tables} has no such columns" if tables else "")
         )
     joined: list[str] = []
     if settings["use"] == "folder":

@@ -10,6 +10,7 @@ from wsseg.config.image_values import ImageValues, class_contrast, measure_image
 from wsseg.config.recipe_files import check_recipe
 from wsseg.config.settings import Settings
 from wsseg.core.case import Case
+from wsseg.data.csv_table import column_names
 from wsseg.data.tag_contrast import TagContrast
 from wsseg.runtime import yaml12
 
@@ -92,7 +93,11 @@ def _header(path: Path, found: FoundImages, values: ImageValues) -> Iterator[str
             f"# {name}: {tags.count(True)} with it, {tags.count(False)} without, "
             f"{tags.count(None)} unknown; masks of {sum(name in c.masks for c in found.cases)}"
         )
-    yield f"# {number['test']} are for testing, {number['val']} for validation"
+    masks = sum(case.split == "test" and bool(case.masks) for case in found.cases)
+    yield (
+        f"# {number['test']} are for testing, {masks} of them with masks; "
+        f"{number['val']} are for validation"
+    )
 
 
 def _cohort_lines(found: FoundImages, folder: Path) -> Iterator[str]:
@@ -104,8 +109,20 @@ def _cohort_lines(found: FoundImages, folder: Path) -> Iterator[str]:
             "leave_out": "  # their masks contradict their tags",
         }.get(key, "")
         yield f"{key}: {_flow(shown)}{comment}"
+    if unused := _unused_columns(found):
+        yield f"# not used: {unused}; to name the patient or object, add {{COLUMN: patient}}"
+    if len(found.classes) > 1 and all(True in case.tags.values() for case in found.cases):
+        yield "# background: [NAME]  # each image has a class; name the one that means none"
     if found.settings["use"] == "folder":
         yield "# group: '^(.*)_'  # the part of a path that names the patient or object"
+
+
+def _unused_columns(found: FoundImages) -> str:
+    """Return the names of the columns of a table of tags that the cohort does not use."""
+    if "tags" not in found.settings:
+        return ""
+    used = {*found.settings["columns"], "split"}
+    return ", ".join(name for name in column_names(found.settings["tags"]) if name not in used)
 
 
 def _input_lines(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -71,7 +71,7 @@ def _check_tags(facts: CaseFacts, name: str, mask: MaskFacts) -> Iterator[Findin
         yield Finding("tag-contradicts-mask", "error", case.name, wrong, remedy)
     elif not mask.voxels and tag is None and not slices:
         what = f"mask.{name} is empty ({case.masks[name].name}), and there is no tag for it"
-        remedy = "Leave the cell empty if nobody drew the mask; otherwise set the tag to 0"
+        remedy = "Leave the mask out if nobody drew it; otherwise set the tag to 0"
         yield Finding("empty-mask", "warning", case.name, what, remedy)
 
 
