@@ -163,6 +163,45 @@ def test_a_folder_with_a_table_that_is_not_understood_names_it(
     ended.refused("columns image and class; notes.csv has no such columns")
 
 
+def test_scribbles_alone_are_learnt_by_em_from_the_marked_pixels(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    folder = write_pictures(tmp_path / "all", number=4) / "crack"
+    (folder / "scribbles").mkdir()
+    for mask in folder.glob("*_mask.png"):
+        mask.rename(folder / "scribbles" / mask.name.replace("_mask", ""))
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    written = recipe(tmp_path / "a.yaml")
+    assert written["cohort"]["scribbles"] == "all/crack/scribbles"
+    stage = written["stages"]["object"]
+    assert (stage["learn"], stage["estep"]) == ("em", {"use": "soft"})
+    assert stage["prior"] == {"use": "tag-odds", "share": 0.5}
+    assert "# object: scribbles of 4" in (tmp_path / "a.yaml").read_text()
+
+
+def test_boxes_fill_targets_and_count_as_tags(wsseg: Wsseg, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    paths = sorted(write_pictures(folder).glob("*/*[0-9].png"))
+    rows = [f"{path.name},{'2 3 20 25' if path.parent.name == 'crack' else ''}" for path in paths]
+    (folder / "boxes.csv").write_text("\n".join(["image,box.crack", *rows]))
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    estep = recipe(tmp_path / "a.yaml")["stages"]["crack"]["estep"]
+    assert estep == {"use": "fill-boxes", "share": 0.2, "estep": {"use": "soft"}}
+    tagged = [
+        f"{row},{int(path.parent.name == 'crack')}" for row, path in zip(rows, paths, strict=True)
+    ]
+    (folder / "boxes.csv").write_text("\n".join(["image,box.crack,tag.crack", *tagged]))
+    ended = wsseg("init", folder, "--out", tmp_path / "b.yaml")
+    assert ended.code == 0, ended.err
+    stage = recipe(tmp_path / "b.yaml")["stages"]["crack"]
+    assert (stage["prior"]["use"], stage["estep"]["estep"]["use"]) == (
+        "local-contrast",
+        "proportion",
+    )
+
+
 def test_several_classes_become_one_if_there_are_pictures_without_any(
     wsseg: Wsseg, tmp_path: Path
 ) -> None:
@@ -293,7 +332,7 @@ def test_a_path_without_usable_images_is_refused(wsseg: Wsseg, tmp_path: Path) -
         "needs a column with the names of images"
     )
     good = write_pictures(tmp_path / "pictures") / "good"
-    wsseg("init", good, "--out", out).refused("neither tags nor masks")
+    wsseg("init", good, "--out", out).refused("its images have no labels")
     assert not out.exists()
 
 

@@ -2,18 +2,21 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from wsseg.components.folder import means_background
-from wsseg.components.tag_file import image_of_cell, unique_names
+from wsseg.components.tag_file import KINDS, image_of_cell, unique_names
 from wsseg.core.case import SPLITS
+from wsseg.data.coco import read_coco_boxes
 from wsseg.data.csv_table import CsvTable, read_csv_table
 from wsseg.data.image_files import find_images
 from wsseg.data.tag_cells import parse_tag
 from wsseg.errors import InputError
 
 TABLE = "cohort.csv"
+SCRIBBLES = "scribbles"  # a folder
 CASE_COLUMNS = {"case", "image"}  # of a cohort's table
 CLASS_COLUMNS = ("class", "label", "tag", "category", "diagnosis", "finding", "defect", "type")
 PATIENT_COLUMNS = ("patient", "patient_id", "patientid", "subject", "subject_id")
@@ -46,12 +49,25 @@ def found_cohort(path: Path) -> dict[str, Any]:
                 f"{path}: needs a column with the names of images below {path.parent} and one with "
                 f"their classes; its columns: {', '.join(table.columns)}. Call them image and class"
             )
-        return {"use": "folder", "path": path.parent, "tags": path, "columns": columns}
+        found = {"use": "folder", "path": path.parent, "tags": path, "columns": columns}
+        return found | _other_weak_labels(path.parent)
+    found: dict[str, Any] = {"use": "folder", "path": path}
     for tags in sorted(path.glob("*.csv")):
         columns = _columns(read_csv_table(tags, ("*",), ()), path)
         if columns is not None:
-            return {"use": "folder", "path": path, "tags": tags, "columns": columns}
-    return {"use": "folder", "path": path}
+            found |= {"tags": tags, "columns": columns}
+            break
+    return found | _other_weak_labels(path)
+
+
+def _other_weak_labels(path: Path) -> dict[str, Path]:
+    """Return the folder `scribbles` and a COCO file in a folder, if there are any."""
+    found = {"scribbles": path / SCRIBBLES} if (path / SCRIBBLES).is_dir() else {}
+    for file in sorted(path.glob("*.json")):
+        with suppress(InputError):
+            read_coco_boxes(file)
+            return found | {"boxes": file}
+    return found
 
 
 def _columns(table: CsvTable, folder: Path) -> dict[str, str] | None:
@@ -62,7 +78,7 @@ def _columns(table: CsvTable, folder: Path) -> dict[str, str] | None:
         return None
     others = {name: values for name, values in cells.items() if name != image}
     columns = {image: "image"} | _class_columns(others)
-    if len(columns) == 1:
+    if len(columns) == 1 and not any(name.split(".")[0] in KINDS for name in others):
         return None
     for name in others:
         if name.lower() in PATIENT_COLUMNS and "patient" not in columns.values():

@@ -32,15 +32,15 @@ def find_images(path: Path) -> FoundImages:
     """Return the images at a path, with their classes and the settings of their cohort.
 
     Raises:
-        InputError: There are no images, or neither tags nor masks.
+        InputError: There are no images, or they have no labels.
     """
     settings = found_cohort(path)
     cases = cases_of(_cohort(settings))
-    names = sorted({name for case in cases for name in (*case.tags, *case.masks)})
+    names = sorted({name for case in cases for name in _labelled(case)})
     if not names:
         tables = ", ".join(file.name for file in sorted(path.glob("*.csv")))
         raise InputError(
-            f"{path}: its images have neither tags nor masks. Put images with and without the "
+            f"{path}: its images have no labels. Put images with and without the "
             "class into two folders, such as crack and good, or add a CSV file with the columns "
             "image and class" + (f"; {tables} has no such columns" if tables else "")
         )
@@ -59,6 +59,11 @@ def find_images(path: Path) -> FoundImages:
         if contradictory := _contradictory(cases_of(_cohort(settings))):
             settings["leave_out"] = contradictory
     return FoundImages(settings, cases_of(_cohort(settings)), names, joined)
+
+
+def _labelled(case: Case) -> set[str]:
+    """Return the classes of which a case has a tag, a mask or another label."""
+    return {*case.tags, *case.masks, *case.scribbles, *case.boxes, *case.shares}
 
 
 def _contradictory(cases: Sequence[Case]) -> list[str]:

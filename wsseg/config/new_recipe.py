@@ -1,10 +1,12 @@
 """A recipe for a user's images, inferred from their folder or table and from pixel values."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from os.path import relpath
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from wsseg.components.tag_file import KINDS
 from wsseg.config.found_images import FoundImages, find_images
 from wsseg.config.image_values import ImageValues, class_contrast, measure_images
 from wsseg.config.recipe_files import check_recipe
@@ -14,34 +16,35 @@ from wsseg.data.csv_table import column_names
 from wsseg.data.tag_contrast import TagContrast
 from wsseg.runtime import yaml12
 
+Part: TypeAlias = dict[str, Any]
+
 STEPS = 1200  # of the optimizer
 EPOCHS = (5, 120)  # the fewest and the most
 BATCH_SIZE = 16
 UNCLEAR_AUC = 0.65  # below, the contrast says little about the tags
+FILLED = 0.2  # of each box
 GUESSED_SHARE = 0.05  # of tagged images, if the contrast says little
 
 
 def new_recipe(path: Path, folder: Path) -> str:
     """Return a commented recipe for the images at a path, whose paths are relative to `folder`.
 
-    Classes come from folders, tags or masks; several become one if there are images without any.
+    Classes come from folders and labels; several become one if there are images without any.
     Tags and values of training images alone decide the prior and the share of the class, masks
     never do; images whose masks contradict their tags are left out. A region is used only for scans
     without a unit, which need one to be standardized.
 
     Raises:
-        InputError: There are no images, no tags and no masks, or images differ in their channels.
+        InputError: There are no images or no labels, or images differ in their channels.
     """
     found = find_images(path)
-    training = [case for case in found.cases if case.is_for_training]
+    training = [_tagged(case) for case in found.cases if case.is_for_training]
     values = measure_images(training)
     input_settings, regions = _input(values)
-    learns_tags = any(True in case.tags.values() for case in training)
-    contrasts = (
-        [class_contrast(name, training, input_settings, regions) for name in found.classes]
-        if learns_tags
-        else []
-    )
+    contrasts = [
+        class_contrast(name, training, input_settings, regions)
+        for name in _contrasted(found.classes, training)
+    ]
     lines = [
         *_header(path, found, values),
         *_section("cohort", _cohort_lines(found, folder)),
@@ -54,6 +57,27 @@ def new_recipe(path: Path, folder: Path) -> str:
     text = "\n".join(line.rstrip() for line in lines) + "\n"
     check_recipe(Settings(yaml12.load(text)))
     return text
+
+
+def _contrasted(classes: Sequence[str], training: Sequence[Case]) -> Sequence[str]:
+    """Return the classes if EM learns them from images with and without each of them."""
+    tags = {name: {case.tags.get(name) for case in training} for name in classes}
+    if any(_is_marked(name, training) for name in classes):
+        return classes if all({True, False} <= each for each in tags.values()) else ()
+    return classes if any(True in each for each in tags.values()) else ()
+
+
+def _is_marked(name: str, cases: Sequence[Case]) -> bool:
+    """Return whether scribbles or boxes show where a class is."""
+    return any(name in case.scribbles or case.boxes.get(name) for case in cases)
+
+
+def _tagged(case: Case) -> Case:
+    """Return a case whose boxes and shares above 0 are tags, too."""
+    present = [name for name, boxes in case.boxes.items() if boxes]
+    present += [name for name, (low, _) in case.shares.items() if low > 0]
+    known = {name: tag for name, tag in case.tags.items() if tag is not None}
+    return replace(case, tags={**case.tags, **dict.fromkeys(present, True), **known})
 
 
 def _input(values: ImageValues) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -93,6 +117,9 @@ def _header(path: Path, found: FoundImages, values: ImageValues) -> Iterator[str
             f"# {name}: {tags.count(True)} with it, {tags.count(False)} without, "
             f"{tags.count(None)} unknown; masks of {sum(name in c.masks for c in found.cases)}"
         )
+        for label in ("scribbles", "boxes", "shares"):
+            if number_of := sum(bool(getattr(c, label).get(name)) for c in found.cases):
+                yield f"# {name}: {label} of {number_of}"
     masks = sum(case.split == "test" and bool(case.masks) for case in found.cases)
     yield (
         f"# {number['test']} are for testing, {masks} of them with masks; "
@@ -122,7 +149,8 @@ def _unused_columns(found: FoundImages) -> str:
     if "tags" not in found.settings:
         return ""
     used = {*found.settings["columns"], "split"}
-    return ", ".join(name for name in column_names(found.settings["tags"]) if name not in used)
+    names = column_names(found.settings["tags"])
+    return ", ".join(each for each in names if each not in used and each.split(".")[0] not in KINDS)
 
 
 def _input_lines(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -143,16 +171,18 @@ def _stage(
     values: ImageValues,
     contrasts: Sequence[TagContrast],
 ) -> Iterator[str]:
-    yield f"learn: {'em' if contrasts else 'masks'}"
+    boxed = any(case.boxes.get(name) for case in training for name in found.classes)
+    weakly = bool(contrasts) or any(_is_marked(name, training) for name in found.classes)
+    yield f"learn: {'em' if weakly else 'masks'}"
     yield f"classes: {_flow(list(found.classes))}"
     if values.lacks_unit:
         yield "region: body"
     yield "backbone: {use: smp, architecture: unet, encoder: resnet18}"
     yield "# An encoder that was trained on photographs often needs fewer images:"
     yield "# backbone: {use: smp, encoder: mobilenet_v2, weights: {use: mobilenet-v2}}"
-    if contrasts:
-        yield from _em(contrasts, values)
-    yield "loss: {use: " + ("cross-entropy" if contrasts else "smooth-dice") + "}"
+    if weakly:
+        yield from _em(contrasts, values, boxed)
+    yield "loss: {use: " + ("cross-entropy" if weakly else "smooth-dice") + "}"
     yield f"epochs: {_epochs(found, training)}"
     yield f"batch_size: {BATCH_SIZE}"
     yield "optimizer: {use: adam, lr: {start: 1.0e-3, end: 1.0e-5}}"
@@ -161,8 +191,32 @@ def _stage(
     yield "augment: {rotate_deg: 15, zoom: [0.9, 1.1], flip: [left-right, front-back]}"
 
 
-def _em(contrasts: Sequence[TagContrast], values: ImageValues) -> Iterator[str]:
+def _em(
+    contrasts: Sequence[TagContrast],
+    values: ImageValues,
+    boxed: bool,  # noqa: FBT001 - what the images have
+) -> Iterator[str]:
     """Yield the lines of the prior and the E-step."""
+    prior, estep = yield from _from_contrasts(contrasts, values) if contrasts else _from_marks()
+    yield f"prior: {_flow(prior)}"
+    if contrasts:
+        yield "# The share of tagged images that the class covers; change it if you know better"
+    if boxed:
+        yield "# At least this share of each box has the class; outside of boxes, nothing has it"
+        estep = {"use": "fill-boxes", "share": FILLED, "estep": estep}
+    yield f"estep: {_flow(estep)}"
+
+
+def _from_marks() -> Generator[str, None, tuple[Part, Part]]:
+    """Yield a comment, and return the prior and the E-step that know only marks and boxes."""
+    yield "# Without images that are known to lack the class, only scribbles and boxes are evidence"
+    return {"use": "tag-odds", "share": 0.5}, {"use": "soft"}
+
+
+def _from_contrasts(
+    contrasts: Sequence[TagContrast], values: ImageValues
+) -> Generator[str, None, tuple[Part, Part]]:
+    """Yield comments, and return the prior and the E-step for the contrast of each class."""
     for each in contrasts:
         where = {"bright": "brighter", "dark": "darker", "both": "brighter or darker"}
         yield (
@@ -176,13 +230,8 @@ def _em(contrasts: Sequence[TagContrast], values: ImageValues) -> Iterator[str]:
             )
     priors = [_prior(each, values) for each in contrasts]
     shares = [_share(each) for each in contrasts]
-    if len(contrasts) == 1:
-        yield f"prior: {_flow(priors[0])}"
-    else:
-        yield f"prior: {_flow({'use': 'per-class', 'priors': priors})}"
-    share = shares[0] if len(shares) == 1 else shares
-    yield "# The share of tagged images that the class covers; change it if you know better"
-    yield f"estep: {_flow({'use': 'proportion', 'share': share})}"
+    prior = priors[0] if len(priors) == 1 else {"use": "per-class", "priors": priors}
+    return prior, {"use": "proportion", "share": shares[0] if len(shares) == 1 else shares}
 
 
 def _share(contrast: TagContrast) -> float:
