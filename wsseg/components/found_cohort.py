@@ -49,8 +49,8 @@ def found_cohort(path: Path) -> dict[str, Any]:
                 f"{path}: needs a column with the names of images below {path.parent} and one with "
                 f"their classes; its columns: {', '.join(table.columns)}. Call them image and class"
             )
-        found = {"use": "folder", "path": path.parent, "tags": path, "columns": columns}
-        return found | _other_weak_labels(path.parent)
+        table_of = {"use": "folder", "path": path.parent, "tags": path, "columns": columns}
+        return table_of | _other_weak_labels(path.parent)
     found: dict[str, Any] = {"use": "folder", "path": path}
     for tags in sorted(path.glob("*.csv")):
         columns = _columns(read_csv_table(tags, ("*",), ()), path)
