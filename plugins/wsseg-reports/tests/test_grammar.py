@@ -232,7 +232,26 @@ def test_phrases_become_regular_expressions(phrases: str, expression: str) -> No
         ("uncertain", "Differential diagnosis:\n1. Consolidation\n2. Infarction"),
         ("former", "A report from 2019 mentions lingular consolidation."),
         ("former", "Consolidation in 2016 noted from the old report."),
+        ("absent", "Consolidation in neither lung; calcified granulomas in both."),
+        ("absent", "There is no evidence, on either projection, of consolidation."),
+        ("absent", "Consolidation: N   Emphysema: Y   Calcium: Y"),
+        ("absent", "Consolidations - none of any size."),
+        ("absent", "Consolidation was suspected clinically and has been ruled out by CT."),
+        ("present", "Nor has the consolidation at the left apex diminished."),
+        ("present", "Resolution of the consolidation is incomplete."),
+        ("present", "RLL consolidation, not there on 2/11."),
+        ("present", "Consolidation  R: small   L: none"),
+        ("present", "The upper lobe consolidation refuses to clear."),
+        ("present", "The consolidation measures 38 mm (previously 36 mm)."),
+        ("present", "No interval improvement in the consolidation since Monday's film."),
+        ("uncertain", "Consolidation  [ ] yes  [ ] no\nCardiomegaly  [x] yes  [ ] no"),
+        ("former", "An outside report mentions a consolidation."),
     ],
 )
 def test_phrases_found_in_unseen_sentences_are_understood(statement: str, sentence: str) -> None:
     assert statements(sentence) == [statement]
+
+
+def test_an_effusion_elsewhere_is_not_a_pleural_effusion() -> None:
+    assert not list(mentions("Pericardial effusion of 8 mm.", ("effusion",)))
+    assert list(mentions("Pericardial effusion of 8 mm.", ("pericardial effusion",)))

@@ -178,14 +178,26 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | not (infrequently | uncommonly | surprisingly | unexpectedly)
         | to account for | as (before | previously) | than (before | previously | yesterday)
         | all but(?! (?:resolved|cleared|disappeared|vanished|gone))
-        | previously (measuring | measured)
+        | previously (measuring | measured | (?=\d))
+        | since \w+day['’]s [EXAM] | (from | than) \w+ (?:day|week|month|year)s? ago
+        | nor (has | have | is | are)
+            (?=[^.;,]*\b(?:(?:chang|improv|increas|decreas|progress|worsen|diminish)ed|grown)\b)
         """,
     ),
-    (Cue.IS_ABSENT, "no more SEEN | (fails? | failed) to be SEEN"),
+    (
+        Cue.IS_ABSENT,
+        r"""
+        no more SEEN | (fails? | failed) to be SEEN | (in | on) neither \w+
+        | none of any (size | kind | sort | type)
+        """,
+    ),
     (
         Cue.IS_PRESENT,
         r"""
-        NOT [SURELY]* (SEEN | there) THEN | (has | have | had) not$
+        NOT [SURELY]* (SEEN | there) THEN | not there (on | in) DATE | (has | have | had) not$
+        | (refuses? | refused) to (clear | resolve | improve | regress)
+        | (resolution | clearing | clearance) of
+            (?=[^.;]*\b(?:is|was|remains) (?:incomplete|partial|slow|delayed|not (?:yet )?complete))
         | NOT (previously | formerly | before) SEEN
         | NOT [\w+ly | well | yet | been | at all | otherwise | to | be | appear | seem | look]*
             CHANGED
@@ -205,6 +217,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.NO,
         r"""
         (no | without) [any] [NOTABLE]* CHANGE (?=(?:or|nor|and/or) )
+        | (no | without) [any] (?:evidence|signs?|suggestion), (?:\w+ ){1,9}\w+, (of | for)
         | (no | without) [any] (persist(?:ing|ent) | remaining | residual)
         """,
     ),
@@ -388,6 +401,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             mentioned | treated | had | has | diagnosed | raised]
         | (reports? | letters? | notes? | EXAM) (of | from | dated) DATE [\w+ly] (mention(?:s|ed)?
             | show(?:s|ed)? | describ(?:ed|es?) | report(?:s|ed)? | demonstrat(?:ed|es?))
+        | (outside | previous | prior | earlier | old) reports? [\w+ly]
+            (mention(?:s|ed)? | describ(?:ed|es?))
         | past | (recovery | recovered) from | in place of
         | (scar\w* | sequelae? | residu\w+) (after | following | from)
         | (referred | sent | treated | admitted | diagnosed | presented | hospitali[sz]ed |
@@ -410,7 +425,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.IS_PRESENT,
         r"""
         SEEN | re-?demonstrated | persist(?:s|ed|ing)? | remain(?:s|ed)? | unchanged | stable
-        | increased | decreased | improved | enlarged | worsened | progressed | (is | are) new
+        | static | stationary | constant | increased | decreased | improved | enlarged
+        | worsened | progressed | (is | are) new
         | yes | true$ | \+ve$ | positive [for] | pos | \(\+\) | \++
         | (?<=: )(?:y|1)$ | (?<=\? )y$ | (?<== )1 | (?<=[:=])1$
         | continue[sd]? | scores?(?: of|:| =)? \d*[1-9]
@@ -575,12 +591,15 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | largely | been | be
         """,
     ),
-    (Cue.WITH, "with | w/ | accompanied by | containing | having"),
+    (Cue.WITH, r"with | w/ | w\. | accompanied by | containing | having"),
     (Cue.NOTHING, r"(?<=\w)-(?=\w)"),
     (Cue.WORD, r"(?:[^\W_][\w'’]*)"),
 )
 
-OTHER_MEANING_BEFORE = r"(?<!bony )(?<!bone )(?<!osseous )(?<!fracture )(?<!callus )"
+OTHER_MEANING_BEFORE = (
+    "(?<!bony )(?<!bone )(?<!osseous )(?<!fracture )(?<!callus )"
+    "(?<!pericardial )(?<!joint )(?<!subdural )"
+)
 OTHER_MEANING_AFTER = (
     r"(?! (?:chemo|radi|therap|treatment|regimen|phase|course|durvalumab|immuno)\w*)"
     r"(?! (?:detection|screening))"

@@ -77,6 +77,7 @@ ONE_SIDE = re.compile("(?:^|[;:,])[dfs]*l[fl]*,?[;+],?n[fs]*l[fls]*,?$")  # left
 ONE_SIDE_NONE = re.compile(  # right none, left basal; right yes, left no
     "[fs]*l[fls]*(?:N.*,[fls]*l[fls]*(?:,|A|$)|A.*,[fls]*l[fls]*N)"
 )
+ONE_SIDE_FILLED = re.compile("[fs]*l:(?:[fs]+l:[nN]|[nN]l:[fs]+)(?:,|$)")  # right: small left: none
 UNKNOWN_VERB = re.compile("[rdf]*o")  # the consolidation went away
 RELATIVE_OF_OTHER = re.compile("[^#]*o[^#oT]*#r[^o]*[NU]")
 VERB_ALONE = re.compile("[vpa][rfs]*[NU]")  # consolidation, first seen in May, is not seen
@@ -136,7 +137,8 @@ def _place_gone(clause: str) -> str:
     def placed(gone: re.Match[str]) -> str:
         before = re.split(r"[,;+|x-]", clause[max(0, gone.start() - 50) : gone.start()])[-1]
         after = re.split(r"[,;+|x-]", clause[gone.end() : gone.end() + 50])[0]
-        return "R" if re.search("[oT]", after) and not re.search("[oT]", before) else "N"
+        is_verb = re.search("[oT]|[av]r+$", before)  # has been excluded
+        return "R" if re.search("[oT]", after) and not is_verb else "N"
 
     clause = re.sub("Z", placed, clause)
     clause = re.sub("(?:(?<=;)|^)([vdfsl]*)U(?=[dfsle]*T)|U(?=[dfsle]*T)", r"\1u", clause)
@@ -144,7 +146,7 @@ def _place_gone(clause: str) -> str:
 
 
 def _statement(before: str, after: str) -> Statement:
-    if ONE_SIDE.search(before):
+    if ONE_SIDE.search(before) or ONE_SIDE_FILLED.match(after):
         return "present"
     governed, stated = _governed(before, after), _stated(before, after)
     if stated != "absent" and re.search("(^|;)[fdr]*H[^;]*$", before):

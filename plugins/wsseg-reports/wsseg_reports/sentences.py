@@ -41,8 +41,12 @@ EMPTY_BOX = re.compile(r"\s*(?:\[ ?\]|☐)\s*")
 TICKED_BOX = re.compile(r"\s*(?:\[[x✓]\]|☑|☒)\s*", re.IGNORECASE)
 BOX_FIRST = re.compile(r"(?:[^:\[☐☑☒]*:)?\s*(?:\[[ x✓]?\]|[☐☑☒])", re.IGNORECASE)
 OPTION = r"\b(?:yes|no|none|present|absent|positive|negative|seen|not (?:seen|present)|unknown)\b"
+UNANSWERED = re.compile(  # Mass [ ] yes [ ] no
+    rf"(?<![✓x\]☑☒]) *(?::? *(?:\[ ?\]|☐) *{OPTION}){{2,}}(?! *(?:\[[x✓]|☑|☒))", re.IGNORECASE
+)
 LAST_IS_BOX = re.compile(r"(?:\[[ x✓]?\]|[☐☑☒])[ .;]*$", re.IGNORECASE)
 ANSWER = re.compile(r"(?:yes|no|none|nil|absent|present|negative|positive)\.?", re.IGNORECASE)
+FIELD = re.compile(r"(?<=\w) {2,}(?=[A-Z][a-z]{2}[A-Za-z ]{0,40}:)")  # Nodule: N   Mass: Y
 NUMBER_IN_LINE = re.compile(r"(?<=\w) \(?\d{1,2}\)\s+(?=[A-Z])")  # 1) No nodule 2) Effusion
 INTRODUCTION = re.compile(
     r"\b(?:no|not|without|negative|absence|exclude[sd]?|free|differentials?|ddx?)\b.*:$",
@@ -95,6 +99,7 @@ def _starts_statement(line: str, statement: str) -> bool:
 
 def _split(statement: str) -> Iterator[str]:
     """Yield the sentences of a text without line breaks."""
+    statement = FIELD.sub("; ", statement)
     text = DOTS.sub(": ", " ".join(statement.split()))
     text = NUMBER_IN_LINE.sub(". ", text)
     text, start = CONTINUED.sub("; ", text), 0
@@ -118,6 +123,7 @@ def boxes_as_words(text: str) -> str:
     options = (f"{OPTION}{empty}", f"({OPTION}){ticked}")
     if not LAST_IS_BOX.search(text):
         options = (f"{empty}{OPTION}", f"{ticked}({OPTION})")
+        text = UNANSWERED.sub(": ?; ", text)
     text = re.sub(options[0], " ", text, flags=re.IGNORECASE)
     text = re.sub(rf"(?:\s*:)?\s*{options[1]}", r": \1; ", text, flags=re.IGNORECASE)
     if BOX_FIRST.match(text):
