@@ -199,7 +199,7 @@ def mask() -> NDArray[np.uint8]:
 @pytest.mark.parametrize(
     ("array", "affine", "words"),
     [
-        (mask()[1:], AFFINE, "its shape is (39, 36, 5), its image's (40, 36, 5)"),
+        (mask()[1:], AFFINE, "its shape is (39, 36, 5), but its image has (40, 36, 5)"),
         (mask(), AFFINE + np.outer([3, 0, 0, 0], [0, 0, 0, 1]), "affines differ"),
         (mask(), np.diag([2.0, 2.0, 4.0, 1.0]), "affines differ"),
         (mask() * 3, AFFINE, "unknown labels 3"),

@@ -67,7 +67,7 @@ def test_names_match_whatever_their_unicode_form(wsseg: "Wsseg", tmp_path: Path)
     ("tags", "words", "message"),
     [
         ("patient,tag.x\ncleo,0\n", (), "line 5: tag.x is 1, but 0 in"),
-        ("patient,tag.x\nanna,1\nanna,1\n", (), "line 3: its patient is that of line 2, too"),
+        ("patient,tag.x\nanna,1\nanna,1\n", (), "line 3: its patient is already in line 2"),
         ("patient,tag.x\n,1\n", (), "line 2: its patient is empty"),
         ("patient,tag.x\nanna,perhaps\n", (), "tag.x is 'perhaps'; possible: 1 or yes"),
         ("patient,x\nanna,1\n", (), "has no column tag.CLASS; its columns: patient, x"),

@@ -285,7 +285,7 @@ def test_labels_of_a_mask_of_0_and_255_are_rounded_like_any_others(tmp_path: Pat
 
 def test_a_mask_with_another_shape_or_affine_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "m.nii.gz", np.zeros((3, 4, 5), np.uint8))
-    with pytest.raises(InputError, match=r"shape is \(3, 4, 5\), its image's \(3, 4, 6\)"):
+    with pytest.raises(InputError, match=r"shape is \(3, 4, 5\), but its image has \(3, 4, 6\)"):
         read_mask(path, Grid((3, 4, 6), np.eye(4)))
     shifted = np.eye(4)
     shifted[:3, 3] = (3, 4, 0)

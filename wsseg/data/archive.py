@@ -10,14 +10,14 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from wsseg.errors import InputError
 from wsseg.runtime.files import atomic_folder
 
-MAX_RATIO = 1100  # deflate compresses at most 1032 times
+MAX_RATIO = 1100  # deflate compresses by a factor of at most 1032
 MACOS_FOLDER = "__MACOSX"  # of metadata that macOS adds to zip files
 
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a zip file atomically into the new folder `folder`.
 
-    If all its files are in a folder of that name, its content is unpacked and not the folder.
+    A top-level folder of that name in the archive is left out of the paths.
 
     Raises:
         InputError: The file is damaged, contains links or paths outside its folder, or needs more
@@ -41,7 +41,7 @@ def unpack(archive: Path, folder: Path) -> None:
 def _members(
     archive: Path, opened: ZipFile, folder: str
 ) -> Iterator[tuple[ZipInfo, PurePosixPath]]:
-    """Yield the files in the archive with their paths below `folder`."""
+    """Yield the files in the archive, with their paths relative to `folder`."""
     for member in opened.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if member.is_dir() or MACOS_FOLDER in path.parts:

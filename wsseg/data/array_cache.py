@@ -1,4 +1,4 @@
-"""Arrays in the cache, which are computed once and opened as memory maps."""
+"""Cached arrays, computed once and opened as memory maps."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +16,7 @@ _limiter = SizeLimiter()
 
 
 def cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]]) -> MemoryMap:
-    """Open an array of the cache; `make` it if it is missing, damaged or of another shape."""
+    """Open a cached array; compute it with `make` if it is missing, damaged or misshapen."""
     try:
         known = open_map(path)
     except (OSError, ValueError, EOFError):
@@ -31,6 +31,6 @@ def cached(path: Path, shape: tuple[int, ...], make: Callable[[], NDArray[Any]])
 
 
 def open_map(path: Path) -> MemoryMap:
-    """Open an array of the cache without reading it."""
+    """Open a cached array as a memory map, without reading it."""
     array: MemoryMap = np.load(path, mmap_mode="r", allow_pickle=False)
     return array

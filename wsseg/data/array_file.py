@@ -1,4 +1,4 @@
-"""Reading of NumPy's `.npy` files, of which none can run code: pickled objects are refused."""
+"""Reading of NumPy `.npy` files. Pickled objects, which could run code, are refused."""
 
 import math
 from pathlib import Path
@@ -12,14 +12,14 @@ from wsseg.errors import InputError
 
 SUFFIXES = (".npy",)
 COLOURS = 3
-BYTES_PER_VALUE = 8  # in addition to its own, while it is read
+BYTES_PER_VALUE = 8  # extra memory while a value is read
 
 
 def array_shape(path: Path) -> tuple[int, int, int]:
     """Return the shape of an array as (Z, H, W), from its header.
 
     Raises:
-        InputError: The file holds no array of numbers with a possible shape.
+        InputError: The file is not an array of real numbers with a supported shape.
     """
     _, slices, height, width = _opened(path).shape
     return slices, height, width
@@ -37,10 +37,10 @@ def array_channels(path: Path) -> int:
 def read_array_file(path: Path) -> NDArray[Any]:
     """Read an array as (C, Z, H, W).
 
-    Possible shapes are (H, W), (H, W, 3) for colours, and (Z, H, W) for all others with three axes.
+    A shape of (H, W, 3) means colours; all other arrays with three axes are (Z, H, W).
 
     Raises:
-        InputError: The file holds no array of numbers with a possible shape, or is damaged.
+        InputError: The file is not an array of real numbers with a supported shape, or is damaged.
     """
     return np.array(_opened(path))
 
@@ -58,7 +58,7 @@ def read_array_labels(path: Path) -> NDArray[Any]:
 
 
 def _opened(path: Path) -> NDArray[Any]:
-    """Return a view of a file's array, (C, Z, H, W), that reads values when they are used."""
+    """Return a memory-mapped view of a file's array, (C, Z, H, W)."""
     if not path.exists():
         raise InputError(f"{path}: there is no such file")
     try:

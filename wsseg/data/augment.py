@@ -1,4 +1,4 @@
-"""Random augmentation of slices: geometric by albumentations, and of their intensities."""
+"""Random augmentation of slices: geometric transformations and changes of intensity."""
 
 import os
 from functools import lru_cache
@@ -28,7 +28,8 @@ class StandardAugment(Augment):
     with the mean over the changed pixels and n = 0 in half of the draws. This imitates the
     calibration, reconstruction kernel and noise of scanners.
 
-    Shapes: H x W pixels of C channels of S slices, which all change alike, except for their noise.
+    Shapes: H x W pixels of C channels of S slices, which all change in the same way, except for
+    the noise.
 
     Example:
         >>> StandardAugment(rotate_deg=10, flip=("left-right",)).zoom
@@ -51,7 +52,7 @@ class StandardAugment(Augment):
     """The largest standard deviation of n, in the unit of the image."""
 
     def __call__(self, image: Stack, masks: Planes, fill: float, seed: int) -> tuple[Stack, Planes]:
-        """Return the image, interpolated linearly, and its masks, by nearest neighbour."""
+        """Return the augmented image (interpolated linearly) and masks (nearest neighbour)."""
         if self == StandardAugment():
             return image, masks
         compose = _compose(self, fill)

@@ -140,7 +140,7 @@ def split_into_batches(draws: Sequence[SliceDraw], batch_size: int) -> list[list
 
 
 def training_batches(draws: Sequence[SliceDraw], batch_size: int) -> list[list[SliceDraw]]:
-    """Return the draws in batches, none of them of a single slice unless `batch_size` is 1.
+    """Return the draws in batches of at least two slices, unless `batch_size` is 1.
 
     Batch norm over one slice has no variance where a network pools its features to one pixel. A
     last batch of one slice gets a second one from the batch before; if that has only two slices,
@@ -166,8 +166,8 @@ def epoch_draws(
 
     Uniform: every slice is drawn once. Balanced: slices are grouped by their tags, and smaller
     groups are repeated up to the size of the largest. With one class, there are then as many slices
-    with it as without it. Alternating: the same slices, but a slice of each group in turn, so that
-    also each batch has as many with the class as without it.
+    with it as without it. Alternating: as balanced, but the groups take turns, so that each batch
+    has about as many slices with the class as without it.
     """
     generator = np.random.default_rng((seed, epoch))
     slices = all_slices(scans)
@@ -189,11 +189,10 @@ def epoch_draws(
 def load_batches(
     slices: Slices, batches: Iterable[Sequence[SliceDraw]], own_shard: ShardOf = list
 ) -> Generator[LoadedBatch, None, None]:
-    """Yield `own_shard` of each of `batches`, which by default is the full batch.
+    """Load `own_shard` of each batch in `batches`; by default, the full batch.
 
-    One thread takes a few of `batches` in advance and loads them. A thread is enough because the
-    loops of numpy and OpenCV release Python's lock. A forked process would copy every page of
-    memory that the training step writes.
+    One thread loads a few batches in advance. A thread is enough because NumPy and OpenCV release
+    the GIL. A forked process would copy every page of memory that the training step writes.
     """
     return prefetch(_load(slices, draws, own_shard(draws)) for draws in batches)
 
@@ -249,7 +248,7 @@ def load_into_memory(scan: StageScan) -> StageScan:
 
 
 def _fills(scan: StageScan, input: Input) -> tuple[float, ...]:
-    """Return the value outside the mask and beyond the border of an image, for each channel."""
+    """Return the value of pixels outside the mask and the image, for each channel."""
     fixed, image = input.fixed_fills(len(scan.channels)), scan.image
     if fixed is not None:
         return fixed
@@ -268,7 +267,7 @@ def _minima(image: NDArray[Any]) -> tuple[float, ...]:
 def _window(scan: StageScan, z: int, input: Input, fills: tuple[float, ...]) -> NDArray[np.float32]:
     """Return the S slices around z of all channels, (H, W, C S), with a channel's slices together.
 
-    Beyond the ends of a scan, its last slice is repeated. Slices are written directly into the
+    Beyond the ends of a scan, its first or last slice is repeated. Slices are written into the
     result, without intermediate copies.
     """
     image = open_map(scan.image)

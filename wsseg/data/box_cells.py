@@ -8,14 +8,14 @@ POSSIBLE = (
     "x y width height, or x y z width height depth, in voxels of the image, with / between boxes, "
     "such as 12 30 40 25 / 90 14 20 20"
 )
-IN_SLICE, IN_SCAN = 4, 6  # numbers of a box
+IN_SLICE, IN_SCAN = 4, 6  # number of values of a box
 
 
 def parse_boxes(cell: str, slice_index: int | None = None) -> tuple[Box, ...]:
-    """Return the boxes in a cell; those of a cell about one slice lie in that slice.
+    """Return the boxes in a cell. With `slice_index`, they lie in that slice.
 
     Raises:
-        ValueError: The cell has another form, or a box has no extent.
+        ValueError: The cell cannot be parsed, or a box is empty.
 
     Example:
         >>> from wsseg.tools import parse_boxes

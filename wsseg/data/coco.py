@@ -1,4 +1,4 @@
-"""Boxes in COCO files, the JSON format of many programs for annotation."""
+"""Boxes in COCO files, the JSON format of many annotation programs."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -33,12 +33,12 @@ class _Coco(BaseModel):
 
 
 def read_coco_boxes(path: Path) -> dict[str, dict[str, tuple[Box, ...]]]:
-    """Return the boxes of each class of each image, by the file name that the image has.
+    """Return the boxes of each image, by its file name and then by class.
 
-    Each image has all classes of the file: an image without a box of a class does not have it.
+    Every image has an entry for every class; an empty one means that the class is absent.
 
     Raises:
-        InputError: The file cannot be read, or is no COCO file with boxes.
+        InputError: The file cannot be read, or is not a COCO file with boxes.
 
     Example:
         >>> import json
@@ -91,7 +91,7 @@ def read_coco_boxes(path: Path) -> dict[str, dict[str, tuple[Box, ...]]]:
 def boxes_of_file(
     coco: Mapping[str, dict[str, tuple[Box, ...]]], path: Path
 ) -> dict[str, tuple[Box, ...]]:
-    """Return the boxes of an image's file, which a COCO file names by the end of its path."""
+    """Return the boxes of an image file, which COCO names by the end of its path."""
     parts = path.parts
     for start in range(len(parts)):
         if (name := "/".join(parts[start:])) in coco:

@@ -1,4 +1,4 @@
-"""Several sequences of a case on the grid of the first one."""
+"""Resampling of the sequences of a case to the grid of the first one."""
 
 import numpy as np
 from scipy import ndimage
@@ -9,12 +9,12 @@ from wsseg.errors import InputError
 
 
 def on_grid(volume: Volume, grid: Grid) -> Volume:
-    """Return an image on `grid`, interpolated linearly if it is on another one.
+    """Return an image on `grid`, interpolated linearly if its own grid differs.
 
     Outside its field of view, the nearest voxel is repeated.
 
     Raises:
-        InputError: The grids differ, and the affines, which would relate them, are wrong.
+        InputError: The grids differ, and the affines are not used (`Grid.axes`).
     """
     if not grid_mismatch(volume.grid, grid):
         return Volume(volume.voxels, grid, volume.channels)

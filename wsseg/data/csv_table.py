@@ -1,6 +1,6 @@
-"""Reading of CSV files that people and spreadsheets write: every cell belongs to a known column.
+"""Reading of CSV files that are written by hand or by spreadsheets.
 
-Columns are separated by commas, semicolons or tabs, which the first line shows. The encoding is
+Columns are separated by commas, semicolons or tabs, as in the first line. The encoding is
 UTF-8, UTF-16 with a byte order mark, or Windows-1252.
 """
 
@@ -16,7 +16,7 @@ from unicodedata import normalize
 from wsseg.errors import InputError, known_words
 
 SEPARATORS = (",", ";", "\t")
-WORKBOOK = b"PK\x03\x04"  # the first bytes of a zip file, which a workbook is
+WORKBOOK = b"PK\x03\x04"  # the first bytes of a workbook, a zip file
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 QUOTED = re.compile(r'"[^"]*"')
@@ -42,11 +42,11 @@ class Row:
         return self.cells.get(column, "")
 
     def name(self, column: str) -> str:
-        """Return a cell as a name, whose letters with accents have one spelling (Unicode NFC)."""
+        """Return a cell as a name in Unicode NFC, so that accented letters compare equal."""
         return normalize("NFC", self.get(column))
 
     def number(self, column: str) -> str:
-        """Return a cell with a decimal point; a table separated by commas has no decimal commas."""
+        """Return a cell, with a decimal comma replaced unless commas separate the columns."""
         cell = self.get(column)
         is_decimal = self.separator != "," and DECIMAL_COMMA.fullmatch(cell)
         return cell.replace(",", ".") if is_decimal else cell
@@ -93,7 +93,7 @@ def read_csv_table(
         path: The file.
         columns: The columns that it may have; "tag.*" allows every column tag.<name> and "*" any.
         required: The columns that it must have.
-        renamed: The names that columns of the file get; "" leaves a column out.
+        renamed: New names of columns, by their names in the file; "" drops a column.
 
     Raises:
         InputError: The file cannot be read, a column is unknown, repeated or missing, or a row has
@@ -132,10 +132,10 @@ def column_names(path: Path) -> list[str]:
 
 
 def parse_columns(words: Collection[str]) -> dict[str, str]:
-    """Parse NAME=COLUMN,NAME=COLUMN: names in a file, and the names that these columns get.
+    """Parse NAME=COLUMN,NAME=COLUMN: the new name of each renamed column of a file.
 
     Raises:
-        InputError: A word is not of this form, or a name occurs twice.
+        InputError: A word has another form, or a name occurs twice.
 
     Example:
         >>> from wsseg.tools import parse_columns
@@ -161,7 +161,7 @@ def _cells(names: Collection[str | None], cells: Collection[str]) -> dict[str, s
 
 
 def _without_margin(cells: list[str], columns: int) -> list[str]:
-    """Drop empty cells after the last column; spreadsheets write them where one was erased."""
+    """Drop empty cells after the last column, which spreadsheets write for erased ones."""
     return cells if any(cells[columns:]) else cells[:columns]
 
 
@@ -185,7 +185,7 @@ def _read_text(path: Path) -> str:
 
 
 def _separator(text: str) -> str:
-    """Return the separator that splits the first line that is not blank into most cells."""
+    """Return the separator that occurs most often in the first line that is not blank."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     return max(SEPARATORS, key=QUOTED.sub("", first).count)
 

@@ -1,7 +1,7 @@
 """Reading of the header of one DICOM file: what it contains, and the geometry of its slices.
 
-Only the tags named here are read. None of them is about the patient, except the one that
-`read_identifier` is asked for, and no message quotes the content of a file. Standard: DICOM PS3.3,
+Only the tags named here are read. None of them is about the patient, except those that
+`read_identifier` reads, and no message quotes the content of a file. Standard: DICOM PS3.3,
 C.7.6.2 (image plane) and C.7.6.16 (functional groups of multi-frame files).
 """
 
@@ -72,7 +72,7 @@ class Slice:
 class Header:
     """The content of a DICOM file: its slices, or the reason why it has none.
 
-    `study` and `series` are identifiers or "", not to be shown in messages.
+    `study` and `series` are identifiers or ""; messages must not show them.
     """
 
     path: Path
@@ -86,7 +86,7 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Read what a file contains, without its voxels.
+    """Read the header of a file, without its voxels.
 
     Raises:
         InputError: The file cannot be read.
@@ -116,7 +116,7 @@ def read_header(path: Path) -> Header:
 def read_identifier(path: Path, name: str) -> str:
     """Return the value of a tag that identifies a patient or a study, "" if there is none.
 
-    It is not to be shown in messages.
+    Messages must not show it.
     """
     with as_input_errors(path):
         return str(read_tags(path, (name,), stop_before_pixels=True).get(name) or "").strip()
@@ -129,7 +129,7 @@ def _class_name(tags: Any) -> str:
 
 
 def _modality(tags: Any, class_name: str) -> str:
-    """Return the modality; without its tag, it follows from the kind of object."""
+    """Return the modality; if its tag is missing, it is derived from the kind of object."""
     kind = class_name.removeprefix("Legacy Converted ").removeprefix("Enhanced ")
     name, _, rest = kind.partition(" ")
     return str(tags.get("Modality") or (name if rest == "Image Storage" else ""))
@@ -179,7 +179,7 @@ def _slice(path: Path, frame: int | None, size: tuple[int, int], places: Sequenc
 
 
 def _value(places: Sequence[Any], name: str) -> Any:
-    """Return the value of an attribute from the first of some groups of tags that has it."""
+    """Return the value of an attribute from the first group of tags that has it."""
     for tags in places:
         for group in (tags, *(tags.get(GROUP_OF.get(name, ""), None) or ())):
             if _has(group, name):

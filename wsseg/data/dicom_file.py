@@ -1,4 +1,4 @@
-"""Access to DICOM files by pydicom, whose messages are never shown: they quote the files."""
+"""Access to DICOM files with pydicom. Its messages quote the files and are never shown."""
 
 import logging
 import warnings
@@ -12,12 +12,12 @@ from wsseg.runtime.files import SIDE_FILE
 
 MAGIC_AT, MAGIC = 128, b"DICM"
 SUFFIXES = (".dcm", ".ima")  # old files have no magic word
-DIRECTORY = "DICOMDIR"  # the name of the list of the files of a disc, which has no image
-DEFLATED = "1.2.840.10008.1.2.1.99"  # all of the file is one compressed stream
+DIRECTORY = "DICOMDIR"  # the index of a disc, which has no image
+DEFLATED = "1.2.840.10008.1.2.1.99"  # the file is compressed as one stream
 
 
 def is_dicom(path: Path) -> bool:
-    """Return whether a file is DICOM by its magic word or its suffix."""
+    """Return whether a file has the magic word or a suffix of DICOM."""
     if not path.is_file() or path.name.startswith(SIDE_FILE) or path.name.upper() == DIRECTORY:
         return False
     try:
@@ -71,7 +71,7 @@ def as_input_errors(path: Path) -> Iterator[None]:
 
 
 def check_deflated(path: Path) -> None:
-    """Refuse a deflated file before pydicom decompresses all of it, to whatever size."""
+    """Refuse a deflated file, which pydicom would decompress without a size limit."""
     pydicom = load_pydicom()
     with as_input_errors(path):
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Search of a folder for DICOM series, and the choice of the scan of each study."""
+"""Search for DICOM series in a folder, and choice of the scan of each study."""
 
 import os
 from collections import Counter, defaultdict
@@ -15,7 +15,7 @@ from wsseg.runtime.files import files_below
 
 MIN_SLICES = 3  # scouts have fewer
 PLANES = ("sagittal", "coronal", "axial")  # by the axis of the normal
-CONTRASTS = "MR"  # the modality whose series of a study show different quantities
+CONTRASTS = "MR"  # the series of an MR study show different quantities
 NOT_AN_IMAGE = "not an image"
 
 
@@ -91,15 +91,15 @@ def choose_scans(
 ) -> tuple[list[FoundSeries], list[Skipped]]:
     """Choose the axial series with the most slices of each study.
 
-    A single series is chosen in any case. Series of different modalities, and those of MR, which
-    show different quantities, do not replace each other.
+    If there is only one series, it is chosen. Each modality of a study has its own scan, and all
+    its MR series are chosen, because they show different quantities.
 
     Args:
         found: All series below a folder.
         modality: The modality of the scans, as DICOM abbreviates it; "" for any.
 
     Returns:
-        The scans, and the other series with the reasons why they are none.
+        The scans, and the skipped series with the reasons.
     """
     if len(found) <= 1:
         return list(found), []

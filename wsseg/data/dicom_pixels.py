@@ -1,4 +1,4 @@
-"""Reading of the voxels of DICOM slices, in the unit of the scanner."""
+"""Reading of the voxels of DICOM slices, in the scanner's unit."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby

@@ -49,11 +49,11 @@ class Series:
 def open_series(folder: Path, files: Sequence[Path] = ()) -> Series:
     """Read the headers of a series, sort its slices and compute their affine.
 
-    Without `files`, the series is the only scan below `folder`, as `choose_scans` finds it.
+    Without `files`, `choose_scans` must find exactly one scan below `folder`.
 
     Raises:
-        InputError: There is no scan or there are several, or the files are not one scan: there are
-            several grids, a slice is missing, or two slices have the same position.
+        InputError: There is not exactly one scan, or its files do not form one: they have several
+            grids, a slice is missing, or two slices have the same position.
     """
     headers, skipped = (list(map(read_header, files)), []) if files else _only_scan(folder)
     slices = [each for header in headers for each in _usable(header)]
@@ -84,7 +84,7 @@ def _only_scan(folder: Path) -> tuple[list[Header], list[Skipped]]:
         reasons = "; ".join(dict.fromkeys(each.reason for each in others))
         raise InputError(
             f"{folder}: none of its {len(found)} series is a scan: {reasons}.\n"
-            "Name the folder of one series to use it all the same."
+            "To use one of them anyway, name its folder."
         )
     if len(scans) > 1:
         counts = [f"{scan.slices} ({scan.headers[0].path.name}, …)" for scan in scans]
@@ -155,7 +155,7 @@ def _step(folder: Path, slices: Sequence[Slice], normal: Vector) -> Vector:
     """
     if len(slices) == 1:
         if not slices[0].thickness_mm:
-            raise InputError(f"{folder}: has one slice, and that has no SliceThickness")
+            raise InputError(f"{folder}: has only one slice, which has no SliceThickness")
         return normal * slices[0].thickness_mm
     positions = np.array([each.position for each in slices])
     distances = np.diff(positions @ normal)

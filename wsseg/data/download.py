@@ -1,4 +1,4 @@
-"""Download of public data sets: resumable, with check sums and a record of the files."""
+"""Resumable download of public data sets, with checksums and a record of the files."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from wsseg.runtime.files import atomic_write, sha256, write_json
 RECORD = "fetched.json"
 MB = 10**6
 CHUNK = 2**16  # bytes; an interrupted download loses at most one chunk
-TIMEOUT_S = 60.0  # without any bytes from the host
+TIMEOUT_S = 60.0  # without data from the host
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416  # HTTP status codes
 # (text, MB in all, MB already done) -> a context that reports progress: `Display.bar`
 ProgressBar = Callable[[str, int, int], AbstractContextManager[Callable[[int, str], object]]]
@@ -32,8 +32,8 @@ def fetch(source: Source, out: Path, local: Path | None, bar: ProgressBar) -> No
     """Copy or download all files of `source` into the folder `out`.
 
     Files in the folder `local` are copied, all others are downloaded. A zip file is unpacked into a
-    folder of its name and not kept. `fetched.json` records the origin and the SHA-256 of each file.
-    A second call completes what an interrupted first one left.
+    folder of its name and deleted. `fetched.json` records the origin and the SHA-256 of each file.
+    After an interruption, another call continues.
 
     Raises:
         InputError: `local` has none of the files, or a damaged one.
@@ -111,7 +111,7 @@ def download(file: SourceFile, folder: Path, bar: ProgressBar = no_bar) -> Path:
     import pooch
     import requests
 
-    # pooch logs the checksum of files that have none; here the record holds it.
+    # pooch logs the checksum of files that have none; `fetched.json` holds it already.
     pooch.get_logger().setLevel(logging.WARNING)
     checksum, downloader = file.checksum, ResumingDownloader(folder / f".{file.name}.part", bar)
     try:

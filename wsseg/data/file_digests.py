@@ -1,4 +1,4 @@
-"""Digests of the content of files, by which results in the cache are found."""
+"""Digests of files, which are the keys of cached results."""
 
 from functools import lru_cache
 from pathlib import Path

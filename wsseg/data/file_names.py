@@ -1,4 +1,4 @@
-"""Names of files with accents, which systems spell in different ways."""
+"""File names with accents, which operating systems encode in different ways."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -7,10 +7,10 @@ from unicodedata import normalize
 
 
 def find_path(path: Path) -> Path:
-    """Return the existing path of the same name, or `path` if there is none.
+    """Return the existing path with the same name in any encoding, or `path` if there is none.
 
-    Unicode has two spellings of a letter with an accent, composed (NFC) and decomposed (NFD). A
-    table often has one, and the file system the other.
+    Unicode has two encodings of an accented letter, composed (NFC) and decomposed (NFD). A table
+    often has one, and the file system the other.
     """
     if path.exists() or path == path.parent:
         return path
@@ -22,5 +22,5 @@ def find_path(path: Path) -> Path:
 
 @lru_cache(maxsize=8)
 def _composed_names(folder: Path, changed_ns: int) -> Mapping[str, Path]:  # noqa: ARG001
-    """Return the paths in a folder by their names in NFC; read again only after a change."""
+    """Return the paths in a folder by their names in NFC; cached until the folder changes."""
     return {normalize("NFC", path.name): path for path in reversed(list(folder.iterdir()))}

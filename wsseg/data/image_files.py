@@ -1,4 +1,4 @@
-"""The images of a folder, with their masks and splits, by the names of files and folders."""
+"""Search for images, masks and splits by the names of files and folders."""
 
 import re
 from collections import Counter, defaultdict
@@ -36,7 +36,7 @@ class FoundMask:
 
     path: Path
     folders: tuple[str, ...]
-    """The folders of the mask that its image does not have, such as that of a class."""
+    """The folders of the mask that are not in its image's path, such as that of a class."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class FoundImage:
     place: str
     """Its path below the folder, with `/` between names, and with its suffix."""
     folders: tuple[str, ...]
-    """The names of the folders that say something about it, such as that of a class."""
+    """The names of the folders that describe it, such as that of a class."""
     split: str
-    """The split that a folder names: train, val, test or ''."""
+    """The split, from the name of a folder: train, val, test or ''."""
     masks: tuple[FoundMask, ...]
 
     @property
@@ -60,7 +60,7 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class _Named:
-    """A file, as its folders describe it."""
+    """A file, as described by its folders."""
 
     path: Path
     place: str
@@ -76,14 +76,14 @@ def stem_of(path: Path) -> str:
 
 
 def shortened(name: str) -> str:
-    """Return a name that fits into file names: the start of a long one becomes a digest."""
+    """Return a name short enough for a file name: a long start is replaced by a digest."""
     if len(name) <= MAX_NAME_LENGTH:
         return name
     return f"{fingerprint(name)[:DIGITS]}_{name[DIGITS + 1 - MAX_NAME_LENGTH :]}"
 
 
 def image_names(images: Sequence[FoundImage]) -> list[str]:
-    """Return a name for each image: that of its file, or if these repeat, its path with `_`."""
+    """Return the stem of each image, or its path joined by `_` if stems repeat."""
     stems = [image.stem for image in images]
     if len(set(stems)) == len(stems):
         return [shortened(stem) for stem in stems]
@@ -177,7 +177,7 @@ def _adjacent_masks(files: Iterable[_Named]) -> dict[Path, list[_Named]]:
 def _masks_below(image: _Named, masks: Sequence[_Named], is_only: bool) -> list[FoundMask]:  # noqa: FBT001
     """Return the masks with the name of an image that are in its folders, or further down.
 
-    Masks of the only image of its name may lack its folders.
+    If no other image has this name, a mask may lack these folders.
     """
     depth = len(image.folders)
     return [

@@ -18,7 +18,7 @@ ANY = ("*",)
 
 @dataclass(frozen=True)
 class JoinedTable:
-    """The columns and rows of a cohort with its tags, and how many rows matched."""
+    """The columns and rows of a cohort with its tags, and the number of matches."""
 
     columns: list[str]
     rows: Sequence[Mapping[str, str]]
@@ -41,16 +41,16 @@ class JoinedTable:
 def join_tags(cohort_path: Path, tags_path: Path, renamed: Mapping[str, str]) -> JoinedTable:
     """Add the columns tag.<class> of a table of tags to a cohort's table.
 
-    Rows are matched by `case`, if the tags have this column, otherwise by `patient`; the default
-    of a cohort's `patient` is its case. A cell that the cohort has is kept if no tag is known.
+    Rows are matched by `case` if the tags have this column, otherwise by `patient`, which is the
+    case's name if empty. A tag in the cohort is kept if the table of tags has none.
 
     Args:
         cohort_path: The cohort's table.
         tags_path: The table of tags.
-        renamed: The names that columns of either file get, by their names in the file.
+        renamed: New names of columns of either table, by their names in the file.
 
     Raises:
-        InputError: A table cannot be read, a row of tags has no name or one that occurred before,
+        InputError: A table cannot be read, a row of tags has no name or a repeated one,
             or the two tables contradict each other.
     """
     present = {path: set(column_names(path)) for path in (cohort_path, tags_path)}
@@ -104,7 +104,7 @@ def _rows_by_name(tags: CsvTable, key: str) -> dict[str, Row]:
         name = row.name(key)
         if not name or name in rows:
             # The message omits the name, which may be a person's.
-            problem = f"is that of line {rows[name].line}, too" if name else "is empty"
+            problem = f"is already in line {rows[name].line}" if name else "is empty"
             raise InputError(f"{row.place}: its {key} {problem}. Give each {key} one row.")
         rows[name] = row
     return rows

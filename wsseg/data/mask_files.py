@@ -23,8 +23,8 @@ def mask_suffix(grid: Grid) -> str:
 def write_mask(path: Path, voxels: NDArray[np.uint8], grid: Grid) -> None:
     """Write labels, (Z, H, W), in the format of the suffix of `path`.
 
-    A NIfTI file has the array axes and the affine of `grid`. A picture is as its image is shown,
-    and its grey levels are the labels.
+    A NIfTI file has the array axes and the affine of `grid`. A picture is oriented as its image is
+    displayed, and its grey levels are the labels.
     """
     if path.name.endswith(PNG):
         write_picture_labels(path, voxels)
@@ -37,7 +37,7 @@ def write_mask(path: Path, voxels: NDArray[np.uint8], grid: Grid) -> None:
 def write_shares(path: Path, shares: NDArray[np.float32], grid: Grid) -> None:
     """Write numbers from 0 to 1, (Z, H, W), in the format of the suffix of `path`.
 
-    In a NIfTI file they have steps of 2^-15; in a picture the grey level 255 is 1.
+    A NIfTI file stores them in steps of 2^-15, a picture as grey levels from 0 to 255.
     """
     if path.name.endswith((PNG, TIFF)):
         write_mask(path, np.rint(255 * shares).astype(np.uint8), grid)

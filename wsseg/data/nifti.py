@@ -23,8 +23,8 @@ from wsseg.runtime.files import SIDE_FILE, atomic_write
 
 SPACING_MM = (0.01, 100.0)  # distance of neighbouring voxels: other values are header errors
 PIECE_BYTES = 2**20  # decompressed at a time
-MAX_TRAILING_BYTES = 2**20  # read after the voxels, in search of the check sum
-GZIP_RATIO = 1100  # deflate compresses at most 1032 times
+MAX_TRAILING_BYTES = 2**20  # read after the voxels, to reach the checksum
+GZIP_RATIO = 1100  # deflate compresses by a factor of at most 1032
 SINGULAR = 1e-3  # volume of the cell that three unit axes span
 STEPS = 2**15  # between 0 and 1: 0, 1/2 and 1 are exact, as the scale of a file is float32
 SAME_AFFINE_MM = 0.01  # how far rounding of a quaternion may move a corner
@@ -35,12 +35,12 @@ SUFFIXES = (".nii.gz", ".nii")
 
 
 def is_nifti_name(path: Path) -> bool:
-    """Return whether a file is NIfTI by its name; macOS side files are not."""
+    """Return whether a file has the name of a NIfTI file; macOS side files do not count."""
     return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(SIDE_FILE)
 
 
 def open_nifti(path: Path) -> nib.Nifti1Image:
-    """Read the header of a file and check everything that can be checked without its voxels."""
+    """Read the header of a file and check all that does not need its voxels."""
     _check_file(path)
     with _as_input_errors(path):
         image = nib.load(path)
@@ -92,7 +92,7 @@ def sform_qform_distance_mm(image: nib.Nifti1Image) -> float:
     """Return the largest distance between a corner under the sform and under the qform.
 
     It is 0 if the header has only one of them. `wsseg` uses the sform; programs that use the qform
-    would show a mask at another place.
+    would show a mask in another place.
     """
     header: Any = image.header
     if not (header["sform_code"] > 0 and header["qform_code"] > 0):
@@ -106,7 +106,7 @@ def write_nifti(
     affine: NDArray[np.float64],
     image_class: type[nib.Nifti1Image] = nib.Nifti1Image,
 ) -> None:
-    """Write `array` atomically, so that nibabel reads `affine` from the file.
+    """Write `array` atomically, with headers from which nibabel reads `affine`.
 
     The sform holds any affine: exactly in NIfTI-2, rounded to float32 in NIfTI-1. If rounding
     changes the affine but a quaternion repeats it exactly, as for a scan with only a qform, only
@@ -276,8 +276,8 @@ def _verify_check_sum(path: Path, declared: int, mtime_ns: int) -> None:  # noqa
 def _decompressed(path: Path, max_bytes: int) -> Iterator[bytes]:
     """Yield the content of a gzip file in pieces, until `max_bytes` are exceeded.
 
-    nibabel stops at the last voxel and so misses damage: the check sum is at the end of the file.
-    The limit stops at decompression bombs.
+    nibabel stops at the last voxel and so misses damage: the checksum is at the end of the file.
+    The limit guards against decompression bombs.
     """
     with igzip.open(path, "rb") as file:
         while max_bytes > 0 and (piece := file.read(PIECE_BYTES)):

@@ -1,4 +1,4 @@
-"""The formats of pictures: files without a patient's axes, measured in pixels."""
+"""The formats of pictures: images without patient axes, measured in pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ AS_SHOWN = np.diag([-1.0, -1.0, 1.0, 1.0])  # columns run to the patient's left,
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """How the files with some suffixes are read; they have no more than this."""
+    """How files with certain suffixes are read."""
 
     suffixes: tuple[str, ...]
     shape: Callable[[Path], tuple[int, int, int]]
@@ -64,7 +64,7 @@ def picture_format(path: Path) -> PictureFormat | None:
 
 
 def is_picture_name(path: Path) -> bool:
-    """Return whether a file is a picture by its name; macOS side files are not."""
+    """Return whether a file has the name of a picture; macOS side files do not count."""
     return picture_format(path) is not None and not path.name.startswith(SIDE_FILE)
 
 

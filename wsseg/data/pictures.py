@@ -1,7 +1,7 @@
-"""Reading and writing of PNG, JPEG, BMP and GIF pictures by Pillow.
+"""Reading and writing of PNG, JPEG, BMP and GIF pictures with Pillow.
 
-A picture is read as its viewer shows it: turned by its EXIF orientation, colours as red, green and
-blue, and a palette of grey levels as grey. An alpha channel is left out if the picture is opaque.
+A picture is read as a viewer shows it: rotated by its EXIF orientation, colours as red, green and
+blue, and a palette of grey levels as grey. The alpha channel of an opaque picture is dropped.
 """
 
 import warnings
@@ -21,10 +21,10 @@ from wsseg.runtime.files import atomic_write
 FORMATS = ("PNG", "JPEG", "BMP", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 LOSSY = ("JPEG", "MPO")
-SEVERAL_PICTURES = "MPO"  # a JPEG with a second view or a preview, as telephones write it
+SEVERAL_PICTURES = "MPO"  # a JPEG with a second view or a preview, as phones write
 GREY = ("1", "L", "I", "I;16", "I;16B", "I;16L")
-DEEP = ";16B"  # ends Pillow's name for 16 bits for each colour of a PNG
-MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27  # Pillow's limit for pictures that can be trusted
+DEEP = ";16B"  # end of Pillow's name of a PNG with 16 bits per colour
+MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**27  # Pillow's limit against bombs
 BYTES_PER_PIXEL = 16  # a pixel while it is decoded
 WHITE = 255
 BETWEEN = (64, 192)  # grey levels that are neither black nor white, even after JPEG compression
@@ -59,8 +59,8 @@ def read_picture(path: Path) -> NDArray[Any]:
     """Read a picture as (C, 1, H, W), with C = 1 if it is grey and 3 if it is coloured.
 
     Raises:
-        InputError: The file is not a picture, is damaged, has transparent pixels, or is in another
-            colour space, such as CMYK.
+        InputError: The file is not a picture, is damaged, has transparent pixels, or has an
+            unsupported colour space, such as CMYK.
     """
     with _opened(path) as picture:
         upright = ImageOps.exif_transpose(picture)
@@ -71,7 +71,7 @@ def read_picture(path: Path) -> NDArray[Any]:
 def read_picture_labels(path: Path) -> NDArray[Any]:
     """Read a mask as (1, 1, H, W): grey levels, or the indices of a palette.
 
-    The labels of a JPEG are 0 and 255, whichever is nearer, because its compression changes them.
+    The labels of a JPEG are rounded to 0 or 255, because compression changes them.
 
     Raises:
         InputError: As for `read_picture`, or the file has colours, or is a JPEG with other labels.
@@ -94,7 +94,7 @@ def write_picture_labels(path: Path, labels: NDArray[np.uint8]) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open a picture; every error of Pillow becomes an `InputError`."""
+    """Open a picture; errors of Pillow become `InputError`s."""
     if not path.exists():
         raise InputError(f"{path}: there is no such file")
     try:

@@ -47,14 +47,14 @@ from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import cache_folder, fingerprint
 from wsseg.runtime.threads import map_in_threads
 
-VERSION = 4  # increment when this module computes something else: old cache entries are not used
+VERSION = 4  # increment when the results change: older cache entries are then ignored
 INT16 = np.iinfo(np.int16)
 NO_REGIONS: Mapping[str, Region] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A case on the network's grid. It is cheap to pickle, since its voxels stay in a file."""
+    """A case on the network's grid. It is cheap to pickle: the voxels stay in a file."""
 
     case: Case
     grid: Grid
@@ -62,7 +62,7 @@ class Prepared:
     placement: Placement
     """The rows and columns of the network's grid, and the part of it that slices cover."""
     positions: tuple[float, ...]
-    """The position of each prepared slice, in canonical slices of the file."""
+    """The position of each prepared slice, as a fractional index of canonical slices."""
     spacing_mm: tuple[float, float, float]
     """The spacing of the network's grid along (z, row, column)."""
     channels: tuple[str, ...]
@@ -171,7 +171,7 @@ def used_channels(case: Case, settings: Input) -> tuple[str, ...]:
     """Return the names of the channels of a case that networks and priors see.
 
     Raises:
-        InputError: The case lacks a channel, or has another number than the settings have values.
+        InputError: The case lacks a channel, or the settings fit another number of channels.
     """
     own = read_case_channels(case)
     used = own if settings.channels is None else settings.channels
@@ -215,7 +215,7 @@ def prepare_mask(prepared: Prepared, name: str) -> MemoryMap:
 def prepare_scribble(prepared: Prepared, name: str) -> MemoryMap:
     """Return a case's scribbles of a class on the network's grid, (Z, h, w) int8.
 
-    1 has the class, -1 does not have it, and 0 is unknown.
+    1: the pixel has the class, -1: it does not, 0: unknown.
     """
     case = prepared.case
     values = case.scribble_values.get(name, ScribbleValues()).model_dump(mode="json")
@@ -237,7 +237,7 @@ def prepare_box(prepared: Prepared, box: Box) -> tuple[slice, slice, slice]:
     """Return the slices, rows and columns of the network's grid that a box covers.
 
     Raises:
-        InputError: The box lies outside of the image.
+        InputError: The box lies outside the image.
     """
     case, shape = prepared.case, prepared.grid.canonical_shape
     z, row, column = prepared.grid.canonical_ranges(box)
@@ -266,7 +266,7 @@ def prepare_box(prepared: Prepared, box: Box) -> tuple[slice, slice, slice]:
 
 
 def _region_identity(region: Region, case: Case) -> list[Any]:
-    """Return everything but the image that determines what `region` finds in a case."""
+    """Return all that determines the region of a case, except the image."""
     kind, files = type(region), [file_digest(path) for path in region_files(region, case)]
     files += ["on grid"] if files and case.masks_on_grid else []
     return [
@@ -331,7 +331,7 @@ def _on_network_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.
 
 
 def stray_slice(case: Case, slices: int) -> str:
-    """Return which slice has a tag but is not among the image's `slices`, or ''."""
+    """Describe a labelled slice that the image, with `slices` slices, does not have, or ''."""
     boxes = chain(*case.boxes.values())
     others = [*case.slice_shares, *(box.slices[1] for box in boxes if box.slices is not None)]
     last = max([*case.slice_tags, *others], default=0)

@@ -40,7 +40,7 @@ def read_grid(
 ) -> Grid:
     """Read the grid of a scan from its headers alone.
 
-    `frame` selects one slice of a file that stacks unrelated slices. `axes` overrules the affine,
+    `frame` selects one slice of a file that stacks unrelated slices. `axes` overrides the affine,
     as in `Grid`. `files` are the DICOM files of the scan, if it is not the only one below `path`.
 
     Raises:
@@ -64,7 +64,7 @@ def read_volume(
 ) -> Volume:
     """Read a NIfTI file, DICOM slices, or a picture.
 
-    `frame` selects one slice of a file that stacks unrelated slices. `axes` overrules the affine,
+    `frame` selects one slice of a file that stacks unrelated slices. `axes` overrides the affine,
     as in `Grid`. `files` are the DICOM files of the scan, if it is not the only one below `path`.
 
     Raises:
@@ -153,7 +153,7 @@ def read_mask(
 
     Without `values`, the file must be a mask of 0 and 1 (or 255). `known` lists all labels that
     the file may have; with `values` and without `known`, it may have any others. A label within
-    0.001 of an integer is that integer, since programs that resample masks write 0.9999999 for 1.
+    0.001 of an integer is rounded: programs that resample masks write 0.9999999 for 1.
 
     Raises:
         InputError: The file is not on the grid `like`, or has an unexpected label.
@@ -199,7 +199,7 @@ def _mask(
 
 
 def label_mask(labels: NDArray[Any], values: tuple[int, ...] | None) -> NDArray[np.bool_]:
-    """Return which labels are one of `values`; without `values`, which are not 0."""
+    """Return where the labels are one of `values`; without `values`, where they are not 0."""
     return labels != 0 if values is None else np.isin(labels, values)
 
 
@@ -257,9 +257,9 @@ def read_case_channels(case: Case) -> tuple[str, ...]:
 
 
 def _channel_names(case: Case, found: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return the names of all channels, where each file has the channels `found`.
+    """Return the names of all channels; `found` holds those of each file.
 
-    A file with one channel is named as in the cohort; several channels get that name as a prefix.
+    A single channel has the name of its file in the cohort; several have it as a prefix.
     """
     if not case.images:
         return found[0]
@@ -305,12 +305,12 @@ def read_case_labels(case: Case, name: str, like: Grid) -> LabelMap:
 
 
 def read_case_scribble(case: Case, name: str, like: Grid) -> NDArray[np.int8]:
-    """Read a case's scribbles of a class, (Z, H, W): 1 has the class, -1 has it not, 0 is unknown.
+    """Read a case's scribbles of a class, (Z, H, W): 1 present, -1 absent, 0 unknown.
 
     `like` is the grid of its image.
 
     Raises:
-        InputError: The file does not match the image, or has a value without meaning.
+        InputError: The file does not match the image, or has an unknown value.
     """
     values = case.scribble_values.get(name, ScribbleValues())
     with case_in_errors(case):
@@ -347,7 +347,7 @@ def _picture_in_unit(path: Path, volume: Volume, window: tuple[float, float]) ->
 
 @contextmanager
 def case_in_errors(case: Case) -> Iterator[None]:
-    """Put the name of the case at the start of an `InputError`."""
+    """Prefix every `InputError` with the name of the case."""
     try:
         yield
     except InputError as error:

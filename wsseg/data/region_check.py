@@ -1,4 +1,4 @@
-"""Checks whether a region can be the organ it is meant to be, or is empty or leaks."""
+"""Checks whether a region is plausible for its organ, or is empty or leaks."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from wsseg.data.region_shape import implausible_pair
 from wsseg.data.spacing import exceeds
 
 MM3_PER_LITRE, MM2_PER_CM2 = 1e6, 100.0
-MEDIAN_VOXELS = 10**6  # the number of voxels from which a median is computed
+MEDIAN_VOXELS = 10**6  # about the number of voxels used for the median
 
 
 def implausibility(
@@ -22,7 +22,7 @@ def implausibility(
     """Return the reason why `mask`, (Z, H, W), cannot be the organ, or ''.
 
     Sizes are checked if `spacing_mm` is known, and the median if `image` has the scanner's values,
-    int16; a standardized image has not. The shape of a pair of organs is checked if both hold.
+    int16, rather than standardized ones. The shape of a pair of organs is checked if both hold.
     """
     if not mask.any():
         return "is empty: nothing was found"

@@ -9,7 +9,7 @@ from wsseg.core.interfaces import PairLimits, RegionLimits
 from wsseg.data.spacing import exceeds, in_voxels
 
 MM2_PER_CM2 = 100.0
-THIN_MM = 10.0  # organs thinner than this from right to left are not part of an outline
+THIN_MM = 10.0  # parts thinner than this from right to left are left out of an outline
 FRONT, BACK = (0.15, 0.4), (0.6, 0.85)  # parts of an outline, from its front (0) to its back (1)
 FRONT_HALF = (0.0, 0.5)
 NEAR_END_MM = 20.0  # the distance from an end at which the area is measured
@@ -43,7 +43,7 @@ def implausible_pair(
 
 
 def _middle(mask: NDArray[Any], image: NDArray[Any], tissue_from: float) -> int:
-    """Return the first column on the patient's left of the middle of the body."""
+    """Return the first column to the patient's left of the middle of the body."""
     columns = np.zeros(mask.shape[2])
     for inside, plane in zip(mask, image, strict=True):
         if inside.any():
@@ -126,7 +126,7 @@ def _higher_at_the_back(outline: Outline, slice_mm: float, limits: PairLimits) -
 
 
 def _abrupt_end(pixels: NDArray[np.intp], slice_mm: float, limits: PairLimits) -> str:
-    """Find an end, inside the scan, near which the area is nearly the largest."""
+    """Find an end inside the scan near which the area is still almost the largest."""
     slices = np.flatnonzero(pixels > END_SHARE * pixels.max())
     near = max(1, round(in_voxels(NEAR_END_MM, slice_mm)))
     if exceeds(SHORTEST_MM, (slices[-1] - slices[0] + 1) * slice_mm):

@@ -1,7 +1,6 @@
 """Resampling between the grid of a scan and that of a network.
 
-Along an axis of n voxels, voxel i covers [i, i + 1) voxel widths; its value is that at its centre,
-i + 1/2.
+Along an axis of n voxels, voxel i covers [i, i + 1) in voxel widths, and its centre is i + 1/2.
 """
 
 from collections.abc import Iterable
@@ -52,9 +51,9 @@ class Placement:
 def placement(
     sides_mm: tuple[float, float], plane: tuple[int, int], fit: Literal["stretch", "pad"]
 ) -> Placement:
-    """Return the placement of slices whose rows and columns together have `sides_mm`.
+    """Return the placement of slices whose sides measure `sides_mm`.
 
-    With `pad`, the covered part is in the middle and has the ratio of the sides, rounded to pixels.
+    With `pad`, the covered part is centred and keeps the ratio of the sides, rounded to pixels.
     """
     covered = plane
     if fit == "pad":
@@ -66,7 +65,7 @@ def placement(
 
 
 def thick_for(thick: Thick | None, count: int, spacing_mm: float) -> Thick | None:
-    """Return `thick` if it applies to a scan of `count` slices; a single slice stays as it is."""
+    """Return `thick` if it applies to a scan of `count` slices; it never applies to one slice."""
     thin = thick is not None and exceeds(thick.thinner_than_mm, spacing_mm)
     return thick if thin and count > 1 else None
 
@@ -74,8 +73,8 @@ def thick_for(thick: Thick | None, count: int, spacing_mm: float) -> Thick | Non
 def slice_positions(count: int, spacing_mm: float, thick: Thick | None) -> NDArray[np.float64]:
     """Return the positions of the prepared slices, in slices of the scan (2.5: between 2 and 3).
 
-    There are as many as fit into the extent of the scan; the rest is left out in equal parts at
-    both ends.
+    Their number is the extent of the scan divided by their distance, rounded; they are centred in
+    the scan.
     """
     if thick is None:
         return np.arange(count, dtype=np.float64)
@@ -108,7 +107,7 @@ def scan_weights(positions: NDArray[np.float64], count: int) -> NDArray[np.float
 def linear_weights(positions: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """Return the weights of linear interpolation, (positions, count).
 
-    Beyond the ends of the scan, its last slice is repeated.
+    Beyond the ends of the scan, its first or last slice is repeated.
     """
     distance = np.abs(positions.clip(0, count - 1)[:, None] - np.arange(count))
     return (1 - distance).clip(0, None)
@@ -126,7 +125,7 @@ def smoothing_weights(count: int, sigma: float) -> NDArray[np.float64]:
 def combine_slices(
     slices: Iterable[NDArray[np.float32]], weights: NDArray[np.float64], shape: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Return weighted sums of slices, which are read one at a time; weights are (sums, slices)."""
+    """Return weighted sums of slices, read one at a time; `weights` are (sums, slices)."""
     sums = np.zeros((len(weights), *shape), np.float32)
     for image, column in zip(slices, weights.astype(np.float32).T, strict=True):
         for index in np.flatnonzero(column):
@@ -145,7 +144,7 @@ def resize_slice(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[
 
 
 def nearest_indices(count: int, size: int) -> NDArray[np.intp]:
-    """Return which of `count` pixels contains the centre of each of `size` pixels, (size,)."""
+    """Return, for each of `size` pixels, which of `count` pixels contains its centre."""
     return ((np.arange(size) + 0.5) * (count / size)).astype(np.intp)
 
 
@@ -155,8 +154,8 @@ def resample_known(
     """Resample known pixels, (Z, H, W) of 1, -1 and 0, to (positions, *plane).
 
     A pixel of the result that contains centres of known pixels gets the label of most of them, or 0
-    if there are as many of each, so that thin scribbles and single points are kept. All other
-    pixels get the label at their own centre.
+    on a tie, so that thin scribbles and single points are kept. All other pixels get the label at
+    their own centre.
     """
     z, height, width = known.shape
     nearest = np.ix_(
@@ -175,6 +174,6 @@ def resample_known(
 
 
 def resample_range(low: float, high: float, count: int, size: int) -> tuple[int, int]:
-    """Return the first and the last plus one of `size` pixels that a range of `count` meets."""
+    """Return the half-open range of `size` pixels that overlaps a range of `count` pixels."""
     first = max(0, floor(low * size / count + NEGLIGIBLE))
     return first, min(size, ceil(high * size / count - NEGLIGIBLE))

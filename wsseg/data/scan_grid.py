@@ -1,4 +1,4 @@
-"""Masks and probabilities of a network, brought back to the grid of their scan."""
+"""Resampling of a network's masks and probabilities to the grid of their scan."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ HALF = 0.5  # the share of a voxel that must be inside for the voxel to belong t
 def to_scan_grid(prepared: Prepared, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Resample a mask, (Z, h, w), to the canonical grid of its scan.
 
-    The mask is interpolated linearly; voxels with a value of at least 1/2 are inside.
+    The mask is interpolated linearly; voxels of at least 1/2 are inside.
     """
     own = np.zeros(prepared.grid.canonical_shape, np.bool_)
     for index, interpolated in _on_scan_slices(prepared, mask):

@@ -15,7 +15,7 @@ def parse_share(cell: str) -> Bounds | None:
     """Return the lowest and the highest share in a cell, from 0 to 1; None if it is empty.
 
     Raises:
-        ValueError: The cell has another form, or its numbers are not shares in rising order.
+        ValueError: The cell cannot be parsed, or its numbers are not ascending shares.
 
     Example:
         >>> from wsseg.tools import parse_share

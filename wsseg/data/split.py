@@ -57,8 +57,8 @@ def by_fold(
 ) -> Split:
     """Return the split whose test cases are those of fold `fold`, counted from 0, of `folds`.
 
-    One of `inner` parts of the other cases is for validation; None: no case is. Patients are
-    shuffled with `seed` and then stratified: each part gets its share of every combination of tags.
+    One of `inner` parts of the other cases is for validation; None: there is no validation set.
+    Patients are shuffled with `seed` and then stratified by their combinations of tags.
 
     Raises:
         InputError: There are fewer patients than folds.
@@ -83,7 +83,7 @@ def by_fold(
 
 
 def draw_patients(present: Mapping[str, Collection[str]], share: float, seed: int) -> set[str]:
-    """Return a share of patients, drawn with `seed`, who have each combination of classes alike.
+    """Draw a share of the patients, stratified by their combinations of classes.
 
     Args:
         present: The classes of each patient.

@@ -40,7 +40,7 @@ def parse_tag(cell: str) -> Tag:
 
 
 def tag_cell(tag: Tag) -> str:
-    """Return the cell that `parse_tag` reads as a tag.
+    """Format a tag as a cell that `parse_tag` can read.
 
     Example:
         >>> from wsseg.tools import tag_cell

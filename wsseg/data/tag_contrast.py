@@ -15,15 +15,15 @@ Contrasts: TypeAlias = Sequence[NDArray[np.float32]]
 
 POLARITIES: tuple[Polarity, ...] = ("bright", "dark", "both")
 SIGMAS_PX = (4.0, 8.0, 16.0, 32.0)
-TOPS = (0.9, 0.99)  # quantiles of the contrast that stand for an image
-AUC_DIGITS = 2  # of two candidates whose AUC has the same digits, the difference of means decides
+TOPS = (0.9, 0.99)  # quantiles of the contrast that represent an image
+AUC_DIGITS = 2  # the AUC is rounded; the difference of means breaks ties
 SHARES = (0.01, 0.5)  # the smallest and the largest estimate
 THRESHOLDS = 400
 
 
 @dataclass(frozen=True)
 class TagContrast:
-    """How a class differs from its neighbourhood, as the tags of images show it.
+    """How a class differs from its surroundings, estimated from tags.
 
     The contrast of a pixel is x - m for bright, m - x for dark and |x - m| for both, where m is the
     Gaussian mean around it.
@@ -40,17 +40,17 @@ class TagContrast:
     width: float
     """The standard deviation of the contrast without the tag."""
     share: float
-    """How many more pixels are above the threshold with the tag, as a share of all pixels."""
+    """The excess of pixels above the threshold in tagged images, as a share of all pixels."""
 
 
 def tag_contrast(tagged: Sequence[Planes], untagged: Sequence[Planes]) -> TagContrast:
     """Return the contrast that separates tagged from untagged images best, by the AUC.
 
-    If several have the same AUC, it is the one with the largest difference of means.
+    The difference of means breaks ties.
 
     The share is 1 - F1(t) - (1 - F0(t)) at the threshold t where it is largest, with the
     distributions F1 and F0 of the contrast in tagged and untagged images. It is a lower bound of
-    the share of the class if other pixels are distributed alike in both.
+    the share of the class if all other pixels have the same distribution in both.
 
     Source: Garg et al. 2021, "Mixture proportion estimation and PU learning: a modern approach".
     """

@@ -1,7 +1,7 @@
-"""Reading and writing of TIFF files by tifffile; a file with several pages is a volume.
+"""Reading and writing of TIFF files with tifffile. A file with several pages is a volume.
 
-Images are read as a viewer shows them: turned by their orientation, with the colours of a palette,
-and black as the lowest value. An alpha channel is left out if the image is opaque.
+Images are read as a viewer shows them: upright, with the colours of a palette, and with black as
+the lowest value. The alpha channel of an opaque image is dropped.
 """
 
 import logging
@@ -26,7 +26,7 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6  # photometric
 UNCOMPRESSED = 1
 CHANNELS = "SC"  # the axes of samples and of channels, as tifffile names them
 COMPRESSION_RATIO = 1100  # deflate, the strongest compression, reaches at most 1032
-BYTES_PER_VALUE = 8  # in addition to its own, while it is read
+BYTES_PER_VALUE = 8  # extra memory while a value is read
 BITS_8 = 2**8
 DECODER = "imagecodecs"  # a package that tifffile needs for most compressions
 TRANSPOSED = (5, 6, 7, 8)  # orientations as in EXIF: rows and columns are exchanged first,
@@ -73,7 +73,7 @@ def tiff_shape(path: Path) -> tuple[int, int, int]:
     """Return the number of pages and the size of a file's image, (Z, H, W), from its headers.
 
     Raises:
-        InputError: The file is no TIFF that can be read.
+        InputError: The file is not a readable TIFF.
     """
     with _opened(path) as layout:
         return layout.shape
@@ -83,7 +83,7 @@ def tiff_channels(path: Path) -> int:
     """Return the number of channels of a file's image, from its headers.
 
     Raises:
-        InputError: The file is no TIFF that can be read.
+        InputError: The file is not a readable TIFF.
     """
     with _opened(path) as layout:
         if layout.page.photometric == PALETTE:
@@ -96,8 +96,8 @@ def read_tiff(path: Path) -> NDArray[Any]:
     """Read the image of a file as (C, Z, H, W), with C = 3 for colours.
 
     Raises:
-        InputError: The file is no TIFF, is damaged, has transparent pixels, is in another colour
-            space, such as CMYK, or its pages differ in size.
+        InputError: The file is not a TIFF, is damaged, has transparent pixels, has an unsupported
+            colour space, such as CMYK, or its pages differ in size.
     """
     with _opened(path) as layout:
         planes = _decoded(path, layout)
@@ -133,7 +133,7 @@ def write_tiff_labels(path: Path, labels: NDArray[np.uint8]) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[_Layout]:
-    """Open a file; every error of tifffile becomes an `InputError`."""
+    """Open a file; errors of tifffile become `InputError`s."""
     import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # wsseg raises errors of its own
@@ -227,6 +227,6 @@ def _decoded_by_pillow(path: Path, layout: _Layout) -> NDArray[Any]:
 
 
 def _in_colours(palette: NDArray[Any], indices: NDArray[Any]) -> NDArray[Any]:
-    """Return (Z, H, W) indices of a palette, (3, N), in its colours of 8 bits, (C, Z, H, W)."""
+    """Return indices, (Z, H, W), as 8-bit colours of a palette, (3, N): (C, Z, H, W)."""
     colours = palette // BITS_8 if palette.max(initial=0) >= BITS_8 else palette
     return (colours[:1] if (colours == colours[:1]).all() else colours)[:, indices]

@@ -1,4 +1,4 @@
-"""Checks of what was read: the unit of an image, and the grid and the labels of a mask."""
+"""Checks of the unit of an image, and of the grid and the labels of a mask."""
 
 from collections.abc import Collection
 from itertools import chain
@@ -47,7 +47,7 @@ def grid_mismatch(mask: Grid, image: Grid) -> str:
     """Return the reason why a mask is not on the grid of its image, or ''."""
     if mask.canonical_shape != image.canonical_shape:
         return (
-            f"its shape is {mask.shape}, its image's {image.shape}. "
+            f"its shape is {mask.shape}, but its image has {image.shape}. "
             "Resample the mask to the image's grid (nearest neighbour)."
         )
     if "px" in (mask.unit, image.unit):  # a picture has no position
@@ -65,7 +65,7 @@ def grid_mismatch(mask: Grid, image: Grid) -> str:
 def unexpected_labels(
     labels: Collection[float], values: tuple[int, ...] | None, known: Collection[int] | None
 ) -> str:
-    """Return which labels of a file are not expected, and which are possible, or ''."""
+    """Describe the unexpected labels of a file and list the possible ones, or return ''."""
     if known is not None:
         if unknown := set(labels) - set(known):
             return f"has {_first_labels(unknown)}; possible: {', '.join(map(str, sorted(known)))}"

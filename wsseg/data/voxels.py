@@ -59,7 +59,7 @@ def finite_voxels(path: Path, values: NDArray[Any]) -> NDArray[Any]:
 def stack_slices(slices: Iterable[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
     """Stack slices, (X, Y), into a volume, (X, Y, Z): int16 if lossless, else float32.
 
-    The slices are consumed one by one, so that only one is held in double precision.
+    Slices are consumed one at a time, so that only one is in memory in double precision.
     """
     voxels: NDArray[Any] = np.empty(shape, np.int16, order="F")
     for index, values in enumerate(slices):
@@ -70,7 +70,7 @@ def stack_slices(slices: Iterable[NDArray[Any]], shape: tuple[int, ...]) -> NDAr
 
 
 def round_labels(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return labels in which each value within 0.001 of an integer is that integer."""
+    """Round all values within 0.001 of an integer; leave others unchanged."""
     if labels.dtype.kind != "f":
         return labels
     nearest = np.rint(labels)

@@ -1,6 +1,6 @@
-"""The weak labels of a scan other than its tags, as a stage sees them and as batches carry them.
+"""The weak labels of a scan other than its tags, for a stage and for its batches.
 
-In shapes, Z are the slices of the scan and K the classes of the stage.
+In shapes, Z is the number of slices of the scan and K the number of classes of the stage.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class WeakMaps:
         return found
 
     def boxes_in(self, k: int, z: int) -> list[BoxPlace]:
-        """Return the boxes of a class that meet a slice."""
+        """Return the boxes of a class that include a slice."""
         return [box for box in self.boxes[k] if box[0].start <= z < box[0].stop]
 
     def in_memory(self) -> "WeakMaps":
@@ -45,17 +45,17 @@ class WeakMaps:
 
 
 class WeakSample(NamedTuple):
-    """The weak labels of one drawn slice; arrays that the stage's batches do not have are empty."""
+    """The weak labels of one drawn slice. Arrays that the stage does not use are empty."""
 
     known: NDArray[np.int8]  # (H, W, K)
     boxes: NDArray[np.bool_]  # (H, W, K, N)
     bounds: NDArray[np.float32]  # (K, 2)
-    tag_probability: NDArray[np.float32]  # (K,); NaN where it is that of the tag, 0 or 1
+    tag_probability: NDArray[np.float32]  # (K,); NaN: that of the tag, 0 or 1
 
 
 @dataclass(frozen=True)
 class WeakLayout:
-    """Which weak labels the batches of a stage have, the same in all of them."""
+    """Which weak labels the batches of a stage have; it is the same for all of them."""
 
     classes: int
     known: bool
@@ -87,8 +87,8 @@ class WeakLayout:
     def planes(self, maps: WeakMaps | None, z: int, shape: tuple[int, ...]) -> list[Planes]:
         """Return masks of 0 and 1, (H, W), that are augmented together with an image.
 
-        They are where pixels are known to have each class, where they are known not to have it,
-        and the boxes.
+        They mark the pixels known to have each class, those known not to have it, and the
+        boxes.
         """
         known = np.zeros((self.classes if self.known else 0, *shape), np.int8)
         boxes = np.zeros((self.classes, self.boxes, *shape), np.uint8)

@@ -13,13 +13,13 @@ from wsseg.data.spacing import exceeds, rounded_mm
 
 MIN_POSITIVES = 5  # cases with a class; with fewer, each is over a fifth of its training data
 MAX_SPACING_RATIO = 2.0  # of the coarsest to the finest spacing
-NESTED, NOT_EQUAL = 0.95, 0.9  # least share of the inner mask in the outer one, most of the reverse
+NESTED, NOT_EQUAL = 0.95, 0.9  # min. share of inner in outer, max. reverse
 MAX_FILES = 3  # listed in a finding
 MAJORITY_CASES, MAJORITY = 3, 0.75  # least number of cases, and the share that must agree
 
 
 def check_duplicates(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
-    """Find scans with several names: the same voxels, whatever the file format."""
+    """Find scans listed under several names: the same voxels, whatever the file format."""
     same: dict[str, list[Case]] = defaultdict(list)
     for facts in cohort:
         ranges = () if facts.scan is None else facts.scan.values.values()
@@ -60,7 +60,7 @@ def check_patients(cohort: Sequence[CaseFacts], expected: Expectations) -> Itera
 
 
 def check_spacing(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:
-    """Find spacings that still differ by a factor of more than 2 after `thick` and `size`."""
+    """Find spacings that differ by a factor of more than 2 even after `thick` and `size`."""
     slices, pixels = list[tuple[float, str]](), list[tuple[float, str]]()
     for facts in cohort:
         if facts.scan is None or facts.case.axes or not facts.scan.geometry.has_affine:
@@ -87,7 +87,7 @@ def check_spacing(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterat
 
 
 def check_nesting_of_most(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:
-    """Find cases in which one mask contains another, while in most cases it lies inside it."""
+    """Find cases in which two masks are nested the other way round than in most cases."""
     inner_first: dict[tuple[str, str], dict[str, bool]] = defaultdict(dict)
     for facts in cohort:
         for pair, overlap in facts.overlaps.items():

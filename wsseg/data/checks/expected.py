@@ -19,6 +19,6 @@ class Expectations:
     masks: tuple[tuple[str, ...], ...] = ()
     """The classes of each supervised stage, which needs all their masks of a case."""
     inside: Mapping[str, str] = field(default_factory=dict)
-    """For masks that lie inside another one: the name of that one, by their own."""
+    """The name of the mask that contains a mask, by the name of the inner one."""
     regions: Mapping[str, Region] = field(default_factory=dict)
     """The regions to find and check, by name."""

@@ -1,4 +1,4 @@
-"""The findings of a check, and which of them can be accepted."""
+"""Findings of a check, and which of them can be accepted."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -31,7 +31,7 @@ ACCEPTABLE = (
     "tag-contradicts-mask",
     "two-affines",
 )
-"""Findings that training can continue with. Files with any other finding cannot be read."""
+"""Findings that can be accepted with `--accept`: training can continue with them."""
 
 
 @dataclass(frozen=True)
@@ -62,24 +62,24 @@ class Finding:
 
 
 def case_error(name: str, case: Case, text: str, remedy: str) -> Finding:
-    """Return an error of a case; a second sentence of `text` is its remedy, instead of `remedy`."""
+    """Return an error of a case. A second sentence of `text` replaces `remedy`."""
     what, _, rest = text.partition(". ")
     return Finding(name, "error", case.name, what, rest.removesuffix(".") or remedy)
 
 
 def check_acceptable(names: Iterable[str]) -> None:
-    """Raise `InputError` if one of `names` is not that of a finding that can be accepted."""
+    """Raise `InputError` if one of `names` is not a finding that can be accepted."""
     for name in names:
         if name not in ACCEPTABLE:
             raise InputError(f"--accept {name}: {known_words(name, ACCEPTABLE)}")
 
 
 def with_accepted(findings: Iterable[Finding], names: Collection[str]) -> list[Finding]:
-    """Return findings sorted by severity, in which the accepted ones, of `names`, are notes."""
+    """Turn the accepted findings, `names`, into notes, and sort all findings by severity."""
     known = [replace(f, severity="note") if f.name in names else f for f in findings]
     return sorted(known, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def case_with_accepted(case: Case, names: Collection[str]) -> Case:
-    """Return a case that is read as if the findings `names` were not there."""
+    """Return the case, set to be read despite the accepted findings `names`."""
     return replace(case, masks_on_grid=True) if "affine-shift" in names else case

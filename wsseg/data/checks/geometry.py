@@ -18,7 +18,7 @@ from wsseg.data.validation import grid_mismatch
 
 FIELD_OF_VIEW_MM = (20.0, 1000.0)  # the smallest and the largest side of a slice
 MAX_SLICE_DISTANCE_MM = 15.0
-UNEQUAL, VERY_UNEQUAL = 1.02, 1.5  # ratios of row and column spacing; scanners make square pixels
+UNEQUAL, VERY_UNEQUAL = 1.02, 1.5  # ratios of row and column spacing; scanners have square pixels
 MAX_OBLIQUE_DEG = 15.0
 CONVERT = "Convert it again from DICOM"
 
@@ -73,7 +73,7 @@ def geometry_findings(case: Case, geometry: Geometry) -> Iterator[Finding]:
         yield Finding(
             "resampled", "warning", case.name, what, f"Resample {name} to the grid of {first}"
         )
-    if case.axes or geometry.unit == "px":  # then the file's geometry is not used, or has none
+    if case.axes or geometry.unit == "px":  # the file has no geometry, or it is not used
         return
     for name, what, remedy in _problems(geometry):
         yield Finding(name, "warning", case.name, f"{case.image.name}: {what}", remedy)

@@ -7,8 +7,8 @@ from wsseg.data.checks.findings import Finding, case_error
 from wsseg.data.checks.measurements import CaseFacts, MaskFacts
 from wsseg.data.prepare import stray_slice
 
-MAX_CLASSES = 16  # of a label image; a scanner's image has more values
-OUTSIDE = 0.1  # a mask with a smaller share in its region does not belong to it
+MAX_CLASSES = 16  # of a label image; a scan has more values
+OUTSIDE = 0.1  # a mask with a smaller share inside its region is misplaced
 MAX_SLICES = 3  # listed in a finding
 CORRECT_TABLE = "Enter the right files in the cohort's table"
 

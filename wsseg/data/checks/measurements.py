@@ -1,6 +1,6 @@
 """Measurements of a case's files, on which all checks are based. Each file is read once.
 
-The results are cached by the digests of the files, so that only these are computed the next time.
+The results are cached by the digests of the files: the next check only computes the digests.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from wsseg.runtime.cache import SizeLimiter, disk_bytes
 from wsseg.runtime.cache_leases import lease, release
 from wsseg.runtime.files import cache_folder, fingerprint, write_json
 
-VERSION = 7  # increment when this module measures something else: old facts are not used
+VERSION = 7  # increment when the measurements change: older ones are then ignored
 
 F = TypeVar("F")
 _limiter = SizeLimiter()
@@ -45,7 +45,7 @@ class ScanFacts:
     """The values of each channel, by its name."""
     voxels_sha256: str
     skipped: tuple[str, ...]
-    """The DICOM files below its folder that do not belong to it, in words."""
+    """Descriptions of the DICOM files below its folder that do not belong to it."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class MaskFacts:
     label_count: int
     """The number of distinct labels in its file, up to `value_range.MAX_LABELS` + 1."""
     unexpected_labels: str
-    """The labels that it should not have, in words, or ''."""
+    """A description of its unexpected labels, or ''."""
     label_error: float
-    """The largest difference of a label that was rounded to an integer; 0 if there is none."""
+    """The largest difference between a label and its rounded value."""
     voxels: int
     slices: tuple[int, ...]
     """The slices with any voxel, numbered as in the image's file."""
@@ -182,7 +182,7 @@ class _MaskReader:
 
 
 class _CachedFacts:
-    """The cached facts of an image and its masks, to which new ones are added."""
+    """The cached measurements of an image and its masks; new ones are added."""
 
     def __init__(self, case: Case) -> None:
         image = [VERSION, image_digest(case), case.frame, case.axes, case.window]
@@ -235,7 +235,7 @@ def _scan_facts(case: Case, volume: Volume, lowest_measured: float) -> ScanFacts
 
 
 def _skipped(case: Case) -> tuple[str, ...]:
-    """Return which DICOM files below the folders of a case belong to no scan of it, in words."""
+    """Describe the DICOM files below the folders of a case that belong to none of its scans."""
     files = () if case.images else case.files
     folders = [path for path in case.image_files.values() if path.is_dir()]
     return tuple(each.what for path in folders for each in open_series(path, files).skipped)

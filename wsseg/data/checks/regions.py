@@ -17,7 +17,7 @@ _logged: set[Finding] = set()  # by this process
 
 
 def region_findings(prepared: Prepared, regions: Mapping[str, Region]) -> Iterator[Finding]:
-    """Find regions, by name, that are empty or cannot be the organ they are meant to be.
+    """Find regions that are empty or implausible for their organ.
 
     Raises:
         InputError: The case lacks a file that a region needs.
@@ -33,7 +33,7 @@ def region_findings(prepared: Prepared, regions: Mapping[str, Region]) -> Iterat
 
 
 def log_region_findings(prepared: Prepared, regions: Mapping[str, Region]) -> None:
-    """Log what `region_findings` finds as warnings, each once per process."""
+    """Log the findings of `region_findings` as warnings, each once per process."""
     for finding in region_findings(prepared, regions):
         if finding not in _logged:
             _logged.add(finding)
@@ -41,7 +41,7 @@ def log_region_findings(prepared: Prepared, regions: Mapping[str, Region]) -> No
 
 
 def check_regions(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
-    """Find regions as `region_findings` does, and those that lack a file."""
+    """Find implausible regions, and regions that lack a file."""
     if facts.scan is None or not expected.regions:
         return
     try:

@@ -12,12 +12,12 @@ from wsseg.data.checks.measurements import CaseFacts
 from wsseg.data.checks.value_range import ValueRange
 from wsseg.data.validation import lowest_measured, unit_mismatch
 
-CLIPPED_SHARE = 0.005  # of the voxels have the highest value; without clipping, only a few have
+CLIPPED_SHARE = 0.005  # a larger share of voxels at the highest value: they were clipped
 NAME_THE_SERIES = "To use another series, name the folder that has only its files"
 
 
 def check_values(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
-    """Find images in another unit or without contrast, and values that were lost or added."""
+    """Find images in another unit or without contrast, clipped values and padding."""
     measured = {} if facts.scan is None else facts.scan.values
     used = expected.input.channels or tuple(measured)
     clips = (
@@ -62,7 +62,7 @@ def _padding(values: ValueRange, unit: ImageUnit, clip: Range | None) -> Iterato
     if values.unmeasured_share and not (clip and clip[0] >= limit):
         what = (
             f"{_percent(values.unmeasured_share)} of its voxels are below {limit:g} {unit.name}, "
-            f"down to {values.lowest:g}, as files have them outside the field of view"
+            f"down to {values.lowest:g}, which is usual for padding outside the field of view"
         )
         remedy = f"Clip them: input.clip with a lower end of at least {limit:g}"
         yield Finding("padding", "warning", "", what, remedy)

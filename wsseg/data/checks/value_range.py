@@ -22,7 +22,7 @@ class ValueRange:
     measured_highest: float
     """The highest value that the scanner measured; 0 if there is none."""
     unmeasured_share: float
-    """The share of voxels with lower values, which mark the outside of the field of view."""
+    """The share of voxels with lower values, which are outside the field of view."""
     highest_share: float
     """The share of voxels with the highest value."""
     labels: tuple[float, ...]
@@ -30,7 +30,7 @@ class ValueRange:
 
 
 def value_range(voxels: NDArray[Any], lowest_measured: float) -> ValueRange:
-    """Summarise voxels, (Z, H, W), int16 or float32; scanners measure from `lowest_measured` on."""
+    """Summarise voxels, (Z, H, W), int16 or float32; lower values were not measured."""
     if voxels.dtype == np.int16:
         return _int16_range(voxels, lowest_measured)
     return _float_range(voxels, lowest_measured)

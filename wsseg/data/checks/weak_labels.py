@@ -17,7 +17,7 @@ CORRECT_TABLE = "Enter the right file in the cohort's table"
 
 
 def check_scribbles(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
-    """Find scribbles that cannot be read, are empty, contradict a tag or are a true mask."""
+    """Find scribbles that are unreadable, empty, contradict a tag or equal the true mask."""
     case = facts.case
     for name in case.scribbles if facts.scan is not None else ():
         path, mask = case.scribbles[name], case.masks.get(name)
@@ -46,7 +46,7 @@ def check_scribbles(facts: CaseFacts, expected: Expectations) -> Iterator[Findin
 
 
 def check_boxes(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
-    """Find boxes outside of the image, and those of a class that a tag excludes."""
+    """Find boxes outside the image, and boxes of a class that a tag excludes."""
     case = facts.case
     if facts.scan is None:
         return
@@ -68,7 +68,7 @@ def check_boxes(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]: 
 
 
 def check_shares(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
-    """Find shares of a class that is said to be absent, or is said to be present and has none."""
+    """Find shares that contradict a tag: above 0 for an absent class, or 0 for a present one."""
     case = facts.case
     yield from _wrong_shares(case, case.shares, case.tags, "")
     for z, shares in case.slice_shares.items():
@@ -77,7 +77,7 @@ def check_shares(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:
 
 
 def check_unused_shares(cohort: Sequence[CaseFacts], expected: Expectations) -> Iterator[Finding]:
-    """Find shares that the stages of a recipe do not use."""
+    """Find shares that no stage of the recipe uses."""
     for name in expected.ignoring_shares:
         cases = [
             facts.case
