@@ -74,7 +74,7 @@ FOUND: Mapping[Callable[[Hospital], None], tuple[str, str, str, str]] = {
     tilted: ("warning", "oblique", "c", "tilted by 29°"),
     turned_in_one_affine: ("warning", "two-affines", "c", "(sform, qform) that lie 239 mm apart"),
     shifted: ("error", "affine-shift", "c", "lies up to 3 mm from its image (more than the 0.4 mm"),
-    smaller: ("error", "mask-shape", "c", "its shape is (23, 20, 6), but its image has (24, 20, 6)"),
+    smaller: ("error", "mask-shape", "c", "its shape is (23, 20, 6), but its image has (24"),
     labelled: ("error", "unknown-labels", "c", "has unknown labels 7"),
     resampled_labels: ("note", "rounded-labels", "c", "differ from integers by up to 0.0005"),
     emptied: ("warning", "empty-mask", "c", "mask.lung is empty (c-lung.nii.gz)"),
