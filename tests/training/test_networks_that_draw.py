@@ -115,6 +115,7 @@ def trainer_of(settings: dict[str, Any]) -> Trainer:
             for each in MODEL_ARCHITECTURES_MAPPING
         ),
         *(smp("unet", each, slow=True) for each in ENCODERS),
+        pytest.param({"backbone": {"use": "concat-unet", "width": 2}}, id="concat-unet"),
         pytest.param({"backbone": Dropout()}, id="dropout"),
         pytest.param(EM | {"backbone": Dropout(), "belief": "evaluation"}, id="dropout-em"),
         pytest.param(EM | {"estep": Sampled()}, id="sampled-targets"),
