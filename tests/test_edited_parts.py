@@ -18,6 +18,7 @@ from wsseg.inference.folders import RunFolder
 from wsseg.runtime.console import SilentDisplay
 from wsseg.runtime.executors import ThisProcess
 from wsseg.suite.definition import load_suite, plan
+from wsseg.suite.dry_run import DurationEstimate, plan_lines
 from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.runner import SuiteContext, run_suite
 
@@ -99,3 +100,8 @@ def test_a_suite_with_jobs_of_older_code_is_not_continued(
     with pytest.raises(InputError, match=r"seed-0: was run with other code .*delete that folder"):
         run(PARTS.replace("volume.shape, True", "volume.shape, False"))
     assert folder.rows.read_text() == rows
+    jobs = plan(load_suite(tmp_path / "suite.yaml"), tmp_path)
+    lines = list(plan_lines(jobs, folder, DurationEstimate(1, {})))
+    assert lines[0] == "1 job = 1 method × 1 seed; 0 done, 0 to do, 1 refused"
+    assert "mine/seed-0  refused: " in lines[1]
+    assert "seed-0: was run with other code of wsseg or of a plugin than is" in lines[1]

@@ -12,6 +12,7 @@ from wsseg.config.recipe_files import recipe_of_run
 from wsseg.errors import InputError
 from wsseg.suite import tuner
 from wsseg.suite.definition import Folds, load_suite, plan
+from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.job import split_of_job
 from wsseg.suite.tuning import Tuning
 from wsseg.training.trainer import Trainer
@@ -173,6 +174,25 @@ def test_settings_that_another_definition_chose_are_not_used(
     out = Path(shutil.copytree(tuned_suite, folder / "changed"))
     suite = suite_of(folder, RECIPES + TUNE.replace("-500", "-400"))
     wsseg("bench", "run", suite, "--out", out).refused("the suite has changed", "bench tune")
+
+
+def test_settings_that_other_code_tried_are_neither_used_nor_continued(
+    wsseg: "Wsseg", tuned_suite: Path, folder: Path
+) -> None:
+    """The code file has the fingerprint of the code that ran the trials."""
+    out, suite = Path(shutil.copytree(tuned_suite, folder / "older")), folder / "suite.yaml"
+    words = "tuning/threshold/seed-0: was run with other code", "delete that folder"
+    code = SuiteFolder(out).tuning(Path("threshold/seed-0")).code
+    code.write_text("of another version\n")
+    tuned(wsseg, suite, out).refused(*words)
+    wsseg("bench", "run", suite, "--out", out).refused(*words)
+    planned = wsseg("bench", "run", suite, "--out", out, "--dry-run")
+    assert "1 done, 0 to do, 1 refused" in planned.out
+    assert words[0] in planned.out
+    shutil.rmtree(code.parent)
+    assert (
+        "no settings are chosen yet" in wsseg("bench", "run", suite, "--out", out, "--dry-run").out
+    )
 
 
 def test_each_fold_has_validation_cases_of_its_own_and_chooses_on_them(folder: Path) -> None:

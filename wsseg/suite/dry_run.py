@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wsseg.config.stages import NetworkStage
+from wsseg.errors import InputError
 from wsseg.suite.definition import Job
 from wsseg.suite.folder import SuiteFolder
-from wsseg.suite.job_status import failure_of, is_done, is_trained
+from wsseg.suite.job import with_chosen_settings
+from wsseg.suite.job_fingerprint import with_fingerprint
+from wsseg.suite.job_status import check_folder, failure_of, is_done, is_trained
 from wsseg.suite.shared_stages import StageTraining, stage_trainings
 from wsseg.suite.timings import epoch_kind, scoring_kind
 
@@ -44,13 +47,28 @@ def plan_lines(
     jobs: Sequence[Job], folder: SuiteFolder, estimate: DurationEstimate
 ) -> Iterator[str]:
     """Yield the plan of a suite, line by line, with the status of each job at the end."""
-    todo = [job for job in jobs if not is_done(job, folder)]
-    yield f"{_count(jobs)}; {len(jobs) - len(todo)} done, {len(todo)} to do"
-    if todo:
-        yield from _phases(todo, folder, estimate)
+    refused = {job.folder: reason for job in jobs if (reason := _refusal(job, folder))}
+    remaining = [job for job in jobs if not is_done(job, folder)]
+    todo = sum(job.folder not in refused for job in remaining)
+    counts = [f"{len(jobs) - len(refused) - todo} done", f"{todo} to do"]
+    counts += [f"{len(refused)} refused"] if refused else []
+    yield f"{_count(jobs)}; {', '.join(counts)}"
+    if remaining:
+        yield from _phases(remaining, folder, estimate)
     width = max(len(str(job.folder)) for job in jobs)
     for job in jobs:
-        yield f"  {job.folder!s:{width}}  {_status(job, folder)}"
+        reason = refused.get(job.folder)
+        status = _status(job, folder) if reason is None else f"refused: {reason}"
+        yield f"  {job.folder!s:{width}}  {status}"
+
+
+def _refusal(job: Job, folder: SuiteFolder) -> str | None:
+    """Return why `wsseg bench run` would refuse a job; None if it would not."""
+    try:
+        check_folder(with_chosen_settings(with_fingerprint(job), folder), folder)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _phases(todo: Sequence[Job], folder: SuiteFolder, estimate: DurationEstimate) -> Iterator[str]:

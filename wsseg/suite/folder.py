@@ -26,6 +26,11 @@ class TuningFolder:
         return self.path / "chosen.json"
 
     @property
+    def code(self) -> Path:
+        """`code.txt`: the fingerprint of the code that runs the trials."""
+        return self.path / "code.txt"
+
+    @property
     def run(self) -> RunFolder:
         """`run/`: the stages of the last trial."""
         return RunFolder(self.path / "run")

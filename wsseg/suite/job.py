@@ -14,6 +14,7 @@ from wsseg.runtime.files import write_json
 from wsseg.suite.definition import Job
 from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.job_provenance import job_provenance
+from wsseg.suite.job_status import check_trials
 from wsseg.suite.tuning import read_chosen, with_chosen, with_settings
 from wsseg.training.context import RunContext
 from wsseg.training.manifest import manifest
@@ -52,10 +53,12 @@ def with_chosen_settings(job: Job, folder: SuiteFolder) -> Job:
     """Return a job with the settings that were chosen for it, if the suite chooses any.
 
     Raises:
-        InputError: They are not chosen yet, or were chosen by another definition of the suite.
+        InputError: They are not chosen yet, or were chosen by another definition of the suite or
+            with other code.
     """
     if job.tuning is None:
         return job
+    check_trials(job, folder)
     chosen = read_chosen(folder.tuning(job.folder))
     if chosen is None or chosen.identity != job.tuning.identity(job.recipe, job.split):
         state = "no settings are chosen yet" if chosen is None else "the suite has changed"

@@ -7,6 +7,7 @@ and a function or class may move to another module.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
@@ -54,6 +55,16 @@ def job_fingerprint(job: Job) -> str:
     settings = {key: each for key, each in described.items() if key not in NOT_DECIDING_KEYS}
     choice = None if job.tuning is None else registry().describe(job.tuning)
     return fingerprint([_portable(settings), choice, job.split, sorted(_statements(job))])
+
+
+def with_fingerprint(job: Job) -> Job:
+    """Return a job with its fingerprint."""
+    return replace(job, fingerprint=job_fingerprint(job))
+
+
+def code_fingerprint(job: Job) -> str:
+    """Return the fingerprint of the code alone, of wsseg and of a job's parts."""
+    return fingerprint(sorted(_statements(job)))
 
 
 def _statements(job: Job) -> frozenset[str]:

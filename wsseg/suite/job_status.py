@@ -12,7 +12,11 @@ from wsseg.inference.checkpoint import fingerprint_of
 from wsseg.inference.folders import failure_files
 from wsseg.suite.definition import Job
 from wsseg.suite.folder import SuiteFolder
+from wsseg.suite.job_fingerprint import code_fingerprint
 from wsseg.suite.shared_stages import StageTraining, stage_trainings
+
+WITH_OTHER_CODE = "with other code of wsseg or of a plugin than is installed now"
+REMEDY = "choose another --out, or delete that folder"
 
 
 def shared_trainings(jobs: Sequence[Job], folder: SuiteFolder) -> list[StageTraining]:
@@ -66,16 +70,22 @@ class SuiteRows:
 def check_folder(job: Job, folder: SuiteFolder) -> None:
     """Raise `InputError` if a job's folder holds the run of another recipe or of other code."""
     run = folder.run(job.folder)
-    remedy = "choose another --out, or delete that folder"
     if run.recipe.exists() and not holds_recipe(run.recipe, job.recipe):
         raise InputError(
-            f"{run.path}: was run with other settings than the suite has now; {remedy}"
+            f"{run.path}: was run with other settings than the suite has now; {REMEDY}"
         )
     if is_done(job, folder) and _fingerprints(run.scores) - {job.fingerprint}:
-        raise InputError(
-            f"{run.path}: was run with other code of wsseg or of a plugin than is installed now; "
-            f"{remedy}"
-        )
+        raise InputError(f"{run.path}: was run {WITH_OTHER_CODE}; {REMEDY}")
+
+
+def check_trials(job: Job, folder: SuiteFolder) -> None:
+    """Raise `InputError` if settings of a job were tried with other code."""
+    own = folder.tuning(job.folder)
+    if not (own.trials.exists() or own.chosen.exists()):
+        return
+    code = own.code.read_text(encoding="utf-8").strip() if own.code.exists() else ""
+    if code != code_fingerprint(job):
+        raise InputError(f"{own.path}: was run {WITH_OTHER_CODE}; {REMEDY}")
 
 
 def _fingerprints(scores: Path) -> set[str]:

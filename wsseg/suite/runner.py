@@ -1,7 +1,7 @@
 """Running a suite: shared stages first, each once, then all jobs; rows are collected on the way."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
@@ -17,7 +17,7 @@ from wsseg.suite.definition import Job
 from wsseg.suite.failure_reason import failure_reason
 from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.job import run_job, split_of_job, with_chosen_settings
-from wsseg.suite.job_fingerprint import job_fingerprint
+from wsseg.suite.job_fingerprint import with_fingerprint
 from wsseg.suite.job_status import (
     SuiteRows,
     check_folder,
@@ -72,12 +72,12 @@ def run_suite(jobs: Sequence[Job], text: str, context: SuiteContext) -> list[Fai
     folder until the job succeeds or is no longer part of the suite.
 
     Raises:
-        InputError: A job's folder holds another recipe, a cohort is invalid, or the suite's folder
-            is in use.
+        InputError: A job's folder holds the run of another recipe or of other code, a cohort is
+            invalid, or the suite's folder is in use.
         WorkError: The suite was interrupted.
     """
     folder, display = context.folder, context.display
-    jobs = [replace(job, fingerprint=job_fingerprint(job)) for job in jobs]
+    jobs = list(map(with_fingerprint, jobs))
     with lock_folder(folder.path):
         jobs = [with_chosen_settings(job, folder) for job in jobs]
         for job in jobs:

@@ -6,11 +6,12 @@ from pathlib import Path
 from wsseg.errors import InputError, WorkError
 from wsseg.runtime.console import Display
 from wsseg.runtime.executors import ThisProcess
-from wsseg.runtime.files import remove_leftovers
+from wsseg.runtime.files import remove_leftovers, write_text
 from wsseg.runtime.folder_lock import LockWatch, holder_of, lock_folder
 from wsseg.suite.definition import Job
 from wsseg.suite.folder import SuiteFolder
-from wsseg.suite.job_status import shared_trainings
+from wsseg.suite.job_fingerprint import code_fingerprint
+from wsseg.suite.job_status import check_trials, shared_trainings
 from wsseg.suite.preflight import check_cases
 from wsseg.suite.runner import (
     HOW_TO_CONTINUE,
@@ -29,14 +30,16 @@ def tune_suite(jobs: Sequence[Job], context: SuiteContext) -> list[FailedJob]:
     """Choose the settings of all jobs with a `tune`, and return those for which it failed.
 
     Raises:
-        InputError: There is none, Optuna is not installed, a cohort is invalid, or the suite's
-            folder is in use.
+        InputError: There is none, Optuna is not installed, settings were tried with other code, a
+            cohort is invalid, or the suite's folder is in use.
         WorkError: The work was interrupted.
     """
     tuned, folder = [job for job in jobs if job.tuning is not None], context.folder
     if not tuned:
         raise InputError("suite: has no `tune`, so there is nothing to choose")
     require_optuna()
+    for job in tuned:
+        check_trials(job, folder)
     todo = [job for job in tuned if not _is_chosen(job, folder)]
     if len(todo) < len(tuned):
         number = len(tuned) - len(todo)
@@ -44,6 +47,8 @@ def tune_suite(jobs: Sequence[Job], context: SuiteContext) -> list[FailedJob]:
     check_cases(todo, context.accept, context.display)
     with lock_folder(folder.path):
         remove_leftovers(folder.path)
+        for job in todo:
+            write_text(folder.tuning(job.folder).code, f"{code_fingerprint(job)}\n")
         try:
             return _tune(todo, context)
         except KeyboardInterrupt:
