@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from tests.unrendered_figures import leave_figures_unrendered
+from tests.undrawn_figures import leave_figures_undrawn
 from wsseg.cli import main
 
 settings.register_profile("wsseg", deadline=None)  # a busy machine is no failure
@@ -130,9 +130,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def unrendered_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+def undrawn_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages have empty pictures."""
-    leave_figures_unrendered(monkeypatch)
+    leave_figures_undrawn(monkeypatch)
 
 
 @pytest.fixture(scope="session")

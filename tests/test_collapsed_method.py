@@ -22,7 +22,7 @@ compare: {baseline: threshold, ceiling: phi1}
 """
 WORDS = "targets fill the region: not a result"
 
-pytestmark = pytest.mark.usefixtures("unrendered_figures")
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 
 
 @pytest.fixture(scope="module")

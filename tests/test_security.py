@@ -122,7 +122,7 @@ FILES = (
 
 @pytest.mark.parametrize("hostile", [as_pickle, as_object_array, as_yaml])
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_pickle_in_place_of_any_input_file_is_not_executed(
     wsseg: "Wsseg",
     trained: Path,
@@ -194,7 +194,7 @@ def test_the_name_of_a_case_cannot_leave_the_output_folder(
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", "..", ".x"])
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_the_name_of_a_method_cannot_leave_the_folder_of_the_suite(
     wsseg: "Wsseg", toy_text: str, tmp_path: Path, name: str
 ) -> None:

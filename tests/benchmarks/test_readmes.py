@@ -19,7 +19,7 @@ def allow_if_stale(suites: set[str], request: pytest.FixtureRequest) -> None:
         request.applymarker(pytest.mark.xfail(reason=reason, strict=False))
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 @pytest.mark.parametrize("path", READMES, ids=lambda path: path.parent.name)
 def test_the_sections_of_a_readme_are_made_from_its_rows(
     path: Path, request: pytest.FixtureRequest

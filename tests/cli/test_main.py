@@ -168,7 +168,7 @@ def test_an_interrupted_command_has_exit_code_130(
     assert ended.error.startswith("interrupted; all files written so far are complete")
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_output_is_not_wrapped_if_it_is_not_a_terminal(
     wsseg: "Wsseg", trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

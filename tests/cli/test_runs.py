@@ -85,7 +85,7 @@ def test_training_interrupted_before_the_first_stage_leaves_no_folder(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_run_without_annotated_test_cases_has_a_warning_and_pictures_of_its_predictions(
     wsseg: "Wsseg", toy_cohort: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -113,7 +113,7 @@ def test_a_run_without_annotated_test_cases_has_a_warning_and_pictures_of_its_pr
     assert captions == ["image", "run"]
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_pictures_of_a_report_have_cases_with_and_without_annotation(
     wsseg: "Wsseg", toy_cohort: Path, trained: Path, tmp_path: Path
 ) -> None:
@@ -133,7 +133,7 @@ def test_pictures_of_a_report_have_cases_with_and_without_annotation(
     assert headings[:2] == ["case-6, best case of renamed", "case-7, consolidation not annotated"]
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_scores_and_report_have_the_geometry_warnings_of_test_scans(
     wsseg: "Wsseg", toy_cohort: Path, trained: Path, tmp_path: Path
 ) -> None:

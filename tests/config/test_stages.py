@@ -116,7 +116,7 @@ def test_a_tags_stage_learns_the_same_weights_without_any_mask(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_run_with_a_tags_stage_has_a_log_a_manifest_and_a_report(
     wsseg: Any, toy_cohort: Path, tmp_path: Path
 ) -> None:

@@ -84,7 +84,7 @@ def test_a_method_with_settings_chosen_on_test_masks_is_marked_in_the_terminal(
     assert "below †" not in printed
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_the_terminal_lists_the_seeds_that_are_left_out_if_a_job_is_missing(
     wsseg: "Wsseg", suite: Path, tmp_path: Path
 ) -> None:

@@ -138,7 +138,7 @@ def test_every_image_has_an_alternative_text(text: str) -> None:
     assert all(image["alt"] for image in images)
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_markup_in_names_and_messages_is_escaped(suite: Suite) -> None:
     rows = suite(methods=(EVIL, "phi2")).assign(site=EVIL)
     rows["case"] = [f"{case}{EVIL}" for case in rows["case"]]
@@ -172,7 +172,7 @@ def test_the_table_of_cases_has_a_value_for_sorting_in_each_cell(text: str, suit
     assert "" in values
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_the_name_of_a_case_links_to_its_page_in_the_row_of_its_method_seed_and_fold(
     suite: Suite,
 ) -> None:
@@ -193,7 +193,7 @@ def test_the_page_of_a_single_run_has_no_comparison(suite: Suite) -> None:
     assert "Pooled Dice: 0." in text
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_warnings_about_scans_are_listed_below_the_cases(suite: Suite) -> None:
     rows = suite()
     rows["warnings"] = ["<odd>" if case == "case 2" else "" for case in rows["case"]]
@@ -260,7 +260,7 @@ def test_the_lead_has_the_largest_share_of_the_gap(suite: Suite) -> None:
     assert "of the gap in mean Dice between threshold and supervised (n = " in text
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_page_has_a_table_of_the_gap_if_a_ceiling_is_given(suite: Suite) -> None:
     rows = suite(methods=("threshold", "phi2", "supervised"))
     heading = "Share of the gap between threshold and supervised closed"
@@ -268,7 +268,7 @@ def test_a_page_has_a_table_of_the_gap_if_a_ceiling_is_given(suite: Suite) -> No
     assert heading not in html(Page("No ceiling", rows, baseline="threshold"))
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_page_states_why_there_is_no_gap_to_a_collapsed_ceiling(suite: Suite) -> None:
     rows = suite(methods=("threshold", "phi2", "supervised"))
     rows["run.health"] = [
@@ -285,7 +285,7 @@ def test_the_best_method_is_the_first_row_of_the_results(text: str) -> None:
     assert results.index(">phi2<") < results.index(">threshold<")
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_collapsed_method_is_named_at_the_top_and_is_the_last_row(suite: Suite) -> None:
     rows = suite(methods=("threshold", "em", "phi2"))
     rows["run.health"] = [
@@ -317,7 +317,7 @@ def test_published_numbers_and_notes_are_in_the_table_and_the_captions(text: str
     assert "Published (A paper): it falls." in text
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_methods_with_settings_chosen_on_test_masks_are_marked_in_all_tables(suite: Suite) -> None:
     rows = label_methods(suite(), {"phi2": "test masks"})
     page = html(Page("Marked", rows, target="consolidation", baseline="threshold"))
@@ -354,7 +354,7 @@ def test_importing_the_page_imports_neither_matplotlib_nor_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_page_ranks_by_the_shared_seeds_and_lists_the_seeds_that_are_left_out(
     suite: Suite,
 ) -> None:
@@ -380,14 +380,14 @@ def test_a_page_ranks_by_the_shared_seeds_and_lists_the_seeds_that_are_left_out(
     assert Elements(text).open == []
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_single_case_that_every_method_has_is_named_in_the_singular(suite: Suite) -> None:
     rows = suite(cases=2)  # the class is present in the second one
     rows = rows[(rows["method"] == "phi2") | (rows["seed"] != 1)]
     assert "Mean Dice of consolidation over the case that every method has: " in html(full(rows))
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_methods_without_common_rows_are_not_ranked(suite: Suite) -> None:
     rows = suite().query("(method == 'phi2') == (seed == 1)")
     text = html(full(rows))
@@ -398,7 +398,7 @@ def test_methods_without_common_rows_are_not_ranked(suite: Suite) -> None:
     assert "nan" not in [cell.lower() for cell in re.findall(r">([^<]*)<", text)]
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_page_starts_with_what_was_compared_where_and_when(suite: Suite) -> None:
     rows = suite(methods=("threshold", "phi2", "supervised"))
     facts = {"Cohort": "phantom: 4 cases", "Date": "2026-01-31", "Device": "a GPU"}
@@ -419,7 +419,7 @@ def test_the_links_of_a_page_have_the_headings_of_its_sections(text: str) -> Non
     assert links == headings
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_methods_have_the_same_order_in_all_tables(suite: Suite) -> None:
     """The best method comes first everywhere, although the rows begin with the worst."""
     text = html(replace(full(suite(methods=("a", "b", "c"))), baseline="a"))
@@ -430,7 +430,7 @@ def test_methods_have_the_same_order_in_all_tables(suite: Suite) -> None:
     assert all(order == ["c", "b", "a"] for order in full_orders)
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_page_explains_that_few_pairs_show_nothing(suite: Suite) -> None:
     text = html(full(suite(methods=("threshold", "phi2"))))
     assert "No difference can be shown with 4 pairs of patients (Wilcoxon test)." in text

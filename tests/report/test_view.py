@@ -94,7 +94,7 @@ def test_a_case_that_is_no_test_case_is_refused(wsseg: "Wsseg", trained: Path) -
     wsseg("view", trained, "case-0").refused("no test case 'case-0'", "case-6, case-7")
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_the_report_of_a_run_links_to_the_pages_of_its_cases(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from tests.suite_rows import results
-from tests.unrendered_figures import leave_figures_unrendered
+from tests.undrawn_figures import leave_figures_undrawn
 from wsseg.config.recipe_files import load_recipe
 from wsseg.evaluation.rows import read_rows
 from wsseg.runtime.device import device_name
@@ -46,7 +46,7 @@ stages:
 """
 METHODS = "recipes: {threshold: threshold.yaml, em: em.yaml}\n"
 
-pytestmark = pytest.mark.usefixtures("unrendered_figures")
+pytestmark = pytest.mark.usefixtures("undrawn_figures")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def plain(wsseg: "Wsseg", folder: Path) -> Path:
 def folds(wsseg: "Wsseg", folder: Path) -> Path:
     """The folder of a finished suite with two folds."""
     with pytest.MonkeyPatch.context() as patch:
-        leave_figures_unrendered(patch)
+        leave_figures_undrawn(patch)
         return finished(wsseg, folder / "folds.yaml", folder / "folds")
 
 

@@ -144,8 +144,11 @@ class Column:
     count_key: str | None = None  # column with the number of cases of each value
     is_text: bool = False  # left-aligned
 
-    def cells(self, rows: pd.DataFrame) -> list[Cell]:
-        """Return the cells of this column; they are dashes if `rows` has no such column."""
+    def cells(self, rows: pd.DataFrame, records: Sequence[Row]) -> list[Cell]:
+        """Return the cells of this column; they are dashes if `rows` has no such column.
+
+        `records` has the values of each row by column.
+        """
         if self.key not in rows:
             return [Cell(UNDEFINED)] * len(rows)
         can_be_best = is_result(rows)
@@ -158,7 +161,7 @@ class Column:
                 is_best=candidate and row[self.key] == best,
                 link=self.link(row, self.key),
             )
-            for row, candidate in zip(rows.to_dict("records"), can_be_best, strict=True)
+            for row, candidate in zip(records, can_be_best, strict=True)
         ]
 
     def _best(self, rows: pd.DataFrame) -> float:
@@ -190,7 +193,9 @@ class Table:
 
 def make_table(rows: pd.DataFrame, columns: Sequence[Column]) -> Table:
     """Return a table of these columns of a data frame."""
-    return Table(columns, list(zip(*(column.cells(rows) for column in columns), strict=True)))
+    records = rows.to_dict("records")
+    cells = (column.cells(rows, records) for column in columns)
+    return Table(columns, list(zip(*cells, strict=True)))
 
 
 def merge_equal_rows_by(table: Table, number: int) -> Table:

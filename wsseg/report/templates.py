@@ -1,8 +1,11 @@
 """The Jinja templates of this package."""
 
+from functools import cache
+
 import jinja2
 
 
+@cache
 def template(name: str) -> jinja2.Template:
     """Return a template, which escapes values and refuses unknown names."""
     environment = jinja2.Environment(

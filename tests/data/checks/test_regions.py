@@ -91,7 +91,7 @@ def test_data_check_names_the_case_whose_region_lacks_its_file(
     assert ended.code == 1
 
 
-@pytest.mark.usefixtures("unrendered_figures")
+@pytest.mark.usefixtures("undrawn_figures")
 def test_prediction_and_scoring_warn_of_an_empty_region_in_the_table_and_on_the_page(
     wsseg: "Wsseg", folder: Path
 ) -> None:

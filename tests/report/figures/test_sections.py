@@ -50,6 +50,33 @@ def test_long_names_fit_in_every_figure_and_are_in_full_in_its_caption(
         assert not names_methods or f"phi2-{LONG}" in picture.caption, picture.alt
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "method == 'phi2' or seed == 0",
+        "(method == 'phi2') == (seed == 1)",
+        "case == 'case 1' and seed == 0",
+    ],
+    ids=["a method without seed 1", "no common rows", "a single case"],
+)
+def test_methods_that_differ_in_rows_or_have_a_single_one_are_drawn(
+    suite: Suite, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsseg.report.figures.sections.svg", lambda _: "<svg/>")
+    rows = suite().query(kept)
+    summary = summarise(rows)
+    figures = (
+        dice_figures(rows, summary, "consolidation"),
+        settings_figures(rows, summary, "consolidation"),
+        error_figures(rows, summary, "consolidation"),
+        score_figures(rows, summary),
+    )
+    assert all(figures)
+    for picture in (each for pictures in figures for each in pictures):
+        differ = "The methods differ in cases, seeds or folds." in picture.caption
+        assert differ == ("method" in kept), picture.alt
+
+
 def drawn(uri: str) -> str:
     return b64decode(uri.partition("base64,")[2]).decode()
 
