@@ -10,7 +10,7 @@ def leave_figures_undrawn(patch: pytest.MonkeyPatch) -> None:
     from wsseg.report.figures import sections  # imports matplotlib
 
     def empty_picture(
-        draw: Callable[..., object], alt: str, caption: str, width_in: float = sections.WIDTH_IN
+        _draw: Callable[..., object], alt: str, caption: str, width_in: float = sections.WIDTH_IN
     ) -> sections.Picture:
         uri = "data:image/svg+xml;base64,"
         return sections.Picture(uri, alt, caption, width_in * sections.CSS_PX_PER_IN, uri)
