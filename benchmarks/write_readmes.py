@@ -12,7 +12,8 @@ A README has sections <!-- KIND ARGUMENTS --> ... <!-- end -->, whose content is
 """
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -58,11 +59,12 @@ def figure_files(text: str) -> Iterator[tuple[Path, str]]:
     for kind, arguments in sections(text, SECTIONS):
         if kind == "figures":
             name, *figures = arguments.split()
-            for file, picture in _pictures(name, figures):
+            for file, picture in _pictures(name, *figures):
                 svg = base64.b64decode(picture.uri.partition(",")[2]).decode()
                 yield BENCHMARKS / name / "figures" / file, svg
 
 
+@cache
 def _read_suite(name: str) -> tuple[Suite, pd.DataFrame]:
     """Return a suite and its rows, whose methods have the labels that tables show."""
     suite = load_suite(BENCHMARKS / name / "suite.yaml")
@@ -70,10 +72,16 @@ def _read_suite(name: str) -> tuple[Suite, pd.DataFrame]:
     return suite, label_methods(rows, suite.chosen_from)
 
 
+@cache
+def _summary(name: str) -> pd.DataFrame:
+    """Return the summary of the rows of a suite, which several sections and pages show."""
+    return summarise(_read_suite(name)[1])
+
+
 def _rows_section(arguments: str) -> str:
     """Return the results for a class; equal results of all methods are one row."""
     name, _, class_name = arguments.partition(" ")
-    methods = summarise(_read_suite(name)[1])
+    methods = _summary(name)
     prefix = f"{class_name}." if class_name else ""
     if class_name:
         methods = methods.drop_duplicates([f"{prefix}dice", f"{prefix}dice_pooled"])
@@ -90,7 +98,7 @@ def _way_section(name: str) -> str:
     baseline, ceiling = (
         method_label(each, suite.chosen_from) for each in (compare.baseline, compare.ceiling)
     )
-    problem = gap_problem(summarise(rows), baseline, ceiling)
+    problem = gap_problem(_summary(name), baseline, ceiling)
     return _with_note(problem or gap_table(gap_closed(rows, baseline, ceiling)))
 
 
@@ -100,7 +108,7 @@ def _figures_section(arguments: str) -> str:
     return _with_note(
         "\n\n".join(
             f"![{picture.alt}](figures/{file})\n\n*{picture.caption.strip()}*"
-            for file, picture in _pictures(name, kinds)
+            for file, picture in _pictures(name, *kinds)
         )
     )
 
@@ -114,7 +122,7 @@ def _index_section(arguments: str) -> str:
 def _index_row(name: str) -> tuple[object, ...]:
     """Return the row of a suite in the index: Dice where present (n), and pooled Dice."""
     suite, rows = _read_suite(name)
-    found = summarise(rows).set_index("method")
+    found = _summary(name).set_index("method")
     compare = suite.compare
     if compare is None:
         raise InputError(f"{name}: the suite has no `compare.baseline`")
@@ -147,10 +155,11 @@ def _origin_section(name: str) -> str:
     return "\n".join(f"- {heading}: {text}" for heading, text in origin.items())
 
 
-def _pictures(name: str, kinds: list[str]) -> Iterator[tuple[str, Picture]]:
-    """Yield the file name of each figure of a suite, and the figure as its report shows it."""
-    suite, rows = _read_suite(name)
-    summary = summarise(rows)
+@cache
+def _pictures(name: str, *kinds: str) -> Sequence[tuple[str, Picture]]:
+    """Return the file name of each figure of a suite, and the figure as its report shows it."""
+    (suite, rows), summary = _read_suite(name), _summary(name)
+    found: list[tuple[str, Picture]] = []
     target = plan(suite, BENCHMARKS / name)[0].recipe.classes[-1]
     for kind in kinds:
         if kind == "scores":
@@ -158,8 +167,8 @@ def _pictures(name: str, kinds: list[str]) -> Iterator[tuple[str, Picture]]:
         else:
             draw = {"dice": dice_figures, "settings": settings_figures, "errors": error_figures}
             pictures = draw[kind](rows, summary, target, suite.published)
-        for number, picture in enumerate(pictures, 1):
-            yield f"{kind}-{number}.svg", picture
+        found += [(f"{kind}-{number}.svg", each) for number, each in enumerate(pictures, 1)]
+    return found
 
 
 def _with_note(content: str) -> str:
