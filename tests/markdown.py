@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = REPOSITORY / "docs"
+OWN_PARTS = sorted((DOCS / "own-parts").glob("*.md"))  # their blocks are one package
 
 
 class Block(NamedTuple):

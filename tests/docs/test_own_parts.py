@@ -1,4 +1,4 @@
-"""docs/own-parts.md: its blocks are a package whose parts train."""
+"""docs/own-parts: the blocks of its pages are a package whose parts train."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ import torch
 
 from tests.docs.conftest import Reader
 from tests.docs.test_readme import small
-from tests.markdown import DOCS, blocks, write_named_blocks
+from tests.markdown import DOCS, OWN_PARTS, blocks, write_named_blocks
 from tests.training.small_em import EM, assert_resumes_to_the_same_bits
 from wsseg import (
     Augment,
@@ -33,8 +33,7 @@ from wsseg import (
 from wsseg.testing.conformance import CHECKS
 from wsseg.tools import read_case, read_case_mask
 
-PAGE = DOCS / "own-parts.md"
-BLOCKS = blocks(PAGE)
+BLOCKS = [block for page in OWN_PARTS for block in blocks(page)]
 FILES = {block.name: block.text for block in BLOCKS if block.name}
 OUTPUT = [block.text for block in BLOCKS if not block.language and not block.name]
 PARTS = sorted(name for name in FILES if re.fullmatch(r"wsseg-lab/wsseg_lab/[a-z]\w+\.py", name))
@@ -65,6 +64,11 @@ def load(path: Path) -> ModuleType:
     return module
 
 
+def write_package(folder: Path) -> None:
+    for page in OWN_PARTS:
+        write_named_blocks(page, folder)
+
+
 def digests_of_weights(run: Path) -> list[str]:
     paths = sorted(run.glob("stages/*/weights.safetensors"))
     assert len(paths) == 2
@@ -79,10 +83,10 @@ def install_broken_plugin(reader: Reader) -> None:
 
 
 @pytest.mark.slow
-def test_the_page_makes_a_package_that_trains_even_if_a_broken_plugin_is_installed(
+def test_the_pages_make_a_package_that_trains_even_if_a_broken_plugin_is_installed(
     reader: Reader,
 ) -> None:
-    write_named_blocks(PAGE, reader.folder)
+    write_package(reader.folder)
     printed = ""
     for block in BLOCKS:
         for line in block.text.splitlines() if block.language == "bash" else []:
@@ -106,27 +110,28 @@ def test_the_page_makes_a_package_that_trains_even_if_a_broken_plugin_is_install
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_on_the_page_is_short(part: str) -> None:
+def test_a_part_on_the_pages_is_short(part: str) -> None:
     text = FILES[part]
     assert len(text.splitlines()) <= MOST_LINES
     compile(text, part, "exec")
 
 
-def test_the_prior_has_the_value_that_the_page_computes_by_hand(tmp_path: Path) -> None:
-    write_named_blocks(PAGE, tmp_path)
+def test_the_prior_has_the_value_that_the_pages_compute_by_hand(tmp_path: Path) -> None:
+    write_package(tmp_path)
     module = load(tmp_path / "wsseg-lab" / "wsseg_lab" / "prior.py")
     image = torch.full((1, 1, 1, 1), 25.0)
     batch = Batch(image[:, None], torch.ones_like(image).bool(), torch.ones(1, 1).bool())
     phi = module.HuBand(low_hu=-100, high_hu=150, softness_hu=50)(batch).item()
-    (printed,) = re.findall(r"σ\(2\.5\)² = (0\.\d+)", PAGE.read_text("utf-8"))
+    text = "".join(page.read_text("utf-8") for page in OWN_PARTS)
+    (printed,) = re.findall(r"σ\(2\.5\)² = (0\.\d+)", text)
     assert phi == pytest.approx(float(printed), abs=5e-4)
 
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    """Return a function that loads a part's module from the page."""
+    """Return a function that loads a part's module from the pages."""
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path / "cache"))
-    write_named_blocks(PAGE, tmp_path)
+    write_package(tmp_path)
     return lambda name: load(tmp_path / "wsseg-lab" / "wsseg_lab" / f"{name}.py")
 
 
@@ -134,7 +139,7 @@ Lab = Callable[[str], ModuleType]
 SAMPLE = torch.arange(10.0).view(1, 1, 1, 10)  # an image of 10 pixels
 
 
-def test_the_page_has_an_example_of_every_interface() -> None:
+def test_the_pages_have_an_example_of_every_interface() -> None:
     bases = {
         name
         for text in FILES.values()

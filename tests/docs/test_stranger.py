@@ -1,4 +1,4 @@
-"""The package of the page on own parts, as a stranger installs and uses it.
+"""The package of the pages on own parts, as a stranger installs and uses it.
 
 It is built as a wheel and installed into a new environment. A recipe takes its cohort, region,
 backbone, prior, E-step with memory, loss, optimizer, metric and score, for three exclusive classes.
@@ -12,10 +12,9 @@ import pytest
 from safetensors import safe_open
 
 from tests.docs.conftest import Reader
-from tests.markdown import DOCS, write_named_blocks
+from tests.markdown import OWN_PARTS, write_named_blocks
 from wsseg.inference.folders import RunFolder
 
-PAGE = DOCS / "own-parts.md"
 CLASSES = ("low", "middle", "high")
 RECIPE = """\
 cohort: {use: npz-scans, path: scans.npz}
@@ -78,7 +77,8 @@ def digest(run: Path) -> str:
 def test_a_strangers_package_trains_three_classes_to_the_same_bits_when_it_is_killed(
     reader: Reader,
 ) -> None:
-    write_named_blocks(PAGE, reader.folder)
+    for page in OWN_PARTS:
+        write_named_blocks(page, reader.folder)
     (reader.folder / "stranger.yaml").write_text(RECIPE, encoding="utf-8")
     for seed, name in enumerate(("scans.npz", "test.npz")):
         write_scans(reader.folder / name, seed)
