@@ -83,6 +83,15 @@ def test_help_describes_values_in_words_instead_of_python_types(
     assert "<" not in listing[0].partition("\nArguments:\n")[2]
 
 
+def test_help_of_predict_lists_optional_outputs_under_their_own_heading(wsseg: "Wsseg") -> None:
+    shown = wsseg("predict", "--help").out
+    options, _, rest = shown.partition("\nOptions:\n")[2].partition("\nAdditional output:\n")
+    outputs, _, parallel = rest.partition("\nParallel processing:\n")
+    assert "  --out PATH" in options
+    assert "  --pictures" in outputs
+    assert "  --jobs N" in parallel
+
+
 def test_help_names_the_form_of_settings_and_numbers(wsseg: "Wsseg") -> None:
     shown = wsseg("train", "--help").out
     assert "  --set KEY=VALUE " in shown

@@ -28,7 +28,10 @@ class Commands(typer.Typer):
 
 
 class WithPlainHelp(TyperCommand):
-    """A command whose help shows `--jobs N`, not `--jobs <int range>`, and RUN, not {run}."""
+    """A command whose help shows `--jobs N`, not `--jobs <int range>`, and RUN, not {run}.
+
+    Options with a `rich_help_panel` are listed under this heading.
+    """
 
     @override
     def collect_usage_pieces(self, ctx: ClickContext) -> list[str]:
@@ -37,12 +40,16 @@ class WithPlainHelp(TyperCommand):
 
     @override
     def format_options(self, ctx: ClickContext, formatter: ClickFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
         for kind, title in {"argument": "Arguments", "option": "Options"}.items():
-            shown = [param for param in self.get_params(ctx) if param.param_type_name == kind]
-            records = [record for param in shown if (record := param.get_help_record(ctx))]
-            if records:
-                with formatter.section(title):
-                    formatter.write_dl([(_plain(name, kind), text) for name, text in records])
+            for param in self.get_params(ctx):
+                if param.param_type_name == kind and (record := param.get_help_record(ctx)):
+                    heading = getattr(param, "rich_help_panel", None) or title
+                    name, text = record
+                    sections.setdefault(heading, []).append((_plain(name, kind), text))
+        for heading, records in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
 
 
 def _plain(name: str, kind: str) -> str:

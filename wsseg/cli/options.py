@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+PARALLEL = "Parallel processing"  # the heading of these options in the help
+
 Run = Annotated[Path, typer.Argument(help="The folder of a run, written by `wsseg train`.")]
 FolderOrFile = Annotated[
     Path, typer.Argument(help="The folder of a run, or a file written by `wsseg pack`.")
@@ -32,14 +34,24 @@ Columns = Annotated[
     ),
 ]
 Jobs = Annotated[
-    int | None, typer.Option(min=1, help="Number of parallel worker processes (default: 1).")
+    int | None,
+    typer.Option(
+        min=1,
+        rich_help_panel=PARALLEL,
+        help="Number of parallel worker processes (default: 1).",
+    ),
 ]
 Backend = Annotated[
-    Literal["loky", "dask"], typer.Option(help="loky: local processes; dask: a Dask cluster.")
+    Literal["loky", "dask"],
+    typer.Option(rich_help_panel=PARALLEL, help="loky: local processes; dask: a Dask cluster."),
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="Address of the Dask scheduler, with --backend dask."),
+    typer.Option(
+        metavar="ADDRESS",
+        rich_help_panel=PARALLEL,
+        help="Address of the Dask scheduler, with --backend dask.",
+    ),
 ]
 
 NameBy = Annotated[

@@ -18,22 +18,59 @@ if TYPE_CHECKING:
     from wsseg.inference.run import Run
     from wsseg.runtime.console import Display
 
+MORE_OUTPUT = "Additional output"  # the heading of these options in the help
+
 Mirror = Annotated[
     Literal["left-right", "front-back", "both"] | None,
     typer.Option(
         help="Also predict mirrored images, and average the log-odds; both: all four images."
     ),
 ]
+Overlays = Annotated[
+    bool,
+    typer.Option("--overlays", rich_help_panel=MORE_OUTPUT, help="Pictures with mask outlines."),
+]
+Pictures = Annotated[
+    bool,
+    typer.Option(
+        "--pictures",
+        rich_help_panel=MORE_OUTPUT,
+        help="A contact sheet of each scan with its largest findings, in pictures/.",
+    ),
+]
+Probabilities = Annotated[
+    bool,
+    typer.Option(
+        "--probabilities",
+        rich_help_panel=MORE_OUTPUT,
+        help="The probability of each class: maps in probabilities/, the largest value in "
+        "scores.csv. Calibrated if `wsseg calibrate` was run.",
+    ),
+]
+Agreement = Annotated[
+    bool,
+    typer.Option(
+        "--agreement",
+        rich_help_panel=MORE_OUTPUT,
+        help="For SUITE/METHOD: the share of runs that predict a class, in agreement/, and their "
+        "Dice coefficient, in scores.csv.",
+    ),
+]
 Write = Annotated[
     Literal["dicom-seg"] | None,
-    typer.Option(help="Also write masks of DICOM scans as DICOM segmentation objects."),
+    typer.Option(
+        rich_help_panel=MORE_OUTPUT,
+        help="DICOM segmentation objects of DICOM scans, in dicom-seg/. They name the patient and "
+        "the study.",
+    ),
 ]
 Codes = Annotated[
     Path | None,
     typer.Option(
         metavar="CODES.csv",
-        help="With --write dicom-seg: codes of classes, with the columns class, category and type. "
-        "A code is SCHEME:VALUE:MEANING.",
+        rich_help_panel=MORE_OUTPUT,
+        help="With --write dicom-seg: the codes of classes, SCHEME:VALUE:MEANING, in the columns "
+        "class, category and type (default: tissue).",
     ),
 ]
 MAX_SKIPPED_SHOWN = 20
@@ -54,27 +91,11 @@ def predict(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the masks and scores.csv.")],
     name_by: NameBy = "path",
-    overlays: Annotated[
-        bool, typer.Option("--overlays", help="Also write pictures with outlines of the masks.")
-    ] = False,
-    pictures: Annotated[
-        bool,
-        typer.Option(
-            "--pictures", help="Also write a contact sheet of each scan with its largest findings."
-        ),
-    ] = False,
-    probabilities: Annotated[
-        bool,
-        typer.Option(
-            "--probabilities",
-            help="Also write the probability of each class, per voxel and per case.",
-        ),
-    ] = False,
     mirror: Mirror = None,
-    agreement: Annotated[
-        bool,
-        typer.Option("--agreement", help="Also write how much the runs of a suite's method agree."),
-    ] = False,
+    overlays: Overlays = False,
+    pictures: Pictures = False,
+    probabilities: Probabilities = False,
+    agreement: Agreement = False,
     write: Write = None,
     codes: Codes = None,
     jobs: Jobs = None,
@@ -83,32 +104,14 @@ def predict(
 ) -> None:
     """Segment scans with a trained run.
 
-    Writes a mask on the grid of each scan, and a table of scores. Masks of pictures are PNG files
-    whose grey levels are the values of the classes; --overlays draws them on the pictures. Scans
-    with an unlikely geometry in the header or with an implausible region get the warnings of `wsseg
-    data check`, also in the table. If the command is interrupted, run it again: scans that already
-    have a mask are skipped.
+    Writes a mask on the grid of each scan, and scores.csv with the scores of each scan and the
+    warnings of `wsseg data check`. Masks of pictures are PNG files whose grey levels are the
+    class numbers. If the command is interrupted, run it again: scans with a mask are skipped.
 
-    With --pictures, the folder pictures/ has a PNG of each scan with its name, sizes and scores,
-    and up to four slices through the largest findings: without masks, with the annotation, if a
-    cohort.csv names one, and with the prediction.
-
-    With --probabilities, the folder probabilities/ has a file for each scan and class, and
-    scores.csv a column CLASS_probability, the largest probability of a pixel. The probabilities of
-    pixels are calibrated if `wsseg calibrate` was run before.
-
-    For a folder SUITE/METHOD, the log-odds of the runs of all seeds and folds are averaged, stage
-    by stage. With --agreement, the folder agreement/ has a file for each scan and class with the
-    share of runs that predict the class, and scores.csv a column CLASS_agreement, the Dice
-    coefficient pooled over all pairs of runs.
-
-    With --write dicom-seg, the folder dicom-seg/ has the mask of each DICOM scan as a segmentation
-    object with a segment for each class, which refers to the slices of the scan and, as the
-    standard requires, names the patient and the study. Without --codes, all classes have the code
-    for tissue.
+    For a folder SUITE/METHOD, the log-odds of all its runs are averaged, stage by stage.
 
     Folders are searched for DICOM series at any depth. Of each study, the axial series with the
-    most slices is segmented; the command lists the others with the reasons.
+    most slices is segmented, or every axial series of an MR study; the others are listed.
 
     Example: wsseg predict runs/phi2 scan.nii.gz --out masks
     """
