@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 
 import segmentation_models_pytorch as smp
 import torch
-from monai.inferers.inferer import SlidingWindowInferer
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -73,6 +72,8 @@ def comparison(seconds: Mapping[str, tuple[float, ...]]) -> Iterator[Measurement
 
 def slide(network: nn.Module, image: Tensor, side: int) -> Tensor:
     """Run a network in MONAI's windows of `side` x `side` pixels."""
+    from monai.inferers.inferer import SlidingWindowInferer  # takes seconds to import
+
     inferer = SlidingWindowInferer(roi_size=(side, side), sw_batch_size=BATCH_SLICES)
     logits = inferer(image, network)
     assert isinstance(logits, Tensor)  # noqa: S101

@@ -6,7 +6,6 @@ import segmentation_models_pytorch as smp
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from monai.losses.focal_loss import FocalLoss
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -170,6 +169,8 @@ def test_one_exclusive_class_has_the_loss_of_an_independent_class(loss: PixelLos
 
 
 def test_focal_loss_of_targets_of_0_and_1_equals_those_of_other_packages() -> None:
+    from monai.losses.focal_loss import FocalLoss  # takes seconds to import
+
     random = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(2, 2, 4, 5, generator=random)
     y = (torch.rand(2, 2, 4, 5, generator=random) > 0.6).float()

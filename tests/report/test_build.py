@@ -42,13 +42,13 @@ addEventListener("load", () => {
 @pytest.fixture(scope="module")
 def suite(wsseg: "Wsseg", trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A suite's folder of three methods that differ only in their rows, and a failed job."""
-    out = tmp_path_factory.mktemp("pages") / "toys"
+    out, scored = tmp_path_factory.mktemp("pages") / "toys", tmp_path_factory.mktemp("scored")
+    shutil.copytree(trained, scored, dirs_exist_ok=True)
+    assert wsseg("score", scored).code == 0
     rows = []
     for method, worse in {"below": 0.4, "em": 0.2, "masks": 0.0}.items():
-        folder = out / method / "seed-0"
-        shutil.copytree(trained, folder)
-        assert wsseg("score", folder).code == 0
-        for row in read_rows(folder / "scores.csv").to_dict("records"):
+        shutil.copytree(scored, out / method / "seed-0")
+        for row in read_rows(scored / "scores.csv").to_dict("records"):
             row |= {"method": method, "dice": row["dice"] - worse}
             rows.append({str(key): value for key, value in row.items()})
     write_rows(out / "rows.csv", rows)

@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -278,19 +276,19 @@ def hub() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
 
 
 def test_a_packed_run_and_its_card_are_uploaded_to_a_private_repository(
-    scored: Path, tmp_path: Path, hub: tuple[str, list[tuple[str, Any]]]
+    wsseg: "Wsseg",
+    scored: Path,
+    tmp_path: Path,
+    hub: tuple[str, list[tuple[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     address, requests = hub
-    words = ["pack", str(scored), "--out", str(tmp_path / "toy.wsseg"), "--push-to-hub", "me/toy"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "wsseg", *words],
-        env=os.environ | {"HF_ENDPOINT": address, "HF_TOKEN": "hf_x", "HF_HUB_DISABLE_XET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert f"uploaded: {address}/me/toy/commit/1" in ended.stderr
+    monkeypatch.setenv("HF_TOKEN", "hf_x")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    ended = wsseg("pack", scored, "--out", tmp_path / "toy.wsseg", "--push-to-hub", "me/toy")
+    assert ended.code == 0, ended.err
+    assert f"uploaded: {address}/me/toy/commit/1" in ended.err
     (path, [created]), *_, (_, commit) = requests
     assert path == "/api/repos/create"
     assert created.get("visibility") == "private" or created.get("private") is True

@@ -1,11 +1,10 @@
 """Training of a recipe: reproducibility, resumption, the files of a run, and errors."""
 
 import json
+import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -24,6 +23,9 @@ from wsseg.runtime.console import Display
 from wsseg.training.context import RunContext
 from wsseg.training.run import split_of, train_stages
 from wsseg.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from tests.conftest import Wsseg
 
 QUIET = Display(Console(quiet=True))
 
@@ -109,19 +111,26 @@ def test_an_interrupted_run_that_is_resumed_ends_with_bitwise_equal_weights(
 
 
 def test_a_signal_saves_the_state_and_the_message_tells_how_to_resume(
-    recipe: Recipe, toy_recipe: Path, run: Path, tmp_path: Path
+    wsseg: "Wsseg",
+    recipe: Recipe,
+    toy_recipe: Path,
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    out = tmp_path / "run"
-    command = [sys.executable, "-m", "wsseg", "train", str(toy_recipe), "--out", str(out)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not (out / "log.jsonl").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1, errors
-    assert "--resume" in errors
-    assert "Traceback" not in errors
+    out, step = tmp_path / "run", Trainer._step
+
+    def terminated(self: Trainer, *args: object) -> object:
+        if self.progress.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", terminated)
+        ended = wsseg("train", toy_recipe, "--out", out)
+    assert ended.code == 1
+    assert ended.error.startswith("interrupted in stage infection after step 3")
+    assert "--resume" in ended.error
     context = RunContext(RunFolder(out), QUIET)
     train_stages(recipe, split_of(recipe), context, resume=True)
     assert same(weights(run), weights(out))
