@@ -226,3 +226,32 @@ def test_a_folder_that_contains_a_link_to_itself_is_searched_once(tmp_path: Path
     write(tmp_path / "scan", 5)
     (tmp_path / "scan" / "again").symlink_to(tmp_path)
     assert open_series(tmp_path).shape == (COLUMNS, ROWS, 5)
+
+
+def test_a_scout_in_the_series_of_a_scan_is_skipped(tmp_path: Path) -> None:
+    write(tmp_path, 4, identifier="1.2.3")
+    scout = header(0, "1.2.3")
+    scout.StudyInstanceUID, scout.Modality = STUDY, "CT"
+    scout.ImageOrientationPatient = list(CORONAL)
+    as_scout(scout)
+    save(tmp_path / "scout.dcm", scout)
+    opened = open_series(tmp_path)
+    assert opened.shape[2] == 4
+    assert opened.skipped == (Skipped(tmp_path, 1, "a scout"),)
+
+
+def test_files_that_may_be_lost_slices_are_listed_with_their_reason(tmp_path: Path) -> None:
+    write(tmp_path, 4)
+    (tmp_path / "IM4").touch()
+    (tmp_path / "5.dcm").symlink_to(tmp_path / "nowhere.dcm")
+    assert {each.what for each in open_series(tmp_path).skipped} == {
+        "skipped 1 file: empty; if it was a slice, copy it again",
+        "skipped 1 file: a link to a missing file",
+    }
+
+
+def test_an_empty_dicom_file_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, 4)
+    (tmp_path / "5.dcm").touch()
+    with pytest.raises(InputError, match=r"5\.dcm: is empty\. Copy it again, or remove it\."):
+        open_series(tmp_path)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wsseg.core.interfaces import RegionLimits
+from wsseg.core.interfaces import PairLimits, RegionLimits
 from wsseg.data.region_check import implausibility
 
 SPACING_MM = (100.0, 50.0, 50.0)  # a voxel is a quarter of a litre, 25 cm2
@@ -61,3 +61,33 @@ def test_the_median_of_a_standardized_image_is_not_checked() -> None:
 def test_a_region_without_limits_is_only_checked_for_being_empty() -> None:
     assert implausibility(*case([9, 9, 9, 9], 3000), SPACING_MM, None) == ""
     assert implausibility(*case([0]), SPACING_MM, None) != ""
+
+
+PAIR = RegionLimits(
+    volume_litres=(0, 9),
+    full_length_mm=900,
+    max_area_cm2=9999,
+    median=(-900, -300),
+    pair=PairLimits((1, 999), front=(1, 999), back_rise_mm=999, end_area=1),
+)
+
+
+def dark_row(dark: int, found: int, gap: int = 0, at_border: int = 0) -> str:
+    """Check a mask of `found` of `dark` + `found` dark voxels in a row that has tissue around."""
+    image = np.zeros((1, 3, 40), np.int16)
+    first = 1 + dark + gap
+    image[0, 1, 1 - at_border : 1 + dark] = -1000
+    image[0, 1, first : first + found] = -800
+    mask = np.zeros(image.shape, np.bool_)
+    mask[0, 1, first : first + found] = True
+    return implausibility(mask, image, (50.0, 50.0, 100.0), PAIR)
+
+
+def test_a_dark_part_next_to_a_pair_is_reported_if_it_is_large_and_inside_the_body() -> None:
+    assert dark_row(dark=4, found=4) == (
+        "leaves out 1.0 litres that adjoin it inside the body and are as dark"
+    )
+    assert dark_row(dark=3, found=4) == ""  # 0.75 litres are not over 0.8
+    assert dark_row(dark=4, found=4, gap=1) == ""  # another organ
+    assert dark_row(dark=4, found=4, at_border=1) == ""  # outside the body
+    assert dark_row(dark=5, found=26) == ""  # less than a fifth of the pair

@@ -1,6 +1,8 @@
 """The scans at the paths that a user names are found, and named by a rule."""
 
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import pydicom
 import pytest
@@ -162,3 +164,19 @@ def test_a_folder_without_a_scan_is_refused_with_the_reasons(tmp_path: Path) -> 
     with pytest.raises(InputError, match="contains no scan") as caught:
         find_scans([tmp_path])
     assert "a: skipped 2 files: only 2 slices, as in a scout" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "._scan.nii.gz"])
+def test_a_file_that_belongs_to_others_is_refused_with_a_remedy(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x" * 100)
+    with pytest.raises(InputError, match=r"contains no image\. Name the folder of the scans"):
+        find_scans([tmp_path / name])
+
+
+@pytest.mark.parametrize(("on_disk", "asked"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_scans_are_found_in_both_unicode_forms_of_a_path(
+    tmp_path: Path, on_disk: Literal["NFC", "NFD"], asked: Literal["NFC", "NFD"]
+) -> None:
+    write(tmp_path / normalize(on_disk, "Müller"), 4)
+    (case,) = find_scans([tmp_path / normalize(asked, "Müller")]).cases
+    assert case.name == normalize("NFC", "Müller")

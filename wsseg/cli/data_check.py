@@ -82,9 +82,10 @@ def _cohorts_to_check(
     name_by: str,
     columns: Sequence[str] | None,
 ) -> "Iterable[tuple[CaseList, Expectations]]":
+    from wsseg.data.file_names import find_path
     from wsseg.errors import InputError
 
-    path = Path(cohort)
+    path = find_path(Path(cohort))
     if name_by != "path" and not path.is_dir():
         raise InputError(f"{cohort}: is not a folder of scans; --name-by names the scans of one")
     if path.suffix in (".yaml", ".yml") or not (path.exists() or path.suffix == ".csv"):

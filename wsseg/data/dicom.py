@@ -93,6 +93,8 @@ def read_header(path: Path) -> Header:
     """
     check_deflated(path)
     with as_input_errors(path):
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: is empty. Copy it again, or remove it.")
         tags = read_tags(path, (*REQUIRED, *OPTIONAL, *DESCRIBING), stop_before_pixels=True)
         class_name = _class_name(tags)
         header = Header(

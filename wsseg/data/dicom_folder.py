@@ -17,6 +17,8 @@ MIN_SLICES = 3  # scouts have fewer
 PLANES = ("sagittal", "coronal", "axial")  # by the axis of the normal
 CONTRASTS = "MR"  # the series of an MR study show different quantities
 NOT_AN_IMAGE = "not an image"
+EMPTY = "empty; if it was a slice, copy it again"
+BROKEN_LINK = "a link to a missing file"
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,16 @@ class FoundSeries:
 def find_series(folder: Path) -> tuple[list[FoundSeries], list[Skipped]]:
     """Read the headers of all DICOM files below a folder, and group them by series.
 
+    Scouts are a series of their own, also if they have the identifier of another one.
+
     Raises:
         InputError: A DICOM file cannot be read.
     """
-    series: dict[tuple[str, str], list[Header]] = defaultdict(list)
+    series: dict[tuple[str, str, bool], list[Header]] = defaultdict(list)
     skipped: Counter[tuple[Path, str]] = Counter()
     for path in files_below(folder):
         if not is_dicom(path):
-            skipped[folder, NOT_AN_IMAGE] += not is_nifti_name(path)
+            skipped[folder, _why_not(path)] += not is_nifti_name(path)
             continue
         header = read_header(path)
         if header.not_an_image:
@@ -81,9 +85,17 @@ def find_series(folder: Path) -> tuple[list[FoundSeries], list[Skipped]]:
         elif header.problem and not header.series:
             raise header.problem
         else:
-            series[header.study, header.series or str(path.parent)].append(header)
+            name = header.series or str(path.parent)
+            series[header.study, name, header.is_scout].append(header)
     found = [FoundSeries(tuple(headers)) for headers in series.values()]
     return found, [Skipped(place, n, reason) for (place, reason), n in skipped.items() if n]
+
+
+def _why_not(path: Path) -> str:
+    """Return the reason why a file that is not DICOM was skipped."""
+    if not path.exists():
+        return BROKEN_LINK
+    return NOT_AN_IMAGE if path.stat().st_size else EMPTY
 
 
 def choose_scans(

@@ -11,14 +11,17 @@ from wsseg.components.cohorts import Table, case_name
 from wsseg.core.case import Case
 from wsseg.data.csv_table import read_csv_table
 from wsseg.data.dicom import read_identifier
+from wsseg.data.dicom_file import DIRECTORY
 from wsseg.data.dicom_folder import FoundSeries, Skipped, choose_scans, find_series
 from wsseg.data.dicom_series import open_series
+from wsseg.data.file_names import find_path
 from wsseg.data.image_files import find_images, image_names, shortened, stem_of
 from wsseg.data.mask_files import mask_suffix
 from wsseg.data.nifti import is_nifti_name
 from wsseg.data.reading import case_in_errors, read_case_grid
 from wsseg.errors import InputError
 from wsseg.inference.folders import PredictionFolder, RunFolder
+from wsseg.runtime.files import SIDE_FILE
 
 BY_PATH = "path"
 IDENTIFIERS = ("PatientID", "AccessionNumber")
@@ -95,7 +98,7 @@ def find_scans(
     cases: dict[str, Case] = {}
     skipped: list[Skipped] = []
     for path in paths:
-        found = _scans_at(path, modality, pseudonyms)
+        found = _scans_at(find_path(path), modality, pseudonyms)
         skipped += found.skipped
         for case in found.cases:
             if case.name in cases:
@@ -133,6 +136,8 @@ def check_scans(cases: Sequence[Case], out: Path) -> None:
 def _scans_at(path: Path, modality: str, pseudonyms: Pseudonyms | None) -> FoundScans:
     if path.suffix.lower() == ".csv":
         return _scans_of_table(path)
+    if path.name.startswith(SIDE_FILE) or path.name.upper() == DIRECTORY:
+        raise InputError(f"{path}: contains no image. Name the folder of the scans instead.")
     if not path.is_dir():
         return FoundScans([case_of(path)], [])
     files = [case_of(each) for each in sorted(path.iterdir()) if is_nifti_name(each)]
@@ -180,7 +185,8 @@ def _dicom_case(root: Path, scan: FoundSeries, pseudonyms: Pseudonyms | None) ->
 
 def _name_by_path(root: Path, folder: Path) -> str:
     """Join the names of the folders below `root`; the start of a long name becomes a digest."""
-    return shortened("_".join(folder.relative_to(root).parts) or root.resolve().name)
+    name = "_".join(folder.relative_to(root).parts) or root.resolve().name
+    return shortened(normalize("NFC", name))
 
 
 def _numbered(cases: Sequence[Case]) -> list[Case]:

@@ -68,7 +68,8 @@ class LungThreshold(Region):
     5. In the original voxels, the aerated border is found again with `threshold_hu`.
 
     The mask is empty if there is no lung. A lobe without air is not found, and a consolidation
-    that extends from the chest wall to the heart only in part.
+    that extends from the chest wall to the heart only in part. A warning names such losses, except
+    that of both upper lobes without air.
     """
 
     version: ClassVar = 2
