@@ -195,7 +195,7 @@ def test_check_unit_detects_a_broken_unit(changes: dict[str, Any], words: str) -
         (lambda image, masks: (np.add(image, 1, out=image), masks), "arguments are changed"),
         (lambda image, masks: (image + np.float32(next(CALLS)), masks), "the same seed differ"),
         (lambda image, masks: (image / np.float32(0), masks), "not finite"),
-        (lambda image, masks: (image, masks * np.uint8(3)), "other values than 0 and 1"),
+        (lambda image, masks: (image, masks * np.uint8(3)), "values other than 0 and 1"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")

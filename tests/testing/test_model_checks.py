@@ -48,7 +48,7 @@ PRIORS: list[tuple[Callable[[Batch], Tensor], str]] = [
         lambda batch: half(batch) * (batch.image.float().mean() / 100).sigmoid(),
         "other images of its batch",
     ),
-    (lambda batch: half(batch).requires_grad_(), "has a gradient"),
+    (lambda batch: half(batch).requires_grad_(), "requires a gradient"),
 ]
 
 
@@ -94,7 +94,7 @@ def test_check_prior_detects_a_prior_that_no_recipe_can_store() -> None:
         def __call__(self, batch: Batch) -> Tensor:
             return half(batch)
 
-    fails(testing.check_prior, Unstorable(), "saved as YAML, .* and read, it is")
+    fails(testing.check_prior, Unstorable(), "saved as YAML, .* is read as")
 
 
 ESTEPS: list[tuple[Callable[[Evidence], Tensor], str]] = [
@@ -125,7 +125,7 @@ def test_check_estep_detects_a_result_with_a_gradient() -> None:
             with torch.enable_grad():
                 return SoftEM()(evidence)
 
-    fails(testing.check_estep, WithGradient(), "has a gradient")
+    fails(testing.check_estep, WithGradient(), "requires a gradient")
 
 
 def test_check_estep_detects_an_inner_estep_that_no_plugin_offers() -> None:
@@ -206,7 +206,7 @@ LOSSES: list[tuple[Loss, str]] = [
         lambda a, y, r: (a.float().sigmoid() - y).where(r, 0).square().sum().sqrt(),
         "gradient is not finite",
     ),
-    (lambda a, y, r: -dice(a, y, r), "does not fall as f approaches y"),
+    (lambda a, y, r: -dice(a, y, r), "does not decrease as f approaches y"),
     (lambda a, y, r: dice(a, y, r) + y[~r.expand_as(y)].mean().float(), "outside the region"),
     (lambda a, y, r: dice(a, y, r) * next(CALLS), "changes from call to call"),
 ]
@@ -250,7 +250,7 @@ TAG_LOSSES: list[tuple[Loss, str]] = [
     (lambda a, t, r: a.where(r, 0).mean() + 0 * t.sum(), "bfloat16, not float32"),
     (lambda a, t, r: a.float().where(r, 0).exp().sum() - t.sum(), "the loss is inf"),
     (lambda a, t, r: MeanLogits()(a, t, r) + 0.1 * a.float().mean(), "outside the region"),
-    (lambda a, t, r: MeanLogits()(a, ~t, r), "does not fall as more pixels agree"),
+    (lambda a, t, r: MeanLogits()(a, ~t, r), "does not decrease as more pixels agree"),
     (
         lambda a, t, r: MeanLogits()(a, t, r) + a.detach()[:, :, 0, 0].sum().float(),
         "outside the region",
@@ -348,10 +348,10 @@ class Drifting(torch.optim.SGD):
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (keeps_lr, "ignores `lr` of a group"),
-        (lambda _: "sgd", "no optimizer"),
+        (keeps_lr, "`lr` of a group is ignored"),
+        (lambda _: "sgd", "not an optimizer"),
         (lambda groups: Counting(groups, lr=0.1), "the state steps is int, not a Tensor"),
-        (lambda groups: Drifting(groups, lr=0.1), "weights change although `lr` is 0"),
+        (lambda groups: Drifting(groups, lr=0.1), "weights change even if `lr` is 0"),
     ],
 )
 def test_check_optimizer_detects_a_broken_optimizer(
@@ -442,7 +442,7 @@ def test_check_estep_checks_targets_with_memory() -> None:
     testing.check_estep(Remembers())
     fails(testing.check_estep, Remembers(factor=30), "above 1")
     fails(testing.check_estep, RemembersNumber(), "remember returns mean as float")
-    fails(testing.check_estep, RemembersCalls(), "another calls from call to call")
+    fails(testing.check_estep, RemembersCalls(), "the calls that remember returns changes")
 
 
 class Refitted(Prior):
@@ -486,6 +486,6 @@ def test_check_prior_detects_a_prior_that_fails_for_several_channels() -> None:
             return batch.middle.sigmoid().expand(batch.support.shape)
 
     with pytest.raises(
-        AssertionError, match=r"image of 3 channels raises RuntimeError: .*Judge one"
+        AssertionError, match=r"image of 3 channels raises RuntimeError: .*Add a field"
     ):
         testing.check_prior(OfOneChannel(), classes=2)

@@ -1,4 +1,4 @@
-"""Cases whose scans are arrays, not files: they are written once into the cache."""
+"""Cases whose scans are arrays rather than files; they are written once into the cache."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ class ArrayCase:
     """
 
     name: str
-    """Unique in the cohort; names of files contain it."""
+    """Unique in the cohort; it becomes part of file names."""
     volume: Volume
     """The voxels, (C, Z, H, W), and their grid; several channels are written as sequences."""
     patient: str = ""
@@ -56,20 +56,20 @@ class ArrayCase:
     slice_tags: Mapping[int, Mapping[str, Tag]] = field(default_factory=dict)
     """The tags of single slices, by their index in `volume`."""
     shares: Mapping[str, Bounds] = field(default_factory=dict)
-    """The lowest and the highest share of the stage's region that a class has in the scan."""
+    """Bounds of the share of the stage's region that each class covers in the scan."""
 
 
 def cached_cases(kind: str, key: Any, arrays: Callable[[], Iterable[ArrayCase]]) -> list[Case]:
-    """Return the cases of a cohort whose scans are no NIfTI or DICOM files.
+    """Return the cases of a cohort whose scans are not NIfTI or DICOM files.
 
     On first use, each scan and its masks are written as NIfTI into a folder of the cache, together
     with the table of the cases. Later, only the table is read.
 
     Args:
         kind: The folder of the cache for cohorts of this kind.
-        key: What decides the arrays, such as the digest of their file and the version of the code
-            that reads them; a JSON-like value.
-        arrays: Returns or generates the scans. It is called on first use only.
+        key: A JSON-like value that changes whenever the arrays change, such as the digest of their
+            file and the version of the code that reads them.
+        arrays: Returns or generates the scans; only called on first use.
 
     Raises:
         InputError: A case is invalid, or there is none.
@@ -93,7 +93,7 @@ def cached_cases(kind: str, key: Any, arrays: Callable[[], Iterable[ArrayCase]])
 
 
 def _write(arrays: Iterable[ArrayCase], folder: Path) -> None:
-    """Write NIfTI files, `cohort.csv` and `slices.csv` atomically; one scan is in memory."""
+    """Write NIfTI files, `cohort.csv` and `slices.csv` atomically, one scan at a time."""
     import pandas as pd  # imported here because only writing needs it
 
     written, rows, slices = list[Case](), list[dict[str, Any]](), list[dict[str, Any]]()
@@ -140,7 +140,7 @@ def _storable(voxels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _tag_cells(tags: Mapping[str, Tag]) -> dict[str, str]:
-    """Return cells of a table, by column; that of an unknown tag is empty."""
+    """Return the cells of tags, by column; the cell of an unknown tag is empty."""
     return {f"tag.{name}": tag_cell(tag) for name, tag in tags.items()}
 
 
@@ -185,7 +185,7 @@ def _check(case: ArrayCase) -> None:
 
 
 def _check_together(cases: list[Case]) -> None:
-    """Raise `InputError` if there is no case, a name is not unique, or a patient is divided."""
+    """Raise `InputError` if there are no cases, or a name or a patient's split is not unique."""
     if not cases:
         raise InputError("the cohort has no cases")
     if repeated := repeated_names(cases):

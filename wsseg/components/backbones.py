@@ -16,8 +16,8 @@ from wsseg.core.interfaces import Backbone, EncoderWeights
 from wsseg.errors import InputError, known_words, one_line
 
 TIMM_PREFIX = "tu-"  # segmentation-models-pytorch names timm's encoders tu-NAME
-SIDE_MULTIPLES = (32, 64, 128)  # most networks accept any image whose sides are multiples of one
-FIXED_SIDES = (224, 256, 384, 448, 512)  # some attention layers accept one image size only
+SIDE_MULTIPLES = (32, 64, 128)  # most networks need sides that are multiples of one of these
+FIXED_SIDES = (224, 256, 384, 448, 512)  # some attention layers accept only one image size
 
 ENCODER = "encoder"  # the attribute of a network of segmentation-models-pytorch
 ERROR_LENGTH = 200  # characters of a library's error message that are repeated
@@ -29,9 +29,9 @@ class Smp(Backbone):
 
     The network maps normalised images (B, C S, H, W) to logits (B, K, H, W). Images are padded with
     0 at the bottom and the right to a size that the network accepts, for most a multiple of 32.
-    Some transformers accept a single image size: smaller images are padded to it, and larger ones
-    raise `InputError`. The weights of a first convolution for RGB stay as they are for three
-    planes, such as a slice in colours.
+    Some transformers accept only one image size: smaller images are padded to it, and larger ones
+    raise `InputError`. A first convolution trained on RGB keeps its weights if the input has three
+    planes, such as one colour slice.
 
     Source: Iakubovskii 2019, "Segmentation Models Pytorch"; Wightman 2019, "PyTorch Image Models"
     (timm).
@@ -45,8 +45,8 @@ class Smp(Backbone):
     encoder: str = "resnet18"
     """Name of the encoder, such as resnet18; encoders of timm are written tu-NAME."""
     weights: EncoderWeights | str | None = None
-    """Pre-trained weights of the encoder: {file: PATH}, those of an installed package {use: NAME},
-    or weights to be downloaded: the data set, such as imagenet, or for an encoder of timm the tag,
+    """Pre-trained weights of the encoder: a file, {file: PATH}; the weights of an installed
+    package, {use: NAME}; or a name to download: a data set, such as imagenet, or a tag of timm,
     such as a1_in1k. null initialises the encoder at random."""
 
     @model_validator(mode="after")
@@ -73,7 +73,7 @@ class Smp(Backbone):
         return self
 
     def build(self, channels: int, classes: int) -> nn.Module:
-        """Return a new module; `weights` that are not on this machine are downloaded.
+        """Return a new module. Named `weights` are downloaded if they are not on this machine.
 
         Raises:
             InputError: The architecture cannot be combined with the encoder, or the weights do not
@@ -157,9 +157,9 @@ class Smp(Backbone):
 
 
 def _side_limits(net: nn.Module, channels: int) -> tuple[int, int | None]:
-    """Return the number that an image's sides must be multiples of, and the longest side or None.
+    """Find the factor that sides must be multiples of, and the longest possible side or None.
 
-    Found by running the network on images of different sizes.
+    The network is run on images of different sizes.
     """
     net.eval()
     sides = (*SIDE_MULTIPLES, *FIXED_SIDES)
@@ -180,14 +180,14 @@ def _accepts(net: nn.Module, channels: int, height: int, width: int) -> bool:
 
 @final
 class Padded(nn.Module):
-    """A network for images of any size, around a network for sides that are multiples of a number.
+    """Wraps a network that needs sides that are multiples of a number; accepts any image size.
 
     Images (B, C S, H, W) are padded with 0 at the bottom and the right, as a convolution pads its
     border, and the logits (B, K, H, W) are cropped to the size of the image.
 
     Args:
         net: Maps (B, C S, H, W) to (B, K, H, W) if H and W are multiples of `multiple`.
-        multiple: The number that the sides are rounded up to a multiple of, in pixels.
+        multiple: The sides are padded to a multiple of this number of pixels.
         largest: The longest side that `net` accepts, in pixels; None if there is no limit.
 
     Example:

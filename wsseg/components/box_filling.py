@@ -1,4 +1,4 @@
-"""The E-step that gives each box at least a share of its class."""
+"""The E-step that fills at least a share of each box with its class."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,12 +15,12 @@ from wsseg.core.interfaces import EStep
 
 @final
 class FillBoxes(EStep):
-    """Another E-step, for which the most probable pixels of each box have the class of the box.
+    """Wraps an E-step; the most probable pixels of each box get the class of the box.
 
     If n pixels of a box are in the support of its class, the ceil(`share` n) of them with the
     largest margin count as known: the log-odds of the class minus those of the best alternative. So
-    a box cannot stay empty. Outside of its boxes, an image never has the class, with any E-step.
-    Without boxes, this is the other E-step.
+    no box stays empty. Pixels outside the boxes never have the class, with any E-step. For images
+    without boxes, this is the wrapped E-step.
 
     Source: the tightness of boxes in Lempitsky et al. 2009, "Image segmentation with a bounding box
     prior", and their filling rates in Song et al. 2019, "Box-driven class-wise region masking and
@@ -41,24 +41,24 @@ class FillBoxes(EStep):
     share: Share = Field(examples=[0.3])
     """The smallest share of the pixels of a box that have its class, from 0 to 1."""
     estep: EStep = Field(examples=[{"use": "hard"}])
-    """The E-step that gives the targets of all other pixels."""
+    """The E-step that determines the targets of all other pixels."""
 
     @property
     def separates_images(self) -> bool:
-        """Whether the other E-step separates images."""
+        """Whether the wrapped E-step separates images."""
         return self.estep.separates_images
 
     @property
     def takes_bounds(self) -> bool:
-        """Whether the other E-step takes bounds."""
+        """Whether the wrapped E-step takes bounds."""
         return self.estep.takes_bounds
 
     def fit(self, evidence: Iterable[Evidence]) -> Self:
-        """Return this E-step with the other one fitted."""
+        """Return a copy whose wrapped E-step is fitted."""
         return self.model_copy(update={"estep": check_fitted(self.estep, self.estep.fit(evidence))})
 
     def __call__(self, evidence: Evidence) -> Probability:
-        """Return the targets of the other E-step, (B, K, H, W)."""
+        """Return the targets of the wrapped E-step, (B, K, H, W)."""
         boxes = evidence.batch.boxes
         if boxes is None:
             return self.estep(evidence)

@@ -1,4 +1,4 @@
-"""The components that ship with wsseg, offered through the same hooks as those of plugins."""
+"""The components that ship with wsseg, registered through the same hooks as plugins."""
 
 from wsseg.components.backbones import Smp
 from wsseg.components.box_filling import FillBoxes

@@ -53,9 +53,9 @@ class Table(Cohort):
     - `case`: a unique name, up to 100 characters that a file name may have. Required.
     - `image`: a NIfTI file, a picture or a folder of DICOM files, relative to the CSV file. Of the
       series below a folder, the axial one with the most slices is read. Required.
-    - `image.NAME`: in place of `image`, the files of several sequences of a case, such as
-      `image.t1` and `image.t2`: the channels of its image, in the order of the columns. Those on
-      another grid than the first are resampled to it.
+    - `image.NAME`: instead of `image`, the files of several sequences, such as `image.t1` and
+      `image.t2`. They become the channels of the image, in the order of the columns, and are
+      resampled to the grid of the first one.
     - `patient`: the default is the name of the case.
     - `site`: the hospital or scanner.
     - `split`: `train`, `test` or empty. All cases of a patient have the same split.
@@ -65,14 +65,14 @@ class Table(Cohort):
       it is present, such as 0.5, or empty if nothing is known.
     - `scribble.CLASS`: a NIfTI file or a picture, relative to the CSV file, which labels some
       pixels: 1 for the class, 2 for its absence and 0 for unknown (see `scribble_values`).
-    - `box.CLASS`: boxes outside of which the image does not have the class, such as
+    - `box.CLASS`: boxes that contain all pixels of the class, such as
       `12 30 40 25 / 90 14 20 20`: x, y, width and height in pixels of the file. In a scan, x, y, z,
       width, height and depth.
-    - `share.CLASS`: the share of the stage's region that the class has, such as `25-50 %`.
+    - `share.CLASS`: the share of the stage's region that the class covers, such as `25-50 %`.
 
     A file `slices.csv` in the same folder is optional. Its columns `case`, `slice`, `tag.CLASS`,
-    `box.CLASS` and `share.CLASS` concern single slices; tags and shares take precedence over those
-    of the case. Slices are counted from 0, as in the image file, or for DICOM along the normal of
+    `box.CLASS` and `share.CLASS` describe single slices; tags and shares override those of the
+    case. Slices are counted from 0, as in the image file, or for DICOM along the normal of
     the image plane.
 
     Example:
@@ -85,17 +85,17 @@ class Table(Cohort):
     path: Path
     """The CSV file, separated by commas, semicolons or tabs."""
     columns: Mapping[str, str] = {}
-    """The columns above by their names in the file, such as {Pat-ID: patient}; an empty name leaves
-    a column out."""
+    """Columns to rename, by their names in the file, such as {Pat-ID: patient}; an empty name
+    drops a column."""
     mask_values: Mapping[str, tuple[int, ...]] = {}
-    """For each mask the values in its file that belong to it, such as {tumour: [1, 4]}. The default
-    is 1, or 255."""
+    """The values that belong to each mask in its files, such as {tumour: [1, 4]}. The default is 1,
+    or 255."""
     scribble_values: Mapping[str, ScribbleValues] = {}
-    """For each class the values in its files of scribbles, such as {tumour: {present: [1],
+    """The meaning of values in the scribble files of each class, such as {tumour: {present: [1],
     absent: [0], unknown: [4]}}."""
     boxes: Path | None = None
-    """A COCO file (JSON) with boxes. Images are found by the ends of their paths, classes by the
-    names of categories; an image of the file without a box of a class does not have it."""
+    """A COCO file (JSON) with boxes. Images are matched by the end of their paths, classes by the
+    names of categories. If an image in the file has no box of a class, the class is absent."""
 
     def cases(self) -> list[Case]:
         """List the cases in the order of their rows.
@@ -110,7 +110,7 @@ class Table(Cohort):
         return cases
 
     def read(self) -> tuple[list[Case], list[tuple[str, InputError]]]:
-        """Return the cases of all valid rows, and the problems of the others with their case names.
+        """Return the cases of all valid rows, and the error of each other row with its case name.
 
         Raises:
             InputError: The file cannot be read as a table of cases.
@@ -171,7 +171,7 @@ class Table(Cohort):
 
 
 def with_boxes(case: Case, boxes: Mapping[str, tuple[Box, ...]]) -> Case:
-    """Return a case with more boxes; it does not have a class that has none of them."""
+    """Return a case with more boxes; classes with an empty tuple of boxes are absent."""
     absent: dict[str, Tag] = {name: False for name, each in boxes.items() if not each}
     known = {name: tag for name, tag in case.tags.items() if tag is not None}
     found = {name: each for name, each in boxes.items() if each}

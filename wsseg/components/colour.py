@@ -1,4 +1,4 @@
-"""The prior that judges the colour of a pixel."""
+"""The prior that uses the colour of a pixel."""
 
 from math import sqrt
 from typing import Annotated, Literal, final
@@ -25,9 +25,9 @@ class Colour(Prior):
         v = 0.299 red + 0.587 green + 0.114 blue   grey, in the image's unit
         hue = atan2(sqrt(3) (green - blue), 2 red - green - blue)
 
-    max and min are those of the three channels. Red has a hue of 0 degrees, green of 120 and blue
-    of 240; that of a grey pixel is not defined, and its distance is 180. The channels must not be
-    standardized, and 0 means no light. All classes get the same phi.
+    max and min are over the three channels. The hue of red is 0 degrees, of green 120 and of blue
+    240; a grey pixel has no hue, and its distance is 180. The channels must not be standardized,
+    and 0 means no light. All classes get the same phi.
 
     Source: Smith 1978, "Color gamut transform pairs" (saturation); Hanbury 2008, "Constructing
     cylindrical coordinate colour spaces" (hue); ITU-R BT.601 (grey).
@@ -44,7 +44,7 @@ class Colour(Prior):
     """
 
     property: Literal["saturation", "hue", "grey"] = Field(examples=["saturation"])
-    """What is judged: the saturation, the distance from `hue_deg`, or the grey level."""
+    """The property v: the saturation, the distance of the hue from `hue_deg`, or the grey level."""
     side: Literal["above", "below"] = "above"
     """Whether the class is likely above or below the midpoint; for a hue near `hue_deg`, below."""
     midpoint: FiniteFloat = Field(examples=[0.3])
@@ -52,7 +52,7 @@ class Colour(Prior):
     width: PositiveFloat = Field(examples=[0.1])
     """The change of the property that multiplies the odds of the class by e."""
     hue_deg: Annotated[float, Field(ge=0, lt=360)] = 0.0
-    """The hue from which distances are measured, in degrees; used by hue only."""
+    """The hue from which distances are measured, in degrees; only used with `property: hue`."""
 
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each pixel, (B, K, H, W).

@@ -1,4 +1,4 @@
-"""Pre-trained weights of encoders, and how they are fitted to an encoder."""
+"""Loading of pre-trained weights into encoders."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from wsseg.errors import InputError
 from wsseg.runtime.tensor_files import read_tensors
 
 TIMM_MODULE = "model."  # segmentation-models-pytorch keeps an encoder of timm in this attribute
-COUNTER = "num_batches_tracked"  # of batch norm; files of old versions of torch have none
+COUNTER = "num_batches_tracked"  # of batch norm; missing in files of old torch versions
 WEIGHT_DIMENSIONS = 4  # of a convolution's weights: (out, in, height, width)
 MOST_NAMED = 3  # tensors in a message
 
@@ -20,9 +20,9 @@ MOST_NAMED = 3  # tensors in a message
 class FileWeights(EncoderWeights):
     """The weights in a file, .safetensors or .pth, with the names of the encoder's tensors.
 
-    The names may have a prefix, such as `encoder.`, and the file may have other tensors, such as
-    those of a classifier. A .pth file is loaded with torch's `weights_only`, which accepts tensors
-    only and runs no code.
+    The names may have a prefix, such as `encoder.`, and other tensors, such as those of a
+    classifier, are ignored. A .pth file is loaded with torch's `weights_only`, which only accepts
+    tensors and runs no code.
     """
 
     file: Path
@@ -44,9 +44,9 @@ class FileWeights(EncoderWeights):
 def load_encoder_weights(encoder: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Copy pre-trained weights into an encoder for C S planes, the slices of all channels.
 
-    If the first convolution of the tensors is for another number of planes, such as 3 for colours,
-    each plane gets the sum over its inputs, divided by C S: an image that is the same in all planes
-    then has the same activations as one that is the same in all colours.
+    If the first convolution has weights for another number of planes, such as 3 for colours, each
+    plane gets their sum divided by C S. An image with equal planes then has the same activations as
+    an image with equal colours had.
 
     Raises:
         InputError: A tensor is missing or has another shape.
@@ -75,7 +75,7 @@ def load_encoder_weights(encoder: nn.Module, tensors: Mapping[str, Tensor]) -> N
 
 
 def _prefix(names: list[str], tensors: Collection[str]) -> str:
-    """Return what precedes most of the encoder's names in a file, such as `encoder.`."""
+    """Return the prefix of most of the encoder's names in a file, such as `encoder.`."""
     candidates = [each.removesuffix(names[0]) for each in tensors if each.endswith(names[0])]
     return max(candidates, key=lambda prefix: sum(prefix + n in tensors for n in names), default="")
 
@@ -83,7 +83,7 @@ def _prefix(names: list[str], tensors: Collection[str]) -> str:
 def _for_planes(weight: Tensor, own: Tensor) -> Tensor:
     """Return the weights of a first convolution, (out, in, height, width), for the planes of `own`.
 
-    Weights for as many planes stay as they are, such as those for RGB with a colour picture.
+    Weights for the same number of planes, such as RGB for a colour picture, are not changed.
     """
     planes = own.shape[1]
     if weight.dim() != own.dim() or weight.shape[1] == planes:

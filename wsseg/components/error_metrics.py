@@ -1,4 +1,4 @@
-"""Metrics for where a prediction is wrong: at the border of the true mask or away from it."""
+"""Metrics that locate errors: at the border of the true mask or away from it."""
 
 from typing import Annotated, ClassVar, final
 
@@ -59,8 +59,8 @@ class ErrorPlaces(Metric):
       in-plane opening with a disc of that diameter removes them. Vessels often cause these errors,
       but masks alone cannot distinguish vessels from other small structures.
 
-    The remaining `fp_voxels` and `fn_voxels`, which `Dice` counts, are elsewhere. Both lengths have
-    a relative tolerance of 1e-3, so that rounding errors of the spacing change no count.
+    The remaining errors (`Dice` counts all, as `fp_voxels` and `fn_voxels`) are elsewhere. Both
+    lengths have a relative tolerance of 1e-3, so that rounding errors of the spacing do not matter.
     """
 
     border_mm: PositiveFloat = Field(examples=[3.0])

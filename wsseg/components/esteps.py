@@ -14,11 +14,11 @@ from wsseg.core.interfaces import EStep
 from wsseg.core.weak_labels import Bounds
 from wsseg.errors import InputError
 
-BISECTIONS = 40  # halve an interval of log-odds, of at most some thousands, to below 1e-8
+BISECTIONS = 40  # reduce an interval of at most some thousand log-odds to below 1e-8
 SWEEPS = 200  # at most, over exclusive classes, whose biases depend on each other
 ENOUGH = 1e-4  # sweeps end when no log-odds change by more
 BINS = 10_000  # of phi, for the median
-SMALLEST_SHARE = 0.01  # an estimate below means that the prior does not see the class
+SMALLEST_SHARE = 0.01  # a smaller estimate means that the prior does not detect the class
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -82,8 +82,8 @@ class AdaptEM(EStep):
     If n pixels are in the support of a class in an image, at least ceil(`share` n) and at most
     max(floor(`most` n), ceil(`share` n)) of them become 1. They are those with the largest margin:
     the log-odds of the class minus those of the best alternative. This is `HardEM` with a bias on
-    the log-odds of each class in each image. Bounds of the image itself, such as a grade, replace
-    `share` and `most`. Pixels that are known to have the class always become 1.
+    the log-odds of each class in each image. If an image has its own bounds, such as a grade, they
+    replace `share` and `most`. Pixels that are known to have the class always become 1.
 
     Exclusive classes take their shares in the order of the stage's classes. If the shares add up to
     more than 1, the last class gets less than its share.
@@ -94,9 +94,9 @@ class AdaptEM(EStep):
     """
 
     share: Share = Field(examples=[0.2])
-    """The smallest share of the support's pixels that become 1, from 0 to 1."""
+    """The smallest share of the support with target 1, from 0 to 1."""
     most: Share = 1
-    """The largest share of the support's pixels that become 1, from `share` to 1."""
+    """The largest share of the support with target 1, from `share` to 1."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -126,7 +126,7 @@ class AdaptEM(EStep):
         return on.to(log_odds.dtype)
 
     def _bounds(self, batch: Batch) -> tuple[Tensor | float, Tensor | float]:
-        """Return the lowest and the highest share, of each image and class if images have own."""
+        """Return the bounds of the share; (B, K) each if images have bounds of their own."""
         if batch.bounds is None:
             return self.share, self.most
         own = batch.bounds.isnan()
@@ -143,9 +143,9 @@ class ProportionEM(EStep):
 
     The mean is over the support of the class in all images of a batch, so some images may have more
     of the class and others less. Hence the targets can neither fill the regions nor vanish, and
-    they depend smoothly on the network: rounding does not decide between two outcomes. A constant
-    factor of the prior's odds has no effect, such as the one of `tag-odds` or of the midpoint of a
-    sigmoid. For exclusive classes, y = softmax([0, a_k + logit phi_k + b_k]).
+    they depend smoothly on the network, so that rounding errors stay small. A constant factor of
+    the prior's odds, such as that of `tag-odds` or of a sigmoid's midpoint, has no effect. For
+    exclusive classes, y = softmax([0, a_k + logit phi_k + b_k]).
 
     An image with bounds of its own, such as a grade, has its own b: 0 if the mean of its posterior
     lies within them, otherwise such that the mean is the bound that it violates. Pixels that are
@@ -155,12 +155,12 @@ class ProportionEM(EStep):
 
         share = 1 - 2 P(phi <= m | tagged),    m = the median of phi in untagged regions
 
-    This is the share if pixels of the class have a phi above m and all other pixels are distributed
-    as in untagged regions; if some pixels of the class have a smaller phi, it is too small.
+    The estimate is exact if all pixels of the class have a phi above m and all other pixels are
+    distributed as in untagged regions; pixels of the class with a smaller phi make it too small.
 
-    Source: Garg et al. 2021, "Mixture proportion estimation and PU learning: a modern approach",
-    whose best bin is here the lower half of the untagged pixels, and whose discarded pixels are
-    here the complement of y.
+    Source: Garg et al. 2021, "Mixture proportion estimation and PU learning: a modern approach".
+    Here, their best bin is the lower half of the untagged pixels, and their discarded pixels are
+    the complement of y.
 
     Example:
         >>> from wsseg import Batch, Evidence
@@ -172,11 +172,11 @@ class ProportionEM(EStep):
     """
 
     share: Share | tuple[Share, ...] | None = None
-    """The share of the support of the class, or of each class, from 0 to 1; null: estimated."""
+    """The share of the support, one number or one for each class, from 0 to 1; null: estimated."""
 
     @property
     def separates_images(self) -> bool:
-        """False: the share is that of all images of a batch."""
+        """False: the share applies to all images of a batch together."""
         return False
 
     @property
@@ -262,9 +262,9 @@ class Scheduled(EStep):
     first: EStep = Field(examples=[{"use": "soft"}])
     """The E-step at the start of the stage."""
     then: EStep = Field(examples=[{"use": "hard"}])
-    """The E-step from the step `at` on."""
+    """The E-step for the rest of the stage."""
     at: Share = Field(examples=[0.5])
-    """When `then` replaces `first`, as a share of the stage's steps, from 0 to 1."""
+    """The fraction of the stage's steps after which `then` replaces `first`, from 0 to 1."""
 
     @property
     def separates_images(self) -> bool:
@@ -293,7 +293,7 @@ class Scheduled(EStep):
 def top_pixels(margin: Tensor, count: Tensor) -> Tensor:
     """Return the mask of the `count` (...) pixels with the largest `margin` (..., H, W).
 
-    If margins are equal, the first pixels are taken.
+    Of pixels with equal margins, the first ones are taken.
     """
     flat = margin.flatten(-2)
     order = flat.argsort(dim=-1, descending=True, stable=True)
@@ -304,7 +304,7 @@ def top_pixels(margin: Tensor, count: Tensor) -> Tensor:
 def _bias_within(log_odds: Tensor, certain: Tensor | None, low: float, high: float) -> Tensor:
     """Return the smallest b for which the mean of y = sigmoid(log_odds + b) lies within bounds.
 
-    `certain` pixels, if there are any, have y = 1 whatever b is.
+    `certain` pixels, if there are any, have y = 1 for every b.
     """
     others = log_odds if certain is None else log_odds[~certain]
     fixed, share = len(log_odds) - len(others), low
@@ -319,7 +319,7 @@ def _bias_within(log_odds: Tensor, certain: Tensor | None, low: float, high: flo
 
 
 def _without_bounds(batch: Batch) -> Tensor:
-    """Return which images have no bounds of their own on the share of each class, (B, K) bool."""
+    """Return where images have no bounds on the share of a class, (B, K) bool."""
     if batch.bounds is None:
         return torch.ones_like(batch.tags)
     return batch.bounds.isnan().any(-1)
@@ -340,7 +340,7 @@ def _bias(log_odds: Tensor, share: float) -> Tensor:
 def _phi_counts(evidence: Evidence) -> Tensor:
     """Return how many pixels of the regions have a phi in each bin, (K, 2, BINS).
 
-    First those of images without the tag of the class, then those with it.
+    The second axis is 0 for images without the tag of the class and 1 for those with it.
     """
     batch, phi = evidence.batch, evidence.phi
     bins = (phi.double() * BINS).long().clamp(0, BINS - 1)
@@ -357,7 +357,7 @@ def _phi_counts(evidence: Evidence) -> Tensor:
 def _share(counts: Tensor) -> float:
     """Return 1 - 2 P(phi <= m | tagged) from the counts of untagged and tagged pixels, (2, BINS).
 
-    Within the bin of the median, pixels are taken as evenly distributed.
+    Within the bin of the median, pixels are assumed to be evenly distributed.
     """
     untagged, tagged = counts.double()
     if not untagged.any() or not tagged.any():

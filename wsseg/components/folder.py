@@ -50,7 +50,7 @@ Pattern: TypeAlias = Annotated[str, AfterValidator(_is_regular_expression)]
 
 
 def means_background(name: str) -> bool:
-    """Return whether the name of a class says that there is none, such as `good` or `no_crack`.
+    """Return whether the name of a folder or tag means that no class is present.
 
     Example:
         >>> from wsseg.components.folder import means_background
@@ -65,7 +65,7 @@ def means_background(name: str) -> bool:
 
 @dataclass(frozen=True)
 class _Labelled:
-    """An image with the classes that are known of it, before classes are merged."""
+    """An image with its known classes, before classes are merged."""
 
     image: FoundImage
     tags: Tags
@@ -82,7 +82,7 @@ class Folder(Cohort):
     Tags come from one of two places:
 
     - the folders of classes, such as `good/` and `crack/`: an image below `crack` has the class
-      crack and no other one, an image below `good` has none;
+      crack and no other, and an image below `good` has none;
     - a table, `tags`, with a row for each case. Its columns are `image`, `class` (one, or several
       with `|` between them) or `tag.CLASS`, and optionally `patient` and `split`. Boxes are in
       `box.CLASS` and shares in `share.CLASS`, in the form of the cohort `table`.
@@ -112,38 +112,38 @@ class Folder(Cohort):
     tags: Path | None = None
     """A CSV file of tags, boxes and shares; null: the folders of classes."""
     columns: Mapping[str, str] = {}
-    """The columns of `tags` by their names in the file, such as {defect: class}; an empty name
-    leaves a column out."""
+    """Columns of `tags` to rename, by their names in the file, such as {defect: class}; an empty
+    name drops a column."""
     classes: Mapping[str, tuple[str, ...]] = {}
-    """Classes that replace those of folders or tags: {defect: [crack, hole]} joins two, and leaves
-    all others out. Empty: each name is a class, except `background`."""
+    """Classes that replace those of folders or tags: {defect: [crack, hole]} merges two and drops
+    all others. Empty: each name is a class, except `background`."""
     background: tuple[str, ...] | None = None
-    """The names that mean no class; null: those usual for it, such as good, control, no_crack and
+    """The names that mean no class; null: common ones, such as good, control, no_crack and
     crack-free."""
     class_name: str = "object"
     """The class of masks if nothing else names a class."""
     mask_values: Mapping[str, tuple[int, ...]] = {}
-    """For each class the values in its mask files that belong to it. The default is 1, or 255."""
+    """The values that belong to each class in its mask files. The default is 1, or 255."""
     scribbles: Path | None = None
-    """A folder of scribbles, which label some pixels of the image with the same name: 1 for the
-    class, 2 for its absence and 0 for unknown (see `scribble_values`)."""
+    """A folder of scribbles, named like their images, that label some pixels: 1 for the class, 2
+    for its absence and 0 for unknown (see `scribble_values`)."""
     scribble_values: Mapping[str, ScribbleValues] = {}
-    """For each class the values in its files of scribbles, such as {crack: {present: [1],
+    """The meaning of values in the scribble files of each class, such as {crack: {present: [1],
     absent: [0], unknown: [4]}}."""
     boxes: Path | None = None
-    """A COCO file (JSON) with boxes. Images are found by the ends of their paths, classes by the
-    names of categories; an image of the file without a box of a class does not have it."""
+    """A COCO file (JSON) with boxes. Images are matched by the end of their paths, classes by the
+    names of categories. If an image in the file has no box of a class, the class is absent."""
     split: Mapping[Literal["val", "test"], Part] = {}
-    """The share of patients in a split, such as {test: 0.2}, or a regular expression that is found
-    in the paths of its images; empty: as folders or the table say."""
+    """The share of patients in a split, such as {test: 0.2}, or a regular expression that matches
+    part of the path of its images; empty: the splits of folders or of the table."""
     seed: int = 0
     """The seed of splits by share."""
     group: Pattern | None = None
-    """A regular expression whose groups are the patient (or object) that an image shows, searched
-    in its path below the folder; null: each image shows another one."""
+    """A regular expression, searched in the path below the folder, whose groups identify the
+    patient (or object) of an image; null: each image shows a different one."""
     group_gap: PositiveInt | None = None
-    """Patients whose numbers, from `group` or the table, differ by at most this from the next one
-    are one patient, such as exposures that follow one another; null: each number is a patient."""
+    """Consecutive patient numbers, from `group` or the table, that differ by at most this are one
+    patient, such as successive exposures; null: each number is a patient."""
     leave_out: tuple[str, ...] = ()
     """The names of images that are not used, without their suffix."""
 
@@ -334,7 +334,7 @@ class Folder(Cohort):
         return "-".join(filter(None, found.groups())) if found.groups() else found[0]
 
     def _joined(self, labelled: Sequence[_Labelled]) -> list[_Labelled]:
-        """Merge patients whose numbers differ by at most `group_gap`; the lowest one names them."""
+        """Merge patients whose numbers differ by at most `group_gap`, under the lowest number."""
         if self.group_gap is None:
             return list(labelled)
         if words := [each.patient for each in labelled if not each.patient.isdecimal()]:

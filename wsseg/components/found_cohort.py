@@ -1,4 +1,4 @@
-"""The settings of a cohort for a user's folder or table, inferred from their content."""
+"""Infers the settings of a cohort from the content of a folder or table."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

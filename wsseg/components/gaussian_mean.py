@@ -17,7 +17,7 @@ Offset: TypeAlias = tuple[int, int]  # in rows and columns
 
 
 def gaussian_mean(image: Tensor, region: Mask, sigma_px: float) -> Tensor:
-    """Return the Gaussian mean over the pixels of the region, (B, 1, H, W), valid inside it."""
+    """Return the Gaussian mean over pixels of the region, (B, 1, H, W), valid in the region."""
     weight = region.to(image.dtype)
     total = image.where(region, 0)
     for axis in (ROWS, COLUMNS):
@@ -26,7 +26,7 @@ def gaussian_mean(image: Tensor, region: Mask, sigma_px: float) -> Tensor:
 
 
 def _convolved(image: Tensor, sigma_px: float, axis: int) -> Tensor:
-    """Convolve with a Gaussian along an axis, up to a factor; beyond the border is 0."""
+    """Convolve with a Gaussian along an axis, up to a factor, with 0 beyond the border."""
     reach = min(floor(TRUNCATE * sigma_px + 0.5), image.shape[axis] - 1)
     steps = range(-reach, reach + 1)
     weights = [exp(-((k / sigma_px) ** 2) / 2) if k else 1.0 for k in steps]
@@ -36,7 +36,7 @@ def _convolved(image: Tensor, sigma_px: float, axis: int) -> Tensor:
 
 
 def shifted(image: Tensor, offsets: Sequence[Offset]) -> Iterator[Tensor]:
-    """Yield, for each offset, the image moved by it; what enters is 0."""
+    """Yield the image shifted by each offset, with 0 beyond its border."""
     margin = max(abs(step) for offset in offsets for step in offset)
     height, width = image.shape[ROWS:]
     padded = F.pad(image, (margin, margin, margin, margin))

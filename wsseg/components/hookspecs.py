@@ -1,4 +1,4 @@
-"""The hooks of plugins. Each returns a dict from the names used in recipes to what they name."""
+"""The hooks of plugins. Each returns a dict from names used in recipes to classes or paths."""
 
 from pathlib import Path
 
@@ -26,10 +26,10 @@ API_VERSION = 3  # incremented when a change of a hook or an interface breaks pl
 
 hookspec = HookspecMarker("wsseg")
 hookimpl = HookimplMarker("wsseg")
-"""Decorator of the functions by which a plugin offers its components.
+"""Decorator for the functions with which a plugin registers its components.
 
-A plugin is a module that an entry point of the group `wsseg` names. A function of the module with
-the name of a hook, such as `wsseg_esteps`, returns the components by the names used in recipes.
+A plugin is a module registered as an entry point of the group `wsseg`. A function with the name of
+a hook, such as `wsseg_esteps`, returns a dict from names used in recipes to components.
 
 Example:
     >>> from wsseg import EStep, Evidence, Probability, hookimpl

@@ -1,7 +1,7 @@
 """Losses for the M-step that score the probability of each pixel's label: cross-entropy and focal.
 
-Those of segmentation-models-pytorch and MONAI average over pixels outside the region, sum in the
-type of their input, or need targets of 0 and 1, so these are our own.
+The losses of segmentation-models-pytorch and MONAI are not used because they average over pixels
+outside the region, sum in the type of their input, or need targets of 0 and 1.
 
 A pixel has L labels. Independent classes: each class and its absence, L = 2 K. Exclusive classes:
 each class and the background, L = K + 1. f_l is the network's probability of label l, and y_l its
@@ -33,10 +33,10 @@ class CrossEntropy(PixelLoss):
     N is the number of pixels in the regions of the batch, times K for independent classes; L is the
     number of labels, 2 K or K + 1.
 
-    Without balance, this is -log P(y | f) of the M-step, divided by N. Of pixels that look alike,
+    Without balance, this is -log P(y | f) of the M-step, divided by N. For pixels that look alike,
     the best f is the mean of their targets. f is therefore a calibrated posterior, and the E-step
-    may add its log-odds to those of the prior. `smooth-dice`, which replaces it in the paper, is
-    minimised by an f of 0 and 1 only, and `focal` by an f nearer to 1/2.
+    may add its log-odds to those of the prior. `smooth-dice`, which the paper uses instead, is only
+    minimised where f is 0 or 1, and `focal` by an f nearer to 1/2.
 
     Source: Wu et al. 2020, eq. 32.
 
@@ -52,7 +52,7 @@ class CrossEntropy(PixelLoss):
     balance: Literal["none", "labels"] = "none"
     """none: all pixels have the same weight; labels: each label has the same total weight, a class
     as much as its absence or the background, unless its targets in a batch add up to less than one
-    pixel. f is then no longer calibrated: of a class with a share s of the targets, its odds are
+    pixel. f is then no longer calibrated: if a class has a share s of the targets, its odds are
     (1 - s) / s times too large."""
 
     def __call__(
@@ -76,8 +76,8 @@ class Focal(PixelLoss):
     alpha_l is `alpha` for a class, and 1 - `alpha` for its absence or the background. N is the
     number of pixels in the regions of the batch, times K for independent classes; the paper, which
     detects objects, divides by the number of objects instead. With gamma = 0 and `alpha: null` this
-    is `cross-entropy`. With a larger gamma, the best f of pixels that look alike is not the mean of
-    their targets but nearer to 1/2, so f is not a calibrated posterior.
+    is `cross-entropy`. With a larger gamma, the best f for pixels that look alike is nearer to 1/2
+    than the mean of their targets, so f is not a calibrated posterior.
 
     Source: Lin et al. 2017, "Focal loss for dense object detection", eq. 5.
 
@@ -93,7 +93,7 @@ class Focal(PixelLoss):
     alpha: Annotated[float, Field(gt=0, lt=1)] | None = 0.25
     """The weight of the classes, from 0 to 1; null: all labels have a weight of 1."""
     gamma: NonNegativeFloat = 2
-    """The exponent: the larger, the less pixels with a probable label count."""
+    """The exponent: larger values give less weight to pixels with a probable label."""
 
     def __call__(
         self, logits: Logits, y: Probability, batch: Batch, relation: ClassRelation

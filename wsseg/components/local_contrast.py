@@ -1,4 +1,4 @@
-"""Priors that compare a pixel with its neighbourhood, for lesions and defects on uneven ground."""
+"""Priors that compare a pixel with its surroundings, for images with uneven brightness."""
 
 from typing import Annotated, Literal, TypeAlias, final
 
@@ -37,8 +37,8 @@ class LocalContrast(Prior):
         c = x - m for bright, m - x for dark, |x - m| for both
 
     x is the intensity in the middle slice and m the Gaussian mean around the pixel over the pixels
-    of the region. Slow changes of the illumination, or of a coil's sensitivity, have no influence.
-    An object that is larger than the neighbourhood is found at its border only. All classes get the
+    of the region. Slow changes of the illumination, or of a coil's sensitivity, have almost no
+    effect. An object larger than the neighbourhood is only found at its border. All classes get the
     same phi.
 
     Example:
@@ -53,7 +53,7 @@ class LocalContrast(Prior):
     sigma_px: PositiveFloat = 8.0
     """Standard deviation of the Gaussian, in pixels of the network's grid."""
     polarity: Polarity = "both"
-    """Whether the class is brighter than its neighbourhood, darker, or either."""
+    """Whether the class is brighter than its surroundings, darker, or either."""
     midpoint: FiniteFloat = Field(examples=[1.0])
     """Contrast at which phi is 1/2, in the image's unit."""
     width: PositiveFloat = Field(examples=[0.5])
@@ -72,14 +72,14 @@ class LocalContrast(Prior):
 
 @final
 class TopHat(Prior):
-    """A threshold on the top-hat of the image: what is brighter, or darker, than any square around.
+    """A threshold on the top-hat of the image, which shows small bright or dark structures.
 
         phi = 1 where t > threshold, else 0
         t = s - opening(s) for bright, closing(s) - s for dark, the larger of both for both
 
-    s is the smoothed intensity in the middle slice. Opening and closing are those of grey values by
-    a square of `size_px` pixels, inside the region. An object in which such a square fits has no
-    top-hat. The network has no influence on the posterior. All classes get the same phi.
+    s is the smoothed intensity in the middle slice. Opening and closing are greyscale, with a
+    square of `size_px` pixels, inside the region. An object into which such a square fits has no
+    top-hat. The network does not affect the posterior. All classes get the same phi.
 
     Source: Meyer 1979; Serra 1982, "Image analysis and mathematical morphology".
 
@@ -97,9 +97,9 @@ class TopHat(Prior):
     size_px: OddInt = 15
     """Side of the square, an odd number of pixels of the network's grid."""
     sigma_px: NonNegativeFloat = 1.0
-    """Standard deviation of the Gaussian that smooths before, in pixels; 0: no smoothing."""
+    """Standard deviation of the preceding Gaussian smoothing, in pixels; 0: none."""
     polarity: Polarity = "both"
-    """Whether the class is brighter than its neighbourhood, darker, or either."""
+    """Whether the class is brighter than its surroundings, darker, or either."""
     threshold: FiniteFloat = Field(examples=[1.0])
     """The threshold, in the image's unit."""
     channel: str | None = None

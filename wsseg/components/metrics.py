@@ -1,4 +1,4 @@
-"""Metrics, which compare a predicted mask with the true one, and scores of a prediction alone.
+"""Metrics, which compare a predicted mask with the true one, and scores of masks.
 
 If the predicted and the true mask are both empty, Dice and HD95 are undefined (NaN). If exactly one
 of them is empty, Dice is 0 and HD95 is undefined. Reports give the number of these cases.
@@ -87,9 +87,9 @@ class SurfaceDistance(Metric):
     nearest voxel of the other surface. The two directed percentiles are computed separately and
     interpolated linearly, as in MONAI.
 
-    A surface voxel has a face in common with a voxel outside the mask, or lies at the border of the
-    image. An axis with a single voxel has no faces, so that a single slice is measured in its
-    plane. Distances are those of the centres of voxels in the patient, on sheared grids too.
+    A surface voxel shares a face with a voxel outside the mask, or lies at the border of the image.
+    Axes with a single voxel are ignored, so that a single slice is measured in its plane. Distances
+    are between voxel centres in patient coordinates, also on sheared grids.
 
     Column: `hd95_mm`, or `hd95_px` for pictures, with the percentile in its name; NaN if a mask is
     empty.
@@ -132,7 +132,7 @@ class VolumeError(Metric):
 
     Columns: `volume_ml`, `volume_true_ml` and `volume_error_ml`, which is the predicted volume
     minus the true one; for pictures `area_px`, `area_true_px` and `area_error_px`. The volume of a
-    voxel is |det(affine)|, on sheared grids too.
+    voxel is |det(affine)|, also on sheared grids.
     """
 
     @override
@@ -150,13 +150,13 @@ class VolumeError(Metric):
 
 @final
 class Share(Score):
-    """Number of voxels of one mask divided by that of another, such as lesion by organ.
+    """Number of voxels of one mask divided by that of another, such as lesion and organ.
 
         share = |of| / |within|
 
     NaN if `within` is empty.
 
-    Source: Wu et al. 2020, eq. 14 and 15, where it measures severity.
+    Source: Wu et al. 2020, eq. 14 and 15, as a measure of severity.
 
     Example:
         >>> lesion, organ = np.array([[[True, False]]]), np.array([[[True, True]]])

@@ -17,7 +17,7 @@ class Adam(Optimizer):
     """
 
     weight_decay: NonNegativeFloat = 0
-    """The factor of an L2 penalty of the weights."""
+    """The factor of an L2 penalty on the weights."""
 
     def build(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         """Return `torch.optim.Adam`."""
@@ -32,7 +32,7 @@ class AdamW(Optimizer):
     """
 
     weight_decay: NonNegativeFloat = 0
-    """The share by which weights shrink in a step, as a multiple of the learning rate."""
+    """The factor, times the learning rate, by which weights shrink in each step."""
 
     def build(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         """Return `torch.optim.AdamW`."""
@@ -44,9 +44,9 @@ class SGD(Optimizer):
     """Stochastic gradient descent with momentum."""
 
     weight_decay: NonNegativeFloat = 0
-    """The factor of an L2 penalty of the weights."""
+    """The factor of an L2 penalty on the weights."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """The share of the last step that is added to the next one."""
+    """The factor with which the previous step is added to the next one."""
 
     def build(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         """Return `torch.optim.SGD`."""

@@ -1,11 +1,11 @@
-"""Losses of overlap for the M-step: smooth Dice, per image or over the batch, and Tversky.
+"""Overlap losses for the M-step: smooth Dice, per image or over the batch, and Tversky.
 
-Dice losses of other packages do not exclude pixels by a mask and sum in the type of their input.
+Dice losses of other packages cannot exclude pixels by a mask and sum in the type of their input.
 
-All of these are ratios of two functions that are linear in the probability f_j of a pixel, so they
-are monotone in each f_j. Their minimum is at a corner, where every f_j is 0 or 1, even if the
-targets are between: in EM, networks trained on them do not learn the posterior probability
-(`cross-entropy` does).
+Each loss is a ratio of two functions that are linear in the probability f_j of a pixel, so it is
+monotone in each f_j. Its minimum is at a corner, where every f_j is 0 or 1, even if the targets are
+between 0 and 1. In EM, networks trained with these losses do not learn the posterior probability;
+with `cross-entropy`, they do.
 """
 
 from typing import Annotated, Literal, final
@@ -28,8 +28,8 @@ class SmoothDice(PixelLoss):
     of an image. Because of s, the loss of an image without the class is 0 if the network finds
     nothing, and approaches 1 the more it finds.
 
-    It is minimised by f of 0 and 1 only, even for soft targets. The M-step of EM is
-    `cross-entropy`, which this loss replaces in the paper.
+    It is only minimised where f is 0 or 1, even for soft targets. The M-step of EM is
+    `cross-entropy`; the paper uses this loss instead.
 
     Source: Wu et al. 2020, eq. 2 and 11, plus 1.
 
@@ -43,7 +43,7 @@ class SmoothDice(PixelLoss):
     """
 
     smooth: PositiveFloat = 1
-    """s, in pixels: the larger, the less a few pixels change the loss of an almost empty image."""
+    """s, in pixels; it limits how much a few pixels change the loss of an almost empty image."""
 
     def __call__(
         self, logits: Logits, y: Probability, batch: Batch, relation: ClassRelation
@@ -61,7 +61,7 @@ class BatchDice(PixelLoss):
 
     f is the network's probability and y the target, both (B, K, H, W); the sums are over the
     regions of all images of the batch. An image without the class contributes only its false
-    positives. Like `smooth-dice`, it is minimised by an f of 0 and 1 only.
+    positives. Like `smooth-dice`, it is only minimised where f is 0 or 1.
 
     Source: the published code of Wu et al. 2020.
 
@@ -75,7 +75,7 @@ class BatchDice(PixelLoss):
     """
 
     smooth: PositiveFloat = 1
-    """s, in pixels: the larger, the less a few pixels change the loss of an almost empty batch."""
+    """s, in pixels; it limits how much a few pixels change the loss of an almost empty batch."""
 
     def __call__(
         self, logits: Logits, y: Probability, batch: Batch, relation: ClassRelation
@@ -95,7 +95,7 @@ class Tversky(PixelLoss):
 
     f is the network's probability and y the target, both (B, K, H, W). With alpha = beta = 1/2 it
     is `smooth-dice` or, over the batch, `batch-dice`; with a larger beta, the network misses less
-    and marks more. Like them, it is minimised by an f of 0 and 1 only.
+    and marks more. Like them, it is only minimised where f is 0 or 1.
 
     Source: Salehi, Erdogmus & Gholipour 2017, "Tversky loss function for image segmentation using
     3D fully convolutional deep networks", with alpha 0.3 and beta 0.7; s is an addition.
@@ -114,7 +114,7 @@ class Tversky(PixelLoss):
     beta: Annotated[float, Field(ge=0)] = 0.7
     """The weight of false negatives."""
     smooth: PositiveFloat = 1
-    """s, in pixels: the larger, the less a few pixels change the loss where the class is rare."""
+    """s, in pixels; it limits how much a few pixels change the loss where the class is rare."""
     reduction: Literal["image", "batch"] = "image"
     """image: sums are over the region of an image, and losses are averaged over images and classes;
     batch: sums are over the regions of the batch, and losses are averaged over classes."""

@@ -1,4 +1,4 @@
-"""The prior that a tag is, and the prior that combines one prior for each class of a stage."""
+"""The prior that a tag implies, and a prior that combines one prior for each class."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,23 +16,23 @@ from wsseg.errors import InputError
 
 @final
 class TagOdds(Prior):
-    """The tag as evidence: the same phi for every pixel, from the areas with and without the tag.
+    """The evidence of a tag: the same phi for all pixels, from the areas with and without the tag.
 
         phi = 1 / (1 + rho),  that is  logit phi = -log rho
         rho = a1 (1 - share) / (a1 (1 - share) + a0)
 
     a1 and a0 are the areas of the regions in the images of the batch with and without the tag of
-    the class; an image whose tag has the probability p counts p times with it and 1 - p times
-    without. rho is the probability of the tag, given a pixel that does not have the class:
+    the class; an image whose tag has the probability p adds p of its area to a1 and 1 - p to a0.
+    rho is the probability of the tag, given a pixel that does not have the class:
     a1 (1 - share) such pixels are in tagged images, a0 in the others. A pixel of the class is
     always in a tagged image, so by Bayes' rule the tag multiplies its odds f / (1 - f) by 1 / rho.
 
-    Pixels that look alike, of which a proportion r is in tagged images, end with soft EM and
-    `cross-entropy` at f = (r - rho) / (1 - rho), or at 0 where r is at most rho: pixels that tagged
-    images have no more often than chance are not of the class. phi is at least 1/2, and 1/2 in a
-    batch without untagged region, such as those for `probe_share` in the log. On several devices, a
-    batch is the part of one device. Each class has its own tags and its own phi; all have the same
-    `share`, unless each has its own prior in `per-class`.
+    With soft EM and `cross-entropy`, pixels that look alike converge to f = (r - rho) / (1 - rho),
+    where r is the proportion of them in tagged images, or to 0 if r is at most rho: pixels that are
+    not more frequent in tagged images do not have the class. phi is at least 1/2, and exactly 1/2
+    in a batch without untagged regions, such as those for `probe_share` in the log. On several
+    devices, each device uses its own part of the batch. Each class has its own tags and its own
+    phi; all have the same `share`, unless each has its own prior in `per-class`.
 
     To add evidence from the intensity, combine this prior in `product` with one whose phi is below
     1/2 for improbable intensities, such as `sigmoid`. A prior that is at least 1/2 everywhere, as
@@ -50,7 +50,7 @@ class TagOdds(Prior):
     """
 
     share: Annotated[float, Field(ge=0, lt=1, examples=[0.3])]
-    """The share of the class in the regions of tagged images, from 0 to below 1."""
+    """The share of the class in the regions of tagged images, at least 0 and below 1."""
 
     def __call__(self, batch: Batch) -> Probability:
         """Return phi of each class, (B, K, H, W), constant in the batch."""
@@ -69,8 +69,8 @@ class PerClass(Prior):
 
         phi_k = phi of the k-th prior
 
-    Each prior is evaluated, and fitted, as if its class were the only one: its batches have the
-    tags of that class only. For exclusive classes the posterior of class k is proportional to
+    Each prior is evaluated and fitted as if its class were the only one: its batches only have the
+    tags of that class. For exclusive classes, the posterior of class k is proportional to
     f_k phi_k / (1 - phi_k).
     """
 
@@ -121,7 +121,7 @@ class PerClass(Prior):
         return self.model_copy(update={"priors": fitted})
 
     def mismatch(self, classes: int) -> str | None:
-        """Return why the priors do not match the number of classes; None if they do."""
+        """Return the reason why the priors do not match the number of classes, or None."""
         number = len(self.priors)
         if number == classes:
             return None

@@ -16,7 +16,7 @@ from wsseg.data.reading import read_case_mask
 
 @final
 class FileRegion(Region):
-    """A mask file of the case, such as an organ that was segmented before."""
+    """A mask file of the case, such as a previously segmented organ."""
 
     mask: str
     """Name of the mask in the cohort, such as organ for the column mask.organ of a table."""
@@ -61,15 +61,15 @@ class Foreground(Region):
     """Voxels brighter than the mean of the scan, with holes filled slice by slice.
 
     In MRI this is the head. An erosion by `inward_mm` removes the outer layers, such as scalp and
-    skull. The edge of the image does not count as a border, so that nothing is removed there.
-    Rows are taken to be at right angles to columns, as on all scanners.
+    skull. The edge of the image does not count as a border, so that nothing is removed there. Rows
+    and columns are assumed to be perpendicular, as on all scanners.
 
     Source: the mean as a threshold between air and tissue, Nyúl, Udupa & Zhang 2000, "New variants
     of a method of MRI scale standardization".
     """
 
     inward_mm: NonNegativeFloat = 0
-    """The distance from the in-plane border up to which voxels are removed, in mm."""
+    """Voxels within this in-plane distance of the border are removed, in mm."""
     channel: str | None = None
     """The channel of the image, such as t1; null: the only one."""
 

@@ -58,7 +58,7 @@ HOOKS: dict[str, tuple[Kind, ...]] = {
 
 
 class PluginError(Exception):
-    """A plugin does not keep the contract of its hooks."""
+    """A plugin violates the contract of its hooks."""
 
 
 class UnsavableError(InputError, ValueError):
@@ -148,7 +148,7 @@ class Registry:
         return part.model_validate(parameters, context=self)
 
     def describe(self, component: Component) -> dict[str, Any]:
-        """Return the plain values of a component, as a recipe has them: the inverse of `make`.
+        """Return the plain values of a component, as in a recipe: the inverse of `make`.
 
         Raises:
             UnsavableError: A value is neither plain nor of a type that pydantic can write.
@@ -171,7 +171,7 @@ class Registry:
         return names.get(id(type(component)))
 
     def kind_of(self, component: Component) -> type[Component] | None:
-        """Return the kind of a component that plugins can offer; None for all others."""
+        """Return the kind of a component, or None if plugins cannot offer it."""
         kinds = (kind for kinds in HOOKS.values() for kind in kinds if issubclass(kind, Component))
         return next((kind for kind in kinds if isinstance(component, kind)), None)
 
@@ -204,7 +204,7 @@ def registry() -> Registry:
     """Return the registry of all installed plugins, which are loaded on the first call.
 
     A plugin that fails to load is recorded as a failure; the others remain usable. Plugins are
-    loaded in the order of installation, so that a new plugin cannot take over an existing name.
+    loaded in the order of their installation, so that a new plugin cannot replace an existing name.
     """
     found = Registry()
     found.add("wsseg", f"wsseg {metadata.version('wsseg')}", builtin)
@@ -270,7 +270,7 @@ def _hooks_of(module: ModuleType, plugin: str) -> Iterator[pluggy.HookRelay]:
 
 
 def _plain_scalar(value: object) -> Any:
-    """Return a value that is not a container as None, a bool, a number or a text."""
+    """Return a value that is not a container as None, a bool, a number or a string."""
     if isinstance(value, np.generic):
         return value.item()
     if value is None or type(value) in (bool, int, float, str):
@@ -301,7 +301,7 @@ def _items_of(hook: pluggy.HookCaller) -> Iterator[tuple[str, Any]]:
 
 
 def _kind_of(name: object, part: object, kinds: tuple[Kind, ...]) -> Kind:
-    """Return which of `kinds` a part is; raise `PluginError` if it or its name is invalid."""
+    """Return the kind of a part; raise `PluginError` if the part or its name is invalid."""
     if not (isinstance(name, str) and name.isprintable() and name.split() == [name]):
         raise PluginError(f"{name!r} is not a valid name: a name is a single word")
     kind = next((kind for kind in kinds if _is_a(part, kind)), None)

@@ -1,4 +1,4 @@
-"""Checks that components can be written to a file and read again, made before any training."""
+"""Checks before training that components can be written to a file and read again."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from wsseg.errors import InputError
 
 
 def check_offered(component: Component) -> None:
-    """Check that plugins offer all parts of a component, so that files can name them.
+    """Check that every part of a component is registered by a plugin, so that files can name it.
 
     Raises:
-        InputError: A part is offered by no plugin; the message has the path of keys to it.
+        InputError: No plugin registers a part; the message has the keys that lead to it.
     """
     for keys, part in parts_of(component):
         if registry().kind_of(part) is not None and registry().name_of(part) is None:
@@ -24,7 +24,7 @@ def check_offered(component: Component) -> None:
 
 
 def check_restored(component: Component, restored: Component) -> None:
-    """Check that a component has the values of `component` after it was written and read.
+    """Check that a component has the same values after it was written and read.
 
     Raises:
         InputError: A value differs; the message names the part.
@@ -40,7 +40,7 @@ def check_restored(component: Component, restored: Component) -> None:
 
 
 def check_no_hidden_state(component: Component, restored: Component) -> None:
-    """Check that nothing that a component has learnt is lost when it is written and read.
+    """Check that a component loses nothing that it has learnt when it is written and read.
 
     Raises:
         InputError: A private attribute differs; the message names it.
@@ -60,7 +60,7 @@ def _place(keys: Keys) -> str:
 
 
 def _equal_values(one: Any, other: Any) -> bool:
-    """Return whether two plain values are equal, where NaN equals NaN and 1 equals 1.0."""
+    """Return whether two plain values are equal; NaN equals NaN, and 1 equals 1.0."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_equal_values(one[k], other[k]) for k in one)
     if isinstance(one, list) and isinstance(other, list):

@@ -1,4 +1,4 @@
-"""The packages that `wsseg new` writes, from which authors of plugins can start."""
+"""The packages that `wsseg new` writes as a starting point for plugins."""
 
 import ast
 import keyword
@@ -53,7 +53,7 @@ KINDS: Mapping[str, tuple[Kind, ...]] = {
 
 @dataclass(frozen=True)
 class Package:
-    """A new plugin package, and the names that follow from the name of its component."""
+    """A new plugin package, and the names derived from the name of its component."""
 
     kind: str  # a key of KINDS
     name: str  # of the component in recipes, such as two-normals

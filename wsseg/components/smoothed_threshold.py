@@ -1,4 +1,4 @@
-"""The prior that is a threshold on a smoothed image, followed by a binary opening."""
+"""A prior that thresholds a smoothed image and applies a binary opening."""
 
 from functools import reduce
 from math import floor
@@ -20,10 +20,10 @@ class SmoothedThreshold(Prior):
         s = sum_j g_j x_j / sum_j g_j,  j over the pixels of the region
 
     x is the intensity in the middle slice and g a Gaussian around the pixel. Pixels outside the
-    region have no weight, so that the surroundings do not change the values at its border. The
-    opening removes all pixels that no disk inside the thresholded mask covers. Distances are in
+    region have no weight, so that they do not change the values at its border. The opening removes
+    all pixels that are not covered by a disk inside the thresholded mask. Distances are in
     pixels of the network's grid, because a batch has no spacing; scale them if you change
-    `input: size`. The network has no influence on the posterior. All classes get the same phi.
+    `input: size`. The network does not affect the posterior. All classes get the same phi.
 
     Source: Knutsson & Westin 1993, "Normalized and differential convolution" (s); Serra 1982,
     "Image analysis and mathematical morphology" (opening).
@@ -48,7 +48,7 @@ class SmoothedThreshold(Prior):
 
 
 def _opened(mask: Mask, radius_px: float) -> Mask:
-    """Return the union of all disks inside the mask; beyond the border of the image is outside."""
+    """Return the union of all disks inside the mask; pixels beyond the image count as outside."""
     reach = floor(radius_px)
     steps = range(-reach, reach + 1)
     disk = [(i, j) for i in steps for j in steps if i * i + j * j <= radius_px**2]

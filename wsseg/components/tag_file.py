@@ -71,14 +71,14 @@ def read_tag_file(
 
 
 def unique_names(images: Sequence[FoundImage]) -> dict[str, FoundImage]:
-    """Return the images by each name that only one of them has."""
+    """Return the images by path, file name and stem, without names that are not unique."""
     names = [(name, each) for each in images for name in {each.place, each.path.name, each.stem}]
     times = Counter(name for name, _ in names)
     return {name: each for name, each in names if times[name] == 1}
 
 
 def image_of_cell(cell: str, by_name: Mapping[str, FoundImage]) -> FoundImage | None:
-    """Return the image that a cell names: by its path, or by the name of its file."""
+    """Return the image that a cell names by its path or its file name."""
     place = normalize("NFC", cell).replace("\\", "/").removeprefix("./")
     return by_name.get(place) or by_name.get(place.rpartition("/")[2])
 

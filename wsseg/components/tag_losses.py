@@ -21,14 +21,14 @@ LINEAR = -10.0  # below this, log softplus(a) and log expm1(exp(a)) both equal a
 
 @final
 class NoisyOr(TagLoss):
-    """Noisy-or: a bag has the class unless all of its pixels lack it.
+    """Noisy-or: a bag has the class if at least one of its pixels has it.
 
         P = 1 - prod_j (1 - f_j)^(instances / n)
 
     With `instances` = n this is the noisy-or of independent pixels. Over tens of thousands of
-    pixels, however, it is 1 for almost any network: the gradient vanishes for bags that have the
-    class, and is very large for bags that do not. Neighbouring pixels are not independent, so the
-    exponent makes n pixels count as `instances` independent ones. log(1 - P) is then a mean over
+    pixels, however, P is 1 for almost any network: the gradient vanishes for bags with the class,
+    and is very large for bags without it. Neighbouring pixels are not independent, so the exponent
+    makes n pixels count as `instances` independent ones. log(1 - P) is then a mean over
     pixels, which does not grow with the region, and P approaches 1 if about 1 / `instances` of the
     pixels have the class.
 
@@ -46,7 +46,7 @@ class NoisyOr(TagLoss):
     """
 
     instances: Annotated[PositiveFloat, Field(examples=[10.0])]
-    """The number of independent pixels that a bag counts as."""
+    """The number of independent pixels in a bag."""
 
     def __call__(self, logits: Logits, tags: Tensor, region: Tensor) -> Tensor:
         """Return the mean cross-entropy of B bags and K classes, a scalar of at least float32."""
@@ -75,7 +75,7 @@ class LogSumExp(TagLoss):
     """
 
     sharpness: Annotated[PositiveFloat, Field(examples=[5.0])]
-    """From the mean of the logits, for values near 0, to their maximum, for large values."""
+    """Near 0, s is the mean of the logits; for large values, it is their maximum."""
 
     def __call__(self, logits: Logits, tags: Tensor, region: Tensor) -> Tensor:
         """Return the mean cross-entropy of B bags and K classes, a scalar of at least float32."""
@@ -92,7 +92,7 @@ class MeanLogits(TagLoss):
 
     A mean does not determine the sign of single pixels: in a bag with the class, most logits may be
     positive. As in the paper, a pixel has the class only if its logit exceeds `share` times the
-    largest logit of the bag. As new cases have no tags, the mean must also be positive.
+    largest logit of the bag. Because new cases have no tags, the mean must also be positive.
 
     Source: Zhou et al. 2016, "Learning deep features for discriminative localization".
 
@@ -104,7 +104,7 @@ class MeanLogits(TagLoss):
     """
 
     share: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    """The share of a bag's largest logit that the logit of a pixel must exceed, from 0 to 1."""
+    """The fraction of the bag's largest logit that a pixel must exceed, at least 0 and below 1."""
 
     def __call__(self, logits: Logits, tags: Tensor, region: Tensor) -> Tensor:
         """Return the mean cross-entropy of B bags and K classes, a scalar of at least float32."""

@@ -73,8 +73,8 @@ class MLflow(Tracker):
     experiment: str = "wsseg"
     """The name of the experiment, which is created if it does not exist."""
     uri: str | None = None
-    """The tracking server or store, such as http://localhost:5000; null: that of MLflow's variable
-    MLFLOW_TRACKING_URI, or else its default."""
+    """The tracking server or store, such as http://localhost:5000; null: the environment variable
+    MLFLOW_TRACKING_URI, or MLflow's default."""
 
     def open(self, folder: Path, name: str) -> TrackedRun:  # noqa: ARG002 - has its own store
         """Create a run with MLflow's client."""
@@ -110,7 +110,7 @@ class _MLflowRun(TrackedRun):
 
 @final
 class WandB(Tracker):
-    """Weights & Biases: a run of a project, by default written to the folder of the run only.
+    """Weights & Biases: a run of a project, by default only written to the folder of the run.
 
     `wandb sync runs/NAME/wandb/offline-*` uploads it later. Needs `pip install 'wsseg[wandb]'`.
     """
@@ -118,7 +118,7 @@ class WandB(Tracker):
     project: str = "wsseg"
     """The name of the project."""
     mode: Literal["offline", "online"] = "offline"
-    """online: everything is uploaded while the run is trained; log in before with `wandb login`."""
+    """online: everything is uploaded during training; first log in with `wandb login`."""
 
     def open(self, folder: Path, name: str) -> TrackedRun:
         """Start a run with wandb, which sends neither code nor the output of the terminal."""
@@ -140,7 +140,7 @@ class WandB(Tracker):
 
 
 class _WandBRun(TrackedRun):
-    """Numbers have the epoch as a number, since wandb's own steps only increase."""
+    """Logs the epoch as a value, because wandb's own steps can only increase."""
 
     def __init__(self, run: Any) -> None:
         self._run = run

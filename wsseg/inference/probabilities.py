@@ -21,7 +21,7 @@ def write_probabilities(run: Run, case: Case, folder: PredictionFolder) -> dict[
     its pixels on the network's grid, as a case has a class if one of its pixels does; it is 0 if
     the region of the stage is empty. Nothing is calibrated.
 
-    Source: Maron & Lozano-Perez 1998, "A framework for multi-instance learning".
+    Source: Maron & Lozano-Perez 1998, "A framework for multiple-instance learning".
     """
     prepared, columns = run.prepare(case), dict[str, float]()
     values = {name: value for value, name in enumerate(run.recipe.classes, 1)}

@@ -1,4 +1,4 @@
-"""Conformance tests for plugins: each checks that a component keeps the contract of its interface.
+"""Conformance tests for plugins: they check that a component follows its interface's contract.
 
 The checks call a component with difficult inputs: regions without pixels, tags without classes,
 probabilities of exactly 0 and 1, single slices, and images of unusual sizes. They raise

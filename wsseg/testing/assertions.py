@@ -32,7 +32,7 @@ SAVED_FORMATS: tuple[tuple[str, Callable[[Any], str], Callable[[str], Any]], ...
 
 
 def assert_probability(name: str, value: Probability, batch: Batch) -> None:
-    """Check that a tensor has the shape of the batch's support and values from 0 to 1."""
+    """Check that a tensor has the shape of the batch's support and values between 0 and 1."""
     expected = tuple(batch.support.shape)
     assert value.shape == expected, f"{name} is {tuple(value.shape)}, not (B, K, H, W) = {expected}"
     assert value.is_floating_point(), f"{name} is {value.dtype}, not floating-point"
@@ -42,7 +42,7 @@ def assert_probability(name: str, value: Probability, batch: Batch) -> None:
 
 
 def keeps_no_state(check: Callable[Concatenate[P, R], None]) -> Callable[Concatenate[P, R], None]:
-    """Make a check of a part also fail if the part changes one of its attributes."""
+    """Decorate a check so that it also fails if the part changes one of its attributes."""
 
     @wraps(check)
     def checked(part: P, /, *args: R.args, **kwargs: R.kwargs) -> None:
@@ -61,9 +61,9 @@ def keeps_no_state(check: Callable[Concatenate[P, R], None]) -> Callable[Concate
 
 
 def repeated_result(call: Callable[[T], Tensor], argument: T, other: T) -> Tensor:
-    """Return the result of `call`; check that it is repeatable, without side effect or gradient.
+    """Return the result of `call`; check that it is repeatable, without side effects or gradient.
 
-    Between two equal calls is one with `other`, which a call without state does not remember.
+    Between two equal calls, `call` is run on `other`, to detect hidden state.
     """
     before = copy.deepcopy(argument)
     with torch.no_grad():
@@ -73,14 +73,14 @@ def repeated_result(call: Callable[[T], Tensor], argument: T, other: T) -> Tenso
     assert _equal(first, second), "the result changes from call to call"
     unchanged = all(map(_equal, _tensors(before), _tensors(argument)))
     assert unchanged, "the call changes its input"
-    assert not first.requires_grad, "the result has a gradient, which no_grad should have prevented"
+    assert not first.requires_grad, "the result requires a gradient, even inside torch.no_grad()"
     return first
 
 
 def assert_independent_images(
     name: str, call: Callable[[T], Tensor], argument: T, result: Tensor
 ) -> None:
-    """Check that each image gives the same result alone as in `result`, that of the batch."""
+    """Check that each image alone gives the same result as in the batch, `result`."""
     atol = tolerance(result) * result.float().std().item()
     for i in range(len(result)):
         with torch.no_grad():
@@ -90,7 +90,7 @@ def assert_independent_images(
 
 
 def assert_any_order(name: str, call: Callable[[T], Tensor], argument: T, result: Tensor) -> None:
-    """Check that the images in reverse order give the same results, in reverse order."""
+    """Check that reversing the order of the images only reverses the order of the results."""
     atol = tolerance(result) * result.float().std().item()
     with torch.no_grad():
         reversed_result = call(_mapped(argument, lambda tensor: tensor.flip(0)))
@@ -116,7 +116,7 @@ def assert_equal_on_accelerators(call: Any, argument: T, expected: Tensor) -> No
 def assert_differentiable(
     loss: Callable[..., Tensor], arguments: tuple[Tensor, *tuple[object, ...]], region: Tensor
 ) -> None:
-    """Check that a loss is a finite float32 scalar whose gradient is finite, and 0 outside.
+    """Check that a loss is a finite float32 scalar with a finite gradient, 0 outside the region.
 
     The gradient is with respect to the first argument, the logits.
     """
@@ -159,17 +159,17 @@ def assert_can_be_saved(component: Component) -> None:
             restored = type(component).model_validate(read(write(stored)), context=registry())
         except (TypeError, ValueError, YAMLError) as error:
             raise AssertionError(f"{stored} cannot be saved as {name}: {error}") from error
-        assert restored == component, f"saved as {name}, {stored}, and read, it is {restored!r}"
+        assert restored == component, f"saved as {name}, {stored} is read as {restored!r}"
 
 
 def check_for_channels(part: P, check: Callable[[P, tuple[str, ...]], None]) -> None:
-    """Check a part on images of one channel and on images of three.
+    """Check a part on images with one channel and on images with three.
 
-    With three channels, each field `channel` that is None, of the part or of parts in it, is set to
-    one of them.
+    For three channels, every field `channel` that is None is set to one of them, in the part and in
+    the parts inside it.
 
     Raises:
-        InputError: The part refuses both; it may refuse one of them.
+        InputError: The part rejects both; it may reject one of them.
     """
     refused: list[InputError] = []
     for channels in (ONE_CHANNEL, samples.CHANNELS):
@@ -182,14 +182,14 @@ def check_for_channels(part: P, check: Callable[[P, tuple[str, ...]], None]) -> 
                 raise
             raise AssertionError(
                 f"an image of {len(channels)} channels raises {type(error).__name__}: {error}. "
-                "Judge one channel, which a field `channel` names, or raise InputError"
+                "Add a field `channel` that selects one of them, or raise InputError"
             ) from error
     if len(refused) > 1:
         raise refused[0]
 
 
 def _naming(value: T, channel: str) -> T:
-    """Return a part, or a tuple of parts, in which each `channel` that is None is `channel`."""
+    """Return a part, or a tuple of parts, with each field `channel` that is None set."""
     if isinstance(value, tuple):
         return tuple(_naming(each, channel) for each in value)  # type: ignore[return-value]
     if not isinstance(value, Component):
@@ -209,7 +209,7 @@ def accelerators() -> list[torch.device]:
 
 
 def tolerance(value: Tensor) -> float:
-    """Return the tolerance of comparisons in the precision of a tensor."""
+    """Return the tolerance of comparisons for the data type of a tensor."""
     return 1e-4 if value.dtype == torch.float32 else 2e-2
 
 
@@ -231,7 +231,7 @@ def _moved(value: T, device: torch.device) -> T:
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
-    """Return whether two tensors are equal, where NaN equals NaN."""
+    """Return whether two tensors are equal; NaN equals NaN."""
     return torch.equal(one.isnan(), other.isnan()) and torch.equal(
         one.nan_to_num(), other.nan_to_num()
     )

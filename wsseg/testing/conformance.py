@@ -90,7 +90,7 @@ class NotBuiltError(Exception):
 
 
 def check_parts(registry: Registry, distribution: str | None = None) -> Iterator[PartResult]:
-    """Check all parts of a distribution, or of all; failed imports of plugins are results too.
+    """Check all parts of a distribution, or of all; plugins that fail to load are results, too.
 
     Raises:
         InputError: No plugin comes from `distribution`.
@@ -129,7 +129,7 @@ def check_part(offer: Offer, registry: Registry) -> PartResult:
 
 
 def example(part: type[Component]) -> dict[str, Any]:
-    """Return values for the fields of a part: the first example of each field with examples.
+    """Return the first example of each field of a part that has examples.
 
     Raises:
         NotBuiltError: A field has neither an example nor a default.
@@ -157,7 +157,7 @@ def _built(offer: Offer, registry: Registry) -> Component:
 
 
 def _check_recipe(offer: Offer, registry: Registry) -> None:
-    """Load a recipe. A recipe that others extend may be incomplete: it is checked with them."""
+    """Load a recipe. A recipe that others extend may be incomplete; it is checked with them."""
     try:
         load_recipe(offer.name)
     except InputError:

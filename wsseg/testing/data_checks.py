@@ -29,14 +29,14 @@ GRID = Grid((6, 6, 4), np.diag([0.7, 0.8, 5, 1]))
 
 @keeps_no_state
 def check_region(region: Region, case: Case | None = None, volume: Volume | None = None) -> None:
-    """Check that `region` keeps the contract of `Region`.
+    """Check that `region` follows the contract of `Region`.
 
     Pass the `case` or the `volume` that the region needs. By default the case has no files, and the
     volume is a block of bright tissue, with a dark cavity, in dark surroundings. A volume of one
-    channel is also checked with three; the region may refuse one of them by `InputError`.
+    channel is also checked with three; the region may reject one of them with `InputError`.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import Region, make
@@ -71,10 +71,10 @@ def _check_region(region: Region, case: Case, volumes: Sequence[Volume]) -> None
 
 @keeps_no_state
 def check_augment(augment: Augment) -> None:
-    """Check that `augment` keeps the contract of `Augment`.
+    """Check that `augment` follows the contract of `Augment`.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import Augment, make
@@ -95,16 +95,16 @@ def check_augment(augment: Augment) -> None:
         equal = np.array_equal(first[0], again[0]) and np.array_equal(first[1], again[1])
         assert equal, "two calls with the same seed differ"
         assert np.isfinite(first[0]).all(), "the image has values that are not finite"
-        assert set(np.unique(first[1])) <= {0, 1}, "the masks have other values than 0 and 1"
+        assert set(np.unique(first[1])) <= {0, 1}, "the masks have values other than 0 and 1"
     assert_can_be_saved(augment)
 
 
 @keeps_no_state
 def check_cohort(cohort: Cohort) -> None:
-    """Check that `cohort` keeps the contract of `Cohort` and that its files exist.
+    """Check that `cohort` follows the contract of `Cohort` and that its files exist.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import Table
@@ -142,10 +142,10 @@ def check_cohort(cohort: Cohort) -> None:
 
 @keeps_no_state
 def check_metric(metric: Metric) -> None:
-    """Check that `metric` keeps the contract of `Metric`, including for empty masks.
+    """Check that `metric` follows the contract of `Metric`, including for empty masks.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import Metric, make
@@ -162,7 +162,7 @@ def check_metric(metric: Metric) -> None:
         again = metric(prediction, truth, GRID, masks[0])
         names.add(frozenset(row))
         for key, value in row.items():
-            assert isinstance(key, str), f"a column is called {key!r}, which is not a text"
+            assert isinstance(key, str), f"a column is called {key!r}, which is not a string"
             assert_number(f"{key!r}", value)
             assert np.array_equal(value, again[key], equal_nan=True), f"{key!r} changes"
     assert all(map(np.array_equal, before, masks)), "the metric changes a mask"
@@ -177,10 +177,10 @@ def check_metric(metric: Metric) -> None:
 
 @keeps_no_state
 def check_score(score: Score) -> None:
-    """Check that `score` keeps the contract of `Score`.
+    """Check that `score` follows the contract of `Score`.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import Score, make
@@ -200,10 +200,10 @@ def check_score(score: Score) -> None:
 
 @keeps_no_state
 def check_unit(unit: ImageUnit) -> None:
-    """Check that `unit` keeps the contract of `ImageUnit`.
+    """Check that `unit` follows the contract of `ImageUnit`.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import ImageUnit, make
@@ -217,7 +217,7 @@ def check_unit(unit: ImageUnit) -> None:
             assert math.isfinite(value), f"{key} is {value}"
     for lowest, highest in ((0, 0), (0, 1), (0, 255), (-1e6, 1e6)):
         reason = unit.mismatch(lowest, highest)
-        assert isinstance(reason, str), f"mismatch returns {reason!r}, not a text"
+        assert isinstance(reason, str), f"mismatch returns {reason!r}, not a string"
         assert reason == unit.mismatch(lowest, highest), "mismatch changes from call to call"
     if unit.window is not None:
         black, white = unit.window

@@ -35,12 +35,13 @@ TRAINING_SIZES = ((2, 50, 70), (3, 45, 51))  # images in a batch, pixels
 
 @keeps_no_state
 def check_prior(prior: Prior, classes: int = 1) -> None:
-    """Check that `prior` keeps the contract of `Prior`, before and after `fit`.
+    """Check that `prior` follows the contract of `Prior`, before and after `fit`.
 
-    It is checked on images of one channel and of three; it may refuse one of them by `InputError`.
+    It is checked on images with one channel and with three; it may reject one of them with
+    `InputError`.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import Batch, Prior, Probability
@@ -73,12 +74,13 @@ def _check_prior(prior: Prior, classes: int, channels: tuple[str, ...]) -> None:
 
 @keeps_no_state
 def check_estep(estep: EStep, classes: int = 2) -> None:
-    """Check that `estep`, after `fit`, keeps the contract of `EStep`, for both class relations.
+    """Check that `estep`, after `fit`, follows the contract of `EStep`, for both class relations.
 
-    It is checked on images of one channel and of three; it may refuse one of them by `InputError`.
+    It is checked on images with one channel and with three; it may reject one of them with
+    `InputError`.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import EStep, make
@@ -112,13 +114,13 @@ def _check_estep(estep: EStep, classes: int, channels: tuple[str, ...]) -> None:
 
 @keeps_no_state
 def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> None:
-    """Check that `backbone` keeps the contract of `Backbone`.
+    """Check that `backbone` follows the contract of `Backbone`.
 
     It is built for `slices` and `classes`, and for one slice of an image with one channel or with
     three, and one class.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from torch import nn
@@ -147,10 +149,10 @@ def check_backbone(backbone: Backbone, slices: int = 5, classes: int = 2) -> Non
 
 @keeps_no_state
 def check_encoder_weights(weights: EncoderWeights) -> None:
-    """Check that `weights` keep the contract of `EncoderWeights`, and fit their encoders.
+    """Check that `weights` follow the contract of `EncoderWeights` and fit their encoders.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from collections.abc import Mapping
@@ -178,13 +180,13 @@ def check_encoder_weights(weights: EncoderWeights) -> None:
 
 @keeps_no_state
 def check_loss(loss: PixelLoss, classes: int = 2) -> None:
-    """Check that `loss` keeps the contract of `PixelLoss`, for both class relations.
+    """Check that `loss` follows the contract of `PixelLoss`, for both class relations.
 
-    Logits are up to 500, and some targets have no positive pixel. Unless the loss ignores the
-    targets, it must fall as the network approaches them.
+    Logits are up to 500, and some targets have no positive pixels. The loss must decrease as the
+    network approaches the targets, unless it ignores them.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import PixelLoss, make
@@ -204,7 +206,7 @@ def check_loss(loss: PixelLoss, classes: int = 2) -> None:
         right, between, wrong = (loss(s * as_y, y, batch, relation) for s in (1, 0, -1))
         ignores_targets = len({loss(as_y, each, batch, relation).item() for each in targets}) == 1
         assert ignores_targets or right < between < wrong, (
-            "the loss does not fall as f approaches y"
+            "the loss does not decrease as f approaches y"
         )
         other_logits, other_y = as_y.where(batch.region, 9), y.where(batch.region, 0)
         changed = [loss(other_logits, y, batch, relation), loss(as_y, other_y, batch, relation)]
@@ -214,10 +216,10 @@ def check_loss(loss: PixelLoss, classes: int = 2) -> None:
 
 @keeps_no_state
 def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
-    """Check that `loss` keeps the contract of `TagLoss`, including for logits far from 0.
+    """Check that `loss` follows the contract of `TagLoss`, including for logits far from 0.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import TagLoss, make
@@ -234,7 +236,7 @@ def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
         assert is_mask, f"possible returns {tuple(possible.shape)}, {possible.dtype}, not a mask"
     as_tagged = batch.support * 18.0 - 9
     right, between, wrong = (loss(s * as_tagged, batch.tags, batch.region) for s in (1, 0, -1))
-    assert right < between < wrong, "the loss does not fall as more pixels agree with the tag"
+    assert right < between < wrong, "the loss does not decrease as more pixels agree with the tag"
     changed = loss(as_tagged.where(batch.region, 9), batch.tags, batch.region)
     assert torch.equal(changed, right), "the loss depends on pixels outside the region"
     assert_can_be_saved(loss)
@@ -242,10 +244,10 @@ def check_tag_loss(loss: TagLoss, classes: int = 2) -> None:
 
 @keeps_no_state
 def check_method(method: Method, classes: int = 2) -> None:
-    """Check that `method` keeps the contract of `Method`, for both class relations.
+    """Check that `method` follows the contract of `Method`, for both class relations.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from torch import Tensor
@@ -270,10 +272,10 @@ def check_method(method: Method, classes: int = 2) -> None:
 
 @keeps_no_state
 def check_optimizer(optimizer: Optimizer) -> None:
-    """Check that `optimizer` keeps the contract of `Optimizer`.
+    """Check that `optimizer` follows the contract of `Optimizer`.
 
     Raises:
-        AssertionError: The contract is broken; the message states how.
+        AssertionError: The contract is violated; the message says how.
 
     Example:
         >>> from wsseg import Optimizer, make
@@ -283,8 +285,8 @@ def check_optimizer(optimizer: Optimizer) -> None:
     net, resumed = nn.Linear(4, 1), nn.Linear(4, 1)
     x = samples.noise(8, 4)
     built = optimizer.build([{"params": [each], "lr": 0.1} for each in net.parameters()])
-    assert isinstance(built, torch.optim.Optimizer), f"build returns {built!r}, no optimizer"
-    assert [group["lr"] for group in built.param_groups] == [0.1, 0.1], "it ignores `lr` of a group"
+    assert isinstance(built, torch.optim.Optimizer), f"build returns {built!r}, not an optimizer"
+    assert [g["lr"] for g in built.param_groups] == [0.1, 0.1], "the `lr` of a group is ignored"
     for _ in range(3):
         _step(built, net, x)
     state = built.state_dict()
@@ -303,12 +305,12 @@ def check_optimizer(optimizer: Optimizer) -> None:
     for group in built.param_groups:
         group["lr"] = 0.0
     _step(built, net, x)
-    assert all(map(torch.equal, net.parameters(), before)), "weights change although `lr` is 0"
+    assert all(map(torch.equal, net.parameters(), before)), "weights change even if `lr` is 0"
     assert_can_be_saved(optimizer)
 
 
 def _check_refit(prior: Prior, classes: int, channels: tuple[str, ...]) -> None:
-    """Check a prior's `refit`, and phi of the prior that it returns."""
+    """Check a prior's `refit`, and the phi of the prior that it returns."""
     sample = samples.evidence(classes, torch.float32, channels)
     evidence = replace(sample, logits=sample.logits.detach(), phi=prior(sample.batch))
     refitted = prior.refit(iter([evidence] * 2))
@@ -338,10 +340,10 @@ def _memory(estep: EStep, evidence: Evidence) -> Mapping[str, Tensor]:
     with torch.no_grad():
         first, second = estep.remember(evidence), estep.remember(evidence)
     for name, value in first.items():
-        assert isinstance(name, str), f"remember returns the name {name!r}, not a text"
+        assert isinstance(name, str), f"remember returns the name {name!r}, not a string"
         assert isinstance(value, Tensor), f"remember returns {name} as {type(value).__name__}"
         same = first.keys() == second.keys() and torch.equal(value, second[name])
-        assert same, f"remember returns another {name} from call to call"
+        assert same, f"the {name} that remember returns changes from call to call"
     return first
 
 
@@ -365,7 +367,7 @@ def _step(optimizer: torch.optim.Optimizer, net: nn.Module, x: Tensor) -> None:
 
 
 def _targets(relation: ClassRelation, batch: Batch) -> list[Tensor]:
-    """Return targets: of 0 and 1, of probabilities, without any class, and full of the first."""
+    """Return binary targets, probabilities, targets without any class and only of the first."""
     logits = samples.noise(*batch.support.shape)
     nothing = torch.zeros_like(logits)
     first = nothing.clone()

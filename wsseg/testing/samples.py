@@ -1,4 +1,4 @@
-"""Small inputs with edge cases, on which the checks run components."""
+"""Small inputs with edge cases, on which components are checked."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 def batch(
     classes: int, slices: int, dtype: torch.dtype, channels: tuple[str, ...] = ONE_CHANNEL
 ) -> Batch:
-    """Return three images: an ordinary one, one with an empty region and one without tags."""
+    """Return three images: a normal one, one with an empty region and one without tags."""
     image = -200 + 400 * noise(3, len(channels), slices, 16, 12)
     region = noise(3, 1, 16, 12, seed=1) > 0
     region[1] = False
@@ -36,7 +36,7 @@ def without_region(batch: Batch) -> Batch:
 
 
 def evidence(classes: int, dtype: torch.dtype, channels: tuple[str, ...] = ONE_CHANNEL) -> Evidence:
-    """Return evidence with logits up to about 50, and values of phi that include 0, 1/2 and 1."""
+    """Return evidence with logits up to about 50 and a phi whose values include 0, 1/2 and 1."""
     images = batch(classes, 5, dtype, channels)
     logits = 20 * noise(*images.support.shape, seed=2)
     phi = noise(*images.support.shape, seed=3).sigmoid().mul(4).round().div(4)
@@ -46,7 +46,7 @@ def evidence(classes: int, dtype: torch.dtype, channels: tuple[str, ...] = ONE_C
 def weak_evidence(
     classes: int, dtype: torch.dtype, channels: tuple[str, ...] = ONE_CHANNEL
 ) -> Evidence:
-    """Return the evidence with known pixels, boxes, bounds of one image and an uncertain tag.
+    """Return evidence with known pixels, boxes, bounds of one image and an uncertain tag.
 
     A pixel is known to have at most one class.
     """
@@ -87,7 +87,7 @@ def volume() -> Volume:
 
 
 def with_channels(volume: Volume) -> Volume:
-    """Return a volume of one channel with each of `CHANNELS`, the last one brighter."""
+    """Repeat a volume of one channel as `CHANNELS`; the last channel is brighter."""
     voxels = np.concatenate([volume.voxels, volume.voxels, volume.voxels + 9])
     return Volume(voxels, volume.grid, CHANNELS)
 
