@@ -1,1 +1,1 @@
-"""Trained stages applied to scans."""
+"""Prediction with trained stages."""

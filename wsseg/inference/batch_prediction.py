@@ -39,8 +39,8 @@ def predict_all(
 ) -> Iterator[tuple[Case, Row | InputError | WorkerDiedError]]:
     """Write the mask of each case into `out`; yield its row, or the error that prevented it.
 
-    A mask that the same run made from the same files is kept, with its row. Other processes load
-    the run, or the ensemble, from `run.folder` with the directions `mirror`.
+    Masks that the same run has made from the same files are kept, with their rows. Worker processes
+    load the run, or the ensemble, from `run.folder`, with the directions `mirror`.
     """
     masks, remaining = _MaskWriter(PredictionFolder(out), digest_of(run)), list[Case]()
     existing = masks.existing()
@@ -61,7 +61,7 @@ def predict_all(
 
 
 def digest_of(run: Run) -> str:
-    """Return a digest of all of a run that determines its predictions and their scores."""
+    """Return a digest of everything in a run that determines its predictions and scores."""
     recipe, pipeline = run.recipe, run.pipeline
     named = {name: pipeline.digest(name) for name in (*recipe.regions, *recipe.stages)}
     scores = {
@@ -73,7 +73,7 @@ def digest_of(run: Run) -> str:
 
 @dataclass(frozen=True)
 class _MaskRecord:
-    """The row of a mask, and a digest of what the mask was made from."""
+    """The row of a mask, and a digest of the run and the files from which it was made."""
 
     key: str
     row: Row
@@ -97,7 +97,7 @@ class _MaskWriter:
         return records
 
     def existing_row(self, existing: Mapping[str, _MaskRecord], run: Run, case: Case) -> Row | None:
-        """Return the row of a mask that need not be made again; None if it must be made."""
+        """Return the row of a mask that can be kept, or None if the mask must be made."""
         if case.name not in existing:
             return None
         if not self.folder.mask(case.name, mask_suffix(read_case_grid(case))).exists():
@@ -116,7 +116,7 @@ class _MaskWriter:
         return _MaskRecord(self._key(run, prepared.case), row)
 
     def note(self, record: _MaskRecord) -> None:
-        """Append the record of a mask that was written."""
+        """Append a mask's record to the file of records."""
         append_line(self.folder.record, {"key": record.key, "row": record.row})
 
     def _key(self, run: Run, case: Case) -> str:
@@ -129,7 +129,7 @@ class _MaskWriter:
 def _in_this_process(
     run: Run, cases: Sequence[Case], masks: _MaskWriter
 ) -> Iterator[Row | InputError]:
-    """Predict cases, while the next scan is read and the last mask is written."""
+    """Predict cases; meanwhile, the next scan is read and the last mask is written."""
 
     def infer(prepared: Prepared) -> Prepared:
         run.infer(prepared)
@@ -168,7 +168,7 @@ def _loaded_run(folder: Path, mirror: tuple[Direction, ...], digest: str) -> Run
 
 
 def _or_error(step: Callable[[A], B], value: A | InputError) -> B | InputError:
-    """Apply `step`, or pass on an earlier error; an invalid scan must not stop the others."""
+    """Apply `step`, or return an earlier error: an invalid scan must not stop the others."""
     if isinstance(value, InputError):
         return value
     try:

@@ -2,8 +2,8 @@
 
     f = sigmoid(a / T), or softmax([0, a_1 / T, ..., a_K / T]) for exclusive classes
 
-T is fitted once for each stage that has a network (`wsseg.evaluation.temperature`). As T is
-positive, the most probable labels stay the same; masks are predicted without it.
+T is fitted once for each stage with a network (`wsseg.evaluation.temperature`). Because T is
+positive, the most probable labels do not change; masks are predicted without it.
 
 Source: Guo et al. 2017, "On calibration of modern neural networks".
 """
@@ -29,7 +29,7 @@ from wsseg.runtime.files import read_json, sha256, write_json
 
 @dataclass(frozen=True)
 class FittedTemperature:
-    """The temperature of a stage, and what it was fitted to."""
+    """The temperature of a stage, and the data it was fitted to."""
 
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     cases: int  # validation cases with masks of all classes of the stage
@@ -60,9 +60,9 @@ class ScaledNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class CalibratedPipeline(Pipeline):
-    """A pipeline with calibrated stages, whose masks are those of the stages without calibration.
+    """A pipeline with calibrated probabilities and the masks of the uncalibrated stages.
 
-    Where the loss of a stage excludes pixels from a class, it sees the divided log-odds.
+    If the loss of a stage excludes pixels from a class, it gets the scaled log-odds.
     """
 
     original: Pipeline
@@ -75,8 +75,8 @@ class CalibratedPipeline(Pipeline):
 def calibrated(run: Run) -> Run:
     """Return a run with the same masks and with calibrated probabilities.
 
-    It is the run itself if its folder has no calibration, as that of an ensemble, which has no
-    temperatures of its own: a mean of calibrated log-odds is not calibrated.
+    Without calibration, this is the run itself. An ensemble has none, because a mean of calibrated
+    log-odds is not calibrated.
 
     Raises:
         InputError: The calibration is damaged, or was fitted to other weights.
@@ -92,7 +92,7 @@ def calibrated(run: Run) -> Run:
 
 
 def read_calibration(folder: RunFolder) -> Calibration:
-    """Read the fitted temperatures of a run; there are none if it was not calibrated.
+    """Read the fitted temperatures of a run; empty if it was not calibrated.
 
     Raises:
         InputError: The file is damaged, or its temperatures were fitted to other weights.
@@ -118,7 +118,7 @@ def write_calibration(folder: RunFolder, calibration: Calibration) -> None:
 
 
 def copy_calibration(source: RunFolder, target: RunFolder) -> None:
-    """Copy the temperatures, if any, to a folder with the same weights, without names of files."""
+    """Copy the temperatures, if any, without file names, to a folder with the same weights."""
     shared = {
         name: replace(each, files=(), record_sha256=sha256(target.stage(name).record))
         for name, each in read_calibration(source).items()
@@ -128,7 +128,7 @@ def copy_calibration(source: RunFolder, target: RunFolder) -> None:
 
 
 def _scaled(trained: TrainedStage, temperature: float) -> TrainedStage:
-    """Return a stage with the log-odds of its network divided by a temperature."""
+    """Return the stage with its network's log-odds divided by a temperature."""
     if trained.network is None:
         return trained
     network = ScaledNetwork(trained.network, temperature).eval()

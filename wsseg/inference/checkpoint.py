@@ -1,4 +1,4 @@
-"""Saving and loading trained stages: their weights, and the settings needed to use them."""
+"""Saving and loading of trained stages: their weights and the settings needed to use them."""
 
 import json
 from collections.abc import Mapping
@@ -29,10 +29,10 @@ from wsseg.runtime.memory_format import to_channels_last
 
 @dataclass(frozen=True)
 class StageRecord:
-    """The description of a finished stage, as `stage.json` holds it."""
+    """The content of `stage.json`, which describes a finished stage."""
 
     name: str
-    stage: Stage  # with its fitted prior, and its backbone even where the recipe leaves it out
+    stage: Stage  # with its fitted prior, and with its backbone even if the recipe omits it
     input: Input
     history: tuple[dict[str, Any], ...] = ()  # a record for each epoch
     fingerprint: str | None = None  # of all that determined its weights; None: nothing was trained
@@ -46,14 +46,14 @@ class TrainedStage:
     name: str
     stage: Stage
     input: Input
-    network: Network | None  # None where the stage trains no network
+    network: Network | None  # None if the stage trains no network
     history: tuple[dict[str, Any], ...]  # a record for each epoch
-    digest: str  # of all that determines its predictions
+    digest: str  # of everything that determines its predictions
     channels: tuple[str, ...] = ONE_CHANNEL  # of the images that it learnt from
 
 
 def save_stage(folder: StageFolder, record: StageRecord, weights: Mapping[str, Tensor]) -> None:
-    """Write a finished stage. `stage.json` is written last, since it marks the stage as finished.
+    """Write a finished stage. `stage.json` is written last and marks the stage as finished.
 
     Raises:
         UnwritableError: The disk is full, or the folder is read-only.
@@ -68,10 +68,10 @@ def save_stage(folder: StageFolder, record: StageRecord, weights: Mapping[str, T
 
 
 def check_can_be_saved(record: StageRecord) -> None:
-    """Write the settings of a stage as JSON, read them again, and compare both.
+    """Check that the settings of a stage are the same after they are written and read as JSON.
 
     Raises:
-        InputError: A part is offered by no plugin, or a value cannot be saved.
+        InputError: No plugin registers a part, or a value cannot be saved.
     """
     check_offered(record.stage)
     text = json.dumps(_described(record))
@@ -91,7 +91,7 @@ def load_stage(folder: StageFolder) -> TrainedStage:
     """Read a finished stage.
 
     Raises:
-        InputError: A file is missing or damaged, or a component that it needs is not installed.
+        InputError: A file is missing or damaged, or a required component is not installed.
     """
     record, described = read_record(folder), read_json(folder.record)
     determining: list[Any] = [described["stage"], described["input"], record.channels]
@@ -120,7 +120,7 @@ def read_record(folder: StageFolder) -> StageRecord:
     """Read the description of a finished stage, without its weights.
 
     Raises:
-        InputError: The file is missing or damaged, or a component that it needs is not installed.
+        InputError: The file is missing or damaged, or a required component is not installed.
     """
     path = folder.record
     try:
@@ -140,7 +140,7 @@ def read_record(folder: StageFolder) -> StageRecord:
 
 
 def fingerprint_of(folder: StageFolder) -> str | None:
-    """Return the fingerprint of a finished stage; None where the folder holds none."""
+    """Return the fingerprint of a finished stage, or None if there is none."""
     try:
         record = read_json(folder.record)
         return str(record["fingerprint"])
@@ -149,7 +149,7 @@ def fingerprint_of(folder: StageFolder) -> str | None:
 
 
 def copy_record(source: StageFolder, target: StageFolder, replaced: Mapping[str, Any]) -> None:
-    """Copy `stage.json`, replacing some keys of the stage's settings."""
+    """Copy `stage.json` and replace some of the stage's settings."""
     record = read_json(source.record)
     write_json(target.record, record | {"stage": record["stage"] | dict(replaced)})
 
@@ -185,7 +185,7 @@ def write_tensors(
 
 
 def _learnt_parts(stage: Stage) -> list[Prior]:
-    """Return the parts of a stage that `fit` may have changed."""
+    """Return the parts of a stage that `fit` may change."""
     return [stage.prior] if isinstance(stage, EmStage | PriorStage) else []
 
 

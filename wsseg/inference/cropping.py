@@ -1,8 +1,8 @@
 """Prediction on a crop, with a halo taken from a constant image.
 
-Outside the region of interest an image is constant, and far from it so are the activations of a
-network. The network therefore runs on a crop only. Around the crop, each convolution sees the
-activations of a constant image instead of the usual zeros.
+Outside the region of interest, an image is constant, and so are the activations of a network far
+from it. The network therefore only runs on a crop. Around the crop, each convolution gets the
+activations of a constant image instead of zeros.
 """
 
 from copy import copy
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from wsseg.core.batch import Logits
 
-MARGIN_PIXELS = 16  # around the content, since deeper layers have larger receptive fields
+MARGIN_PIXELS = 16  # around the content, because deep layers have large receptive fields
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,16 @@ def box_around(content: Tensor, multiple: int) -> Box:
 
 
 class CroppedNetwork(nn.Module):
-    """A network that is run on crops, with nearly the logits of the uncropped image.
+    """Runs a network on crops, with nearly the same logits as on the uncropped image.
 
-    Exact if no receptive field reaches from outside the box to the content, and an approximation
-    where deep layers have larger ones. Requires a backbone that is `Backbone.local`.
+    The result is exact if no receptive field contains both the content and pixels outside the box,
+    and an approximation if deep layers have larger receptive fields. `Backbone.local` must be true.
     """
 
     def __init__(self, network: nn.Module, constant: Tensor) -> None:
-        """Replace convolutions of `network`, for images of the shape of `constant`.
+        """Replace the convolutions of `network`, for images of the shape of `constant`.
 
-        `constant`, (1, C, S, H, W), has the values that the images have outside their content.
+        `constant`, (1, C, S, H, W), has the values of the images outside their content.
         """
         super().__init__()
         self._network, self._position = network, _CropPosition()
@@ -71,7 +71,7 @@ class CroppedNetwork(nn.Module):
                 network.set_submodule(name, haloed)
 
     def forward(self, image: Tensor, box: Box) -> Logits:
-        """Return the logits of (B, C, S, H, W): the network's inside the box, 0 outside."""
+        """Return the logits of images, (B, C, S, H, W); they are 0 outside the box."""
         self._position.box = box
         inner: Tensor = self._network(box.crop(image))
         logits = inner.new_zeros((*inner.shape[:2], *image.shape[-2:]))

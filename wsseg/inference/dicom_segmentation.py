@@ -1,6 +1,6 @@
-"""Predicted masks as DICOM segmentation objects, which refer to the slices of their scan.
+"""Writing of predicted masks as DICOM segmentation objects, which refer to the slices of the scan.
 
-Standard: DICOM PS3.3, A.51 (Segmentation IOD); the objects are made by highdicom.
+Standard: DICOM PS3.3, A.51 (Segmentation IOD). The objects are created with highdicom.
 """
 
 import logging
@@ -32,7 +32,7 @@ TISSUE: Code = ("SCT", "85756007", "Tissue")  # fits any class; the default of 3
 CODE_COLUMNS = ("category", "type")
 CODE_PARTS = 3
 LONGEST = 64  # characters of a label
-SERIES_NUMBER = 900  # lists of series show it after those of scanners
+SERIES_NUMBER = 900  # lists of series show it after the scanner's series
 UNICODE = "ISO_IR 192"
 REFERRED_TO = (
     *("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"),
@@ -46,7 +46,7 @@ MAY_BE_EMPTY = (
 
 @dataclass(frozen=True)
 class SegmentCodes:
-    """What kind of property a class is, by codes of a terminology such as SNOMED."""
+    """Codes of a terminology, such as SNOMED, for a class."""
 
     category: Code = TISSUE
     type: Code = TISSUE
@@ -54,7 +54,7 @@ class SegmentCodes:
 
 @dataclass(frozen=True)
 class SegmentationModel:
-    """The model that the segments are from: its classes, their codes, and a digest of the model."""
+    """The model that made the segments: its classes, their codes, and its digest."""
 
     classes: Sequence[str]
     digest: str
@@ -86,8 +86,8 @@ def check_dicom(cases: Iterable[Case]) -> None:
     """Check, before the first prediction, that masks of these scans can refer to DICOM slices.
 
     Raises:
-        InputError: A scan is no DICOM series, its first file lacks an identifier, or highdicom is
-            not installed.
+        InputError: A scan is not a DICOM series, its first file lacks an identifier, or highdicom
+            is not installed.
     """
     load_highdicom()
     for case in cases:
@@ -100,13 +100,13 @@ def check_dicom(cases: Iterable[Case]) -> None:
 def write_dicom_seg(case: Case, model: SegmentationModel, folder: PredictionFolder) -> Path:
     """Write the predicted mask of a DICOM scan as a segmentation object, and return its path.
 
-    Segment k has the voxels with the value k of the mask in `folder`, and the name of that class.
-    Its frames have the positions of the slices that they refer to, even if the gantry was tilted;
-    frames without a voxel are left out. As the standard requires, the file repeats the patient and
+    Segment k has the voxels with value k of the mask in `folder`, and the name of that class. Its
+    frames have the positions of the slices that they refer to, even if the gantry was tilted; empty
+    frames are left out. As the standard requires, the file repeats the patient and
     the study of the scan.
 
     Raises:
-        InputError: The headers of the scan do not allow a reference to it.
+        InputError: The headers of the scan are not sufficient for a reference to it.
     """
     with case_in_errors(case):
         series = _series(case)
@@ -122,7 +122,7 @@ def write_dicom_seg(case: Case, model: SegmentationModel, folder: PredictionFold
         try:
             made = _segmentation(sources, planes[_order(series)], model)
         except Exception as error:  # noqa: BLE001 - highdicom checks the headers of the scan
-            # The text of the error is omitted, since it may quote the header.
+            # The text of the error is omitted because it may quote the header.
             raise InputError(
                 f"{series.folder}: its headers do not allow a DICOM segmentation "
                 f"({type(error).__name__}). Leave {OPTION} out; the mask is a NIfTI file."
@@ -185,7 +185,7 @@ def _check_single(series: Series) -> None:
 
 
 def _header(path: Path) -> Any:
-    """Return all tags of a file but its voxels, with empty ones for what may be empty.
+    """Return all tags of a file except its voxels; missing tags that may be empty are added.
 
     Raises:
         InputError: An identifier that a segmentation refers to is missing.
@@ -203,7 +203,7 @@ def _header(path: Path) -> Any:
 
 
 def _order(series: Series) -> NDArray[np.intp]:
-    """Return the slices of a series in the order of the frames of its file, or of its files."""
+    """Return the order of a series' slices in its multi-frame file, or in its files."""
     frames = (each.frame for each in series.slices)
     return np.argsort([z if frame is None else frame for z, frame in enumerate(frames)])
 

@@ -1,4 +1,4 @@
-"""Prediction by several runs of one method, and the agreement between them."""
+"""Prediction with several runs of one method, and the agreement between them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,18 +39,18 @@ MOST_VALUES = 80  # characters of a value in a message
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Runs of one method, and the run that predicts by the mean of their log-odds.
+    """Runs of one method, and the run that predicts with the mean of their log-odds.
 
     The mean is taken stage by stage. With M members and a_{s,m}(x) the log-odds of stage s in
-    member m, or logit phi where the stage trains no network,
+    member m, or logit phi if the stage trains no network,
 
         a_s(x) = 1/M sum_m a_{s,m}(x)    for x in R_s,
 
-    R_s being the region of the stage, predicted by the ensemble if it is an earlier stage. All
-    members thus work in one region, and the log-odds of every member are defined in all of it. The
-    mean of final log-odds would be -infinity wherever the region of a single member excludes a
-    pixel, so that each member could veto the others; and a mean of final probabilities could have
-    masks outside the region that the ensemble predicts.
+    where R_s is the region of the stage; if the region is an earlier stage, the ensemble predicts
+    it. All members thus use the same region, and their log-odds are defined in all of it. The mean
+    of final log-odds would instead be -infinity wherever the region of one member excludes a pixel,
+    so that each member could veto the others, and a mean of final probabilities could give masks
+    outside the region that the ensemble predicts.
     """
 
     run: Run
@@ -73,10 +73,9 @@ class MeanNetwork(nn.Module):
 
 @final
 class MeanPrior(Prior):
-    """The phi whose log-odds are the mean of those of several priors.
+    """The prior whose log-odds are the mean of those of several priors.
 
-    phi = sigmoid(1/M sum_m logit phi_m), where certain priors, of 0 or 1, have the log-odds
-    -CERTAIN and CERTAIN.
+    phi = sigmoid(1/M sum_m logit phi_m), where logit 0 = -CERTAIN and logit 1 = CERTAIN.
     """
 
     priors: tuple[Prior, ...]
@@ -89,7 +88,7 @@ class MeanPrior(Prior):
 
 
 def load_ensemble(folder: Path, mirror: Sequence[Direction] = ()) -> Ensemble:
-    """Load all runs of a suite's method, over its seeds and folds; a single run is its own member.
+    """Load the runs of all seeds and folds of a suite's method, or a single run as one member.
 
     Args:
         folder: The folder of a method in a suite's folder, that of a run, or a packed run.
@@ -112,7 +111,7 @@ def load_ensemble(folder: Path, mirror: Sequence[Direction] = ()) -> Ensemble:
 
 
 def mirrored(run: Run, directions: Sequence[Direction]) -> Run:
-    """Return a run whose networks also see images mirrored in these directions."""
+    """Return a run that also predicts images mirrored in these directions."""
     pipeline = run.pipeline
     for name in run.recipe.stages:
         trained = pipeline.stages[name]
@@ -127,7 +126,7 @@ def mirrored(run: Run, directions: Sequence[Direction]) -> Run:
 
 
 def averaged(folder: Path, members: Sequence[Run]) -> Run:
-    """Return the run that predicts by the mean of the log-odds of several; see `Ensemble`.
+    """Return the run that predicts with the mean of the log-odds of several; see `Ensemble`.
 
     Raises:
         InputError: The runs differ in what they predict or in their input.
@@ -152,8 +151,8 @@ def write_agreement(ensemble: Ensemble, case: Case, folder: PredictionFolder) ->
 
         sum_x v(x) (v(x) - 1) / ((M - 1) sum_x v(x)),
 
-    and 1 if no member predicts the class. It is the probability that a pixel predicted by a random
-    member is also predicted by a random other one.
+    and 1 if no member predicts the class. It is the probability that a random pixel predicted by a
+    random member is also predicted by another random member.
     """
     run = ensemble.run
     prepared, columns = run.prepare(case), dict[str, float]()
@@ -179,13 +178,13 @@ def write_agreement(ensemble: Ensemble, case: Case, folder: PredictionFolder) ->
 
 
 def pooled_dice(votes: NDArray[np.int64], members: int) -> float:
-    """Return the Dice coefficient pooled over all pairs of at least two members; see above."""
+    """Return the Dice coefficient pooled over all pairs of members; see `write_agreement`."""
     total = int(votes.sum())
     return float((votes * (votes - 1)).sum() / ((members - 1) * total)) if total else 1.0
 
 
 def _averaged_stage(trained: Sequence[TrainedStage]) -> TrainedStage:
-    """Return a stage that decides by the mean of the log-odds of several."""
+    """Return a stage that decides with the mean of the log-odds of several."""
     first = trained[0]
     stage, digest = first.stage, fingerprint(["mean of log-odds", *(t.digest for t in trained)])
     if isinstance(stage, PriorStage):
@@ -210,7 +209,7 @@ def _check_alike(first: Run, other: Run) -> None:
 
 
 def _decisive(run: Run) -> Mapping[str, Any]:
-    """Return what the members of an ensemble must have in common, by what a message calls it."""
+    """Return what the members of an ensemble must have in common, by its name in messages."""
     describe = registry().describe
     common: dict[str, Any] = {
         "stages": list(run.recipe.stages),

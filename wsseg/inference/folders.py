@@ -27,7 +27,7 @@ class StageFolder:
 
     @property
     def record(self) -> Path:
-        """`stage.json`, written last: a folder that has it holds a finished stage."""
+        """`stage.json`, written last: its presence means that the stage is finished."""
         return self.path / "stage.json"
 
     @property
@@ -88,7 +88,7 @@ class PredictionFolder:
 
     @property
     def record(self) -> Path:
-        """`predicted.jsonl`: for each mask, its row and a digest of what it was made from."""
+        """`predicted.jsonl`: for each mask, its row and a digest of its run and files."""
         return self.path / "predicted.jsonl"
 
 
@@ -115,7 +115,7 @@ class RunFolder:
 
     @property
     def reliability(self) -> Path:
-        """`reliability.json`: how often pixels with a probability have a class in test cases."""
+        """`reliability.json`: for each probability, how often test pixels have the class."""
         return self.path / "reliability.json"
 
     @property
@@ -168,12 +168,12 @@ class RunFolder:
 
     @property
     def failure(self) -> Path:
-        """`failed.txt`: why a suite's job failed when it was last tried."""
+        """`failed.txt`: why the last attempt of a suite's job failed."""
         return self.path / FAILURE
 
 
 def runs_of_method(folder: Path) -> list[RunFolder]:
-    """Return the runs of a suite's method by seed and fold; none if it is another folder."""
+    """Return the runs of a suite's method, by seed and fold; empty for any other folder."""
     seeds = _numbered(folder, SEED)
     return [RunFolder(run) for seed in seeds for run in _numbered(seed, FOLD) or [seed]]
 

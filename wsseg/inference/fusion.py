@@ -1,4 +1,4 @@
-"""Fusion of a trained network's layers: the same function with fewer passes over memory."""
+"""Fusion of a trained network's layers, which computes the same with fewer passes over memory."""
 
 from copy import deepcopy
 from functools import cache
@@ -16,7 +16,7 @@ def fused(network: nn.Module) -> nn.Module:
 
     w' = w gamma / s, b' = (b - mean) gamma / s + beta, with s = sqrt(variance + eps). Each fusion
     saves a pass over memory and, in bfloat16, a rounding. Only neighbours in an `nn.Sequential`
-    are fused, since only there is the order of execution known.
+    are fused, because only there the order of execution is known.
     """
     copy = deepcopy(network).eval()
     for block in copy.modules():
@@ -53,10 +53,10 @@ def _zero_padded(convolution: nn.Conv2d) -> bool:
 class FusedConvLeakyReLU(nn.Conv2d):
     """Convolution with a fused leaky ReLU: max(z, 0) + slope min(z, 0), z the convolution's result.
 
-    Computed in one pass over memory where that is faster: in prediction on a CPU in bfloat16,
+    It is computed in one pass over memory where that is faster: in prediction on a CPU in bfloat16,
     where a separate ReLU takes as long as the convolution. z is then rounded once instead of twice.
-    The convolution's padding must be a number of zeros, and its weights must not change after the
-    first prediction.
+    The convolution must be padded with zeros, and its weights must not change after the first
+    prediction.
     """
 
     def __init__(self, convolution: nn.Conv2d, slope: float) -> None:
@@ -96,7 +96,7 @@ class FusedConvLeakyReLU(nn.Conv2d):
     def _pack(self, shape: list[int]) -> tuple[Tensor, Tensor | None]:
         """Return weight and bias in oneDNN's own layout, chosen for images of that shape.
 
-        Packed once, since oneDNN would otherwise convert the layout for every batch.
+        They are packed once; otherwise oneDNN would convert the layout for every batch.
         """
         packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(  # noqa: SLF001
             self.weight.to(torch.bfloat16),
@@ -111,7 +111,7 @@ class FusedConvLeakyReLU(nn.Conv2d):
 
 @cache
 def _has_bfloat16_kernels() -> bool:
-    """Return whether torch has oneDNN, and the CPU the instructions it needs for bfloat16."""
+    """Return whether torch has oneDNN and the CPU has its bfloat16 instructions."""
     return torch.backends.mkldnn.is_available() and bool(
         torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - torch has no public function
     )

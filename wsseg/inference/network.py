@@ -1,4 +1,4 @@
-"""A backbone's network preceded by the normalisation of its input."""
+"""A backbone's network with the normalisation of its input."""
 
 from collections.abc import Mapping
 
@@ -16,8 +16,8 @@ BODY = "body"  # the attribute of a `Network` that holds what a backbone has bui
 class Network(nn.Module):
     """A network from intensities to logits: the body receives (x - offset) / scale.
 
-    x is clipped first, where the input has a range to clip to. Each channel may have its own range,
-    offset and scale. The body receives the slices of all channels as C S planes.
+    x is first clipped if the input has a clip range. Each channel may have its own range, offset
+    and scale. The body receives the slices of all channels as C S planes.
     """
 
     _offset: float | Tensor
@@ -40,7 +40,7 @@ class Network(nn.Module):
     def forward(self, image: Tensor) -> Logits | Outputs:
         """Map (B, C, S, H, W), in the scanner's unit, to (B, K, H, W).
 
-        In training mode, the body may return auxiliary logits too.
+        In training mode, the body may also return auxiliary logits.
 
         Raises:
             ContractError: The body returns something else.
@@ -60,7 +60,7 @@ class Network(nn.Module):
         return check_logits(self._backbone, returned, image, self._classes)
 
     def _keep(self, name: str, value: float | tuple[float, ...] | None, slices: int) -> None:
-        """Keep a number for all planes, or one for each channel as a buffer, (C S, 1, 1)."""
+        """Store one number for all planes, or a buffer with one per channel, (C S, 1, 1)."""
         if isinstance(value, tuple):
             planes = torch.tensor(value).repeat_interleave(slices)[:, None, None]
             self.register_buffer(name, planes, persistent=False)
@@ -79,7 +79,7 @@ def new_network(
 
 
 def _one_or_all(values: tuple[float, ...]) -> float | tuple[float, ...] | None:
-    """Return None for no value, the only value, or all values."""
+    """Return None if there are no values, the only value, or all values."""
     if not values:
         return None
     return values[0] if len(values) == 1 else values
@@ -88,7 +88,7 @@ def _one_or_all(values: tuple[float, ...]) -> float | tuple[float, ...] | None:
 def load_matching_weights(
     network: nn.Module, weights: Mapping[str, Tensor], new: str | None = None
 ) -> list[str]:
-    """Copy the weights whose name and shape match; return the names of those left unchanged.
+    """Copy the weights whose name and shape match; return the names of the unchanged ones.
 
     The layers named `new` are left unchanged.
     """
@@ -105,6 +105,6 @@ def load_matching_weights(
 
 
 def uses_batch_statistics(network: nn.Module) -> bool:
-    """Return whether the network normalises by statistics of the batch while it is trained."""
+    """Return whether the network uses batch statistics in training (batch norm)."""
     kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     return any(isinstance(module, kinds) for module in network.modules())

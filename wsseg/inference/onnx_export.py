@@ -18,7 +18,7 @@ from wsseg.inference.network import Network
 from wsseg.runtime.files import atomic_write
 
 OPSET = 18  # of the operators in the file
-TOLERANCE = 1e-3  # of a logit, or of the share of a logit above 1
+TOLERANCE = 1e-3  # absolute, or relative for logits above 1
 CHECKED_BATCHES = (1, 3)
 EXAMPLE_BATCH = 2
 
@@ -27,8 +27,8 @@ def export_onnx(trained: TrainedStage, path: Path) -> float:
     """Write the network of a stage as ONNX, and return its largest difference from PyTorch.
 
     The input `image` is (B, C, S, H, W) float32 in the unit of the recipe's input, for any B; the
-    output `logits` is (B, K, H, W). The file describes classes and input in its metadata. Regions,
-    `standardize` of the input and `mirror` of the stage are not part of it.
+    output `logits` is (B, K, H, W). The metadata of the file describes classes and input. Regions,
+    `standardize` of the input and `mirror` of the stage are not exported.
 
     Raises:
         InputError: The stage has no network, or a package is not installed.
@@ -99,7 +99,7 @@ def _images(trained: TrainedStage, number: int) -> torch.Tensor:
 
 
 def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Return the largest difference, of logits above 1 as a share of them."""
+    """Return the largest difference, relative for logits above 1."""
     return float((np.abs(found - expected) / np.maximum(1, np.abs(expected))).max())
 
 

@@ -1,7 +1,7 @@
-"""Runs in one file, `NAME.wsseg`: writing them, and reading files from untrusted sources.
+"""Writing of runs as one file, `NAME.wsseg`, and reading of such files from untrusted sources.
 
 Such a file is a zip archive without compression. Its first member, `wsseg.json`, has the version of
-the format and the SHA-256 of all other members; no others are read.
+the format and the SHA-256 of all other members. Unlisted members are an error.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""A recipe's regions and trained stages, applied to prepared cases."""
+"""Application of a recipe's regions and trained stages to prepared cases."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,10 +24,10 @@ from wsseg.runtime.files import atomic_write, fingerprint
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Regions and trained stages by name; a stage may work inside the prediction of another.
+    """Regions and trained stages by name; the region of a stage may be the prediction of another.
 
-    Region maps and predicted masks are cached with the prepared image, under a digest of all that
-    determines them. Runs and suites that share a stage therefore predict each case once.
+    Region maps and predicted masks are cached with the prepared image, under a digest of everything
+    that determines them. Runs and suites that share a stage therefore predict each case only once.
     """
 
     regions: Mapping[str, Region]
@@ -36,7 +36,7 @@ class Pipeline:
     fabric: Fabric
 
     def with_stage(self, trained: TrainedStage) -> "Pipeline":
-        """Return the pipeline with one more stage, or with another one of the same name."""
+        """Return the pipeline with a stage added, or replaced if it has the same name."""
         return replace(self, stages={**self.stages, trained.name: trained})
 
     def region_map(self, name: str | None, prepared: Prepared) -> Path | None:
@@ -58,7 +58,7 @@ class Pipeline:
         return path
 
     def scan(self, stage: Stage, prepared: Prepared) -> StageScan:
-        """Return a case as a stage predicts it: every slice with region, every tag possible."""
+        """Return a case for prediction by a stage: all slices with region, all tags possible."""
         region = self.region_map(stage.region, prepared)
         tags = np.ones((prepared.shape[0], len(stage.classes)), np.bool_)
         return StageScan(
@@ -72,7 +72,7 @@ class Pipeline:
         )
 
     def digest(self, name: str | None) -> str:
-        """Return a digest of all that determines a region or a stage's prediction."""
+        """Return a digest of everything that determines a region or a stage's prediction."""
         if name is None:
             return ""
         if name in self.regions:
@@ -85,12 +85,12 @@ class Pipeline:
 
 
 def computed_precision(fabric: Fabric) -> str:
-    """Return the precision that a device computes in; a recipe's may be "auto"."""
+    """Return the precision of computations; that of a recipe may be "auto"."""
     return str(fabric._precision.precision)  # noqa: SLF001 - has no public name
 
 
 def slices_in(region: Path | None, number: int, input: Input) -> tuple[int, ...]:
-    """Return those of `number` slices that meet the region and whose window fits the input."""
+    """Return which of `number` slices contain part of the region and have a full window."""
     margin = input.slices // 2 if input.edges == "drop" else 0
     inner = range(margin, number - margin)
     if region is None:

@@ -1,6 +1,6 @@
-"""Masks by the prior alone, and by prior and network together, to compare with the prediction.
+"""Masks of the prior alone, and of prior and network together, to compare with the prediction.
 
-An EM stage predicts by its network alone, since a new patient has no tag. These masks show what
+An EM stage predicts with its network alone, because a new patient has no tag. These masks show what
 its prior contributes.
 """
 
@@ -20,7 +20,7 @@ from wsseg.inference.stage_prediction import DecisionRule, stage_logits, stage_m
 
 
 def ablation_masks(run: Run, case: Case) -> dict[str, VoxelMask]:
-    """Return masks of the last class by "prior" and by "both", as if the case had its tag.
+    """Return masks of the last class for "prior" and "both", as if the case had its tag.
 
     "prior" is phi > 1/2; "both" is logit f + logit phi > 0 (Wu 2020, eq. 10). Both are on the
     scan's own grid. Empty unless the last stage learns by EM.
@@ -43,7 +43,7 @@ def _by_prior(trained: TrainedStage, batch: Batch, _fabric: Fabric) -> torch.Ten
 
 
 def by_posterior(trained: TrainedStage, batch: Batch, fabric: Fabric) -> torch.Tensor:
-    """Decide by network and prior together, where the batch's tags allow a class."""
+    """Decide with network and prior together, where the tags of the batch allow a class."""
     relation = trained.stage.relation
     logits = stage_logits(trained, batch, fabric)
     return relation.decide(Evidence(batch, logits, _phi(trained, batch), relation).log_odds)

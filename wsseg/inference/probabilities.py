@@ -10,16 +10,16 @@ from wsseg.inference.run import Run
 from wsseg.inference.stage_prediction import stage_probabilities
 from wsseg.runtime.cache_leases import release
 
-NOT_IN_NAMES = re.compile(r"[^\w-]")  # characters that a file name may not have
+NOT_IN_NAMES = re.compile(r"[^\w-]")  # characters that file names should not have
 COLUMN = "_probability"  # end of the column of a class
 
 
 def write_probabilities(run: Run, case: Case, folder: PredictionFolder) -> dict[str, float]:
     """Write a file for each class, and return the probability of each class in the case.
 
-    The files have the grid of the scan. The probability of a class in the case is the largest of
-    its pixels on the network's grid, as a case has a class if one of its pixels does; it is 0 if
-    the region of the stage is empty. Nothing is calibrated.
+    The files have the grid of the scan. The probability of a class in the case is the largest over
+    the pixels of the network's grid, because a case has a class if one of its pixels has it. It is
+    0 if the region of the stage is empty. This function calibrates nothing.
 
     Source: Maron & Lozano-Perez 1998, "A framework for multiple-instance learning".
     """

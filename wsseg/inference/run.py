@@ -1,4 +1,4 @@
-"""Trained runs, and the prediction of scans by them."""
+"""Trained runs, which predict scans."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -55,8 +55,8 @@ class Prediction:
     def save(self, folder: Path) -> Path:
         """Write the mask with the scan's own shape and orientation, and return its path.
 
-        It is NIfTI with the scan's affine, PNG if the scan is a picture, or TIFF for a stack of
-        them; the grey levels are the values of `mask`.
+        The file is NIfTI with the scan's affine, PNG for a picture, or TIFF for a stack of
+        pictures, whose grey levels are the values of `mask`.
         """
         path = PredictionFolder(folder).mask(self.case.name, mask_suffix(self.mask.grid))
         write_mask(path, self.mask.voxels, self.mask.grid)
@@ -95,7 +95,7 @@ class Run:
         """Resample a case to the network's grid and find its regions; cached.
 
         Raises:
-            InputError: An image cannot be read, or lacks a channel that the run was trained on.
+            InputError: The image cannot be read, or lacks a channel that the run was trained on.
         """
         named, regions = self._named(case), self.recipe.regions
         settings = self.recipe.input.model_copy(update={"channels": self.channels})
@@ -125,9 +125,9 @@ class Run:
         return next(iter(self.pipeline.stages.values())).channels
 
     def _named(self, case: Case) -> Case:
-        """Return a case whose channels have the names that the run knows.
+        """Return a case whose channels have the names of the run's channels.
 
-        A single file without a name is the only channel of a run.
+        A single unnamed file becomes the run's only channel.
         """
         expected, own = self.channels, read_case_channels(case)
         if own == ONE_CHANNEL and len(expected) == 1 and expected != ONE_CHANNEL:

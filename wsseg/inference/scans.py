@@ -1,4 +1,4 @@
-"""Scans at paths that a user names, as cases, with what was skipped there."""
+"""Finds the scans at the paths that a user gives, and the files to skip."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ MAX_REASONS = 3  # in a message
 
 @dataclass(frozen=True)
 class FoundScans:
-    """The scans at some paths, and the files there that are none."""
+    """The scans at some paths, and the files that are not scans."""
 
     cases: list[Case]
     skipped: list[Skipped]
@@ -46,7 +46,7 @@ class Pseudonyms:
 
 
 def pseudonyms_of(rule: str) -> Pseudonyms | None:
-    """Return the names that a rule gives to DICOM scans: None for "path", or those of a CSV file.
+    """Return the names of DICOM scans from a CSV file, or None for the rule "path".
 
     The columns of the file are `case`, and `PatientID` or `AccessionNumber`.
 
@@ -86,9 +86,9 @@ def find_scans(
 ) -> FoundScans:
     """Return the scans at some paths.
 
-    A path is a NIfTI file, a picture, a cohort's table (cohort.csv), or a folder. In a folder, the
-    scans are its NIfTI files, and the DICOM series below it that `choose_scans` chooses; without
-    any of these, they are the pictures below it. A DICOM scan is named after the folders below the
+    A path is a NIfTI file, a picture, a cohort's table (cohort.csv), or a folder. The scans of a
+    folder are its NIfTI files and the DICOM series below it that `choose_scans` chooses; if there
+    are none, they are the pictures below it. A DICOM scan is named after its folders below the
     path, or by `pseudonyms`; equal names are numbered.
 
     Raises:
@@ -111,7 +111,7 @@ def find_scans(
 
 
 def check_scans(cases: Sequence[Case], out: Path) -> None:
-    """Check, before the first prediction, what can be checked without reading voxels.
+    """Check scans before the first prediction, without reading voxels.
 
     Raises:
         InputError: A file's header is invalid, `out` is not a folder or holds a run, or a mask
@@ -184,13 +184,13 @@ def _dicom_case(root: Path, scan: FoundSeries, pseudonyms: Pseudonyms | None) ->
 
 
 def _name_by_path(root: Path, folder: Path) -> str:
-    """Join the names of the folders below `root`; the start of a long name becomes a digest."""
+    """Join the names of the folders below `root`; a long start is replaced by a digest."""
     name = "_".join(folder.relative_to(root).parts) or root.resolve().name
     return shortened(normalize("NFC", name))
 
 
 def _numbered(cases: Sequence[Case]) -> list[Case]:
-    """Append a number, from 1, to the names that several scans have."""
+    """Append a number, from 1, to names that are not unique."""
     times, used = Counter(case.name for case in cases), Counter[str]()
     numbered = []
     for case in cases:

@@ -37,7 +37,7 @@ BATCH_SLICES = 4  # keeps a layer's output within what the C library reuses: `de
 
 
 def predicted_classes(trained: TrainedStage, batch: Batch, fabric: Fabric) -> torch.Tensor:
-    """Decide by the network alone, since a new patient has no tag; without a network, by phi."""
+    """Decide with the network alone, because new patients have no tags; without one, with phi."""
     if trained.network is None:
         assert isinstance(trained.stage, PriorStage), "only a prior decides without a network"  # noqa: S101
         prior = trained.stage.prior
@@ -65,7 +65,7 @@ def stage_probabilities(
 ) -> NDArray[np.float32]:
     """Return the probabilities of a stage's classes, (K, Z, H, W), 0 outside `scan.region`.
 
-    They are those of the network, or phi for a stage that trains none.
+    They come from the network, or are phi for a stage without a network.
     """
     shape = (len(trained.stage.classes), *read_map(scan.image).shape[1:])
     probabilities = np.zeros(shape, np.float32)
@@ -102,9 +102,9 @@ def _probability(trained: TrainedStage, batch: Batch, fabric: Fabric) -> torch.T
 
 
 def stage_logits(trained: TrainedStage, batch: Batch, fabric: Fabric) -> Logits:
-    """Run the network of a stage that has one; where the images are empty, logits may be 0.
+    """Run the network of a stage; where the images are empty, logits may be 0.
 
-    The logits are the mean over the images and those mirrored in the directions `stage.mirror`.
+    The logits are the mean over the original and the mirrored images (`stage.mirror`).
     """
     stage = trained.stage
     assert isinstance(stage, NetworkStage), "only a learning stage has a network"  # noqa: S101
@@ -124,7 +124,7 @@ def _logits(trained: TrainedStage, batch: Batch, fabric: Fabric) -> Logits:
     stage, network = trained.stage, trained.network
     assert network is not None, "only a learning stage has logits"  # noqa: S101
     assert isinstance(stage, NetworkStage), "only a learning stage has a network"  # noqa: S101
-    fills = trained.input.fixed_fills(len(batch.channels))  # None: differ from image to image
+    fills = trained.input.fixed_fills(len(batch.channels))  # None: they differ between images
     with fabric.autocast():
         if fills is None or stage.backbone is None or not stage.backbone.local:
             return at_least_float32(_fused(network, fabric)(batch.image))

@@ -7,7 +7,7 @@ from torch import nn
 
 
 def averaged_copy(network: nn.Module) -> nn.Module:
-    """Return a copy of a network in evaluation mode, whose weights can become an average."""
+    """Return a copy of a network, in evaluation mode, to hold averaged weights."""
     return deepcopy(network).eval()
 
 

@@ -17,11 +17,11 @@ class RunContext:
     folder: RunFolder
     display: Display
     save_every: int | None = None  # steps; the state is also saved after each epoch
-    stage_cache: Path | None = None  # finished stages shared by several runs, by fingerprint
+    stage_cache: Path | None = None  # finished stages, shared by runs and named by fingerprint
     should_continue: Callable[[], bool] = lambda: True  # called after each step; False stops
-    record: RecordByTracker | None = None  # where the recipe has a tracker
+    record: RecordByTracker | None = None  # if the recipe has a tracker
     group: Group = SINGLE_PROCESS  # of processes; only its leader shows, logs and saves
 
     def cached_stage(self, fingerprint: str) -> StageFolder | None:
-        """Return the folder of a stage in the cache, which may be empty; None without a cache."""
+        """Return the folder of a stage in the cache (which may be empty), or None without one."""
         return None if self.stage_cache is None else StageFolder(self.stage_cache / fingerprint)

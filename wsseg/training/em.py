@@ -69,13 +69,13 @@ class StepLogits(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """The network that is trained, and the one with its averaged weights, if there is one."""
+    """The network that is trained, and the network with its averaged weights, if any."""
 
     trained: nn.Module
     average: nn.Module | None = None
 
     def of_targets(self, stage: NetworkStage) -> nn.Module:
-        """Return the network that the belief of a stage comes from, in evaluation mode."""
+        """Return the network that provides the belief of a stage, in evaluation mode."""
         if self.average is not None and stage.source_of_belief == "average":
             return self.average
         return self.trained
@@ -102,7 +102,7 @@ def forward(stage: NetworkStage, networks: Networks, batch: Batch) -> StepLogits
 
 @torch.no_grad()
 def evaluation_logits(network: nn.Module, batch: Batch) -> Logits:
-    """Run the network in evaluation mode, where the images of a batch do not affect each other."""
+    """Run the network in evaluation mode, in which images do not affect each other."""
     network.eval()
     return at_least_float32(network(batch.image))
 

@@ -12,7 +12,7 @@ from wsseg.runtime.files import write_text
 Records: TypeAlias = Sequence[Mapping[str, Any]]
 
 EVENTS = ("epoch", "warning")
-SHARES = {  # keys of an epoch's record, in order of preference: what the share of the region is
+SHARES = {  # keys of an epoch's record, in order of preference, and the share that they name
     "probe_share": "targets",
     "target_share": "targets",
     "found_share": "found",
@@ -20,7 +20,7 @@ SHARES = {  # keys of an epoch's record, in order of preference: what the share 
 
 
 def read_log(path: Path) -> Records:
-    """Return the epochs and warnings of a log in order, without a last line truncated by a crash.
+    """Return the epochs and warnings of a log in order; a truncated last line is ignored.
 
     Raises:
         InputError: The file cannot be read, or a line before the last is damaged.
@@ -58,7 +58,7 @@ def epoch_line(record: Mapping[str, Any]) -> str:
 
 
 def forget_epochs_after(log: Path, stage: str, epochs: int) -> None:
-    """Remove a stage's later records, whose epochs are trained again, and truncated lines."""
+    """Remove truncated lines and a stage's records of epochs that are trained again."""
     if not log.exists():
         return
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()

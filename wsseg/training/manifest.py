@@ -1,4 +1,4 @@
-"""The manifest of a run: the files that each stage read, and what it used them for.
+"""The manifest of a run: the files that each stage read, and their uses.
 
 It shows that no weakly supervised stage has read a mask of its classes, and which scribbles, boxes
 and shares it has learnt from.
@@ -135,7 +135,7 @@ def _tags(case: Case, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def _plain(tags: Mapping[str, Tag]) -> dict[str, Any]:
-    """Return tags that JSON can contain: those of a cohort may be bools of NumPy."""
+    """Return tags as JSON values; a cohort may return NumPy bools."""
     return {name: _plain_tag(tag) for name, tag in tags.items()}
 
 
@@ -147,7 +147,7 @@ def _plain_tag(tag: Tag) -> Tag:
 
 @dataclass(frozen=True)
 class ChangedFile:
-    """A file of a manifest that differs from the one the run read."""
+    """A file that has changed since the run read it."""
 
     path: Path
     change: str  # "missing" or "changed"
@@ -156,7 +156,7 @@ class ChangedFile:
 
 
 def changed_files(files: Iterable[Mapping[str, str]]) -> list[ChangedFile]:
-    """Return the files of a manifest whose digest differs, each with all of its uses."""
+    """Return the files of a manifest that have changed, each with all of its uses."""
     uses: dict[tuple[str, str, str], list[str]] = {}
     for each in files:
         key = (each["path"], each["sha256"], each["case"])

@@ -25,7 +25,7 @@ def validation_error(position: str, loss: float) -> str:
 
 
 def empty_targets_error(position: str, slices: int, cases: Iterable[str]) -> str:
-    """Return an error about an epoch without any target."""
+    """Return an error about an epoch without targets."""
     return (
         f"{position}: the targets of all {slices} slices of the epoch are empty "
         f"({list_cases(cases)}), so the network would learn to predict background only.\n"
@@ -34,7 +34,7 @@ def empty_targets_error(position: str, slices: int, cases: Iterable[str]) -> str
 
 
 def empty_regions_warning(position: str, slices: int, cases: Iterable[str]) -> str:
-    """Return a warning about slices in which nothing of the region is left."""
+    """Return a warning about slices whose region is empty."""
     return (
         f"{position}: {slices} slices of {list_cases(cases)} have no region left: augmentation "
         "moved it out of the image, or it is smaller than a pixel. Nothing is learnt from them"

@@ -45,7 +45,7 @@ def check_positives(stage: str, classes: Sequence[str], scans: Sequence[StageSca
 def divergence(
     loss: float, gradient_norm: float, weight_norm: float, initial_norm: float
 ) -> str | None:
-    """Return what shows that training diverged in a step; None where all is well.
+    """Return the sign that training diverged in a step, or None.
 
     Norms are Euclidean over all parameters; `initial_norm` is that of the weights at the start.
     """
@@ -66,7 +66,7 @@ def list_cases(names: Iterable[str]) -> str:
 
 
 class TargetProbe:
-    """A fixed set of tagged slices, not augmented, whose targets are compared between epochs."""
+    """A fixed set of tagged slices, not augmented, to compare targets between epochs."""
 
     def __init__(self, stage: EmStage, scans: Sequence[StageScan], input: Input) -> None:
         self.last: Tensor | None = None  # (N, K, H, W) uint8, the targets last measured
@@ -141,13 +141,13 @@ class TargetProbe:
 
 
 def _displayed(batch: Batch) -> Tensor:
-    """Return what is shown of a batch: its colours, (B, H, W, 3), or a channel, (B, H, W)."""
+    """Return a batch for display: its colours, (B, H, W, 3), or one channel, (B, H, W)."""
     planes = batch.middle[:, list(displayed_channels(batch.channels))]
     return planes.movedim(1, -1) if planes.shape[1] > 1 else planes[:, 0]
 
 
 def target_warning(history: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return a warning about the newest epoch's targets; None where all is well.
+    """Return a warning about the newest epoch's targets, or None.
 
     A problem is reported once, in the first epoch that has it.
     """

@@ -13,7 +13,7 @@ FACTOR = "factor"  # key of a group of weights: its learning rate as a multiple 
 
 
 def in_memory_format_of(weight: Tensor, value: Tensor) -> Tensor:
-    """Return an optimizer's `value` in the memory format of its weight, as fused ones require.
+    """Return an optimizer's `value` in its weight's memory format, as fused optimizers need.
 
     A file stores every tensor in contiguous format.
     """
@@ -57,7 +57,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def clip_gradients(network: nn.Module, norm: Tensor, max_norm: float | None) -> None:
-    """Scale the gradients of a network, whose norm is given, down to `max_norm` if it is larger."""
+    """Scale the gradients of a network to `max_norm` if their given norm is larger."""
     if max_norm is not None:
         clip_grads_with_norm_(network.parameters(), max_norm, norm)
 

@@ -1,4 +1,4 @@
-"""All training slices as they are, neither augmented nor balanced, for parts that are fitted."""
+"""All training slices, neither augmented nor balanced, to which parts are fitted."""
 
 from collections.abc import Iterator, Sequence
 

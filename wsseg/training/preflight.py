@@ -22,12 +22,12 @@ from wsseg.data.split import Split
 from wsseg.errors import InputError
 from wsseg.runtime.console import Display
 
-DEFERRED = ("no-labels",)  # findings that a stage reports itself, in more detail
+DEFERRED = ("no-labels",)  # findings that a stage itself reports in more detail
 MOST_WARNINGS = 3  # of the same name that are shown one by one
 
 
 def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expectations:
-    """Return what some stages of a recipe expect of the cohort that they learn from."""
+    """Return what stages of a recipe expect of the cohort that they learn from."""
     learning = [stage for stage in stages if isinstance(stage, NetworkStage)]
     weak = [stage.classes for stage in learning if not isinstance(stage, MasksStage)]
     ignoring = [
@@ -72,7 +72,7 @@ def _list_own_cases(recipe: Recipe) -> CaseList:
     """List the cases of a recipe's `cohort` and `test`; the latter are test cases."""
     if recipe.test is None:
         return list_cases(recipe.cohort)
-    if _is_drawn(recipe.cohort):  # a missing file of `test` is found before anything is drawn
+    if _is_drawn(recipe.cohort):  # a missing file of `test` is reported before generation
         test, own = list_cases(recipe.test), list_cases(recipe.cohort)
     else:
         own, test = list_cases(recipe.cohort), list_cases(recipe.test)
@@ -82,7 +82,7 @@ def _list_own_cases(recipe: Recipe) -> CaseList:
 
 
 def require_files(recipes: Iterable[Recipe]) -> None:
-    """List the cases of all cohorts that are read from files, so that nothing is drawn in vain.
+    """List the cases of all cohorts that are read from files, before any cohort is generated.
 
     Raises:
         InputError: A cohort cannot be read, for example because a file is missing.
@@ -172,7 +172,7 @@ def _as_trained(recipe: Recipe, stages: Collection[Stage], cases: Sequence[Case]
 
 
 def _mask_of(recipe: Recipe, region: str | None) -> str:
-    """Return the name of the mask that a region is read from, or that would have its name."""
+    """Return the name of the mask of a region: the one it is read from, or its own name."""
     named = recipe.regions.get(region or "")
     return named.mask if isinstance(named, FileRegion) else region or ""
 

@@ -1,4 +1,4 @@
-"""What a tracker records of a run while it is trained."""
+"""Recording of a run by a tracker during training."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ NOT_METRICS = ("epoch", "epochs")  # numbers of an epoch's record
 
 @dataclass
 class RecordByTracker:
-    """What a tracker records of a run; after its first error, it records no more."""
+    """Passes a run's results to a tracker; stops after the tracker's first error."""
 
     run: TrackedRun | None
     pictures: bool
@@ -45,7 +45,7 @@ class RecordByTracker:
         self._record(lambda run: run.warning(text, epoch))
 
     def targets(self, stage: str, epoch: int, snapshot: TargetSnapshot | None) -> None:
-        """Record a picture of the targets of EM, if the tracker is set to have pictures."""
+        """Record a picture of the targets of EM, if the tracker records pictures."""
         if snapshot is not None and self.pictures:
             picture = target_picture(snapshot)
             self._record(lambda run: run.picture(f"{stage}/targets", picture, epoch))

@@ -216,7 +216,7 @@ def _for_training(prepared: Prepared) -> Prepared:
 
 
 def _check_pretrained(recipe: Recipe, names: Collection[str]) -> None:
-    """Build each network with weights from files once, before any stage is trained.
+    """Build each network that loads weights from files once, before any stage is trained.
 
     Raises:
         InputError: A file is missing or damaged, or does not fit the network.
@@ -242,7 +242,7 @@ def _check_same_channels(cases: Iterable[Prepared]) -> None:
 
 
 def _warn_of_collapse(context: RunContext) -> None:
-    """Warn of each stage whose last targets have collapsed or fill the region."""
+    """Warn about each stage whose last targets have collapsed or fill the region."""
     log = context.folder.log
     for stage, problem in final_problems(read_log(log) if log.exists() else ()).items():
         context.display.warn(f"stage {stage}: {problem}: {NOT_A_RESULT}")

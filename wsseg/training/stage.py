@@ -63,7 +63,7 @@ def _train_or_reuse(task: StageTask, context: RunContext, folder: StageFolder) -
     else:
         display.note(f"stage {task.name}: {_training_set_text(task)}")
         _train(task, context, folder)
-    task.fabric.barrier()  # from here on, every process can open what the leader saved
+    task.fabric.barrier()  # from now on, every process can open what the leader saved
     shutil.rmtree(folder.unfinished, ignore_errors=True)
     if cached is not None and not _holds(cached, task):
         _copy_stage(folder, cached, task.stage)
@@ -95,7 +95,7 @@ def _fit_prior(task: StageTask, context: RunContext, folder: StageFolder) -> Non
     check_can_be_saved(_record(task))
     if context.group.is_leader:
         save_stage(folder, _record(task), {})
-    task.fabric.barrier()  # from here on, every process can open what the leader saved
+    task.fabric.barrier()  # from now on, every process can open what the leader saved
 
 
 def _record(task: StageTask) -> StageRecord:
@@ -106,7 +106,7 @@ def _record(task: StageTask) -> StageRecord:
 
 
 def _initial_network(task: StageTask, context: RunContext) -> Network:
-    """Return a network with random weights, or with those of the stage that it starts from."""
+    """Return a network with random weights, or with the weights of its start stage."""
     stage = task.network_stage
     assert stage.backbone is not None, "a task's stage has a backbone"  # noqa: S101
     channels, classes = len(task.channels), len(stage.classes)
@@ -127,7 +127,7 @@ def _initial_network(task: StageTask, context: RunContext) -> Network:
 
 
 def _new_head(stage: NetworkStage, backbone: Backbone) -> str | None:
-    """Return the name of the last layers if they get random weights."""
+    """Return the name of the last layers if their weights are random."""
     if stage.trained_start is None or stage.trained_start.head == "trained":
         return None
     if backbone.head_module is None:
@@ -164,7 +164,7 @@ def _holds(folder: StageFolder, task: StageTask) -> bool:
 
 
 def _copy_stage(source: StageFolder, target: StageFolder, stage: Stage) -> None:
-    """Copy a finished stage, with the names of regions that the recipe of `stage` has.
+    """Copy a finished stage, with the names of regions in the recipe of `stage`.
 
     The fingerprint covers the contents of regions but not their names.
     """

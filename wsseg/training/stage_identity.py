@@ -1,4 +1,4 @@
-"""What determines the result of training a stage: parts of its recipe, and its training data.
+"""The identity of a stage: the parts of its recipe and data that determine its result.
 
 The identity of a stage has the same recipe part before and after its data is prepared:
 
@@ -66,7 +66,7 @@ def trained_part(recipe: Recipe, name: str) -> Stage:
 
 
 def data_settings(stage: Stage | None) -> dict[str, Any]:
-    """Return a stage's settings that only select its data; without a stage, None for each."""
+    """Return the settings that only select a stage's data; None for each without a stage."""
     if stage is None:
         return dict.fromkeys(DATA_KEYS)
     described = registry().describe(stage)
@@ -161,7 +161,7 @@ def started_folder(start: Start) -> StageFolder:
 
 
 def visible_cohort(recipe: Recipe, stage: Stage) -> Cohort:
-    """Return the cohort that a stage learns from, reduced to the masks that it can read."""
+    """Return the cohort that a stage learns from, with only the masks that it can read."""
     regions = recipe.regions.values()
     masks = {region.mask for region in regions if isinstance(region, FileRegion)}
     masks |= set(stage.classes) if isinstance(stage, MasksStage) else set()
@@ -202,5 +202,5 @@ def _weak_contents(weak: WeakMaps | None) -> list[Any]:
 
 
 def _content_name(path: object) -> str:
-    """Return a name that stands for a map's contents: the cache names files by digests."""
+    """Return a name that identifies a map's content; cached files are named by digests."""
     return f"{path.parent.name}/{path.name}" if isinstance(path, Path) else ""

@@ -1,4 +1,4 @@
-"""The parts of a stage while it is trained: what they learn, and that they change in no other way.
+"""The parts of a stage during training: their state, and checks that nothing else changes.
 
 A prior can be fitted again after each epoch (`Prior.refit`), and an E-step can keep a memory from
 step to step (`EStep.remember`). Both are saved with the state of the training.
@@ -22,7 +22,7 @@ CALLED = ("prior", "estep", "loss", "method")  # fields of a stage with parts th
 
 
 class StageParts:
-    """A stage whose prior, and the memory of whose E-step, change during training."""
+    """A stage whose prior and E-step memory change during training."""
 
     def __init__(self, stage: NetworkStage) -> None:
         self.stage = stage
@@ -43,7 +43,7 @@ class StageParts:
         return isinstance(self.stage, EmStage) and self.stage.prior.refits
 
     def context(self, progress: float, epoch: int) -> StepContext:
-        """Return what an E-step knows of the training."""
+        """Return the state of training that an E-step gets."""
         return StepContext(progress, epoch, self._memory)
 
     def remember(self, evidence: Evidence) -> None:
@@ -91,7 +91,7 @@ class StageParts:
                 )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
-        """Return the memory, on the CPU, and the prior as plain values; None: it is as before."""
+        """Return the memory, on the CPU, and the prior as plain values; None: unchanged."""
         memory = {name: value.cpu() for name, value in self._memory.items()}
         if not (self._refitted and isinstance(self.stage, EmStage)):
             return memory, None

@@ -1,4 +1,4 @@
-"""The training of one stage as a value: its settings, its data, and what it starts from."""
+"""The task of training one stage: its settings, its data, and its initial weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,16 +28,16 @@ from wsseg.training.weak_labels import with_bounds_of_slices
 
 @dataclass(frozen=True)
 class StageTask:
-    """All that determines the result of one stage, and the devices that compute it."""
+    """Everything that determines the result of one stage, and the devices that compute it."""
 
     name: str
-    stage: Stage  # with its backbone, which the recipe may leave to the stage it starts from
+    stage: Stage  # with its backbone, which may be that of the stage it starts from
     input: Input
     seed: int  # of all random numbers of the stage
-    scans: tuple[StageScan, ...]  # to learn from; empty where nothing is learnt
+    scans: tuple[StageScan, ...]  # to learn from; empty if nothing is learnt
     fabric: Fabric
     fingerprint: str  # of all that determines the result; see `stage_identity`
-    start: TrainedStage | None = None  # whose weights the network starts with; None: random weights
+    start: TrainedStage | None = None  # whose weights the network starts with; None: random
     validation: tuple[StageScan, ...] = ()  # of a stage that stops early
     left_out: int = 0  # training cases without known labels or without region
     channels: tuple[str, ...] = ONE_CHANNEL  # of the image of every case

@@ -1,4 +1,4 @@
-"""The rule by which EM's targets have collapsed or fill the region, from the records of epochs.
+"""Rules that detect, from the records of epochs, whether EM's targets collapse or fill the region.
 
 This module imports no torch, so that reports can use the rule.
 """
@@ -6,9 +6,9 @@ This module imports no torch, so that reports can use the rule.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-COLLAPSED_SHARE = 0.001  # of the support; fewer targets teach the network background only
-FULL_SHARE = 0.97  # of the support; more targets follow the tag alone, not the pixels
-GRACE_SHARE = 0.4  # of the epochs, in which targets may still settle
+COLLAPSED_SHARE = 0.001  # of the support; with fewer targets, the network only learns background
+FULL_SHARE = 0.97  # of the support; with more targets, only the tag counts, not the pixels
+GRACE_SHARE = 0.4  # of the epochs; until then, targets may still change much
 COLLAPSE, EXPLOSION = "collapse", "explosion"
 PROBLEM_WORDS = {COLLAPSE: "targets are empty", EXPLOSION: "targets fill the region"}
 NOT_A_RESULT = "not a result"
@@ -16,7 +16,7 @@ SEPARATOR = "; "  # of several problems
 
 
 def target_problem(record: Mapping[str, Any]) -> str | None:
-    """Return `COLLAPSE` or `EXPLOSION` of an epoch's targets; None where all is well.
+    """Return `COLLAPSE` or `EXPLOSION` for an epoch's targets, or None.
 
     None in the first `GRACE_SHARE` of epochs, and for stages without EM.
     """
@@ -30,7 +30,7 @@ def target_problem(record: Mapping[str, Any]) -> str | None:
 
 
 def final_problems(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the words for the problem of each stage whose last epoch has one.
+    """Describe the problem of each stage whose last epoch has one.
 
     `records` are those of a run's epochs, in order; other records of its log are ignored.
     """

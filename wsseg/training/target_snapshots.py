@@ -44,7 +44,7 @@ def save_snapshot(folder: StageFolder, epoch: int, snapshot: TargetSnapshot | No
 
 
 def load_snapshots(folder: StageFolder) -> dict[int, TargetSnapshot]:
-    """Return a stage's snapshots by epoch; none where no file was saved.
+    """Return a stage's snapshots by epoch; empty if no file was saved.
 
     Raises:
         InputError: The file is damaged.

@@ -1,4 +1,4 @@
-"""The tracker of a recipe while a run is trained."""
+"""The tracker of a recipe during training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from wsseg.training.record_by_tracker import RecordByTracker
 
 @contextmanager
 def tracked(recipe: Recipe, context: RunContext) -> Iterator[RunContext]:
-    """Yield the context with a record by the recipe's tracker, which is closed at the end.
+    """Yield the context with the recipe's tracker, which is closed at the end.
 
     Raises:
         InputError: The tracker is not installed, or cannot be reached.

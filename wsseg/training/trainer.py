@@ -109,7 +109,7 @@ class Trainer:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether the loss on the validation cases has not fallen for too long."""
+        """Whether the loss on the validation cases has stopped decreasing."""
         stopping, epoch = self.stage.early_stopping, len(self.progress.history)
         return stopping is not None and epoch - self.progress.best_epoch >= stopping.patience
 
@@ -134,13 +134,13 @@ class Trainer:
         )
 
     def target_snapshot(self) -> TargetSnapshot | None:
-        """Return the newest EM targets of a few slices; None for a stage without EM."""
+        """Return the newest EM targets of a few slices, or None for a stage without EM."""
         if self.probe is None or not isinstance(self.stage, EmStage):
             return None
         with (
             self._seeded(0),
             self._fabric.autocast(),
-        ):  # not through DDP, since only one process may call this
+        ):  # not through DDP, because only one process may call this
             network = self._weights.alone.of_targets(self.stage)
             return self.probe.snapshot(self.stage, network, self._fabric.device)
 
@@ -184,7 +184,7 @@ class Trainer:
                 )
 
     def _batches_after(self, step: int) -> Iterator[list[SliceDraw]]:
-        """Yield the batches that follow a step. An epoch is drawn when its first one is needed."""
+        """Yield the batches after a step. An epoch is drawn when its first batch is needed."""
         done, first = divmod(step, self._steps_per_epoch)
         for epoch in range(done, self.stage.epochs):
             yield from self._batches_of(epoch)[first:]
@@ -195,7 +195,7 @@ class Trainer:
         return training_batches(draws, self.stage.batch_size)
 
     def _shard(self, draws: Sequence[SliceDraw]) -> list[SliceDraw]:
-        """Return this process's draws: two or more where batch norm is not synchronised."""
+        """Return this process's draws: two or more if batch norm is not synchronised."""
         fabric = self._fabric
         smallest = 1 if fabric.device.type == "cuda" else 2
         return shard(draws, fabric.global_rank, fabric.world_size, smallest)
@@ -289,7 +289,7 @@ class Trainer:
         return seen.with_tensors(lambda tensor: self._gather(tensor, len(draws)))
 
     def _remember(self, own: Batch, logits: Logits, batch: Batch) -> None:
-        """Let the E-step remember the evidence of all processes, of which `own` is a shard."""
+        """Update the E-step's memory from the evidence of all processes; `own` is one shard."""
         assert isinstance(self.stage, EmStage), "only an E-step remembers"  # noqa: S101
         with torch.no_grad(), self._seeded(0):
             evidence = evidence_of(self.stage, own, logits, self._context)
@@ -299,7 +299,7 @@ class Trainer:
             self._parts.remember(replace(evidence, batch=batch, logits=logits, phi=phi))
 
     def _refit_prior(self) -> None:
-        """Fit the prior to the network's beliefs about all slices: in all processes the same."""
+        """Fit the prior to the network's beliefs about all slices, equally in all processes."""
         stage, device = self.stage, self._fabric.device
         assert isinstance(stage, EmStage), "only EM has a prior"  # noqa: S101
         network = self._weights.networks.of_targets(stage)
@@ -314,7 +314,7 @@ class Trainer:
 
     @property
     def _context(self) -> StepContext:
-        """What the E-step of the next step knows of the training."""
+        """The state of training that the E-step of the next step gets."""
         step = self.progress.step
         return self._parts.context(step / self.steps, 1 + step // self._steps_per_epoch)
 
@@ -332,14 +332,14 @@ class Trainer:
         return f"stage {self._name}, step {self.progress.step} (epoch {self._epoch})"
 
     def _empty_region_warning(self, draws: Sequence[SliceDraw]) -> str | None:
-        """Return a warning about slices without region; None where it was given before."""
+        """Return a warning about slices without region, or None if it was given before."""
         if not draws or self._warned_of_empty_regions:
             return None
         self._warned_of_empty_regions = True
         return empty_regions_warning(self._position, len(draws), self._cases(draws))
 
     def _bad_cases(self, draws: Sequence[SliceDraw]) -> list[str]:
-        """Return the names of the cases with NaN or infinite voxels, or else of all cases."""
+        """Return the names of the cases with NaN or infinite voxels; if there are none, of all."""
         bad = [draw for draw in draws if not np.isfinite(self._slices[draw].image).all()]
         return self._cases(bad or draws)
 

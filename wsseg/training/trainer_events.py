@@ -17,7 +17,7 @@ from wsseg.training.training_state import save_state
 
 
 def run_leader(trainer: Trainer, task: StageTask, context: RunContext) -> None:
-    """Train to the end of the stage; show, log and save on the way.
+    """Train to the end of the stage, with progress display, log and saved states.
 
     Raises:
         InterruptedWorkError: An interrupt was received, or the suite no longer needs the stage.
