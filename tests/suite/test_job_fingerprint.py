@@ -6,17 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from wsseg.components.registry import registry
 from wsseg.config.recipe_files import load_recipe
+from wsseg.core.component import Component
 from wsseg.suite import job_fingerprint as module
 from wsseg.suite.definition import Job
 from wsseg.suite.job_fingerprint import (
     DECIDING,
     NOT_DECIDING,
     PACKAGE,
+    code_fingerprint,
     deciding_code,
     deciding_modules,
     job_fingerprint,
 )
+from wsseg.suite.tuning import Tuning
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,21 @@ def test_a_function_may_move_to_another_deciding_module(package: Path) -> None:
     assert digest(package) == before
     path.write_text(text)
     new.unlink()
+
+
+def test_the_code_of_parts_that_tuning_tries_counts(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locations(part: Component) -> frozenset[Path]:
+        own = "estep" in type(part).model_fields and "'adapt'" in repr(registry().describe(part))
+        return frozenset({Path(__file__)} if own else ())
+
+    key = "stages.consolidation.estep"
+    esteps = {key: [{"use": "soft"}, {"use": "adapt", "share": 0.1}]}
+    numbers = {"stages.consolidation.epochs": [1, 2]}
+    tuned, other = (replace(job, tuning=Tuning(settings=each)) for each in (esteps, numbers))
+    monkeypatch.setattr(module, "code_locations", locations)
+    assert code_fingerprint(tuned) != code_fingerprint(other) == code_fingerprint(job)
 
 
 def test_the_code_of_parts_counts(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,12 @@ from typing import Any
 
 import wsseg
 from wsseg.components.registry import registry
+from wsseg.config.recipe import Recipe
 from wsseg.core.code_digest import code_locations, statement_digests
 from wsseg.core.component import Component
 from wsseg.runtime.files import fingerprint
 from wsseg.suite.definition import Job
+from wsseg.suite.tuning import with_settings
 
 # Packages and modules that turn scans into rows, in addition to the parts that a recipe names.
 DECIDING = (
@@ -74,13 +76,21 @@ def _statements(job: Job) -> frozenset[str]:
 
 
 def _parts(job: Job) -> Iterator[Component]:
-    """Yield the parts of a job's recipe, in its order."""
-    recipe = job.recipe
-    for part in (recipe.cohort, recipe.test, recipe.input):
-        if part is not None:
-            yield part
-    for parts in (recipe.regions, recipe.stages, recipe.metrics, recipe.scores):
-        yield from parts.values()
+    """Yield the parts of a job's recipe, in its order, then those among the settings to choose."""
+    for recipe in (job.recipe, *_tried_recipes(job)):
+        for part in (recipe.cohort, recipe.test, recipe.input):
+            if part is not None:
+                yield part
+        for parts in (recipe.regions, recipe.stages, recipe.metrics, recipe.scores):
+            yield from parts.values()
+
+
+def _tried_recipes(job: Job) -> Iterator[Recipe]:
+    """Yield the recipe with each of the values to choose from that can contain parts."""
+    for key, values in job.tuning.settings.items() if job.tuning else ():
+        for value in values:
+            if isinstance(value, dict | list):
+                yield with_settings(job.recipe, {key: value})
 
 
 def _portable(value: Any) -> Any:
