@@ -1,11 +1,11 @@
-"""The columns of rows by class: those of the target have no prefix, others `<class>.`."""
+"""The columns of each class in rows: `<class>.NAME`, or NAME for the target class."""
 
 import numpy as np
 import pandas as pd
 
 
 def other_classes(frame: pd.DataFrame) -> list[str]:
-    """Return the classes of rows or of a summary that have a Dice, except the target."""
+    """Return the classes with a Dice column, except the target."""
     names = [name for name in map(str, frame) if not name.startswith("tag.")]
     return [name.removesuffix(".dice") for name in names if name.endswith(".dice")]
 

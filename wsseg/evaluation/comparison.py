@@ -1,4 +1,4 @@
-"""Comparison of methods over the rows that they share.
+"""Comparison of methods on the rows that they share.
 
 Rows are paired by case, seed and fold, because a failed job leaves a method with fewer rows than
 another. As in `summary`, a case's seeds are averaged first, intervals are over patients, and a Dice
@@ -39,15 +39,15 @@ GAP_COLUMNS = (
 
 
 class Compare(Component):
-    """Which methods of a suite are compared, and by which column of its rows."""
+    """The methods of a suite that are compared, and the column that is used."""
 
     baseline: str
     """The method that all others are compared with."""
     metric: str = "dice"
     """The column of the rows by which methods are compared."""
     ceiling: str | None = None
-    """The method that sets the upper end of the gap: the report gives the share of the gap between
-    baseline and ceiling that each other method closes. null: no such table."""
+    """The upper reference: the report gives the share of the gap between baseline and ceiling that
+    each other method closes. null: no such table."""
 
     @model_validator(mode="after")
     def _methods_differ(self) -> Self:
@@ -178,7 +178,7 @@ def _share(
 
 
 def _shared_rows(*methods: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return the rows of each method that all have, in one order; index: case, seed and fold."""
+    """Return each method's rows that all methods have, in one order, by case, seed and fold."""
     indexed = [rows.set_index([*PAIR_KEY]) for rows in methods]
     shared = indexed[0].index
     for rows in indexed[1:]:
@@ -198,7 +198,7 @@ def _defined_cases(shared: list[pd.DataFrame], names: list[str]) -> list[pd.Data
 
 
 def _pairing(*methods: pd.DataFrame) -> dict[str, float | str]:
-    """Return the seeds that all methods have, the seeds of any, and the number of unpaired rows."""
+    """Return the shared seeds, all seeds, and the number of unpaired rows."""
     paired = _shared_rows(*methods)[0]
     return {
         "shared_seeds": _join(paired.index.get_level_values("seed")),

@@ -38,7 +38,7 @@ def held_out_cases(run: Run) -> list[Case]:
 
 
 def missing_annotations(cases: Sequence[Case], classes: Sequence[str]) -> list[str]:
-    """Return a sentence for each class that is annotated in no case."""
+    """Return a sentence for each class that no case has annotated."""
     return [
         f"no test case has mask.{name}, so the predicted {name} is not compared with any annotation"
         for name in classes
@@ -79,7 +79,7 @@ def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
 
 
 def _health_of_targets(run: Run) -> str:
-    """Return the problems of the targets of all stages in words; "" where there are none."""
+    """Describe the problems of the targets of all stages, or return ""."""
     stages = run.pipeline.stages.values()
     problems = final_problems(record for stage in stages for record in stage.history)
     return SEPARATOR.join(dict.fromkeys(problems.values()))

@@ -1,4 +1,4 @@
-"""Which methods are not a result: those whose targets or predictions mark nothing or everything.
+"""Detects collapsed methods: their targets or predictions mark nothing or everything.
 
 The problems of EM's targets are found in the records of training, and rows have them in the column
 `run.health`. Those of the predictions are found in the rows themselves.
@@ -20,7 +20,7 @@ from wsseg.training.target_health import FULL_SHARE, NOT_A_RESULT, SEPARATOR
 
 
 def method_health(rows: pd.DataFrame) -> str:
-    """Return the problems of the runs of one method in words; "" where there are none.
+    """Describe the problems of the runs of one method, or return "".
 
     "targets fill the region in 1 of 3 runs": a run is a seed and a fold.
     """
@@ -33,7 +33,7 @@ def method_health(rows: pd.DataFrame) -> str:
 
 
 def is_result(summary: pd.DataFrame) -> pd.Series:
-    """Return for each row of a summary whether its method is a result, so that it can be best."""
+    """Return whether each row's method is a result (not collapsed), so that it can be best."""
     if "health" not in summary:
         return pd.Series(data=True, index=summary.index)
     return summary["health"] == ""
@@ -49,7 +49,7 @@ def health_notes(summary: pd.DataFrame) -> list[str]:
 
 
 def gap_problem(summary: pd.DataFrame, baseline: str, ceiling: str) -> str:
-    """Return why the gap from baseline to ceiling cannot be shown; "" where both are results."""
+    """Return the reason why the gap from baseline to ceiling cannot be shown, or ""."""
     ends = summary[~is_result(summary) & summary["method"].isin([baseline, ceiling])]
     if ends.empty:
         return ""
@@ -73,13 +73,13 @@ def _problems(rows: pd.DataFrame) -> Iterator[str]:
 
 
 def _marks_nothing(rows: pd.DataFrame, prefix: str) -> bool:
-    """Return whether no voxel is predicted in any case, although the class is present in some."""
+    """Return whether nothing is predicted in any case although some cases have the class."""
     true, predicted = true_voxels(rows, prefix), predicted_voxels(rows, prefix)
     return bool(true.sum() > 0 and predicted.sum() == 0)
 
 
 def _marks_everything(rows: pd.DataFrame, prefix: str) -> bool:
-    """Return whether the region is predicted, although the class does not fill it."""
+    """Return whether the predictions fill the region although the class does not."""
     fpr, positive, negative = (
         column_or_nan(rows, prefix + name) for name in ("fpr", "positive_voxels", "negative_voxels")
     )

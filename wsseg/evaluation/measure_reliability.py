@@ -1,4 +1,4 @@
-"""Measuring the reliability of a run's probabilities on its test cases, on the network's grid."""
+"""Measurement of the reliability of a run's probabilities on test cases, on the network's grid."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
@@ -21,7 +21,7 @@ from wsseg.runtime.cache_leases import release
 
 
 class MeasuredCase(NamedTuple):
-    """What is measured of a test case."""
+    """The measurements of a test case."""
 
     columns: Mapping[str, float]  # the probability of each class in the case, for scores.csv
     uncalibrated: Mapping[str, Bins]  # of each class with a mask

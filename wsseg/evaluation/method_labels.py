@@ -24,7 +24,7 @@ def recipe_label(labelled_method: str) -> str:
 
 
 def method_label(method: str, settings_from: Mapping[str, ChosenFrom]) -> str:
-    """Return the name of a method as tables and figures show it.
+    """Return the name of a method for tables and figures.
 
     Args:
         method: A recipe's name, followed by its settings where the suite varies any.
@@ -35,5 +35,5 @@ def method_label(method: str, settings_from: Mapping[str, ChosenFrom]) -> str:
 
 
 def label_methods(rows: pd.DataFrame, settings_from: Mapping[str, ChosenFrom]) -> pd.DataFrame:
-    """Return a copy of `rows` in which each method is replaced by its label."""
+    """Return a copy of `rows` with the methods replaced by their labels."""
     return rows.assign(method=[method_label(method, settings_from) for method in rows["method"]])

@@ -10,7 +10,7 @@ FigureName: TypeAlias = Literal["agreement", "groups", "settings", "rates", "dil
 
 
 class PublishedResults(Component):
-    """Published results, which the report gives next to the suite's own."""
+    """Published results, which the report shows with those of the suite."""
 
     source: str
     """The publication."""

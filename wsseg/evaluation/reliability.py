@@ -1,4 +1,4 @@
-"""The reliability of a run's probabilities: how often pixels with a probability have the class.
+"""The reliability of probabilities: for each probability, how often pixels have the class.
 
 Pixels are those of the region of a class in the test cases with its mask, on the network's grid, in
 bins of equal width. With n_b of the N pixels in bin b, of which a share y_b has the class, and with
@@ -30,7 +30,7 @@ ONE_EACH = Field(min_length=BINS, max_length=BINS)
 
 @dataclass(frozen=True)
 class Bins:
-    """Pixels in bins of their probability of a class; each list has a number for each bin."""
+    """Pixels grouped into bins by their probability of a class; one number per bin."""
 
     pixels: Annotated[tuple[int, ...], ONE_EACH]
     probability: Annotated[tuple[float, ...], ONE_EACH]  # sum over the pixels
@@ -48,7 +48,7 @@ class Bins:
         )
 
     def __add__(self, other: "Bins") -> "Bins":
-        """Return the bins of the pixels of both."""
+        """Return the bins of all pixels of both."""
         return Bins(
             tuple(map(add, self.pixels, other.pixels)),
             tuple(map(add, self.probability, other.probability)),

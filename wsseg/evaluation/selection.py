@@ -93,12 +93,12 @@ class Criterion:
             )
 
     def visible(self, case: Case) -> Case:
-        """Return a case with only those masks of classes that the criterion reads."""
+        """Return a case with only the class masks that the criterion reads."""
         return case.without_masks(self.recipe.hidden_classes(()) - self.annotations)
 
     @property
     def annotations(self) -> set[str]:
-        """The classes whose masks are read: the one that is measured, and perhaps its region."""
+        """The classes whose masks are read: the measured one, and its region if that is a class."""
         if not reads_masks(self.name):
             return set()
         region = self.recipe.stages[self.stage_name].region
@@ -136,7 +136,7 @@ class Criterion:
         return score in self.recipe.scores and score.startswith(prefixes)
 
     def _row(self, candidate: "Candidate", prepared: Prepared) -> dict[str, Any]:
-        """Return the row of a case, as a suite has it, with the columns of the criterion."""
+        """Return the row of a case, as in a suite, with the columns of the criterion."""
         case, region = prepared.case, self.recipe.stages[self.stage_name].region
         names = {self.class_name, *(() if region is None else (region,))}
         names |= {each for score in self._scores.values() for each in score.needs}
@@ -198,11 +198,11 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A recipe with trained stages, of which the predictions of `tried` ones are not cached."""
+    """A recipe with trained stages; predictions of the `tried` stages are not cached."""
 
     recipe: Recipe
     pipeline: Pipeline
-    tried: Collection[str]  # stages whose settings differ from candidate to candidate
+    tried: Collection[str]  # stages whose settings differ between candidates
 
     def mask(self, name: str, prepared: Prepared) -> VoxelMask:
         """Return the predicted mask of a class, a region or a stage, (Z, H, W)."""

@@ -70,7 +70,7 @@ def average_by_case(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_differ(summary: pd.DataFrame) -> bool:
-    """Return whether some method lacks a case, seed and fold that another method has."""
+    """Return whether a method lacks a case, seed and fold that another method has."""
     return bool((summary["rows"] > summary["rows_shared"]).any())
 
 
@@ -173,7 +173,7 @@ def _overlap(
 def _pooled(
     values: dict[str, pd.Series], sizes: pd.Series, patients: pd.Series, bootstrap: Bootstrap
 ) -> dict[str, float]:
-    """Estimate what is pooled over rows; `sizes` are the true plus the predicted voxels."""
+    """Estimate the values pooled over rows; `sizes` are the true plus the predicted voxels."""
     tp, positive, negative = (
         values[name] for name in ("tp_voxels", "positive_voxels", "negative_voxels")
     )

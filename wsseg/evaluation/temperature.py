@@ -40,9 +40,9 @@ from wsseg.runtime.cache_leases import release
 from wsseg.runtime.files import sha256
 from wsseg.training.manifest import read_manifest
 
-LOWEST, HIGHEST = 0.05, 20.0  # temperatures that are tried
-AT_LIMIT = 1.01  # a best temperature within this factor of a limit lies beyond it
-MOST_PIXELS = 200_000  # of a case that are used; of larger regions, a random sample
+LOWEST, HIGHEST = 0.05, 20.0  # the range of temperatures
+AT_LIMIT = 1.01  # a temperature within this factor of a limit means that the best one is outside
+MOST_PIXELS = 200_000  # per case; larger regions are sampled
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class LabelledPixels:
 
     log_odds: Tensor  # (n, K) float32
     present: Tensor  # (n, K) bool
-    weight: float = 1.0  # pixels of the region that each of these stands for
+    weight: float = 1.0  # pixels of the region that each of these represents
 
 
 def validation_cases(run: Run) -> list[Case]:
@@ -76,7 +76,7 @@ def validation_cases(run: Run) -> list[Case]:
 
 
 def stages_with_network(run: Run) -> list[str]:
-    """Return the stages whose probabilities are those of a network.
+    """Return the stages whose probabilities come from a network.
 
     Raises:
         InputError: There is none.
@@ -90,7 +90,7 @@ def stages_with_network(run: Run) -> list[str]:
 def fit_stages(
     run: Run, names: Sequence[str], cases: Sequence[Case]
 ) -> Iterator[tuple[str, FittedTemperature | str]]:
-    """Yield each stage with its temperature, or with the reason why none can be fitted.
+    """Yield each stage with its temperature, or the reason why it cannot be fitted.
 
     Raises:
         InputError: A scan or a mask cannot be read.
@@ -187,7 +187,7 @@ def _pixels(run: Run, name: str, case: Case) -> LabelledPixels:
 
 
 def _sample(pixels: LabelledPixels, seed: int) -> LabelledPixels:
-    """Return the pixels, or `MOST_PIXELS` of them that stand for all."""
+    """Return the pixels, or a sample of `MOST_PIXELS` of them."""
     number = len(pixels.log_odds)
     if number <= MOST_PIXELS:
         return pixels

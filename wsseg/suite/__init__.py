@@ -1,1 +1,1 @@
-"""Benchmark suites: many runs, shared stages, one table."""
+"""Benchmark suites: many runs that share stages, and one table of results."""

@@ -1,4 +1,4 @@
-"""Benchmark suites, and the jobs that they consist of: recipes × settings × seeds × folds."""
+"""Benchmark suites and their jobs: recipes × settings × seeds × folds."""
 
 import math
 import re
@@ -47,7 +47,7 @@ class Folds(Component):
     n: FoldNumber
     """The number of folds."""
     inner: FoldNumber | None = None
-    """The number of parts of the other cases, one of which is for validation; null: none is."""
+    """The number of parts of the other cases, one of which is for validation; null: none."""
 
     @model_validator(mode="before")
     @classmethod
@@ -81,7 +81,7 @@ class Suite(Component):
 
     @property
     def chosen_from(self) -> dict[str, ChosenFrom]:
-        """What the settings of each recipe were chosen on, as far as it is stated."""
+        """What the settings of each recipe were chosen on, if stated."""
         return self.settings_from | {name: each.chosen_from for name, each in self.tune.items()}
 
     @model_validator(mode="before")
@@ -162,7 +162,7 @@ class Job:
 
 
 def load_suite(path: Path) -> Suite:
-    """Read a suite's file, on top of the one that it extends.
+    """Read a suite's file, merged with the file that it extends.
 
     Raises:
         InputError: The suite is invalid; the message names file, line and key.
@@ -185,7 +185,7 @@ def load_suite(path: Path) -> Suite:
 
 
 def suite_text(suite: Suite) -> str:
-    """Return a suite as YAML, including what its file extends."""
+    """Return a suite as YAML, including the values of the file that it extends."""
     recipes = {k: v.values if isinstance(v, Settings) else v for k, v in suite.recipes.items()}
     written = {"recipes": recipes, "set": suite.set.values, "matrix": suite.matrix.values}
     return yaml12.dump(registry().describe(suite) | written, sort_keys=False)
@@ -232,7 +232,7 @@ def _settings(source: str | Settings, name: str, folder: Path) -> Settings:
 
 
 def _set(settings: Settings, wanted: Settings) -> tuple[Settings, set[str]]:
-    """Set the values whose keys the recipe has; return the settings and all keys met.
+    """Set the values whose keys the recipe has; return the settings and all keys found.
 
     A value may introduce the key of another one.
     """
@@ -244,7 +244,7 @@ def _set(settings: Settings, wanted: Settings) -> tuple[Settings, set[str]]:
 
 
 def _with_metrics(settings: Settings, suite: Suite) -> Settings:
-    """Replace a recipe's metrics by the suite's, if it has any."""
+    """Replace a recipe's metrics with those of the suite, if it has any."""
     if suite.metrics is None:
         return settings
     metrics = {word: registry().describe(each) for word, each in suite.metrics.items()}
@@ -293,7 +293,7 @@ def _jobs(method: str, settings: Settings, suite: Suite) -> Iterator[Job]:
 
 
 def _with_tuning(jobs: Sequence[Job], name: str, suite: Suite) -> list[Job]:
-    """Return the jobs of a method with how their settings are chosen, which is checked."""
+    """Return the jobs of a method with their tuning, which is checked."""
     tuning = suite.tune.get(name)
     if tuning is None:
         return list(jobs)
@@ -305,7 +305,7 @@ def _with_tuning(jobs: Sequence[Job], name: str, suite: Suite) -> list[Job]:
 
 
 def _with(settings: Settings, values: Mapping[str, Any], written: Settings) -> Settings:
-    """Return settings with `values` on top; their places in the file are those in `written`."""
+    """Return settings updated with `values`, whose places in the file are in `written`."""
     for key, value in values.items():
         keys = settings.split(key)
         places = {(*keys, *k[1:]): place for k, place in written.places.items() if k[:1] == (key,)}

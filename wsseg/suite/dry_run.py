@@ -1,4 +1,4 @@
-"""The plan of a suite as text: what remains to be done, in which order, and how long it takes."""
+"""The plan of a suite as text: the remaining work, its order and its duration."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MINUTE, HOUR = 60, 3600
 
 @dataclass(frozen=True)
 class DurationEstimate:
-    """Estimates durations from measured ones. None stands for an unknown duration."""
+    """Estimates durations from measured ones; None is an unknown duration."""
 
     at_once: int  # jobs that run at the same time
     measured: Mapping[str, float]  # seconds, by kind of work
@@ -107,7 +107,7 @@ def _status(job: Job, folder: SuiteFolder) -> str:
 
 
 def _is_trained_unshared(training: StageTraining, folder: SuiteFolder) -> bool:
-    """Return whether a stage that only one job needs is in that job's folder."""
+    """Return whether a stage that only one job needs is finished in that job's folder."""
     record = folder.run(training.folder).stage(training.stage).record
     return len(training.jobs) == 1 and record.exists()
 

@@ -1,4 +1,4 @@
-"""Why a job failed, in words for the report: the error, and the line of code it comes from."""
+"""The reason why a job failed, for the report: the error and the line of code that raised it."""
 
 import sysconfig
 import traceback
@@ -13,7 +13,7 @@ STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 
 def failure_reason(error: Exception) -> str:
-    """Return the text of an expected error; of any other also its type and line of code.
+    """Return the text of an error; for unexpected ones, also its type and line of code.
 
     The line is the innermost one of a plugin, of the user's code or of wsseg: lines of libraries
     such as torch do not show which part must be changed.

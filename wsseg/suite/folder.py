@@ -17,7 +17,7 @@ class TuningFolder:
 
     @property
     def trials(self) -> Path:
-        """`trials.journal`: what Optuna records of each trial."""
+        """`trials.journal`: Optuna's record of each trial."""
         return self.path / "trials.journal"
 
     @property
@@ -44,7 +44,7 @@ class SuiteFolder:
 
     @property
     def definition(self) -> Path:
-        """`suite.yaml`, with all that it extends."""
+        """`suite.yaml`, including the values of the file that it extends."""
         return self.path / DEFINITION
 
     @property

@@ -23,7 +23,7 @@ from wsseg.training.run import cases_by_stage, split_of, train_selected_stages
 
 
 def run_job(job: Job, context: RunContext, accept: Collection[str] = ()) -> None:
-    """Train and score a job. Its scores are written last, since they mark the job as done."""
+    """Train and score a job. Its scores are written last and mark the job as done."""
     started, folder = perf_counter(), context.folder
     split = split_of_job(job, accept)
     learnt_from = train_selected_stages(job.recipe, split, context, job.recipe.stages)
@@ -69,6 +69,6 @@ def with_chosen_settings(job: Job, folder: SuiteFolder) -> Job:
 
 
 def _seconds_of_epochs(run: Run) -> float:
-    """Return how long the epochs of all stages took, including stages that another job trained."""
+    """Return the duration of the epochs of all stages, including those trained by other jobs."""
     stages = run.pipeline.stages.values()
     return sum(float(record.get("seconds", 0)) for each in stages for record in each.history)

@@ -1,4 +1,4 @@
-"""The fingerprint of a job: of the settings and the code that decide its results.
+"""The fingerprint of a job: a digest of the settings and the code that determine its results.
 
 Rows with another fingerprint than their job has now were made by older settings or code. The
 fingerprint depends neither on the machine, nor on the versions of other packages, nor on code that
@@ -51,7 +51,7 @@ PACKAGE = Path(wsseg.__file__).parent
 
 
 def job_fingerprint(job: Job) -> str:
-    """Return the fingerprint of a job whose settings, if any are to be chosen, are not yet so."""
+    """Return the fingerprint of a job, before any of its settings are chosen."""
     recipe = job.recipe
     described = registry().describe(recipe)
     settings = {key: each for key, each in described.items() if key not in NOT_DECIDING_KEYS}
@@ -94,7 +94,7 @@ def _tried_recipes(job: Job) -> Iterator[Recipe]:
 
 
 def _portable(value: Any) -> Any:
-    """Return plain values in which the paths of files are only their names."""
+    """Return plain values with absolute paths reduced to file names."""
     if isinstance(value, dict):
         return {key: _portable(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -109,7 +109,7 @@ _code_of_parts = cache(statement_digests)  # many jobs have the same parts
 
 @cache
 def deciding_code(package: Path = PACKAGE) -> frozenset[str]:
-    """Return digests of the statements of wsseg that decide results, without parts of recipes."""
+    """Return digests of wsseg's statements that decide results, without parts of recipes."""
     files = [package / f"{name}.py" for name in deciding_modules(package)]
     return frozenset().union(*map(statement_digests, files))
 

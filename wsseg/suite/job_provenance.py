@@ -1,4 +1,4 @@
-"""Where the rows of a job come from: code, versions, machine, date and duration."""
+"""The origin of a job's rows: code, versions, machine, date and duration."""
 
 import platform
 import subprocess
@@ -16,7 +16,7 @@ from wsseg.config.recipe import Recipe
 from wsseg.runtime.device import device_name, used_precision
 
 SOURCE_TREE = Path(wsseg.__file__).parents[1]
-SOURCE_FOLDERS = ("wsseg", "plugins", "recipes")  # whose changes are not in the commit
+SOURCE_FOLDERS = ("wsseg", "plugins", "recipes")  # that are compared with the commit
 GIT_TIMEOUT_S = 30
 
 
@@ -44,7 +44,7 @@ def job_provenance(recipe: Recipe, fingerprint: str, seconds: float) -> dict[str
 
 @cache
 def source_commit(tree: Path) -> str:
-    """Return the commit of a source tree, "+ changes" if its code differs from the commit.
+    """Return the commit of a source tree, with "+ changes" if its code differs.
 
     Without a git checkout, or without git, return the version of wsseg.
     """

@@ -20,7 +20,7 @@ REMEDY = "choose another --out, or delete that folder"
 
 
 def shared_trainings(jobs: Sequence[Job], folder: SuiteFolder) -> list[StageTraining]:
-    """Return the stages that several of `jobs` need and that are not trained yet."""
+    """Return the untrained stages that several of `jobs` need."""
     return [t for t in stage_trainings(jobs) if len(t.jobs) > 1 and not is_trained(t, folder)]
 
 
@@ -37,7 +37,7 @@ def is_done(job: Job, folder: SuiteFolder) -> bool:
 
 
 def failure_of(job: Job, folder: SuiteFolder) -> str | None:
-    """Return why a job failed when it was last tried; None where it did not fail."""
+    """Return the reason why the last attempt of a job failed, or None."""
     path = folder.run(job.folder).failure
     return path.read_text(encoding="utf-8").strip() if path.exists() else None
 
@@ -89,7 +89,7 @@ def check_trials(job: Job, folder: SuiteFolder) -> None:
 
 
 def _fingerprints(scores: Path) -> set[str]:
-    """Return the fingerprints in the rows of a job; none if the run was scored on its own."""
+    """Return the fingerprints in the rows of a job; empty if the run was scored separately."""
     rows = read_rows(scores)
     return set(rows[FINGERPRINT].dropna()) if FINGERPRINT in rows else set()
 

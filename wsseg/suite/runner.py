@@ -1,4 +1,4 @@
-"""Running a suite: shared stages first, each once, then all jobs; rows are collected on the way."""
+"""Running of a suite: first each shared stage once, then all jobs; rows are collected meanwhile."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -56,16 +56,16 @@ class FailedJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a piece of work ended."""
+    """The outcome of a training or a job."""
 
     seconds: float
     warnings: tuple[str, ...] = ()
-    failure: str | None = None  # the reason, where it failed or was interrupted
+    failure: str | None = None  # the reason, if it failed or was interrupted
     interrupted: bool = False
 
 
 def run_suite(jobs: Sequence[Job], text: str, context: SuiteContext) -> list[FailedJob]:
-    """Run the jobs that are not done, and return those that failed. A failure stops no other job.
+    """Run the jobs that are not done and return the failed ones; the others continue.
 
     The scans of all jobs are checked once, before training. The suite's `text` is saved with the
     rows, so that a report can be made at any time; the reason of a failure is saved in the job's
@@ -132,7 +132,7 @@ def _run_remaining(todo: Sequence[Job], rows: SuiteRows, context: SuiteContext) 
 
 @dataclass(frozen=True)
 class SuiteWorker:
-    """Trains stages and runs jobs, in this process or in another one."""
+    """Trains stages and runs jobs, in this process or another one."""
 
     folder: SuiteFolder
     holder: OwnerRecord | None  # of the folder's lock; work stops when it no longer holds it

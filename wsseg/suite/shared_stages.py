@@ -1,4 +1,4 @@
-"""The stages that the runs of a suite share, found from their recipes without reading any data."""
+"""The stages that the runs of a suite share, determined from their recipes alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class StageTraining:
 
     @property
     def needed(self) -> list[str]:
-        """The stage and those that it builds on, in the order of the recipe."""
+        """The stage and the stages that it builds on, in the order of the recipe."""
         return [*upstream(self.jobs[0].recipe.stages, self.stage), self.stage]
 
 
 def stage_trainings(jobs: Sequence[Job]) -> list[StageTraining]:
-    """Return every stage that `jobs` have to train, in an order in which they can be trained."""
+    """Return every stage that `jobs` need, in an order in which they can be trained."""
     uses: dict[str, list[tuple[Job, str]]] = {}
     for job in jobs:
         digests = stage_digests(job)

@@ -1,4 +1,4 @@
-"""Durations measured on this machine, from which a dry run estimates how long a suite takes."""
+"""Durations measured on this machine, with which a dry run estimates a suite's duration."""
 
 import json
 import platform
@@ -18,7 +18,7 @@ from wsseg.training.log import read_log
 from wsseg.training.stage_identity import backbone_of, visible_cohort
 
 FILE = "pace.jsonl"  # in the cache folder
-MEASUREMENTS = 5  # newest of a kind, whose median is taken
+MEASUREMENTS = 5  # the median of the newest ones of a kind is used
 
 
 def machine(threads: int) -> str:
@@ -71,7 +71,7 @@ def record_durations(job: Job, folder: RunFolder) -> None:
 
 
 def measured_durations(machine: str) -> Mapping[str, float]:
-    """Return the seconds of each kind of work, as measured last on `machine`."""
+    """Return the most recently measured seconds of each kind of work on `machine`."""
     measured: dict[str, list[float]] = {}
     path = cache_folder() / FILE
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []

@@ -1,4 +1,4 @@
-"""Choosing the settings of a suite's jobs: shared stages first, each once, then the trials."""
+"""Choice of the settings of a suite's jobs: first each shared stage once, then the trials."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ from wsseg.training.context import RunContext
 
 
 def tune_suite(jobs: Sequence[Job], context: SuiteContext) -> list[FailedJob]:
-    """Choose the settings of all jobs with a `tune`, and return those for which it failed.
+    """Choose the settings of all jobs with `tune`, and return the failed ones.
 
     Raises:
         InputError: There is none, Optuna is not installed, settings were tried with other code, a

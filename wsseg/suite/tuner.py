@@ -1,4 +1,4 @@
-"""The choice of settings for one job, by trials on cases that are not tested on.
+"""The choice of settings for one job, by trials on cases outside the test set.
 
 Stages that do not depend on the settings are trained once, and scans are prepared once: a trial of
 a threshold only thresholds again.
@@ -117,7 +117,7 @@ def choose_settings(
 
 @dataclass(frozen=True)
 class _Trials:
-    """What all trials of a job have in common."""
+    """The data and stages that all trials of a job share."""
 
     job: Job
     tuning: Tuning
@@ -195,7 +195,7 @@ class _Trials:
 
 
 def _finished(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
-    """Return the trials that ended; one that was interrupted remains "running"."""
+    """Return the finished trials; an interrupted one remains "running"."""
     return [trial for trial in study.trials if trial.state.is_finished()]
 
 
@@ -217,7 +217,7 @@ def _suggested(trial: "optuna.Trial", key: str, tuning: Tuning, own: Any) -> Any
 
 
 def _values(tuning: Tuning, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that parameters of Optuna stand for; numbers are rounded."""
+    """Convert parameters of Optuna to settings; numbers are rounded."""
     return {
         key: _rounded(parameters[key], values) if is_range(values) else values[parameters[key]]
         for key, values in tuning.settings.items()

@@ -1,4 +1,4 @@
-"""What a suite's file states about choosing settings, and the settings that were chosen."""
+"""The tuning section of a suite's file, and the settings that were chosen."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -29,7 +29,7 @@ class Tuning(Component):
     """For each key of a stage, such as `stages.tumour.epochs`, two numbers, the lowest and the
     highest value to try, or a list of other values to choose from."""
     criterion: str = "dice_pooled"
-    """The measure by which settings are chosen (see `wsseg.evaluation.selection.Criterion`)."""
+    """The measure that settings are chosen with (see `wsseg.evaluation.selection.Criterion`)."""
     goal: Literal["maximize", "minimize"] = "maximize"
     """Whether the best settings have the highest or the lowest value of the criterion."""
     on: Literal["validation", "training"] = "validation"
@@ -58,7 +58,7 @@ class Tuning(Component):
 
     @property
     def chosen_from(self) -> ChosenFrom:
-        """What the settings are chosen on, as reports name it."""
+        """The name that reports give to the cases that settings are chosen on."""
         if not reads_masks(self.criterion):
             return "tags"
         return "validation masks" if self.on == "validation" else "training masks"
@@ -119,7 +119,7 @@ class ChosenSettings:
 
 
 def read_chosen(folder: TuningFolder) -> ChosenSettings | None:
-    """Read the settings that were chosen for a job; None if there are none.
+    """Read the settings that were chosen for a job, or None.
 
     Raises:
         InputError: The file is damaged.
@@ -133,7 +133,7 @@ def read_chosen(folder: TuningFolder) -> ChosenSettings | None:
 
 
 def with_chosen(manifest: Mapping[str, Any], chosen: ChosenSettings) -> dict[str, Any]:
-    """Return the manifest of a run with how its settings were chosen, and the masks read for it."""
+    """Return a run's manifest, extended by the choice of settings and the masks read for it."""
     own = asdict(chosen)
     return {**manifest, "files": [*manifest["files"], *own.pop("files")], "chosen": own}
 
@@ -146,7 +146,7 @@ def is_range(values: list[Any]) -> bool:
 
 
 def with_settings(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """Return a recipe with other values of some keys, written "a.b.c".
+    """Return a recipe with new values for some keys, written "a.b.c".
 
     Raises:
         InputError: A value is invalid, or a key does not exist.
