@@ -34,6 +34,7 @@ def own(elsewhere: Path) -> str:
     return f"stages.infection.cohort={{use: table, path: {elsewhere}}}"
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_stage_learns_from_its_own_cohort_and_other_stages_do_not(
     wsseg: "Wsseg", toy_recipe: Path, own: str, tmp_path: Path
 ) -> None:

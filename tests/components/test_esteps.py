@@ -419,6 +419,7 @@ def test_proportion_em_has_the_share_as_its_mean_over_the_support(
     assert not y[~support].any()
 
 
+@settings(max_examples=40)
 @given(evidences(OPEN_PHI, Multiclass()))
 def test_proportion_em_keeps_the_shares_of_exclusive_classes(evidence: Evidence) -> None:
     tags = torch.ones_like(evidence.batch.tags)

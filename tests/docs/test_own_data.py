@@ -17,6 +17,7 @@ from wsseg.cli import app
 PAGE = DOCS / "own-data.md"
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_every_command_of_the_page_works(
     wsseg: Wsseg, phantom_scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

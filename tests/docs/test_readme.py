@@ -54,6 +54,7 @@ def load_installed(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     registry.cache_clear()
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_every_block_of_the_readme_runs(
     wsseg: Wsseg,
     reader: Reader,

@@ -214,7 +214,7 @@ def tables_with_an_extra_seed(draw: st.DrawFn) -> pd.DataFrame:
 
 
 @given(tables_with_an_extra_seed(), st.sampled_from("ab"))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_seed_that_only_one_method_has_changes_no_difference(
     rows: pd.DataFrame, baseline: str
 ) -> None:

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -107,6 +107,7 @@ def test_rows_without_numbers_of_voxels_count_as_cases_with_the_class() -> None:
         st.tuples(*[st.integers(0, 9)] * 3, st.sampled_from([0, 1, 2])), min_size=1, max_size=12
     )
 )
+@settings(max_examples=40)
 def test_present_and_absent_cases_are_all_cases_and_agree_with_a_loop(
     cases: list[tuple[int, int, int, int]],
 ) -> None:

@@ -185,6 +185,7 @@ def test_the_name_of_a_case_links_to_its_page_in_the_row_of_its_method_seed_and_
     assert "in the viewer" not in html(full(suite()))
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_the_page_of_a_single_run_has_no_comparison(suite: Suite) -> None:
     rows = suite(methods=("phi2",))
     text = html(Page("A run", rows, target="consolidation"))

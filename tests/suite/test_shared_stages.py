@@ -142,6 +142,7 @@ def test_stages_are_trained_after_those_they_build_on(folder: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_runs_that_share_a_stage_find_its_region_by_the_name_in_their_own_recipe(
     wsseg: "Wsseg", toy_text: str, tmp_path: Path
 ) -> None:

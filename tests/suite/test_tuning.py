@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.undrawn_figures import leave_figures_undrawn
 from wsseg.components.registry import registry
 from wsseg.config.recipe_files import recipe_of_run
 from wsseg.errors import InputError
@@ -75,9 +76,11 @@ def tuned_suite(wsseg: "Wsseg", folder: Path) -> Path:
     """The folder of a suite whose threshold was tuned, and which then ran."""
     (folder / "suite.yaml").write_text(RECIPES + TUNE)
     out = folder / "tuned"
-    for command in ("tune", "run"):
-        ended = wsseg("bench", command, folder / "suite.yaml", "--out", out)
-        assert ended.code == 0, ended.err
+    with pytest.MonkeyPatch.context() as patch:
+        leave_figures_undrawn(patch)
+        for command in ("tune", "run"):
+            ended = wsseg("bench", command, folder / "suite.yaml", "--out", out)
+            assert ended.code == 0, ended.err
     return out
 
 

@@ -2,8 +2,9 @@
 
 import errno
 import os
-import subprocess
-import sys
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,16 @@ from wsseg.errors import WorkError
 from wsseg.inference.folders import StageFolder
 from wsseg.training.training_state import load_state, save_state
 
-SAVE_MORE_THAN_FITS = """\
-import resource, sys
-from pathlib import Path
-import torch
-from wsseg.errors import WorkError
-from wsseg.inference.folders import StageFolder
-from wsseg.training.training_state import save_state
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # a disk that is full after 4 KiB
-try:
-    save_state(StageFolder(Path(sys.argv[1])), {"w": torch.ones(10_000)}, {"step": 2}, "key")
-except WorkError as error:
-    print(error)
-"""
+
+@contextmanager
+def full_disk(file_bytes: int) -> Iterator[None]:
+    """Let writing fail once a file has this size, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_state_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
@@ -38,11 +36,10 @@ def test_a_state_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
 
 def test_a_full_disk_keeps_the_state_saved_before(tmp_path: Path) -> None:
     save_state(StageFolder(tmp_path), {"w": torch.zeros(3)}, {"step": 1}, "key")
-    command = [sys.executable, "-c", SAVE_MORE_THAN_FITS, str(tmp_path)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "cannot be written" in output
-    assert "the state saved before is intact" in output
-    assert "--resume" in output
+    with full_disk(4096), pytest.raises(WorkError) as caught:
+        save_state(StageFolder(tmp_path), {"w": torch.ones(10_000)}, {"step": 2}, "key")
+    for words in ("cannot be written", "the state saved before is intact", "--resume"):
+        assert words in str(caught.value)
     tensors, plain = load_state(StageFolder(tmp_path), "key") or ({}, {})
     assert tensors["w"].tolist() == [0, 0, 0]
     assert plain == {"step": 1}

@@ -78,6 +78,7 @@ def test_warnings_are_printed_before_training(
     assert "[few-positives]" in ended.err
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_a_suite_checks_its_cohort_once(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
