@@ -16,7 +16,7 @@ from scipy import optimize, stats
 RatioParts: TypeAlias = tuple[ArrayLike, ArrayLike]  # numerators and denominators of a ratio
 
 MIN_PAIRS = 3  # with two pairs, Pearson's r is always 1 or -1
-FPR_MARGIN = 0.01  # all curves TPR = FPR^gamma meet at FPR = 1; nearer points are not used
+FPR_MARGIN = 0.01  # all curves TPR = FPR^gamma meet at FPR = 1; some point must be farther away
 CONSTANT = 1e-12  # relative range below which values differ by rounding errors only
 
 
