@@ -16,6 +16,7 @@ from wsseg.components.optimizers import SGD, Adam, AdamW
 from wsseg.components.overlap_losses import BatchDice, SmoothDice, Tversky
 from wsseg.components.priors import PerClass, TagOdds
 from wsseg.components.regions import Everything, FileRegion, Foreground, Nonzero
+from wsseg.components.simulated_scribbles import SimulatedScribbles
 from wsseg.components.smoothed_threshold import SmoothedThreshold
 from wsseg.components.tag_losses import LogSumExp, MeanLogits, NoisyOr
 from wsseg.components.trackers import MLflow, TensorBoard, WandB
@@ -115,7 +116,7 @@ def wsseg_regions() -> dict[str, type[Region]]:
 
 @hookimpl
 def wsseg_cohorts() -> dict[str, type[Cohort]]:
-    return {"table": Table, "folder": Folder}
+    return {"table": Table, "folder": Folder, "simulated-scribbles": SimulatedScribbles}
 
 
 @hookimpl

@@ -86,6 +86,19 @@ def test_training_from_tags_reads_no_mask(tiles: Path, name: str) -> None:
     assert {file["use"] for file in files} == {"image"}
 
 
+def test_scribbles_are_in_defective_pictures_alone_and_are_all_that_training_reads(
+    tiles: Path,
+) -> None:
+    changes = [*settings_of("cohort.cohort", tiles), *SMALL]
+    recipe = wsseg.load_recipe("surface-defects/scribbles", changes)
+    wsseg.train(recipe, tiles / "run")
+    manifest = json.loads((tiles / "run" / "manifest.json").read_text(encoding="utf-8"))
+    assert {file["use"] for file in manifest["files"]} == {"image", "scribble"}
+    labels = manifest["weak_labels"]["defect"]
+    assert {name.split("-")[0] for name in labels} == {"blowhole"}
+    assert len(labels) == TILES * EXPOSURES / 2
+
+
 def test_the_masks_of_ten_pictures_are_used(tiles: Path) -> None:
     changes = [*settings_of("cohort.cohort", tiles), "cohort.masks=3"]
     cases = wsseg.load_recipe("surface-defects/few-masks", changes).cohort.cases()
