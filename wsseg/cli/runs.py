@@ -89,8 +89,9 @@ def score(
     scores.csv.
 
     With --probabilities, scores.csv has a column CLASS_probability, the largest probability of a
-    pixel, and reliability.json states how often pixels with a given probability have the class; the
-    report shows it. This runs the networks once more, or twice after `wsseg calibrate`.
+    pixel, and reliability.json states how often pixels with a given probability have the class, and
+    their AUROC; the report shows both. This runs the networks once more, or twice after `wsseg
+    calibrate`.
 
     Example: wsseg score runs/phi2
     """
@@ -134,8 +135,9 @@ def _measure_probabilities(
     write_reliability(RunFolder(run.folder), found)
     for name, each in found.items():
         after = "" if each.calibrated is None else f", calibrated {each.calibrated.ece:.4f}"
+        auc = "" if each.pixel_auc is None else f", pixel AUROC {each.pixel_auc:.3f}"
         display.note(
-            f"{name}: expected calibration error {each.uncalibrated.ece:.4f}{after} "
+            f"{name}: expected calibration error {each.uncalibrated.ece:.4f}{after}{auc} "
             f"({each.cases} cases, {sum(each.uncalibrated.pixels):,} pixels)"
         )
     return [each.columns for each in measured]

@@ -1,6 +1,7 @@
 """Measurement of the reliability of a run's probabilities on test cases, on the network's grid."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from wsseg.core.volume import VoxelMask
 from wsseg.data.batches import StageScan
 from wsseg.data.maps import read_map
 from wsseg.data.prepare import prepare_mask
+from wsseg.evaluation.pixel_auc import RankedPixels
 from wsseg.evaluation.reliability import Bins, Reliability
 from wsseg.inference.calibration import calibrated, read_calibration
 from wsseg.inference.folders import RunFolder
@@ -26,6 +28,7 @@ class MeasuredCase(NamedTuple):
     columns: Mapping[str, float]  # the probability of each class in the case, for scores.csv
     uncalibrated: Mapping[str, Bins]  # of each class with a mask
     calibrated: Mapping[str, Bins]  # the same after calibration; empty if there is none
+    ranked: Mapping[str, RankedPixels]  # of each class with a mask
 
 
 def measure_cases(run: Run, cases: Sequence[Case]) -> Iterator[MeasuredCase]:
@@ -38,12 +41,11 @@ def measure_cases(run: Run, cases: Sequence[Case]) -> Iterator[MeasuredCase]:
     """
     other = calibrated(run)
     for case in cases:
-        columns, uncalibrated = _measure(run, case)
-        if other is run:
-            yield MeasuredCase(columns, uncalibrated, {})
-        else:
-            columns, scaled = _measure(other, case)
-            yield MeasuredCase(columns, uncalibrated, scaled)
+        measured = _measure(run, case)
+        if other is not run:
+            scaled = _measure(other, case)
+            measured = measured._replace(columns=scaled.columns, calibrated=scaled.uncalibrated)
+        yield measured
 
 
 def pooled(run: Run, measured: Sequence[MeasuredCase]) -> dict[str, Reliability]:
@@ -55,18 +57,21 @@ def pooled(run: Run, measured: Sequence[MeasuredCase]) -> dict[str, Reliability]
             if not annotated:
                 continue
             bins = reduce(Bins.__add__, (case.uncalibrated[of_class] for case in annotated))
-            found[of_class] = Reliability(len(annotated), bins)
+            ranked = reduce(RankedPixels.__add__, (case.ranked[of_class] for case in annotated))
+            found[of_class] = Reliability(len(annotated), bins, pixel_auc=ranked.auc)
             if name in calibration:
                 scaled = reduce(Bins.__add__, (case.calibrated[of_class] for case in annotated))
                 temperature = calibration[name].temperature
-                found[of_class] = Reliability(len(annotated), bins, scaled, temperature)
+                found[of_class] = replace(
+                    found[of_class], calibrated=scaled, temperature=temperature
+                )
     return found
 
 
-def _measure(run: Run, case: Case) -> tuple[dict[str, float], dict[str, Bins]]:
-    """Return the probability of each class in a case, and the bins of each class with a mask."""
+def _measure(run: Run, case: Case) -> MeasuredCase:
+    """Return what is measured of a case, without another calibration than that of the run."""
     prepared = run.prepare(case)
-    columns, bins = dict[str, float](), dict[str, Bins]()
+    columns, bins, ranked = dict[str, float](), dict[str, Bins](), dict[str, RankedPixels]()
     for name in run.recipe.stages:
         trained = run.pipeline.stages[name]
         scan = run.pipeline.scan(trained.stage, prepared)
@@ -77,8 +82,9 @@ def _measure(run: Run, case: Case) -> tuple[dict[str, float], dict[str, Bins]]:
             if of_class in case.masks:
                 true = prepare_mask(prepared, of_class) > 0
                 bins[of_class] = Bins.of(plane[inside], true[inside])
+                ranked[of_class] = RankedPixels.of(plane[inside], true[inside])
     release(prepared.folder)
-    return columns, bins
+    return MeasuredCase(columns, bins, {}, ranked)
 
 
 def _predicted(scan: StageScan, shape: tuple[int, ...]) -> VoxelMask:

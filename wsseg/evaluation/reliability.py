@@ -76,6 +76,7 @@ class Reliability:
     uncalibrated: Bins
     calibrated: Bins | None = None  # None: its stage has no temperature
     temperature: float | None = None
+    pixel_auc: float | None = None  # None: all pixels have the class, none has it, or not measured
 
 
 def read_reliability(folder: RunFolder) -> dict[str, Reliability]:

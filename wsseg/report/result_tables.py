@@ -176,6 +176,12 @@ SCORES = (
 RELIABILITY = (
     Column("cases", "Cases", "with a mask of the class", decimals(0)),
     Column("pixels", "Pixels", "of these cases, in the region of the class", _in_thousands),
+    Column(
+        "pixel_auc",
+        "Pixel AUROC",
+        "of the pixels of all cases together; 0.5: no better than chance",
+        decimals(3),
+    ),
     Column("ece", "ECE", "expected calibration error, without temperature", decimals(4)),
     Column("temperature", "Temperature", "fitted on validation cases"),
     Column(
@@ -237,6 +243,7 @@ def reliability_table(reliability: Mapping[str, Mapping[str, Reliability]]) -> T
             "class_name": name,
             "cases": each.cases,
             "pixels": sum(each.uncalibrated.pixels),
+            "pixel_auc": math.nan if each.pixel_auc is None else each.pixel_auc,
             "ece": each.uncalibrated.ece,
             "temperature": math.nan if each.temperature is None else each.temperature,
             "calibrated_ece": math.nan if each.calibrated is None else each.calibrated.ece,
