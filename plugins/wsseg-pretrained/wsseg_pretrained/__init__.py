@@ -8,7 +8,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar, final
 
-import timm
 from torch import Tensor
 
 from wsseg import EncoderWeights, InputError, hookimpl
@@ -77,6 +76,8 @@ class EfficientNetLite0(PublishedWeights):
         Raises:
             InputError: The file is missing or has been changed, or does not fit timm's network.
         """
+        import timm
+
         found = super().tensors()
         expected = timm.create_model(LITE0).state_dict()
         pairs = list(zip(expected.items(), found.items(), strict=True))
