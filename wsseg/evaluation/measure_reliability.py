@@ -69,7 +69,7 @@ def pooled(run: Run, measured: Sequence[MeasuredCase]) -> dict[str, Reliability]
 
 
 def _measure(run: Run, case: Case) -> MeasuredCase:
-    """Return what is measured of a case, without another calibration than that of the run."""
+    """Measure a case with the probabilities of `run`; `calibrated` of the result is empty."""
     prepared = run.prepare(case)
     columns, bins, ranked = dict[str, float](), dict[str, Bins](), dict[str, RankedPixels]()
     for name in run.recipe.stages:

@@ -12,7 +12,7 @@ from wsseg.report.result_tables import reliability_table
 
 BEFORE = Bins.of(np.array([0.95, 0.95, 0.05], np.float32), np.array([True, False, False]))
 AFTER = Bins.of(np.array([0.55, 0.55, 0.15], np.float32), np.array([True, False, False]))
-BOTH = Reliability(2, BEFORE, AFTER, 2.5)
+BOTH = Reliability(2, BEFORE, AFTER, 2.5, pixel_auc=0.75)
 
 
 def test_points_are_the_shares_of_bins_and_bars_their_numbers_of_pixels() -> None:
@@ -40,8 +40,8 @@ def test_each_method_and_class_has_a_row_and_a_figure_and_a_dash_without_tempera
     found = {"phi2": {"infection": BOTH, "lung": Reliability(3, BEFORE)}}
     table = reliability_table(found)
     assert [[cell.text for cell in row] for row in table.rows] == [
-        ["phi2", "infection", "2", "3", "0.3167", "2.500", "0.0833"],
-        ["phi2", "lung", "3", "3", "0.3167", "–", "–"],
+        ["phi2", "infection", "2", "3", "0.750", "0.3167", "2.500", "0.0833"],
+        ["phi2", "lung", "3", "3", "–", "0.3167", "–", "–"],
     ]
     captions = [picture.caption for picture in reliability_figures(found)]
     assert captions == [
@@ -54,4 +54,4 @@ def test_a_class_without_a_pixel_in_its_region_has_no_figure() -> None:
     empty = Reliability(1, Bins.of(np.zeros(0, np.float32), np.zeros(0, np.bool_)))
     assert reliability_figures({"phi2": {"infection": empty}}) == []
     [row] = reliability_table({"phi2": {"infection": empty}}).rows
-    assert row[4].text == "–"
+    assert [cell.text for cell in row[4:6]] == ["–", "–"]
