@@ -2,7 +2,7 @@
 
 Each process lists its entries in a file of the cache and keeps a lock on a second file while it
 lives. The system releases the lock of a dead process, even after a kill, and its list then no
-longer counts. Lists change, and entries are deleted, under one more lock, so that a process that
+longer counts. One more lock is held to change a list or delete an entry, so that a process that
 starts to use an entry finds it complete or not at all.
 
 All locks are exclusive: they are held for milliseconds, except those that show that a process

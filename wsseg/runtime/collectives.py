@@ -15,7 +15,7 @@ def shard(batch: Sequence[T], rank: int, processes: int, smallest: int = 1) -> l
     """Return every `processes`-th item of a batch, starting at item `rank`.
 
     All shards have the same length, which is at least `smallest` if the batch has as many items.
-    Where items run out, others of the batch are repeated, but never within a shard.
+    If there are too few items, others of the batch are repeated, but never within one shard.
     """
     size = len(batch)
     last = -(-size // processes) * processes

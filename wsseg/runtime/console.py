@@ -24,7 +24,7 @@ SECONDS_BETWEEN_LINES = 10  # of progress, in output that is not a terminal
 
 
 def open_console(*, stderr: bool = False) -> Console:
-    """Return a console that fits the terminal; other output is not wrapped."""
+    """Return a console as wide as the terminal; other output is not wrapped."""
     console = Console(stderr=stderr)
     if console.is_terminal:
         return console
@@ -106,7 +106,7 @@ class Advance(Protocol):
     """A function that shows the progress of some steps."""
 
     def __call__(self, steps: int, about: str) -> None:
-        """Count `steps` more as done, and show the text `about` if there is room for it."""
+        """Count `steps` more steps as done; show the text `about` if there is room for it."""
 
 
 class _Bar:
@@ -120,7 +120,7 @@ class _Bar:
 
 
 class _Lines:
-    """Prints how many steps are done, but not after the last one, nor more often than needed."""
+    """Prints how many steps are done, at most every 10 s and not after the last step."""
 
     def __init__(self, note: Callable[[str], None], text: str, total: int) -> None:
         self._note, self._text, self._total = note, text, total

@@ -36,7 +36,7 @@ def open_fabric(precision: Precision, group: Group = SINGLE_PROCESS) -> Fabric:
     Raises:
         InputError: The group needs more GPUs than this machine has.
     """
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it logs each Fabric
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # or it logs each Fabric
     keep_small_memory()
     bfloat16 = used_precision(precision) == "bfloat16"
     fabric_precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if bfloat16 else "32-true"

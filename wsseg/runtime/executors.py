@@ -40,8 +40,9 @@ class Workers(ABC):
     ) -> Iterator[tuple[T, R | WorkerDiedError]]:
         """Yield each item with the result of `work(item)`, in the order of completion.
 
-        `work` and the items are pickled, so they should be small, and `work` must be a function of
-        a module. If `work` raises an error, the iteration ends: it should return expected errors.
+        `work` and the items are pickled, so they should be small, and `work` must be defined at
+        the top level of a module. If `work` raises an error, the iteration ends; expected errors
+        should be returned instead.
         """
 
 
@@ -106,7 +107,7 @@ class Processes(Workers):
             initargs=(os.getpid(),),
         ):
             yield from joblib.Parallel(
-                max(2, self.number),  # with 1, joblib would work in this process
+                max(2, self.number),  # with 1, joblib would use this process
                 pre_dispatch=self.number,
                 batch_size=1,
                 return_as="generator_unordered",
@@ -143,7 +144,7 @@ class Cluster(Workers):
                 except KilledWorker:
                     yield futures[future], WorkerDiedError()
                 except CancelledError:
-                    # It logs a traceback if it is closed while it tries to connect again.
+                    # The client logs a traceback if it is closed while reconnecting.
                     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
                     raise WorkError(
                         "the connection to the Dask scheduler was lost. If it has ended, start it "
@@ -210,14 +211,14 @@ def _connected(scheduler: str) -> Iterator[Any]:
 
 
 def _in_folder(folder: Path, work: Callable[[T], R], threads: int | None, item: T) -> R:
-    """Change to `folder` on the shared disk, so that relative paths stay valid, and work."""
+    """Do the work in `folder` on the shared disk, so that relative paths stay valid."""
     os.chdir(folder)
     return _with_threads(work, threads, item)
 
 
 def _with_threads(work: Callable[[T], R], threads: int | None, item: T) -> R:
     if threads is not None:
-        import torch  # takes seconds in a new process
+        import torch  # the import takes seconds in a new process
 
         torch.set_num_threads(threads)
     return work(item)

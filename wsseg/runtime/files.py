@@ -16,7 +16,7 @@ from typing import Any
 from wsseg.errors import InputError, UnwritableError
 
 SIDE_FILE = "._"  # start of the names of files in which macOS keeps attributes of another file
-NAME_END = 40  # characters, of up to four bytes, that fit into a name of 255 bytes with the rest
+NAME_END = 40  # characters of up to four bytes: the complete name fits into 255 bytes
 TEMPORARY = re.compile(r"\.\d+-\d+\..+")  # names that `_temporary_name` returns
 
 

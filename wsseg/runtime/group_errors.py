@@ -1,4 +1,4 @@
-"""Errors in a group of training processes: an error in one ends all and is reported once."""
+"""Errors in a group of training processes: an error in one ends all, and is reported once."""
 
 import json
 import logging

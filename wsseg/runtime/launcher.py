@@ -49,7 +49,7 @@ def launch(processes: int) -> int:
 
 
 def exit_with_launcher(environment: Mapping[str, str] = os.environ) -> None:
-    """End this process when the process that launched it ends, even if that was killed."""
+    """End this process when its launcher ends, even if the launcher was killed."""
     if LAUNCHER in environment:
         exit_with_parent(int(environment[LAUNCHER]))
 

@@ -11,7 +11,7 @@ import torch
 def seeded(device: torch.device, *words: int) -> Iterator[None]:
     """Seed torch's generators of the CPU and of `device` with `words` within the context.
 
-    Their states are restored at the end. `words` are integers from 0 to 2^32 - 1; a last 0
+    Their states are restored at the end. `words` are integers from 0 to 2^32 - 1; a trailing 0
     makes no difference.
     """
     seed = int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])

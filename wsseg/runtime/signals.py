@@ -8,7 +8,7 @@ from types import FrameType
 
 
 class Interrupt:
-    """Records whether a signal has requested to stop."""
+    """Records whether a signal has asked the process to stop."""
 
     def __init__(self) -> None:
         self.requested = False

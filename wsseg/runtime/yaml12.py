@@ -33,7 +33,7 @@ class Loader(yaml.SafeLoader):
         """Return a bool.
 
         Raises:
-            ValueError: The text is not that of a bool.
+            ValueError: The text is not a bool.
         """
         return _matched("bool", node).lower() == "true"
 
@@ -41,7 +41,7 @@ class Loader(yaml.SafeLoader):
         """Return an integer, which can be octal (0o17) or hexadecimal (0xf).
 
         Raises:
-            ValueError: The text is not that of an integer.
+            ValueError: The text is not an integer.
         """
         text = _matched("int", node)
         return int(text, 0 if text.startswith(("0o", "0x")) else 10)
@@ -50,7 +50,7 @@ class Loader(yaml.SafeLoader):
         """Return a float.
 
         Raises:
-            ValueError: The text is not that of a float.
+            ValueError: The text is not a float.
         """
         return float(re.sub(r"\.(?=[a-zA-Z])", "", _matched("float", node)))
 

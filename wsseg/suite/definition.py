@@ -234,7 +234,7 @@ def _settings(source: str | Settings, name: str, folder: Path) -> Settings:
 def _set(settings: Settings, wanted: Settings) -> tuple[Settings, set[str]]:
     """Set the values whose keys the recipe has; return the settings and all keys found.
 
-    A value may introduce the key of another one.
+    Setting one value may add the key of another.
     """
     keys, left = _keys_of(settings), dict(wanted.values)
     while fitting := [key for key in left if without_quotes(key) in keys]:

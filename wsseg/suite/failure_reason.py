@@ -1,4 +1,4 @@
-"""The reason why a job failed, for the report: the error and the line of code that raised it."""
+"""The reason for a job's failure, shown in the report: the error and the line that raised it."""
 
 import sysconfig
 import traceback
@@ -13,10 +13,10 @@ STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 
 def failure_reason(error: Exception) -> str:
-    """Return the text of an error; for unexpected ones, also its type and line of code.
+    """Return an error's message; for an unexpected error, also its type and line of code.
 
-    The line is the innermost one of a plugin, of the user's code or of wsseg: lines of libraries
-    such as torch do not show which part must be changed.
+    The line is the innermost one in a plugin, the user's code or wsseg: a line in a library such as
+    torch does not show what must be fixed.
     """
     if isinstance(error, InputError | WorkError | OSError):
         return str(error)

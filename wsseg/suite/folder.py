@@ -6,12 +6,12 @@ from pathlib import Path
 from wsseg.inference.folders import FOLD, REPORT, SEED, STAGES, RunFolder, StageFolder
 
 ROWS, DEFINITION, TUNING = "rows.csv", "suite.yaml", "tuning"
-RESERVED_NAMES = (STAGES, ROWS, REPORT, DEFINITION, TUNING)  # that no method may have
+RESERVED_NAMES = (STAGES, ROWS, REPORT, DEFINITION, TUNING)  # no method may have these names
 
 
 @dataclass(frozen=True)
 class TuningFolder:
-    """The files of the choice of settings for one job."""
+    """The files written while the settings of one job are chosen."""
 
     path: Path
 
@@ -67,11 +67,11 @@ class SuiteFolder:
         return StageFolder(self.stages / fingerprint)
 
     def tuning(self, path: Path) -> TuningFolder:
-        """Return the folder of the choice of settings for a run, by its `run_path`."""
+        """Return the folder in which a run's settings are chosen, given its `run_path`."""
         return TuningFolder(self.path / TUNING / path)
 
     def run(self, path: Path) -> RunFolder:
-        """Return the folder of a run, by its `run_path`."""
+        """Return the folder of a run, given its `run_path`."""
         return RunFolder(self.path / path)
 
 

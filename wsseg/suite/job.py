@@ -41,7 +41,7 @@ def run_job(job: Job, context: RunContext, accept: Collection[str] = ()) -> None
 
 
 def split_of_job(job: Job, accept: Collection[str] = ()) -> Split:
-    """Return a job's training and test cases, as read when `accept` names findings to ignore."""
+    """Return a job's training and test cases; findings named in `accept` are ignored."""
     if job.split is None:
         return accepting_split(split_of(job.recipe), accept)
     fold, folds, *inner = job.split
@@ -53,8 +53,8 @@ def with_chosen_settings(job: Job, folder: SuiteFolder) -> Job:
     """Return a job with the settings that were chosen for it, if the suite chooses any.
 
     Raises:
-        InputError: They are not chosen yet, or were chosen by another definition of the suite or
-            with other code.
+        InputError: They have not been chosen yet, or were chosen with another definition of the
+            suite or other code.
     """
     if job.tuning is None:
         return job

@@ -1,6 +1,6 @@
 """The fingerprint of a job: a digest of the settings and the code that determine its results.
 
-Rows with another fingerprint than their job has now were made by older settings or code. The
+Rows whose fingerprint differs from that of their job come from older settings or code. The
 fingerprint depends neither on the machine, nor on the versions of other packages, nor on code that
 only reads commands, checks data, writes files or reports. Documentation and comments do not count,
 and a function or class may move to another module.
@@ -46,7 +46,7 @@ NOT_DECIDING = frozenset(
     }
 )
 CHECKS = "data/checks/"  # a package that only checks
-NOT_DECIDING_KEYS = frozenset({"track", "window"})  # of a recipe: only for records and figures
+NOT_DECIDING_KEYS = frozenset({"track", "window"})  # affect only records and figures
 PACKAGE = Path(wsseg.__file__).parent
 
 

@@ -16,7 +16,7 @@ from wsseg.config.recipe import Recipe
 from wsseg.runtime.device import device_name, used_precision
 
 SOURCE_TREE = Path(wsseg.__file__).parents[1]
-SOURCE_FOLDERS = ("wsseg", "plugins", "recipes")  # that are compared with the commit
+SOURCE_FOLDERS = ("wsseg", "plugins", "recipes")  # compared with the commit
 GIT_TIMEOUT_S = 30
 
 

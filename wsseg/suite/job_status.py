@@ -1,4 +1,4 @@
-"""The status of a suite's jobs and shared stages, by the files in its folder."""
+"""The status of a suite's jobs and shared stages, read from the files in its folder."""
 
 from collections.abc import Sequence
 from pathlib import Path

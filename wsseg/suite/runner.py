@@ -1,4 +1,4 @@
-"""Running of a suite: first each shared stage once, then all jobs; rows are collected meanwhile."""
+"""Runs a suite: each shared stage once, then all jobs, whose rows are collected as they finish."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -65,10 +65,10 @@ class Outcome:
 
 
 def run_suite(jobs: Sequence[Job], text: str, context: SuiteContext) -> list[FailedJob]:
-    """Run the jobs that are not done and return the failed ones; the others continue.
+    """Run the jobs that are not done, even if some fail, and return the failed ones.
 
     The scans of all jobs are checked once, before training. The suite's `text` is saved with the
-    rows, so that a report can be made at any time; the reason of a failure is saved in the job's
+    rows, so that a report can be made at any time; the reason for a failure is saved in the job's
     folder until the job succeeds or is no longer part of the suite.
 
     Raises:
@@ -135,7 +135,7 @@ class SuiteWorker:
     """Trains stages and runs jobs, in this process or another one."""
 
     folder: SuiteFolder
-    holder: OwnerRecord | None  # of the folder's lock; work stops when it no longer holds it
+    holder: OwnerRecord | None  # of the folder's lock; work stops once the lock is lost
     display: Display | None  # None: warnings are returned to the process that shows them
     accept: tuple[str, ...] = ()  # names of findings to ignore
 
@@ -171,7 +171,7 @@ class SuiteWorker:
         )
 
     def outcome(self, work: Callable[[Display], None]) -> Outcome:
-        """Do the work; any error is part of the outcome, so that other jobs continue."""
+        """Do the work; return any error in the outcome, so that other jobs continue."""
         display, started = self.display or SilentDisplay(), perf_counter()
         failure, interrupted = None, False
         try:
@@ -194,7 +194,7 @@ class SuiteProgress:
     def run(
         self, work: Callable[[Work], Outcome], items: Sequence[Work]
     ) -> Iterator[tuple[Work, Outcome]]:
-        """Do `work` with each item; show and yield the outcomes.
+        """Call `work` on each item; show and yield the outcomes.
 
         Raises:
             WorkError: The work was interrupted.

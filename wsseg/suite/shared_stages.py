@@ -14,7 +14,7 @@ class StageTraining:
     """A stage that is trained once for one or more jobs."""
 
     stage: str
-    jobs: tuple[Job, ...]  # that need it; it is trained in the folder of the first
+    jobs: tuple[Job, ...]  # those that need it; the first one's folder is used
     depth: int  # the length of the longest chain of trained stages that it builds on
 
     @property

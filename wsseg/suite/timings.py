@@ -1,4 +1,4 @@
-"""Durations measured on this machine, with which a dry run estimates a suite's duration."""
+"""Durations measured on this machine, from which a dry run estimates the duration of a suite."""
 
 import json
 import platform
@@ -18,7 +18,7 @@ from wsseg.training.log import read_log
 from wsseg.training.stage_identity import backbone_of, visible_cohort
 
 FILE = "pace.jsonl"  # in the cache folder
-MEASUREMENTS = 5  # the median of the newest ones of a kind is used
+MEASUREMENTS = 5  # of each kind: the median of the newest ones is used
 
 
 def machine(threads: int) -> str:

@@ -1,4 +1,4 @@
-"""Choice of the settings of a suite's jobs: first each shared stage once, then the trials."""
+"""Chooses the settings of a suite's jobs: trains each shared stage once, then runs the trials."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,8 +30,8 @@ def tune_suite(jobs: Sequence[Job], context: SuiteContext) -> list[FailedJob]:
     """Choose the settings of all jobs with `tune`, and return the failed ones.
 
     Raises:
-        InputError: There is none, Optuna is not installed, settings were tried with other code, a
-            cohort is invalid, or the suite's folder is in use.
+        InputError: No job has `tune`, Optuna is not installed, settings were tried with other code,
+            a cohort is invalid, or the suite's folder is in use.
         WorkError: The work was interrupted.
     """
     tuned, folder = [job for job in jobs if job.tuning is not None], context.folder

@@ -52,10 +52,10 @@ def choose_settings(
 ) -> ChosenSettings:
     """Try settings until the budget is used up, and save the best ones.
 
-    Finished trials are kept: after an interruption, or with a larger budget, the others follow.
+    Finished trials are kept: after an interruption or with a larger budget, only the rest are run.
 
     Raises:
-        InputError: There is no case to choose on, or the criterion is undefined for all settings.
+        InputError: No case is left for the criterion, or it is undefined for all settings.
         WorkError: Training failed or was interrupted.
     """
     import optuna
@@ -123,7 +123,7 @@ class _Trials:
     tuning: Tuning
     pipeline: Pipeline  # with the stages that do not depend on the settings
     tried: Sequence[str]  # the other stages up to the one that is measured
-    training_cases: dict[str, list[Prepared]]  # of each of these
+    training_cases: dict[str, list[Prepared]]  # of each of `tried`
     cases: Sequence[Prepared]  # that the criterion is computed on
     context: RunContext
 
