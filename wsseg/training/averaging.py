@@ -13,11 +13,11 @@ def averaged_copy(network: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move an average of weights and buffers by 1 - decay of the way to those of a network.
+    """Update the moving average of a network's weights and buffers.
 
         average = decay * average + (1 - decay) * weights
 
-    Integers, such as indices and counters, are copied.
+    Integer tensors, such as counters, are copied.
 
     Source: Tarvainen & Valpola 2017, "Mean teachers are better role models".
     """

@@ -12,7 +12,7 @@ from wsseg.training.record_by_tracker import RecordByTracker
 
 @dataclass(frozen=True)
 class RunContext:
-    """The folder, display and processes of a run. Nothing here changes a result."""
+    """The folder, display and process group of a run; none of them affects its results."""
 
     folder: RunFolder
     display: Display
@@ -23,5 +23,5 @@ class RunContext:
     group: Group = SINGLE_PROCESS  # of processes; only its leader shows, logs and saves
 
     def cached_stage(self, fingerprint: str) -> StageFolder | None:
-        """Return the folder of a stage in the cache (which may be empty), or None without one."""
+        """Return the folder of a stage in the cache, or None without a cache. It may not exist."""
         return None if self.stage_cache is None else StageFolder(self.stage_cache / fingerprint)

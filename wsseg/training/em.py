@@ -75,7 +75,7 @@ class Networks(NamedTuple):
     average: nn.Module | None = None
 
     def of_targets(self, stage: NetworkStage) -> nn.Module:
-        """Return the network that provides the belief of a stage, in evaluation mode."""
+        """Return the network whose predictions in evaluation mode the targets are computed from."""
         if self.average is not None and stage.source_of_belief == "average":
             return self.average
         return self.trained
@@ -84,8 +84,8 @@ class Networks(NamedTuple):
 def forward(stage: NetworkStage, networks: Networks, batch: Batch) -> StepLogits:
     """Run the network on a batch in training mode.
 
-    Both logits come from the same pass. Only if the belief of a stage is `evaluation` or `average`
-    do those of the E-step come from a second pass, in evaluation mode.
+    The logits of both steps come from the same pass, unless `stage.source_of_belief` is not
+    "training": those of the E-step then come from a separate pass in evaluation mode.
     """
     separate = stage.source_of_belief != "training"
     e_step_logits = evaluation_logits(networks.of_targets(stage), batch) if separate else None
@@ -111,7 +111,8 @@ def evaluation_logits(network: nn.Module, batch: Batch) -> Logits:
 def e_step(stage: EmStage, batch: Batch, logits: Logits, context: StepContext) -> Probability:
     """Infer the latent masks y, (B, K, H, W), from the network's logits and the prior.
 
-    Pixels of the support that are known to have a class, or not to have it, get 1 or 0 in any case.
+    Known pixels override the E-step: y = 1 where a pixel of the support is known to have a class,
+    and y = 0 where it is known not to have it.
 
     Raises:
         ContractError: The prior or the E-step returns no tensor of the right shape.
@@ -125,7 +126,7 @@ def e_step(stage: EmStage, batch: Batch, logits: Logits, context: StepContext) -
 
 @torch.no_grad()
 def evidence_of(stage: EmStage, batch: Batch, logits: Logits, context: StepContext) -> Evidence:
-    """Return the network's logits and the prior's phi for a batch, as E-steps get them.
+    """Return the input of the E-step for a batch: the network's logits and the prior's phi.
 
     Raises:
         ContractError: The prior returns no tensor of the right shape.
@@ -149,11 +150,12 @@ def targets(
     logits: Logits,
     context: StepContext,
 ) -> Tensor:
-    """Return what the M-step trains on.
+    """Return the targets that the M-step trains on.
 
-    These are the masks of the E-step, inferred from `logits`, for an EM stage; the true masks,
-    `labels`, for a supervised stage; the tags, (B, K), for a stage that learns from tags without
-    EM; and `logits` for a stage with a method of its own. Masks and logits are (B, K, H, W).
+    - EM stage: the masks that the E-step infers from `logits`, (B, K, H, W).
+    - Supervised stage: the true masks, `labels`, (B, K, H, W).
+    - Stage that learns from tags without EM: the tags, (B, K).
+    - Stage with a method of its own: `logits`, detached, (B, K, H, W).
     """
     if isinstance(stage, EmStage):
         return e_step(stage, batch, logits, context)
@@ -169,12 +171,12 @@ def targets(
 def step_loss(
     stage: NetworkStage, outputs: Sequence[Logits], y: Tensor, batch: Batch, context: StepContext
 ) -> Tensor:
-    """Return the loss of a step: that of the first output, and the weighted mean of the others.
+    """Return the loss of a step: the main loss plus the weighted mean of the auxiliary losses.
 
         L = L(logits) + auxiliary_weight * mean of L(auxiliary logits)
 
     Raises:
-        ContractError: The part that computes the loss returns no scalar with a gradient.
+        ContractError: The loss, or the stage's method, returns no scalar with a gradient.
     """
     main, *auxiliary = (
         check_loss(stage.criterion, stage.objective(each, y, batch, context)) for each in outputs

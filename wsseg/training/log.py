@@ -58,7 +58,7 @@ def epoch_line(record: Mapping[str, Any]) -> str:
 
 
 def forget_epochs_after(log: Path, stage: str, epochs: int) -> None:
-    """Remove truncated lines and a stage's records of epochs that are trained again."""
+    """Remove damaged lines, and a stage's records of the epochs after the first `epochs`."""
     if not log.exists():
         return
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()

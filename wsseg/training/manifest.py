@@ -25,7 +25,7 @@ from wsseg.training.weak_labels import weak_labels_of
 
 PACKAGES = ("wsseg", "torch", "lightning-fabric", "albumentations", "numpy", "scipy", "nibabel")
 OF_NO_CASE = ""  # the case of a file that belongs to a stage, such as pre-trained weights
-FILE_KEYS = ("stage", "case", "use", "path", "sha256")  # of the entry of a file
+FILE_KEYS = ("stage", "case", "use", "path", "sha256")  # in the entry of a file
 
 
 def manifest(

@@ -17,7 +17,7 @@ from wsseg.training.em import evaluation_logits, targets
 from wsseg.training.target_health import COLLAPSE, EXPLOSION, target_problem
 from wsseg.training.target_snapshots import TargetSnapshot
 
-PROBE_SLICES = 32  # at least half of it, where there are as many
+PROBE_SLICES = 32  # at most; at least half as many if the stage has enough
 SNAPSHOT_SLICES = 3  # of the probe
 EXPLODED = 1e4  # times the initial norm of the weights
 MOST_CASES = 5  # listed by name in a message
@@ -45,7 +45,7 @@ def check_positives(stage: str, classes: Sequence[str], scans: Sequence[StageSca
 def divergence(
     loss: float, gradient_norm: float, weight_norm: float, initial_norm: float
 ) -> str | None:
-    """Return the sign that training diverged in a step, or None.
+    """Return a description of how training diverged in a step, or None if it did not.
 
     Norms are Euclidean over all parameters; `initial_norm` is that of the weights at the start.
     """
@@ -59,14 +59,14 @@ def divergence(
 
 
 def list_cases(names: Iterable[str]) -> str:
-    """Return "cases a, b and 3 more" for the distinct names, sorted."""
+    """Return the distinct names, sorted, as text such as "cases a, b and 3 more"."""
     distinct = sorted(set(names))
     more = f" and {len(distinct) - MOST_CASES} more" if len(distinct) > MOST_CASES else ""
     return f"case{'s' if len(distinct) > 1 else ''} {', '.join(distinct[:MOST_CASES])}{more}"
 
 
 class TargetProbe:
-    """A fixed set of tagged slices, not augmented, to compare targets between epochs."""
+    """A fixed set of tagged slices, not augmented, on which targets are compared between epochs."""
 
     def __init__(self, stage: EmStage, scans: Sequence[StageScan], input: Input) -> None:
         self.last: Tensor | None = None  # (N, K, H, W) uint8, the targets last measured
@@ -82,10 +82,10 @@ class TargetProbe:
     def measure(
         self, stage: EmStage, network: nn.Module, device: torch.device, context: StepContext
     ) -> dict[str, float]:
-        """Return `probe_share`, of targets in the support, and `flip_rate`, of changed targets.
+        """Return the shares of targets and of changed targets in the support.
 
-        A target has changed if it differs from the one last measured; the first measurement has no
-        `flip_rate`. Both are shares of the support.
+        `probe_share` is the share of the support that is target. `flip_rate` is the share whose
+        target differs from the last measurement; the first measurement has no `flip_rate`.
 
         Raises:
             WorkError: Targets are not in [0, 1].
@@ -105,7 +105,8 @@ class TargetProbe:
     ) -> TargetSnapshot | None:
         """Return the targets last measured, or those of `network` before the first measurement.
 
-        Chosen are the slices with the largest region, each of another case. None without slices.
+        The snapshot has the slices with the largest regions, at most one per case. Return None if
+        the probe has no slices.
         """
         if not self._batches:
             return None

@@ -9,13 +9,13 @@ from torch.nn.utils import clip_grads_with_norm_
 from wsseg.core.optimizer import Optimizer
 from wsseg.errors import InputError
 
-FACTOR = "factor"  # key of a group of weights: its learning rate as a multiple of that of the stage
+FACTOR = "factor"  # key of a parameter group: its learning rate divided by that of the stage
 
 
 def in_memory_format_of(weight: Tensor, value: Tensor) -> Tensor:
-    """Return an optimizer's `value` in its weight's memory format, as fused optimizers need.
+    """Return a tensor of an optimizer's state in the memory format of its weight.
 
-    A file stores every tensor in contiguous format.
+    Fused optimizers require this, but saved files store all tensors in contiguous format.
     """
     if value.shape != weight.shape:  # a step counter
         return value
@@ -51,19 +51,19 @@ def new_optimizer(
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of all groups of weights, each with its factor."""
+    """Set the learning rate of each parameter group to `rate` times the group's factor."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group[FACTOR]
 
 
 def clip_gradients(network: nn.Module, norm: Tensor, max_norm: float | None) -> None:
-    """Scale the gradients of a network to `max_norm` if their given norm is larger."""
+    """Scale the gradients of a network to `max_norm` if their norm, `norm`, is larger."""
     if max_norm is not None:
         clip_grads_with_norm_(network.parameters(), max_norm, norm)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the state of an optimizer on the CPU, by the index of the weight and the name."""
+    """Return the state of an optimizer on the CPU, with keys such as "0.exp_avg"."""
     return {
         f"{index}.{key}": value.cpu()
         for index, values in optimizer.state_dict()["state"].items()
@@ -73,7 +73,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Continue from a state that `optimizer_tensors` returned."""
+    """Load a state that `optimizer_tensors` returned."""
     state: dict[int, dict[str, Tensor]] = {}
     groups = optimizer.state_dict()["param_groups"]
     weights = [each for group in optimizer.param_groups for each in group["params"]]

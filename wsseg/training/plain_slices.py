@@ -1,4 +1,4 @@
-"""All training slices, neither augmented nor balanced, to which parts are fitted."""
+"""Training slices without augmentation or balancing, for fitting priors and E-steps."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,13 +6,14 @@ from wsseg.core.batch import Batch
 from wsseg.core.input import Input
 from wsseg.data.batches import Slices, StageScan, all_slices, collate
 
-BATCH_SIZE = 16  # slices at a time
+BATCH_SIZE = 16  # slices
 
 
 def plain_batches(scans: Sequence[StageScan], input: Input) -> Iterator[Batch]:
-    """Yield all slices of scans with certain tags, without augmentation.
+    """Yield all slices whose tags are certain, in batches, without augmentation.
 
-    A prior could inspect the generator, so it refers to no recipe: its cohort names the masks.
+    The generator holds no reference to the recipe, since a prior could inspect the generator and
+    find the masks that the recipe's cohort names.
     """
     slices = Slices(scans, input)
     draws = [draw for draw in all_slices(scans) if not scans[draw.scan].is_in_doubt(draw.z)]

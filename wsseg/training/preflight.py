@@ -1,4 +1,4 @@
-"""Checks of the cohorts of a recipe: for `wsseg data check`, and before training."""
+"""Checks of a recipe's cohorts, made by `wsseg data check` and before training."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ from wsseg.errors import InputError
 from wsseg.runtime.console import Display
 
 DEFERRED = ("no-labels",)  # findings that a stage itself reports in more detail
-MOST_WARNINGS = 3  # of the same name that are shown one by one
+MOST_WARNINGS = 3  # shown one by one for each name
 
 
 def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expectations:
@@ -54,7 +54,7 @@ def expected_by(recipe: Recipe, stages: Collection[Stage]) -> Expectations:
 def lists_of_cases(recipe: Recipe) -> Iterator[tuple[CaseList, Expectations]]:
     """Yield the cases of each cohort of a recipe, with the test cases, and what they must have.
 
-    First the recipe's own cohort, then the one of each stage that has its own.
+    The recipe's own cohort comes first, followed by the cohorts of single stages.
     """
     shared = _list_own_cases(recipe)
     tested = [case for case in shared.cases if case.split == "test"]
@@ -82,7 +82,7 @@ def _list_own_cases(recipe: Recipe) -> CaseList:
 
 
 def require_files(recipes: Iterable[Recipe]) -> None:
-    """List the cases of all cohorts that are read from files, before any cohort is generated.
+    """Check that the cohorts read from files can be listed, before any cohort is generated.
 
     Raises:
         InputError: A cohort cannot be read, for example because a file is missing.
@@ -134,8 +134,8 @@ def collect_findings(
 ) -> list[Finding]:
     """Return the findings in the files of a split, the most severe first.
 
-    Only the masks of a training case that a stage may learn from are opened, and only the region
-    masks of a validation case.
+    For training cases, only the masks that a stage may read are opened; for validation cases, only
+    the masks of regions.
     """
     found: list[Finding] = []
     validation = [replace(c, split="val") for c in _as_trained(recipe, (), split.validation)]

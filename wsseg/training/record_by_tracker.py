@@ -14,9 +14,9 @@ from wsseg.runtime.console import Display
 from wsseg.training.target_snapshots import TargetSnapshot
 
 TARGET_RGB = (255, 140, 0)
-COLOUR_NDIM = 4  # of slices in colours, (N, H, W, 3)
+COLOUR_NDIM = 4  # of colour slices, (N, H, W, 3)
 OPACITY = 0.5  # of the targets in a picture
-NOT_METRICS = ("epoch", "epochs")  # numbers of an epoch's record
+NOT_METRICS = ("epoch", "epochs")  # numbers of an epoch's record that are not passed on
 
 
 @dataclass
@@ -65,7 +65,7 @@ class RecordByTracker:
 
 
 def target_picture(snapshot: TargetSnapshot) -> NDArray[np.uint8]:
-    """Return the slices of a snapshot next to each other, (H, N * W, 3), with tinted targets."""
+    """Return the slices of a snapshot side by side, (H, N * W, 3), with tinted targets."""
     image, targets = snapshot.image.float().cpu(), snapshot.targets.cpu()
     low, high = image.min(), image.max()
     scaled = 255 * (image - low) / (high - low).clamp(min=1e-6)

@@ -36,7 +36,7 @@ from wsseg.training.target_health import NOT_A_RESULT, final_problems
 from wsseg.training.tracking import tracked
 from wsseg.training.training_set import require_labels
 
-SCANS_AT_ONCE = 2  # that are prepared, each in a thread
+SCANS_AT_ONCE = 2  # prepared in parallel, each in its own thread
 
 
 def train(
@@ -75,7 +75,7 @@ def train_stages(
 ) -> None:
     """Check the cases of `split`, and train every stage of a recipe on its training cases.
 
-    In a group of processes, the leader alone locks the folder, checks the cases and writes files.
+    In a group of processes, only the leader locks the folder, checks the cases and writes files.
 
     Raises:
         InputError: The recipe does not fit its cases or cannot be saved, or the folder is in use or
@@ -182,7 +182,7 @@ def prepare_cases(
 ) -> dict[str, list[Prepared]]:
     """Prepare the cases of the named stages; stages with the same cohort share training cases.
 
-    Those of a stage that stops early are followed by the validation cases, with the split val.
+    For a stage that stops early, the list ends with the validation cases, whose split is "val".
 
     Raises:
         InputError: A stage that stops early has no validation case.

@@ -106,7 +106,7 @@ def _record(task: StageTask) -> StageRecord:
 
 
 def _initial_network(task: StageTask, context: RunContext) -> Network:
-    """Return a network with random weights, or with the weights of its start stage."""
+    """Return a network with random weights, or with those of the stage that it starts from."""
     stage = task.network_stage
     assert stage.backbone is not None, "a task's stage has a backbone"  # noqa: S101
     channels, classes = len(task.channels), len(stage.classes)
@@ -127,7 +127,7 @@ def _initial_network(task: StageTask, context: RunContext) -> Network:
 
 
 def _new_head(stage: NetworkStage, backbone: Backbone) -> str | None:
-    """Return the name of the last layers if their weights are random."""
+    """Return the name of the network's last layers if they start with random weights."""
     if stage.trained_start is None or stage.trained_start.head == "trained":
         return None
     if backbone.head_module is None:
@@ -164,9 +164,9 @@ def _holds(folder: StageFolder, task: StageTask) -> bool:
 
 
 def _copy_stage(source: StageFolder, target: StageFolder, stage: Stage) -> None:
-    """Copy a finished stage, with the names of regions in the recipe of `stage`.
+    """Copy a finished stage, with the region and cohort settings of `stage`.
 
-    The fingerprint covers the contents of regions but not their names.
+    The settings may differ, since the fingerprint covers the contents of the data instead.
     """
     shutil.rmtree(target.path, ignore_errors=True)
     with atomic_folder(target.path) as temporary:

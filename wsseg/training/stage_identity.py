@@ -1,11 +1,12 @@
 """The identity of a stage: the parts of its recipe and data that determine its result.
 
-The identity of a stage has the same recipe part before and after its data is prepared:
+An identity has a recipe part and a data part. The recipe part is the same before and after the
+data is prepared; the data part differs:
 
-- `planned_identities` describe the data by the recipe: cohort, fold, regions and earlier stages.
-  They need no file, and a suite plans by them which of its runs share a stage.
-- `prepared_identity` describes the data by digests of its contents. A trained stage is stored and
-  recognised by that.
+- `planned_identities` describes the data by the recipe: cohort, fold, regions and earlier stages.
+  It reads no files; a suite uses it to find the runs that share a stage.
+- `prepared_identity` describes the data by digests of its contents. Trained stages are stored and
+  looked up by its digest.
 
 The contents are a function of the description, so stages with equal planned identities also have
 equal prepared ones. `recipe_part` alone decides which settings count.
@@ -31,7 +32,7 @@ from wsseg.inference.folders import StageFolder
 from wsseg.inference.packed_run import run_folder
 from wsseg.runtime.files import fingerprint, sha256
 
-# its number, of how many, and of how many inner parts, if any; None: the cohort's split
+# its number, the number of folds, and that of inner folds, if any; None: the cohort's split
 Fold: TypeAlias = tuple[int, ...] | None
 
 DATA_KEYS = ("region", "region_in_training", "cohort")  # of a stage: the data part covers these
@@ -54,7 +55,7 @@ class StageIdentity:
 def recipe_part(recipe: Recipe, name: str) -> list[Any]:
     """Return the settings that determine a stage, given its data.
 
-    The name counts, since a stage's random numbers are seeded by it.
+    They include the name of the stage, which seeds its random numbers.
     """
     described = registry().describe(with_backbone(recipe, name)) | data_settings(None)
     return [name, described, registry().describe(recipe.input), recipe.seed]
@@ -108,8 +109,8 @@ def prepared_identity(
 ) -> StageIdentity:
     """Return the identity of a stage with prepared data, computed in `precision`.
 
-    It names no device, and of paths outside the cache only those of weights that the network starts
-    with, whose contents count too.
+    It does not depend on the device. The only paths outside the cache that it contains are those of
+    the weights that the network starts with, whose contents count too.
     """
     settings = recipe_part(recipe, name)
     versions = [metadata.version(package) for package in PACKAGES]
@@ -133,7 +134,7 @@ def prepared_identity(
 
 
 def weights_files(recipe: Recipe, name: str) -> tuple[Path, ...]:
-    """Return the files of the weights that a stage's network starts with, not trained here."""
+    """Return the files, from outside the run, of the weights that a stage's network starts with."""
     stage = recipe.stages[name]
     if not isinstance(stage, NetworkStage):
         return ()

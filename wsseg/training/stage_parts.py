@@ -1,7 +1,7 @@
 """The parts of a stage during training: their state, and checks that nothing else changes.
 
 A prior can be fitted again after each epoch (`Prior.refit`), and an E-step can keep a memory from
-step to step (`EStep.remember`). Both are saved with the state of the training.
+step to step (`EStep.remember`). The fitted prior and the memory are saved with the training state.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from wsseg.core.contracts import ContractError, check_fitted, check_memory, comp
 from wsseg.core.hidden_state import attributes_of, changed_attribute
 from wsseg.core.interfaces import EStep, Prior
 
-CALLED = ("prior", "estep", "loss", "method")  # fields of a stage with parts that each step calls
+CALLED = ("prior", "estep", "loss", "method")  # fields of a stage, called in each step
 
 
 class StageParts:
@@ -43,7 +43,7 @@ class StageParts:
         return isinstance(self.stage, EmStage) and self.stage.prior.refits
 
     def context(self, progress: float, epoch: int) -> StepContext:
-        """Return the state of training that an E-step gets."""
+        """Return the state of training that is passed to E-steps."""
         return StepContext(progress, epoch, self._memory)
 
     def remember(self, evidence: Evidence) -> None:
@@ -74,7 +74,7 @@ class StageParts:
         self._attributes = attributes_of_called(self.stage)
 
     def check_unchanged(self) -> None:
-        """Check that no part has changed itself.
+        """Check that no part has changed its own attributes.
 
         Raises:
             ContractError: A part has a state that would not be saved; the message names it.
@@ -91,7 +91,7 @@ class StageParts:
                 )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
-        """Return the memory, on the CPU, and the prior as plain values; None: unchanged."""
+        """Return the memory, on the CPU, and the prior as plain values; None if unchanged."""
         memory = {name: value.cpu() for name, value in self._memory.items()}
         if not (self._refitted and isinstance(self.stage, EmStage)):
             return memory, None
@@ -105,7 +105,7 @@ class StageParts:
 
 
 def attributes_of_called(stage: NetworkStage) -> dict[str, Any]:
-    """Return the attributes of the parts that each step calls, by the key of the part."""
+    """Return the attributes of the parts that are called in each step, by field of the stage."""
     parts = {name: getattr(stage, name, None) for name in CALLED}
     return {
         name: attributes_of(part) for name, part in parts.items() if isinstance(part, Component)

@@ -36,7 +36,7 @@ class StageTask:
     seed: int  # of all random numbers of the stage
     scans: tuple[StageScan, ...]  # to learn from; empty if nothing is learnt
     fabric: Fabric
-    fingerprint: str  # of all that determines the result; see `stage_identity`
+    fingerprint: str  # of everything that determines the result; see `stage_identity`
     start: TrainedStage | None = None  # whose weights the network starts with; None: random
     validation: tuple[StageScan, ...] = ()  # of a stage that stops early
     left_out: int = 0  # training cases without known labels or without region
@@ -44,16 +44,17 @@ class StageTask:
 
     @property
     def network_stage(self) -> NetworkStage:
-        """The stage, of a task that trains a network."""
+        """The stage of a task that trains a network."""
         assert isinstance(self.stage, NetworkStage), "this stage trains no network"  # noqa: S101
         return self.stage
 
     def fitted(self) -> "StageTask":
         """Return the task with its prior, and then its E-step, fitted to the scans.
 
-        Both receive images and weak labels only, neither augmented nor balanced, of slices with
-        certain tags. Between the two, bounds on the shares of cases become bounds of their slices
-        (`with_bounds_of_slices`). A stage without a prior is unchanged.
+        Both are fitted to images and weak labels only, of slices with certain tags, without
+        augmentation or balancing. Before the E-step is fitted, bounds on the share of a class in a
+        case are converted into bounds for its slices (`with_bounds_of_slices`). A stage without a
+        prior is unchanged.
         """
         stage = self.stage
         if not isinstance(stage, EmStage | PriorStage):
@@ -77,8 +78,8 @@ def stage_task(
 ) -> StageTask:
     """Return the task of training a recipe's stage on those of `cases` whose labels are known.
 
-    A stage that stops early has the cases with the split val for validation.
-    `pipeline` has the stages before. In a group of processes, the leader prepares the regions.
+    If the stage stops early, the cases whose split is "val" are its validation cases. `pipeline`
+    contains the earlier stages. In a group of processes, the leader prepares the regions.
 
     Raises:
         InputError: No case has the labels that the stage needs, or none has any of its classes.

@@ -14,10 +14,10 @@ PREFIX = "epoch-"  # of the targets' keys in the file
 
 @dataclass(frozen=True)
 class TargetSnapshot:
-    """The targets of N slices at one time, with their images."""
+    """The targets of N slices at one point in training, with their images."""
 
     image: Tensor  # (N, H, W) float, or (N, H, W, 3) in colours
-    region: Tensor  # (N, H, W), not 0 inside
+    region: Tensor  # (N, H, W), nonzero inside
     targets: Tensor  # (N, K, H, W), 0 or 1
 
 
@@ -29,7 +29,7 @@ def snapshot_epochs(epochs: int) -> set[int]:
 def save_snapshot(folder: StageFolder, epoch: int, snapshot: TargetSnapshot | None) -> None:
     """Add the snapshot after an epoch to a stage's file. Epoch 0 starts a new file.
 
-    Does nothing for None, the snapshot of a stage without EM.
+    Does nothing if `snapshot` is None, as for a stage without EM.
     """
     if snapshot is None:
         return

@@ -1,6 +1,6 @@
 """The training loop of one stage: for each batch, targets and an optimiser step.
 
-`Trainer.run` yields events; callers show, log and save.
+`Trainer.run` yields events, which callers display and log; callers also save the state.
 """
 
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ class Progress:
     losses: list[float] = field(default_factory=list)  # of the current epoch
     shares: list[float] = field(default_factory=list)  # of the current epoch
     history: list[dict[str, Any]] = field(default_factory=list)  # records of finished epochs
-    best_epoch: int = 0  # of the lowest loss on the validation cases; 0: not measured yet
+    best_epoch: int = 0  # with the lowest validation loss; 0: not measured yet
     prior: dict[str, Any] | None = None  # as plain values, if it was fitted again
 
 
@@ -71,14 +71,14 @@ class _StepResult(NamedTuple):
 class Trainer:
     """The training of one stage, which can be saved and restored after every step.
 
-    Drawn slices and augmentation are a function of the task's seed, the epoch, the case and the
-    slice. Random numbers that networks, E-steps and losses draw from torch, as for dropout, are a
-    function of the seed, the step and the process. `steps` is the number of optimiser steps of the
-    stage.
+    The drawn slices and their augmentation depend only on the task's seed, the epoch, the case and
+    the slice. Random numbers that networks, E-steps and losses draw from torch, for example for
+    dropout, depend only on the seed, the step and the process. `steps` is the number of optimiser
+    steps of the stage.
     """
 
     def __init__(self, task: StageTask, network: Network) -> None:
-        """Prepare to train `network`, which is changed, on the scans of `task`."""
+        """Prepare to train `network`, in place, on the scans of `task`."""
         stage, scans, input, fabric = task.network_stage, task.scans, task.input, task.fabric
         self.progress = Progress()
         self.probe = TargetProbe(stage, scans, input) if isinstance(stage, EmStage) else None
@@ -103,7 +103,8 @@ class Trainer:
     def weights(self) -> dict[str, Tensor]:
         """The weights that the stage predicts with, on the CPU.
 
-        Those of the best epoch of a stage that stops early; else the average, if there is one.
+        If the stage stops early, they are those of the best epoch. Averaged weights take the place
+        of the trained ones if the stage averages them.
         """
         return self._weights.final()
 
@@ -299,7 +300,7 @@ class Trainer:
             self._parts.remember(replace(evidence, batch=batch, logits=logits, phi=phi))
 
     def _refit_prior(self) -> None:
-        """Fit the prior to the network's beliefs about all slices, equally in all processes."""
+        """Fit the prior to the network's predictions for all slices; all processes use the same."""
         stage, device = self.stage, self._fabric.device
         assert isinstance(stage, EmStage), "only EM has a prior"  # noqa: S101
         network = self._weights.networks.of_targets(stage)
@@ -314,12 +315,12 @@ class Trainer:
 
     @property
     def _context(self) -> StepContext:
-        """The state of training that the E-step of the next step gets."""
+        """The state of training that is passed to the E-step of the next step."""
         step = self.progress.step
         return self._parts.context(step / self.steps, 1 + step // self._steps_per_epoch)
 
     def _seeded(self, stream: int) -> AbstractContextManager[None]:
-        """Seed torch's generators for a part of the next step, so that no state needs saving."""
+        """Seed torch's generators for a part of the next step; their state need not be saved."""
         return seeded(self._fabric.device, self._seed, self.progress.step, stream)
 
     @property
@@ -332,14 +333,14 @@ class Trainer:
         return f"stage {self._name}, step {self.progress.step} (epoch {self._epoch})"
 
     def _empty_region_warning(self, draws: Sequence[SliceDraw]) -> str | None:
-        """Return a warning about slices without region, or None if it was given before."""
+        """Return a warning about slices without a region, or None if it was given before."""
         if not draws or self._warned_of_empty_regions:
             return None
         self._warned_of_empty_regions = True
         return empty_regions_warning(self._position, len(draws), self._cases(draws))
 
     def _bad_cases(self, draws: Sequence[SliceDraw]) -> list[str]:
-        """Return the names of the cases with NaN or infinite voxels; if there are none, of all."""
+        """Return the names of the cases with NaN or infinite voxels, or of all if none has any."""
         bad = [draw for draw in draws if not np.isfinite(self._slices[draw].image).all()]
         return self._cases(bad or draws)
 

@@ -17,7 +17,7 @@ from wsseg.training.training_state import save_state
 
 
 def run_leader(trainer: Trainer, task: StageTask, context: RunContext) -> None:
-    """Train to the end of the stage, with progress display, log and saved states.
+    """Train to the end of the stage; display and log the progress, and save states.
 
     Raises:
         InterruptedWorkError: An interrupt was received, or the suite no longer needs the stage.

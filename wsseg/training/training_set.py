@@ -1,4 +1,4 @@
-"""The cases and slices that a stage learns from, with its labels or tags."""
+"""The cases and slices that a stage learns from, with their labels or tags."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from wsseg.training.weak_labels import tags_of, weak_maps
 
 
 def require_labels(stages: Mapping[str, Stage], cases: Sequence[Prepared]) -> None:
-    """Raise `InputError`, naming the columns, where no case has the labels that a stage needs."""
+    """Raise `InputError`, with the columns to fill, if no case has the labels a stage needs."""
     for name, stage in stages.items():
         if isinstance(stage, NetworkStage) and not any(_known(stage, case).any() for case in cases):
             what = "mask" if isinstance(stage, MasksStage) else "tag"
@@ -33,7 +33,7 @@ def training_scans(
     """Return the scans that a stage is trained on.
 
     A supervised stage needs the masks of its classes. A weakly supervised stage needs tags or other
-    weak labels, and neither it nor the regions that it works in receive a mask of its classes.
+    weak labels; masks of its classes are hidden from it and from the regions that it works in.
     Cases and slices without known labels are left out.
 
     Raises:
@@ -78,7 +78,7 @@ def summary_of(classes: Sequence[str], scans: Sequence[StageScan]) -> str:
 
 
 def _known(stage: Stage, prepared: Prepared) -> NDArray[np.bool_]:
-    """Return, for each slice, (Z,), whether the labels that the stage needs are known."""
+    """Return whether each slice, (Z,), has all labels that the stage needs."""
     case = prepared.case
     if isinstance(stage, MasksStage):
         return np.full(prepared.shape[0], all(name in case.masks for name in stage.classes))

@@ -17,7 +17,7 @@ from wsseg.inference.folders import StageFolder
 def save_state(
     folder: StageFolder, tensors: dict[str, Tensor], values: dict[str, Any], fingerprint: str
 ) -> None:
-    """Save what is needed to resume the stage with this fingerprint: tensors, JSON-like values.
+    """Save the tensors and JSON-like values needed to resume the stage with this fingerprint.
 
     Raises:
         WorkError: The file cannot be written; the state saved before is intact.
@@ -37,7 +37,7 @@ def save_state(
 def load_state(
     folder: StageFolder, fingerprint: str
 ) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read the saved state; return None where there is none.
+    """Read the saved state; return None if there is none.
 
     Raises:
         InputError: The file is damaged, or was saved with other data or settings.

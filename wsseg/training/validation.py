@@ -1,4 +1,4 @@
-"""The loss on validation cases, by which the training of a stage is stopped early."""
+"""The loss on validation cases, used for early stopping."""
 
 from collections.abc import Sequence
 
@@ -19,9 +19,10 @@ from wsseg.training.em import evaluation_logits, targets
 
 
 class ValidationLoss:
-    """The loss of a stage over all slices of its validation cases, neither augmented nor balanced.
+    """The loss of a stage over all slices of its validation cases, without augmentation.
 
-    It is the mean over batches, each weighted by its number of slices, in evaluation mode.
+    It is the mean over batches, weighted by their numbers of slices, with the network in evaluation
+    mode.
     """
 
     def __init__(self, stage: NetworkStage, scans: Sequence[StageScan], input: Input) -> None:

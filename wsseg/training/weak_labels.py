@@ -25,7 +25,7 @@ UNKNOWN: Bounds = (np.nan, np.nan)
 
 
 def weak_labels_of(stage: Stage, case: Case) -> dict[str, Any]:
-    """Return the weak labels other than tags that a stage uses of a case, as JSON-like values.
+    """Return the weak labels of a case, except tags, that a stage uses, as JSON-like values.
 
     `scribbles` lists classes, `boxes` has the number of boxes by class, and `shares` and
     `slice_shares` have bounds by class. Labels that the case does not have are left out.
@@ -50,10 +50,10 @@ def _of_classes(stage: Stage, shares: Any) -> dict[str, list[float]]:
 def tags_of(stage: Stage, prepared: Prepared) -> list[list[Tag]]:
     """Return the tag of each class in each prepared slice; None if it is unknown.
 
-    In a case with boxes of a class, only slices with a box have the class. A case without a tag is
-    tagged if its scribbles show the class. A slice without a tag counts as tagged if it has any
-    scribble of the class, since it may have it. Stages without EM cannot use an uncertain tag, and
-    treat it as unknown.
+    In a case with boxes of a class, only slices with a box have the class. If scribbles mark the
+    class anywhere in a case, all of its slices without a tag count as tagged. Otherwise, a slice
+    without a tag counts as tagged if any of its pixels is scribbled, even as not of the class,
+    since the slice may contain it. Stages without EM treat an uncertain tag as unknown.
     """
     columns = [_tags_of_class(stage, prepared, name) for name in stage.classes]
     return [list(row) for row in zip(*columns, strict=True)]
@@ -81,7 +81,7 @@ def _tags_of_class(stage: Stage, prepared: Prepared, name: str) -> list[Tag]:
 
 
 def weak_maps(stage: Stage, prepared: Prepared, tags: Sequence[Sequence[Tag]]) -> WeakMaps | None:
-    """Return the weak labels other than certain tags that an EM stage uses of a case, if any.
+    """Return the weak labels of a case, except certain tags, that an EM stage uses, if any.
 
     `tags` are those of `tags_of`.
     """
@@ -115,14 +115,14 @@ def weak_maps(stage: Stage, prepared: Prepared, tags: Sequence[Sequence[Tag]]) -
 
 
 def with_bounds_of_slices(scan: StageScan, prior: Prior, input: Input) -> StageScan:
-    """Return a scan in which the bounds of the case on a class are bounds of its slices.
+    """Return a scan whose bounds on the share of a class in the case are bounds of its slices.
 
-    The bounds of a case, from l to u, are about the N pixels of the region in all of its slices
-    together. A slice is drawn alone, so it gets the part of the l N, and of the u N, most probable
-    pixels of the case that lies in it. Hence phi, of the fitted prior, decides where the class is
-    expected, and the bounds how much of it there is. The parts of all slices add up to the bounds
-    of the case. With a phi that is the same everywhere, each slice has the bounds of the case. A
-    slice with bounds of its own keeps them.
+    The bounds l and u of a case limit the share of the class among the N pixels of the region in
+    all slices. Slices are drawn one by one, so each needs its own bounds: the shares of its pixels
+    that are among the l N, and among the u N, pixels of the case with the highest phi. The fitted
+    prior's phi thus determines where the class is expected, and the bounds determine its size. The
+    pixel counts of all slices add up to those of the case. If phi is constant, each slice has the
+    bounds of the case. A slice with bounds of its own keeps them.
     """
     if scan.weak is None or np.isnan(scan.weak.case_bounds).all():
         return scan
@@ -144,11 +144,11 @@ def with_bounds_of_slices(scan: StageScan, prior: Prior, input: Input) -> StageS
 def shares_of_slices(phi: Sequence[Tensor], pixels: float) -> list[float]:
     """Return the share of each slice that is among the `pixels` most probable pixels of all slices.
 
-    Pixels with equal phi are divided equally among the slices. NaN if `pixels` is NaN.
+    Pixels tied at the limit count in proportion, equally in all slices. NaN if `pixels` is NaN.
 
     Args:
-        phi: The probabilities of the pixels of each slice in its support, (N_z,).
-        pixels: Their number, which need not be an integer.
+        phi: For each slice, the probabilities of the pixels in its support, (N_z,).
+        pixels: The number of most probable pixels; it need not be an integer.
     """
     together = torch.cat(list(phi))
     if isnan(pixels) or not len(together):

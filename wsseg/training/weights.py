@@ -1,4 +1,4 @@
-"""The weights of a stage in training: of the network, their average, and the optimizer's state."""
+"""The weights of a stage in training: the network's, their average, and the optimizer's state."""
 
 from collections.abc import Mapping
 
@@ -24,18 +24,18 @@ class Weights:
     """A network that is trained, the average of its weights, if any, and its optimizer."""
 
     def __init__(self, stage: NetworkStage, network: Network, fabric: Fabric) -> None:
-        """Prepare to train `network`, which is changed."""
+        """Prepare to train `network`, in place."""
         module = to_channels_last(_synchronised(network, fabric))
         average = averaged_copy(module) if stage.average is not None else None
         self.alone = Networks(module, average)
-        """The modules as they are, for calls that only one process makes."""
+        """The modules without a distributed wrapper, for calls that only one process makes."""
         self._initial_norm = float(self.norm())
         trained, self._optimizer = fabric.setup(
             module, new_optimizer(stage.optimizer, module, _encoder_of(stage))
         )
         averaged = None if average is None else fabric.setup_module(average)
         self.networks = Networks(trained, averaged)
-        """The modules of all processes, whose gradients are averaged."""
+        """The modules as set up by Fabric, which averages gradients over the processes."""
         self._decay = None if stage.average is None else stage.average.decay
         self._max_gradient_norm = stage.optimizer.max_gradient_norm
         self._best: dict[str, Tensor] = {}  # those of the best epoch of a stage that stops early
@@ -61,9 +61,9 @@ class Weights:
         return get_total_norm(p.detach() for p in self.alone.trained.parameters())
 
     def step(self, rate: float) -> Tensor:
-        """Change the weights by their gradients, and the average; return the norm of the gradients.
+        """Take an optimizer step and update the average; return the norm of the gradients.
 
-        Gradients are 0 afterwards.
+        The norm is the one before clipping. The gradients are then reset.
         """
         module, average = self.alone
         set_learning_rate(self._optimizer, rate)
@@ -80,7 +80,7 @@ class Weights:
         self._best = {name: each.clone() for name, each in _on_cpu(self.predicting).items()}
 
     def final(self) -> dict[str, Tensor]:
-        """Return the best weights that were kept, else those that the stage predicts with."""
+        """Return the best weights if any were kept, or those that the stage predicts with."""
         return self._best or _on_cpu(self.predicting)
 
     def state(self) -> dict[str, Tensor]:
