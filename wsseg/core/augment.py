@@ -45,7 +45,7 @@ class Augment(Component):
         Args:
             image: The slices of all channels, in the scanner's unit; slice s of channel c is
                 plane c S + s.
-            masks: Where the region, and each class of a supervised stage, is; 0 elsewhere.
+            masks: The mask of the region and, in supervised stages, of each class; 0 elsewhere.
             fill: The value of pixels outside the image.
             seed: The seed of all random numbers.
         """

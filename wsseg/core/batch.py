@@ -75,7 +75,7 @@ class Outputs(NamedTuple):
     """Of the same shape as `logits`."""
 
 
-OF_CLASSES = ("tags", "known", "boxes", "bounds", "tag_probability")  # whose second axis is K
+OF_CLASSES = ("tags", "known", "boxes", "bounds", "tag_probability")  # with K as the second axis
 CERTAIN = 1000.0
 """The log-odds of a phi of 1: finite, so that sums are finite, but larger than any network's.
 
@@ -165,7 +165,8 @@ class Batch:
     def support(self) -> Mask:
         """Where each class is possible, (B, K, H, W).
 
-        In the region, if the tags have the class, without pixels that are known not to have it.
+        The pixels of the region, if the image is tagged with the class, without those that are
+        known not to have it.
         """
         possible = self.region & self.tags[:, :, None, None]
         return possible if self.known is None else possible & (self.known >= 0)

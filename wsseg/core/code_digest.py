@@ -28,9 +28,9 @@ IGNORED_SUFFIXES = (".pyc", ".yaml", ".yml")  # YAML files of plugins are recipe
 def code_digest(component: Component) -> str:
     """Return a digest of the code of a component and of all components inside it.
 
-    The code of a class is all files of the package that defines it and its base classes, except
-    YAML files, or the module, if it is in no package. If a plugin's distribution lists further
-    packages and modules, they are included; an editable install lists none, so those that the
+    The code of a class is every file, except YAML files, of the packages that define it and its
+    base classes; a module outside a package is covered alone. Other packages and modules that a
+    plugin's distribution lists are included; an editable install lists none, so those that the
     plugin imports are. For wsseg itself, only the module is covered: the rest of wsseg is
     identified by its version.
     """
@@ -139,9 +139,9 @@ def source_digest(path: Path) -> str:
 def statement_digests(path: Path) -> frozenset[str]:
     """Return a digest of each statement of a file, or of all files of a folder except YAML files.
 
-    A statement is one of a module, such as a class. Imports do not count, nor does the place of a
-    statement or an underscore at the start of a name. Therefore a function can move to another
-    module and become public. A file that is not Python counts as one statement.
+    Only statements at module level, such as classes, have a digest. Imports, the position of a
+    statement and an underscore at the start of a name do not count. Therefore a function can move
+    to another module and become public. A file that is not Python counts as one statement.
     """
     files = _files(path) if path.is_dir() else [path]
     return frozenset(digest for file in files for digest in _digests_of_statements(file))
@@ -176,7 +176,7 @@ def _digest_of_file(path: Path) -> str:
 
 
 def _code_of(text: str) -> str:
-    """Return Python code without comments, texts that are statements, and blank lines.
+    """Return Python code without comments, docstrings (all string statements) and blank lines.
 
     Only tokens are read: in Python 3.11, `ast.parse` can fail while another thread parses.
     """

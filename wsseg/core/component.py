@@ -131,7 +131,7 @@ def _outermost(values: Iterable[object], kind: type[C]) -> Iterator[C]:
 
 
 def _check_numbers(value: object, made: object, keys: tuple[str | int, ...]) -> None:
-    """Check that pydantic, which made `made` from `value`, made no number from text or a bool."""
+    """Check that pydantic converted no text or bool in `value` to a number in `made`."""
     if type(made) in (int, float) and _is_no_number(value):
         raise KeyProblemError(keys, f"expected a number, not {value!r}")
     if isinstance(value, Mapping) and isinstance(made, Mapping):

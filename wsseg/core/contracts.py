@@ -2,7 +2,7 @@
 
 A wrong result of a plugin would otherwise cause an error far from the plugin, or wrong numbers,
 since tensors of other shapes are broadcast. These checks compare types and shapes, not values, so
-they take no time. `wsseg.testing` has thorough checks.
+they take almost no time. `wsseg.testing` has thorough checks.
 """
 
 import math
@@ -147,7 +147,7 @@ def check_loss(loss: PixelLoss | TagLoss | Method, value: object) -> Tensor:
     """Return the value of a loss or a method after a check that it is a scalar with a gradient.
 
     Raises:
-        ContractError: It is not.
+        ContractError: It is not a scalar tensor with a gradient.
     """
     scalar = _float_tensor(component_name(loss), "a loss", value, ())
     if not scalar.requires_grad:

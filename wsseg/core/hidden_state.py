@@ -24,7 +24,7 @@ def attributes_of(component: Component) -> Attributes:
 
 
 def changed_attribute(component: Component, before: Attributes) -> tuple[Keys, str] | None:
-    """Return an attribute that differs from `before`, by path and name; None where none does."""
+    """Return the path and name of an attribute that differs from `before`, or None."""
     after = attributes_of(component)
     changed = (key for key in after | before if after.get(key) != before.get(key))
     return next(changed, None)

@@ -39,7 +39,7 @@ class ImageUnit(Component):
     highest_tissue: ClassVar[float | None] = None
     """The highest value of tissue that matters: an image that ends below it was clipped."""
     certain_below: ClassVar[float | None] = None
-    """`wsseg init` recognises the unit by a lower value, which no other image has."""
+    """`wsseg init` recognises the unit by values below this one, which no other image has."""
     fill: ClassVar[float | None] = None
     """The value outside a mask and beyond the image's border; None: the image's minimum."""
     window: ClassVar[tuple[float, float] | None] = None

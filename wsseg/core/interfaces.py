@@ -49,9 +49,9 @@ class Prior(Component):
     """The probability of each class given only the value of a pixel, phi.
 
     A phi of 1/2 means no opinion; 0 and 1 are certain, and no network overrules them. Evidence of
-    the prior and of the network is combined by Bayes' rule (see `Evidence`). A prior that judges
-    one channel of the image has a field `channel` with its name; None, the default, is the only
-    one.
+    the prior and of the network is combined by Bayes' rule (see `Evidence`). A prior that uses one
+    channel of the image has a field `channel` with its name; None, the default, means the only
+    channel.
 
     Example:
         >>> import torch
@@ -87,10 +87,9 @@ class Prior(Component):
     def refit(self, evidence: Iterable[Evidence]) -> Self:  # noqa: ARG002 - for priors that learn
         """Return this prior with parameters estimated from the network; by default unchanged.
 
-        This is the M-step of a prior's parameters. Called after each epoch of EM, with the same
-        slices as `fit`, the logits of the network in evaluation mode, and the phi of this prior, if
-        `refits`.
-        The next epoch uses the result, whose fields are saved with the training.
+        This is the M-step of a prior's parameters. If `refits`, called after each epoch of EM with
+        the same slices as `fit`, the logits of the network in evaluation mode, and the phi of this
+        prior. The next epoch uses the result, whose fields are saved with the training.
         """
         return self
 
@@ -117,7 +116,7 @@ class EStep(Component):
 
     @property
     def takes_bounds(self) -> bool:
-        """Whether the targets keep to `Batch.bounds`; by default they ignore them."""
+        """Whether the targets respect `Batch.bounds`; False by default."""
         return False
 
     @abstractmethod
@@ -140,8 +139,8 @@ class EStep(Component):
 
         Called after the targets of each step are computed, with the evidence of all processes, in
         which the image has only the slice to be labelled. The memory is saved with the training, so
-        that a resumed stage has the same bits. By default, it is the memory of the E-steps in the
-        fields of this one.
+        that a resumed stage gives bitwise identical results. By default, it is the memory of the
+        E-steps in the fields of this one.
 
         Raises:
             InputError: Two inner E-steps use the same name.
@@ -301,7 +300,7 @@ class TagLoss(Component):
         """Return the loss, a scalar, over the pixels of `region`.
 
         Args:
-            logits: Of each class against all others, log f / (1 - f), (B, K, H, W). Products of
+            logits: Each class against all others, log f / (1 - f), (B, K, H, W). Products of
                 the probabilities of many pixels are only computable with logarithms.
             tags: Whether each image has each class, (B, K) bool.
             region: The pixels of the bags, (B, 1, H, W) bool.
@@ -360,11 +359,11 @@ class PairLimits:
     """
 
     one_sided: tuple[float, float]
-    """Of the outline seen from the side, how much one organ may lack that the other has: a share of
-    both together, and an area in cm². A mask is reported if both are exceeded."""
+    """The most of the outline, seen from the side, that one organ may lack and the other has: as a
+    share of both together, and as an area in cm². A mask is reported if both are exceeded."""
     front: tuple[float, float]
-    """The same for the front half alone, of which is subtracted what the organ lacks at the back:
-    an organ that ends higher than the other one lacks as much there."""
+    """The same for the front half alone, minus what the organ lacks at the back: an organ that
+    only ends higher than the other one lacks as much there."""
     back_rise_mm: float
     """How much higher the lower end may be at the back than in front."""
     end_area: float
@@ -385,7 +384,7 @@ class RegionLimits:
     volume_litres: tuple[float, float]
     """The smallest and the largest volume. The smallest applies to scans of the full length."""
     full_length_mm: float
-    """The length of a scan, along z, from which on it contains the complete organ."""
+    """The length along z from which a scan is expected to contain the complete organ."""
     max_area_cm2: float
     """The largest area in an axial slice."""
     median: tuple[float, float]

@@ -69,7 +69,7 @@ class Optimizer(Component):
     def build(self, groups: Sequence[dict[str, Any]]) -> torch.optim.Optimizer:
         """Return a new optimizer of torch.
 
-        All of its state must be tensors, which are saved. `lr` of each group changes before a step.
+        All of its state must be tensors, which are saved. `lr` of each group is set before a step.
 
         Args:
             groups: Groups of weights as torch's optimizers receive them: each has `params` and

@@ -61,7 +61,7 @@ class Grid:
     """The unit of lengths: px for pictures, whose size in millimetres is unknown."""
 
     def to_canonical(self, array: NDArray[T]) -> NDArray[T]:
-        """Return an array of the file as (Z, H, W), possibly in the same memory, which changes."""
+        """Return the file's array as (Z, H, W); may reuse, and so change, the memory of `array`."""
         turned: NDArray[T] = orientations.apply_orientation(array, self._turn)
         return in_c_order(turned)
 
@@ -119,8 +119,8 @@ class Grid:
     ) -> "Grid":
         """Return a grid of another `shape`, (Z, H, W).
 
-        Its slices are at first, first + step, ..., in canonical slices of this grid, with `slices`
-        = (first, step). The rows and columns of `view` divide this grid's field of view evenly.
+        With `slices` = (first, step), its slices are at first, first + step, ..., in canonical
+        slices of this grid. The rows and columns of `view` divide this grid's field of view evenly.
         """
         (first, step), (_, height, width), (rows, columns) = slices, self.canonical_shape, view
         row = height / (rows.stop - rows.start)
@@ -156,7 +156,7 @@ class Grid:
         return z, row, column
 
     def shift_mm(self, other: "Grid") -> float:
-        """Return the largest distance between corresponding corners of two grids of one shape."""
+        """Return the largest distance between matching corners of two grids of the same shape."""
         corners = np.array([(*c, 1) for c in product(*((0, n - 1) for n in self.canonical_shape))])
         shifts = corners @ (self._canonical_affine - other._canonical_affine).T  # noqa: SLF001
         return float(np.sqrt((shifts[:, :3] ** 2).sum(axis=1)).max())
@@ -270,7 +270,7 @@ def in_c_order(view: NDArray[T]) -> NDArray[T]:
     voxels = view[flips]  # in the order of the memory
     if not (voxels.flags.c_contiguous and voxels.flags.writeable):
         return np.ascontiguousarray(view)
-    partner = range(len(voxels))[flips[0]]  # slices z and partner[z] change places
+    partner = range(len(voxels))[flips[0]]  # slices z and partner[z] are swapped
 
     def swap(z: int) -> None:
         first, second = voxels[z][flips[1:]].copy(), voxels[partner[z]][flips[1:]].copy()

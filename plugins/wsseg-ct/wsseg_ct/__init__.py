@@ -17,9 +17,9 @@ class HounsfieldUnits(ImageUnit):
 
     Images that cannot be in HU are refused: normalised images, 8-bit pictures, and CT scans without
     their rescale intercept. Values below -1100, less than air, mark voxels outside the field of
-    view; an image that ends below 300, which contrast medium in vessels reaches, was clipped.
-    Prepared images are rounded to whole HU. Outside a mask is air (`fill`), and figures are shown
-    in the lung window.
+    view; an image with a maximum below 300, which contrast medium in vessels reaches, was clipped.
+    Prepared images are rounded to integers. Voxels outside a mask become air (`fill`), and figures
+    use the lung window.
 
     Source: Hounsfield 1973, Br. J. Radiol. 46(552); the limits are those of this plugin.
     """
@@ -46,5 +46,5 @@ class HounsfieldUnits(ImageUnit):
 
 @hookimpl
 def wsseg_units() -> dict[str, type[ImageUnit]]:
-    """Offer Hounsfield units."""
+    """Register Hounsfield units."""
     return {HounsfieldUnits.name: HounsfieldUnits}

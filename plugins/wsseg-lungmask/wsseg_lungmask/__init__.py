@@ -99,7 +99,7 @@ def _lungmask(module: str) -> ModuleType:
 
 
 def _segmented(network: nn.Module, voxels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Segment as `LMInferer.apply` of lungmask does, for an array (Z, H, W)."""
+    """Segment an array (Z, H, W) as lungmask's `LMInferer.apply` does."""
     utils = _lungmask("utils")
     small, boxes = utils.preprocess(voxels, resolution=[SIDE_PX, SIDE_PX])
     unit = (np.minimum(small, HIGHEST_HU) - LOWEST_HU) / (HIGHEST_HU - LOWEST_HU)

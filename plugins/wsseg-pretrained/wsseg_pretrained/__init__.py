@@ -71,7 +71,7 @@ class EfficientNetLite0(PublishedWeights):
     digest = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """Return the tensors with the names of timm: both list the layers in the same order.
+        """Return the tensors under timm's names: both list the layers in the same order.
 
         Raises:
             InputError: The file is missing or has been changed, or does not fit timm's network.

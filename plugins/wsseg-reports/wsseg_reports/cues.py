@@ -38,9 +38,9 @@ class Cue(StrEnum):
     COLON = ":"
     WITH = "w"
     THE = "d"  # precedes a finding that is known: the, this
-    SIGN = "e"  # is what a negation may name first: evidence of
+    SIGN = "e"  # may stand between a negation and the finding: evidence of
     PLAIN = "f"  # has no effect: focal
-    SPECIFIC = "s"  # describes a finding that is there: extensive
+    SPECIFIC = "s"  # describes a finding that is present: extensive
     PLACE = "l"  # is a part of a place: left lower lobe
     IN = "m"  # starts a place: in
     LINK = "r"  # precedes another verb of the same subject: which

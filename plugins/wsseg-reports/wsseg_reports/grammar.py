@@ -7,7 +7,7 @@ three steps:
 1. The last cue before `T` that governs what follows (a negation, a doubt or the past), if its
    scope reaches `T` (`REACHES`). A scope ends at "but", "other than", and at a dash.
 2. The verbs after `T` that belong to it ("is not seen", "cannot be excluded").
-3. Both together: a finding without either is present. What contradicts itself is uncertain.
+3. Both together: a finding without either is present. Contradictory statements are uncertain.
 """
 
 import re
@@ -22,7 +22,7 @@ from wsseg_reports.spelling import correct_spelling
 
 Statement: TypeAlias = Literal["present", "absent", "uncertain", "former"]
 STRONGEST_FIRST: tuple[Statement, ...] = ("present", "uncertain", "absent", "former")
-MAX_MENTIONS = 50  # judged in a sentence, so that no text can take long
+MAX_MENTIONS = 50  # judged in a sentence, to bound the running time
 MAX_SYMBOLS = 100  # before and after a mention
 MIN_LIST = 3  # subjects of one verb, even if it is in the singular: nodule, mass, effusion absent
 
@@ -109,7 +109,7 @@ def mentions(report: str, keywords: Sequence[str]) -> Iterator[Mention]:
 def _statements(clause: str) -> Iterator[Statement]:
     """Yield what each mention of the finding in a sentence states.
 
-    A heading states nothing ("Effusion: no effusion"). A mention that nothing describes as there
+    A heading states nothing ("Effusion: no effusion"). A mention that no cue describes as present
     is uncertain if a later one is absent.
     """
     described = re.search("[aslmA]", clause) is not None
@@ -163,7 +163,7 @@ def _statement(before: str, after: str) -> Statement:
 
 
 def _governed(before: str, after: str) -> Statement | None:
-    """Return what the cues before a finding make of it; None if no scope reaches it."""
+    """Return what the cues before a finding state about it; None if no scope reaches it."""
     found = GOVERNOR.search(re.split("[;x-]", before)[-1])
     if found is None:
         return None
@@ -266,7 +266,7 @@ def _own_verbs(part: str, *, known: bool, is_value: bool) -> Iterator[str]:
 
 
 def _verbs_of_list(parts: Sequence[tuple[str, str]], own: str) -> Iterator[str]:
-    """Yield the cue of the verb of several subjects, unless it is that of another one alone."""
+    """Yield the cue of a verb with several subjects, unless it belongs to another one alone."""
     link, subjects = "", 1
     for separator, part in parts:
         is_value = separator in (":", "-")

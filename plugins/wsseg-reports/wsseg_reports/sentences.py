@@ -7,7 +7,7 @@ ABBREVIATIONS = r"""
 vs viz dr mr mrs prof approx cf incl resp fig ser seg neg consol consolid pt ca st im diam sup
 inf ant post lat med esp susp poss prob evid segs
 """
-"""Words that a full stop does not end a sentence after."""
+"""Words after which a full stop does not end a sentence."""
 DANGLING = r"""
 no a an the of and or nor with without for in on at by to any focal is are was were acute definite
 convincing significant large small new obvious discrete right left upper lower bilateral airspace

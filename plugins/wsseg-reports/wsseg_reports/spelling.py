@@ -14,7 +14,7 @@ WORD = re.compile(r"[a-z]{6,}")
 
 
 def correct_spelling(sentence: str, keywords: Collection[str]) -> str:
-    """Return a sentence in lower case with words that are one typing error off corrected.
+    """Return a lower-case sentence in which words with one typing error are corrected.
 
     An error is a letter that is missing, added or wrong, or two letters in the wrong order.
     """

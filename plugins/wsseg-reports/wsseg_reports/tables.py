@@ -1,4 +1,4 @@
-"""Tables of reports, and the tags of patients derived from them with the sentences behind them."""
+"""Tables of reports, and the tags of patients derived from them with the supporting sentences."""
 
 import csv
 import io
@@ -54,7 +54,7 @@ def read_reports(path: Path, renamed: Mapping[str, str]) -> Reports:
     """Read a CSV file with the columns patient (or case) and report.
 
     A patient may have several rows. Columns tag.<class> hold tags that people gave; all others are
-    ignored. `renamed` has the names that columns get, by their names in the file.
+    ignored. `renamed` maps names of columns in the file to their new names.
 
     Raises:
         InputError: A column is missing, a row has no patient, or a tag is invalid.
@@ -106,8 +106,8 @@ def tag_of_statement(*, unmentioned: str, uncertain: float | None) -> dict[str, 
     """Return the cell of a cohort's table for each statement; others leave the tag unknown.
 
     Args:
-        unmentioned: "absent" or "unknown", of a class that no report of a patient mentions.
-        uncertain: The probability of a class that a report does not exclude; None: unknown.
+        unmentioned: "absent" or "unknown", for a class that no report of a patient mentions.
+        uncertain: The probability of a class that is stated as uncertain; None: unknown.
     """
     silent = {"not mentioned": "0"} if unmentioned == "absent" else {}
     return TAGS | silent | {"uncertain": tag_cell(uncertain)}

@@ -48,8 +48,8 @@ def distance_to_walled_air_mm(
 ) -> NDArray[np.float32]:
     """Return the distance to the nearest pure air inside the body that is surrounded by tissue.
 
-    This is the air in trachea, main bronchi, stomach and bowel. A lung with severe emphysema is not
-    part of it: it is larger than airways and denser than gas. Distances above `reach_mm` are inf.
+    This is the air in trachea, main bronchi, stomach and bowel. Lungs with severe emphysema, which
+    are larger than airways and denser than gas, are excluded. Distances above `reach_mm` are inf.
     """
     sigma = (0, *(SMOOTHING_MM / spacing for spacing in scan.spacing_mm[1:]))
     pure = (ndimage.gaussian_filter(scan.hu, sigma) < pure_air_hu) & ~outside
@@ -83,7 +83,7 @@ def _walled(
 def _is_emphysema(
     hu: NDArray[np.float32], lumps: NDArray[np.int32], count: int, scan: CoarseScan
 ) -> NDArray[np.bool_]:
-    """Return for each label whether its component is too large for airways, too dense for gas."""
+    """Return whether each label's component is too large for airways and too dense for gas."""
     litres = np.bincount(lumps.ravel(), minlength=count + 1) * np.prod(scan.spacing_mm)
     result = litres >= EMPHYSEMA_LITRES * MM3_PER_LITRE
     for label in np.flatnonzero(result):

@@ -1,4 +1,4 @@
-"""CT in which everything but the lungs was replaced by one value, as other programs write it."""
+"""CT scans in which another program has replaced everything but the lungs by one value."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from wsseg_covid.planes import (
     opening,
 )
 
-BORDER_SHARE = 0.5  # least share of the fill value among the pixels at the border of the image
+BORDER_SHARE = 0.5  # smallest share of the fill value among the pixels at the image border
 AIR_SHARE = 0.4  # of measured air at the border in air and lung; more air surrounds a body
 TISSUE_RATIO = 2.0  # of tissue to the lung at the border; with more, the scan may have a body
 THIN_MM = 3  # opening radius that removes borders of partial volume

@@ -35,7 +35,7 @@ from wsseg_covid.planes import (
 )
 
 AIRWAY_WALL_MM = 4.0  # thickness, with blur
-NEAR_AIRWAY_MM = 15.0  # within this distance are branches of airways and rests of bowel gas
+NEAR_AIRWAY_MM = 15.0  # airway branches and remnants of bowel gas are this near
 BRANCH_MM = 2.5  # opening radius that removes branches
 MAX_SHARE_NEAR_AIRWAY = 0.5  # of a component of lung
 TISSUE_HU = 40
@@ -48,7 +48,7 @@ LUNGS = RegionLimits(
     remedy="Lung without air and lung with the density of gas need the region lungmask (plugin "
     "wsseg-lungmask) or your own masks, {use: file, mask: lung}; a blanked scan needs its original",
 )
-"""Of adults: wider than any healthy or ill lung, narrower than one with the air around a body."""
+"""For adults: wide enough for any lung, too narrow for a mask with the air around the body."""
 
 
 @final
@@ -61,15 +61,15 @@ class LungThreshold(Region):
     1. Air that is connected to the border of a slice without crossing the body is outside, if its
        density is that of pure air; the lungs of a cropped scan are denser.
     2. Pure air that is surrounded by tissue is in trachea, bronchi, stomach or bowel, unless it has
-       0.3 litres or more and is denser than gas: lungs with severe emphysema are.
+       0.3 litres or more and is denser than gas, as in lungs with severe emphysema.
     3. The aerated lungs are the sufficiently large components below `threshold_hu` of the rest.
     4. Consolidation is added in each slice: gaps in the lung along the chest wall, holes, and the
        bays of its outline that open towards the chest wall rather than towards heart and liver.
     5. In the original voxels, the aerated border is found again with `threshold_hu`.
 
-    The mask is empty if there is no lung. A lobe without air is not found, and a consolidation
-    that extends from the chest wall to the heart only in part. A warning names such losses, except
-    that of both upper lobes without air.
+    The mask is empty if there is no lung. A lobe without air is not found, and a consolidation that
+    extends from the chest wall to the heart is found only in part. A warning names such losses,
+    except that of both upper lobes without air.
     """
 
     version: ClassVar = 2

@@ -38,7 +38,7 @@ class _MedSeg(PublicDataset):
     """What both data sets have in common."""
 
     infection_labels: Annotated[tuple[Literal[1, 2, 3], ...], Field(min_length=1)] = (1, 2)
-    """The labels that are infection: 1 ground-glass, 2 consolidation, 3 pleural effusion. The
+    """The labels that count as infection: 1 ground-glass, 2 consolidation, 3 pleural effusion. The
     published code of Wu et al. 2020 uses all of them."""
 
     @property

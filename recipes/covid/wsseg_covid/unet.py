@@ -4,7 +4,7 @@ Every 3 x 3 convolution is followed by batch normalisation and an activation. Ea
 levels of the encoder has a convolution, whose output is the skip connection, and a convolution with
 stride 2. The fifth level is the bottleneck. Each level of the decoder has a transposed convolution,
 the skip connection and two convolutions. The variants differ in the skip connection, the bottleneck
-and the activation. Three more differences of the published code are settings of both.
+and the activation. Three other features of the published code are settings of both variants.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from wsseg import Backbone
 from wsseg.tools import Padded
 
 LEVELS = 5
-MULTIPLE = 2 ** (LEVELS - 1)  # of the sides of an image, which four levels halve
+MULTIPLE = 2 ** (LEVELS - 1)  # images are padded to multiples of it: four levels halve them
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Defects of surfaces from tags of pictures."""
+"""Surface defects from tags of images."""
 
 from pathlib import Path
 

@@ -64,5 +64,5 @@ def phantom(rng: np.random.Generator, protocol: Protocol, *, consolidation: bool
 
 
 def _lowest_slice(rng: np.random.Generator, range_mm: float) -> float:
-    """Return the height of the first slice: below the lungs, or inside them for short scans."""
+    """Draw the height of the first slice: below the lungs, or inside them for short scans."""
     return float(-22 + rng.uniform(0.2, 0.5) * max(0.0, LUNG_HEIGHT_MM - range_mm))

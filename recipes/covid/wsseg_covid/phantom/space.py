@@ -53,7 +53,7 @@ class Space:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distance of neighbouring voxels along (z, y, x)."""
+        """Distance between neighbouring voxels along (z, y, x)."""
         z, y, x = (
             float(at[1] - at[0]) if len(at) > 1 else 1.0 for at in (self.z_mm, self.y_mm, self.x_mm)
         )
