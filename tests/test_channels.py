@@ -156,7 +156,7 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_stains_in_colours_are_learnt_from_tags(wsseg: "Wsseg", pictures: Path) -> None:
+def test_coloured_stains_are_learnt_from_tags(wsseg: "Wsseg", pictures: Path) -> None:
     assert len(PICTURES.splitlines()) <= 25
     run = load_run(trained(wsseg, pictures))
     assert run.channels == ("red", "green", "blue")
@@ -165,7 +165,7 @@ def test_stains_in_colours_are_learnt_from_tags(wsseg: "Wsseg", pictures: Path) 
     assert prediction.mask.voxels.shape == (1, SIDE, SIDE)
 
 
-def test_a_grey_picture_is_refused_by_a_run_in_colours(wsseg: "Wsseg", pictures: Path) -> None:
+def test_a_run_on_colour_pictures_refuses_a_grey_picture(wsseg: "Wsseg", pictures: Path) -> None:
     prior = "{use: colour, property: grey, midpoint: 90, width: 9}"
     stage = f"stages.stain={{learn: nothing, classes: [stain], prior: {prior}}}"
     run = trained(wsseg, pictures, stage)

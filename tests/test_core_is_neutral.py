@@ -74,7 +74,7 @@ def test_a_planted_trace_is_found_in_every_kind_of_file(
     assert traces(tmp_path) == [f"{file}:2: {line}"]
 
 
-def test_words_and_numbers_that_only_look_alike_are_not_found(tmp_path: Path) -> None:
+def test_words_and_numbers_that_only_look_similar_are_not_found(tmp_path: Path) -> None:
     (tmp_path / "module.py").write_text(
         "@lru_cache(maxsize=1024)\nthumb, actual, direction = 10240, 1, chestnut\nshuffle()\n"
     )
@@ -85,7 +85,7 @@ def required(model: type[BaseModel]) -> set[str]:
     return {name for name, field in model.model_fields.items() if field.is_required()}
 
 
-def test_no_spacing_no_border_size_and_no_window_is_a_default() -> None:
+def test_spacing_border_size_and_window_have_no_defaults() -> None:
     assert Input().thick is None
     assert required(Thick) == {"thinner_than_mm", "to_mm"}
     assert required(ErrorPlaces) == {"border_mm", "thin_mm"}

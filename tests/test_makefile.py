@@ -38,7 +38,7 @@ def set_up(folder: Path, more: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_set_up_shows_its_steps_and_keeps_the_output_of_pip_in_a_file(tmp_path: Path) -> None:
+def test_the_setup_shows_its_steps_and_keeps_the_output_of_pip_in_a_file(tmp_path: Path) -> None:
     names = ", ".join(f"package-{number}" for number in range(1, 46))
     done = set_up(tmp_path, f'echo "Installing collected packages: {names}"')
     assert done.returncode == 0, done.stderr
@@ -57,7 +57,7 @@ def test_the_set_up_shows_its_steps_and_keeps_the_output_of_pip_in_a_file(tmp_pa
 
 
 @pytest.mark.parametrize("status", [1, 2])
-def test_a_failed_set_up_shows_the_end_of_the_log_and_its_path(tmp_path: Path, status: int) -> None:
+def test_a_failed_setup_shows_the_end_of_the_log_and_its_path(tmp_path: Path, status: int) -> None:
     done = set_up(tmp_path, f'echo "ERROR: no matching distribution" >&2\nexit {status}')
     assert done.returncode != 0
     assert "ERROR: no matching distribution\n" in done.stdout

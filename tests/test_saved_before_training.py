@@ -56,7 +56,7 @@ def changes(prior: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("learnt")
-def test_a_prior_that_learns_a_number_of_numpy_is_saved_as_that_number(
+def test_a_numpy_number_learnt_by_a_prior_is_saved_as_that_number(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path
 ) -> None:
     ended = wsseg("train", toy_recipe, "--out", tmp_path / "run", *changes("{use: learnt}"))
@@ -68,7 +68,7 @@ def test_a_prior_that_learns_a_number_of_numpy_is_saved_as_that_number(
 
 
 @pytest.mark.usefixtures("learnt")
-def test_a_prior_that_learns_what_cannot_be_saved_ends_before_the_first_step(
+def test_a_prior_that_learns_a_value_that_cannot_be_saved_ends_training_before_the_first_step(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"

@@ -167,7 +167,7 @@ def test_no_row_is_lost_if_a_worker_or_all_processes_are_killed(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")
-def test_ctrl_c_stops_all_workers_and_the_message_tells_how_to_continue(
+def test_ctrl_c_stops_all_workers_and_the_message_explains_how_to_continue(
     wsseg: "Wsseg", folder: Path, long_rows: Rows, tmp_path: Path
 ) -> None:
     words = ("bench", "run", folder / "long.yaml", "--out", tmp_path, "--jobs", 2, "--threads", 1)

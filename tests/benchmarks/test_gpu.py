@@ -84,7 +84,7 @@ def test_a_part_that_fails_keeps_its_rows_and_gets_a_note(error: Exception, note
     assert [each.note for each in rows[1:]] == [note]
 
 
-def test_a_part_that_does_not_fit_into_the_remaining_time_gets_a_note_only() -> None:
+def test_a_part_that_does_not_fit_into_the_remaining_time_gets_only_a_note() -> None:
     worker = cast("Worker", FakeWorker(None))
     (only,) = measuring._rows_of_part("compiled", worker, monotonic() + 44.9)
     assert "45 s of the given time were left" in only.note
@@ -193,7 +193,7 @@ def test_the_roofline_of_a_product_counts_its_operations_and_bytes() -> None:
     assert (work.flop, work.bytes_moved) == (48, 4 * (6 + 12 + 8))
 
 
-def test_changes_in_place_read_and_write_and_views_move_nothing() -> None:
+def test_in_place_operations_read_and_write_memory_and_views_move_nothing() -> None:
     a = torch.ones(5)
     assert roofline(lambda: a.add_(1)).bytes_moved == 2 * 20
     assert roofline(lambda: a.view(1, 5)[:, 2:]).bytes_moved == 0
@@ -206,7 +206,7 @@ def test_the_least_time_is_the_longer_of_products_and_bytes_for_each_operation()
     assert Operation("b", flop=5, bytes_moved=100).least_s(rates) == 1
 
 
-def test_the_plain_step_has_the_loss_of_the_step_by_the_functions_of_wsseg() -> None:
+def test_the_plain_step_has_the_same_loss_as_a_step_with_the_functions_of_wsseg() -> None:
     core = CoreStep("masks", SMALL, CPU, torch.float32)
     plain = EagerStep(SMALL, torch.float32, torch.channels_last)
     weights = zip(plain.network.state_dict(), core.network.state_dict().values(), strict=True)
@@ -239,7 +239,7 @@ def test_settings_of_torch_are_restored() -> None:
     assert settings() == before
 
 
-def test_the_time_of_a_call_is_the_mean_over_calls_after_a_round_that_is_not_counted() -> None:
+def test_the_time_of_a_call_is_the_mean_over_calls_after_an_uncounted_round() -> None:
     calls: list[int] = []
     seconds = time_calls_in_turns({"a": lambda: calls.append(1)}, calls=4, repeats=3)
     assert len(calls) == 4 + 3 * 4

@@ -96,7 +96,7 @@ def test_every_valid_input_is_accepted(kind: str, valid: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("number", range(sizes.QUICK_KILLS))
-def test_a_run_killed_at_a_random_time_is_resumed_with_equal_weights(
+def test_a_run_killed_at_a_random_time_and_resumed_ends_with_equal_weights(
     number: int, reference: ReferenceRun, tmp_path: Path
 ) -> None:
     result = kill_run(number, reference, tmp_path / "run")
@@ -105,7 +105,7 @@ def test_a_run_killed_at_a_random_time_is_resumed_with_equal_weights(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(sizes.QUICK_KILLS, sizes.SLOW_KILLS))
-def test_more_runs_killed_at_a_random_time_are_resumed_with_equal_weights(
+def test_more_runs_killed_at_a_random_time_and_resumed_end_with_equal_weights(
     number: int, reference: ReferenceRun, tmp_path: Path
 ) -> None:
     result = kill_run(number, reference, tmp_path / "run")

@@ -76,7 +76,7 @@ def test_a_subject_yields_finite_values_with_unique_names(name: str) -> None:
     assert all(math.isfinite(value) for each in measurements for value in each.values)
 
 
-def test_alternatives_are_run_in_turns_after_a_round_that_is_not_counted() -> None:
+def test_alternatives_take_turns_after_an_uncounted_round() -> None:
     calls: list[str] = []
     alternatives = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
     seconds = time_in_turns(alternatives, 3)

@@ -31,7 +31,7 @@ def plain_twin(net: nn.Module) -> PlainUNet:
     return plain
 
 
-def test_the_plain_network_has_the_output_of_the_network_of_wsseg() -> None:
+def test_the_plain_network_has_the_same_output_as_the_network_of_wsseg() -> None:
     ours = network(SMALL)
     image = FILL_HU + SCALE_HU * torch.rand(2, SMALL.slices, 32, 32)
     assert torch.allclose(
@@ -39,7 +39,7 @@ def test_the_plain_network_has_the_output_of_the_network_of_wsseg() -> None:
     )
 
 
-def test_the_plain_step_has_the_loss_of_the_trainer(tmp_path: Path) -> None:
+def test_the_plain_step_has_the_same_loss_as_the_trainer(tmp_path: Path) -> None:
     write_scans(tmp_path, SMALL, batches=1)
     ours = shared_trainer("masks", SMALL, tmp_path)
     own = list(scans(tmp_path, labels=True))

@@ -226,7 +226,7 @@ def test_the_channel_is_found_in_which_tagged_pictures_differ(wsseg: Wsseg, tmp_
     assert len(written["input"]["offset"]) == 3
 
 
-def test_one_channel_is_used_of_grey_pictures_that_were_saved_in_colours(
+def test_only_one_channel_of_grey_pictures_saved_in_colour_is_used(
     wsseg: Wsseg, tmp_path: Path
 ) -> None:
     folder = write_pictures(tmp_path / "pictures")
@@ -241,7 +241,7 @@ def test_one_channel_is_used_of_grey_pictures_that_were_saved_in_colours(
     assert "channel" not in written["stages"]["crack"]["prior"]
 
 
-def test_pictures_in_grey_and_in_colours_are_refused_together(wsseg: Wsseg, tmp_path: Path) -> None:
+def test_a_mixture_of_grey_and_colour_pictures_is_refused(wsseg: Wsseg, tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "pictures", number=4)
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(folder / "good" / "000.png")
     ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
@@ -271,7 +271,7 @@ def test_the_grid_has_the_ratio_of_most_pictures_and_others_are_padded(
     assert {key: written[key] for key in ("size", "fit") if key in written} == expected
 
 
-def test_padding_has_no_part_in_the_share_of_the_class(wsseg: Wsseg, tmp_path: Path) -> None:
+def test_padding_does_not_count_in_the_share_of_the_class(wsseg: Wsseg, tmp_path: Path) -> None:
     folder, random = tmp_path / "pictures", np.random.default_rng(0)
     for number in range(24):
         pixels = random.normal(100, 6, (64, 96) if number % 3 else (96, 64))
@@ -290,7 +290,7 @@ def test_padding_has_no_part_in_the_share_of_the_class(wsseg: Wsseg, tmp_path: P
     assert stage["estep"]["share"] == pytest.approx(12**2 / (64 * 96), rel=0.15)
 
 
-def test_a_new_split_is_drawn_if_classes_occur_in_test_pictures_alone(
+def test_a_new_split_is_drawn_if_classes_occur_only_in_test_pictures(
     wsseg: Wsseg, tmp_path: Path
 ) -> None:
     written = write_pictures(tmp_path / "written")

@@ -197,6 +197,6 @@ def test_a_closed_output_pipe_is_not_an_error() -> None:
     assert ended.stderr == ""
 
 
-def test_a_folder_that_matplotlib_cannot_write_gives_no_warning(wsseg: "Wsseg") -> None:
+def test_a_folder_that_matplotlib_cannot_write_to_causes_no_warning(wsseg: "Wsseg") -> None:
     wsseg("--version")
     assert not logging.getLogger("matplotlib").isEnabledFor(logging.WARNING)

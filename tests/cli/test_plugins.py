@@ -38,7 +38,7 @@ def test_plugins_list_of_a_kind_fits_a_terminal_of_80_columns(
     assert max(len(line) for line in ended.out.splitlines()) <= 80
 
 
-def test_an_unknown_kind_is_refused_with_the_known_ones(wsseg: "Wsseg") -> None:
+def test_an_unknown_kind_is_refused_and_the_known_ones_are_listed(wsseg: "Wsseg") -> None:
     ended = wsseg("plugins", "list", "--kind", "prio")
     ended.refused("no kind of part is called 'prio'", "pixel-loss", "Did you mean 'prior'?")
 

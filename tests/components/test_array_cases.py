@@ -58,7 +58,7 @@ def test_values_that_int16_would_change_are_kept_as_float32(value: float, kind: 
     assert (voxels == value).all()
 
 
-def test_what_is_known_about_a_case_is_read_back() -> None:
+def test_the_metadata_of_a_case_are_read_back() -> None:
     known = scan(
         patient="p", site="north", split="val", tags={"tumour": True, "cyst": None, "scar": False}
     )

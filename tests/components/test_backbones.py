@@ -156,7 +156,7 @@ def test_an_error_for_an_impossible_combination_suggests_a_possible_one(
 @pytest.mark.parametrize(
     "smp", [Smp(weights="imagenet"), Smp(encoder="tu-resnet18", weights="a1_in1k")]
 )
-def test_weights_that_cannot_be_downloaded_are_one_clear_error(smp: Smp) -> None:
+def test_weights_that_cannot_be_downloaded_cause_one_clear_error(smp: Smp) -> None:
     with pytest.raises(InputError, match="not on this machine and cannot be downloaded") as error:
         smp.build(3, 1)
     assert "weights: null" in str(error.value)

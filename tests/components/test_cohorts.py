@@ -87,7 +87,7 @@ def test_a_case_name_must_be_usable_as_a_file_name(tmp_path: Path, name: str) ->
     refused(tmp_path, f'case,image\n"{name}",a.nii.gz\n', "cannot be used as a file name")
 
 
-def test_a_table_may_be_as_a_german_spreadsheet_writes_it(tmp_path: Path) -> None:
+def test_a_table_saved_by_a_german_spreadsheet_is_read(tmp_path: Path) -> None:
     (tmp_path / "Müller.nii.gz").touch()
     text = "Fall;Bild;Alter;tag.x\nMüller;Müller.nii.gz;51,5;ja\nb;b.nii.gz;60;0,0\n"
     slices = "case;slice;tag.x\nMüller;3,0;nein\n".encode("cp1252")
@@ -115,7 +115,7 @@ def test_names_with_accents_have_one_spelling(
 
 
 @pytest.mark.parametrize("cell", ["2", "maybe", "-1", "1.5"])
-def test_a_cell_that_is_no_tag_is_refused(tmp_path: Path, cell: str) -> None:
+def test_a_cell_that_is_not_a_tag_is_refused(tmp_path: Path, cell: str) -> None:
     message = f"line 3: case b, tag.x is '{cell}'; possible: 1 or yes .present., 0 or no .absent."
     refused(tmp_path, f"case,image,tag.x\na,a.nii.gz,1\nb,b.nii.gz,{cell}\n", message)
 
@@ -213,7 +213,7 @@ def test_a_wrong_box_or_share_is_refused_with_its_place(tmp_path: Path) -> None:
     refused(tmp_path, "case,image,share.x\na,a.nii.gz,CT-2\n", message)
 
 
-def test_an_image_of_a_coco_file_without_a_box_of_a_class_does_not_have_it(tmp_path: Path) -> None:
+def test_an_image_without_a_box_of_a_class_in_a_coco_file_lacks_the_class(tmp_path: Path) -> None:
     coco = {
         "images": [{"id": 1, "file_name": "a.nii.gz"}, {"id": 2, "file_name": "b.nii.gz"}],
         "categories": [{"id": 1, "name": "x"}, {"id": 2, "name": "y"}],
@@ -228,6 +228,6 @@ def test_an_image_of_a_coco_file_without_a_box_of_a_class_does_not_have_it(tmp_p
     assert second.tags == {"x": False, "y": False}
 
 
-def test_a_value_of_scribbles_has_one_meaning() -> None:
+def test_a_value_of_scribbles_has_only_one_meaning() -> None:
     with pytest.raises(ValidationError, match="the value 1 has more than one meaning"):
         ScribbleValues(absent=(1,))

@@ -23,7 +23,7 @@ def log_odds(colours: list[tuple[float, float, float]], **settings: object) -> l
 
 
 @pytest.mark.parametrize("quantity", ["saturation", "hue", "grey"])
-def test_the_prior_passes_the_conformance_test_for_images_in_colours(quantity: str) -> None:
+def test_the_prior_passes_the_conformance_test_for_colour_images(quantity: str) -> None:
     width = {"saturation": 0.1, "hue": 20, "grey": 50}[quantity]
     check_prior(make(Prior, "colour", property=quantity, midpoint=0.5, width=width))
 
@@ -63,7 +63,7 @@ def test_grey_is_the_luma() -> None:
     assert not math.isnan(found[0])
 
 
-def test_an_image_without_colours_is_refused_with_its_channels() -> None:
+def test_an_image_without_colour_is_refused_and_its_channels_are_listed() -> None:
     batch = Batch(torch.zeros(1, 1, 1, 2, 2), torch.ones(1, 1, 2, 2) > 0, TAGS)
     with pytest.raises(InputError, match="no channel 'red'; possible: image"):
         make(Prior, "colour", property="grey", midpoint=1, width=1)(batch)

@@ -59,7 +59,7 @@ def test_each_slice_gets_the_sum_over_colours_divided_by_the_number_of_slices(sl
 
 
 @pytest.mark.parametrize("planes", [3, 5])
-def test_weights_for_as_many_planes_are_copied_as_they_are(planes: int) -> None:
+def test_weights_for_the_same_number_of_planes_are_copied_unchanged(planes: int) -> None:
     trained, new = encoder(planes), encoder(planes)
     load_encoder_weights(new, trained.state_dict())
     assert all(map(torch.equal, new.state_dict().values(), trained.state_dict().values()))
@@ -73,7 +73,7 @@ def test_names_in_a_file_may_have_a_prefix_and_other_tensors_are_ignored(prefix:
     assert all(map(torch.equal, new.state_dict().values(), trained.state_dict().values()))
 
 
-def test_a_prefix_is_found_although_other_layers_end_with_the_same_name() -> None:
+def test_a_prefix_is_found_even_if_other_layers_end_with_the_same_name() -> None:
     trained, new = encoder(1), encoder(1)
     others = {f"layer.{name}": each + 1 for name, each in encoder(1).state_dict().items()}
     others |= {"layer.0.0.weight": torch.ones(4, 1, 3, 3), "layer.1.bias": torch.ones(9)}
@@ -103,7 +103,7 @@ def test_counters_of_batch_norm_may_be_missing() -> None:
         ({"0.weight": torch.ones(4)}, r"0\.weight has shape \(4,\), but"),
     ],
 )
-def test_a_missing_tensor_or_another_shape_is_named_and_nothing_is_copied(
+def test_a_tensor_that_is_missing_or_has_another_shape_is_named_and_nothing_is_copied(
     change: dict[str, Tensor | None], message: str
 ) -> None:
     new = encoder(1)
@@ -157,7 +157,7 @@ def test_weights_for_another_encoder_are_refused_when_the_backbone_is_made() -> 
         ("{use: fle, file: a.pth}", ["no EncoderWeights is called 'fle'", "file"]),
     ],
 )
-def test_wrong_weights_in_a_recipe_are_one_clear_error(weights: str, words: list[str]) -> None:
+def test_wrong_weights_in_a_recipe_cause_one_clear_error(weights: str, words: list[str]) -> None:
     change = f"stages.infection.backbone={{use: smp, weights: {weights}}}"
     with pytest.raises(InputError) as caught:
         load_recipe("covid/demo-phi2", [change])
@@ -171,7 +171,7 @@ def changes(file: Path) -> list[str]:
     return [word for each in short for word in ("--set", each)]
 
 
-def test_a_run_with_weights_from_a_file_lists_it_and_needs_it_no_more(
+def test_a_trained_run_lists_its_weights_file_but_no_longer_needs_it(
     wsseg: "Wsseg", toy_recipe: Path, file: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -196,7 +196,7 @@ def test_weights_that_are_missing_or_do_not_fit_end_training_before_any_stage(
     assert not (tmp_path / "b" / "stages").exists()
 
 
-def test_a_changed_file_of_weights_is_not_taken_for_the_same(
+def test_a_changed_weights_file_is_not_mistaken_for_the_original(
     wsseg: "Wsseg", toy_recipe: Path, file: Path, tmp_path: Path
 ) -> None:
     fingerprints = []

@@ -522,7 +522,7 @@ def weak(evidence: Evidence, **fields: Any) -> Evidence:
     return replace(evidence, batch=replace(evidence.batch, **fields))
 
 
-def test_a_tag_in_doubt_adds_its_odds_where_phi_is_1() -> None:
+def test_an_uncertain_tag_adds_its_odds_where_phi_is_1() -> None:
     """With p = 0.8 the odds of y are f / (1 - f) * 0.8 / 0.2; with phi = 1/2 they are those of 0.4.
 
     f = 1/2: p phi = 0.8 and 0.4, so q = 0.8 and 0.4.
@@ -552,7 +552,7 @@ def test_a_pixel_known_to_have_an_exclusive_class_has_no_other() -> None:
     assert y[0, :, 0, 0].tolist() == [1, 0]
 
 
-def test_adapt_takes_the_bounds_of_an_image_in_place_of_its_own() -> None:
+def test_adapt_uses_the_bounds_of_an_image_instead_of_its_own() -> None:
     """Of 10 pixels, all of them likely, at most 4; or, all of them unlikely, at least 2."""
     likely, unlikely = ([[float(sign * (i + 1)) for i in range(10)]] for sign in (1, -1))
     half = [[0.5] * 10]

@@ -113,7 +113,7 @@ def test_a_mask_without_a_class_is_used_only_if_its_image_has_one(
     ]
 
 
-def test_several_masks_of_a_class_are_not_used_and_named_once(
+def test_several_masks_of_a_class_are_ignored_and_named_once(
     files: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     root = files("crack/twice.png", "crack/twice_mask.png", "crack/twice_mask_1.png", "good/2.png")
@@ -124,7 +124,7 @@ def test_several_masks_of_a_class_are_not_used_and_named_once(
     ]
 
 
-def test_two_images_of_one_name_in_a_folder_are_refused(files: Callable[..., Path]) -> None:
+def test_two_images_with_the_same_name_in_a_folder_are_refused(files: Callable[..., Path]) -> None:
     root = files("crack/1.png", "crack/1.tif")
     with pytest.raises(InputError, match=r"several images called 1: 1\.png, 1\.tif"):
         Folder(path=root).cases()
@@ -296,7 +296,7 @@ def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
         Folder(path="pictures", **settings)
 
 
-def test_scribbles_have_the_names_of_their_images_and_are_no_images(
+def test_scribbles_have_the_names_of_their_images_and_are_not_read_as_images(
     files: Callable[..., Path],
 ) -> None:
     root = files("images/1.jpg", "images/2.jpg", "images/3.jpg", "scribbles/1.png")

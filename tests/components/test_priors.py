@@ -78,7 +78,7 @@ def test_priors_decide_between_exclusive_classes_with_equal_logits() -> None:
     assert y[1, :, 0].tolist() == [[0, 0, 0], [1, 0, 0]]  # this image has no tag of the first class
 
 
-def test_a_number_of_priors_other_than_of_classes_is_refused() -> None:
+def test_a_number_of_priors_other_than_the_number_of_classes_is_refused() -> None:
     settings = {
         "learn": "nothing",
         "classes": ["a", "b", "c"],

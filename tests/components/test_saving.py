@@ -91,7 +91,7 @@ def test_a_part_that_no_plugin_offers_is_named_with_its_keys() -> None:
         check_offered(Outer(parts={"lesion": [known, Half()]}))
 
 
-def test_a_part_inside_another_is_named_if_it_changes_when_it_is_read() -> None:
+def test_a_nested_part_is_named_if_reading_changes_it() -> None:
     class Nested(wsseg.Component):
         halved: Halved = Halved()
 

@@ -170,7 +170,9 @@ def test_a_package_that_cannot_be_written_leaves_no_files(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_an_unknown_kind_is_refused_with_the_possible_kinds(wsseg: "Wsseg", tmp_path: Path) -> None:
+def test_an_unknown_kind_is_refused_and_the_possible_kinds_are_listed(
+    wsseg: "Wsseg", tmp_path: Path
+) -> None:
     ended = wsseg("new", "proir", "mine", "--out", tmp_path)
     assert ended.code == 2
     assert all(kind in ended.err for kind in KINDS)

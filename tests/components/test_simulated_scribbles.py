@@ -61,7 +61,7 @@ def test_strokes_depend_on_their_settings_and_not_on_other_cases(pictures: Folde
         assert (strokes(pictures) != strokes(pictures, **settings)).any()
 
 
-def test_a_changed_mask_is_drawn_in_again(pictures: Folder) -> None:
+def test_strokes_are_drawn_again_in_a_changed_mask(pictures: Folder) -> None:
     cohort = SimulatedScribbles(cohort=pictures, of=("crack",))
     before = cohort.cases()[0].scribbles["crack"]
     assert cohort.cases()[0].scribbles["crack"] == before

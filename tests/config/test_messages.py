@@ -159,7 +159,7 @@ def test_an_invalid_change_is_reported_with_the_change_and_the_key(
     assert re.search(message, line), line
 
 
-def test_null_in_place_of_any_value_is_allowed_or_an_error_in_the_words_of_yaml(
+def test_null_in_place_of_any_value_is_allowed_or_reported_in_the_terms_of_yaml(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "own.yaml").write_text(RECIPE)

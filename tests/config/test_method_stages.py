@@ -64,7 +64,7 @@ def test_a_belief_of_training_is_that_of_the_step_itself() -> None:
     assert torch.equal(logits, evidence.logits)
 
 
-def test_a_method_that_returns_no_scalar_is_refused_by_its_name() -> None:
+def test_a_method_that_does_not_return_a_scalar_is_refused_by_name() -> None:
     with pytest.raises(ContractError, match=r"PerImage .* as a loss"):
         run_steps(trainer_with(SETTINGS | {"method": PerImage()}), 1)
 

@@ -119,7 +119,7 @@ def test_a_path_in_a_suite_is_relative_to_the_file_of_the_suite(project: Path) -
     assert path_of(job.recipe.test) == project / "base" / "set.csv"
 
 
-def test_paths_in_every_container_become_absolute_and_no_other_value(project: Path) -> None:
+def test_only_paths_become_absolute_in_every_kind_of_container(project: Path) -> None:
     part = Paths(one="a", many=("b", "/c"), named={"k": ["d"]})
     folders = {("one",): Path("/1"), ("many", 0): Path("/2"), ("named", "k", 0): Path("/3")}
     made = with_absolute_paths(part, lambda key: folders.get(key, Path()))
@@ -133,7 +133,7 @@ def test_paths_in_every_container_become_absolute_and_no_other_value(project: Pa
     assert dict(paths_in(made))["named", "k", 0] == Path("/3/d")
 
 
-def test_the_recipe_of_a_run_has_absolute_paths_also_if_it_was_built_in_python(
+def test_the_recipe_of_a_run_has_absolute_paths_even_if_it_was_built_in_python(
     project: Path,
 ) -> None:
     recipe = load_recipe(project / "base" / "base.yaml")

@@ -127,7 +127,7 @@ def test_an_unknown_region_in_standardize_is_reported(toy_recipe: Path) -> None:
 
 
 @pytest.mark.usefixtures("toy_recipe")
-def test_the_last_of_extended_recipes_has_precedence(tmp_path: Path) -> None:
+def test_the_last_extended_recipe_takes_precedence(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("extends: toy.yaml\nseed: 1\nprecision: float32\n")
     (tmp_path / "overlay.yaml").write_text("input: {size: 16}\n")
     (tmp_path / "c.yaml").write_text("extends: [b.yaml, overlay.yaml]\nseed: 2\n")

@@ -108,7 +108,7 @@ def test_a_null_that_removes_nothing_is_refused() -> None:
         settings.check_removals(["scores"])
 
 
-def test_a_merge_key_inserts_maps_and_own_keys_have_precedence() -> None:
+def test_a_merge_key_inserts_maps_and_the_keys_of_the_map_itself_take_precedence() -> None:
     text = """\
 x-a: &a {p: 1, q: 2}
 x-b: &b {q: 3, r: {s: 4}}
@@ -161,7 +161,7 @@ def test_only_a_file_has_keys_for_anchors() -> None:
         ("a: " + "[" * 3000, "a.yaml"),
     ],
 )
-def test_malicious_or_invalid_yaml_is_one_clear_error(text: str, message: str) -> None:
+def test_malicious_or_invalid_yaml_causes_one_clear_error(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse(text)
 

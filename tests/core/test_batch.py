@@ -72,7 +72,7 @@ def test_log_odds_outside_the_support_are_minus_infinity() -> None:
     assert log_odds.flatten().tolist() == [1050, -math.inf]
 
 
-def test_narrow_types_become_float32_and_wide_ones_stay() -> None:
+def test_narrow_types_become_float32_and_wider_types_are_kept() -> None:
     for dtype, expected in (
         (torch.bfloat16, torch.float32),
         (torch.float32, torch.float32),

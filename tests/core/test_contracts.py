@@ -113,7 +113,7 @@ def message(*words: object) -> str:
         ([[[True]]], "a list"),
     ],
 )
-def test_a_region_that_returns_no_bool_array_of_the_scans_shape_is_named(
+def test_a_region_that_does_not_return_a_bool_array_of_the_scans_shape_is_named(
     mask: object, found: str
 ) -> None:
     expected = message("Returns (", ")", f"returns {found} for case a", "bool", SHAPE)
@@ -129,7 +129,7 @@ def test_a_mask_and_files_that_keep_the_contract_are_returned_unchanged() -> Non
 
 
 @pytest.mark.parametrize("files", ["b.nii.gz", ("b.nii.gz",), None, Path("b.nii.gz")])
-def test_a_region_whose_files_are_no_paths_is_named(files: object) -> None:
+def test_a_region_whose_files_are_not_paths_is_named(files: object) -> None:
     with pytest.raises(ContractError, match=message("Returns", repr(files), "tuple of paths")):
         region_files(Returns(listed=files), CASE)
 
@@ -149,7 +149,9 @@ IMAGE = torch.zeros(4, 3, 8, 6)
         (None, "None"),
     ],
 )
-def test_logits_of_another_shape_or_type_name_the_backbone(logits: object, found: str) -> None:
+def test_the_backbone_is_named_if_its_logits_have_another_shape_or_type(
+    logits: object, found: str
+) -> None:
     with pytest.raises(ContractError, match=message("Net", found, "logits", (4, 2, 8, 6))):
         check_logits("Net", logits, IMAGE, classes=2)
 
@@ -161,13 +163,13 @@ def test_logits_in_any_floating_point_type_are_accepted() -> None:
 
 
 @pytest.mark.parametrize("built", [None, nn.Conv2d, "unet"])
-def test_a_backbone_that_builds_no_module_is_named(built: object) -> None:
+def test_a_backbone_that_does_not_build_a_module_is_named(built: object) -> None:
     with pytest.raises(ContractError, match=message("Builds", "torch.nn.Module")):
         built_module(Builds(value=built), 1, 1)
 
 
 @pytest.mark.parametrize("returned", [None, 0.5, torch.zeros(1), torch.ones(3, 2, 16, 12).bool()])
-def test_a_phi_that_is_no_floating_point_tensor_of_the_batch_names_the_prior(
+def test_the_prior_is_named_if_phi_is_not_a_floating_point_tensor_of_the_batch(
     returned: object,
 ) -> None:
     batch = samples.batch(2, 1, torch.float32)
@@ -176,7 +178,7 @@ def test_a_phi_that_is_no_floating_point_tensor_of_the_batch_names_the_prior(
 
 
 @pytest.mark.parametrize("fitted", [None, 0.5, Agreement()])
-def test_a_fit_that_returns_no_prior_of_its_class_names_the_prior(fitted: object) -> None:
+def test_the_prior_is_named_if_fit_does_not_return_a_prior_of_its_class(fitted: object) -> None:
     with pytest.raises(ContractError, match=message("Constant", "fit", "Constant")):
         check_fitted(Constant(), fitted)
     assert check_fitted(Constant(), Constant(fitted=1)) == Constant(fitted=1)
@@ -192,13 +194,15 @@ def test_a_fit_that_returns_no_prior_of_its_class_names_the_prior(fitted: object
         (torch.tensor(1.0), "without gradient"),
     ],
 )
-def test_a_loss_that_is_no_scalar_with_a_gradient_is_named(value: object, found: str) -> None:
+def test_a_loss_that_is_not_a_scalar_with_a_gradient_is_named(value: object, found: str) -> None:
     with pytest.raises(ContractError, match=message("NoisyOr", found)):
         check_loss(NoisyOr(instances=2), value)
 
 
 @pytest.mark.parametrize("mask", [None, torch.ones(4, 1, 8, 6).bool(), torch.ones(4, 2, 8, 6)])
-def test_possible_pixels_that_are_no_mask_of_the_logits_name_the_loss(mask: object) -> None:
+def test_the_loss_is_named_if_its_possible_pixels_are_not_a_mask_of_the_logits(
+    mask: object,
+) -> None:
     with pytest.raises(ContractError, match=message("NoisyOr", "possible", (4, 2, 8, 6))):
         check_possible(NoisyOr(instances=2), mask, torch.zeros(4, 2, 8, 6))
 
@@ -218,12 +222,14 @@ def test_possible_pixels_that_are_no_mask_of_the_logits_name_the_loss(mask: obje
         ({"": 0.5}, "a column ''"),
     ],
 )
-def test_a_metric_that_returns_no_dict_of_numbers_is_named(returned: object, words: str) -> None:
+def test_a_metric_that_does_not_return_a_dict_of_numbers_is_named(
+    returned: object, words: str
+) -> None:
     with pytest.raises(ContractError, match=message("Agreement", words)):
         metric_columns(Agreement(), returned)
 
 
-def test_numbers_of_numpy_become_those_of_python_with_the_same_value() -> None:
+def test_numpy_numbers_become_python_numbers_of_the_same_value() -> None:
     returned = {"a": np.float32(0.1), "b": np.int64(3), "c": 7, "d": 0.25, "e": float("nan")}
     columns = metric_columns(Agreement(), returned)
     assert [type(value) for value in columns.values()] == [float, int, int, float, float]
@@ -232,7 +238,7 @@ def test_numbers_of_numpy_become_those_of_python_with_the_same_value() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "1", [1.0], float("inf"), np.ones(1)])
-def test_a_score_that_is_no_finite_number_is_named(value: object) -> None:
+def test_a_score_that_is_not_a_finite_number_is_named(value: object) -> None:
     with pytest.raises(ContractError, match=message("Volume", "finite number")):
         score_value(Volume(), value)
 
@@ -270,7 +276,7 @@ def test_a_cohort_with_an_invalid_case_is_named(cases: object, words: str) -> No
             entry(Lists(listed=cases))
 
 
-def test_a_cohort_with_two_cases_of_one_name_is_named() -> None:
+def test_a_cohort_with_two_cases_of_the_same_name_is_named() -> None:
     with pytest.raises(ContractError, match=message("Lists", "two cases called 'a'")):
         cases_of(Lists(listed=[CASE, replace(CASE, image=Path("b.nii.gz"))]))
 

@@ -25,7 +25,7 @@ class Grey(ImageUnit):
 INSTALLED = Registry(offers={(ImageUnit, "grey"): Offer("grey", ImageUnit, Grey, "test", "test 1")})
 
 
-def test_the_defaults_assume_nothing_of_the_image() -> None:
+def test_the_defaults_assume_nothing_about_the_image() -> None:
     plain = Input()
     assert isinstance(plain.unit, AnyUnit)
     assert (plain.thick, plain.clip, plain.fill, plain.fixed_fills(1)) == (None, None, None, None)
@@ -48,12 +48,12 @@ def test_a_unit_is_written_as_its_name_and_read_with_the_registry() -> None:
 
 
 @pytest.mark.parametrize("unit", ["gray", 7, None, {"use": "grey"}])
-def test_an_unknown_unit_is_refused_with_the_known_ones(unit: object) -> None:
+def test_an_unknown_unit_is_refused_and_the_known_ones_are_listed(unit: object) -> None:
     with pytest.raises(ValidationError, match=r"no ImageUnit is called .*; possible: grey"):
         Input.model_validate({"unit": unit}, context=INSTALLED)
 
 
-def test_fill_is_that_of_the_recipe_before_that_of_the_unit() -> None:
+def test_the_fill_of_the_recipe_takes_precedence_over_that_of_the_unit() -> None:
     assert Input(unit=Grey()).fixed_fills(1) == (3,)
     assert Input(unit=Grey(), fill=-1).fixed_fills(1) == (-1,)
     assert Input(fill=0).fixed_fills(1) == (0,)

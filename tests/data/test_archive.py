@@ -51,7 +51,7 @@ def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     check_refused(tmp_path / "a.zip", "contains a link")
 
 
-def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_files_with_the_same_name_are_refused(tmp_path: Path) -> None:
     check_refused(
         write_zip(tmp_path / "a.zip", {"1.nii": b"one", "scans/1.nii": b"two"}), "with one name"
     )

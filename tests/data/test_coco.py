@@ -62,7 +62,7 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, change: Any, message:
         read_coco_boxes(written(tmp_path, COCO | change))
 
 
-def test_a_file_that_is_missing_or_no_json_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such file"):
         read_coco_boxes(tmp_path / "boxes.json")
     (tmp_path / "boxes.json").write_text("{")

@@ -69,7 +69,7 @@ def test_an_invalid_table_is_refused(tmp_path: Path, text: str, message: str) ->
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
-def test_tables_are_read_as_spreadsheets_write_them(
+def test_tables_saved_by_spreadsheets_are_read(
     tmp_path: Path, separator: str, encoding: str
 ) -> None:
     path = tmp_path / "table.csv"

@@ -104,7 +104,7 @@ def write_text(path: Path) -> None:
         ("report.pdf", write_text),
     ],
 )
-def test_files_that_are_no_images_are_skipped_and_counted(
+def test_files_that_are_not_images_are_skipped_and_counted(
     tmp_path: Path, name: str, write_file: Callable[[Path], None]
 ) -> None:
     folder = series(tmp_path / "s")
@@ -128,7 +128,7 @@ def test_files_that_are_no_images_are_skipped_and_counted(
         (4, in_plane((1, 0, 0, 0, 1, 0)), "another axial series of the study"),
     ],
 )
-def test_the_axial_series_with_most_slices_is_the_scan_of_a_study(
+def test_the_axial_series_with_the_most_slices_is_the_scan_of_a_study(
     tmp_path: Path, slices: int, change: Change, reason: str
 ) -> None:
     write(tmp_path / "a" / "b" / "scan", 5)

@@ -345,7 +345,9 @@ def test_a_damaged_compressed_slice_raises_one_error_and_logs_nothing(
     assert caplog.messages == []  # pydicom logs a traceback
 
 
-def test_a_text_file_with_the_suffix_of_dicom_is_refused_as_no_image(tmp_path: Path) -> None:
+def test_a_text_file_with_the_suffix_of_dicom_is_refused_because_it_is_not_an_image(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "a.dcm").write_text("case,image\n" * 100)
     check_refused(tmp_path / "s", "a.dcm: is not a DICOM image")

@@ -66,7 +66,7 @@ def test_a_png_of_16_bits_keeps_its_values(tmp_path: Path) -> None:
     assert planes[0, 0].tolist() == [[0, 1, 40_000, 65_535]]
 
 
-def test_a_picture_of_black_and_white_has_0_and_255_as_an_image_and_0_and_1_as_a_mask(
+def test_a_black_and_white_picture_has_0_and_255_as_an_image_and_0_and_1_as_a_mask(
     tmp_path: Path,
 ) -> None:
     path = save(tmp_path / "a.png", np.array([[True, False]]))
@@ -221,12 +221,12 @@ def test_a_mask_saved_as_equal_red_green_and_blue_is_grey(tmp_path: Path) -> Non
     assert read_picture_labels(path)[0, 0].tolist() == [[0, 1, 2]]
 
 
-def test_a_mask_in_colours_is_refused(tmp_path: Path) -> None:
+def test_a_coloured_mask_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has colours, but a mask is grey or has a palette"):
         read_picture_labels(save(tmp_path / "a.png", COLOURS))
 
 
-def test_a_jpeg_mask_of_black_and_white_has_the_labels_0_and_255(tmp_path: Path) -> None:
+def test_a_black_and_white_jpeg_mask_has_the_labels_0_and_255(tmp_path: Path) -> None:
     mask = np.zeros((64, 64), np.uint8)
     mask[16:48, 8:40] = 255
     path = tmp_path / "a.jpg"

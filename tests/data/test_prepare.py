@@ -220,7 +220,7 @@ def test_an_image_that_cannot_be_in_its_unit_is_refused_with_the_name_of_its_cas
         prepare(case, Input(size=32, unit=Grey()))
 
 
-def test_prepared_slices_know_their_slice_of_the_file(tmp_path: Path) -> None:
+def test_each_prepared_slice_has_its_slice_number_in_the_file(tmp_path: Path) -> None:
     case = scan(tmp_path, np.zeros((4, 4, 10), np.int16), (1, 1, 1))
     prepared = prepare(case, Input(size=4, thick=THICK))
     assert prepared.slice_of == (2, 7)
@@ -313,7 +313,7 @@ def test_a_prepared_case_is_pickled_without_its_voxels(tmp_path: Path) -> None:
     assert np.array_equal(pickle.loads(sent).image, prepared.image)  # noqa: S301 - our own bytes
 
 
-def test_the_cache_key_depends_on_content_and_grid_alone(tmp_path: Path) -> None:
+def test_the_cache_key_depends_only_on_content_and_grid(tmp_path: Path) -> None:
     case = scan(tmp_path)
     key = prepare(case, PLAIN).key
     same = tmp_path / "copy.nii.gz"

@@ -30,10 +30,10 @@ def test_an_empty_cell_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("cell", ["25-50", "0.5-0.25", "CT-2", "1.2", "-0.1", "120 %", "0.1-", "<"])
-def test_other_cells_are_refused_with_what_is_possible(cell: str) -> None:
+def test_other_cells_are_refused_and_the_possible_ones_are_listed(cell: str) -> None:
     with pytest.raises(ValueError, match=r"possible: 0\.25-0\.5 or 25-50 %"):
         parse_share(cell)
 
 
-def test_a_written_share_is_read_as_the_same() -> None:
+def test_a_written_share_is_read_back_unchanged() -> None:
     assert parse_share(share_cell((0.1, 1 / 3))) == (0.1, 1 / 3)

@@ -20,7 +20,7 @@ def test_an_empty_cell_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("cell", ["2", "-1", "1.01", "10", "maybe", "?", "none", "1 0", "."])
-def test_other_cells_are_refused_with_what_is_possible(cell: str) -> None:
+def test_other_cells_are_refused_and_the_possible_ones_are_listed(cell: str) -> None:
     with pytest.raises(ValueError, match=r"possible: 1 or yes \(present\), 0 or no \(absent\)"):
         parse_tag(cell)
 
@@ -31,5 +31,5 @@ def test_a_number_between_0_and_1_is_a_probability(cell: str, expected: float) -
 
 
 @pytest.mark.parametrize("tag", [True, False, None, 0.5, 0.125])
-def test_a_written_tag_is_read_as_the_same(tag: bool | float | None) -> None:
+def test_a_written_tag_is_read_back_unchanged(tag: bool | float | None) -> None:
     assert parse_tag(tag_cell(tag)) == tag

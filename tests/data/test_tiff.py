@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_read_faithfully_is_refused(
         read(tmp_path / "a.tif")
 
 
-def test_a_mask_in_colours_is_refused(tmp_path: Path) -> None:
+def test_a_coloured_mask_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has colours, but a mask is grey or has a palette"):
         read_tiff_labels(save(tmp_path / "a.tif", COLOURS, photometric="rgb"))
 

@@ -44,7 +44,9 @@ def test_values_beyond_float32_are_refused(value: float) -> None:
         rescale(PATH, np.array([0.0, value]), 1, 0)
 
 
-def test_reading_may_need_all_memory_but_no_byte_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_may_use_all_available_memory_but_not_one_byte_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(voxels, "memory_bytes", lambda: 2.0**31)
     check_memory(PATH, 2**31)
     with pytest.raises(InputError, match=r"^scan\.nii: reading it needs 2 GiB of memory"):

@@ -173,7 +173,7 @@ def test_the_share_of_targets_is_limited_to_the_average_of_earlier_steps(lab: La
     assert estep(replace(half, memory=newer)).unique().tolist() == [0.5]
 
 
-def test_training_with_the_estep_that_remembers_has_the_same_bits_when_resumed(
+def test_training_with_the_estep_with_memory_has_the_same_bits_when_resumed(
     lab: Lab, tmp_path: Path
 ) -> None:
     estep = lab("steady_share").SteadyShare(keep=0.9)

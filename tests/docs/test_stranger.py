@@ -74,7 +74,7 @@ def digest(run: Path) -> str:
 
 
 @pytest.mark.slow
-def test_a_strangers_package_trains_three_classes_to_the_same_bits_when_it_is_killed(
+def test_a_third_party_package_trains_three_classes_to_the_same_bits_when_it_is_killed(
     reader: Reader,
 ) -> None:
     for page in OWN_PARTS:

@@ -86,7 +86,7 @@ def test_rows_of_older_versions_have_no_health_of_their_targets() -> None:
     assert is_result(pd.DataFrame({"method": ["em"]})).tolist() == [True]
 
 
-def test_no_share_of_a_gap_is_given_if_one_of_its_ends_is_no_result() -> None:
+def test_no_share_of_a_gap_is_given_if_one_of_its_ends_is_not_a_result() -> None:
     nothing = [in_region(0, 0, 10, 90)]
     rows = table(*run("base", 0, SOUND), *run("em", 0, SOUND), *run("top", 0, nothing))
     summary = summarise(rows, FEW)

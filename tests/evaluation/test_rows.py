@@ -146,7 +146,7 @@ def test_rows_that_cannot_be_written_leave_the_old_file_unchanged(tmp_path: Path
     assert [p.name for p in tmp_path.iterdir()] == ["rows.csv"]
 
 
-def test_all_columns_but_the_identity_are_floats(tmp_path: Path) -> None:
+def test_all_columns_except_the_identity_are_floats(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.csv", ROWS)
     frame = read_rows(tmp_path / "rows.csv")
     assert all(frame[name].dtype == float for name in ("dice", "hd95_mm", "tag.consolidation"))

@@ -167,7 +167,7 @@ def test_a_table_of_cases_can_be_predicted(
     assert (out / "anna.nii.gz").exists()
 
 
-def test_a_csv_file_that_is_no_cohort_is_refused(
+def test_a_csv_file_that_is_not_a_cohort_is_refused(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "notes.csv").write_text("who,what\na,b\n")

@@ -32,13 +32,13 @@ def test_tensors_are_saved_correctly_in_any_memory_format(tmp_path: Path) -> Non
     assert torch.equal(found["part"], image[..., 1])
 
 
-def test_weights_can_be_read_by_all_whom_the_umask_allows(tmp_path: Path) -> None:
+def test_the_umask_decides_who_can_read_the_weights(tmp_path: Path) -> None:
     write_tensors(tmp_path / "w.safetensors", {"weight": torch.ones(2)})
     (tmp_path / "other").touch()
     assert (tmp_path / "w.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-def test_a_write_makes_no_file_but_the_one_that_is_renamed(
+def test_a_write_creates_no_file_except_the_one_that_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kill would leave another one behind, whose name is not known."""

@@ -65,7 +65,7 @@ def test_the_image_itself_is_not_changed() -> None:
     assert image.flatten().tolist() == [-5, 5]
 
 
-def test_weights_of_the_same_name_and_shape_are_taken_and_the_others_are_listed() -> None:
+def test_weights_of_the_same_name_and_shape_are_loaded_and_the_others_are_listed() -> None:
     def network(classes: int) -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, classes, 1))
 

@@ -106,7 +106,7 @@ def test_the_mask_does_not_depend_on_the_orientation_of_the_file(
         assert np.array_equal(canonical(out / f"{axes}.nii.gz"), ras)
 
 
-def test_an_affine_given_by_the_qform_only_is_kept(
+def test_an_affine_given_only_by_the_qform_is_kept(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     """Rotated by 10 degrees, with a qform and no sform, as some scanners write it."""

@@ -148,7 +148,9 @@ def test_the_scans_of_a_real_exported_disc_are_found() -> None:
     }
 
 
-def test_side_files_of_macos_are_neither_nifti_nor_dicom(tmp_path: Path, toy_cohort: Path) -> None:
+def test_metadata_files_of_macos_are_neither_nifti_nor_dicom(
+    tmp_path: Path, toy_cohort: Path
+) -> None:
     scan = (toy_cohort.parent / "7-image.nii.gz").read_bytes()
     (tmp_path / "scan.nii.gz").write_bytes(scan)
     (tmp_path / "._scan.nii.gz").write_bytes(b"\x00\x05\x16\x07" + bytes(4000))

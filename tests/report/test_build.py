@@ -161,7 +161,7 @@ def test_tags_of_slices_are_counted_as_slices(suite: Path, tmp_path: Path) -> No
     assert consolidation["Settings from"] == "not stated"
 
 
-def test_scribbles_boxes_shares_and_tags_in_doubt_are_counted(suite: Path, tmp_path: Path) -> None:
+def test_scribbles_boxes_shares_and_uncertain_tags_are_counted(suite: Path, tmp_path: Path) -> None:
     shutil.copytree(suite / "em" / "seed-0", tmp_path / "run")
     path = tmp_path / "run" / "manifest.json"
     manifest = json.loads(path.read_text())

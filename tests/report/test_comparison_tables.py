@@ -123,7 +123,7 @@ def pairs(number: int) -> pd.DataFrame:
     )
 
 
-def test_with_few_pairs_no_p_is_shown_because_none_can_be_small() -> None:
+def test_no_p_value_is_shown_for_few_pairs_because_none_can_be_small() -> None:
     """The smallest p of n pairs is 2 / 2^n: 0.125 of 4 pairs, 0.031 of 6 pairs."""
     few, many = (
         comparison_tables.differences_table(paired_differences(pairs(number), "dice", "a"))
@@ -134,7 +134,7 @@ def test_with_few_pairs_no_p_is_shown_because_none_can_be_small() -> None:
     assert cell(many, 0, "p").text == cell(many, 0, "p, Holm").text == "0.031"
 
 
-def test_patients_without_a_difference_are_no_pairs() -> None:
+def test_patients_without_a_difference_are_not_counted_as_pairs() -> None:
     rows = pairs(6)
     rows.loc[rows["case"].isin(["0", "1"]), "dice"] = 0.5
     table = comparison_tables.differences_table(paired_differences(rows, "dice", "a"))

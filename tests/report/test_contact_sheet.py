@@ -107,7 +107,7 @@ def test_a_warning_makes_a_sheet_higher_by_its_lines() -> None:
     assert warned.shape[1] == plain.shape[1]
 
 
-def test_predict_writes_a_contact_sheet_of_each_scan_on_request_only(
+def test_predict_writes_a_contact_sheet_of_each_scan_only_on_request(
     wsseg: "Wsseg",
     trained: Path,
     toy_cohort: Path,

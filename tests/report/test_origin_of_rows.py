@@ -16,7 +16,7 @@ def test_different_origins_of_jobs_are_listed_once() -> None:
     assert found == {"Commit": "a, b", "Device": "CPU"}
 
 
-def test_each_version_is_listed_once_although_jobs_have_different_packages() -> None:
+def test_each_version_is_listed_once_even_if_jobs_have_different_packages() -> None:
     versions = ["Python 3, wsseg 1, wsseg-b 1", "Python 3, wsseg 1", "Python 3, wsseg 1, wsseg-a 2"]
     found = origin_of_rows(rows(versions=versions))
     assert found == {"Versions": "Python 3, wsseg 1, wsseg-a 2, wsseg-b 1"}

@@ -24,7 +24,7 @@ def test_a_colour_picture_keeps_its_colours_outside_the_outlines() -> None:
     assert len({tuple(pixel) for pixel in drawn[RING].tolist()}) == 1
 
 
-def test_each_class_has_its_colour_and_an_empty_mask_none() -> None:
+def test_each_class_has_its_colour_and_an_empty_mask_has_none() -> None:
     image = np.zeros((9, 12))
     masks = {"crack": SQUARE, "hole": ~SQUARE, "stain": np.zeros_like(SQUARE)}
     drawn = outlined(image, masks, window=(0, 1))

@@ -214,7 +214,7 @@ def test_a_damaged_or_hostile_file_is_refused_and_nothing_is_written(
         assert not list((tmp_path / "cache").glob("packed-runs/*"))
 
 
-def test_two_members_of_one_name_are_refused(packed: Path, tmp_path: Path) -> None:
+def test_two_members_with_the_same_name_are_refused(packed: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(packed, tmp_path / "two.wsseg"))
     with ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("recipe.yaml", "seed: 1")
@@ -301,7 +301,7 @@ def test_a_packed_run_and_its_card_are_uploaded_to_a_private_repository(
     assert files["README.md"].startswith(b"---\nlibrary_name: wsseg\n")
 
 
-def test_an_upload_that_fails_is_an_error_of_one_line_and_keeps_the_file(
+def test_a_failed_upload_is_reported_in_one_line_and_keeps_the_file(
     wsseg: "Wsseg", scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:

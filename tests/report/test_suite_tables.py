@@ -36,7 +36,9 @@ def test_a_table_of_another_class_has_the_numbers_of_that_class(suite: Suite) ->
     assert first["Dice where present (n)"].startswith("0.700 (8)")
 
 
-def test_a_collapsed_method_is_no_result_in_the_tables_of_the_readmes(suite: Suite) -> None:
+def test_a_collapsed_method_is_not_shown_as_a_result_in_the_tables_of_the_readmes(
+    suite: Suite,
+) -> None:
     rows = suite()
     rows["run.health"] = "targets are empty"
     assert first_row(results_table(summarise(rows)))["Health"] == "targets are empty: not a result"

@@ -205,7 +205,7 @@ def test_a_cache_over_its_limit_with_all_entries_in_use_is_warned_about_once(
 
 
 @pytest.mark.parametrize("text", ["much", "-1", "nan", "inf"])
-def test_a_limit_that_is_no_number_of_gigabytes_is_refused(
+def test_a_limit_that_is_not_a_number_of_gigabytes_is_refused(
     monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("WSSEG_CACHE_GB", text)

@@ -15,7 +15,7 @@ def display_of(*, terminal: bool) -> tuple[Display, io.StringIO]:
     return Display(Console(file=output, force_terminal=terminal, width=200)), output
 
 
-def test_output_that_is_no_terminal_has_lines_but_no_bars() -> None:
+def test_output_that_is_not_a_terminal_has_lines_but_no_bars() -> None:
     display, output = display_of(terminal=False)
     assert list(display.track("preparing", "abc", 3)) == ["a", "b", "c"]
     display.note("trained [3] stages")
@@ -23,7 +23,7 @@ def test_output_that_is_no_terminal_has_lines_but_no_bars() -> None:
     assert output.getvalue() == "trained [3] stages\nwarning: the loss is [high]\n"
 
 
-def test_output_that_is_no_terminal_has_a_line_of_progress_every_ten_seconds(
+def test_output_that_is_not_a_terminal_has_a_line_of_progress_every_ten_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seconds = 0.0

@@ -80,7 +80,7 @@ def test_an_atomic_file_has_the_permissions_of_other_new_files(tmp_path: Path, u
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_of_two_writers_of_a_folder_the_first_to_finish_wins(tmp_path: Path) -> None:
+def test_the_first_of_two_writers_of_a_folder_to_finish_wins(tmp_path: Path) -> None:
     with atomic_folder(tmp_path / "a") as late:
         (late / "who").write_text("late")
         with atomic_folder(tmp_path / "a") as early:

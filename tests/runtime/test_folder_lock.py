@@ -144,7 +144,7 @@ def test_the_lock_of_another_host_is_respected(tmp_path: Path) -> None:
         pytest.fail("locked")
 
 
-def test_of_many_processes_that_take_over_a_dead_lock_one_succeeds(tmp_path: Path) -> None:
+def test_only_one_of_many_processes_takes_over_a_dead_lock(tmp_path: Path) -> None:
     rivals = [Process() for _ in range(4)]
     template = tmp_path / "dead"
     template.mkdir()

@@ -49,7 +49,7 @@ def test_a_file_without_named_tensors_is_refused(content: Any, tmp_path: Path) -
         read_tensors(tmp_path / "a.pth")
 
 
-def test_a_missing_and_a_truncated_file_are_one_clear_error(tmp_path: Path) -> None:
+def test_a_missing_or_truncated_file_causes_one_clear_error(tmp_path: Path) -> None:
     save_file(TENSORS, tmp_path / "a.safetensors")
     (tmp_path / "b.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:-5])
     with pytest.raises(InputError, match=r"b\.safetensors: is damaged"):

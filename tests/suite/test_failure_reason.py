@@ -62,5 +62,5 @@ def test_code_that_is_installed_by_no_plugin_is_not_the_users(
 
 
 @pytest.mark.parametrize("kind", [InputError, WorkError, OSError])
-def test_an_expected_error_has_its_own_words_only(kind: type[Exception]) -> None:
+def test_an_expected_error_shows_only_its_own_message(kind: type[Exception]) -> None:
     assert failure_reason(kind("the disk is full")) == "the disk is full"

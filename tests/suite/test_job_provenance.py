@@ -59,7 +59,7 @@ def test_without_a_commit_the_version_is_stated(
     assert source_commit(tmp_path) == VERSION
 
 
-def test_every_column_of_a_run_but_its_health_is_filled(toy_recipe: Path) -> None:
+def test_every_column_of_a_run_except_its_health_is_filled(toy_recipe: Path) -> None:
     columns = job_provenance(load_recipe(toy_recipe), "0123", 1.25)
     assert [*columns] == [name for name in RUN_COLUMNS if name != "run.health"]
     assert all(columns.values())

@@ -155,7 +155,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Registry:
 
 
 @pytest.mark.usefixtures("installed")
-def test_plugins_list_succeeds_although_a_plugin_cannot_be_imported(wsseg: "Wsseg") -> None:
+def test_plugins_list_succeeds_even_if_a_plugin_cannot_be_imported(wsseg: "Wsseg") -> None:
     ended = wsseg("plugins", "list")
     assert ended.code == 0
     rows = [line.split() for line in ended.out.splitlines()]

@@ -268,7 +268,7 @@ def test_check_tag_loss_detects_a_broken_loss(measure: Loss, words: str) -> None
     fails(testing.check_tag_loss, Broken(), words)
 
 
-def test_check_tag_loss_detects_possible_values_that_are_no_mask() -> None:
+def test_check_tag_loss_detects_possible_values_that_are_not_a_mask() -> None:
     class Broken(TagLoss):
         def __call__(self, logits: Tensor, tags: Tensor, region: Tensor) -> Tensor:
             return MeanLogits()(logits, tags, region)

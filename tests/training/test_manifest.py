@@ -52,7 +52,7 @@ def test_a_changed_and_a_missing_file_are_listed_once_with_all_their_uses(
     ]
 
 
-def test_training_opens_no_file_of_a_validation_case_but_its_scan(
+def test_training_opens_no_file_of_a_validation_case_except_its_scan(
     wsseg: "Wsseg", toy_cohort: Path, toy_text: str, tmp_path: Path
 ) -> None:
     """Its masks are not even valid files."""

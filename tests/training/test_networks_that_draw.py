@@ -145,7 +145,7 @@ def test_training_has_the_same_bits_in_any_process_and_when_it_is_resumed(
     assert any(not torch.equal(weight, start[name]) for name, weight in complete.weights.items())
 
 
-def test_each_step_draws_other_numbers() -> None:
+def test_each_step_draws_different_numbers() -> None:
     drawn: list[list[float]] = []
 
     class Recorded(SomePixels):

@@ -113,7 +113,7 @@ def test_a_part_with_state_trains_to_the_same_bits_when_it_is_resumed(
     assert_resumes_to_the_same_bits(EM | change, tmp_path)
 
 
-def test_the_memory_changes_the_targets_of_the_next_steps_only() -> None:
+def test_the_memory_changes_only_the_targets_of_the_next_steps() -> None:
     trainer = trainer_of(estep=Momentum())
     shares = [event.share for event in trainer.run() if isinstance(event, StepDone)]
     assert shares[0] == pytest.approx(0.5)
@@ -187,7 +187,7 @@ def test_training_refuses_a_part_that_changes_itself_after_the_first_step(
         run_steps(trainer_of(estep=Inner(inner=part)), 1)
 
 
-def test_a_memory_that_is_no_dict_of_tensors_is_refused_by_the_name_of_the_part() -> None:
+def test_a_memory_that_is_not_a_dict_of_tensors_is_refused_with_the_name_of_the_part() -> None:
     class Number(EStep):
         def __call__(self, evidence: Evidence) -> Probability:
             return evidence.log_odds.sigmoid()

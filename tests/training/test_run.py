@@ -110,7 +110,7 @@ def test_an_interrupted_run_that_is_resumed_ends_with_bitwise_equal_weights(
     assert epochs(context.folder.path) == epochs(run)  # each once, in their order
 
 
-def test_a_signal_saves_the_state_and_the_message_tells_how_to_resume(
+def test_a_signal_saves_the_state_and_the_message_explains_how_to_resume(
     wsseg: "Wsseg",
     recipe: Recipe,
     toy_recipe: Path,

@@ -145,7 +145,7 @@ def test_layers_whose_names_only_start_like_the_new_ones_are_kept() -> None:
     assert torch.equal(network.state_dict()["head2.weight"], trained.state_dict()["head2.weight"])
 
 
-def test_a_network_for_another_number_of_classes_gets_a_new_head_by_itself() -> None:
+def test_a_network_for_another_number_of_classes_gets_a_new_head_automatically() -> None:
     trained, network = nn.Conv2d(4, 1, 1), nn.Conv2d(4, 2, 1)
     assert load_matching_weights(network, trained.state_dict()) == ["weight", "bias"]
 
@@ -159,7 +159,7 @@ def test_a_start_of_another_run_with_a_relative_path_is_relative_to_the_recipe(
     assert getattr(stage, "start", None) == Start(run=tmp_path / "base", stage="infection")
 
 
-def test_an_unknown_key_of_start_is_one_line(toy_recipe: Path) -> None:
+def test_an_unknown_key_of_start_is_reported_in_one_line(toy_recipe: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_recipe(toy_recipe, [f"{STAGE}.start={{stag: infection}}"])
     assert "start.stag: unknown key; possible: head, run, stage" in str(caught.value)

@@ -63,7 +63,7 @@ def test_a_damaged_file_of_snapshots_is_an_input_error(tmp_path: Path) -> None:
         load_snapshots(folder)
 
 
-def test_a_run_keeps_snapshots_of_its_em_stage_only(trained: Path) -> None:
+def test_a_run_keeps_snapshots_only_of_its_em_stage(trained: Path) -> None:
     """The toy recipe has 12 epochs; three of its training cases have the tag."""
     run = RunFolder(trained)
     assert load_snapshots(run.stage("infection")) == {}

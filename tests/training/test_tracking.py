@@ -208,7 +208,7 @@ def test_a_picture_shows_slices_side_by_side_with_tinted_targets() -> None:
     ]
 
 
-def test_a_picture_of_slices_in_colours_keeps_their_colours() -> None:
+def test_a_picture_of_colour_slices_keeps_their_colours() -> None:
     image = torch.tensor([[[[0.0, 0.0, 100.0], [100.0, 0.0, 0.0]]]])  # blue, red
     targets = torch.zeros(1, 1, 1, 2)
     picture = target_picture(TargetSnapshot(image, torch.ones(1, 1, 2), targets))

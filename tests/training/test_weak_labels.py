@@ -107,7 +107,7 @@ def test_single_points_are_kept_on_a_coarser_grid(case: Case) -> None:
     assert np.count_nonzero(known) == SIZE + 1
 
 
-def test_a_pixel_with_as_many_marks_of_both_kinds_is_unknown(case: Case) -> None:
+def test_a_pixel_with_equally_many_marks_of_both_kinds_is_unknown(case: Case) -> None:
     known = prepare_scribble(prepared(with_scribbles(case, (0, 0, 0, 1), (1, 1, 0, 2))), "x")
     assert not known.any()
 
@@ -162,14 +162,14 @@ def test_a_case_without_a_tag_counts_as_tagged_where_scribbles_show_or_may_show_
     assert tags_of(em_stage(), prepared(tagged)) == [[False], [False], [False]]
 
 
-def test_of_a_case_with_boxes_only_slices_with_a_box_have_the_class(case: Case) -> None:
+def test_only_slices_with_a_box_have_the_class_in_a_case_with_boxes(case: Case) -> None:
     boxed = replace(case, boxes={"x": (Box(0, 0, 4, 4, slices=(1, 1)),)})
     assert tags_of(em_stage(), prepared(boxed)) == [[False], [True], [False]]
     unsure = replace(boxed, tags={"x": 0.5})
     assert tags_of(em_stage(), prepared(unsure)) == [[False], [0.5], [False]]
 
 
-def test_stages_without_em_leave_out_images_with_a_tag_in_doubt(case: Case) -> None:
+def test_stages_without_em_leave_out_images_with_an_uncertain_tag(case: Case) -> None:
     unsure = prepared(replace(case, tags={"x": 0.5}, slice_tags={0: {"x": True}}))
     assert tags_of(tags_stage(), unsure) == [[True], [None], [None]]
 
@@ -192,7 +192,7 @@ def test_known_pixels_boxes_and_probabilities_are_in_the_batch(case: Case) -> No
     assert batch.support.sum() == 16
 
 
-def test_a_stage_without_weak_labels_besides_tags_has_none_in_its_batches(case: Case) -> None:
+def test_a_stage_with_tags_only_has_no_other_weak_labels_in_its_batches(case: Case) -> None:
     batch = batch_of(scan_of(replace(case, tags={"x": True}), em_stage()), 0)
     fields = (batch.known, batch.boxes, batch.bounds, batch.tag_probability)
     assert fields == (None, None, None, None)
@@ -274,7 +274,7 @@ def test_bounds_are_not_used_by_an_estep_that_does_not_take_them(case: Case) -> 
     assert weak_labels_of(em_stage(), graded) == {"shares": {"x": [0.25, 0.5]}}
 
 
-def test_the_targets_of_a_phantom_keep_to_its_grade(tmp_path: Path) -> None:
+def test_the_targets_of_a_phantom_stay_within_its_grade(tmp_path: Path) -> None:
     """Grades as of severity: 40 % of the pixels of a scan are bright, and it is said to have less.
 
     The bright pixels are in the upper slices, so that the slices have different bounds.

@@ -71,7 +71,7 @@ def encoder_of(name: str, weights: EncoderWeights, slices: int) -> nn.Module:
 
 
 @pytest.mark.parametrize("slices", [1, 3, 7])
-def test_a_grey_photograph_has_the_features_of_torchvisions_network(
+def test_features_of_a_grey_photograph_equal_those_of_torchvisions_network(
     slices: int, photograph: Tensor
 ) -> None:
     """All layers of MobileNetV2 before the classifier; the slices are equal."""
@@ -82,7 +82,7 @@ def test_a_grey_photograph_has_the_features_of_torchvisions_network(
     torch.testing.assert_close(features[-1], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_grey_photograph_has_the_features_of_timms_network(photograph: Tensor) -> None:
+def test_features_of_a_grey_photograph_equal_those_of_timms_network(photograph: Tensor) -> None:
     """EfficientNet-Lite0: the last block."""
     weights, grey = EfficientNetLite0(), (photograph.mean(1, keepdim=True) - 0.5) / 0.5
     network = classifier(weights)
@@ -118,7 +118,7 @@ def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         MobileNetV2().tensors()
 
 
-def test_tensors_in_another_order_than_those_of_timm_are_refused(
+def test_tensors_in_an_order_other_than_that_of_timm_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     published = PublishedWeights.tensors(EfficientNetLite0())

@@ -38,5 +38,5 @@ def test_the_language_of_a_sentence_is_recognised(report: str, language: str) ->
         "",
     ],
 )
-def test_english_reports_are_not_taken_for_another_language(report: str) -> None:
+def test_english_reports_are_not_mistaken_for_another_language(report: str) -> None:
     assert foreign_language(report) is None

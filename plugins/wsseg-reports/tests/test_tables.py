@@ -49,7 +49,7 @@ def test_the_reports_of_a_patient_are_combined_and_never_printed(tmp_path: Path)
     ]
 
 
-def test_reports_are_read_as_a_german_spreadsheet_writes_them(tmp_path: Path) -> None:
+def test_reports_saved_by_a_german_spreadsheet_are_read(tmp_path: Path) -> None:
     path = tmp_path / "reports.csv"
     text = "Pat-ID;Befund;tag.x\nMüller;New consolidation, basal;ja\nMeier;No consolidation;nein\n"
     path.write_bytes(text.encode("cp1252"))
@@ -90,7 +90,7 @@ def test_unmentioned_findings_can_be_tagged_as_absent(tmp_path: Path) -> None:
     assert [row.get("tag.consolidation") for row in rows] == ["0", ""]
 
 
-def test_a_finding_in_doubt_can_have_a_probability(tmp_path: Path) -> None:
+def test_an_uncertain_finding_can_have_a_probability(tmp_path: Path) -> None:
     path = table(
         tmp_path,
         ("case", "report", "tag.consolidation"),

@@ -225,7 +225,7 @@ def test_the_mask_is_empty_without_lung(hu: int, shape: tuple[int, int, int]) ->
     assert not found.any()
 
 
-def test_a_belly_with_bowel_gas_has_no_lung() -> None:
+def test_an_abdomen_with_bowel_gas_has_no_lung() -> None:
     thorax = Thorax()
     gas = np.broadcast_to(thorax.ellipse(60, -50, 40, 20), thorax.lung.shape)
     thorax.voxels[thorax.lung | thorax.trachea] = TISSUE

@@ -55,7 +55,7 @@ def test_the_distance_to_a_tube_equals_that_of_a_loop_over_its_segments() -> Non
     assert far(tube(SPACE, path, radii), (8, -4, 2)) == pytest.approx(min(surface), abs=1e-2)
 
 
-def test_blending_changes_the_distance_near_the_crease_only() -> None:
+def test_blending_changes_the_distance_only_near_the_crease() -> None:
     both = np.array([0.0, 20.0]), np.array([0.0, 2.0])
     assert blended(*both, radius_mm=8).tolist() == [-2, 2]
 

@@ -86,7 +86,7 @@ def test_training_from_tags_reads_no_mask(tiles: Path, name: str) -> None:
     assert {file["use"] for file in files} == {"image"}
 
 
-def test_scribbles_are_in_defective_pictures_alone_and_are_all_that_training_reads(
+def test_only_defective_pictures_have_scribbles_and_training_reads_only_scribbles(
     tiles: Path,
 ) -> None:
     changes = [*settings_of("cohort.cohort", tiles), *SMALL]

@@ -180,7 +180,7 @@ def test_spacings_twice_as_large_are_not_mixed_whatever_the_rounding_error(
 
 
 @pytest.mark.parametrize(("z_mm", "findings"), [(15, 0), (15 * (1 + 1e-6), 0), (15.1, 1)])
-def test_slices_just_as_far_apart_as_allowed_are_not_odd_whatever_the_rounding_error(
+def test_slices_exactly_as_far_apart_as_allowed_are_not_reported_whatever_the_rounding_error(
     wsseg: "Wsseg", hospital: Hospital, z_mm: float, findings: int
 ) -> None:
     turn(hospital, np.diag([-4.0, -4.0, z_mm, 1.0]))
@@ -212,7 +212,7 @@ def test_a_copy_of_a_scan_of_the_same_patient_is_only_a_warning(
     assert short(found(wsseg, hospital)) == [("warning", "duplicate-scan", "a, d")]
 
 
-def test_a_mask_whose_affine_differs_by_rounding_is_not_found(
+def test_a_mask_whose_affine_differs_by_rounding_is_not_reported(
     wsseg: "Wsseg", hospital: Hospital
 ) -> None:
     hospital.save("c-lung", hospital.voxels("c-lung"), AFFINE * 1.0001)

@@ -4,7 +4,7 @@ import pandas as pd
 from wsseg.report.figures.key_cases import finding_slices, key_cases, key_slice
 
 
-def test_the_key_slice_has_most_true_voxels_or_most_predicted_ones() -> None:
+def test_the_key_slice_has_the_most_true_voxels_or_the_most_predicted_ones() -> None:
     predicted, true = np.zeros((3, 4, 4), bool), np.zeros((3, 4, 4), bool)
     predicted[2] = True
     assert key_slice(predicted) == 2

@@ -34,7 +34,7 @@ def test_each_method_is_a_row_of_the_dice_figure_with_its_number_of_cases(suite:
     assert "Dice of consolidation" in axes.get_xlabel()
 
 
-def test_a_collapsed_method_is_no_result_in_the_dice_figure(suite: Suite) -> None:
+def test_a_collapsed_method_is_not_shown_as_a_result_in_the_dice_figure(suite: Suite) -> None:
     rows = suite()
     rows["run.health"] = ["targets are empty" if m == "phi2" else "" for m in rows["method"]]
     (axes,) = draw_dice(rows, summarise(rows), "consolidation").axes

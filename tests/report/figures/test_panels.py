@@ -73,7 +73,7 @@ def test_all_panels_of_a_row_show_the_same_part() -> None:
     assert 0.3 < grey.mean() < 0.7  # they differ only where the larger mask is
 
 
-def test_a_thin_finding_stays_visible_in_a_picture_that_is_reduced() -> None:
+def test_a_thin_finding_stays_visible_in_a_reduced_picture() -> None:
     crack = np.zeros((960, 960), bool)
     crack[:, 481] = True  # one of three columns that become one
     panel = Panel("p", np.zeros((960, 960)), {"a": crack})
@@ -91,7 +91,7 @@ def test_the_outside_of_the_region_is_darker() -> None:
     assert 100 < picture[2, 2].max() < 130  # 45 % of 255
 
 
-def test_a_picture_in_colours_keeps_them() -> None:
+def test_a_colour_picture_keeps_its_colours() -> None:
     image = np.zeros((40, 60, 3))
     image[..., 1] = 255
     (picture,) = drawn(PanelRow("row", [Panel("p", image, {})], window=(0, 255)))

@@ -59,7 +59,7 @@ def test_long_names_fit_in_every_figure_and_are_in_full_in_its_caption(
     ],
     ids=["a method without seed 1", "no common rows", "a single case"],
 )
-def test_methods_that_differ_in_rows_or_have_a_single_one_are_drawn(
+def test_methods_with_different_rows_or_a_single_row_are_drawn(
     suite: Suite, kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wsseg.report.figures.sections.svg", lambda _: "<svg/>")

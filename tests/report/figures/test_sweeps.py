@@ -26,7 +26,7 @@ SWEEP = (
 )
 
 
-def test_the_setting_with_most_values_is_the_axis_of_a_sweep() -> None:
+def test_the_setting_with_the_most_values_is_the_axis_of_a_sweep() -> None:
     found = find_sweep(SWEEP)
     assert found is not None
     assert found.key == "midpoint_hu"
@@ -42,7 +42,7 @@ def test_recipes_that_vary_the_same_setting_are_lines_of_one_sweep() -> None:
 
 
 @pytest.mark.parametrize("methods", [["a", "b"], ["a x=1", "b"], ["a loss=batch-dice", "a loss=d"]])
-def test_without_a_number_that_has_two_values_there_is_no_sweep(methods: list[str]) -> None:
+def test_there_is_no_sweep_unless_a_number_has_two_values(methods: list[str]) -> None:
     assert find_sweep(methods) is None
 
 
