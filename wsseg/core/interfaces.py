@@ -384,7 +384,7 @@ class RegionLimits:
     volume_litres: tuple[float, float]
     """The smallest and the largest volume. The smallest applies to scans of the full length."""
     full_length_mm: float
-    """The length along z from which a scan is expected to contain the complete organ."""
+    """The length along z at and above which a scan is expected to contain the complete organ."""
     max_area_cm2: float
     """The largest area in an axial slice."""
     median: tuple[float, float]

@@ -201,7 +201,7 @@ def plan(suite: Suite, folder: Path = Path()) -> list[Job]:
             two runs have the same name, or a method that the suite names does not exist.
     """
     jobs: list[Job] = []
-    set_in, varied_in = set[str](), set[str]()  # all keys of the recipes, at that stage
+    set_in, varied_in = set[str](), set[str]()  # keys that `set` and `matrix` can change
     for name, source in suite.recipes.items():
         settings, keys = _set(_settings(source, name, folder), suite.set)
         set_in |= keys

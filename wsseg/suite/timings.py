@@ -22,7 +22,7 @@ MEASUREMENTS = 5  # of each kind: the median of the newest ones is used
 
 
 def machine(threads: int) -> str:
-    """Return a name for this machine's processors, and the threads that a job uses."""
+    """Return the name of this machine, its GPU or "CPU", and the number of threads of a job."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     return f"{platform.node()}, {device}, {threads} threads"
 
@@ -71,7 +71,7 @@ def record_durations(job: Job, folder: RunFolder) -> None:
 
 
 def measured_durations(machine: str) -> Mapping[str, float]:
-    """Return the most recently measured seconds of each kind of work on `machine`."""
+    """Return the median of the latest durations of each kind of work on `machine`, in seconds."""
     measured: dict[str, list[float]] = {}
     path = cache_folder() / FILE
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []

@@ -33,7 +33,7 @@ from wsseg.training.stage_task import stage_task
 if TYPE_CHECKING:
     import optuna
 
-DIGITS = 3  # of a chosen number
+DIGITS = 3  # significant digits of a chosen number
 SECONDS_PER_HOUR = 3600
 
 

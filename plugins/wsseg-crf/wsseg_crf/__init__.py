@@ -28,10 +28,9 @@ class Smoothed(EStep):
 
     p is the position of a pixel and x its intensity in the middle slice; of several channels,
     (x_i - x_j)^2 is the sum over all. j is at most `radius_px` rows and columns from i. S and T are
-    the sums of the position-dependent factors over the window.
-    A weight is therefore the log-odds that the neighbours add if all have the same intensity and
-    the same label. With a_ik the evidence's log-odds of class k against the background, each
-    iteration computes
+    the sums of the position-dependent factors over the window. A weight is therefore the log-odds
+    that the neighbours add if all have the same intensity and the same label. With a_ik the
+    evidence's log-odds of class k against the background, each iteration computes
 
         a'_ik = a_ik + sum_j k_ij (q_jk - q_j0),    q = probabilities of a'
 

@@ -35,7 +35,7 @@ from wsseg_covid.planes import (
 )
 
 AIRWAY_WALL_MM = 4.0  # thickness, with blur
-NEAR_AIRWAY_MM = 15.0  # airway branches and remnants of bowel gas are this near
+NEAR_AIRWAY_MM = 15.0  # largest distance of airway branches and remnants of bowel gas
 BRANCH_MM = 2.5  # opening radius that removes branches
 MAX_SHARE_NEAR_AIRWAY = 0.5  # of a component of lung
 TISSUE_HU = 40
