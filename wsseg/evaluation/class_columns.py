@@ -31,10 +31,10 @@ def predicted_voxels(rows: pd.DataFrame, prefix: str) -> pd.Series:
 
 
 def dice_where_present(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows whose Dice is NaN where the class is absent from the annotation.
+    """Return `rows` with NaN for the Dice of classes that are absent from the annotation.
 
-    Such a Dice is 0, or undefined if the prediction is empty, too. A mean over both kinds would be
-    over another number of cases for each method. Rows without numbers of voxels are not changed.
+    Such a Dice is 0, or undefined if the prediction is also empty, so a mean that included it would
+    cover a different number of cases for each method. Rows without voxel counts are not changed.
     """
     present = {
         f"{prefix}dice": rows[f"{prefix}dice"].where(true_voxels(rows, prefix) != 0)
@@ -45,9 +45,9 @@ def dice_where_present(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def correctly_empty(rows: pd.DataFrame, prefix: str) -> pd.Series:
-    """Return 1 for each row without the class whose prediction is empty, 0 if it is not empty.
+    """Return, for each row without the class, 1 if its prediction is empty and 0 otherwise.
 
-    NaN where the class is present, or not annotated.
+    Rows in which the class is present or not annotated are NaN.
     """
     is_empty = (predicted_voxels(rows, prefix) == 0).astype(float)
     return is_empty.where(true_voxels(rows, prefix) == 0)

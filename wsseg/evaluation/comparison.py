@@ -1,8 +1,8 @@
 """Comparison of methods on the rows that they share.
 
-Rows are paired by case, seed and fold, because a failed job leaves a method with fewer rows than
-another. As in `summary`, a case's seeds are averaged first, intervals are over patients, and a Dice
-is compared over the cases where the class is present.
+Rows are paired by case, seed and fold, because methods with failed jobs have fewer rows. As in
+`summary`, a case's seeds are averaged first, intervals are over patients, and Dice is compared on
+the cases where the class is present.
 """
 
 from collections.abc import Iterable
@@ -60,19 +60,20 @@ class Compare(Component):
 def paired_differences(
     rows: pd.DataFrame, metric: str, baseline: str, bootstrap: Bootstrap | None = None
 ) -> pd.DataFrame:
-    """Return a row per method other than `baseline`: its paired difference to the baseline.
+    """Return a row per method other than `baseline`: its paired difference from the baseline.
 
     - `difference`: mean over the `n` cases of method - baseline, with an interval over patients.
       Rows are paired by case, seed and fold; the differences of a case are averaged.
     - `p`: two-sided Wilcoxon signed-rank test over the `patients`. The cases of a patient are not
-      independent, so they are averaged first; `equal_patients` have no difference and are left out.
+      independent, so they are averaged first. The number of patients without a difference, who are
+      left out, is `equal_patients`.
     - `p_holm`: `p` corrected for all tests of the table (Holm 1979).
     - `effect`: matched-pairs rank-biserial correlation (Kerby 2014).
-    - `shared_seeds`, `all_seeds`: the seeds of both methods, and those of either.
+    - `shared_seeds`, `all_seeds`: the seeds that both methods have, and those that either has.
     - `unpaired_rows`: number of rows that only one of the two methods has.
 
-    Without any pair, `shared_seeds` is empty and the numbers are NaN. In a suite, a method that
-    does not depend on the seed has rows for every seed, too.
+    If no rows can be paired, `shared_seeds` is empty and the numbers are NaN. In a suite, even a
+    method that does not depend on the seed has rows for every seed.
 
     Raises:
         InputError: There is no such metric, or no such method.
@@ -104,10 +105,10 @@ def gap_closed(
 ) -> pd.DataFrame:
     """Return a row per other method: the share of the gap from baseline to ceiling it closes.
 
-    (m - b) / (c - b) of the mean Dice (`mean`) and of the pooled Dice (`pooled`), with intervals
-    over patients, over the cases, seeds and folds that all three methods have. The mean is over the
-    `n` cases where the class is present. `shared_seeds`, `all_seeds` and
-    `unpaired_rows` are as in `paired_differences`.
+    The share is (m - b) / (c - b) for the mean Dice (`mean`) and the pooled Dice (`pooled`), with
+    intervals over patients. It is computed from the cases, seeds and folds that all three methods
+    have; the mean covers the `n` of these cases where the class is present. `shared_seeds`,
+    `all_seeds` and `unpaired_rows` are as in `paired_differences`.
 
     Raises:
         InputError: There is no such method.
@@ -178,7 +179,7 @@ def _share(
 
 
 def _shared_rows(*methods: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return each method's rows that all methods have, in one order, by case, seed and fold."""
+    """Return each method's rows whose case, seed and fold all methods have, in the same order."""
     indexed = [rows.set_index([*PAIR_KEY]) for rows in methods]
     shared = indexed[0].index
     for rows in indexed[1:]:

@@ -38,7 +38,7 @@ def held_out_cases(run: Run) -> list[Case]:
 
 
 def missing_annotations(cases: Sequence[Case], classes: Sequence[str]) -> list[str]:
-    """Return a sentence for each class that no case has annotated."""
+    """Return a sentence for each class that is not annotated in any case."""
     return [
         f"no test case has mask.{name}, so the predicted {name} is not compared with any annotation"
         for name in classes
@@ -51,8 +51,8 @@ def evaluate(run: Run, cases: Sequence[Case]) -> Iterator[dict[str, Any]]:
 
     If the last stage learns by EM, the row also has `prior_dice` and `both_dice` with their voxel
     counts: the Dice of the prior alone, and of prior and network combined, both computed as if the
-    case had the tag. If the targets of a stage have collapsed or fill the region, the column
-    `run.health` says so.
+    case had the tag. If the targets of a stage have collapsed or fill the region, the row reports
+    it in the column `run.health`.
     """
     recipe, health = run.recipe, _health_of_targets(run)
     plan = ScoringPlan.of_recipe(recipe)

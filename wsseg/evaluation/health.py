@@ -1,7 +1,7 @@
-"""Detects collapsed methods: their targets or predictions mark nothing or everything.
+"""Detection of collapsed methods, whose targets or predictions mark nothing or everything.
 
-The problems of EM's targets are found in the records of training, and rows have them in the column
-`run.health`. Those of the predictions are found in the rows themselves.
+Problems of EM's targets are detected from the training records and stored in the column
+`run.health` of the rows. Problems of the predictions are detected from the rows.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from wsseg.training.target_health import FULL_SHARE, NOT_A_RESULT, SEPARATOR
 def method_health(rows: pd.DataFrame) -> str:
     """Describe the problems of the runs of one method, or return "".
 
-    "targets fill the region in 1 of 3 runs": a run is a seed and a fold.
+    An example is "targets fill the region in 1 of 3 runs". A run is a seed and a fold.
     """
     runs = [own for _, own in rows.groupby(["seed", "fold"], sort=False, dropna=False)]
     counts = Counter(problem for own in runs for problem in dict.fromkeys(_problems(own)))
@@ -33,7 +33,7 @@ def method_health(rows: pd.DataFrame) -> str:
 
 
 def is_result(summary: pd.DataFrame) -> pd.Series:
-    """Return whether each row's method is a result (not collapsed), so that it can be best."""
+    """Return whether each row's method is a result, that is, has not collapsed."""
     if "health" not in summary:
         return pd.Series(data=True, index=summary.index)
     return summary["health"] == ""

@@ -2,8 +2,8 @@
 
     AUROC = P(p > p') + P(p = p') / 2
 
-for a random pixel with the class, of probability p, and one without it, of probability p'. It is
-computed from counts of pixels in narrow bins of the log-odds, which add up over cases. Pixels in
+where p is the probability of a random pixel with the class, and p' that of one without it. It is
+computed from pixel counts in narrow bins of the log-odds, which can be added over cases. Pixels in
 the same bin count as equal.
 
 Source: Hanley & McNeil 1982, "The meaning and use of the area under a receiver operating
@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-LIMIT = 20.0  # of the log-odds; larger ones are in the last bin
+LIMIT = 20.0  # of the log-odds, which are clipped to [-LIMIT, LIMIT]
 STEPS = 512  # bins in one unit of the log-odds
 BINS = int(2 * LIMIT * STEPS) + 1
 
@@ -30,7 +30,7 @@ class RankedPixels:
 
     @classmethod
     def of(cls, probability: NDArray[np.float32], present: NDArray[np.bool_]) -> Self:
-        """Return the counts of some pixels, given as arrays of equal length."""
+        """Count pixels, given by arrays of equal length."""
         p = probability.astype(np.float64)
         with np.errstate(divide="ignore"):
             log_odds = np.log(p) - np.log1p(-p)

@@ -1,8 +1,8 @@
 """The reliability of probabilities: for each probability, how often pixels have the class.
 
-Pixels are those of the region of a class in the test cases with its mask, on the network's grid, in
-bins of equal width. With n_b of the N pixels in bin b, of which a share y_b has the class, and with
-their mean probability p_b, the expected calibration error is
+The pixels of a class's region on the network's grid, in all test cases with a mask of the class,
+are grouped by probability into bins of equal width. If bin b has n_b of the N pixels, with a mean
+probability p_b and a share y_b that has the class, the expected calibration error is
 
     ECE = sum_b n_b / N |y_b - p_b|.
 
@@ -38,7 +38,7 @@ class Bins:
 
     @classmethod
     def of(cls, probability: NDArray[np.float32], present: NDArray[np.bool_]) -> Self:
-        """Return the bins of some pixels, given as arrays of equal length."""
+        """Group pixels, given by arrays of equal length, into bins."""
         p = probability.astype(np.float64)
         bins = np.minimum((p * BINS).astype(np.int64), BINS - 1)
         return cls(
@@ -48,7 +48,7 @@ class Bins:
         )
 
     def __add__(self, other: "Bins") -> "Bins":
-        """Return the bins of all pixels of both."""
+        """Return the bins of the pixels of both together."""
         return Bins(
             tuple(map(add, self.pixels, other.pixels)),
             tuple(map(add, self.probability, other.probability)),

@@ -15,7 +15,7 @@ from wsseg.runtime.files import atomic_write
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows as CSV: `IDENTITY`, tags, numbers as they first appear, and `RUN_COLUMNS`.
+    """Write rows as CSV: `IDENTITY`, tags, numbers in their given order, and `RUN_COLUMNS`.
 
     NaN and None become empty cells, bools become 1 and 0. The file is replaced atomically.
     """
@@ -31,7 +31,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Read a file of `write_rows`: `TEXTS` as text, all other columns as floats, NaN if empty.
+    """Read a file of scores: `TEXTS` as text, all other columns as floats, NaN if empty.
 
     Only the column `case` is required. Without a column `patient`, each case is a patient; without
     a column `seed`, the seed is 0.

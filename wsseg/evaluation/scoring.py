@@ -37,13 +37,13 @@ def score_case(
 ) -> dict[str, float]:
     """Return the numbers of a case's row: metrics of each annotated class, and scores.
 
-    The columns of the target are called as its metrics name them; those of another class are
-    `<class>.<column>`. A class without annotation has no metrics. A metric of the annotated region
-    is left out where that region is a class without annotation.
+    The columns of the target have the names that the metrics give them; those of another class are
+    `<class>.<column>`. A class without annotation has no metrics. Metrics of the annotated region
+    are left out if that region is a class without annotation.
 
-    A score is `<name>` for the prediction and `<name>_true` for the annotation. The latter is left
-    out unless all classes that the score needs are annotated; a region without annotation is taken
-    from the prediction.
+    The columns of a score are `<name>` for the prediction and `<name>_true` for the annotation. The
+    latter is left out unless all classes that the score needs are annotated; a region without
+    annotation is taken from the prediction.
 
     Args:
         predicted: Masks of the classes and of the named regions.

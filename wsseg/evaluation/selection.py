@@ -1,6 +1,7 @@
 """The criteria by which settings are chosen, computed on the network's grid.
 
-With `wsseg.evaluation.temperature`, no other module reads the masks of validation cases.
+Predictions are compared with the masks of validation cases only here, in
+`wsseg.evaluation.temperature`, and for early stopping of stages that learn from masks.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,13 +32,13 @@ from wsseg.inference.prior_ablation import by_posterior
 from wsseg.inference.stage_prediction import stage_masks
 
 TAG_AUC, TARGET_AGREEMENT = "tag_auc", "target_agreement"  # of the target class, from tags alone
-AUC = "_auc"  # at the end of the summary's column of a score that is compared between tags
-POOLED = "_pooled"  # at the end of the summary's columns that are pooled over voxels
+AUC = "_auc"  # suffix of the summary's column of a score that is compared between tags
+POOLED = "_pooled"  # suffix of the summary's columns that are pooled over voxels
 NO_INTERVALS = Bootstrap(draws=2)
 
 
 def reads_masks(criterion: str) -> bool:
-    """Return whether a criterion is computed from annotated masks; otherwise from tags."""
+    """Return whether a criterion is computed from annotated masks rather than from tags."""
     return criterion != TARGET_AGREEMENT and not criterion.endswith(AUC)
 
 
@@ -45,14 +46,16 @@ def reads_masks(criterion: str) -> bool:
 class Criterion:
     """A measure of a recipe's predictions: a column of the summary, or a measure from tags alone.
 
-    Columns: those of the recipe's metrics, averaged over cases, such as `dice`; the summary's, such
-    as `dice_pooled`; with the prefix `<class>.` for a class other than the target. `<score>_auc` is
-    the area under the ROC curve of a score `<class>_...` by the tag of its class.
+    Columns: those of the recipe's metrics, averaged over cases, such as `dice`, and those pooled by
+    the summary, such as `dice_pooled`. The columns of a class other than the target have the prefix
+    `<class>.`. `<score>_auc` is the area under the ROC curve with which a score `<class>_...`
+    predicts the tag of its class.
 
-    From tags: `tag_auc` is the area under the ROC curve of the predicted share of the region by the
-    tag, over slices where slices have tags, else over cases. `target_agreement` is the Dice
-    coefficient, pooled over cases, of the prediction and the targets that network, prior and tags
-    give together; it is high, too, for a network that repeats any prior.
+    From tags: `tag_auc` is the area under the ROC curve with which the predicted share of the
+    region predicts the tag. Its units are slices in cases with slice tags, and otherwise cases.
+    `target_agreement` is the Dice coefficient, pooled over cases, between the prediction and the
+    targets inferred from network, prior and tags. It is also high for a network that only
+    reproduces its prior, whether or not that prior is good.
     """
 
     name: str
@@ -218,7 +221,7 @@ class Candidate:
         return self._map(self.recipe.stages[stage].region, prepared)
 
     def target(self, name: str, prepared: Prepared) -> VoxelMask:
-        """Return where network, prior and tags together give a class of an EM stage, (Z, H, W)."""
+        """Return the mask of a class that network, prior and tags give together, (Z, H, W)."""
         owner = [key for key, stage in self.recipe.stages.items() if name in stage.classes][-1]
         trained = self.pipeline.stages[owner]
         classes, case = trained.stage.classes, prepared.case
@@ -241,7 +244,7 @@ class Candidate:
 
 
 def _bags(prepared: Prepared, name: str) -> list[tuple[bool, slice]]:
-    """Return the certain tags of a class with the slices that they are for."""
+    """Return each certain tag of a class with the slices that it applies to."""
     case, number = prepared.case, prepared.shape[0]
     if not case.slice_tags:
         tag = certain(case.tags.get(name))

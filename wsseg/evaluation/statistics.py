@@ -16,7 +16,7 @@ from scipy import optimize, stats
 RatioParts: TypeAlias = tuple[ArrayLike, ArrayLike]  # numerators and denominators of a ratio
 
 MIN_PAIRS = 3  # with two pairs, Pearson's r is always 1 or -1
-FPR_MARGIN = 0.01  # all curves TPR = FPR^gamma meet at FPR = 1; some point must be farther away
+FPR_MARGIN = 0.01  # all curves TPR = FPR^gamma meet at FPR = 1; some FPR must be less by this
 CONSTANT = 1e-12  # relative range below which values differ by rounding errors only
 
 
@@ -70,8 +70,8 @@ def share_of_gap(
     """Estimate (m - b) / (c - b) with a bootstrap interval over patients.
 
     m, b and c are the ratios (see `ratio`) of the method, the baseline and the ceiling. The share
-    is 0 at the baseline and 1 at the ceiling. It is NaN unless the ceiling is above the baseline,
-    and has no interval if that fails in more than 1 - `bootstrap.level` of the draws.
+    is 0 at the baseline and 1 at the ceiling. It is NaN if the ceiling is not above the baseline,
+    and has no interval if it is NaN in more than 1 - `bootstrap.level` of the draws.
     """
     sums = _sum_by_patient([method, baseline, ceiling], patients)
     value = float(_shares_of_gap(sums.sum(axis=0, keepdims=True))[0])
@@ -143,7 +143,8 @@ def mann_whitney(present: ArrayLike, absent: ArrayLike) -> tuple[float, float]:
 def smallest_signed_rank_p(pairs: int) -> float:
     """Return the smallest p-value of the two-sided Wilcoxon test of pairs with a difference.
 
-    It is exact: all differences have one sign, which is 2 of 2^pairs equally likely outcomes.
+    This is the exact p-value if all differences have the same sign, as in 2 of the 2^pairs equally
+    likely outcomes.
     """
     return min(1.0, 2.0 ** (1 - pairs))
 
@@ -151,7 +152,8 @@ def smallest_signed_rank_p(pairs: int) -> float:
 def smallest_mann_whitney_p(first: int, second: int) -> float:
     """Return the smallest p-value of the two-sided Mann-Whitney U test of groups of these sizes.
 
-    It is exact: the groups do not overlap, which is 2 of all equally likely orders.
+    This is the exact p-value if the groups do not overlap, as in 2 of the equally likely
+    assignments of ranks to the groups.
     """
     return min(1.0, 2 / math.comb(first + second, first))
 

@@ -31,13 +31,13 @@ ROW_MEASURES = (
 def summarise(rows: pd.DataFrame, bootstrap: Bootstrap | None = None) -> pd.DataFrame:
     """Return a row of summary statistics per method, in the order of `rows`.
 
-    The columns of the target class; those of another class start with its name and a dot:
+    The target class has these columns; those of another class start with its name and a dot:
 
     - `dice`: mean over the `dice_n` cases where the class is present; `dice_sd_cases` and
       `dice_sd_seeds` are its standard deviations over cases and over seeds.
-    - `correctly_empty`: how many of the `absent_n` cases without the class have an empty
-      prediction; of several seeds, their mean.
-    - `dice_pooled`, `tpr`, `fpr`: over the voxels of all cases, the rates inside the region.
+    - `correctly_empty`: number of the `absent_n` cases without the class whose prediction is empty,
+      averaged over seeds.
+    - `dice_pooled`, `tpr`, `fpr`: pooled over the voxels of all cases; rates are in the region.
     - `hd95_mm`, or `hd95_px` for pictures: median over the `hd95_n` cases where it is defined.
     - `volume_error_ml`, or `area_error_px` for pictures: mean of the absolute error over the
       `volume_error_n` cases where it is defined.
@@ -48,7 +48,7 @@ def summarise(rows: pd.DataFrame, bootstrap: Bootstrap | None = None) -> pd.Data
     `_low` and `_high` are the bounds of the 95 % interval. `rows` and `rows_shared` are the numbers
     of all rows and of those that every method has.
 
-    `health` states in words why a method is not a result (see `method_health`); "" if it is one.
+    `health` describes why a method is not a result (see `method_health`); "" if it is one.
 
     For a score with an annotated counterpart: `<score>_r` (Pearson), `<score>_r_p`, `<score>_r_n`.
     For a score `<class>_...` and the tags of that class: `<score>_u_p` (p-value of the Mann-Whitney

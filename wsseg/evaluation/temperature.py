@@ -5,8 +5,9 @@ pixels x of the stage's region in all validation cases with masks of its classes
 
     T = argmin_T -1/N sum_x log P(y(x) | a(x) / T),
 
-a being the log-odds of the network on its own grid. Masks of test cases are never read. A loss
-that excludes pixels from a class, whose probability is then 0, is not taken into account.
+where a(x) are the log-odds of the network on its own grid. Masks of test cases are never read.
+Losses that exclude a class from some pixels, where its probability is then 0, are not taken into
+account.
 
 Source: Guo et al. 2017, "On calibration of modern neural networks".
 """
@@ -51,7 +52,7 @@ class LabelledPixels:
 
     log_odds: Tensor  # (n, K) float32
     present: Tensor  # (n, K) bool
-    weight: float = 1.0  # pixels of the region that each of these represents
+    weight: float = 1.0  # number of pixels of the region that each of these represents
 
 
 def validation_cases(run: Run) -> list[Case]:
@@ -135,7 +136,7 @@ def _fit_stage(run: Run, name: str, cases: Sequence[Case]) -> FittedTemperature 
 def best_temperature(relation: ClassRelation, samples: Sequence[LabelledPixels]) -> float | None:
     """Return the temperature with the lowest mean negative log-likelihood; None if out of range.
 
-    The likelihood is convex in 1 / T, so it has one minimum.
+    The negative log-likelihood is convex in 1 / T, so each minimum is global.
     """
     found = minimize_scalar(
         lambda x: mean_nll(relation, samples, exp(x)),
@@ -151,7 +152,7 @@ def best_temperature(relation: ClassRelation, samples: Sequence[LabelledPixels])
 def mean_nll(
     relation: ClassRelation, samples: Sequence[LabelledPixels], temperature: float
 ) -> float:
-    """Return the mean negative log-likelihood of the true classes of a pixel, in nats."""
+    """Return the mean negative log-likelihood of the true classes per pixel, in nats."""
     total = sum(each.weight * _nll(relation, each, temperature) for each in samples)
     return total / sum(each.weight * len(each.log_odds) for each in samples)
 
