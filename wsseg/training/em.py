@@ -84,8 +84,8 @@ class Networks(NamedTuple):
 def forward(stage: NetworkStage, networks: Networks, batch: Batch) -> StepLogits:
     """Run the network on a batch in training mode.
 
-    The logits of both steps come from the same pass, unless `stage.source_of_belief` is not
-    "training": those of the E-step then come from a separate pass in evaluation mode.
+    If `stage.source_of_belief` is "training", the logits of both steps come from the same pass.
+    Otherwise, those of the E-step come from a separate pass in evaluation mode.
     """
     separate = stage.source_of_belief != "training"
     e_step_logits = evaluation_logits(networks.of_targets(stage), batch) if separate else None
