@@ -95,7 +95,7 @@ def test_every_file_name_of_a_run_is_written_once_in_the_package() -> None:
     assert {name: found[name] for name in names if found[name] != 1} == {}
 
 
-def test_a_path_that_is_spelled_again_would_be_counted() -> None:
+def test_a_path_written_a_second_time_is_counted() -> None:
     source = 'STAGES = "stages"\na = out / "stages" / name\nb = Path("run/scores.csv")\n'
     assert path_literals(source) == {"stages": 2, "scores.csv": 1}
     assert path_literals('settings["stages"], "writes masks and scores.csv"') == {}

@@ -37,7 +37,7 @@ def run(wsseg: "Wsseg", toy_text: str, tmp_path_factory: pytest.TempPathFactory)
     return folder / "phi1"
 
 
-def test_the_scores_and_the_report_of_a_collapsed_run_begin_or_end_with_it(
+def test_the_scores_and_the_report_of_a_collapsed_run_state_the_collapse(
     wsseg: "Wsseg", run: Path
 ) -> None:
     scored = wsseg("score", run)

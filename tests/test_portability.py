@@ -85,6 +85,6 @@ def test_locks_and_leases_work_without_posix_modules(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", ["import fcntl", "import os; os.fork()"])
-def test_the_posix_parts_are_really_hidden(program: str, tmp_path: Path) -> None:
+def test_the_tests_really_hide_the_posix_modules(program: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"fcntl|fork"):
         run_without_posix(program, tmp_path)

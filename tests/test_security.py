@@ -239,7 +239,7 @@ def limited(folder: Path, *parts: object) -> str:
     return result.output
 
 
-def test_reading_a_scan_does_not_decompress_what_follows_it(tmp_path: Path) -> None:
+def test_reading_a_scan_does_not_decompress_bytes_that_follow_it(tmp_path: Path) -> None:
     """A small scan is followed by 4 GiB of zeros, compressed to 4 MiB."""
     scan = nib.Nifti1Image(np.zeros((20, 20, 20), np.int16), np.eye(4))
     path = tmp_path / "bomb.nii.gz"

@@ -86,7 +86,9 @@ def test_a_stage_with_its_own_cohort_is_trained_once_for_all_folds(
     assert found == [("infection", 3), *[("consolidation", 1)] * 3]
 
 
-def test_each_cohort_is_checked_for_what_its_stages_learn_from(toy_recipe: Path, own: str) -> None:
+def test_each_cohort_is_checked_for_the_labels_that_its_stages_learn_from(
+    toy_recipe: Path, own: str
+) -> None:
     (shared, expected), (own_list, own_expected) = lists_of_cases(load_recipe(toy_recipe, [own]))
     assert (len(shared.cases), expected.tags, expected.masks) == (8, ("consolidation",), ())
     assert [case.name for case in own_list.cases] == ["other-0", "other-1", "case-6", "case-7"]

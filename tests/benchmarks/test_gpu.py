@@ -200,7 +200,9 @@ def test_in_place_operations_read_and_write_memory_and_views_move_nothing() -> N
     assert roofline(lambda: torch._foreach_add_([a], 1)).bytes_moved == 2 * 20
 
 
-def test_the_least_time_is_the_longer_of_products_and_bytes_for_each_operation() -> None:
+def test_the_least_time_of_an_operation_is_the_longer_of_its_arithmetic_and_transfer_times() -> (
+    None
+):
     rates = Rates(flop_per_s=10, bytes_per_s=100)
     assert Operation("a", flop=50, bytes_moved=100).least_s(rates) == 5
     assert Operation("b", flop=5, bytes_moved=100).least_s(rates) == 1

@@ -143,7 +143,7 @@ def test_a_second_command_must_be_refused(tmp_path: Path) -> None:
         TwoCommands(_others=[accepted]).check()
 
 
-def test_a_disk_that_was_never_full_is_no_measurement() -> None:
+def test_a_trial_whose_disk_was_never_full_raises_an_error() -> None:
     with pytest.raises(RuntimeError, match="not full"):
         FullDisk().check()
     Fault().check()

@@ -51,7 +51,7 @@ def test_a_stack_has_the_slices_around_its_own_and_repeats_the_last_one(tmp_path
     assert torch.equal(stacks[0, 0], stacks[0, 3])
 
 
-def test_dice_of_masks_that_share_one_of_three_voxels() -> None:
+def test_dice_of_masks_that_share_one_of_three_voxels_is_one_half() -> None:
     """2 · 1 / (2 + 2)."""
     assert dice(np.array([True, True, False]), np.array([False, True, True])) == 0.5
 

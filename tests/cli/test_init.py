@@ -130,7 +130,7 @@ def table_of_pictures(folder: Path, header: str, crack: str, good: str) -> Path:
 
 
 @pytest.mark.parametrize("good", ["control", "no_crack", "Crack-free"])
-def test_a_column_of_any_name_has_the_classes_if_a_word_means_none(
+def test_a_column_of_any_name_can_hold_the_classes_if_a_word_means_none(
     wsseg: Wsseg, tmp_path: Path, good: str
 ) -> None:
     table = table_of_pictures(

@@ -69,7 +69,7 @@ def test_the_metadata_of_a_case_are_read_back() -> None:
     assert [second.tag("tumour", z) for z in range(2)] == [None, False]
 
 
-def test_slice_tags_follow_the_slices_of_a_file_that_runs_down() -> None:
+def test_slice_tags_follow_the_slices_of_a_file_in_descending_order() -> None:
     grid = Grid((4, 3, 2), np.diag([-2.0, -3.0, -5.0, 1.0]))
     [case] = written(scan(volume=Volume(scan().volume.voxels, grid), slice_tags={0: {"t": True}}))
     volume = read_case(case)

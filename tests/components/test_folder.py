@@ -369,7 +369,7 @@ def test_boxes_of_a_coco_file_say_which_images_have_a_class(files: Callable[...,
     ]
 
 
-def test_classes_that_are_joined_share_boxes_but_need_a_share_of_their_own(
+def test_joined_classes_share_boxes_but_need_their_own_share(
     files: Callable[..., Path],
 ) -> None:
     root = files("1.png", "2.png", "3.png", "a.csv")

@@ -38,7 +38,7 @@ def everywhere(mask: VoxelMask) -> VoxelMask:
     return np.ones_like(mask)
 
 
-def test_dice_of_one_common_voxel_two_false_positives_and_one_false_negative() -> None:
+def test_dice_of_one_common_voxel_and_three_errors_is_two_fifths() -> None:
     prediction, truth = masks("##.", ".#."), masks(".##", "...")
     row = Dice()(prediction, truth, ISOTROPIC, everywhere(truth))
     assert row == {"dice": 2 / 5, "tp_voxels": 1, "fp_voxels": 2, "fn_voxels": 1}

@@ -72,7 +72,7 @@ def test_values_of_other_types_are_described_by_plain_ones() -> None:
     assert [type(described[key]) for key in ("side", "number")] == [str, float]
 
 
-def test_a_component_with_values_of_such_types_can_be_saved() -> None:
+def test_a_component_with_an_enum_a_frozenset_and_a_numpy_number_can_be_saved() -> None:
     assert_can_be_saved(Values(side=Side.RIGHT, names=frozenset("cab"), number=np.float32(0.5)))
 
 

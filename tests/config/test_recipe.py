@@ -235,7 +235,9 @@ def test_a_missing_key_is_reported() -> None:
         check_recipe(parse_settings("seed: 1", "a.yaml"))
 
 
-def test_null_removes_a_default_metric_unless_own_metrics_replace_all(toy_recipe: Path) -> None:
+def test_null_removes_a_default_metric_unless_new_metrics_replace_all_defaults(
+    toy_recipe: Path,
+) -> None:
     removed = load_recipe(toy_recipe, ["metrics={hd95: null, volume: null}"])
     assert list(removed.metrics) == ["dice", "rates", "dilation"]
     assert not load_recipe(toy_recipe, ["metrics={}"]).metrics
@@ -263,7 +265,7 @@ def test_null_removes_an_inherited_stage_region_metric_and_score(
 
 
 @pytest.mark.parametrize("key", ["stages.x", "regions.x", "metrics.x", "scores.x"])
-def test_removal_of_what_is_not_inherited_is_refused(toy_recipe: Path, key: str) -> None:
+def test_removing_a_key_that_is_not_inherited_is_refused(toy_recipe: Path, key: str) -> None:
     error = error_of(toy_recipe, f"{key}=null")
     assert f"{key}: null removes an inherited key, but 'x' is not inherited" in error
 

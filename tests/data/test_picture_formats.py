@@ -67,7 +67,7 @@ def test_headers_name_the_channels_that_the_image_has(
     assert volume.voxels.dtype == np.int16
 
 
-def test_a_picture_is_measured_in_pixels_and_lies_nowhere(tmp_path: Path) -> None:
+def test_a_picture_is_measured_in_pixels_and_matches_any_grid_of_its_shape(tmp_path: Path) -> None:
     Image.fromarray(GREY).save(tmp_path / "a.png")
     Image.fromarray(GREY.T).save(tmp_path / "b.png")
     grid, other = read_grid(tmp_path / "a.png"), read_grid(tmp_path / "b.png")
@@ -91,7 +91,7 @@ def test_masks_of_pictures_are_pictures(
 
 
 @pytest.mark.parametrize("frame", [0, 1])
-def test_a_frame_is_a_page(tmp_path: Path, frame: int) -> None:
+def test_a_frame_of_a_tiff_file_is_one_of_its_pages(tmp_path: Path, frame: int) -> None:
     pages = np.stack([GREY, 255 - GREY])
     tifffile.imwrite(tmp_path / "a.tif", pages, photometric="minisblack")
     assert np.array_equal(read_volume(tmp_path / "a.tif", frame).voxels[0, 0], pages[frame])

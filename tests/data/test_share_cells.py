@@ -21,7 +21,9 @@ from wsseg.data.share_cells import parse_share, share_cell
         ("100 %", (1, 1)),
     ],
 )
-def test_these_cells_are_shares(cell: str, expected: tuple[float, float]) -> None:
+def test_cells_with_numbers_percentages_and_bounds_are_shares(
+    cell: str, expected: tuple[float, float]
+) -> None:
     assert parse_share(cell) == expected
 
 

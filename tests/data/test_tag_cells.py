@@ -6,12 +6,12 @@ from wsseg.data.tag_cells import parse_tag, tag_cell
 
 
 @pytest.mark.parametrize("cell", ["1", "1.0", "1,0", "1.", "yes", "YES", "Ja", "x", "X", "TRUE"])
-def test_these_cells_mean_present(cell: str) -> None:
+def test_cells_with_1_yes_or_a_synonym_mean_present(cell: str) -> None:
     assert parse_tag(cell) is True
 
 
 @pytest.mark.parametrize("cell", ["0", "0.0", "0,00", "no", "No", "nein", "NEIN", "False"])
-def test_these_cells_mean_absent(cell: str) -> None:
+def test_cells_with_0_no_or_a_synonym_mean_absent(cell: str) -> None:
     assert parse_tag(cell) is False
 
 

@@ -75,7 +75,9 @@ def test_the_error_of_no_pixels_is_not_defined() -> None:
     assert np.isnan(Bins.of(np.zeros(0, np.float32), np.zeros(0, np.bool_)).ece)
 
 
-def test_what_is_written_is_read_again_and_a_damaged_file_is_refused(tmp_path: Path) -> None:
+def test_reliability_is_read_as_it_was_written_and_a_damaged_file_is_refused(
+    tmp_path: Path,
+) -> None:
     folder = RunFolder(tmp_path)
     assert read_reliability(folder) == {}
     bins = Bins.of(np.array([0.25, 0.5], np.float32), np.array([True, False]))

@@ -88,7 +88,7 @@ def test_any_name_and_any_number_are_read_as_they_were_written(
         assert frame["dice"].tolist() == pytest.approx([x for _, x in pairs], abs=0, nan_ok=True)
 
 
-def test_a_table_of_cases_and_numbers_gets_default_method_seed_fold_and_patient(
+def test_a_table_of_cases_and_numbers_gets_a_default_method_seed_fold_and_patient(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "rows.csv").write_text("case,severity\nA,0.5\n")

@@ -251,7 +251,7 @@ def test_workers_predict_with_the_same_ensemble_and_directions(
     assert {name: record.row[name] for name in expected} == expected
 
 
-def test_an_ensemble_and_a_mirrored_run_have_digests_of_their_own(method: Path) -> None:
+def test_an_ensemble_and_a_mirrored_run_have_their_own_digests(method: Path) -> None:
     def digest(ensemble: Ensemble) -> str:
         return digest_of(ensemble.run)
 
@@ -276,7 +276,7 @@ def two_runs(folder: Path, texts: Sequence[str]) -> Path:
         ("width: 4", "width: 6", "stage organ: backbone: "),
     ],
 )
-def test_runs_that_differ_are_refused_with_what_differs(
+def test_runs_that_differ_are_refused_and_the_difference_is_named(
     before: str, after: str, problem: str, tmp_path: Path
 ) -> None:
     method = two_runs(tmp_path, [RECIPE, RECIPE.replace(before, after)])

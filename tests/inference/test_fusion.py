@@ -58,7 +58,7 @@ def norms(network: nn.Module) -> int:
     return sum(isinstance(module, nn.BatchNorm2d) for module in network.modules())
 
 
-def test_only_a_batch_norm_right_after_a_convolution_is_fused() -> None:
+def test_only_a_batch_norm_directly_after_a_convolution_is_fused() -> None:
     network, image = with_statistics(Norms()), torch.randn(2, 2, 8, 8, dtype=torch.float64)
     ready = fused(network)
     assert (norms(network), norms(ready)) == (3, 2)

@@ -64,7 +64,7 @@ def is_orange(panel: NDArray[np.int_]) -> NDArray[np.bool_]:
     return tinted
 
 
-def test_a_finding_is_shown_without_a_mask_as_annotated_and_as_predicted() -> None:
+def test_a_finding_is_shown_without_a_mask_with_the_annotation_and_with_the_prediction() -> None:
     both = square(3, 40, 60) | square(9, 10, 20)
     sheet = contact_sheet(shown(predicted=square(3, 40, 60), true=both))
     assert sheet.shape[1] == 2 * BORDER + 6 * PANEL + 5 * GAP  # two slices with three panels each

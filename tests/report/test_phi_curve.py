@@ -8,7 +8,7 @@ from wsseg.core.interfaces import Prior
 from wsseg.report.phi_curve import drawn_phi, phi_of
 
 
-def test_phi_is_that_of_images_of_one_value_each() -> None:
+def test_the_phi_of_a_value_is_that_of_an_image_of_that_value() -> None:
     prior = make(Prior, "hu-sigmoid", midpoint_hu=0, width_hu=100, bias=0.5)
     values = np.array([-100.0, 0.0, 50.0])
     expected = np.minimum(1, 1 / (1 + np.exp(-values / 100)) + 0.5)

@@ -43,7 +43,7 @@ def test_a_result_in_the_terminal_has_its_interval_in_brackets(suite: Suite) -> 
     assert f"{value:.3f} (6) [{low:.2f}–{high:.2f}]" in text  # the class is present in 6 of 8 cases
 
 
-def test_cases_without_the_class_are_counted_in_a_column_of_their_own(suite: Suite) -> None:
+def test_cases_without_the_class_are_counted_in_their_own_column(suite: Suite) -> None:
     text = printed(terminal_results(summarise(suite())))
     assert "Correctly" in text
     assert "1 of 2" in text

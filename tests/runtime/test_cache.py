@@ -118,7 +118,7 @@ def names() -> list[str]:
     return [entry.folder.name for entry in entries()]
 
 
-def test_an_entry_leased_by_another_process_is_deleted_only_after_that_process(
+def test_an_entry_leased_by_another_process_is_deleted_only_after_that_process_ends(
     other: subprocess.Popen[str],
 ) -> None:
     prune(entries(), max_bytes=0)
@@ -136,7 +136,7 @@ def test_leases_of_a_killed_process_end(other: subprocess.Popen[str], cache: Pat
     assert [path.name for path in (cache / ".in-use").iterdir()] == ["turn"]
 
 
-def test_other_users_can_read_what_a_process_leases_if_the_umask_allows(cache: Path) -> None:
+def test_other_users_can_read_the_list_of_leases_if_the_umask_allows_it(cache: Path) -> None:
     lease(cache / "prepared" / "oldest")
     (cache / "plain").touch()
     (leases,) = [path for path in (cache / ".in-use").glob("process-*") if not path.suffix]

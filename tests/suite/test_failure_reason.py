@@ -46,7 +46,7 @@ def test_an_error_inside_a_library_has_the_line_that_called_the_library(
     assert reason.partition(":")[0] in ("RuntimeError", "JSONDecodeError")
 
 
-def test_code_that_is_installed_by_no_plugin_is_not_the_users(
+def test_code_that_no_plugin_installed_is_not_attributed_to_the_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "site-packages"

@@ -108,7 +108,7 @@ def test_folds_share_no_stage(folder: Path) -> None:
     assert len({stage_digests(job)["infection"] for job in jobs}) == 2
 
 
-def test_the_name_of_a_stage_changes_it_and_the_name_of_a_region_does_not(folder: Path) -> None:
+def test_renaming_a_stage_changes_the_stage_but_renaming_a_region_does_not(folder: Path) -> None:
     """The random numbers of a stage are seeded by its name."""
     text = (folder / "em.yaml").read_text()
     everywhere = "regions: {{{0}: {{use: everything}}}}\n"

@@ -198,7 +198,7 @@ def test_settings_that_other_code_tried_are_neither_used_nor_continued(
     )
 
 
-def test_each_fold_has_validation_cases_of_its_own_and_chooses_on_them(folder: Path) -> None:
+def test_each_fold_chooses_on_its_own_validation_cases(folder: Path) -> None:
     suite = load_suite(suite_of(folder, RECIPES + TUNE + "folds: {n: 2, inner: 2}\n"))
     assert suite.folds == Folds(n=2, inner=2)
     splits = [split_of_job(job) for job in plan(suite, folder) if job.method == "threshold"]

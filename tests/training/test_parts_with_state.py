@@ -153,7 +153,7 @@ def test_a_prior_is_fitted_after_each_epoch_and_the_stage_has_the_last_one() -> 
     assert trainer.progress.step == trainer.steps
 
 
-def test_two_esteps_that_remember_the_same_name_are_refused() -> None:
+def test_two_esteps_whose_memories_share_a_name_are_refused() -> None:
     scheduled = {"use": "scheduled", "first": Momentum(), "then": Momentum(keep=0.9), "at": 0.5}
     with pytest.raises(InputError, match="two of its E-steps remember 'mean'"):
         run_steps(trainer_of(estep=scheduled), 1)

@@ -85,7 +85,7 @@ def test_a_stage_starts_with_the_weights_and_the_backbone_of_another_run(
     assert api.load_run(out).recipe.stages["consolidation"]
 
 
-def test_another_run_with_other_weights_gives_another_fingerprint(
+def test_starting_from_a_run_with_other_weights_gives_another_fingerprint(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "source"

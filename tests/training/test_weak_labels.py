@@ -132,7 +132,7 @@ def test_values_of_scribbles_can_have_other_meanings(case: Case) -> None:
         prepare_scribble(prepared(other), "x")
 
 
-def test_a_box_is_in_voxels_of_the_file(case: Case, tmp_path: Path) -> None:
+def test_the_coordinates_of_a_box_are_voxels_of_the_file(case: Case, tmp_path: Path) -> None:
     box = Box(x=2, y=4, width=4, height=3, slices=(1, 2))
     assert prepare_box(prepared(case), box) == (slice(1, 3), slice(2, 4), slice(1, 3))
     array = np.random.default_rng(0).integers(1, 99, (16, 16, 3)).astype(np.int16)

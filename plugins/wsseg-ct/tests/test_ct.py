@@ -20,7 +20,7 @@ def volume(*values: float) -> Volume:
     return Volume(voxels[None], Grid((len(values), 1, 1), np.eye(4)))
 
 
-def test_it_keeps_the_contract_of_units() -> None:
+def test_hu_keeps_the_contract_of_units() -> None:
     check_unit(HU)
 
 
@@ -39,7 +39,7 @@ def test_it_keeps_the_contract_of_units() -> None:
         (volume(-2000, -2000), "normalised or nearly constant"),
     ],
 )
-def test_an_image_that_is_not_in_hu_is_refused_with_what_it_seems_to_be(
+def test_an_image_that_is_not_in_hu_is_refused_and_the_message_names_its_likely_kind(
     image: Volume, instead: str
 ) -> None:
     with pytest.raises(InputError, match=rf"^scan.nii.gz: is not in HU: .* like .*{instead}"):

@@ -50,7 +50,7 @@ def test_stages_that_read_other_masks_share_the_wrapped_cohort(table: Table) -> 
     assert few.as_seen_with({"infection", "consolidation"}) == few
 
 
-def test_a_recipe_can_name_it(table: Table) -> None:
+def test_a_recipe_can_name_the_cohort(table: Table) -> None:
     inner = f"{{use: table, path: {table.path}}}"
     text = f"cohort={{use: few-masks, of: [infection], masks: 1, cohort: {inner}}}"
     assert len(load_recipe("covid/supervised", [text]).cohort.cases()) == 8

@@ -254,7 +254,7 @@ def test_the_phantoms_lungs_are_found_in_every_case(size: int) -> None:
 
 
 @needs_scans
-def test_real_lung_bases_above_a_belly_full_of_gas() -> None:
+def test_real_lung_bases_are_found_above_an_abdomen_full_of_gas() -> None:
     scan = read_volume(SHARED / "example_ct_sm.nii.gz")
     lobes = read_mask(SHARED / "example_seg.nii.gz", scan.grid, (10, 11, 12, 13, 14))
     found = LungThreshold()(CASE, scan)
@@ -263,7 +263,7 @@ def test_real_lung_bases_above_a_belly_full_of_gas() -> None:
 
 
 @needs_scans
-def test_a_real_scan_cropped_through_the_lungs() -> None:
+def test_the_lungs_of_a_real_scan_cropped_through_them_are_found() -> None:
     scan = read_volume(SHARED / "pulmonary_ct_cropped.nii.gz")
     found = LungThreshold()(CASE, scan)
     # parenchyma: denser than air, less dense than tissue and its partial volume

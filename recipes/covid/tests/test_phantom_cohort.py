@@ -143,7 +143,9 @@ def test_the_component_keeps_the_contract_and_draws_once(
     assert (made / "cohort.csv").stat().st_mtime_ns == before
 
 
-def test_another_seed_is_kept_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_phantoms_of_another_seed_are_different_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WSSEG_CACHE", str(tmp_path))
     first, second = (
         LungPhantom(cases=1, seed=seed, size=32, slices=4).cases()[0] for seed in (0, 1)

@@ -112,7 +112,7 @@ def described(name: str, tiles: Path) -> dict[str, Any]:
     return dict(registry().describe(recipe_of(name, tiles))["stages"]["defect"])
 
 
-def test_the_constants_of_the_recipes(tiles: Path) -> None:
+def test_the_recipes_have_their_documented_constants(tiles: Path) -> None:
     em = described("em", tiles)
     assert (em["epochs"], em["batch_size"], em["sampling"]) == (12, 16, "balanced")
     assert em["estep"] == {"use": "proportion", "share": 0.1}
