@@ -171,7 +171,6 @@ def _stage(
     values: ImageValues,
     contrasts: Sequence[TagContrast],
 ) -> Iterator[str]:
-    boxed = any(case.boxes.get(name) for case in training for name in found.classes)
     weakly = bool(contrasts) or any(_is_marked(name, training) for name in found.classes)
     yield f"learn: {'em' if weakly else 'masks'}"
     yield f"classes: {_flow(list(found.classes))}"
@@ -181,7 +180,7 @@ def _stage(
     yield "# An encoder that was trained on photographs often needs fewer images:"
     yield "# backbone: {use: smp, encoder: mobilenet_v2, weights: {use: mobilenet-v2}}"
     if weakly:
-        yield from _em(contrasts, values, boxed)
+        yield from _em(found, training, values, contrasts)
     yield "loss: {use: " + ("cross-entropy" if weakly else "smooth-dice") + "}"
     yield f"epochs: {_epochs(found, training)}"
     yield f"batch_size: {BATCH_SIZE}"
@@ -192,16 +191,17 @@ def _stage(
 
 
 def _em(
-    contrasts: Sequence[TagContrast],
+    found: FoundImages,
+    training: Sequence[Case],
     values: ImageValues,
-    boxed: bool,  # noqa: FBT001 - what the images have
+    contrasts: Sequence[TagContrast],
 ) -> Iterator[str]:
     """Yield the lines of the prior and the E-step."""
     prior, estep = yield from _from_contrasts(contrasts, values) if contrasts else _from_marks()
     yield f"prior: {_flow(prior)}"
     if contrasts:
         yield "# The share of tagged images that the class covers; change it if you know better"
-    if boxed:
+    if any(case.boxes.get(name) for case in training for name in found.classes):
         yield "# At least this share of each box has the class; outside of boxes, nothing has it"
         estep = {"use": "fill-boxes", "share": FILLED, "estep": estep}
     yield f"estep: {_flow(estep)}"
