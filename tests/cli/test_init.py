@@ -327,6 +327,8 @@ def test_a_path_without_usable_images_is_refused(wsseg: Wsseg, tmp_path: Path) -
     wsseg("init", tmp_path / "none", "--out", out).refused("there is no such file or folder")
     (tmp_path / "empty").mkdir()
     wsseg("init", tmp_path / "empty", "--out", out).refused("has no images")
+    (tmp_path / "a.nii.gz").touch()
+    wsseg("init", tmp_path / "a.nii.gz", "--out", out).refused("is an image. Give the folder")
     (tmp_path / "a.csv").write_text("name,age\nx,3\n")
     wsseg("init", tmp_path / "a.csv", "--out", out).refused(
         "needs a column with the names of images"

@@ -11,7 +11,7 @@ from wsseg.components.tag_file import KINDS, image_of_cell, unique_names
 from wsseg.core.case import SPLITS
 from wsseg.data.coco import read_coco_boxes
 from wsseg.data.csv_table import CsvTable, read_csv_table
-from wsseg.data.image_files import find_images
+from wsseg.data.image_files import SUFFIXES, find_images
 from wsseg.data.tag_cells import parse_tag
 from wsseg.errors import InputError
 
@@ -32,14 +32,18 @@ def found_cohort(path: Path) -> dict[str, Any]:
     `table`. Any other table must name images below its folder and their classes.
 
     Raises:
-        InputError: There is no such file or folder, or the table has no column with names of images
-            or none with classes.
+        InputError: There is no such file or folder, the file is an image, or the table has no
+            column with names of images or none with classes.
     """
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder. Give a folder or a CSV file")
     if path.is_dir() and (path / TABLE).exists():
         return {"use": "table", "path": path / TABLE}
     if path.is_file():
+        if path.name.lower().endswith(SUFFIXES):
+            raise InputError(
+                f"{path}: is an image. Give the folder that contains it, or a CSV file"
+            )
         table = read_csv_table(path, ("*",), ())
         if set(table.columns) >= CASE_COLUMNS:
             return {"use": "table", "path": path}
