@@ -181,6 +181,39 @@ def test_comments_and_documentation_do_not_count(
     assert (source_digest(path) != before) == bool(counts)
 
 
+RAISES = """\
+def f(x):
+    if x < 0:
+        raise ValueError(f"{x} is below 0")
+    return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [
+        ("is below 0", "is negative", False),
+        ('f"{x} is below 0"', '\n            f"{x} is below 0",\n            x,\n        ', False),
+        (")\n    return", ") from None\n    return", False),
+        ("ValueError", "KeyError", True),
+        ("x < 0", "x < 1", True),
+        ('raise ValueError(f"{x} is below 0")', "raise", True),
+        ('        raise ValueError(f"{x} is below 0")', "        x = 0", True),
+        ('below 0")', 'below 0"); x = 1', True),
+        ("return x", "return 2 * x", True),
+    ],
+)
+def test_the_message_of_an_error_does_not_count(
+    old: str, new: str, counts: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(RAISES)
+    before = source_digest(path)
+    assert old in RAISES
+    path.write_text(RAISES.replace(old, new))
+    assert (source_digest(path) != before) == counts
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

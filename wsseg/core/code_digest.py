@@ -1,6 +1,6 @@
 """Digests of the code of components, by which results of older code are recognised.
 
-Comments, documentation and blank lines of Python files do not count.
+Comments, documentation, blank lines and the messages of errors in Python files do not count.
 """
 
 import re
@@ -176,9 +176,10 @@ def _digest_of_file(path: Path) -> str:
 
 
 def _code_of(text: str) -> str:
-    """Return Python code without comments, docstrings (all string statements) and blank lines.
+    """Return Python code without what cannot affect a result.
 
-    Only tokens are read: in Python 3.11, `ast.parse` can fail while another thread parses.
+    That is comments, docstrings (all string statements), blank lines, and what a `raise` statement
+    passes to its error: code that raises it has no result. Only tokens are read: in Python 3.11, `ast.parse` can fail while another thread parses.
     """
     lines = text.splitlines()
     try:
@@ -191,13 +192,24 @@ def _code_of(text: str) -> str:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
         elif token.type == tokenize.NEWLINE:
-            if statement and all(each.type == tokenize.STRING for each in statement):
+            if statement:
                 first, last = statement[0].start[0] - 1, statement[-1].end[0]
-                lines[first:last] = [""] * (last - first)
+                lines[first:last] = _without_texts(lines[first:last], statement)
             statement = []
         elif token.type not in NOT_IN_STATEMENTS:
             statement.append(token)
     return "\n".join(filter(None, map(str.rstrip, lines)))
+
+
+def _without_texts(lines: list[str], statement: list[tokenize.TokenInfo]) -> list[str]:
+    """Return the lines of a statement without a docstring or an error's message."""
+    blank = [""] * (len(lines) - 1)
+    if all(each.type == tokenize.STRING for each in statement):
+        return ["", *blank]
+    raises = statement[0].string == "raise" and len(statement) > 1
+    if raises and all(each.string != ";" for each in statement):
+        return [lines[0][: statement[1].end[1]], *blank]
+    return lines
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -2,8 +2,8 @@
 
 Rows whose fingerprint differs from that of their job come from older settings or code. The
 fingerprint depends neither on the machine, nor on the versions of other packages, nor on code that
-only reads commands, checks data, writes files or reports. Documentation and comments do not count,
-and a function or class may move to another module.
+only reads commands, checks data, writes files or reports. Documentation, comments and the messages
+of errors do not count, and a function or class may move to another module.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ NOT_DECIDING = frozenset(
         *("core/code_digest", "core/contracts", "core/source", "core/tracker"),
         *("data/archive", "data/dicom", "data/dicom_file", "data/dicom_folder"),
         *("data/dicom_pixels", "data/dicom_series", "data/download", "data/file_names"),
-        *("data/join_tags", "data/region_check", "data/template"),
+        *("data/join_tags", "data/region_check", "data/region_shape", "data/template"),
         *("data/validation", "inference/batch_prediction", "inference/calibration"),
         "inference/checkpoint",
         *("inference/dicom_segmentation", "inference/ensemble", "inference/folders"),
