@@ -41,7 +41,8 @@ def run(
 ) -> None:
     """Train and score every method, seed and fold of a suite.
 
-    The command first checks that the files of all cohorts exist, also with --dry-run.
+    The command first checks that the files of all cohorts exist, and that no job's folder holds a
+    run with other settings or of other code; --dry-run checks this, too.
 
     Run the same command again to continue an interrupted suite or to retry failed jobs.
 
@@ -59,6 +60,7 @@ def run(
     planned = plan(loaded, suite.parent)
     if dry_run:
         _print_plan(planned, out, jobs or 1, threads, backend)
+        _require_no_refusal(planned, out)
         require_files(job.recipe for job in planned)
         return
     with open_workers(backend, jobs, scheduler, threads) as workers:
@@ -135,6 +137,18 @@ def _print_plan(
     measured = measured_durations(here) if backend == "loky" else {}
     for line in plan_lines(planned, SuiteFolder(out), DurationEstimate(jobs, measured)):
         typer.echo(line)
+
+
+def _require_no_refusal(planned: "Sequence[Job]", out: Path) -> None:
+    from wsseg.errors import InputError
+    from wsseg.suite.dry_run import refusals
+    from wsseg.suite.folder import SuiteFolder
+
+    if refused := refusals(planned, SuiteFolder(out)):
+        raise InputError(
+            f"{len(refused)} of {len(planned)} jobs would be refused, so that none would start. "
+            "The plan states the reason for each"
+        )
 
 
 def _write_report(out: Path) -> None:

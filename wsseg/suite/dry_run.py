@@ -47,7 +47,7 @@ def plan_lines(
     jobs: Sequence[Job], folder: SuiteFolder, estimate: DurationEstimate
 ) -> Iterator[str]:
     """Yield the plan of a suite, line by line, with the status of each job at the end."""
-    refused = {job.folder: reason for job in jobs if (reason := _refusal(job, folder))}
+    refused = refusals(jobs, folder)
     remaining = [job for job in jobs if not is_done(job, folder)]
     todo = sum(job.folder not in refused for job in remaining)
     counts = [f"{len(jobs) - len(refused) - todo} done", f"{todo} to do"]
@@ -60,6 +60,11 @@ def plan_lines(
         reason = refused.get(job.folder)
         status = _status(job, folder) if reason is None else f"refused: {reason}"
         yield f"  {job.folder!s:{width}}  {status}"
+
+
+def refusals(jobs: Sequence[Job], folder: SuiteFolder) -> dict[Path, str]:
+    """Return why `wsseg bench run` would refuse jobs, by folder; it starts none if it refuses one."""
+    return {job.folder: reason for job in jobs if (reason := _refusal(job, folder))}
 
 
 def _refusal(job: Job, folder: SuiteFolder) -> str | None:
