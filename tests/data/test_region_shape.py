@@ -113,11 +113,36 @@ def test_the_middle_of_the_body_does_not_depend_on_the_position_of_the_patient()
     assert implausible_pair(moved, image, SPACING_MM, LIMITS).endswith("on the patient's left")
 
 
-def test_both_lower_ends_missing_at_the_back_are_found() -> None:
-    """In front the end is mostly in slice 7, at the back in slice 14."""
+@pytest.mark.parametrize("end", ["lower", "upper"])
+def test_a_lower_end_missing_at_the_back_or_an_upper_end_missing_in_front_is_found(
+    end: str,
+) -> None:
+    """One part of the rows ends mostly in slice 7 from the end, the other one in slice 14."""
     mask = pair()
-    mask[:14, 7:] = False
-    assert reason(mask) == "ends 70 mm higher at the back than in front, over 40"
+    if end == "lower":
+        mask[:14, 7:] = False
+    else:
+        mask[-14:, :7] = False
+    assert reason(mask) == f"has its {end} end 70 mm higher at the back than in front, over 40"
+
+
+@pytest.mark.parametrize("end", ["lower", "upper"])
+def test_a_lower_end_missing_in_front_or_an_upper_end_missing_at_the_back_is_plausible(
+    end: str,
+) -> None:
+    mask = pair()
+    if end == "lower":
+        mask[:14, :7] = False
+    else:
+        mask[-14:, 7:] = False
+    assert reason(mask) == ""
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3])
+@pytest.mark.parametrize("slice_mm", [5.0, 60.0, 200.0])
+def test_masks_of_few_slices_are_plausible(slices: int, slice_mm: float) -> None:
+    mask = np.repeat(pair()[10:11], slices, axis=0)
+    assert implausible_pair(mask, image_of(mask), (slice_mm, 10.0, 10.0), LIMITS) == ""
 
 
 @pytest.mark.parametrize("end", ["lower", "upper"])

@@ -365,7 +365,7 @@ class PairLimits:
     """The same for the front half alone, minus what the organ lacks at the back: an organ that
     only ends higher than the other one lacks as much there."""
     back_rise_mm: float
-    """How much higher the lower end may be at the back than in front."""
+    """How much higher the lower end, or the upper one, may be at the back than in front."""
     end_area: float
     """The largest area, 20 mm from an end that lies in the scan, as a share of the largest one."""
 

@@ -37,7 +37,7 @@ def implausible_pair(
     return (
         _one_sided(right, left, spacing_mm, limits)
         or _one_sided_in_front(right, left, spacing_mm, limits)
-        or _higher_at_the_back(right | left, spacing_mm[0], limits)
+        or _higher_at_the_back(right | left, spacing_mm[0], limits.back_rise_mm)
         or _abrupt_end(np.count_nonzero(mask, axis=(1, 2)), spacing_mm[0], limits)
     )
 
@@ -106,30 +106,37 @@ def _rows(outline: Outline, part: tuple[float, float]) -> slice:
     return slice(first, last + 1)
 
 
-def _higher_at_the_back(outline: Outline, slice_mm: float, limits: PairLimits) -> str:
-    """Find lower ends that are higher at the back than in front."""
+def _higher_at_the_back(outline: Outline, slice_mm: float, limit_mm: float) -> str:
+    """Find lower or upper ends that are higher at the back than in front."""
     if not outline.any():
         return ""
-    height_mm = {}
-    for place, ends in (("front", FRONT), ("back", BACK)):
-        part = outline[:, _rows(outline, ends)]
-        lowest = part.argmax(axis=0)[part.any(axis=0)]
-        if not len(lowest):
-            return ""
-        height_mm[place] = float(np.median(lowest)) * slice_mm
-    rise_mm = height_mm["back"] - height_mm["front"]
-    if exceeds(rise_mm, limits.back_rise_mm):
-        return (
-            f"ends {rise_mm:.0f} mm higher at the back than in front, over {limits.back_rise_mm:g}"
-        )
+    lower, upper = outline, outline[::-1]
+    rises_mm = {
+        "lower": (_end(lower, BACK) - _end(lower, FRONT)) * slice_mm,
+        "upper": (_end(upper, FRONT) - _end(upper, BACK)) * slice_mm,
+    }
+    for name, rise_mm in rises_mm.items():
+        if exceeds(rise_mm, limit_mm):
+            return (
+                f"has its {name} end {rise_mm:.0f} mm higher at the back than in front, over "
+                f"{limit_mm:g}"
+            )
     return ""
+
+
+def _end(outline: Outline, part: tuple[float, float]) -> float:
+    """Return the median index of the first slice of an outline, over a part of its rows."""
+    rows = outline[:, _rows(outline, part)]
+    found = rows.any(axis=0)
+    return float(np.median(rows.argmax(axis=0)[found])) if found.any() else float("nan")
 
 
 def _abrupt_end(pixels: NDArray[np.intp], slice_mm: float, limits: PairLimits) -> str:
     """Find an end inside the scan near which the area is still almost the largest."""
     slices = np.flatnonzero(pixels > END_SHARE * pixels.max())
     near = max(1, round(in_voxels(NEAR_END_MM, slice_mm)))
-    if exceeds(SHORTEST_MM, (slices[-1] - slices[0] + 1) * slice_mm):
+    length = int(slices[-1] - slices[0]) + 1
+    if near >= length or exceeds(SHORTEST_MM, length * slice_mm):
         return ""
     inside = {"lower": (slices[0], slices[0] + near), "upper": (slices[-1], slices[-1] - near)}
     for name, (end, inner) in inside.items():
