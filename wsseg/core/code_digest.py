@@ -179,7 +179,8 @@ def _code_of(text: str) -> str:
     """Return Python code without what cannot affect a result.
 
     That is comments, docstrings (all string statements), blank lines, and what a `raise` statement
-    passes to its error: code that raises it has no result. Only tokens are read: in Python 3.11, `ast.parse` can fail while another thread parses.
+    passes to its error: code that raises it has no result. Only tokens are read: in Python 3.11,
+    `ast.parse` can fail while another thread parses.
     """
     lines = text.splitlines()
     try:

@@ -63,7 +63,7 @@ def plan_lines(
 
 
 def refusals(jobs: Sequence[Job], folder: SuiteFolder) -> dict[Path, str]:
-    """Return why `wsseg bench run` would refuse jobs, by folder; it starts none if it refuses one."""
+    """Return why `wsseg bench run` would refuse jobs, by folder; it runs none if it refuses one."""
     return {job.folder: reason for job in jobs if (reason := _refusal(job, folder))}
 
 
