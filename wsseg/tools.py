@@ -17,6 +17,7 @@ from wsseg.data.reading import (
 )
 from wsseg.data.share_cells import parse_share
 from wsseg.data.spacing import exceeds, in_voxels, rounded_mm
+from wsseg.data.split import draw_patients
 from wsseg.data.tag_cells import parse_tag, tag_cell
 from wsseg.runtime.cache_leases import lease
 from wsseg.runtime.files import (
@@ -39,6 +40,7 @@ __all__ = [
     "cache_folder",
     "cached_cases",
     "download",
+    "draw_patients",
     "exceeds",
     "fingerprint",
     "in_voxels",

@@ -4,14 +4,14 @@ from collections.abc import Collection
 from dataclasses import replace
 from time import perf_counter
 
-from wsseg.core.contracts import cases_of
-from wsseg.data.split import Split, by_fold
+from wsseg.data.split import Split
 from wsseg.errors import InputError
 from wsseg.evaluation.evaluate import evaluate
 from wsseg.evaluation.rows import write_rows
 from wsseg.inference.run import Run, load_run
 from wsseg.runtime.files import write_json
 from wsseg.suite.definition import Job
+from wsseg.suite.fold_split import split_by_fold
 from wsseg.suite.folder import SuiteFolder
 from wsseg.suite.job_provenance import job_provenance
 from wsseg.suite.job_status import check_trials
@@ -45,7 +45,7 @@ def split_of_job(job: Job, accept: Collection[str] = ()) -> Split:
     if job.split is None:
         return accepting_split(split_of(job.recipe), accept)
     fold, folds, *inner = job.split
-    own = by_fold(cases_of(job.recipe.cohort), fold, folds, inner=inner[0] if inner else None)
+    own = split_by_fold(job.recipe.cohort, fold, folds, inner[0] if inner else None)
     return accepting_split(replace(own, by_stage=cases_by_stage(job.recipe)), accept)
 
 

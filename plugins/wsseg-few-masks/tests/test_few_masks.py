@@ -28,11 +28,32 @@ def test_the_cohort_passes_the_conformance_test(table: Table) -> None:
     check_cohort(FewMasks(cohort=table, of=("infection",), masks=1))
 
 
-def test_the_first_training_cases_and_all_test_cases_keep_their_masks(table: Table) -> None:
-    few = FewMasks(cohort=table, of=("consolidation",), masks=2).cases()
-    with_mask = [case.name for case in few if "consolidation" in case.masks]
-    assert with_mask == ["case-0", "case-1", "case-6", "case-7"]
-    assert all("infection" in case.masks for case in few)
+def with_masks(few: FewMasks) -> list[str]:
+    return [case.name for case in few.cases() if "consolidation" in case.masks]
+
+
+def test_half_of_the_drawn_training_cases_have_the_class_as_in_the_cohort(table: Table) -> None:
+    """The cases with odd numbers have consolidation; 6 and 7 are test cases."""
+    for seed in range(20):
+        few = FewMasks(cohort=table, of=("consolidation",), masks=2, seed=seed)
+        *drawn, first, second = with_masks(few)
+        assert [first, second] == ["case-6", "case-7"]
+        assert sorted(int(name[-1]) % 2 for name in drawn) == [0, 1]
+        assert all("infection" in case.masks for case in few.cases())
+
+
+def test_the_seed_decides_which_cases_are_drawn(table: Table) -> None:
+    few = FewMasks(cohort=table, of=("consolidation",), masks=2)
+    assert with_masks(few) == with_masks(few)
+    drawn = {tuple(with_masks(few.model_copy(update={"seed": seed}))) for seed in range(20)}
+    assert len(drawn) > 3
+
+
+def test_validation_cases_keep_their_masks(table: Table) -> None:
+    path = table.path.with_name("with-validation.csv")
+    path.write_text(table.path.read_text().replace("case-0,train", "case-0,val"))
+    few = FewMasks(cohort=Table(path=path), of=("consolidation",), masks=0)
+    assert with_masks(few) == ["case-0", "case-6", "case-7"]
 
 
 @given(masks=st.integers(0, 9))
