@@ -16,10 +16,13 @@ FOLDER = Path(__file__).parent
 README = FOLDER.parent / "README.md"
 KEYWORDS = {
     "consolidation": ("consolidation", "consolidations", "consolidated", "consolidative"),
+    "crack": ("crack", "cracks"),
     "effusion": ("effusion", "effusions"),
-    "ground-glass": ("ground-glass", "ground glass", "groundglass", "GGO"),
+    "emphysema": ("emphysema", "emphysematous"),
+    "ground-glass": ("ground-glass", "ground glass", "groundglass", "GGO", "GGOs"),
     "infection": ("infection", "infections", "infective", "infectious", "infected"),
     "nodule": ("nodule", "nodules"),
+    "pneumothorax": ("pneumothorax", "pneumothoraces"),
     "tumour": ("tumour", "tumours", "tumor", "tumors"),
 }
 OUTCOMES = ("right", "unknown", "asserted", "wrong")
