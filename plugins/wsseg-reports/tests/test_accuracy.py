@@ -74,6 +74,14 @@ def test_the_table_of_the_readme_has_the_present_counts() -> None:
     assert table("development") in README.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("sentences", ["test", "unseen"])
+def test_the_readme_states_the_present_counts_of_all_other_sentences(sentences: str) -> None:
+    number = counts(sentences)["all"]
+    right, unknown, asserted, wrong = (number[each] for each in OUTCOMES)
+    stated = f"{right} are right, {unknown} unknown, {asserted} asserted and {wrong} wrong"
+    assert stated in " ".join(README.read_text(encoding="utf-8").split())
+
+
 def test_97_of_the_first_100_sentences_agree_with_their_tags_and_3_are_unknown() -> None:
     with (FOLDER / "first_100_sentences.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

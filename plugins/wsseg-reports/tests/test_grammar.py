@@ -252,6 +252,96 @@ def test_phrases_found_in_unseen_sentences_are_understood(statement: str, senten
     assert statements(sentence) == [statement]
 
 
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("present", "A focus of consolidation was overlooked in the initial report."),
+        ("present", "Consolidation now visible only over the apex."),
+        ("present", "Consolidation has recurred to its former extent."),
+        ("present", "Consolidation, which did not clear on the prone images."),
+        ("present", "The consolidation is by no means absent."),
+        ("present", "A consolidation has formed."),
+        ("present", "Consolidation dorsally in both lungs."),
+        ("present", "The consolidation has increased over the past 48 hours."),
+        ("present", "No increase in the consolidation since the drain was clamped."),
+        ("present", "Consolidation, absent on yesterday's film, has developed."),
+        ("present", "The report should read 'consolidation in the left lower lobe'."),
+        ("absent", "Previously seen consolidation is not visualised in the present scan."),
+        ("absent", "Consolidation 0 / effusion 0 / lines ok"),
+        ("absent", "Consolidation was possibly infectious, since it is gone after treatment."),
+        ("absent", "Neither in the upper nor in the lower lobes is there consolidation."),
+        ("absent", "Resolution of the clustered lower lobe consolidations."),
+        ("absent", "Complete evacuation of the consolidation."),
+        ("absent", "The consolidation disappears on prone images."),
+        ("absent", "The opacity does not represent consolidation."),
+        ("uncertain", "The opacity may not represent consolidation."),
+        ("uncertain", "Consolidation drained at another hospital in 2018."),
+        ("uncertain", "Consolidation may well hide on this supine film."),
+        ("uncertain", "Consolidation is difficult to exclude on this reconstruction."),
+        ("uncertain", "In the event that consolidation is found, call us."),
+    ],
+)
+def test_phrases_found_in_the_third_unseen_set_are_understood(
+    statement: str, sentence: str
+) -> None:
+    assert statements(sentence) == [statement]
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("absent", "The effusion has resolved, as has the consolidation."),
+        ("absent", "Nodules are absent now, as are the associated consolidations."),
+        ("uncertain", "Nodules are absent, as are effusions and consolidations."),
+        ("absent", "The effusion is gone and so is the left consolidation."),
+        ("present", "The effusion is unchanged, as is the consolidation."),
+        ("present", "Effusion is not seen, as is usual in consolidation."),
+    ],
+)
+def test_as_is_repeats_the_verb_before_it(statement: str, sentence: str) -> None:
+    assert statements(sentence) == [statement]
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("present", "Of the three consolidations one is not seen; the other two are unchanged."),
+        ("present", "One of the two consolidations has resolved, the other is unchanged."),
+        ("uncertain", "One of the consolidations has resolved."),
+        ("uncertain", "The consolidations have resolved except for one."),
+        ("absent", "Both of the consolidations have resolved."),
+    ],
+)
+def test_findings_are_not_absent_if_only_some_of_them_are(statement: str, sentence: str) -> None:
+    assert statements(sentence) == [statement]
+
+
+@pytest.mark.parametrize(
+    ("expected", "report"),
+    [
+        (["absent"], "Consolidation on the radiograph? There is no consolidation."),
+        (["present"], "Consolidation? CT shows consolidation."),
+        (["uncertain"], "Opacity. Consolidation? No effusion."),
+        (["uncertain", "absent"], "Consolidation? No consolidation on the right."),
+        (["uncertain", "uncertain"], "Consolidation? No other consolidation."),
+    ],
+)
+def test_a_question_is_left_out_if_the_next_mention_answers_it(
+    expected: list[str], report: str
+) -> None:
+    assert statements(report) == expected
+
+
+def test_a_repaired_crack_is_absent() -> None:
+    report = "Crack at bolt hole 5 ground out and re-welded. Free of cracks."
+    found = mentions(report, ["crack", "cracks"])
+    assert [each.statement for each in found] == ["absent", "absent"]
+
+
+def test_subcutaneous_emphysema_is_not_emphysema_of_the_lung() -> None:
+    assert not list(mentions("Subcutaneous emphysema.", ["emphysema"]))
+
+
 def test_an_effusion_elsewhere_is_not_a_pleural_effusion() -> None:
     assert not list(mentions("Pericardial effusion of 8 mm.", ("effusion",)))
     assert list(mentions("Pericardial effusion of 8 mm.", ("pericardial effusion",)))

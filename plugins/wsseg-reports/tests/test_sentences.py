@@ -19,6 +19,8 @@ from wsseg_reports.sentences import boxes_as_words, describing_sentences
         ("1. Mass.\n2. No effusion.", ["Mass.", "No effusion."]),
         ("1) No mass 2) Effusion", ["No mass.", "Effusion"]),
         ("Masses\nNone\nEffusions\nNone", ["Masses None", "Effusions None"]),
+        ("Effusion - small L. Mass - N. Cyst.", ["Effusion - small L.", "Mass - N.", "Cyst."]),
+        ("Mass in the L. lower lobe.", ["Mass in the L. lower lobe."]),
     ],
 )
 def test_sentences_end_at_full_stops_and_at_lines_that_start_a_statement(
@@ -55,6 +57,10 @@ def test_sections_that_do_not_describe_the_scan_are_left_out(
         ("Mass: [ ] present [x] absent", "Mass: absent; "),
         ("Mass: yes [ ] no [x]", "Mass: no; "),
         ("A mass [series 2] and a nodule.", "A mass [series 2] and a nodule."),
+        ("( ) mass (x) nodule", "; no mass; nodule"),
+        ("Mass: [ ] right [ ] left [x] none", "Mass: none; "),
+        ("Mass: [ ] none [ ] small [x] large", "Mass: large; "),
+        ("Mass: [x] right [ ] left [ ] none", "Mass: right;   "),
     ],
 )
 def test_boxes_of_a_form_belong_to_the_finding_on_the_side_of_the_first_box(

@@ -20,6 +20,7 @@ class Cue(StrEnum):
     FORMER = "h"  # puts what follows in the past: history of
     IS_ABSENT = "N"  # negates what precedes: not seen
     GONE = "Z"  # negates the noun before it, or else the noun after it: resolved
+    LIKEWISE = "L"  # repeats the verb before it for what follows: as has
     IS_POSSIBLE = "U"  # makes what precedes uncertain: cannot be excluded
     WAS = "H"  # puts what precedes in the past: on the prior study
     IS_PRESENT = "A"  # affirms what precedes: seen, unchanged
@@ -65,14 +66,14 @@ AFTER_AUXILIARY = "|".join(
 )
 
 NAMED = {
-    "NOT": r"not | cannot | \w+n['’]t",
+    "NOT": r"not | cannot | \w+n['’]t | by no means | in no way",
     "SEEN": r"""
         seen | identified | noted | visuali[sz]ed | evident | present | demonstrated | detected
         | observed | found | appreciated | visible | apparent | shown | recogni[sz]ed | depicted
         | discernible | confirmed | identifiable | appreciable | demonstrable | described
         | documented | discerned | noticed | encountered | reproduced | recogni[sz]able
         | reported | delineat(?:ed|able) | delineable | detectable | made out | imaged
-        | developed | occurred | appeared | recurred
+        | developed | formed | occurred | appeared | recurred
         | (?:re-?)?accumulated | re-?appeared""",
     "SURELY": r"""
         definitely | convincingly | currently | now | yet | been | also | to be | be | reliably
@@ -97,14 +98,15 @@ NAMED = {
         | important | essential | of | much | short | new""",
     "PARTLY": r"""
         partially | partly | all but | nearly | almost | largely | mostly | incompletely
-        | substantially | slowly | gradually | somewhat | not | near | near-completely | yet to
-        | failed to | fails to | essentially | virtually | markedly | significantly""",
+        | substantially | slowly | gradually | somewhat | not | near | near-completely
+        | essentially | virtually | markedly | significantly""",
     "ENDED": r"""
-        resolved? | cleared? | disappeared | vanished | subsided | re-?absorbed | resorbed
+        resolve[sd]? | clear(?:s|ed) | disappear(?:s|ed) | vanish(?:es|ed) | subside[sd]
+        | re-?absorbed | resorbed
         | absorbed | drained | evacuated | gone | dissipated | dissolved | melted away""",
     "PRIOR": r"""
         prior | previous | earlier | outside | old | last | recent | remote | past | initial
-        | admission | baseline""",
+        | admission | baseline | former | original | (?!to)\w+day['’]s""",
     "EXAM": r"""
         exam(?:ination)?s? | study | studies | cts? | ct scans? | scans? | radiographs?
         | x-rays? | cxr | films? | imaging | images? | chest \w+ | mri | investigations? | one""",
@@ -171,15 +173,17 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | as (on | in | at) [the] [\w+] PRIOR [\w+] [EXAM]
         | (compared | comparison | relative) (to | with) [the] [\w+] EXAM (of | from) (\w+
             (?:day|week|month|year)s? ago | yesterday | last \w+)
-        | (since | from | than | compared to | compared with | to | vs\.? | versus) ([the] PRIOR
-            [\w+] [EXAM] | [the] EXAM (of | from) DATE | DATE)
+        | (since | from | than | compared to | compared with | to | vs\.? | versus) ([the | its |
+            their] PRIOR [\w+] [EXAM] | [the] EXAM (of | from) DATE | DATE)
         | since (admission | yesterday | last \w+)
+        | (in | over | during) the (past | last) [\w+] (?:hour|hr|day|week|month|year)s?
+        | (the | this | our) present [\w+] EXAM
         | not (otherwise | further) (specified | characteri[sz]ed | classified)
         | not (infrequently | uncommonly | surprisingly | unexpectedly)
         | to account for | as (before | previously) | than (before | previously | yesterday)
         | all but(?! (?:resolved|cleared|disappeared|vanished|gone))
         | previously (measuring | measured | (?=\d))
-        | since \w+day['’]s [EXAM] | (from | than) \w+ (?:day|week|month|year)s? ago
+        | (from | than) \w+ (?:day|week|month|year)s? ago
         | nor (has | have | is | are)
             (?=[^.;,]*\b(?:(?:chang|improv|increas|decreas|progress|worsen|diminish)ed|grown)\b)
         """,
@@ -195,7 +199,10 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.IS_PRESENT,
         r"""
         NOT [SURELY]* (SEEN | there) THEN | not there (on | in) DATE | (has | have | had) not$
-        | (refuses? | refused) to (clear | resolve | improve | regress)
+        | (refuse[sd]? | fail(?:s|ed)? | yet) to [\w+ly] (clear | resolve | improve | regress |
+            disappear)
+        | (overlooked | missed | omitted | not (mentioned | included)) (in | on | from | by) [the
+            | our] PRIOR [\w+] (report | read | EXAM)
         | (resolution | clearing | clearance) of
             (?=[^.;]*\b(?:is|was|remains) (?:incomplete|partial|slow|delayed|not (?:yet )?complete))
         | NOT (previously | formerly | before) SEEN
@@ -203,7 +210,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             CHANGED
         | the same [\w+] as [THEN]
         | (does | do | did) not (cross | extend | involve | reach | enhance | abut | invade |
-            cavitate | exceed)
+            cavitate | exceed | clear)
         | (hardly | barely | scarcely | little | minimally) [\w+ly] CHANGED
         | NOT [\w+ly] (confined | limited | restricted) to | neither CHANGED nor CHANGED
         | no longer CHANGED
@@ -250,6 +257,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             (of | from))
         | (or | nor) [\w+] CHANGE (in | of) [the]
         | (progressed | evolved | developed | transformed | turned | changed) (to | into)
+        | should [instead | have | now]* (read | say | state)
         | (?<=, )(?:only|just|merely) | with [a] [(?!no )\w+] (residual | persistent | remaining)
         """,
     ),
@@ -272,11 +280,11 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | favou?red (over | rather than) | (did | does | do) not$
         | unsure | undecided | unconfirmed | unproven | not (sure | certain) | pending | tbd
         | (can not | cannot | could not) be [\w+ly] confirmed | poorly SEEN | obscured | n/a
-        | (difficult | hard | impossible) to (exclude | assess | see | rule out | evaluate | judge)$
+        | (difficult | hard | impossible) to (exclude | assess | see | rule out | evaluate |
+            judge) (?=(?:(?:on|in|at|from|with|due|because|owing)\b|$))
         | NOT [SURELY]* SEEN (on | in) [the] (cxr | x-rays? | radiographs? | chest \w+ | plain \w+)
-        | (difficult | hard | impossible) to (assess | see | evaluate | judge) (on | in | due to |
-            because | owing to | with | from)
-        | (may | might | could | can) [easily | well | also]* be (missed | overlooked)
+        | (may | might | could | can) [easily | well | also]* (be (missed | overlooked) | hide |
+            lurk | exist | escape \w+ | go (undetected | unnoticed | unseen))
         | (easily | readily) (missed | overlooked)
         | (hardly | barely | scarcely) [SURELY]* SEEN | debatable | arguable | in doubt
         | (a | one | another) (possibility | consideration)
@@ -306,7 +314,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | went away | left no (trace | residue)
         | unseen | invisible | undetect(?:ed|able) | inapparent | disprove[nd] | refuted
         | false$ | -ve$ | replaced by | given way to
-        | [been | surgically]* (removed | excised | resected) | no$ | no evidence$
+        | [been | surgically]* (removed | excised | resected | repaired | welded | ground out)
+        | no$ | no evidence$
         | scores?(?: of|:| =)? 0(?![.,]?\d| ?[-–/] ?\d)
         | nowhere to be SEEN | (NOT)$
         | (complete | full | total) (resolution | clearing | regression)$
@@ -315,7 +324,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (completely | fully | totally | entirely) (regressed | regredient | healed | gone)
         | (?<!\d)0 ?%
         | \(-\) | \(−\) | (?<=: )(?:n|0|-|o|ø)$ | (?<=\? )n$ | (?<=[:=] )0
-        | (?<=[:=])0(?![.,]?\d) | 0$ | -free | (?<=\w )-$
+        | (?<=[:=])0(?![.,]?\d) | 0$ | 0(?= / [a-z]) | -free | (?<=\w )-$
         """,
     ),
     (Cue.COLON, r"\?(?: [-–—])? (?=(?:yes|no|none|y|n)(?: ?[.,;]|$))"),
@@ -323,7 +332,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.QUESTION,
         r"""
         \?+(?: )?(?=\w) | query | queries | whether [or not] | if | unless
-        | where there (was | were | had been) | in case of | in the event of
+        | where there (was | were | had been) | in case of | in the event (of | that)
+        | (provided | assuming | supposing) [that]
         """,
     ),
     (Cue.PLAIN, "(likely | probably | probable | possibly | presumably | presumed) CAUSE"),
@@ -343,7 +353,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             [\w+ly] (differentiate | distinguish | separate | determine | tell | say | know)
             [whether | if] [or not]
         | [to | please | must | should] (rule out | exclude | r/o) | excluding
-        | (do | does | did) not [\w+ly] (exclude | rule out) | may BE | can SHOW (?!no )(?=\w)
+        | (do | does | did) not [\w+ly] (exclude | rule out) | may(?= not) | may BE
+        | can SHOW (?!no )(?=\w)
         | might | could(?! not (?:find|see|detect|identify|demonstrate|show)) | would
         | should | can (not | n['’]t) tell | suspicious \w+ for
         | (suspicio\w+ | concern\w* | worrisome | worry | indeterminate | limited | sensitiv\w+
@@ -381,7 +392,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | tend\w* to(?:wards?)? | tendency (to | towards?)
         | risk of | at risk for | wonder\w* | approaching | bordering on | verging on
         | near-(?!complete|total) | pre- | post- | mimic\w* | simulat\w+ | resembl\w+
-        | argues? against | against | favou?r\w* | over (?!\d) | than | (more | less) likely
+        | argues? against | against | favou?r\w* | than | (more | less) likely
         | think | believe | feel | doubt(?:s|ed)? [that | if] | reportedly | allegedly
         | hardly | barely | little | scarcely | dubious | borderline
         | pseudo-? | (?:susp|poss|prob)\.? | (?<!is )(?<!are )apparent (?=\w)
@@ -437,7 +448,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         [interval | complete | full | total | prompt | rapid | apparent]* (resolution | clearing
             | clearance | disappearance | resorption | reabsorption) of
-        | (complete | full | total) regression of
+        | (complete | full | total) (regression | evacuation | drainage | removal | excision) of
         """,
     ),
     (
@@ -465,8 +476,9 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | not amounting to | none of | spared from | nothing (?!but)(?=\w) | none | ø
         """,
     ),
+    (Cue.LIKEWISE, "(as | so) (is | are | was | were | has | have)"),
     (Cue.STOP, r"[but | and] not (in | on | at | the one | [the] (left | right))"),
-    (Cue.NOT, "not yet | NOT"),
+    (Cue.NOT, "not yet | NOT [(?:represent|reflect)(?:ing)?]"),
     (Cue.GONE, "no longer | ENDED | absent | excluded | ruled out | denied | negative | neg"),
     (
         Cue.EXCEPT,
@@ -481,7 +493,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         but | however | although | though | whereas | while | whilst | nevertheless
         | nonetheless | yet | despite | in spite of | whose | (?:[;–—]) | -- | -> | → | because
-        | as a result of | given | in contrast | on the other hand | instead
+        | as a result of | since (?=(?:the|an?|his|her)\b) | given | in contrast
+        | on the other hand | instead
         """,
     ),
     (Cue.VERSUS, r"vs\.? | versus"),
@@ -526,7 +539,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         new | newly | further | additional | other | more | enlarging | growing | larger
         | greater | bigger | growth | progression | enlargement | increase | decrease
-        | improvement | progressive | worsening | increasing | another | (?:[<>≥≤]) | over
+        | improvement | progressive | worsening | increasing | another | (?:[<>≥≤]) | over (?=\d)
         """,
     ),
     (
@@ -557,10 +570,10 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         b/l | (?:right|left|rt|lt|r|l)(?:-sided)? | bilateral(?:ly)? | bibasal | bibasilar
         | biapical | (?:r|l)(?:u|m|l)l | upper | lower | middle | mid | lobes? | lingular?
-        | lungs? | bases? | basal | basilar | apex | apical | apices | zones? | segments?
-        | hemithorax | chest | sides? | perihilar | hilar | peripheral | subpleural
-        | retrocardiac | posterior | anterior | lateral | medial | dependent | costophrenic
-        | angles? | hilum | fissures? | central | superior | inferior
+        | lungs? | bases? | basilar | apex | apices | zones? | segments? | everywhere
+        | hemithorax | chest | sides? | perihilar | hilar | subpleural | retrocardiac
+        | (?:bas|apic|dors|ventr|later|medi|centr|peripher)al(?:ly)? | (?:pos|an)terior(?:ly)?
+        | dependent(?:ly)? | costophrenic | angles? | hilum | fissures? | superior | inferior
         """,
     ),
     (
@@ -578,8 +591,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         Cue.IN,
         r"""
         in | at | on | within | involving | throughout | along | measuring | up to (?=\d) | near
-        | around | behind | abutting | overlying | by | affecting | occupying | across | inside
-        | from | into | under | per
+        | around | behind | over | abutting | overlying | by | affecting | occupying | across
+        | inside | from | into | under | per
         """,
     ),
     (
@@ -598,7 +611,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
 
 OTHER_MEANING_BEFORE = (
     "(?<!bony )(?<!bone )(?<!osseous )(?<!fracture )(?<!callus )"
-    "(?<!pericardial )(?<!joint )(?<!subdural )"
+    "(?<!pericardial )(?<!joint )(?<!subdural )(?<!subcutaneous )(?<!surgical )"
 )
 OTHER_MEANING_AFTER = (
     r"(?! (?:chemo|radi|therap|treatment|regimen|phase|course|durvalumab|immuno)\w*)"

@@ -47,7 +47,7 @@ PHRASE = "[^,+|;:n!]*"  # what follows a finding up to the next part of the sent
 # The first pattern that matches counts; None: the sentence can be read both ways.
 REACHES: tuple[tuple[str, bool | None, str], ...] = (
     ("[^,+|]*o[^,+|]*:[^,+|]*#", None, "Without fever: consolidation"),
-    ("[^,+|:]*o[fds]*l[fl]*#", None, "No infarct left basal consolidation"),
+    ("[^,+|:d]*o[fds]*l[fl]*#", None, "No infarct left basal consolidation"),
     ("[^,+|iVaANUvpwkT]*#", True, "No focal consolidation"),
     ("[^,+|iVaANUwkTvp]*[vp]f*#", True, "No lobe is consolidated"),
     ("[^,+|iVaANUwkTvp]*vf*sf*#", True, "At no level is there consolidation"),
@@ -78,6 +78,9 @@ ONE_SIDE_NONE = re.compile(  # right none, left basal; right yes, left no
     "[fs]*l[fls]*(?:N.*,[fls]*l[fls]*(?:,|A|$)|A.*,[fls]*l[fls]*N)"
 )
 ONE_SIDE_FILLED = re.compile("[fs]*l:(?:[fs]+l:[nN]|[nN]l:[fs]+)(?:,|$)")  # right: small left: none
+SOME_GONE = re.compile(  # one of the nodules is absent; of the nodules one is; absent but for one
+    "(?:^|[;,+])(?:sfd[^oT,;]*#.*N|fd[^oT,;]*#[^;]*s[apv]r*N)|#[^;,oT]*N[^;,oT]*,?x"
+)
 UNKNOWN_VERB = re.compile("[rdf]*o")  # the consolidation went away
 RELATIVE_OF_OTHER = re.compile("[^#]*o[^#oT]*#r[^o]*[NU]")
 VERB_ALONE = re.compile("[vpa][rfs]*[NU]")  # consolidation, first seen in May, is not seen
@@ -97,13 +100,22 @@ def mentions(report: str, keywords: Sequence[str]) -> Iterator[Mention]:
     """Yield what each sentence of `report` states about the finding that `keywords` name.
 
     Keywords are complete words or phrases. If a sentence mentions the finding several times, the
-    strongest statement counts.
+    strongest statement counts. A question is left out if the next mention answers it.
     """
     words = [" ".join(word.lower().split()) for word in keywords]
+    question: Mention | None = None
     for sentence in describing_sentences(report):
         text = correct_spelling(boxes_as_words(sentence).lower(), words)
-        if statements := list(_statements(_place_gone(symbols(text, words)))):
-            yield Mention(strongest(statements), sentence)
+        clause = _place_gone(symbols(text, words))
+        if statements := list(_statements(clause)):
+            mention = Mention(strongest(statements), sentence)
+            if question and re.search("[kl]", clause):  # no other mass, no mass on the right
+                yield question
+            question = mention if sentence.endswith("?") else None
+            if not question:
+                yield mention
+    if question:
+        yield question
 
 
 def _statements(clause: str) -> Iterator[Statement]:
@@ -131,16 +143,18 @@ def strongest(statements: Sequence[Statement]) -> Statement:
 def _place_gone(clause: str) -> str:
     """Replace `Z` (resolved, absent) and `N` (not seen) by `R` before, and by `N` after a noun.
 
-    `U` (cannot be excluded) directly before the finding is `u`.
+    `U` (cannot be excluded) directly before the finding is `u`. `L` (as has) is `n` after `N`.
     """
 
     def placed(gone: re.Match[str]) -> str:
         before = re.split(r"[,;+|x-]", clause[max(0, gone.start() - 50) : gone.start()])[-1]
         after = re.split(r"[,;+|x-]", clause[gone.end() : gone.end() + 50])[0]
-        is_verb = re.search("[oT]|[av]r+$", before)  # has been excluded
+        is_verb = re.search("[oT]|ar+$|[vp]r*$", before)  # has been excluded
         return "R" if re.search("[oT]", after) and not is_verb else "N"
 
     clause = re.sub("Z", placed, clause)
+    clause = re.sub("(?<=N)([^;ANU]*)L(?=(?:[dfsl]*o[+])?[dfsl]*T)", r"\1n", clause)
+    clause = clause.replace("L", "p")
     clause = re.sub("(?:(?<=;)|^)([vdfsl]*)U(?=[dfsle]*T)|U(?=[dfsle]*T)", r"\1u", clause)
     return re.sub("(^|;)([^oT;,]*)N(?=:?[^;,]*[oT])", r"\1\2R", clause)  # not seen: nodule
 
@@ -149,6 +163,8 @@ def _statement(before: str, after: str) -> Statement:
     if ONE_SIDE.search(before) or ONE_SIDE_FILLED.match(after):
         return "present"
     governed, stated = _governed(before, after), _stated(before, after)
+    if stated == "absent" and SOME_GONE.search(f"{before}#{after}"):
+        stated = "present" if "A" in after else "uncertain"
     if stated != "absent" and re.search("(^|;)[fdr]*H[^;]*$", before):
         return "former"  # on the prior CT there was consolidation
     if governed == "absent":
@@ -174,8 +190,8 @@ def _governed(before: str, after: str) -> Statement | None:
         outer, inner = "", outer  # possibly no consolidation, previous CT with no consolidation
     elif outer == "h":
         outer = ""
-    elif (inner in "n!R" and "o" in within) or (inner == "n" and outer == "R"):
-        outer = ""  # no effusion no consolidation
+    elif (inner in "n!R" and re.search("[om]", within)) or (inner == "n" and outer == "R"):
+        outer = ""  # no effusion no consolidation, neither in the left nor in the right lung
     elif inner == "h" and "e" in within:
         outer, inner = "", outer  # no sign of the previously seen consolidation
     if inner in "n!" and OF_KNOWN.match(between):
@@ -194,7 +210,7 @@ def _stated(before: str, after: str) -> Statement | None:
         verbs = verbs.replace("U", "A").replace("N", "?")
     if not verbs:
         return None
-    if "?" in verbs or "NH" in verbs:  # absent on the prior study
+    if re.search("[?]|NH[^A]*$", verbs):  # absent on the prior study
         return "uncertain"
     if "N" in verbs:  # has resolved on the right but persists on the left
         return "present" if "A" in verbs[verbs.rindex("N") :] else "absent"
@@ -253,7 +269,7 @@ def _own_verbs(part: str, *, known: bool, is_value: bool) -> Iterator[str]:
     if re.search("a.*o.*[NU]|^[rfs]*o.*N", clause):
         yield "?"
         return
-    clause = re.sub("N[^AU]*[oT].*|N[rfs]*A", "N", clause)  # no longer (be) seen
+    clause = re.sub("N[^AUH]*[oT][^H]*|N[rfs]*A", "N", clause)  # no longer (be) seen
     yield from re.findall("[ANUvpH]", clause)
     if is_value and re.match("n[fes]*$", rest):  # consolidation: no evidence
         yield "N"

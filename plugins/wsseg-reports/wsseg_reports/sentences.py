@@ -36,11 +36,14 @@ ABBREVIATED = re.compile(
     rf"(?:^|[\s,(/])(?:[a-z]|[a-z]\.[a-z]|{'|'.join(ABBREVIATIONS.split())})\.$",
     re.IGNORECASE,
 )
+LETTER = re.compile(r"\b[LRNY]\.\s+[A-Z]")  # Effusion: N. Mass: small, L. Nodule: Y.
 DOTS = re.compile(r"\s*(?:\.{3,}|…|_{3,})\s*(?=\w)")  # between the columns of a form
+ROUND_BOX = re.compile(r"\(( |x|✓)\)", re.IGNORECASE)
 EMPTY_BOX = re.compile(r"\s*(?:\[ ?\]|☐)\s*")
 TICKED_BOX = re.compile(r"\s*(?:\[[x✓]\]|☑|☒)\s*", re.IGNORECASE)
 BOX_FIRST = re.compile(r"(?:[^:\[☐☑☒]*:)?\s*(?:\[[ x✓]?\]|[☐☑☒])", re.IGNORECASE)
 OPTION = r"\b(?:yes|no|none|present|absent|positive|negative|seen|not (?:seen|present)|unknown)\b"
+VALUE = r"(?:left|right|bilateral|both|trace|small|moderate|large|mild|severe)(?= *(?:[\[☐☑☒.;]|$))"
 UNANSWERED = re.compile(  # Mass [ ] yes [ ] no
     rf"(?<![✓x\]☑☒]) *(?::? *(?:\[ ?\]|☐) *{OPTION}){{2,}}(?! *(?:\[[x✓]|☑|☒))", re.IGNORECASE
 )
@@ -104,7 +107,8 @@ def _split(statement: str) -> Iterator[str]:
     text = NUMBER_IN_LINE.sub(". ", text)
     text, start = CONTINUED.sub("; ", text), 0
     for end in SENTENCE_END.finditer(text):
-        if not ABBREVIATED.search(text[start : end.start()][-12:]):
+        is_letter = LETTER.match(text, end.start() - 2)
+        if is_letter or not ABBREVIATED.search(text[start : end.start()][-12:]):
             yield text[start : end.start()]
             start = end.end()
     if text[start:]:
@@ -119,10 +123,12 @@ def boxes_as_words(text: str) -> str:
         >>> boxes_as_words("Mass [ ] Nodule [x]")
         'Mass: no; Nodule: yes; '
     """
+    text = ROUND_BOX.sub(r"[\1]", text)
     empty, ticked = EMPTY_BOX.pattern, TICKED_BOX.pattern
-    options = (f"{OPTION}{empty}", f"({OPTION}){ticked}")
+    option = f"(?:{OPTION}|{VALUE})"
+    options = (f"{option}{empty}", f"({option}){ticked}")
     if not LAST_IS_BOX.search(text):
-        options = (f"{empty}{OPTION}", f"{ticked}({OPTION})")
+        options = (f"{empty}{option}", f"{ticked}({option})")
         text = UNANSWERED.sub(": ?; ", text)
     text = re.sub(options[0], " ", text, flags=re.IGNORECASE)
     text = re.sub(rf"(?:\s*:)?\s*{options[1]}", r": \1; ", text, flags=re.IGNORECASE)

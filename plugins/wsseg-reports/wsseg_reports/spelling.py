@@ -8,7 +8,7 @@ MIN_LETTERS = 7  # shorter words have too many neighbours: nodule, module
 WORDS = """
     without evidence excluded exclude resolved resolution possible possibly probable probably
     suspected suspicion negative absence previous previously history unlikely equivocal
-    questionable unchanged visualized visualised identified persistent
+    questionable unchanged visualized visualised identified persistent attenuation opacity opacities
 """
 WORD = re.compile(r"[a-z]{6,}")
 
