@@ -97,11 +97,13 @@ def test_a_suite_with_jobs_of_older_code_is_not_continued(
 
     rows = run(PARTS)
     assert run(PARTS) == rows
-    with pytest.raises(InputError, match=r"seed-0: was run with other code .*delete that folder"):
+    with pytest.raises(
+        InputError, match=r"seed-0: this run was made with other code .*delete that folder"
+    ):
         run(PARTS.replace("volume.shape, True", "volume.shape, False"))
     assert folder.rows.read_text() == rows
     jobs = plan(load_suite(tmp_path / "suite.yaml"), tmp_path)
     lines = list(plan_lines(jobs, folder, DurationEstimate(1, {})))
     assert lines[0] == "1 job = 1 method × 1 seed; 0 done, 0 to do, 1 refused"
     assert "mine/seed-0  refused: " in lines[1]
-    assert "seed-0: was run with other code of wsseg or of a plugin than is" in lines[1]
+    assert "seed-0: this run was made with other code of wsseg or of a plugin than is" in lines[1]

@@ -126,9 +126,9 @@ SCANS: dict[Callable[[Path], None], tuple[str, str]] = {
     text_in_gzip: ("x.nii.gz", "cannot be read as NIfTI"),
     four_d: ("x.nii.gz", "is 4-D (12 × 10 × 4 × 3)"),
     one_d: ("x.nii.gz", "is 1-D"),
-    with_nan: ("x.nii.gz", "NaN or infinite voxels"),
-    with_infinity: ("x.nii", "NaN or infinite voxels"),
-    complex_voxels: ("x.nii.gz", "one number per voxel"),
+    with_nan: ("x.nii.gz", "NaN or infinite values"),
+    with_infinity: ("x.nii", "NaN or infinite values"),
+    complex_voxels: ("x.nii.gz", "must be one real number"),
     singular: ("x.nii.gz", "singular"),
     slices_of_half_a_metre: ("x.nii", "mm; possible"),
     immense: ("x.nii.gz", "10000 × 10000 × 10000 voxels"),
@@ -188,7 +188,7 @@ def test_a_scan_that_is_not_in_hu_is_refused_if_the_recipe_requires_hu(
 ) -> None:
     save(cohort.parent / "3-image.nii.gz", noise(low, high, (40, 36, 5)))
     words = ("train", recipe, "--out", tmp_path / "out")
-    wsseg(*words, "--set", "input.unit=HU").refused("case case-3: ", "not in HU", looks)
+    wsseg(*words, "--set", "input.unit=HU").refused("case case-3: ", "is not in HU", looks)
     assert not (tmp_path / "out").exists()
 
 
@@ -248,7 +248,9 @@ def test_an_empty_column_of_tags_is_refused_before_training(
     rows = [line.rpartition(",")[0] + "," for line in lines[1:]]
     cohort.write_text("\n".join([lines[0], *rows]))
     ended = wsseg("train", recipe, "--out", tmp_path / "out")
-    ended.refused("stage consolidation: none of 6 training cases has tag.consolidation")
+    ended.refused(
+        "stage consolidation: none of the 6 training cases has a value in tag.consolidation"
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -257,7 +259,7 @@ def test_a_table_without_the_masks_is_refused_before_training(
 ) -> None:
     cohort.write_text(cohort.read_text().replace("mask.infection", "mask.lesion"))
     ended = wsseg("train", recipe, "--out", tmp_path / "out")
-    ended.refused("stage infection: none of 6 training cases has mask.infection")
+    ended.refused("stage infection: none of the 6 training cases has a value in mask.infection")
     assert not (tmp_path / "out").exists()
 
 

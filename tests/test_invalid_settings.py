@@ -29,10 +29,10 @@ def run(trained: Path, tmp_path: Path) -> Path:
         ("stages.consolidation.estep=[1, 2]", "is not a valid EStep"),
         ("stages.infection.epochs=few", "stages.infection.epochs: "),
         ("stages.infection.epochs=1:30", "stages.infection.epochs: "),
-        ("input.clip=[false, 160]", "input.clip.0: expected a number, not false"),
+        ("input.clip=[false, 160]", "input.clip.0: must be a number, not false"),
         ("input.scale=.inf", "input.scale: must be a finite number"),
         ("stages.consolidation.region=lung", "'lung' is unknown"),
-        ("cohort.path=none.csv", "none.csv: there is no such file"),
+        ("cohort.path=none.csv", "none.csv: file not found"),
         ("cohort={use: teble}", "Did you mean 'table'?"),
         ("nothing", "write it as a.b.c=VALUE"),
         ("seed=[", "not valid YAML"),
@@ -50,7 +50,7 @@ def test_an_error_in_a_setting_is_reported_with_its_key(
     ("text", "words"),
     [
         ("", "is missing"),
-        ("- a\n", "contains a value of type list"),
+        ("- a\n", "not a value of type list"),
         ("a: [1\n", "own.yaml:2: not valid YAML"),
         ("extends: covid/phi3\n", "own.yaml:1: extends: no recipe is called 'covid/phi3'"),
         ("extends: own.yaml\n", "extends itself"),
@@ -73,7 +73,7 @@ def test_an_unknown_recipe_is_reported_by_name(wsseg: "Wsseg", tmp_path: Path, s
 
 def test_train_refuses_a_file_in_place_of_its_folder(wsseg: "Wsseg", toy_recipe: Path) -> None:
     for out in (toy_recipe, toy_recipe / "below"):
-        wsseg("train", toy_recipe, "--out", out).refused("name a folder")
+        wsseg("train", toy_recipe, "--out", out).refused("give a folder")
 
 
 # Runs.
@@ -114,14 +114,14 @@ WEIGHTS, RECORD = "stages/infection/weights.safetensors", "stages/infection/stag
         (WEIGHTS, cut, "damaged"),
         (WEIGHTS, flip_a_bit, "its SHA-256 differs"),
         (WEIGHTS, empty, "damaged"),
-        (WEIGHTS, Path.unlink, "missing"),
+        (WEIGHTS, Path.unlink, "file not found"),
         (RECORD, cut, "damaged"),
         (RECORD, changed, "train the stage again"),
-        (RECORD, other_width, "does not fit the backbone"),
+        (RECORD, other_width, "the weights do not fit the backbone"),
         (RECORD, lambda path: path.write_text("[]"), "damaged"),
         (RECORD, lambda path: path.write_bytes(b"\xff\xfe"), "damaged"),
         (RECORD, Path.unlink, "is not finished"),
-        ("recipe.yaml", Path.unlink, "holds no run"),
+        ("recipe.yaml", Path.unlink, "not the folder of a run"),
         ("recipe.yaml", empty, "is missing"),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_damaged_file_of_a_run_is_reported(
 
 @pytest.mark.parametrize("command", ["score", "report"])
 def test_a_folder_without_a_run_is_refused(wsseg: "Wsseg", tmp_path: Path, command: str) -> None:
-    wsseg(command, tmp_path / "none").refused("none: holds no run")
+    wsseg(command, tmp_path / "none").refused("none: not the folder of a run")
     assert not (tmp_path / "none").exists()
 
 
@@ -191,10 +191,16 @@ def test_an_error_in_any_recipe_of_a_suite_is_reported_before_the_first_job(
             "suite.yaml:2: no recipe has the key 'input.sise'. Did you mean 'input.size'?",
         ),
         ("recipes: [toy.yaml]\nset: [1]\n", "suite.yaml:2: set: [1] is not a map {key: value}"),
-        ("recipes: [toy.yaml]\nmatrix: {input.size: []}\n", "matrix.input.size: [] is not a list"),
-        ("recipes: [toy.yaml]\nmatrix: {input.size: 32}\n", "matrix.input.size: 32 is not a list"),
+        (
+            "recipes: [toy.yaml]\nmatrix: {input.size: []}\n",
+            "matrix.input.size: must be a list of values, not []",
+        ),
+        (
+            "recipes: [toy.yaml]\nmatrix: {input.size: 32}\n",
+            "matrix.input.size: must be a list of values, not 32",
+        ),
         ("recipes: [toy.yaml]\nseeds: [0, 0]\n", "two runs would be written to toy/seed-0"),
-        ("recipes: [toy.yaml]\nseeds: [true]\n", "seeds.0: expected a number, not true"),
+        ("recipes: [toy.yaml]\nseeds: [true]\n", "seeds.0: must be a number, not true"),
         ("recipes: [toy.yaml]\nfolds: 1\n", "folds: "),
         (
             "recipes: [toy.yaml]\nfolds: 2\nset: {test: {use: lung-phantom}}\n",

@@ -155,7 +155,7 @@ def test_dicom_segmentations_of_nifti_scans_are_refused_before_anything_is_predi
 ) -> None:
     scan, out = toy_cohort.parent / "6-image.nii.gz", tmp_path / "out"
     ended = wsseg("predict", trained, scan, "--out", out, "--write", "dicom-seg")
-    ended.refused("6-image.nii.gz is a NIfTI file", "needs a DICOM series", "Name the folder")
+    ended.refused("6-image.nii.gz is a NIfTI file", "needs a DICOM series", "Give the folder")
     assert not out.exists()
     ended = wsseg("predict", trained, scan, "--out", out, "--codes", "codes.csv")
     ended.refused("add --write dicom-seg")
@@ -236,7 +236,7 @@ def test_an_archive_is_predicted_and_checked_under_pseudonyms(
 
 def test_names_for_the_cases_of_a_table_are_refused(wsseg: "Wsseg", toy_cohort: Path) -> None:
     ended = wsseg("data", "check", toy_cohort, "--name-by", "names.csv")
-    ended.refused("is not a folder of scans")
+    ended.refused("not a folder of images")
 
 
 def test_a_row_of_a_table_may_name_the_folder_of_a_study(

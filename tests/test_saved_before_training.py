@@ -93,7 +93,7 @@ def test_a_prior_whose_value_cannot_be_read_again_is_refused_before_anything_is_
         *command, toy_recipe, *out, "--set", "stages.consolidation.prior={use: of-a-level}"
     )
     ended.refused(
-        "the recipe cannot be read again after it is saved: stages.consolidation.prior.level: must",
+        "the recipe cannot be loaded after it is saved: stages.consolidation.prior.level: must",
         "Check the plugin: wsseg plugins check",
     )
     assert not (tmp_path / "run").exists()

@@ -303,7 +303,7 @@ def test_json_that_is_nested_too_deeply_is_refused(
     shutil.copytree(trained, tmp_path / "run")
     (tmp_path / "run/stages/infection/stage.json").write_text("[" * 200_000)
     scan = toy_cohort.parent / "6-image.nii.gz"
-    assert "stage.json: missing or damaged" in limited(
+    assert "stage.json: the file is missing or damaged" in limited(
         tmp_path, "predict", "run", scan, "--out", "out"
     )
 
@@ -337,7 +337,7 @@ def test_control_characters_in_a_file_name_are_escaped_in_messages(
     scan.write_bytes(b"")
     ended = wsseg("predict", trained, scan, "--out", tmp_path / "out")
     assert "\x1b" not in ended.err + ended.out
-    ended.refused("\\x1b[2J[red]x.nii.gz: is empty")
+    ended.refused("\\x1b[2J[red]x.nii.gz: the file is empty")
 
 
 def test_notes_and_progress_bars_do_not_interpret_markup(

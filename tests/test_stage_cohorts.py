@@ -60,7 +60,7 @@ def test_a_patient_of_the_test_set_is_refused_in_the_cohort_of_a_stage(
 ) -> None:
     elsewhere.write_text(elsewhere.read_text().replace("other-patient-1", "patient-7"))
     ended = wsseg("train", toy_recipe, "--out", tmp_path / "run", "--set", own)
-    ended.refused("patient 'patient-7' is in the training and in the test set")
+    ended.refused("patient 'patient-7' is in both the training set and the test set")
 
 
 def test_an_invalid_scan_in_the_cohort_of_a_stage_is_reported_before_training(

@@ -115,7 +115,9 @@ def test_missing_test_scans_are_found_before_a_phantom_is_drawn(
 ) -> None:
     monkeypatch.chdir(suite.parent)
     ended = wsseg(*command)
-    ended.refused("1.nii.gz: this file of the data set does not exist. `wsseg data fetch`")
+    ended.refused(
+        "1.nii.gz: this file of the data set was not found. Download it with `wsseg data fetch`"
+    )
     assert not (cache / "phantom").exists()
     assert not (suite.parent / "out").exists()
 
@@ -132,7 +134,7 @@ def test_one_missing_mask_of_the_nine_scans_is_named(wsseg: "Wsseg", suite: Path
     write_nine(suite.parent / "nine")
     (suite.parent / "nine" / "rp_msk" / "7.nii.gz").unlink()
     ended = wsseg("bench", "run", suite, "--out", suite.parent / "out")
-    ended.refused("rp_msk/7.nii.gz: this file of the data set does not exist")
+    ended.refused("rp_msk/7.nii.gz: this file of the data set was not found")
 
 
 def test_missing_scans_of_a_later_method_are_found_before_a_phantom_is_drawn(

@@ -134,7 +134,7 @@ def test_a_full_disk_is_reported_and_the_run_can_be_resumed(
     assert difference(tmp_path / "run", reference) == ""
 
 
-def test_a_starting_command_leaves_the_exit_codes_of_others_to_their_threads(
+def test_starting_a_command_does_not_read_the_exit_codes_of_other_commands(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """multiprocessing reads the codes of ended processes at a start; each can be read once."""

@@ -129,7 +129,7 @@ def test_workers_are_killed_only_after_a_run_has_started(tmp_path: Path) -> None
     assert finished_jobs(tmp_path) == 0
 
 
-def test_a_second_command_must_be_refused(tmp_path: Path) -> None:
+def test_the_fault_of_two_commands_requires_that_the_second_one_is_refused(tmp_path: Path) -> None:
     fault, cluster = TwoCommands(), Cluster()
     fault.disturb(situation(tmp_path, 0, cluster))
     assert fault.count == 0, "the first command has not locked the folder"

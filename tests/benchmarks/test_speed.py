@@ -49,7 +49,7 @@ def test_the_committed_rows_are_of_existing_subjects() -> None:
     assert {row.subject for row in read_rows(ROWS, Row)} <= set(SUBJECTS)
 
 
-def test_each_reason_is_of_a_row_with_a_requirement() -> None:
+def test_each_reason_belongs_to_a_row_with_a_requirement() -> None:
     required = {(row.subject, row.name) for row in read_rows(ROWS, Row) if row.required}
     assert set(REASONS) <= required
 

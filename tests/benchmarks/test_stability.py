@@ -54,7 +54,7 @@ def test_each_recipe_has_a_run_for_each_seed_precision_and_number_of_threads() -
         assert run.job.recipe.precision == run.key.precision
 
 
-def test_a_precision_and_seed_is_finished_before_the_next_and_neighbours_share_no_stage() -> None:
+def test_runs_are_ordered_by_precision_then_seed_then_method() -> None:
     keys = list(Study().run_keys())
     assert [key.precision for key in keys] == ["float32"] * 20 + ["bfloat16"] * 20
     assert [key.seed for key in keys] == 2 * [seed for seed in range(5) for _ in range(4)]

@@ -130,7 +130,7 @@ def table_of_pictures(folder: Path, header: str, crack: str, good: str) -> Path:
 
 
 @pytest.mark.parametrize("good", ["control", "no_crack", "Crack-free"])
-def test_a_column_of_any_name_can_hold_the_classes_if_a_word_means_none(
+def test_a_column_with_any_name_can_contain_the_classes_if_a_word_means_background(
     wsseg: Wsseg, tmp_path: Path, good: str
 ) -> None:
     table = table_of_pictures(
@@ -146,7 +146,7 @@ def test_a_column_of_any_name_can_hold_the_classes_if_a_word_means_none(
     assert "background" not in text
 
 
-def test_a_recipe_says_how_to_name_a_class_that_means_none(wsseg: Wsseg, tmp_path: Path) -> None:
+def test_a_recipe_explains_how_to_name_the_background(wsseg: Wsseg, tmp_path: Path) -> None:
     table = table_of_pictures(write_pictures(tmp_path / "a"), "file,condition,patient", "a", "b")
     ended = wsseg("init", table, "--out", tmp_path / "a.yaml")
     assert ended.code == 0, ended.err
@@ -324,23 +324,23 @@ def test_the_magnetic_tiles_become_a_valid_recipe(wsseg: Wsseg, tmp_path: Path) 
 
 def test_a_path_without_usable_images_is_refused(wsseg: Wsseg, tmp_path: Path) -> None:
     out = tmp_path / "a.yaml"
-    wsseg("init", tmp_path / "none", "--out", out).refused("there is no such file or folder")
+    wsseg("init", tmp_path / "none", "--out", out).refused("not found. Give a folder")
     (tmp_path / "empty").mkdir()
-    wsseg("init", tmp_path / "empty", "--out", out).refused("has no images")
+    wsseg("init", tmp_path / "empty", "--out", out).refused("no images found")
     (tmp_path / "a.nii.gz").touch()
     wsseg("init", tmp_path / "a.nii.gz", "--out", out).refused("is an image. Give the folder")
     (tmp_path / "a.csv").write_text("name,age\nx,3\n")
     wsseg("init", tmp_path / "a.csv", "--out", out).refused(
-        "needs a column with the names of images"
+        "the table needs a column with the names of images"
     )
     good = write_pictures(tmp_path / "pictures") / "good"
-    wsseg("init", good, "--out", out).refused("its images have no labels")
+    wsseg("init", good, "--out", out).refused("no labels found for its images")
     assert not out.exists()
 
 
 def test_a_recipe_is_never_overwritten(wsseg: Wsseg, tmp_path: Path) -> None:
     write_pictures(tmp_path / "pictures")
     (tmp_path / "a.yaml").write_text("mine")
-    wsseg("init", tmp_path / "pictures", "--out", tmp_path / "a.yaml").refused("exists already")
+    wsseg("init", tmp_path / "pictures", "--out", tmp_path / "a.yaml").refused("already exists")
     wsseg("init", tmp_path / "pictures", "--out", tmp_path / "a.txt").refused("ends in .yaml")
     assert (tmp_path / "a.yaml").read_text() == "mine"

@@ -56,7 +56,7 @@ def test_a_recipe_is_trained_scored_reported_and_used_for_prediction(
 def test_train_does_not_overwrite_a_run(wsseg: "Wsseg", toy_recipe: Path, trained: Path) -> None:
     ended = wsseg("train", toy_recipe, "--out", trained)
     assert ended.code == 2
-    assert "already holds a run" in ended.error
+    assert "already contains a run" in ended.error
 
 
 def test_diverged_training_has_exit_code_1(

@@ -101,12 +101,12 @@ def test_arrays_are_made_and_written_once(cache: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "a/b"}, "'a/b' cannot be used in the name of a file"),
-        ({"masks": {"a:b": np.ones(SHAPE, np.bool_)}}, "'a:b' cannot be used in the name"),
+        ({"name": "a/b"}, "'a/b' cannot be used in a file name"),
+        ({"masks": {"a:b": np.ones(SHAPE, np.bool_)}}, "'a:b' cannot be used in a file name"),
         ({"split": "tset"}, "case a: unknown split 'tset'.*test"),
-        ({"masks": {"m": np.ones((2, 4, 3), np.bool_)}}, r"mask m has shape \(2, 4, 3\), but its"),
+        ({"masks": {"m": np.ones((2, 4, 3), np.bool_)}}, r"mask m has shape \(2, 4, 3\), but the"),
         ({"masks": {"m": np.ones(SHAPE)}}, "mask m has type float64; use bool"),
-        ({"slice_tags": {2: {"t": True}}}, "there is no slice 2 to tag; its slices are 0 to 1"),
+        ({"slice_tags": {2: {"t": True}}}, "slice_tags has slice 2; possible: 0 to 1"),
         (
             {"volume": Volume(np.ones(SHAPE)[None], Grid((2, 3, 4), UPRIGHT))},
             r"the image has shape",

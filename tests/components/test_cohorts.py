@@ -55,7 +55,7 @@ def test_a_byte_order_mark_spaces_and_blank_lines_are_ignored(tmp_path: Path) ->
 def test_empty_columns_of_a_spreadsheet_are_ignored(tmp_path: Path) -> None:
     (case,) = table(tmp_path, "case,image,,\na,a.nii.gz,,\n").cases()
     assert case.name == "a"
-    refused(tmp_path, "case,image,,\na,a.nii.gz,,x\n", "has 4 cells, but the header has 2")
+    refused(tmp_path, "case,image,,\na,a.nii.gz,,x\n", "there are 4 cells, but the header has 2")
     refused(tmp_path, "case,,image\na,,a.nii.gz\n", "unknown column ''")
 
 
@@ -123,15 +123,15 @@ def test_a_cell_that_is_not_a_tag_is_refused(tmp_path: Path, cell: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty. Its first line must name its columns"),
+        ("", "is empty. Its first line must contain the names of the columns"),
         ("case,image\n", "has no rows"),
         ("case,image,tags.x\na,a.nii.gz,1\n", "unknown column 'tags.x'.*Did you mean 'tag"),
         ("case,imgae\na,a.nii.gz\n", "unknown column 'imgae'.*Did you mean 'image'"),
         ("case,image,tag.\na,a.nii.gz,1\n", "unknown column 'tag.'"),
-        ("case\na\n", "has no column 'image'; its columns: case"),
-        ("case,image,image\na,a.nii.gz,a.nii.gz\n", "has the column 'image' twice"),
+        ("case\na\n", "no column is called 'image'; the columns are: case"),
+        ("case,image,image\na,a.nii.gz,a.nii.gz\n", "the column 'image' appears twice"),
         ("case|image\na|a.nii.gz\n", "unknown column 'case.image'"),
-        ("case,image\na,a.nii.gz,1\n", "line 2: has 3 cells, but the header has 2"),
+        ("case,image\na,a.nii.gz,1\n", "line 2: there are 3 cells, but the header has 2"),
         ("case,image\na,a.nii.gz\na,b.nii.gz\n", "case a appears twice"),
         ("case,image\na,no.nii.gz\n", "line 2: case a, image: there is no file .*no.nii.gz"),
         ("case,image\na,\n", "line 2: case a, image: is empty"),
@@ -176,7 +176,7 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_table_or_a_folder_in_its_place_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "no.csv", tmp_path):
-        with pytest.raises(InputError, match="no such file"):
+        with pytest.raises(InputError, match="file not found"):
             Table(path=path).cases()
 
 

@@ -93,7 +93,7 @@ def test_counters_of_batch_norm_may_be_missing() -> None:
     [
         (
             {"1.bias": None},
-            r"has no tensor 1\.bias of the encoder; its first tensors are 0\.weight",
+            r"tensors 1\.bias of the encoder are missing; the file has 0\.weight",
         ),
         (
             {"1.bias": torch.ones(5)},
@@ -130,7 +130,9 @@ def test_a_backbone_has_the_weights_of_its_file(file: Path) -> None:
 
 
 def test_a_file_that_does_not_fit_the_encoder_is_named(file: Path) -> None:
-    with pytest.raises(InputError, match=r"resnet\.safetensors: does not fit encoder 'resnet18'"):
+    with pytest.raises(
+        InputError, match=r"resnet\.safetensors: the weights do not fit encoder 'resnet18'"
+    ):
         Smp(weights=FileWeights(file=file)).build(1, 1)
 
 
@@ -190,9 +192,9 @@ def test_weights_that_are_missing_or_do_not_fit_end_training_before_any_stage(
     wsseg: "Wsseg", toy_recipe: Path, file: Path, tmp_path: Path
 ) -> None:
     ended = wsseg("train", toy_recipe, "--out", tmp_path / "a", *changes(tmp_path / "no.pth"))
-    ended.refused("no.pth: there is no such file")
+    ended.refused("no.pth: file not found")
     words = [*changes(file), "--set", "stages.infection.backbone.encoder=resnet18"]
-    wsseg("train", toy_recipe, "--out", tmp_path / "b", *words).refused("does not fit encoder")
+    wsseg("train", toy_recipe, "--out", tmp_path / "b", *words).refused("do not fit encoder")
     assert not (tmp_path / "b" / "stages").exists()
 
 

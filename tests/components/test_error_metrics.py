@@ -137,7 +137,9 @@ def test_thin_structures_of_sheared_slices_are_measured_in_the_patient() -> None
 
 
 @pytest.mark.parametrize("pixel_mm", [0.3, 0.5, 0.6, 0.703125, 0.75, 0.78125, 1.0, 1.2, 1.5])
-def test_error_places_do_not_depend_on_rounding_errors_of_the_spacing(pixel_mm: float) -> None:
+def test_locations_of_errors_do_not_depend_on_rounding_errors_of_the_spacing(
+    pixel_mm: float,
+) -> None:
     prediction, truth = np.random.default_rng(0).random((2, 3, 40, 40)) < [[[[0.5]]], [[[0.02]]]]
     prediction = ndimage.binary_closing(prediction, CROSS)
     row = PLACES(prediction, truth, grid_of((3.0, pixel_mm, pixel_mm)), truth)

@@ -383,7 +383,7 @@ def test_adapt_em_counts_of_exclusive_classes_are_within_bounds(
 @pytest.mark.parametrize(
     ("share", "most", "problem"),
     [
-        (0.6, 0.5, "most is 0.5; it must be at least share, 0.6"),
+        (0.6, 0.5, "most is 0.5, but must be at least share, which is 0.6"),
         (1.1, 1, "less than or equal to 1"),
         (-1, 1, "0"),
     ],
@@ -472,9 +472,9 @@ def test_the_estimated_share_equals_a_count_of_sorted_pixels(
 @pytest.mark.parametrize(
     ("untagged", "tagged", "problem"),
     [
-        ([], [0.5], "no region without the tag of a class"),
-        ([0.5], [], "no region with the tag of a class"),
-        ([0.6, 0.7], [0.6, 0.7], "is not larger in tagged than in untagged"),
+        ([], [0.5], "no region without its tag"),
+        ([0.5], [], "no region with its tag"),
+        ([0.6, 0.7], [0.6, 0.7], "is not higher in tagged than in untagged"),
     ],
 )
 def test_a_share_that_cannot_be_estimated_is_refused(

@@ -46,7 +46,7 @@ def test_background_names_the_folders_without_a_class(files: Callable[..., Path]
     root = files("A/1.png", "B/2.png")
     cases = by_name(Folder(path=root, background=("A",)).cases())
     assert [dict(cases[name].tags) for name in "12"] == [{"B": False}, {"B": True}]
-    with pytest.raises(InputError, match="background: no image is 'C'; possible: A, B"):
+    with pytest.raises(InputError, match="background: no image has the class 'C'; possible: A, B"):
         Folder(path=root, background=("C",)).cases()
 
 
@@ -126,7 +126,7 @@ def test_several_masks_of_a_class_are_ignored_and_named_once(
 
 def test_two_images_with_the_same_name_in_a_folder_are_refused(files: Callable[..., Path]) -> None:
     root = files("crack/1.png", "crack/1.tif")
-    with pytest.raises(InputError, match=r"several images called 1: 1\.png, 1\.tif"):
+    with pytest.raises(InputError, match=r"several images are called 1: 1\.png, 1\.tif"):
         Folder(path=root).cases()
 
 
@@ -169,9 +169,9 @@ def test_columns_of_tags_are_read_as_in_a_cohort_table(files: Callable[..., Path
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image\n1\n", "has no column class, tag.CLASS, box.CLASS or share.CLASS; its col"),
-        ("file,class\n1,crack\n", "has no column 'image'"),
-        ("image,class\n9.png,crack\n", r"line 2: there is no image '9\.png'"),
+        ("image\n1\n", "no column is called class, tag.CLASS, box.CLASS or share.CLASS; the col"),
+        ("file,class\n1,crack\n", "no column is called 'image'"),
+        ("image,class\n9.png,crack\n", r"line 2: no image, or more than one, is called '9\.png'"),
         ("image,class\n1,crack\n1.png,hole\n", r"image 1\.png has several rows"),
         ("image,tag.crack\n1,maybe\n", r"line 2: image 1, tag\.crack is 'maybe'"),
         ("image,box.crack\n1,3 4 10\n", r"line 2: image 1, box\.crack is '3 4 10'"),
@@ -179,14 +179,16 @@ def test_columns_of_tags_are_read_as_in_a_cohort_table(files: Callable[..., Path
         ("image,class,split\n1,crack,first\n", "line 2: unknown split 'first'"),
     ],
 )
-def test_a_wrong_table_is_refused(files: Callable[..., Path], text: str, message: str) -> None:
+def test_an_invalid_table_of_tags_is_refused(
+    files: Callable[..., Path], text: str, message: str
+) -> None:
     root = files("1.png", "2.png", "a.csv")
     (root / "a.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         Folder(path=root, tags=root / "a.csv").cases()
 
 
-def test_all_wrong_rows_of_a_table_are_listed(files: Callable[..., Path]) -> None:
+def test_all_invalid_rows_of_a_table_are_listed(files: Callable[..., Path]) -> None:
     root = files("1.png", "a.csv")
     (root / "a.csv").write_text("image,class\n1,crack\n8,crack\n9,crack\n")
     cases, problems = Folder(path=root, tags=root / "a.csv").read()
@@ -232,7 +234,9 @@ def test_a_split_is_a_pattern_in_the_path(files: Callable[..., Path]) -> None:
     root = files("good/a1.png", "good/b2.png", "crack/b3.png")
     cases = Folder(path=root, split={"test": "/b"}).cases()
     assert {case.name: case.split for case in cases} == {"a1": "train", "b2": "test", "b3": "test"}
-    with pytest.raises(InputError, match=r"split\.test: x is found in no path, such as crack/b3"):
+    with pytest.raises(
+        InputError, match=r"split\.test: x matches no path; the first path is crack/b3"
+    ):
         Folder(path=root, split={"test": "x"}).cases()
 
 
@@ -259,7 +263,7 @@ def test_named_images_are_left_out(files: Callable[..., Path]) -> None:
     root = files("good/1.png", "crack/2.png", "crack/3.png")
     cases = Folder(path=root, leave_out=("2",)).cases()
     assert sorted(case.name for case in cases) == ["1", "3"]
-    with pytest.raises(InputError, match="leave_out: no image has the name '4'; possible: 1, 2, 3"):
+    with pytest.raises(InputError, match="leave_out: no image is called '4'; possible: 1, 2, 3"):
         Folder(path=root, leave_out=("4",)).cases()
 
 
@@ -269,16 +273,16 @@ def test_a_gap_between_words_is_refused(files: Callable[..., Path]) -> None:
 
 
 def test_a_group_that_an_image_lacks_is_refused(files: Callable[..., Path]) -> None:
-    with pytest.raises(InputError, match=r"group p\(\\d\) is not found in good/1\.png"):
+    with pytest.raises(InputError, match=r"group: p\(\\d\) does not match good/1\.png"):
         Folder(path=files("good/1.png"), group=r"p(\d)").cases()
 
 
 @pytest.mark.parametrize(
     ("places", "message"),
     [
-        ((), "is not a folder"),
-        (("notes.txt",), r"has no images; possible: \.png"),
-        (("masks/1.png",), "has no images"),
+        ((), "not a folder"),
+        (("notes.txt",), r"no images found; possible: \.png"),
+        (("masks/1.png",), "no images found"),
     ],
 )
 def test_a_folder_without_images_is_refused(
@@ -323,9 +327,12 @@ def test_a_folder_of_scribbles_without_names_of_images_is_refused(
     files: Callable[..., Path],
 ) -> None:
     root = files("images/1.png", "scribbles/one.png")
-    with pytest.raises(InputError, match="no scribbles have the name of an image, such as 1"):
+    with pytest.raises(
+        InputError,
+        match=r"no file of scribbles has the name of an image\. Name each like",
+    ):
         Folder(path=root, scribbles=root / "scribbles").cases()
-    with pytest.raises(InputError, match="is not a folder"):
+    with pytest.raises(InputError, match="not a folder"):
         Folder(path=root, scribbles=root / "none").cases()
 
 
@@ -380,5 +387,7 @@ def test_joined_classes_share_boxes_but_need_their_own_share(
     assert case.boxes == {"defect": (Box(1, 1, 2, 2), Box(5, 5, 2, 2))}
     assert case.shares == {"defect": (0.1, 0.1)}
     (root / "a.csv").write_text("image,class,share.crack\n1,crack,10 %\n2,hole,\n3,good,\n")
-    with pytest.raises(InputError, match=r"share.crack is the share of a part of defect"):
+    with pytest.raises(
+        InputError, match=r"share.crack is the share of only a part of class defect"
+    ):
         folder.cases()

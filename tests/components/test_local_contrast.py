@@ -95,5 +95,5 @@ def test_a_top_hat_in_a_region_equals_a_loop_over_its_pixels(
 
 
 def test_a_square_of_an_even_size_is_refused() -> None:
-    with pytest.raises(ValidationError, match="4 is even; a square of an odd size"):
+    with pytest.raises(ValidationError, match="4 is even; give an odd size"):
         TopHat(size_px=4, threshold=1)

@@ -19,7 +19,7 @@ def volume(voxels: np.ndarray) -> Volume:
 CASE = Case("a", "a", Path("a.nii.gz"))
 
 
-def test_everything_contains_all_voxels() -> None:
+def test_the_region_everything_contains_all_voxels() -> None:
     assert Everything()(CASE, volume(np.zeros((2, 3, 4)))).all()
 
 
@@ -80,5 +80,5 @@ def test_a_file_region_is_the_mask_file_of_the_case(tmp_path: Path) -> None:
 
 
 def test_a_missing_mask_of_a_file_region_is_an_error_with_the_name_of_the_case() -> None:
-    with pytest.raises(InputError, match=r"^case a: has no mask 'lung'"):
+    with pytest.raises(InputError, match=r"^case a: no mask is called 'lung'"):
         FileRegion(mask="lung")(CASE, volume(np.zeros((2, 3, 4))))

@@ -79,10 +79,13 @@ def test_a_plugin_adds_its_components_to_the_registry() -> None:
 @pytest.mark.parametrize(
     ("hooks", "message"),
     [
-        ({"wsseg_priors": {"good": Half, "bad": HardEM}}, r"'bad' is .*HardEM.*, not a Prior"),
-        ({"wsseg_priors": {"good": Half, "bad": Half()}}, "'bad' is Half.*, not a Prior"),
+        (
+            {"wsseg_priors": {"good": Half, "bad": HardEM}},
+            r"'bad' is .*HardEM.*, but must be a Prior",
+        ),
+        ({"wsseg_priors": {"good": Half, "bad": Half()}}, "'bad' is Half.*, but must be a Prior"),
         ({"wsseg_priors": {"good": Half}, "wsseg_esteps": {"hard": HardEM}}, "offered by first"),
-        ({"wsseg_priors": {"good": Half}, "wsseg_recipes": {"r": "a.yaml"}}, "not a Path"),
+        ({"wsseg_priors": {"good": Half}, "wsseg_recipes": {"r": "a.yaml"}}, "but must be a Path"),
         ({"wsseg_priors": {"good": Half}, "wsseg_proirs": {"x": Half}}, "unknown hook"),
         (
             {"wsseg_priors": {"good": Half, "bad": Undecided}},
@@ -94,8 +97,14 @@ def test_a_plugin_adds_its_components_to_the_registry() -> None:
         ({"wsseg_priors": {"good": Half, "": Half}}, "'' is not a valid name"),
         ({"wsseg_priors": {"good": Half}, "wsseg_esteps": None}, "wsseg_esteps returns None"),
         ({"wsseg_priors": {"good": Half}, "wsseg_esteps": [HardEM]}, r"returns \[<class .*HardEM"),
-        ({"wsseg_priors": {"good": Half}, "wsseg_recipes": {"r": Path("gone")}}, "no file gone"),
-        ({"wsseg_priors": {"good": Half}, "wsseg_units": {"mg": AnyUnit}}, "`name` must be 'mg'"),
+        (
+            {"wsseg_priors": {"good": Half}, "wsseg_recipes": {"r": Path("gone")}},
+            "file not found: gone",
+        ),
+        (
+            {"wsseg_priors": {"good": Half}, "wsseg_units": {"mg": AnyUnit}},
+            "attribute `name` to 'mg'",
+        ),
         ({}, "implements no hook; mark each hook with @wsseg.hookimpl"),
     ],
 )
@@ -112,7 +121,9 @@ def test_a_plugin_with_one_invalid_component_adds_nothing(
 def test_a_plugin_for_another_api_version_is_refused() -> None:
     module = plugin(wsseg_priors={"half": Half})
     module.WSSEG_API_VERSION = 1  # type: ignore[attr-defined]
-    with pytest.raises(PluginError, match="written for plugin API 1; this wsseg has 3"):
+    with pytest.raises(
+        PluginError, match="written for version 1 of the plugin API, but this wsseg has version 3"
+    ):
         Registry().add("new", "new 1.0", module)
 
 

@@ -118,7 +118,7 @@ def test_the_example_in_the_readme_of_a_new_package_is_a_valid_recipe(
         ("prior", "", "is not a valid name"),
         ("prior", "../up", "Did you mean 'up'?"),
         ("prior", "two_normals", "Did you mean 'two-normals'?"),
-        ("prior", "a" * 31, "use up to 30 characters"),
+        ("prior", "a" * 31, "use at most 30 characters"),
         ("prior", "hu-sigmoid", "'hu-sigmoid' is already offered by wsseg-covid"),
         ("estep", "hard", "'hard' is already offered by wsseg "),
         ("metric", "share", "'share' is already offered by wsseg "),
@@ -151,9 +151,11 @@ def test_an_existing_folder_is_refused_and_not_changed(wsseg: "Wsseg", tmp_path:
     kept = tmp_path / "wsseg-mine" / "note.txt"
     kept.parent.mkdir()
     kept.write_text("mine")
-    wsseg("new", "prior", "mine", "--out", tmp_path).refused("wsseg-mine: already exists")
-    wsseg("new", "prior", "mine", "--out", kept).refused("note.txt: is not a folder")
-    wsseg("new", "prior", "mine", "--out", kept / "in").refused("is not a folder")
+    wsseg("new", "prior", "mine", "--out", tmp_path).refused(
+        "wsseg-mine: the folder already exists"
+    )
+    wsseg("new", "prior", "mine", "--out", kept).refused("note.txt: not a folder")
+    wsseg("new", "prior", "mine", "--out", kept / "in").refused("not a folder")
     assert [path.name for path in tmp_path.rglob("*")] == ["wsseg-mine", "note.txt"]
 
 

@@ -36,5 +36,7 @@ def test_a_weighted_sum_is_saved_with_its_losses() -> None:
 
 
 def test_a_missing_weight_is_refused() -> None:
-    with pytest.raises(ValidationError, match="1 weights for 2 losses; give one weight each"):
+    with pytest.raises(
+        ValidationError, match="1 weights for 2 losses; give one weight for each loss"
+    ):
         wsseg.make(PixelLoss, "weighted-sum", losses=PARTS, weights=[1])

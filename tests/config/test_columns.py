@@ -36,7 +36,9 @@ def test_a_score_with_the_name_of_a_column_is_refused(toy_recipe: Path, name: st
 def test_a_score_with_the_name_of_a_metrics_column_is_refused_without_that_metric(
     toy_recipe: Path, name: str
 ) -> None:
-    words = f"the column '{name}' of the results would be that of wsseg's metrics and of this score"
+    words = (
+        f"the column '{name}' of the results would belong to both wsseg's metrics and this score"
+    )
     with pytest.raises(InputError, match=words):
         load_recipe(
             toy_recipe, ["metrics={a: {use: hd95, percentile: 50}}", f"scores.{name}={SHARE}"]
@@ -63,12 +65,12 @@ def test_a_score_with_the_name_of_a_column_of_predictions_is_refused(
 def test_a_score_with_a_dot_a_reserved_ending_or_no_name_is_refused(
     toy_recipe: Path, name: str
 ) -> None:
-    with pytest.raises(InputError, match="is not a valid name of a score"):
+    with pytest.raises(InputError, match="is not a valid name for a score"):
         load_recipe(toy_recipe, [f"scores={{'{name}': {SHARE}}}"])
 
 
 def test_two_metrics_with_one_column_are_refused_in_either_order(toy_recipe: Path) -> None:
-    words = r"metrics\.b: the column 'dice' of the results would be that of metrics\.a"
+    words = r"metrics\.b: the column 'dice' of the results would belong to both metrics\.a"
     with pytest.raises(InputError, match=words):
         load_recipe(toy_recipe, ["metrics={a: {use: dice}, b: {use: dice}}"])
     words = "the column 'fp_dilated_0_voxels'"
@@ -102,7 +104,7 @@ def test_other_class_names_are_accepted(toy_recipe: Path, name: str) -> None:
 
 
 def test_a_class_called_tag_is_refused_if_its_columns_have_a_prefix(toy_recipe: Path) -> None:
-    words = "the columns of class 'tag' would have the prefix of tags"
+    words = "columns of a class called 'tag' would look like columns of tags"
     with pytest.raises(InputError, match=words):
         load_recipe(toy_recipe, ["scores={}", "stages.infection.classes=[tag]"])
     load_recipe(toy_recipe, ["scores={}", "stages.consolidation.classes=[tag]"])
@@ -113,7 +115,7 @@ def test_a_metric_whose_column_has_a_dot_is_refused() -> None:
         def __call__(self, *_: object, **__: object) -> dict[str, float]:
             return {"infection.dice": 1.0}
 
-    with pytest.raises(KeyProblemError, match=r"names a column 'infection\.dice', with a dot"):
+    with pytest.raises(KeyProblemError, match=r"its column 'infection\.dice' contains a dot"):
         columns.check_columns(["infection", "consolidation"], {"dotted": Dotted()}, {})
 
 
@@ -123,5 +125,5 @@ def test_a_class_called_run_is_refused_only_with_a_metric_that_is_a_column_of_ru
     classes = ["stages.infection.classes=[run]", "scores={}"]
     assert load_recipe(toy_recipe, classes).classes == ["run", "consolidation"]
     monkeypatch.setattr(columns, "RUN_COLUMNS", ("run.dice",))
-    with pytest.raises(InputError, match=r"the column 'run\.dice' .* would be that of a run"):
+    with pytest.raises(InputError, match=r"the column 'run\.dice' .* would belong to both a run"):
         load_recipe(toy_recipe, classes)

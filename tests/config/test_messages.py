@@ -114,11 +114,11 @@ def test_each_misspelt_word_is_reported_with_its_line_and_the_correct_word(tmp_p
         ("input.clip=[1, x]", "input.clip.1: must be a number, not 'x'"),
         ("input.clip=[no, 160]", "input.clip.0: must be a number, not 'no'"),
         ("window=[off, on]", "window.0: must be a number, not 'off'"),
-        ("window=[false, 3]", "window.0: expected a number, not false"),
+        ("window=[false, 3]", "window.0: must be a number, not false"),
         ("stages.infection.augment.zoom=[yes, 1.1]", "zoom.0: must be a number, not 'yes'"),
         (
             "stages.infection.optimizer.lr=[[true, 0.01]]",
-            "lr.0.0: expected a number, not true",
+            "lr.0.0: must be a number, not true",
         ),
         (
             "stages.infection.optimizer.lr=fast",
@@ -214,6 +214,6 @@ def test_an_invalid_value_of_extends_is_reported_with_its_line(
 ) -> None:
     (tmp_path / "own.yaml").write_text(f"seed: 1\nextends: {extends}\n")
     with pytest.raises(
-        InputError, match=r"own.yaml:2: extends: .* is not a name, a file or a list"
+        InputError, match=r"own.yaml:2: extends: .* must be the name or file of a recipe, or a list"
     ):
         load_recipe(tmp_path / "own.yaml")

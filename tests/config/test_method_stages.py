@@ -57,7 +57,7 @@ def test_a_method_gets_the_belief_the_epoch_and_the_progress() -> None:
     assert {"loss", "found_share"} <= trainer.progress.history[-1].keys()
 
 
-def test_a_belief_of_training_is_that_of_the_step_itself() -> None:
+def test_with_belief_training_the_method_gets_the_logits_of_the_same_forward_pass() -> None:
     RECORDED.clear()
     run_steps(trainer_with(SETTINGS | {"method": OfTraining()}), 1)
     logits, evidence = RECORDED[-1]

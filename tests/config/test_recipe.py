@@ -69,15 +69,15 @@ def test_annotated_text_has_the_place_of_each_value(toy_recipe: Path) -> None:
         ("stages.consolidation.region=lungs", "region: 'lungs' is unknown"),
         ("stages.infection.start=consolidation", "start: 'consolidation' is unknown"),
         ("stages.consolidation.learn=magic", "learn"),
-        ("seed=true", "seed: expected a number, not true"),
+        ("seed=true", "seed: must be a number, not true"),
         ("stages.infection.epochs=yes", "infection.epochs: must be an integer, not 'yes'"),
         (
             "stages.consolidation.prior={use: constant, probability: true}",
-            "prior.probability: expected a number, not true",
+            "prior.probability: must be a number, not true",
         ),
         ("seed=4294967296", "seed: .*less than 4294967296"),
         ("stages.infection.classes=[infection, infection]", "'infection' appears twice"),
-        ("input.slices=4", "odd number"),
+        ("input.slices=4", "must be odd"),
         ("input.mask=lung", "input.mask: 'lung' is unknown"),
         ("cohort={use: table, learn: x}", "cohort.learn: unknown key; possible: .*path"),
         (
@@ -160,7 +160,7 @@ def test_a_missing_file_in_extends_is_reported_with_its_line_and_a_similar_name(
     (tmp_path / "base.yaml").write_text("seed: 1\n")
     (tmp_path / "a.yaml").write_text("seed: 1\nextends: [base.yaml, bsae.yaml]\n")
     missing = tmp_path / "bsae.yaml"
-    wanted = f"a.yaml:2: extends: there is no file {missing}. Did you mean 'base.yaml'?"
+    wanted = f"a.yaml:2: extends: file not found: {missing}. Did you mean 'base.yaml'?"
     assert error_of(tmp_path / "a.yaml") == wanted
 
 
@@ -220,7 +220,9 @@ def test_an_optimizer_without_a_name_is_adam(toy_recipe: Path) -> None:
 
 def test_a_learning_rate_of_the_encoder_needs_a_backbone_with_an_encoder(toy_recipe: Path) -> None:
     change = "stages.infection.optimizer.encoder_factor=0.1"
-    assert "must be 1: the backbone names no encoder" in error_of(toy_recipe, change)
+    assert "must be 1, because the backbone does not name its encoder" in error_of(
+        toy_recipe, change
+    )
     load_recipe(toy_recipe, [change, "stages.infection.backbone={use: smp}"])
 
 

@@ -222,7 +222,9 @@ def test_the_message_of_an_error_does_not_count(
         ('"a"; x = 1\n', '"a"; x = 2\n'),
     ],
 )
-def test_code_next_to_a_text_or_like_a_comment_counts(one: str, other: str, tmp_path: Path) -> None:
+def test_code_beside_a_string_or_resembling_a_comment_counts(
+    one: str, other: str, tmp_path: Path
+) -> None:
     path = tmp_path / "code.py"
     digests = []
     for text in (one, other):

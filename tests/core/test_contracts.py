@@ -191,7 +191,7 @@ def test_the_prior_is_named_if_fit_does_not_return_a_prior_of_its_class(fitted: 
         (None, "None"),
         (torch.zeros(4, requires_grad=True), "a tensor of float32 (4,)"),
         (torch.tensor(1), "a tensor of int64 ()"),
-        (torch.tensor(1.0), "without gradient"),
+        (torch.tensor(1.0), "without a gradient"),
     ],
 )
 def test_a_loss_that_is_not_a_scalar_with_a_gradient_is_named(value: object, found: str) -> None:
@@ -292,6 +292,6 @@ def test_the_message_names_the_class_its_package_and_the_command_that_checks_it(
         score_value(Volume(), None)
     package = Volume.__module__.partition(".")[0]
     assert str(caught.value) == (
-        f"Volume ({package}) returns None, but a finite number, or NaN for an undefined value, is "
-        "required.\nCheck the plugin: wsseg plugins check"
+        f"Volume ({package}) returns None; it must return a finite number, or NaN for an "
+        "undefined value.\nCheck the plugin: wsseg plugins check"
     )

@@ -62,9 +62,12 @@ def test_the_fill_of_the_recipe_takes_precedence_over_that_of_the_unit() -> None
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"slices": 4}, "slices is 4; an odd number"),
-        ({"clip": (5, 5)}, r"clip is \[5.0, 5.0\]; the first value must be the lower one"),
-        ({"unit": Grey(), "standardize": "organ"}, "standardized images are not in grey"),
+        ({"slices": 4}, "slices is 4; it must be odd"),
+        ({"clip": (5, 5)}, r"clip is \[5.0, 5.0\]; the first value must be lower than the second"),
+        (
+            {"unit": Grey(), "standardize": "organ"},
+            "standardized images are no longer in the unit grey",
+        ),
     ],
 )
 def test_inconsistent_values_are_refused(values: dict[str, object], message: str) -> None:

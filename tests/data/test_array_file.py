@@ -40,7 +40,7 @@ def test_three_values_in_the_last_axis_are_colours(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", values)
     assert array_shape(tmp_path / "a.npy") == (1, 4, 5)
     assert np.array_equal(read_array_file(tmp_path / "a.npy"), values.transpose(2, 0, 1)[:, None])
-    with pytest.raises(InputError, match="has 3 channels, but a mask has one"):
+    with pytest.raises(InputError, match="the mask has 3 channels, but must have one"):
         read_array_labels(tmp_path / "a.npy")
 
 
@@ -61,15 +61,15 @@ def archive(path: Path) -> None:
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (objects, "is damaged, or no .npy file of numbers"),
-        (truncated, "is damaged, or no .npy file of numbers"),
-        (archive, "is damaged, or no .npy file of numbers"),
-        (lambda path: path.touch(), "is damaged, or no .npy file of numbers"),
+        (objects, "the file is damaged, or not a .npy file of numbers"),
+        (truncated, "the file is damaged, or not a .npy file of numbers"),
+        (archive, "the file is damaged, or not a .npy file of numbers"),
+        (lambda path: path.touch(), "the file is damaged, or not a .npy file of numbers"),
         (lambda path: np.save(path, np.zeros(5)), r"its shape is \(5,\); possible: \(H, W\)"),
         (lambda path: np.save(path, np.zeros((2, 2, 2, 2))), r"its shape is \(2, 2, 2, 2\)"),
         (lambda path: np.save(path, np.zeros((0, 4))), r"its shape is \(0, 4\)"),
-        (lambda path: np.save(path, np.zeros((2, 2), complex)), "its values are complex128"),
-        (lambda path: path.unlink(missing_ok=True), "there is no such file"),
+        (lambda path: np.save(path, np.zeros((2, 2), complex)), "its values have type complex128"),
+        (lambda path: path.unlink(missing_ok=True), "file not found"),
     ],
 )
 def test_a_file_without_an_array_of_numbers_is_refused(

@@ -276,5 +276,5 @@ def test_slices_are_augmented_by_any_augmentation() -> None:
 
 
 def test_an_augmentation_with_a_wrong_result_is_named() -> None:
-    with pytest.raises(WorkError, match=r"UpsideDown .*returns array of \(8, 8, 3\)"):
+    with pytest.raises(WorkError, match=r"UpsideDown .*returns \(array of \(8, 8, 3\)"):
         Slices([scan()], INPUT, UpsideDown(image_only=True))[SliceDraw(0, 2)]

@@ -32,5 +32,7 @@ def test_cells_of_another_form_are_refused(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", ["1 2 0 4", "1 2 3 -4", "-1 2 3 4", "1 2 3 4 5 0"])
 def test_a_box_without_extent_or_with_a_negative_start_is_refused(cell: str) -> None:
-    with pytest.raises(ValueError, match="a box starts at 0 or later and is larger than 0"):
+    with pytest.raises(
+        ValueError, match="a box must not start before 0, and its size must be positive"
+    ):
         parse_boxes(cell)

@@ -45,12 +45,15 @@ def test_an_image_is_found_by_the_end_of_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"images": None}, r"no COCO file with boxes \(images: .*It needs images"),
+        ({"images": None}, r"not a COCO file with boxes \(images: .*It needs images"),
         (
             {"annotations": [{"image_id": 1, "category_id": 7}]},
             r"annotations.0.bbox: Field required",
         ),
-        ({"images": []}, "an annotation names image 1 and category 7, but the file does not list"),
+        (
+            {"images": []},
+            "an annotation refers to image 1 and category 7, but the file does not list",
+        ),
         (
             {"annotations": [{"image_id": 1, "category_id": 7, "bbox": [1, 1, 0, 3]}]},
             "a box of a.png is 0 x 3 pixels; remove it",
@@ -63,8 +66,8 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, change: Any, message:
 
 
 def test_a_file_that_is_missing_or_not_json_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such file"):
+    with pytest.raises(InputError, match="file not found"):
         read_coco_boxes(tmp_path / "boxes.json")
     (tmp_path / "boxes.json").write_text("{")
-    with pytest.raises(InputError, match="is no COCO file with boxes"):
+    with pytest.raises(InputError, match="not a COCO file with boxes"):
         read_coco_boxes(tmp_path / "boxes.json")

@@ -50,14 +50,17 @@ def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is empty. Its first line must name its columns: case, image, tag"),
+        ("", "is empty. Its first line must contain the names of the columns: case, image, tag"),
         ("case|image\na|b\n", "unknown column 'case|image'"),
         ("case,imag\na,b\n", "unknown column 'imag'.*image"),
         ("case,tag.\na,b\n", "unknown column 'tag.'"),
-        ("case,case\na,b\n", "has the column 'case' twice"),
-        ("case;image\na;b;c\n", "has 3 cells, but the header has 2. Put cells that contain ';'"),
-        ("image\nb\n", "has no column 'case'; its columns: image"),
-        ("case,image\na\n", "line 2: has 1 cells, but the header has 2"),
+        ("case,case\na,b\n", "the column 'case' appears twice"),
+        (
+            "case;image\na;b;c\n",
+            "there are 3 cells, but the header has 2. Put cells that contain ';'",
+        ),
+        ("image\nb\n", "no column is called 'case'; the columns are: image"),
+        ("case,image\na\n", "line 2: there are 1 cells, but the header has 2"),
         ('case,image\n"a,b\n', "cannot be read as CSV"),
     ],
 )
@@ -108,7 +111,9 @@ def test_numbers_have_decimal_commas_unless_commas_separate_columns(
 def test_a_workbook_is_refused_with_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(b"PK\x03\x04\x14\x00")
-    with pytest.raises(InputError, match=r"is a workbook, not CSV\. Save it as CSV UTF-8"):
+    with pytest.raises(
+        InputError, match=r"this is a workbook, not a CSV file\. Save it as CSV \(UTF-8\)"
+    ):
         read_csv_table(path, COLUMNS, ())
 
 
@@ -118,9 +123,11 @@ def test_columns_are_renamed_and_left_out(tmp_path: Path) -> None:
     table = read_csv_table(path, COLUMNS, ("case",), renamed)
     assert table.columns == ("case", "image")
     assert dict(table.rows[0].cells) == {"case": "a", "image": "x.nii"}
-    with pytest.raises(InputError, match=r"'Fal-Nr' to rename;.*Did you mean 'Fall-Nr'"):
+    with pytest.raises(
+        InputError, match=r"'Fal-Nr', so it cannot be renamed;.*Did you mean 'Fall-Nr'"
+    ):
         read_csv_table(path, COLUMNS, (), {"Fal-Nr": "case"})
-    with pytest.raises(InputError, match="has the column 'case' twice"):
+    with pytest.raises(InputError, match="the column 'case' appears twice"):
         read_csv_table(path, COLUMNS, (), {**renamed, "Bild": "case"})
 
 

@@ -206,7 +206,7 @@ def test_an_unreadable_file_is_refused_and_not_skipped(tmp_path: Path) -> None:
     write(tmp_path / "scan", 5)
     write(tmp_path / "other", 3)
     (tmp_path / "scan" / "4.dcm").write_bytes(b"x" * 99)
-    with pytest.raises(InputError, match=r"4.dcm: is not a DICOM image"):
+    with pytest.raises(InputError, match=r"4.dcm: not a DICOM image"):
         find_series(tmp_path)
 
 
@@ -253,5 +253,7 @@ def test_files_that_may_be_lost_slices_are_listed_with_their_reason(tmp_path: Pa
 def test_an_empty_dicom_file_is_refused(tmp_path: Path) -> None:
     write(tmp_path, 4)
     (tmp_path / "5.dcm").touch()
-    with pytest.raises(InputError, match=r"5\.dcm: is empty\. Copy it again, or remove it\."):
+    with pytest.raises(
+        InputError, match=r"5\.dcm: the file is empty\. Copy it again, or remove it\."
+    ):
         open_series(tmp_path)

@@ -119,13 +119,16 @@ def declare_many_frames(tags: pydicom.Dataset) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (drop_positions, "a.dcm: has 3 frames without a position for each"),
-        (drop_a_group, "a.dcm: has 3 frames without a position for each"),
-        (declare_many_frames, "a.dcm: has 100000000 frames without a position for each"),
-        (drop_one_position, "a.dcm: has no ImagePositionPatient"),
-        (drop_orientation, "a.dcm: has no ImageOrientationPatient"),
+        (drop_positions, "a.dcm: the header does not give a position for each of the 3 frames"),
+        (drop_a_group, "a.dcm: the header does not give a position for each of the 3 frames"),
+        (
+            declare_many_frames,
+            "a.dcm: the header does not give a position for each of the 100000000 frames",
+        ),
+        (drop_one_position, "a.dcm: the header has no ImagePositionPatient"),
+        (drop_orientation, "a.dcm: the header has no ImageOrientationPatient"),
         (repeat_a_position, "a.dcm, frame 1 and a.dcm, frame 2 have the same position"),
-        (truncate, "a.dcm: is "),
+        (truncate, "a.dcm: the file is "),
     ],
 )
 def test_frames_without_their_geometry_or_their_voxels_are_refused(

@@ -211,10 +211,10 @@ def declare_huge_size(tags: pydicom.Dataset) -> None:
         (change_size, "have 2 different slice sizes"),
         (change_spacing, "have 2 different pixel spacings"),
         (rotate, "are not parallel"),
-        (move_sideways, "do not lie on a line"),
-        (make_colour, "a.dcm: is a colour image"),
-        (make_multi_frame, "a.dcm: has 20 frames without a position for each"),
-        (cut_position, "a.dcm: is damaged"),
+        (move_sideways, "are not in a straight line"),
+        (make_colour, "a.dcm: the image is in colour"),
+        (make_multi_frame, "a.dcm: the header does not give a position for each of the 20 frames"),
+        (cut_position, "a.dcm: the file is damaged"),
         (declare_huge_size, "cannot hold 65535 × 65535 voxels"),
     ],
 )
@@ -228,7 +228,7 @@ def test_axes_that_are_not_perpendicular_are_refused(tmp_path: Path) -> None:
     tags = header(0, "1.2")
     skew_axes(tags)
     save(tmp_path / "s" / "a.dcm", tags)
-    check_refused(tmp_path / "s", "not two perpendicular unit vectors")
+    check_refused(tmp_path / "s", "must be two perpendicular unit vectors")
 
 
 def test_the_spacing_of_a_single_slice_is_its_thickness(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_the_message_for_a_missing_decoder_names_the_compression(
 
 def test_a_deflated_file_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "s" / "a.dcm", header(1, "1.2"), UID(dicom_file.DEFLATED))
-    check_refused(tmp_path / "s", "is deflated DICOM")
+    check_refused(tmp_path / "s", "deflated DICOM is not supported")
 
 
 def test_files_without_a_preamble_are_recognised_by_their_suffix(tmp_path: Path) -> None:
@@ -331,7 +331,9 @@ def test_more_voxels_than_the_header_declares_are_refused(tmp_path: Path) -> Non
     def twice(tags: pydicom.Dataset) -> None:
         tags.PixelData *= 2
 
-    check_refused(series(tmp_path / "s", twice), "a.dcm: has more voxels than its header declares")
+    check_refused(
+        series(tmp_path / "s", twice), "a.dcm: the file has more voxels than its header declares"
+    )
 
 
 def test_a_damaged_compressed_slice_raises_one_error_and_logs_nothing(
@@ -350,7 +352,7 @@ def test_a_text_file_with_the_suffix_of_dicom_is_refused_because_it_is_not_an_im
 ) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "a.dcm").write_text("case,image\n" * 100)
-    check_refused(tmp_path / "s", "a.dcm: is not a DICOM image")
+    check_refused(tmp_path / "s", "a.dcm: not a DICOM image")
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
@@ -362,7 +364,7 @@ def test_a_truncated_slice_is_refused(tmp_path: Path, kept: float) -> None:
 
 
 def test_a_folder_without_dicom_files_is_refused(tmp_path: Path) -> None:
-    check_refused(tmp_path, "without DICOM slices")
+    check_refused(tmp_path, "contains no DICOM slices")
 
 
 def test_without_pydicom_the_message_names_the_extra_to_install(

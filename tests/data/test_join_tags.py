@@ -70,8 +70,8 @@ def test_names_match_whatever_their_unicode_form(wsseg: "Wsseg", tmp_path: Path)
         ("patient,tag.x\nanna,1\nanna,1\n", (), "line 3: its patient is already in line 2"),
         ("patient,tag.x\n,1\n", (), "line 2: its patient is empty"),
         ("patient,tag.x\nanna,perhaps\n", (), "tag.x is 'perhaps'; possible: 1 or yes"),
-        ("patient,x\nanna,1\n", (), "has no column tag.CLASS; its columns: patient, x"),
-        ("name,tag.x\nanna,1\n", (), "needs a column patient or case"),
+        ("patient,x\nanna,1\n", (), "no column is called tag.CLASS; the columns are: patient, x"),
+        ("name,tag.x\nanna,1\n", (), "no column is called patient or case"),
         ("patient,tag.x\nanna,1\n", ("--columns", "Pat=patient"), "neither table has a column"),
     ],
 )
@@ -92,8 +92,8 @@ def test_a_joined_table_lies_next_to_its_cohort_and_overwrites_nothing(
     (tmp_path / "cohort.csv").write_text(COHORT)
     (tmp_path / "tags.csv").write_text("case,tag.x\n")
     tables = (tmp_path / "cohort.csv", tmp_path / "tags.csv")
-    wsseg("data", "join", *tables, "--out", tmp_path / "cohort.csv").refused("exists already")
+    wsseg("data", "join", *tables, "--out", tmp_path / "cohort.csv").refused("already exists")
     wsseg("data", "join", *tables, "--out", tmp_path / "new" / "a.csv").refused(
-        "is not in the folder of"
+        "must be in the folder of"
     )
     assert (tmp_path / "cohort.csv").read_text() == COHORT

@@ -42,7 +42,7 @@ def scan(
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    check_refused(tmp_path / "a.nii.gz", "there is no such file")
+    check_refused(tmp_path / "a.nii.gz", "file not found")
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_text_file_named_nii_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_a_file_with_another_suffix_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.dcm").write_bytes(b"\0" * 128 + b"DICM")
-    check_refused(tmp_path / "a.dcm", r"is not NIfTI \(.nii, .nii.gz\)")
+    check_refused(tmp_path / "a.dcm", r"possible: NIfTI \(.nii, .nii.gz\)")
 
 
 @pytest.mark.parametrize("kept", [1, 15, 100, 3000, -200])
@@ -132,7 +132,7 @@ def test_one_frame_of_a_gz_file_is_refused_if_its_check_sum_is_wrong(tmp_path: P
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((5,), r"1-D \(5\), but a scan is 3-D, or 2-D if it is a single slice"),
+        ((5,), r"1-D \(5\), but must be 3-D, or 2-D if it is a single slice"),
         ((5, 5, 5, 2), r"4-D \(5 × 5 × 5 × 2\), but.* Split the series into volumes"),
         ((5, 5, 5, 1, 3), "5-D .* Split the series into volumes"),
     ],
@@ -155,14 +155,14 @@ def test_a_2d_image_is_a_single_slice(tmp_path: Path, name: str, frame: int | No
 def test_voxels_that_are_not_single_real_numbers_are_refused(
     tmp_path: Path, dtype: np.dtype[Any]
 ) -> None:
-    check_refused(scan(tmp_path / "a.nii", np.zeros((4, 4, 4), dtype)), "one number per voxel")
+    check_refused(scan(tmp_path / "a.nii", np.zeros((4, 4, 4), dtype)), "must be one real number")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
 def test_nan_infinite_or_overflowing_voxels_are_refused(tmp_path: Path, value: float) -> None:
     array = np.zeros((4, 4, 4))
     array[3, 2, 1] = value
-    check_refused(scan(tmp_path / "a.nii.gz", array), "NaN or infinite voxels")
+    check_refused(scan(tmp_path / "a.nii.gz", array), "NaN or infinite values")
 
 
 def nan_affine() -> NDArray[Any]:

@@ -95,7 +95,7 @@ def test_a_frame_of_a_tiff_file_is_one_of_its_pages(tmp_path: Path, frame: int) 
     pages = np.stack([GREY, 255 - GREY])
     tifffile.imwrite(tmp_path / "a.tif", pages, photometric="minisblack")
     assert np.array_equal(read_volume(tmp_path / "a.tif", frame).voxels[0, 0], pages[frame])
-    with pytest.raises(InputError, match="has no frame 2; its frames are 0 to 1"):
+    with pytest.raises(InputError, match="there is no frame 2; possible: 0 to 1"):
         read_volume(tmp_path / "a.tif", 2)
 
 
@@ -109,7 +109,7 @@ def test_a_picture_is_a_case_whose_mask_may_have_another_format(tmp_path: Path) 
 
 def test_an_array_with_nan_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.full((3, 3), np.nan))
-    with pytest.raises(InputError, match="has NaN or infinite voxels"):
+    with pytest.raises(InputError, match="has NaN or infinite values"):
         read_volume(tmp_path / "a.npy")
 
 

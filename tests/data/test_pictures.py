@@ -191,16 +191,16 @@ def deep_colours(path: Path) -> None:
     [
         (transparent, r"16.7 % of its pixels are transparent"),
         (transparent_colour, "are transparent. Save it without transparency"),
-        (cmyk, "its colours are CMYK; possible: grey and RGB"),
-        (animated, "is animated: it has 3 frames"),
-        (empty, "is no PNG or JPEG"),
-        (text, "is no PNG or JPEG"),
-        (absent, "there is no such file"),
-        (truncated, "is truncated, damaged or cannot be read"),
-        (flipped_byte, "is truncated, damaged or cannot be read"),
+        (cmyk, "its colour mode is CMYK; possible: greyscale and RGB"),
+        (animated, r"is animated \(3 frames\)"),
+        (empty, "not a PNG or JPEG"),
+        (text, "not a PNG or JPEG"),
+        (absent, "file not found"),
+        (truncated, "is truncated or damaged, or cannot be read"),
+        (flipped_byte, "is truncated or damaged, or cannot be read"),
         (bomb, r"a picture has at most 89,\d+,\d+ pixels"),
         (larger_bomb, r"a picture has at most 89,\d+,\d+ pixels"),
-        (deep_colours, "colours of 16 bits, of which 8 would be lost. Save it as TIFF"),
+        (deep_colours, "16 bits per colour, but only 8 of them could be read. Save it as TIFF"),
     ],
 )
 @pytest.mark.parametrize("read", [read_picture, read_picture_labels])
@@ -222,7 +222,7 @@ def test_a_mask_saved_as_equal_red_green_and_blue_is_grey(tmp_path: Path) -> Non
 
 
 def test_a_coloured_mask_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has colours, but a mask is grey or has a palette"):
+    with pytest.raises(InputError, match="the mask is in colour"):
         read_picture_labels(save(tmp_path / "a.png", COLOURS))
 
 

@@ -198,7 +198,7 @@ def test_a_case_without_contrast_in_the_region_is_refused_by_name(
     tmp_path: Path, array: NDArray[Any] | None, what: str
 ) -> None:
     region: Region = Nonzero() if array is not None else FileRegion(mask="ball")
-    with pytest.raises(InputError, match=f"^case p1: cannot be standardized: .* are {what}"):
+    with pytest.raises(InputError, match=f"^case p1: its image cannot be standardized .*: {what}"):
         prepare(
             scan(tmp_path, None if array is None else array.astype(np.int16)),
             PLAIN.model_copy(update={"standardize": "a"}),
@@ -207,7 +207,9 @@ def test_a_case_without_contrast_in_the_region_is_refused_by_name(
 
 
 def test_standardizing_and_a_unit_exclude_each_other() -> None:
-    with pytest.raises(ValueError, match="standardized images are not in grey; write unit: any"):
+    with pytest.raises(
+        ValueError, match="standardized images are no longer in the unit grey; write unit: any"
+    ):
         Input(unit=Grey(), standardize="organ")
 
 
@@ -216,7 +218,9 @@ def test_an_image_that_cannot_be_in_its_unit_is_refused_with_the_name_of_its_cas
 ) -> None:
     case = scan(tmp_path)  # from -900 to -400
     assert prepare(case, PLAIN).image.min() == -900
-    with pytest.raises(InputError, match=r"^case p1: .*image.nii.gz: is not in grey: .* -900 to"):
+    with pytest.raises(
+        InputError, match=r"^case p1: .*image.nii.gz: the image is not in grey: .* -900 to"
+    ):
         prepare(case, Input(size=32, unit=Grey()))
 
 
@@ -368,7 +372,7 @@ def test_two_regions_have_two_cache_entries(tmp_path: Path) -> None:
 
 def test_a_missing_mask_is_refused_with_the_name_of_its_case(tmp_path: Path) -> None:
     prepared = prepare(scan(tmp_path), PLAIN)
-    with pytest.raises(InputError, match=r"^case p1: has no mask 'bal'; possible: ball"):
+    with pytest.raises(InputError, match=r"^case p1: no mask is called 'bal'; possible: ball"):
         prepare_mask(prepared, "bal")
     prepared.case.masks["ball"].unlink()
     with pytest.raises(InputError, match=r"ball.nii.gz"):

@@ -47,7 +47,7 @@ def test_each_sequence_is_a_channel_in_the_order_of_the_columns(tmp_path: Path, 
     assert volume.channels == ("t1", "flair")
     assert volume.voxels.shape == (2, 2, 4, 4)
     assert (volume.channel("flair") == volume.channel("t1") + 100).all()
-    with pytest.raises(InputError, match="2 channels, t1, flair; name one"):
+    with pytest.raises(InputError, match="2 channels, t1, flair; choose one"):
         volume.channel()
     with pytest.raises(InputError, match=r"no channel 'flare'; possible: flair, t1. Did you mean"):
         volume.channel("flare")
@@ -56,8 +56,8 @@ def test_each_sequence_is_a_channel_in_the_order_of_the_columns(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("case,image,image.t1\na,t1.nii,t1.nii\n", "columns image and image.t1"),
-        ("case,patient\na,a\n", "no column 'image'"),
+        ("case,image,image.t1\na,t1.nii,t1.nii\n", "a column image and a column image.t1"),
+        ("case,patient\na,a\n", "no column is called 'image'"),
         ("case,image.t1,image.flair\na,t1.nii,\n", "image.flair: is empty"),
     ],
 )
@@ -122,7 +122,7 @@ def test_a_batch_has_the_slices_of_each_channel_together() -> None:
     assert batch.image[0, :, :, 0, 0].tolist() == [[0, 1, 2], [10, 11, 12]]
     assert batch.middle[0, :, 0, 0].tolist() == [1, 11]
     assert batch.channel("flair")[0, :, 0, 0].tolist() == [11]
-    with pytest.raises(InputError, match="name one"):
+    with pytest.raises(InputError, match="choose one"):
         batch.channel()
 
 

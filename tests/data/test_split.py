@@ -30,9 +30,9 @@ def test_validation_cases_are_neither_training_nor_test_cases() -> None:
 @pytest.mark.parametrize(
     ("parts", "sets"),
     [
-        ({"train": "a", "test": "b"}, "the training and in the test set"),
-        ({"train": "a", "validation": "b"}, "the training and in the validation set"),
-        ({"validation": "a", "test": "b"}, "the validation and in the test set"),
+        ({"train": "a", "test": "b"}, "both the training set and the test set"),
+        ({"train": "a", "validation": "b"}, "both the training set and the validation set"),
+        ({"validation": "a", "test": "b"}, "both the validation set and the test set"),
     ],
 )
 def test_a_patient_in_two_sets_is_refused(parts: dict[str, str], sets: str) -> None:
@@ -45,7 +45,7 @@ def test_a_patient_in_two_sets_is_refused(parts: dict[str, str], sets: str) -> N
 
 
 def test_a_validation_patient_in_the_cohort_of_a_stage_is_refused() -> None:
-    with pytest.raises(InputError, match="the training and in the validation set"):
+    with pytest.raises(InputError, match="both the training set and the validation set"):
         Split((), (), {"stage": (case("a", "p"),)}, (case("b", "p"),))
 
 

@@ -26,6 +26,6 @@ def test_the_template_is_a_valid_cohort_once_its_files_exist(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["cohort.csv", "slices.csv"])
 def test_existing_files_are_not_overwritten(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
-    with pytest.raises(InputError, match=f"{name}: exists already"):
+    with pytest.raises(InputError, match=f"{name}: the file already exists"):
         write_template(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [name]

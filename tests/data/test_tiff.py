@@ -193,14 +193,14 @@ def bomb(path: Path) -> None:
     ("write", "message"),
     [
         (transparent, "100 % of its pixels are transparent"),
-        (cmyk, "its colours are SEPARATED; possible: grey, RGB and a palette"),
-        (pages_of_two_sizes, "its 2 pages differ in size or kind"),
+        (cmyk, "its colour mode is SEPARATED; possible: greyscale, RGB and a palette"),
+        (pages_of_two_sizes, "its 2 pages differ in size or type"),
         (film_of_volumes, "has more axes than .*: T 2, Z 3"),
-        (text, "is no TIFF file, or is damaged"),
-        (empty, "is no TIFF file, or is damaged"),
-        (absent, "there is no such file"),
+        (text, "the file is damaged, or not a TIFF file"),
+        (empty, "the file is damaged, or not a TIFF file"),
+        (absent, "file not found"),
         (truncated, "is truncated"),
-        (truncated_and_compressed, "is truncated, damaged or cannot be read"),
+        (truncated_and_compressed, "is truncated or damaged, or cannot be read"),
         (bomb, r"is truncated: \d+ bytes cannot hold 1000000 × 1000 values"),
     ],
 )
@@ -217,7 +217,7 @@ def test_a_file_that_cannot_be_read_faithfully_is_refused(
 
 
 def test_a_coloured_mask_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has colours, but a mask is grey or has a palette"):
+    with pytest.raises(InputError, match="the mask is in colour"):
         read_tiff_labels(save(tmp_path / "a.tif", COLOURS, photometric="rgb"))
 
 

@@ -40,7 +40,7 @@ def test_rescaled_voxels_are_slope_times_stored_plus_intercept() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
 def test_values_beyond_float32_are_refused(value: float) -> None:
-    with pytest.raises(InputError, match=r"^scan\.nii: has NaN or infinite voxels"):
+    with pytest.raises(InputError, match=r"^scan\.nii: the image has NaN or infinite values"):
         rescale(PATH, np.array([0.0, value]), 1, 0)
 
 

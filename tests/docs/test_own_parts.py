@@ -110,7 +110,7 @@ def test_the_pages_make_a_package_that_trains_even_if_a_broken_plugin_is_install
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_part_on_the_pages_is_short(part: str) -> None:
+def test_each_part_on_the_pages_is_short_and_compiles(part: str) -> None:
     text = FILES[part]
     assert len(text.splitlines()) <= MOST_LINES
     compile(text, part, "exec")

@@ -71,7 +71,7 @@ def test_a_single_method_has_no_differences() -> None:
     [
         ("dic", "base", "Did you mean 'dice'"),
         ("dice", "bas", "Did you mean 'base'"),
-        ("method", "base", "no column of numbers"),
+        ("method", "base", "no numeric column"),
     ],
 )
 def test_an_unknown_metric_or_baseline_is_an_error_with_a_suggestion(

@@ -52,7 +52,7 @@ def test_a_class_that_fills_its_region_may_be_predicted_everywhere() -> None:
     assert method_health(table(*run("em", 0, [in_region(98, 2, 0, 0)]))) == ""
 
 
-def test_another_class_is_named() -> None:
+def test_a_collapsed_class_other_than_the_target_is_named() -> None:
     target, other = in_region(8, 2, 2, 88), in_region(0, 0, 10, 90)
     both = target | {f"infection.{name}": value for name, value in other.items()}
     assert method_health(table(*run("em", 0, [both]))) == "predictions of infection are empty"

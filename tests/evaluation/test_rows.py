@@ -104,14 +104,17 @@ def test_a_table_without_rows_is_read_as_an_empty_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "must name its columns: case"),
-        (b"method,dice\na,1\n", "no column 'case'"),
-        (b"case,dice,dice\na,1,2\n", "the column 'dice' twice"),
+        (b"", "must contain the names of the columns: case"),
+        (b"method,dice\na,1\n", "no column is called 'case'"),
+        (b"case,dice,dice\na,1,2\n", "the column 'dice' appears twice"),
         (b"case,dice\na,good\n", "line 2, column 'dice': 'good' is not a finite number"),
         (b"case,dice\na,inf\n", "not a finite number"),
-        (b"case,dice\na,1\nb,1,2\n", "line 3: has 3 cells, but the header has 2"),
+        (b"case,dice\na,1\nb,1,2\n", "line 3: there are 3 cells, but the header has 2"),
         (b"case,seed\na,first\n", "column 'seed': 'first' is not an integer"),
-        (b"case,dice\na,1\na,2\n", "must identify a row, but these are repeated: method"),
+        (
+            b"case,dice\na,1\na,2\n",
+            "several rows have the same method, seed, fold and case: method",
+        ),
         (b"\xff\xfe\x00case", "cannot be read"),
         (b'case,dice\n"a,1\n', "cannot be read"),
     ],
@@ -127,7 +130,7 @@ def test_a_file_that_is_not_a_table_of_rows_is_an_input_error_of_three_lines_at_
 
 
 def test_a_missing_file_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"rows\.csv: there is no such file"):
+    with pytest.raises(InputError, match=r"rows\.csv: file not found"):
         read_rows(tmp_path / "rows.csv")
 
 

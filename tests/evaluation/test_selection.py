@@ -139,7 +139,7 @@ def test_tags_that_are_all_the_same_have_no_auc(recipe: Recipe, tmp_path: Path) 
 
 def test_a_criterion_of_masks_needs_a_mask(recipe: Recipe, tmp_path: Path) -> None:
     case = case_of(tmp_path, "a", [SMALL], [SMALL], True).without_masks(["tumour"])
-    with pytest.raises(InputError, match=r"none of 1 cases has mask\.tumour"):
+    with pytest.raises(InputError, match=r"none of the 1 cases has mask\.tumour"):
         value_of("dice", recipe, [case])
 
 

@@ -55,7 +55,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_same_command_again_keeps_all_masks(
+def test_running_the_same_command_again_keeps_all_masks(
     wsseg: "Wsseg", trained: Path, tmp_path: Path, scans: Path, prepared_names: list[str]
 ) -> None:
     out = tmp_path / "out"

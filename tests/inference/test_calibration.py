@@ -195,15 +195,19 @@ def test_temperatures_of_other_weights_and_damaged_ones_are_refused(
     stage.write_text(stage.read_text() + "\n")
     out = tmp_path / "out"
     words = ("predict", run, tmp_path / "scans" / "6-image.nii.gz", "--out", out)
-    wsseg(*words, "--probabilities").refused("other weights of stage infection", "calibrate")
+    wsseg(*words, "--probabilities").refused("stage infection has other weights", "calibrate")
     wsseg("pack", run, "--out", tmp_path / "a.wsseg").refused("other weights")
     (run / "calibration.json").write_text('{"infection": {"temperature": -1}}')
-    wsseg(*words, "--probabilities").refused("calibration.json: damaged", "remove the file")
+    wsseg(*words, "--probabilities").refused(
+        "calibration.json: the file is damaged", "remove the file"
+    )
     assert not out.exists()
 
 
 def test_a_run_without_validation_cases_is_refused(trained: Path, wsseg: "Wsseg") -> None:
-    wsseg("calibrate", trained).refused("without validation cases", "split val")
+    wsseg("calibrate", trained).refused(
+        "this run has no validation cases", "split of some cases to val"
+    )
     assert not (trained / "calibration.json").exists()
 
 
@@ -217,13 +221,13 @@ def test_a_stage_without_masks_is_named_and_left_as_it_is(
     table.write_text(text)
     ended = wsseg("calibrate", run)
     assert ended.code == 0, ended.err
-    assert "stage consolidation is not calibrated: none of 2 validation cases" in ended.err
+    assert "stage consolidation is not calibrated: none of the 2 validation cases" in ended.err
     assert set(record(run)) == {"infection"}
     for number in (4, 5):
         text = text.replace(f",{number}-infection.nii.gz", ",")
     table.write_text(text)
     (run / "calibration.json").unlink()
-    wsseg("calibrate", run).refused("none of 2 validation cases has mask.infection")
+    wsseg("calibrate", run).refused("none of the 2 validation cases has mask.infection")
     assert not (run / "calibration.json").exists()
 
 

@@ -223,7 +223,7 @@ def test_codes_are_read_from_a_table_and_refused_with_the_line(tmp_path: Path) -
     }
     for row, problem in {
         "cores,SCT:1:A,SCT:2:B": "no class 'cores'; possible: core, lésion. Did you mean 'core'?",
-        "core,SCT:1,SCT:2:B": "category is 'SCT:1'; a code is SCHEME:VALUE:MEANING",
+        "core,SCT:1,SCT:2:B": "category is 'SCT:1'; write a code as SCHEME:VALUE:MEANING",
         "core,SCT:1:A,SCT:2:B\ncore,SCT:1:A,SCT:2:B": "'core' appears twice",
     }.items():
         table.write_text(f"class,category,type\n{row}\n")
@@ -263,7 +263,7 @@ def test_an_invalid_header_is_refused_without_the_name_of_the_patient(tmp_path: 
         tags = pydicom.dcmread(path)
         tags.PatientName, tags.PatientSex = SECRET, "UNKNOWN"
         tags.save_as(path)
-    with pytest.raises(InputError, match="do not allow a DICOM segmentation") as error:
+    with pytest.raises(InputError, match="a DICOM segmentation cannot be made") as error:
         written(tmp_path / "scan", tmp_path / "out")
     assert SECRET not in str(error.value)
     assert not (tmp_path / "out" / "dicom-seg").exists()

@@ -236,7 +236,7 @@ def test_a_single_run_is_mirrored_but_has_no_agreement(
     assert np.array_equal(mask, in_file(np.where(lesion, 2, organ.astype(np.uint8))))
     assert not np.array_equal(mask, in_file(plain))
     ended = wsseg("predict", run, scan, "--out", tmp_path / "b", "--agreement")
-    ended.refused("is one run", "name SUITE/METHOD")
+    ended.refused("a single run", "give SUITE/METHOD")
     assert not (tmp_path / "b").exists()
 
 
@@ -280,19 +280,23 @@ def test_runs_that_differ_are_refused_and_the_difference_is_named(
     before: str, after: str, problem: str, tmp_path: Path
 ) -> None:
     method = two_runs(tmp_path, [RECIPE, RECIPE.replace(before, after)])
-    with pytest.raises(InputError, match=rf"seed-1: cannot be averaged with .*in\s+{problem}"):
+    with pytest.raises(
+        InputError, match=rf"seed-1: its predictions cannot be averaged with .*in\s+{problem}"
+    ):
         load_ensemble(method)
 
 
 def test_failed_and_unfinished_runs_and_suites_are_refused(tmp_path: Path) -> None:
     method = two_runs(tmp_path, [RECIPE, RECIPE])
-    with pytest.raises(InputError, match=r"is a suite; name one of its methods, such as .*em"):
+    with pytest.raises(
+        InputError, match=r"this is a suite; give the folder of one of its methods, such as .*em"
+    ):
         load_ensemble(tmp_path)
-    with pytest.raises(InputError, match="holds no run"):
+    with pytest.raises(InputError, match="not the folder of a run"):
         load_ensemble(tmp_path / "nothing")
     failed = RunFolder(method / "seed-1").failure
     failed.write_text("out of memory")
-    with pytest.raises(InputError, match="seed-1: failed; run the suite again"):
+    with pytest.raises(InputError, match="seed-1: this run failed; run the suite again"):
         load_ensemble(method)
     failed.unlink()
     RunFolder(method / "seed-1").stage("lesion").record.unlink()

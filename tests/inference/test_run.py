@@ -234,7 +234,7 @@ def test_a_folder_without_scans_is_refused(wsseg: "Wsseg", trained: Path, tmp_pa
     (tmp_path / "in").mkdir()
     ended = wsseg("predict", trained, tmp_path / "in", "--out", tmp_path / "out")
     assert ended.code == 2
-    assert "contains no scan" in ended.error
+    assert "no images found" in ended.error
 
 
 def test_a_file_name_that_is_too_long_is_an_input_error(
@@ -253,7 +253,7 @@ def test_a_cycle_of_links_is_refused_as_output_folder(
     (tmp_path / "b").symlink_to("a")
     ended = wsseg("predict", trained, tmp_path / "scan.nii.gz", "--out", tmp_path / "a")
     assert ended.code == 2
-    assert "name a folder" in ended.error
+    assert "give a folder" in ended.error
 
 
 def test_a_file_is_refused_as_output_folder(wsseg: "Wsseg", trained: Path, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_file_is_refused_as_output_folder(wsseg: "Wsseg", trained: Path, tmp_p
     for out in ("taken", "taken/masks"):
         ended = wsseg("predict", trained, tmp_path / "scan.nii.gz", "--out", tmp_path / out)
         assert ended.code == 2
-        assert "name a folder" in ended.error
+        assert "give a folder" in ended.error
 
 
 def test_a_run_is_refused_as_output_folder_since_its_scores_would_be_overwritten(
@@ -270,7 +270,9 @@ def test_a_run_is_refused_as_output_folder_since_its_scores_would_be_overwritten
 ) -> None:
     scan = toy_cohort.parent / "0-image.nii.gz"
     before = sorted(path.name for path in trained.iterdir())
-    wsseg("predict", trained, scan, "--out", trained).refused("is a run", "another --out")
+    wsseg("predict", trained, scan, "--out", trained).refused(
+        "is the folder of a run", "another --out"
+    )
     assert sorted(path.name for path in trained.iterdir()) == before
 
 

@@ -84,7 +84,7 @@ def test_several_scans_of_a_pseudonym_are_numbered(archive: Path, tmp_path: Path
     ("text", "message"),
     [
         ("PatientID,case\nID-4711,anna\n", "has no row for the PatientID of this scan"),
-        ("case\nanna\n", "needs one of the columns PatientID and AccessionNumber"),
+        ("case\nanna\n", "must have exactly one of the columns PatientID and AccessionNumber"),
         ("PatientID,case\nID-4711,a\nID-4711,b\n", "line 3: the PatientID appears twice"),
         ("PatientID,case\n,a\n", "line 2: the PatientID is empty"),
         ("PatientID,case\nID-4711,a/b\n", "cannot be used as a file name"),
@@ -103,7 +103,7 @@ def test_an_invalid_table_of_pseudonyms_is_refused_without_an_identifier(
 
 
 def test_an_unknown_rule_for_names_is_refused() -> None:
-    with pytest.raises(InputError, match="--name-by folder: is neither path nor a CSV file"):
+    with pytest.raises(InputError, match="--name-by folder: must be path, or a CSV file"):
         pseudonyms_of("folder")
 
 
@@ -125,7 +125,7 @@ def test_series_in_one_folder_are_different_scans_with_numbered_names(tmp_path: 
     assert (read_case(first).channel() != read_case(second).channel()).any()
 
 
-def test_a_long_path_gives_a_shortened_name_that_stays_different(tmp_path: Path) -> None:
+def test_shortened_names_of_long_paths_stay_unique(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path / name / ("x" * 80) / ("y" * 80), 4)
     first, second = names_in(tmp_path)
@@ -163,7 +163,7 @@ def test_metadata_files_of_macos_are_neither_nifti_nor_dicom(
 def test_a_folder_without_a_scan_is_refused_with_the_reasons(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path / name, 2)
-    with pytest.raises(InputError, match="contains no scan") as caught:
+    with pytest.raises(InputError, match="no images found") as caught:
         find_scans([tmp_path])
     assert "a: skipped 2 files: only 2 slices, as in a scout" in str(caught.value)
 
@@ -171,7 +171,7 @@ def test_a_folder_without_a_scan_is_refused_with_the_reasons(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["DICOMDIR", "._scan.nii.gz"])
 def test_a_file_that_belongs_to_others_is_refused_with_a_remedy(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x" * 100)
-    with pytest.raises(InputError, match=r"contains no image\. Name the folder of the scans"):
+    with pytest.raises(InputError, match=r"contains no image\. Give the folder of the images"):
         find_scans([tmp_path / name])
 
 

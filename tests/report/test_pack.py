@@ -130,7 +130,7 @@ def test_a_stage_starts_from_a_stage_of_a_packed_run(
 
 @pytest.mark.parametrize("command", ["score", "report", "manifest verify"])
 def test_a_packed_run_has_no_cases_to_score(wsseg: "Wsseg", packed: Path, command: str) -> None:
-    wsseg(*command.split(), packed).refused("a packed run names no cases and no files")
+    wsseg(*command.split(), packed).refused("a packed run does not list its cases and files")
 
 
 def test_a_run_whose_part_names_a_file_is_not_packed(
@@ -190,7 +190,7 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, bytes], Path], object], str]] = {
         "'recipe.yaml' is damaged",
     ),
     "newer": (lambda c, p: written(p, record(c, version=2)), "update wsseg"),
-    "record": (lambda c, p: written(p, record(c, files=[1])), "invalid wsseg.json"),
+    "record": (lambda c, p: written(p, record(c, files=[1])), "its wsseg.json is invalid"),
     "packages": (
         lambda c, p: written(p, record(c, distributions=["wsseg-unknown 3.0"])),
         "pip install wsseg-unknown",
@@ -232,7 +232,7 @@ def test_every_flipped_byte_of_the_weights_is_noticed(packed: Path, tmp_path: Pa
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.wsseg: does not exist"):
+    with pytest.raises(InputError, match=r"none\.wsseg: not found"):
         load_run(tmp_path / "none.wsseg")
 
 
@@ -311,5 +311,5 @@ def test_a_failed_upload_is_reported_in_one_line_and_keeps_the_file(
     out = tmp_path / "x.wsseg"
     ended = wsseg("pack", scored, "--out", out, "--push-to-hub", "me/toy")
     assert ended.code == 1
-    assert "me/toy: was not uploaded (OSError: no network)" in ended.error
+    assert "the upload to me/toy failed (OSError: no network)" in ended.error
     assert out.is_file()

@@ -27,7 +27,7 @@ def test_a_step_is_drawn_with_its_position_inside_the_axis() -> None:
     assert step == pytest.approx(-200, abs=(high - low) / 59)
 
 
-def test_half_of_phi_fills_half_of_the_rows() -> None:
+def test_a_phi_of_one_half_fills_half_of_the_rows() -> None:
     *rows, _, _ = drawn_phi(make(Prior, "hu-sigmoid", width_hu=1)).splitlines()
     full = ["█" * 60 in row for row in rows]
     assert full == [False] * 4 + [True] * 4  # phi is at least 1/2

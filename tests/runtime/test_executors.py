@@ -127,7 +127,10 @@ def test_idle_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     [
         ({"backend": "dask"}, "needs --scheduler"),
         ({"scheduler": "tcp://x:1"}, "add --backend dask"),
-        ({"backend": "dask", "scheduler": "tcp://x:1", "jobs": 2}, "--jobs is for --backend loky"),
+        (
+            {"backend": "dask", "scheduler": "tcp://x:1", "jobs": 2},
+            "--jobs works only with --backend loky",
+        ),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(

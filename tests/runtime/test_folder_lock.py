@@ -103,7 +103,7 @@ def test_a_folder_created_for_the_lock_is_removed_if_it_stays_empty(tmp_path: Pa
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(InputError, match="name a folder"), lock_folder(path):
+        with pytest.raises(InputError, match="give a folder"), lock_folder(path):
             pytest.fail("locked a file")
 
 
@@ -193,12 +193,12 @@ def test_a_watch_notices_that_the_process_has_died(tmp_path: Path) -> None:
     assert not LockWatch(tmp_path, holder)()
 
 
-def test_a_watch_believes_the_lock_of_another_host(tmp_path: Path) -> None:
+def test_a_watch_trusts_the_lock_of_another_host(tmp_path: Path) -> None:
     foreign_marker(tmp_path)
     assert LockWatch(tmp_path, holder_of(tmp_path))()
 
 
-def test_a_watch_of_no_process_is_false(tmp_path: Path) -> None:
+def test_a_watch_without_a_lock_is_false(tmp_path: Path) -> None:
     assert not LockWatch(tmp_path, holder_of(tmp_path))()
 
 

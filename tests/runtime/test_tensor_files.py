@@ -37,7 +37,9 @@ def test_a_pickle_with_code_is_refused_and_runs_nothing(
     torch.save({"conv.weight": RunsCode()}, tmp_path / "a.pth")
     (tmp_path / "b.pth").write_bytes(pickle.dumps(RunsCode()))
     for name in ("a.pth", "b.pth"):
-        with pytest.raises(InputError, match=f"{name}: is damaged or holds more than tensors"):
+        with pytest.raises(
+            InputError, match=f"{name}: the file is damaged, or contains more than tensors"
+        ):
             read_tensors(tmp_path / name)
     assert capsys.readouterr().out == ""
 
@@ -45,14 +47,14 @@ def test_a_pickle_with_code_is_refused_and_runs_nothing(
 @pytest.mark.parametrize("content", [{}, [torch.ones(1)], {"epoch": 3, "weight": torch.ones(1)}])
 def test_a_file_without_named_tensors_is_refused(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "a.pth")
-    with pytest.raises(InputError, match=r"a\.pth: contains no named tensors"):
+    with pytest.raises(InputError, match=r"a\.pth: the file contains no named tensors"):
         read_tensors(tmp_path / "a.pth")
 
 
 def test_a_missing_or_truncated_file_causes_one_clear_error(tmp_path: Path) -> None:
     save_file(TENSORS, tmp_path / "a.safetensors")
     (tmp_path / "b.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:-5])
-    with pytest.raises(InputError, match=r"b\.safetensors: is damaged"):
+    with pytest.raises(InputError, match=r"b\.safetensors: the file is damaged"):
         read_tensors(tmp_path / "b.safetensors")
-    with pytest.raises(InputError, match=r"c\.pth: there is no such file"):
+    with pytest.raises(InputError, match=r"c\.pth: file not found"):
         read_tensors(tmp_path / "c.pth")

@@ -312,7 +312,7 @@ def test_a_killed_suite_can_be_reported_with_its_finished_jobs(
             raise SystemExit(9)
         run_job(job, context, accept)
 
-    wsseg("bench", "report", tmp_path).refused("has no rows.csv, because no job has finished")
+    wsseg("bench", "report", tmp_path).refused("rows.csv is missing, because no job has finished")
     with monkeypatch.context() as patch:
         patch.setattr("wsseg.suite.runner.run_job", crash)
         assert ran(wsseg, folder / "plain.yaml", tmp_path).code == 9
@@ -432,8 +432,8 @@ def test_a_folder_that_holds_a_run_with_other_settings_is_refused(
 ) -> None:
     before = files(plain)
     suite = suite_of(folder, METHODS + "set: {input.size: 48}\n")
-    ran(wsseg, suite, plain).refused("was run with other settings")
+    ran(wsseg, suite, plain).refused("this run has other settings")
     planned = ran(wsseg, suite, plain, "--dry-run")
     planned.refused("2 of 2 jobs would be refused")
-    assert planned.out.count("was run with other settings") == 2
+    assert planned.out.count("this run has other settings") == 2
     assert files(plain) == before

@@ -184,7 +184,10 @@ def test_settings_that_other_code_tried_are_neither_used_nor_continued(
 ) -> None:
     """The code file has the fingerprint of the code that ran the trials."""
     out, suite = Path(shutil.copytree(tuned_suite, folder / "older")), folder / "suite.yaml"
-    words = "tuning/threshold/seed-0: was run with other code", "delete that folder"
+    words = (
+        "tuning/threshold/seed-0: these settings were chosen with other code",
+        "delete that folder",
+    )
     code = SuiteFolder(out).tuning(Path("threshold/seed-0")).code
     code.write_text("of another version\n")
     tuned(wsseg, suite, out).refused(*words)
@@ -222,7 +225,7 @@ def test_a_fold_without_validation_cases_cannot_be_tuned(
     suite = suite_of(folder, RECIPES + TUNE + "folds: 2\n")
     ended = tuned(wsseg, suite, tmp_path / "out")
     assert ended.code != 0
-    assert "has no validation case to choose settings on" in ended.err
+    assert "there are no validation cases to choose settings on" in ended.err
     assert "inner: 4" in ended.err
 
 
@@ -264,7 +267,7 @@ def test_settings_of_em_can_be_chosen_from_tags_alone(
     ("tune", "words"),
     [
         ("other: {settings: {a: [0, 1]}}", ["stages.", "NAME"]),
-        (f"none: {{settings: {{{HU}: [0, 1]}}}}", ["tune", "no method 'none'"]),
+        (f"none: {{settings: {{{HU}: [0, 1]}}}}", ["tune", "no method is called 'none'"]),
         (f"threshold: {{settings: {{{HU}: [5, 1]}}}}", ["lower"]),
         (f"threshold: {{settings: {{{HU}x: [0, 1]}}}}", ["tune.threshold", "hux"]),
         (f"threshold: {{settings: {{{HU}: [a, b]}}}}", ["tune.threshold", "hu"]),

@@ -64,7 +64,7 @@ class MissingFiles(Cohort):
     """A cohort whose files do not exist."""
 
     def cases(self) -> list[Case]:
-        raise InputError("away.csv: there is no such file.\nFetch it first")
+        raise InputError("away.csv: file not found.\nFetch it first")
 
 
 def a_registry(**hooks: Any) -> Registry:
@@ -104,7 +104,7 @@ def test_parts_are_built_from_examples_and_defaults_and_checked() -> None:
 
 def test_a_part_with_missing_files_is_not_a_failure() -> None:
     found = a_registry(wsseg_cohorts={"away": MissingFiles})
-    assert verdicts(found) == {"away": "not built: away.csv: there is no such file. Fetch it first"}
+    assert verdicts(found) == {"away": "not built: away.csv: file not found. Fetch it first"}
 
 
 def test_a_part_that_raises_any_error_fails() -> None:
@@ -183,7 +183,7 @@ def test_plugins_check_exits_with_code_1_if_no_part_can_be_built(
     monkeypatch.setattr("wsseg.components.registry.registry", lambda: found)
     ended = wsseg("plugins", "check", "wsseg-mine")
     assert ended.code == 1
-    assert ended.error.startswith("none of 2 parts could be built")
+    assert ended.error.startswith("none of the 2 parts could be built")
     assert "Field(examples=[...])" in ended.error
 
 

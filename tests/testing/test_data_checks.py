@@ -189,9 +189,9 @@ def test_check_unit_detects_a_broken_unit(changes: dict[str, Any], words: str) -
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda image, masks: (image[..., 0], masks), r"returns array of \(20, 30\), float32"),
+        (lambda image, masks: (image[..., 0], masks), r"returns \(array of \(20, 30\), float32"),
         (lambda image, masks: (image.astype(float), masks), "float64"),
-        (lambda image, _: image, r"instead of array of \(20, 30, 1\), float32 and array of"),
+        (lambda image, _: image, r"it must return \(array of \(20, 30, 1\), float32, array of"),
         (lambda image, masks: (np.add(image, 1, out=image), masks), "arguments are changed"),
         (lambda image, masks: (image + np.float32(next(CALLS)), masks), "the same seed differ"),
         (lambda image, masks: (image / np.float32(0), masks), "not finite"),

@@ -144,7 +144,7 @@ def test_early_stopping_without_validation_cases_is_refused_before_training(
 ) -> None:
     change = "stages.infection.early_stopping={patience: 1}"
     ended = wsseg("train", toy_recipe, "--out", tmp_path / "run", "--set", change)
-    ended.refused("stage infection: early_stopping needs validation cases", "split val")
+    ended.refused("stage infection: early_stopping needs validation cases", "cases to val")
     assert not (tmp_path / "run" / "stages").exists()
 
 

@@ -27,7 +27,7 @@ def test_a_last_line_truncated_by_a_crash_is_left_out(tmp_path: Path) -> None:
 
 def test_a_damaged_line_before_the_last_is_an_input_error(tmp_path: Path) -> None:
     path = write(tmp_path / "log.jsonl", "{", json.dumps(EPOCH))
-    with pytest.raises(InputError, match="line 1: is not JSON"):
+    with pytest.raises(InputError, match="line 1: not valid JSON"):
         read_log(path)
 
 

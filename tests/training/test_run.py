@@ -137,13 +137,13 @@ def test_a_signal_saves_the_state_and_the_message_explains_how_to_resume(
 
 
 def test_a_folder_that_holds_a_run_is_refused(recipe: Recipe, run: Path) -> None:
-    with pytest.raises(InputError, match="already holds a run"):
+    with pytest.raises(InputError, match="already contains a run"):
         wsseg.train(recipe, run, display=QUIET)
 
 
 def test_a_run_is_not_resumed_with_another_recipe(recipe: Recipe, run: Path) -> None:
     other = recipe.model_copy(update={"seed": 9})
-    with pytest.raises(InputError, match="differs from the recipe given"):
+    with pytest.raises(InputError, match="differs from the given one"):
         train_stages(other, split_of(other), RunContext(RunFolder(run), QUIET), resume=True)
 
 

@@ -103,8 +103,14 @@ def test_starting_from_a_run_with_other_weights_gives_another_fingerprint(
 @pytest.mark.parametrize(
     ("start", "words"),
     [
-        ("{run: RUN, stage: infektion}", ["no trained network", "Did you mean 'infection'?"]),
-        ("{run: RUN/none, stage: infection}", ["none: has no trained network", "'infection'"]),
+        (
+            "{run: RUN, stage: infektion}",
+            ["no stage with a trained network", "Did you mean 'infection'?"],
+        ),
+        (
+            "{run: RUN/none, stage: infection}",
+            ["none: no stage with a trained network", "'infection'"],
+        ),
         ("{stage: infektion}", ["'infektion' is unknown", "Did you mean 'infection'?"]),
         ("{stage: consolidation}", ["'consolidation' is unknown"]),
         ("{stage: infection, haed: new}", ["haed", "Did you mean 'head'?"]),

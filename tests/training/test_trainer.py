@@ -176,7 +176,7 @@ def test_an_average_copies_integers_such_as_indices() -> None:
     assert torch.equal(average.get_buffer("index"), torch.arange(50))
 
 
-def test_targets_of_belief_average_stay_those_of_the_start_while_the_average_does() -> None:
+def test_with_belief_average_targets_change_only_as_slowly_as_the_average() -> None:
     """An average that hardly moves gives the same targets in each epoch; the network does not."""
     still = EM | {"average": {"decay": 0.999999}, "epochs": 4}
     still |= {"estep": {"use": "hard"}, "optimizer": {"lr": 0.1}, "augment": {}}

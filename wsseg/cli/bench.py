@@ -162,8 +162,8 @@ def _write_report(out: Path) -> None:
     folder = SuiteFolder(out)
     if not folder.rows.exists():
         raise InputError(
-            f"{out}: has no {folder.rows.name}, because no job has finished. "
-            f"Run the suite: wsseg bench run SUITE --out {out}"
+            f"{out}: {folder.rows.name} is missing, because no job has finished. Run the suite: "
+            f"wsseg bench run SUITE --out {out}"
         )
     rows = read_rows(folder.rows)
     suite = load_suite(folder.definition)

@@ -73,7 +73,7 @@ def _public_dataset(name: str) -> "type[PublicDataset]":
         n: cohort for n, cohort in cohorts.items() if issubclass(cohort, PublicDataset)
     }
     if name not in datasets:
-        raise InputError(f"{name}: is not a public data set; {known_words(name, datasets)}")
+        raise InputError(f"no public data set is called {name!r}; {known_words(name, datasets)}")
     return datasets[name]
 
 
@@ -99,10 +99,10 @@ def join(
 
     joined = join_tags(cohort, tags, parse_columns(columns or []))
     if out.exists():
-        raise InputError(f"{out}: exists already; choose another --out")
+        raise InputError(f"{out}: already exists; choose another --out")
     if out.absolute().parent.resolve() != cohort.absolute().parent.resolve():
         raise InputError(
-            f"{out}: is not in the folder of {cohort}, to which the paths in the table are "
+            f"{out}: must be in the folder of {cohort}, to which the paths in the table are "
             "relative; choose an --out there"
         )
     joined.write(out)
@@ -212,7 +212,9 @@ def _synthetic_cohort(use: str | None, cases: int, seed: int) -> "Synthetic":
     if not names:
         raise InputError("no installed plugin offers a synthetic cohort; see `wsseg plugins list`")
     if use not in names and (use is not None or len(names) > 1):
-        raise InputError(f"--use {use}: is not a synthetic cohort; {known_words(str(use), names)}")
+        raise InputError(
+            f"--use {use}: no synthetic cohort has this name; {known_words(str(use), names)}"
+        )
     cohort = registry().make(Cohort, use or names[0], cases=cases, seed=seed)
     assert isinstance(cohort, Synthetic), "names has only subclasses"  # noqa: S101
     return cohort

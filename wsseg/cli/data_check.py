@@ -87,7 +87,10 @@ def _cohorts_to_check(
 
     path = find_path(Path(cohort))
     if name_by != "path" and not path.is_dir():
-        raise InputError(f"{cohort}: is not a folder of scans; --name-by names the scans of one")
+        raise InputError(
+            f"{cohort}: not a folder of images; remove --name-by, which names the images of a "
+            "folder"
+        )
     if path.suffix in (".yaml", ".yml") or not (path.exists() or path.suffix == ".csv"):
         from wsseg.config.recipe_files import load_recipe
         from wsseg.training.preflight import lists_of_cases
@@ -103,7 +106,7 @@ def _cohorts_to_check(
             )
         return lists_of_cases(load_recipe(cohort, changes or []))
     if changes:
-        raise InputError(f"{cohort}: is not a recipe; --set changes values of recipes only")
+        raise InputError(f"{cohort}: not a recipe; remove --set, which changes values of a recipe")
     return [_cohort_without_recipe(path, unit or "any", name_by, columns or [])]
 
 
@@ -125,7 +128,10 @@ def _cohort_without_recipe(
     if path.suffix == ".csv":
         found = list_cases(Table(path=path, columns=parse_columns(columns)))
     elif columns:
-        raise InputError(f"{path}: is a folder of scans; --columns names the columns of a table")
+        raise InputError(
+            f"{path}: this is a folder of images; remove --columns, which renames the columns of a "
+            "table"
+        )
     else:
         from wsseg.data.checks.scans import skipped_files
         from wsseg.inference.scans import find_scans, pseudonyms_of

@@ -31,6 +31,6 @@ def init(
     if out.suffix not in (".yaml", ".yml"):
         raise InputError(f"{out}: the name of a recipe ends in .yaml")
     if out.exists():
-        raise InputError(f"{out}: exists already; choose another --out")
+        raise InputError(f"{out}: already exists; choose another --out")
     write_text(out, new_recipe(path, out.absolute().parent))
     typer.echo(f"{out}\nnext: wsseg train {out} --out runs/first")

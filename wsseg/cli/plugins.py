@@ -124,8 +124,8 @@ def check(
         raise WorkError(f"{failed} of {len(results)} parts failed")
     if built == 0:
         raise WorkError(
-            f"none of {len(results)} parts could be built, so nothing was checked; the reasons are "
-            "above. A field without a default needs an example: Field(examples=[...])"
+            f"none of the {len(results)} parts could be built, so nothing was checked; the reasons "
+            "are above. A field without a default needs an example: Field(examples=[...])"
         )
     typer.echo(f"{built} of {len(results)} parts were built and passed")
 

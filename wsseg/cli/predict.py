@@ -131,7 +131,9 @@ def predict(
     ensemble = load_ensemble(run, directions)
     loaded, members = ensemble.run, len(ensemble.members)
     if agreement and members == 1:
-        raise InputError(f"{run}: is one run, and --agreement compares several; name SUITE/METHOD")
+        raise InputError(
+            f"{run}: this is a single run, but --agreement compares several; give SUITE/METHOD"
+        )
     if members > 1:
         display.note(f"{run}: averaging {members} runs")
     found = find_scans(scans, loaded.recipe.input.unit.modality, pseudonyms_of(name_by))

@@ -148,7 +148,7 @@ def _check(case: ArrayCase) -> None:
     """Raise `InputError` if files of the case cannot be written or read again."""
     names = (case.name, *case.volume.channels, *case.masks)
     if wrong := [name for name in names if not fits_file_names(name)]:
-        raise InputError(f"{wrong[0]!r} cannot be used in the name of a file; rename it")
+        raise InputError(f"{wrong[0]!r} cannot be used in a file name; rename it")
     if case.split not in SPLITS:
         raise InputError(
             f"case {case.name}: unknown split {case.split!r}; "
@@ -158,13 +158,14 @@ def _check(case: ArrayCase) -> None:
     voxels, channels = case.volume.voxels, len(case.volume.channels)
     if voxels.shape != (channels, *shape) or voxels.size == 0:
         raise InputError(
-            f"case {case.name}: the image has shape {voxels.shape}, but its channels and its grid "
-            f"{(channels, *shape)}, (C, Z, H, W)"
+            f"case {case.name}: the image has shape {voxels.shape}, but its channels and grid need "
+            f"the shape (C, Z, H, W) = {(channels, *shape)}"
         )
     for name, array in {f"mask {k}": m for k, m in case.masks.items()}.items():
         if array.shape != shape:
             raise InputError(
-                f"case {case.name}: {name} has shape {array.shape}, but its grid {shape}, (Z, H, W)"
+                f"case {case.name}: {name} has shape {array.shape}, but the grid has shape "
+                f"(Z, H, W) = {shape}"
             )
     if no_masks := [name for name, mask in case.masks.items() if mask.dtype != np.bool_]:
         name = no_masks[0]
@@ -174,26 +175,25 @@ def _check(case: ArrayCase) -> None:
         )
     if outside := [z for z in case.slice_tags if not 0 <= z < shape[0]]:
         raise InputError(
-            f"case {case.name}: there is no slice {outside[0]} to tag; its slices are 0 to "
-            f"{shape[0] - 1}"
+            f"case {case.name}: slice_tags has slice {outside[0]}; possible: 0 to {shape[0] - 1}"
         )
     if case.volume.grid.axes:
         raise InputError(
-            f"case {case.name}: a file cannot hold grid.axes; give the grid an affine with the "
-            f"axes {case.volume.grid.axes}"
+            f"case {case.name}: grid.axes cannot be saved in a file; give the grid an affine with "
+            f"the axes {case.volume.grid.axes}"
         )
 
 
 def _check_together(cases: list[Case]) -> None:
     """Raise `InputError` if there are no cases, or a name or a patient's split is not unique."""
     if not cases:
-        raise InputError("the cohort has no cases")
+        raise InputError("the cohort has no cases; give one ArrayCase for each image")
     if repeated := repeated_names(cases):
-        raise InputError(f"case {repeated[0]} appears twice; each scan needs its own name")
+        raise InputError(f"case {repeated[0]} appears twice; give each case its own name")
     for patient, splits in splits_by_patient(cases).items():
         if len(splits) > 1:
             raise InputError(
                 f"patient {patient} is in the splits "
-                f"{' and '.join(sorted(split or 'none' for split in splits))}; put all scans of a "
+                f"{' and '.join(sorted(split or 'none' for split in splits))}; put all cases of a "
                 "patient in the same split"
             )

@@ -66,8 +66,8 @@ class Smp(Backbone):
             near = difflib.get_close_matches(self.encoder, encoders, n=5, cutoff=0.3)
             raise KeyProblemError(
                 ("encoder",),
-                f"no encoder is called {self.encoder!r}; {len(encoders)} are available, those of "
-                f"timm as tu-NAME; the closest names: {', '.join(near) or 'none'}",
+                f"no encoder is called {self.encoder!r}; {len(encoders)} are available (those of "
+                f"timm are called tu-NAME); the closest names are: {', '.join(near) or 'none'}",
             )
         self._check_weights()
         return self
@@ -123,7 +123,9 @@ class Smp(Backbone):
             load_encoder_weights(net.get_submodule(ENCODER), tensors)
         except InputError as error:
             place = ", ".join(map(str, weights.files())) or type(weights).__name__
-            raise InputError(f"{place}: does not fit encoder {self.encoder!r}: {error}") from None
+            raise InputError(
+                f"{place}: the weights do not fit encoder {self.encoder!r}: {error}"
+            ) from None
 
     def _create_pretrained(self, channels: int, classes: int, weights: str) -> nn.Module:
         try:
@@ -167,7 +169,10 @@ def _side_limits(net: nn.Module, channels: int) -> tuple[int, int | None]:
         if _accepts(net, channels, side, side):
             fixed = side in FIXED_SIDES and not _accepts(net, channels, side, 2 * side)
             return side, side if fixed else None
-    raise ValueError(f"accepts no square image with sides of {', '.join(map(str, sides))} pixels")
+    raise ValueError(
+        f"the network accepts none of the square images with sides of {', '.join(map(str, sides))} "
+        "pixels"
+    )
 
 
 @torch.no_grad()

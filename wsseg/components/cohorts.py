@@ -119,7 +119,9 @@ class Table(Cohort):
         _check_image_columns(self.path, table.columns)
         rows = table.rows
         if not rows:
-            raise InputError(f"{self.path}: has no rows. Add a row for each case below the header.")
+            raise InputError(
+                f"{self.path}: the table has no rows. Add a row for each case below the header."
+            )
         cases, problems = list[Case](), list[tuple[str, InputError]]()
         coco = {} if self.boxes is None else read_coco_boxes(self.boxes)
         slices: Mapping[str, Mapping[int, RowLabels]] = {}
@@ -217,11 +219,13 @@ def _check_image_columns(path: Path, columns: Sequence[str]) -> None:
     """Raise `InputError` unless there is either `image`, or one or more columns `image.NAME`."""
     several = [name for name in columns if name.startswith("image.")]
     if "image" not in columns and not several:
-        raise InputError(f"{path}: has no column 'image'; its columns: {', '.join(columns)}")
+        raise InputError(
+            f"{path}: no column is called 'image'; the columns are: {', '.join(columns)}"
+        )
     if "image" in columns and several:
         raise InputError(
-            f"{path}: has the columns image and {several[0]}; name several sequences image.NAME, "
-            "and a single file image"
+            f"{path}: there are both a column image and a column {several[0]}; use image for one "
+            "file per case, or image.NAME for one file per channel"
         )
 
 
@@ -282,16 +286,19 @@ def _labels_of_slices(path: Path, cases: Collection[str]) -> dict[str, dict[int,
         case, number = row.name("case"), SLICE_NUMBER.fullmatch(row.get("slice"))
         if case not in cases:
             raise InputError(
-                f"{row.place}: unknown case {case!r}; the cohort's table has no row for it"
+                f"{row.place}: unknown case {case!r}; add a row for it to the cohort's table, or "
+                "remove this row"
             )
         if number is None:
             raise InputError(
-                f"{row.place}: slice {row.get('slice')[:MAX_SHOWN]!r} is not a slice number; "
-                "slices are counted from 0"
+                f"{row.place}: slice {row.get('slice')[:MAX_SHOWN]!r} is not a slice number; write "
+                "an integer, counted from 0"
             )
         index = int(number[1])
         if index in rows[case]:
-            raise InputError(f"{row.place}: slice {index} of case {case} appears twice")
+            raise InputError(
+                f"{row.place}: slice {index} of case {case} appears twice; give each slice one row"
+            )
         rows[case][index] = _labels(row, index)
     return dict(rows)
 
@@ -299,11 +306,11 @@ def _labels_of_slices(path: Path, cases: Collection[str]) -> dict[str, dict[int,
 def _check_unique(path: Path, cases: Sequence[Case]) -> None:
     """Raise `InputError` if a case has several rows or a patient is in several splits."""
     if repeated := repeated_names(cases):
-        raise InputError(f"{path}: case {repeated[0]} appears twice; each case has one row")
+        raise InputError(f"{path}: case {repeated[0]} appears twice; give each case one row")
     for patient, splits in splits_by_patient(cases).items():
         if len(splits) > 1:
             raise InputError(
                 f"{path}: patient {patient} is in the splits "
-                f"{' and '.join(sorted(split or 'none' for split in splits))}. "
-                "Put all scans of a patient in the same split."
+                f"{' and '.join(sorted(split or 'none' for split in splits))}. Put all cases of a "
+                "patient in the same split."
             )

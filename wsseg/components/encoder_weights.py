@@ -57,7 +57,7 @@ def load_encoder_weights(encoder: nn.Module, tensors: Mapping[str, Tensor]) -> N
     missing = [name for name, of in found.items() if of not in tensors and COUNTER not in name]
     if missing:
         raise InputError(
-            f"the file has no tensor {_listed(missing)} of the encoder; its first tensors are "
+            f"the tensors {_listed(missing)} of the encoder are missing; the file has "
             f"{_listed(list(tensors))}"
         )
     fitted = {name: tensors[of] for name, of in found.items() if of in tensors}

@@ -101,7 +101,9 @@ class AdaptEM(EStep):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.most < self.share:
-            raise ValueError(f"most is {self.most}; it must be at least share, {self.share}")
+            raise ValueError(
+                f"most is {self.most}, but must be at least share, which is {self.share}"
+            )
         return self
 
     @property
@@ -200,7 +202,9 @@ class ProportionEM(EStep):
         if counts.ndim and not needed:
             return self
         if not counts.ndim:
-            raise InputError("E-step proportion: no image to estimate the share from; set share")
+            raise InputError(
+                "E-step proportion: there is no image to estimate the share from; set share"
+            )
         return self.model_copy(update={"share": tuple(map(_share, counts.unbind()))})
 
     def __call__(self, evidence: Evidence) -> Probability:
@@ -245,7 +249,9 @@ class ProportionEM(EStep):
 
     def _shares(self, classes: int) -> tuple[float, ...]:
         if self.share is None:
-            raise InputError("E-step proportion: no share is estimated yet; set share, or call fit")
+            raise InputError(
+                "E-step proportion: the share has not been estimated yet; set share, or call fit()"
+            )
         shares = self.share if isinstance(self.share, tuple) else (self.share,) * classes
         if len(shares) != classes:
             raise InputError(
@@ -363,8 +369,8 @@ def _share(counts: Tensor) -> float:
     if not untagged.any() or not tagged.any():
         missing = "without" if tagged.any() else "with"
         raise InputError(
-            f"E-step proportion: no region {missing} the tag of a class, so that its share cannot "
-            "be estimated; set share"
+            "E-step proportion: the share of a class cannot be estimated, because no region "
+            f"{missing} its tag was found; set share"
         )
     below = untagged.cumsum(0)
     m = int(torch.searchsorted(below, below[-1:] / 2))
@@ -372,7 +378,7 @@ def _share(counts: Tensor) -> float:
     share = 1 - 2 * float((tagged[:m].sum() + inside * tagged[m]) / tagged.sum())
     if share < SMALLEST_SHARE:
         raise InputError(
-            f"E-step proportion: the estimated share of a class is {share:.3f}, since phi is not "
-            "larger in tagged than in untagged regions; use another prior, or set share"
+            f"E-step proportion: the estimated share of a class is {share:.3f}, because the prior "
+            "is not higher in tagged than in untagged regions; use another prior, or set share"
         )
     return share

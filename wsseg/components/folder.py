@@ -180,10 +180,12 @@ class Folder(Cohort):
         splits = self._splits(merged)
         names = image_names([each.image for each in merged])
         if repeated := repeated_names(Case(name, name, self.path) for name in names):
-            raise InputError(f"{self.path}: two images are both named {repeated[0]}; rename one")
+            raise InputError(
+                f"{self.path}: two images are called {repeated[0]}; rename one of them"
+            )
         if unfit := [name for name in names if not fits_file_names(name)]:
             raise InputError(
-                f"{self.path}: {unfit[0]!r} cannot be a file name everywhere; rename it"
+                f"{self.path}: {unfit[0]!r} is not a valid file name on every system; rename it"
             )
         images = [each.image for each in merged]
         scribbles = {} if self.scribbles is None else scribbles_of(images, self.scribbles)
@@ -221,19 +223,19 @@ class Folder(Cohort):
 
     def _images(self) -> list[FoundImage]:
         if not self.path.is_dir():
-            raise InputError(f"{self.path}: is not a folder. Give the folder that has the images")
+            raise InputError(f"{self.path}: not a folder. Give the folder that contains the images")
         images = find_images(self.path)
         if self.scribbles is not None:
             drawn = self.scribbles.absolute()
             images = [each for each in images if not each.path.absolute().is_relative_to(drawn)]
         if not images:
             raise InputError(
-                f"{self.path}: has no images; possible: {', '.join(SUFFIXES)}, .nii, .nii.gz"
+                f"{self.path}: no images found; possible: {', '.join(SUFFIXES)}, .nii, .nii.gz"
             )
         names = {each.stem for each in images}
         if unknown := [name for name in self.leave_out if name not in names]:
             raise InputError(
-                f"{self.path}: leave_out: no image has the name {unknown[0]!r}; "
+                f"{self.path}: leave_out: no image is called {unknown[0]!r}; "
                 f"{known_words(unknown[0], names)}"
             )
         return images
@@ -259,7 +261,7 @@ class Folder(Cohort):
         if self.background is not None:
             if missing := [name for name in self.background if name not in found]:
                 raise InputError(
-                    f"{self.path}: background: no image is {missing[0]!r}; "
+                    f"{self.path}: background: no image has the class {missing[0]!r}; "
                     f"{known_words(missing[0], found)}"
                 )
             return [name for name in found if name not in self.background]
@@ -302,8 +304,8 @@ class Folder(Cohort):
             name = self._merged_name(part)
             if name and name != part and len(self.classes[name]) > 1:
                 raise InputError(
-                    f"{self.tags}: share.{part} is the share of a part of {name}. Give the share "
-                    f"of all parts together: share.{name}"
+                    f"{self.tags}: share.{part} is the share of only a part of class {name}. Give "
+                    f"the share of the whole class as share.{name}"
                 )
             if name:
                 shares[name] = share
@@ -328,8 +330,8 @@ class Folder(Cohort):
         found = re.search(self.group, image.place)
         if found is None:
             raise InputError(
-                f"{self.path}: group {self.group} is not found in {image.place}; write a regular "
-                "expression that is found in the path of each image"
+                f"{self.path}: group: {self.group} does not match {image.place}; write a regular "
+                "expression that matches the path of each image"
             )
         return "-".join(filter(None, found.groups())) if found.groups() else found[0]
 
@@ -339,8 +341,8 @@ class Folder(Cohort):
             return list(labelled)
         if words := [each.patient for each in labelled if not each.patient.isdecimal()]:
             raise InputError(
-                f"{self.path}: group_gap: patient {words[0]!r} is not a number; write a regular "
-                "expression in `group` whose group is a number"
+                f"{self.path}: group_gap: patient {words[0]!r} is not a number; change the regular "
+                "expression in `group` so that its group matches a number"
             )
         first: dict[int, int] = {}
         before = None
@@ -362,7 +364,7 @@ class Folder(Cohort):
         for name, pattern in patterns.items():
             if name not in splits:
                 raise InputError(
-                    f"{self.path}: split.{name}: {pattern} is found in no path, such as "
+                    f"{self.path}: split.{name}: {pattern} matches no path; the first path is "
                     f"{labelled[0].image.place}"
                 )
         patients = [each.patient or each.image.place for each in labelled]

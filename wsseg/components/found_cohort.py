@@ -36,13 +36,13 @@ def found_cohort(path: Path) -> dict[str, Any]:
             column with names of images or none with classes.
     """
     if not path.exists():
-        raise InputError(f"{path}: there is no such file or folder. Give a folder or a CSV file")
+        raise InputError(f"{path}: not found. Give a folder of images or a CSV file")
     if path.is_dir() and (path / TABLE).exists():
         return {"use": "table", "path": path / TABLE}
     if path.is_file():
         if path.name.lower().endswith(SUFFIXES):
             raise InputError(
-                f"{path}: is an image. Give the folder that contains it, or a CSV file"
+                f"{path}: this is an image. Give the folder that contains it, or a CSV file"
             )
         table = read_csv_table(path, ("*",), ())
         if set(table.columns) >= CASE_COLUMNS:
@@ -50,8 +50,9 @@ def found_cohort(path: Path) -> dict[str, Any]:
         columns = _columns(table, path.parent)
         if columns is None:
             raise InputError(
-                f"{path}: needs a column with the names of images below {path.parent} and one with "
-                f"their classes; its columns: {', '.join(table.columns)}. Call them image and class"
+                f"{path}: the table needs a column with the names of images below {path.parent} "
+                f"and one with their classes; the columns are: {', '.join(table.columns)}. Call "
+                "these two image and class"
             )
         table_of = {"use": "folder", "path": path.parent, "tags": path, "columns": columns}
         return table_of | _other_weak_labels(path.parent)

@@ -22,7 +22,7 @@ Polarity: TypeAlias = Literal["bright", "dark", "both"]
 
 def _is_odd(size: int) -> int:
     if size % 2 == 0:
-        raise ValueError(f"{size} is even; a square of an odd size has a middle pixel")
+        raise ValueError(f"{size} is even; give an odd size, so that the square has a middle pixel")
     return size
 
 

@@ -116,7 +116,8 @@ class Registry:
         version = getattr(module, "WSSEG_API_VERSION", hookspecs.API_VERSION)
         if version != hookspecs.API_VERSION:
             raise PluginError(
-                f"written for plugin API {version}; this wsseg has {hookspecs.API_VERSION}"
+                f"it was written for version {version} of the plugin API, but this wsseg has "
+                f"version {hookspecs.API_VERSION}; update the plugin or wsseg"
             )
         taken = dict(self.offers)
         with _hooks_of(module, plugin) as hooks:
@@ -262,7 +263,7 @@ def _hooks_of(module: ModuleType, plugin: str) -> Iterator[pluggy.HookRelay]:
         manager.register(module, name=plugin)
         manager.check_pending()
         if not manager.get_hookcallers(module):
-            raise PluginError("implements no hook; mark each hook with @wsseg.hookimpl")
+            raise PluginError("it implements no hook; mark each hook with @wsseg.hookimpl")
         yield manager.hook
     finally:
         if manager.is_registered(module):
@@ -291,11 +292,11 @@ def _items_of(hook: pluggy.HookCaller) -> Iterator[tuple[str, Any]]:
     """Call a hook and yield the names and the values of the dicts that it returns."""
     returned = hook()
     if len(returned) < len(hook.get_hookimpls()):  # pluggy omits results that are None
-        raise PluginError(f"{hook.name} returns None instead of a dict from names to classes")
+        raise PluginError(f"{hook.name} returns None; it must return a dict of names to classes")
     for names in returned:
         if not isinstance(names, Mapping):
             raise PluginError(
-                f"{hook.name} returns {names!r} instead of a dict from names to classes"
+                f"{hook.name} returns {names!r}; it must return a dict of names to classes"
             )
         yield from names.items()
 
@@ -303,18 +304,18 @@ def _items_of(hook: pluggy.HookCaller) -> Iterator[tuple[str, Any]]:
 def _kind_of(name: object, part: object, kinds: tuple[Kind, ...]) -> Kind:
     """Return the kind of a part; raise `PluginError` if the part or its name is invalid."""
     if not (isinstance(name, str) and name.isprintable() and name.split() == [name]):
-        raise PluginError(f"{name!r} is not a valid name: a name is a single word")
+        raise PluginError(f"{name!r} is not a valid name; use a single word")
     kind = next((kind for kind in kinds if _is_a(part, kind)), None)
     if kind is None:
         expected = " or ".join(kind.__name__ for kind in kinds)
-        raise PluginError(f"{name!r} is {part!r}, not a {expected}")
+        raise PluginError(f"{name!r} is {part!r}, but must be a {expected}")
     if isinstance(part, ABCMeta) and part.__abstractmethods__:
         missing = ", ".join(sorted(part.__abstractmethods__))
         raise PluginError(f"{name!r} is abstract: {part.__name__} does not implement {missing}")
     if kind is ImageUnit and getattr(part, "name", None) != name:
-        raise PluginError(f"{name!r} is {part!r}, whose attribute `name` must be {name!r}")
+        raise PluginError(f"{name!r} is {part!r}; set its attribute `name` to {name!r}")
     if isinstance(part, Path) and not part.is_file():
-        raise PluginError(f"{name!r}: there is no file {part}")
+        raise PluginError(f"{name!r}: file not found: {part}")
     return kind
 
 
@@ -327,6 +328,7 @@ def _is_a(part: object, kind: Kind) -> bool:
 def _add(taken: dict[tuple[Kind, str], Offer], offer: Offer) -> None:
     if other := taken.get((offer.kind, offer.name)):
         raise PluginError(
-            f"{offer.name!r} is already offered by {other.plugin} ({other.distribution})"
+            f"{offer.name!r} is already offered by {other.plugin} ({other.distribution}); choose "
+            "another name"
         )
     taken[offer.kind, offer.name] = offer

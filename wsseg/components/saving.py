@@ -17,9 +17,9 @@ def check_offered(component: Component) -> None:
     for keys, part in parts_of(component):
         if registry().kind_of(part) is not None and registry().name_of(part) is None:
             raise InputError(
-                f"{_place(keys)}{component_name(part)} is offered by no plugin, so a run with it "
-                "could not be read again.\nOffer it by a hook: see `wsseg.hookimpl`, or start with "
-                "`wsseg new`."
+                f"{_place(keys)}{component_name(part)} is not offered by any plugin, so a run with "
+                "it could not be loaded again.\n"
+                "Offer it in a plugin: see `wsseg.hookimpl`, or start with `wsseg new`."
             )
 
 
@@ -34,8 +34,9 @@ def check_restored(component: Component, restored: Component) -> None:
         written, read = registry().describe(part), registry().describe(again)
         if not _equal_values(written, read):
             raise InputError(
-                f"{_place(keys)}{component_name(part)} changes when it is saved: it is written as "
-                f"{written}, but then read as {read}.\nCheck the plugin: wsseg plugins check"
+                f"{_place(keys)}{component_name(part)} changes when it is saved and loaded: it is "
+                f"saved as {written}, but loaded as {read}.\n"
+                "Check the plugin: wsseg plugins check"
             )
 
 
@@ -50,8 +51,9 @@ def check_no_hidden_state(component: Component, restored: Component) -> None:
         for name, value in (part.__pydantic_private__ or {}).items():
             if not _equal(value, (again.__pydantic_private__ or {}).get(name)):
                 raise InputError(
-                    f"{_place(keys)}{component_name(part)} keeps what it learns in the private "
-                    f"attribute {name}, which is not saved.\nKeep it in a field."
+                    f"{_place(keys)}{component_name(part)} stores what it learned in the private "
+                    f"attribute {name}, which is not saved.\n"
+                    "Store it in a field."
                 )
 
 

@@ -123,9 +123,11 @@ def write_package(package: Package, out: Path, found: Registry) -> Path:
     _check_unused(package, found)
     folder = out / package.distribution
     if folder.exists():
-        raise InputError(f"{folder}: already exists; remove it, or choose another name or --out")
+        raise InputError(
+            f"{folder}: the folder already exists; remove it, or choose another name or --out"
+        )
     if any(each.exists() and not each.is_dir() for each in (out, *out.parents)):
-        raise InputError(f"{out}: is not a folder; give the folder in which to create the package")
+        raise InputError(f"{out}: not a folder; give the folder in which to create the package")
     files = package.files()
     if package.kind != "recipe":
         _check_class(package, files[f"{package.module}/__init__.py"])
@@ -138,7 +140,7 @@ def write_package(package: Package, out: Path, found: Registry) -> Path:
 
 def _check_name(name: str) -> None:
     if len(name) > MAX_NAME_LENGTH:
-        raise InputError(f"{name!r} is too long; use up to {MAX_NAME_LENGTH} characters")
+        raise InputError(f"{name!r} is too long; use at most {MAX_NAME_LENGTH} characters")
     if not NAME.fullmatch(name):
         suggestion = "-".join(re.findall(r"[a-z0-9]+", name.lower())).lstrip("0123456789-")
         raise InputError(
@@ -167,8 +169,8 @@ def _check_class(package: Package, module: str) -> None:
     """Raise `InputError` if the class has the name of a keyword or of an import of its module."""
     if keyword.iskeyword(package.cls) or package.cls in _imported_names(module):
         raise InputError(
-            f"{package.name!r}: its class would be called {package.cls}, which has another meaning "
-            "in its module; choose another name"
+            f"{package.name!r}: its class would be called {package.cls}, but that name is already "
+            "used in its module; choose another name"
         )
 
 

@@ -11,14 +11,14 @@ from wsseg.errors import InputError
 def scribbles_of(images: Sequence[FoundImage], folder: Path) -> dict[Path, list[FoundMask]]:
     """Return the scribbles below a folder by the path of their image, which has the same name.
 
-    If several images have a name, the folders of the scribbles must be those of the image. Files
-    with other names are left out.
+    If several images have the same name, the folders of the scribbles must be those of the image.
+    Files with other names are left out.
 
     Raises:
         InputError: There is no such folder, or no file in it has the name of an image.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: is not a folder. Give the folder that has the scribbles")
+        raise InputError(f"{folder}: not a folder. Give the folder that contains the scribbles")
     by_stem: dict[str, list[FoundImage]] = defaultdict(list)
     for image in images:
         by_stem[image.stem].append(image)
@@ -32,6 +32,7 @@ def scribbles_of(images: Sequence[FoundImage], folder: Path) -> dict[Path, list[
             found[named[0].path].append(FoundMask(drawn.path, drawn.folders))
     if images and not found:
         raise InputError(
-            f"{folder}: no scribbles have the name of an image, such as {images[0].stem}"
+            f"{folder}: no file of scribbles has the name of an image. Name each like its image, "
+            f"such as {images[0].stem}"
         )
     return found

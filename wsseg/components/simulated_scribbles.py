@@ -30,16 +30,16 @@ PRESENT, ABSENT = 1, 2  # values of a file of scribbles
 class SimulatedScribbles(Cohort):
     """Another cohort whose training cases have scribbles that are drawn at random in their masks.
 
-    Each slice that has a class gets `strokes` strokes in its mask and as many outside of it. A
-    stroke is a straight line between two random pixels of the mask, without the pixels that are
-    outside of the mask; for strokes outside of it, likewise. Slices without the class get none,
-    because their tag says the same.
+    Each slice that has a class gets `strokes` strokes in its mask and as many outside it. A stroke
+    is a straight line between two random pixels of the mask, without its pixels outside the mask.
+    Strokes outside the mask are drawn in the same way. Slices without the class get none, because
+    their tag contains the same information.
 
     **The scribbles are derived from true masks**, so results with them show what scribbles would
     achieve, not what was achieved without masks. They are written into the cache on first use, and
     the manifest lists them as scribbles.
 
-    People draw other strokes than these (Lin et al. 2016, "ScribbleSup: scribble-supervised
+    Strokes that people draw differ from these (Lin et al. 2016, "ScribbleSup: scribble-supervised
     convolutional networks for semantic segmentation").
     """
 
@@ -98,8 +98,8 @@ class SimulatedScribbles(Cohort):
         """Write the scribbles of a case, unless its mask is empty."""
         if case.frame is not None:
             raise InputError(
-                f"case {case.name}: is one slice of {case.image}; scribbles cannot be simulated "
-                "for slices of a file. Write the slices as files"
+                f"case {case.name}: it is a single slice of {case.image}, for which scribbles "
+                "cannot be simulated. Save each slice as a file"
             )
         grid = read_case_grid(case)
         mask = read_case_mask(case, name, grid)
@@ -116,7 +116,7 @@ class SimulatedScribbles(Cohort):
 
 
 def stroke(inside: VoxelMask, width_px: int, random: np.random.Generator) -> VoxelMask:
-    """Return a line between two random pixels of a mask, (H, W), without pixels outside of it."""
+    """Return a line between two random pixels of a mask, (H, W), without its part outside it."""
     pixels = np.argwhere(inside)
     drawn: NDArray[np.uint8] = np.zeros(inside.shape, np.uint8)
     if len(pixels):

@@ -1,4 +1,4 @@
-"""Tables of weak labels that others wrote: a row for an image, with its classes."""
+"""Tables of weak labels from any source, with a row for each image."""
 
 import re
 from collections import Counter
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TagRow:
-    """What a row says of its image."""
+    """The content of a row about an image."""
 
     image: FoundImage
     row: Row
@@ -53,9 +53,9 @@ def read_tag_file(
     table = read_csv_table(path, ("*",), ("image",), columns)
     if not any(name == "class" or name.split(".")[0] in KINDS for name in table.columns):
         raise InputError(
-            f"{path}: has no column class, tag.CLASS, box.CLASS or share.CLASS; its columns: "
-            f"{', '.join(table.columns)}. Say which column has the classes: "
-            "columns: {NAME: class}"
+            f"{path}: no column is called class, tag.CLASS, box.CLASS or share.CLASS; the columns "
+            f"are: {', '.join(table.columns)}. State which column has the classes: columns: "
+            "{NAME: class}"
         )
     by_name = unique_names(images)
     rows, problems = list[TagRow](), list[tuple[str, InputError]]()
@@ -66,7 +66,7 @@ def read_tag_file(
             problems.append((row.name("image"), error))
     twice = Counter(each.image.place for each in rows).most_common(1)
     if twice and twice[0][1] > 1:
-        raise InputError(f"{path}: image {twice[0][0]} has several rows; each image has one")
+        raise InputError(f"{path}: image {twice[0][0]} has several rows; give each image one row")
     return rows, problems
 
 
@@ -88,8 +88,8 @@ def _tag_row(row: Row, by_name: Mapping[str, FoundImage]) -> TagRow:
     image = image_of_cell(cell, by_name)
     if image is None:
         raise InputError(
-            f"{row.place}: there is no image {cell!r}, or there are several. Write its path below "
-            "the folder of the images"
+            f"{row.place}: no image, or more than one, is called {cell!r}. Write its path relative "
+            "to the folder of the images"
         )
     classes = row.name("class")
     boxes, shares = _parsed(row, "box", parse_boxes), _parsed(row, "share", parse_share)

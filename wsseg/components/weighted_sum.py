@@ -44,7 +44,8 @@ class WeightedSum(PixelLoss):
     def _check_weights(self) -> Self:
         if len(self.weights) != len(self.losses):
             raise ValueError(
-                f"{len(self.weights)} weights for {len(self.losses)} losses; give one weight each"
+                f"{len(self.weights)} weights for {len(self.losses)} losses; give one weight for "
+                "each loss"
             )
         return self
 

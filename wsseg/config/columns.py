@@ -56,7 +56,7 @@ def check_columns(
     if "tag" in classes[:-1]:
         raise KeyProblemError(
             ("stages",),
-            "the columns of class 'tag' would have the prefix of tags; rename the class",
+            "columns of a class called 'tag' would look like columns of tags; rename the class",
         )
     owners = dict.fromkeys(IDENTITY, "the identity of a case")
     owners[WARNINGS] = "the warnings about a scan"
@@ -67,7 +67,9 @@ def check_columns(
     for key, metric in metrics.items():
         columns = metric_column_names(metric)
         if dotted := [name for name in columns if "." in name]:
-            raise KeyProblemError(("metrics", key), f"names a column {dotted[0]!r}, with a dot")
+            raise KeyProblemError(
+                ("metrics", key), f"its column {dotted[0]!r} contains a dot; rename the column"
+            )
         _check_scores_prefix(key, columns, classes)
         prefixes = ["", *(f"{name}." for name in classes[:-1])]
         _add(owners, ("metrics", key), [f"{p}{name}" for p in prefixes for name in columns])
@@ -78,7 +80,8 @@ def check_columns(
         if "." in key or key.endswith("_true") or not key.strip():
             raise KeyProblemError(
                 ("scores", key),
-                "is not a valid name of a score; use a name without '.' and '_true' at the end",
+                "is not a valid name for a score; use a name without '.' that does not end in "
+                "'_true'",
             )
         _add(owners, ("scores", key), [key, f"{key}_true"])
 
@@ -89,7 +92,7 @@ def _add(owners: dict[str, str], key: tuple[str, str], columns: Iterable[str]) -
             kind = key[0].removesuffix("s")
             raise KeyProblemError(
                 key,
-                f"the column {column!r} of the results would be that of {owners[column]} and of "
+                f"the column {column!r} of the results would belong to both {owners[column]} and "
                 f"this {kind}; "
                 + ("choose another name" if kind == "score" else "remove or change one of them"),
             )
@@ -102,8 +105,8 @@ def _check_scores_prefix(key: str, columns: Iterable[str], classes: Sequence[str
         if name := next((each for each in classes if column.startswith(f"{each}_")), None):
             raise KeyProblemError(
                 ("metrics", key),
-                f"the column {column!r} of the results starts with the class {name!r}, as a score "
-                "of a class does; choose another name of the class",
+                f"the column {column!r} of the results starts with the class {name!r}, as the "
+                "columns of its scores do; rename the class",
             )
 
 

@@ -25,7 +25,7 @@ class FoundImages:
     settings: Mapping[str, Any]  # of the cohort
     cases: Sequence[Case]
     classes: Sequence[str]
-    joined: Sequence[str]  # the names that the only class joins, if there are several
+    joined: Sequence[str]  # the names that are merged into the only class, if there are several
 
 
 def find_images(path: Path) -> FoundImages:
@@ -40,9 +40,9 @@ def find_images(path: Path) -> FoundImages:
     if not names:
         tables = ", ".join(file.name for file in sorted(path.glob("*.csv")))
         raise InputError(
-            f"{path}: its images have no labels. Put images with and without the "
-            "class into two folders, such as crack and good, or add a CSV file with the columns "
-            "image and class" + (f"; {tables} has no such columns" if tables else "")
+            f"{path}: no labels found for its images. Put images with and without the class into "
+            "two folders, such as crack and good, or add a CSV file with the columns image and "
+            "class" + (f"; {tables} has no such columns" if tables else "")
         )
     joined: list[str] = []
     if settings["use"] == "folder":

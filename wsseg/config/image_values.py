@@ -51,13 +51,14 @@ def measure_images(cases: Sequence[Case]) -> ImageValues:
         InputError: There are no images, or they differ in their channels.
     """
     if not cases:
-        raise InputError("no image is for training: the split of each is val or test")
+        raise InputError("there are no training images: the split of each image is val or test")
     volumes = [read_case(case) for case in _some(cases, VALUES_SAMPLE)]
     by_channels = {volume.channels: volume for volume in volumes}
     if len(by_channels) > 1:
         listed = "; ".join(", ".join(channels) for channels in by_channels)
         raise InputError(
-            f"the images have different channels: {listed}. Convert them, for example all to grey"
+            f"the images have different channels: {listed}. Convert them, for example all to "
+            "greyscale"
         )
     (channels,) = by_channels
     planes = [
@@ -133,8 +134,8 @@ def class_contrast(
         if not planes:
             word = "with" if tag else "without"
             raise InputError(
-                f"no training image is tagged as {word} {name}, but EM learns from the difference. "
-                "Add such images, or a column of tags"
+                f"no training image is tagged as {word} {name}, but EM learns from the difference "
+                "between images with and without it. Add such images, or a column of tags"
             )
     return tag_contrast(groups[True], groups[False])
 

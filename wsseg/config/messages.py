@@ -47,9 +47,9 @@ def explain(error: ValidationError, settings: Settings) -> str:
 
 
 def _of_intended_kind(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out that a map or list is of another type where it has a problem of its own.
+    """Return errors without wrong types of maps and lists that have errors inside them.
 
-    A key that allows values of several types has an error for each.
+    A key that allows values of several types has an error for each of them.
     """
 
     def is_irrelevant(problem: ErrorDetails) -> bool:
@@ -124,7 +124,7 @@ def _in_yaml(text: str, value: object) -> str:
 
 
 def _similar_name(key: Key, values: Mapping[str, Any]) -> str:
-    """Return which name was perhaps meant, for a map of settings without `use` or `learn`.
+    """Return the name that was probably meant, for a map of settings without `use` or `learn`.
 
     Such a map changes settings of a part with the same name, but there is none.
     """

@@ -202,7 +202,7 @@ def _em(
     if contrasts:
         yield "# The share of tagged images that the class covers; change it if you know better"
     if any(case.boxes.get(name) for case in training for name in found.classes):
-        yield "# At least this share of each box has the class; outside of boxes, nothing has it"
+        yield "# At least this share of each box has the class; outside boxes, nothing has it"
         estep = {"use": "fill-boxes", "share": FILLED, "estep": estep}
     yield f"estep: {_flow(estep)}"
 

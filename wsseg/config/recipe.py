@@ -116,7 +116,9 @@ class Recipe(Component):
             if not FOLDER_NAME.fullmatch(name):
                 raise KeyProblemError(("stages", name), FOLDER_NAME_RULE)
             if name in self.regions:
-                raise KeyProblemError(("stages", name), "is also the name of a region")
+                raise KeyProblemError(
+                    ("stages", name), "is also the name of a region; rename one of them"
+                )
             for key in ("region", "region_in_training"):
                 if (region := getattr(stage, key, None)) is not None:
                     self._check_known(("stages", name, key), region, [*self.regions, *earlier])
@@ -136,7 +138,9 @@ class Recipe(Component):
                     problem = f"{each!r} {CLASS_NAME_RULE}"
                     raise KeyProblemError(("stages", name, "classes"), problem)
                 if owner.get(each) == name:
-                    raise KeyProblemError(("stages", name, "classes"), f"{each!r} appears twice")
+                    raise KeyProblemError(
+                        ("stages", name, "classes"), f"{each!r} appears twice; list each class once"
+                    )
                 if each in owner and earlier_start(stage) != owner[each]:
                     raise KeyProblemError(
                         ("stages", name, "classes"),
@@ -177,5 +181,5 @@ class Recipe(Component):
             raise KeyProblemError(
                 key,
                 f"{name!r} is the true mask of {region.mask!r}, which a stage that learns without "
-                "masks must not use",
+                "masks must not use; choose another region",
             )

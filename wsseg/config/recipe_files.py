@@ -106,7 +106,7 @@ def check_can_be_saved(recipe: Recipe) -> None:
         restored = check_recipe(Settings(yaml12.load(recipe_text(recipe))))
     except InputError as error:
         raise InputError(
-            f"the recipe cannot be read again after it is saved: {error}.\n"
+            f"the recipe cannot be loaded after it is saved: {error}.\n"
             "Check the plugin: wsseg plugins check"
         ) from None
     check_restored(with_absolute_paths(recipe), restored)
@@ -192,7 +192,7 @@ def _read(path: Path, descendants: tuple[Path, ...]) -> Settings:
     real = Path(realpath(path))  # also resolves links that form a cycle
     if real in descendants:
         cycle = " → ".join(each.name for each in (*descendants[descendants.index(real) :], real))
-        raise InputError(f"{path}: extends itself: {cycle}")
+        raise InputError(f"{path}: the recipe extends itself: {cycle}")
     return _with_parents(read_settings(path), path, (*descendants, real))
 
 
@@ -218,7 +218,10 @@ def _parents(path: Path, own: Settings) -> list[Path]:
     extends, place = own.values.get("extends") or [], own.place(("extends",))
     names = [extends] if isinstance(extends, str) else extends
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-        raise InputError(f"{place}: extends: {extends!r} is not a name, a file or a list of these")
+        raise InputError(
+            f"{place}: extends: {extends!r} must be the name or file of a recipe, or a list of "
+            "these"
+        )
     try:
         files = [_find(name, path.parent) for name in names]
     except InputError as error:
@@ -226,5 +229,5 @@ def _parents(path: Path, own: Settings) -> list[Path]:
     for missing in (each for each in files if not each.exists()):
         known = [each.name for each in missing.parent.glob("*.yaml")]
         suggestion = did_you_mean(missing.name, known)
-        raise InputError(f"{place}: extends: there is no file {missing}{suggestion}")
+        raise InputError(f"{place}: extends: file not found: {missing}{suggestion}")
     return files

@@ -96,8 +96,8 @@ class Settings:
                 others = [each for each, value in values.items() if value is not None]
                 raise InputError(
                     f"{self.place((name, key))}: {name}.{key}: null removes an inherited key, but "
-                    f"{key!r} is not inherited; give it a value or leave it out"
-                    f"{did_you_mean(key, others)}"
+                    f"{key!r} is not inherited; give it a value, or remove "
+                    f"it{did_you_mean(key, others)}"
                 )
 
     def removed(self, name: str) -> dict[str, str]:
@@ -115,7 +115,7 @@ class Settings:
             InputError: The `=` or a key is missing, or VALUE is not valid YAML in a single line.
         """
         if len(text.splitlines()) > 1:
-            raise InputError(f"--set {text!r}: has a line break; write it in one line")
+            raise InputError(f"--set {text!r}: contains a line break; write it on one line")
         found = ASSIGNMENT.fullmatch(text)
         if found is None:
             raise InputError(f"--set {text}: write it as a.b.c=VALUE, for example seed=1")
@@ -164,7 +164,9 @@ def read_settings(path: Path, folder: Path | None = None) -> Settings:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: has over {MAX_BYTES} bytes, too many for a settings file")
+            raise InputError(
+                f"{path}: the file has more than {MAX_BYTES} bytes, which is too large for settings"
+            )
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
@@ -189,7 +191,7 @@ def parse_settings(text: str, name: str, folder: Path = Path()) -> Settings:
         raise InputError(f"{name}: nested too deeply, or an alias contains itself") from None
     if not isinstance(values, dict):
         kind = type(values).__name__
-        raise InputError(f"{name}: contains a value of type {kind} instead of a map `key: value`")
+        raise InputError(f"{name}: must contain a map `key: value`, not a value of type {kind}")
     values = {key: value for key, value in values.items() if not key.startswith(ANCHORS)}
     return Settings(values, {key: Place(line, folder) for key, line in reader.lines.items()})
 
@@ -218,7 +220,9 @@ class _Reader:
     def read(self, node: yaml.Node, key: Key) -> Any:
         self._count += 1
         if self._count > MAX_VALUES:
-            raise InputError(f"{self._name}: over {MAX_VALUES} values, perhaps by nested aliases")
+            raise InputError(
+                f"{self._name}: more than {MAX_VALUES} values, perhaps due to nested aliases"
+            )
         self.lines[key] = place = f"{self._name}:{node.start_mark.line + 1}"
         if node.tag not in PLAIN_TAGS:
             raise InputError(f"{place}: tag {node.tag!r} is not allowed; use plain values")
@@ -242,7 +246,7 @@ class _Reader:
                 raise InputError(f"{line}: a key must be a word, not a list or a map")
             word = str(key_node.value)
             if word in lines:
-                raise InputError(f"{line}: {word!r} appears twice")
+                raise InputError(f"{line}: the key {word!r} appears twice; remove one")
             lines[word] = line
             if word == MERGE_KEY and key_node.style is None:
                 inserted = self._read_inserted(value_node, key, line)
@@ -258,7 +262,7 @@ class _Reader:
         values: dict[str, Any] = {}
         for each in reversed(maps):
             if not isinstance(each, yaml.MappingNode):
-                raise InputError(f"{line}: '<<' inserts a map or a list of maps, such as *anchor")
+                raise InputError(f"{line}: '<<' needs a map or a list of maps, such as *anchor")
             values |= self.read(each, key)
         return values
 

@@ -133,8 +133,8 @@ class NetworkStage(Stage):
     alternating: balanced in each batch, with a slice of each group in turn."""
 
     early_stopping: EarlyStopping | None = None
-    """When training stops before the last epoch, judged on the cases with the split val; null: it
-    does not."""
+    """The rule that stops training early, by the loss on the cases with the split val; null:
+    training lasts for all epochs."""
     mirror: tuple[Literal["left-right", "front-back"], ...] = ()
     """The directions in which images are also mirrored in prediction: the logits of all mirrored
     images, mirrored back, are averaged. Each direction doubles the time of prediction."""
@@ -149,7 +149,8 @@ class NetworkStage(Stage):
         names_none = self.backbone is not None and self.backbone.head_module is None
         if isinstance(self.start, Start) and self.start.head == "new" and names_none:
             raise KeyProblemError(
-                ("start", "head"), "must be trained: the backbone does not name its last layers"
+                ("start", "head"),
+                "is impossible: the backbone does not name its last layers; remove start.head",
             )
         return self
 
@@ -157,7 +158,9 @@ class NetworkStage(Stage):
     def _has_validation_cases(self) -> Self:
         if self.early_stopping is not None and self.cohort is not None:
             raise KeyProblemError(
-                ("early_stopping",), "is impossible for a stage with a cohort of its own"
+                ("early_stopping",),
+                "is impossible for a stage with its own cohort, which has no validation cases; "
+                "remove it",
             )
         return self
 
@@ -166,7 +169,8 @@ class NetworkStage(Stage):
         names_none = self.backbone is not None and self.backbone.encoder_module is None
         if self.optimizer.encoder_factor != 1 and names_none:
             raise KeyProblemError(
-                ("optimizer", "encoder_factor"), "must be 1: the backbone names no encoder"
+                ("optimizer", "encoder_factor"),
+                "must be 1, because the backbone does not name its encoder; remove it",
             )
         return self
 
@@ -280,8 +284,8 @@ class EmStage(PixelStage):
         if self.early_stopping is not None:
             raise KeyProblemError(
                 ("early_stopping",),
-                "is impossible for EM: its targets follow the network, so a low loss is not a sign "
-                "of good masks",
+                "is impossible for EM: its targets follow the network, so a low loss does not "
+                "mean good masks; remove it",
             )
         return self
 
@@ -330,12 +334,12 @@ class TagsStage(NetworkStage):
 
 
 class MethodStage(NetworkStage):
-    """A weakly supervised stage that learns from tags as a plugin's method says."""
+    """A weakly supervised stage that learns from tags by a method of a plugin."""
 
     share_key: ClassVar[str] = "found_share"
 
     learn: Literal["method"]
-    """method: the stage learns from the tags of cases or slices as `method` says."""
+    """method: the stage learns from the tags of cases or slices by `method`."""
     method: Method
     """How the stage learns."""
 
@@ -358,7 +362,8 @@ class MethodStage(NetworkStage):
         if self.early_stopping is not None:
             raise KeyProblemError(
                 ("early_stopping",),
-                "is impossible for a method, whose loss follows the network's belief",
+                "is impossible for a method: its loss follows the network's predictions, so a low "
+                "loss does not mean good masks; remove it",
             )
         return self
 

@@ -115,7 +115,7 @@ class Batch:
     region: Tensor
     """Where the stage's classes can be, (B, 1, H, W) bool."""
     tags: Tensor
-    """Which classes each image is said to have, (B, K) bool."""
+    """The classes with which each image is tagged, (B, K) bool."""
     case: tuple[str, ...] = ()
     """The names of the B cases."""
     slice_index: tuple[int, ...] = ()
@@ -144,7 +144,7 @@ class Batch:
         return self.with_tensors(lambda tensor: tensor.to(device, non_blocking=True))
 
     def middle_slices(self) -> "Batch":
-        """Return the batch with only the slices to be labelled, as losses get it."""
+        """Return the batch with only the slices to be labelled, as it is passed to losses."""
         return replace(self, image=self.middle.unsqueeze(2))
 
     @property
@@ -230,7 +230,7 @@ class Evidence:
             logit q = logit f + logit(p phi),
             that is  q = f p phi / (f p phi + (1 - f)(1 - p phi))
 
-        p is the probability of the tag: 1 for an image that is said to have the class. As phi is
+        p is the probability of the tag: 1 for an image that certainly has the class. As phi is
         the probability of a pixel given that the image has the class, p phi is its probability
         given an uncertain tag. With a phi of 1, the tag adds its log-odds, logit p.
 

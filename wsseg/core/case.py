@@ -36,7 +36,7 @@ class Case:
     name: str
     """Unique in the cohort; names of output files contain it."""
     patient: str
-    """The patient, whose scans are never divided between training and test."""
+    """The patient. All scans of a patient are in the same split."""
     image: Path
     """A NIfTI file, a picture (PNG, JPEG, BMP, GIF, TIFF, .npy), a DICOM file, or a folder below
     which there is one scan as DICOM files."""
@@ -49,9 +49,9 @@ class Case:
     masks: Mapping[str, Path] = field(default_factory=dict)
     """The files of masks, by the name of the class or region."""
     mask_values: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """For each mask, the values in its file that belong to it; the default is 1, or 255."""
+    """The values that mark each mask in its file; by default 1 or 255."""
     mask_labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """For each mask, all values that its file may contain; by default any, with `mask_values`."""
+    """All values that the file of each mask may contain; by default any if it has `mask_values`."""
     tags: Mapping[str, Tag] = field(default_factory=dict)
     """The tags of the scan, by class."""
     slice_tags: Mapping[int, Mapping[str, Tag]] = field(default_factory=dict)
@@ -59,9 +59,9 @@ class Case:
     scribbles: Mapping[str, Path] = field(default_factory=dict)
     """The files of scribbles, by class: they label some pixels and leave the others unknown."""
     scribble_values: Mapping[str, ScribbleValues] = field(default_factory=dict)
-    """For each file of scribbles, what its values mean, if not 1 (present) and 2 (absent)."""
+    """The meaning of the values in each file of scribbles, if not 1 (present) and 2 (absent)."""
     boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
-    """Boxes by class; outside of them, the scan does not have the class."""
+    """Boxes by class. Outside its boxes, the class is absent."""
     shares: Mapping[str, Bounds] = field(default_factory=dict)
     """The lowest and the highest share of the stage's region that a class has in the scan."""
     slice_shares: Mapping[int, Mapping[str, Bounds]] = field(default_factory=dict)
@@ -116,5 +116,5 @@ def fits_file_names(name: str) -> bool:
 
 
 def repeated_names(cases: Iterable[Case]) -> list[str]:
-    """Return the names that more than one case has."""
+    """Return the names that several cases have in common."""
     return [name for name, times in Counter(case.name for case in cases).items() if times > 1]

@@ -18,7 +18,7 @@ def channel_index(channels: Sequence[str], name: str | None) -> int:
         if len(channels) == 1:
             return 0
         raise InputError(
-            f"the image has {len(channels)} channels, {', '.join(channels)}; name one of them with "
+            f"the image has {len(channels)} channels, {', '.join(channels)}; choose one with "
             "`channel`"
         )
     if name not in channels:

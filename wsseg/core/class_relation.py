@@ -32,7 +32,7 @@ class ClassRelation(Component):
 
     @abstractmethod
     def logit(self, log_odds: Tensor) -> Tensor:
-        """Return log f_k / (1 - f_k), (B, K, H, W), exactly even where f_k rounds to 0 or 1."""
+        """Return log f_k / (1 - f_k), (B, K, H, W), exact even where f_k rounds to 0 or 1."""
 
     @abstractmethod
     def background(self, log_odds: Tensor) -> Tensor:
@@ -62,7 +62,10 @@ class ClassRelation(Component):
 
     @abstractmethod
     def known(self, known: Tensor) -> Tensor:
-        """Return what follows from known pixels, (B, K, H, W) int8 of 1 (has the class), -1, 0."""
+        """Return known pixels, (B, K, H, W) int8 of 1, -1 and 0, with all that they imply.
+
+        1: the pixel has the class, -1: it does not, 0: unknown.
+        """
 
 
 @final

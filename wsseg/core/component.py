@@ -133,7 +133,7 @@ def _outermost(values: Iterable[object], kind: type[C]) -> Iterator[C]:
 def _check_numbers(value: object, made: object, keys: tuple[str | int, ...]) -> None:
     """Check that pydantic converted no text or bool in `value` to a number in `made`."""
     if type(made) in (int, float) and _is_no_number(value):
-        raise KeyProblemError(keys, f"expected a number, not {value!r}")
+        raise KeyProblemError(keys, f"must be a number, not {value!r}")
     if isinstance(value, Mapping) and isinstance(made, Mapping):
         for key, each, made_each in zip(value, value.values(), made.values(), strict=False):
             _check_numbers(each, made_each, (*keys, key))

@@ -65,7 +65,8 @@ def built_module(backbone: Backbone, channels: int, classes: int) -> nn.Module:
     module = backbone.build(channels, classes)
     if not isinstance(module, nn.Module):
         raise ContractError(
-            component_name(backbone), f"builds {_description(module)}, not a torch.nn.Module"
+            component_name(backbone),
+            f"returns {_description(module)} from build(); it must return a torch.nn.Module",
         )
     return module
 
@@ -107,7 +108,7 @@ def check_augmented(
     if found != expected:
         raise ContractError(
             component_name(augment),
-            f"returns {', '.join(found)} instead of {' and '.join(expected)}",
+            f"returns ({', '.join(found)}); it must return ({', '.join(expected)})",
         )
     return pair[0], pair[1]
 
@@ -124,8 +125,8 @@ def check_memory(estep: EStep, returned: object) -> dict[str, Tensor]:
         return {name: value.detach() for name, value in returned.items()}
     raise ContractError(
         component_name(estep),
-        f"returns {_description(returned)} from remember, but a dict from names to tensors is "
-        "required",
+        f"returns {_description(returned)} from remember(); it must return a dict of names to "
+        "tensors",
     )
 
 
@@ -138,7 +139,7 @@ def check_fitted(part: C, fitted: object) -> C:
     if type(fitted) is not type(part):
         raise ContractError(
             component_name(part),
-            f"returns {_description(fitted)} from fit, but a {type(part).__name__} is required",
+            f"returns {_description(fitted)} from fit(); it must return a {type(part).__name__}",
         )
     return fitted
 
@@ -152,7 +153,7 @@ def check_loss(loss: PixelLoss | TagLoss | Method, value: object) -> Tensor:
     scalar = _float_tensor(component_name(loss), "a loss", value, ())
     if not scalar.requires_grad:
         raise ContractError(
-            component_name(loss), "returns a loss without gradient: it detaches the logits"
+            component_name(loss), "returns a loss without a gradient; it must not detach the logits"
         )
     return scalar
 
@@ -167,8 +168,8 @@ def check_possible(loss: TagLoss, mask: object, logits: Logits) -> Mask:
         return mask
     raise ContractError(
         component_name(loss),
-        f"returns {_description(mask)} from possible, but a bool tensor of shape (B, K, H, W) = "
-        f"{tuple(logits.shape)} is required",
+        f"returns {_description(mask)} from possible(); it must return a bool tensor of shape "
+        f"(B, K, H, W) = {tuple(logits.shape)}",
     )
 
 
@@ -184,8 +185,8 @@ def region_mask(region: Region, case: Case, volume: Volume) -> NDArray[np.bool_]
         return mask
     raise ContractError(
         component_name(region),
-        f"returns {_description(mask)} for case {case.name}, but a bool NumPy array of shape "
-        f"(Z, H, W) = {expected} is required",
+        f"returns {_description(mask)} for case {case.name}; it must return a bool NumPy array of "
+        f"shape (Z, H, W) = {expected}",
     )
 
 
@@ -199,7 +200,7 @@ def region_files(region: Region, case: Case) -> tuple[Path, ...]:
     if isinstance(files, tuple | list) and all(isinstance(each, Path) for each in files):
         return tuple(files)
     raise ContractError(
-        component_name(region), f"returns {files!r} from files, but a tuple of paths is required"
+        component_name(region), f"returns {files!r} from files(); it must return a tuple of paths"
     )
 
 
@@ -213,7 +214,8 @@ def cases_of(cohort: Cohort) -> list[Case]:
     cases = _checked_cases(cohort, cohort.cases())
     if repeated := repeated_names(cases):
         raise ContractError(
-            component_name(cohort), f"lists two cases called {repeated[0]!r}; names are unique"
+            component_name(cohort),
+            f"lists two cases called {repeated[0]!r}; each case needs its own name",
         )
     return cases
 
@@ -238,11 +240,14 @@ def metric_columns(metric: Metric, returned: object) -> dict[str, float]:
     if not isinstance(returned, Mapping):
         raise ContractError(
             component_name(metric),
-            f"returns {_description(returned)}, but a dict from names to numbers is required",
+            f"returns {_description(returned)}; it must return a dict of names to numbers",
         )
     for name in returned:
         if not (isinstance(name, str) and name):
-            raise ContractError(component_name(metric), f"names a column {name!r}, not by a text")
+            raise ContractError(
+                component_name(metric),
+                f"names a column {name!r}; the name must be a non-empty string",
+            )
     return {name: _number(metric, f"{name!r} as ", value) for name, value in returned.items()}
 
 
@@ -261,8 +266,8 @@ def _float_tensor(component: str, what: str, value: object, expected: tuple[int,
     shape = f"(B, K, H, W) = {expected}" if expected else "() (a scalar)"
     raise ContractError(
         component,
-        f"returns {_description(value)} as {what}, but a floating-point tensor of shape {shape} "
-        "is required",
+        f"returns {_description(value)} as {what}; it must return a floating-point tensor of shape "
+        f"{shape}",
     )
 
 
@@ -273,15 +278,16 @@ def _number(component: Component, what: str, value: object) -> float:
         return number
     raise ContractError(
         component_name(component),
-        f"returns {what}{_description(plain)}, but a finite number, or NaN for an undefined value, "
-        "is required",
+        f"returns {what}{_description(plain)}; it must return a finite number, or NaN for an "
+        "undefined value",
     )
 
 
 def _checked_cases(cohort: Cohort, cases: object) -> list[Case]:
     if not isinstance(cases, Sequence) or not all(isinstance(each, Case) for each in cases):
         raise ContractError(
-            component_name(cohort), f"lists {_description(cases)}, but a list of cases is required"
+            component_name(cohort),
+            f"returns {_description(cases)} from cases(); it must return a list of cases",
         )
     for case in cases:
         if problem := _case_problem(case):

@@ -77,7 +77,7 @@ def _find(value: Any, info: ValidationInfo) -> Any:
     if value == AnyUnit.name:
         return AnyUnit()
     if info.context is None:
-        raise ValueError(f"{value!r} is not a unit; pass one, such as AnyUnit()")
+        raise ValueError(f"{value!r} is not an image unit; pass an object such as AnyUnit()")
     try:
         return info.context.make(ImageUnit, str(value))
     except InputError as error:

@@ -13,7 +13,7 @@ FOR_EACH_CHANNEL = Field(min_length=1)
 
 
 class Thick(Component):
-    """Resampling of scans with thin slices to thicker ones along z.
+    """Resampling of thin slices to thicker ones along z.
 
     Each slice is first smoothed along z by a Gaussian with a standard deviation of `smoothing`
     times `to_mm`, then interpolated linearly.
@@ -22,7 +22,7 @@ class Thick(Component):
     """
 
     thinner_than_mm: PositiveFloat
-    """Scans with a smaller distance between slices are resampled, in mm."""
+    """Images are resampled if the distance between their slices is smaller than this, in mm."""
     to_mm: PositiveFloat
     """The distance between slices after resampling, in mm."""
     smoothing: Annotated[float, Field(ge=0)] = 0.25
@@ -107,7 +107,7 @@ class Input(Component):
             if number != len(names):
                 raise InputError(
                     f"input.{key} has {number} entries, but the image has {len(names)} channels: "
-                    f"{', '.join(names)}"
+                    f"{', '.join(names)}; give one entry for each channel"
                 )
 
     def _lengths(self) -> dict[str, int]:
@@ -121,21 +121,26 @@ class Input(Component):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.slices % 2 == 0:
-            raise ValueError(f"slices is {self.slices}; an odd number has a middle slice")
+            raise ValueError(
+                f"slices is {self.slices}; it must be odd, so that there is a middle slice"
+            )
         if self.standardize is not None and not isinstance(self.unit, AnyUnit):
             raise ValueError(
-                f"standardized images are not in {self.unit.name}; "
-                "write unit: any, or standardize: null"
+                f"values of standardized images are no longer in the unit {self.unit.name}; write "
+                "unit: any, or standardize: null"
             )
         for low, high in self.clips:
             if low >= high:
-                raise ValueError(f"clip is {[low, high]}; the first value must be the lower one")
+                raise ValueError(
+                    f"clip is {[low, high]}; the first value must be lower than the second"
+                )
         if self.channels is not None and len(set(self.channels)) < len(self.channels):
-            raise ValueError(f"channels is {list(self.channels)}; each has one entry")
+            raise ValueError(f"channels is {list(self.channels)}; list each channel once")
         for key, number in self._lengths().items():
             if self.channels is not None and number != len(self.channels):
                 raise ValueError(
-                    f"{key} has {number} entries for {len(self.channels)} channels; give one each"
+                    f"{key} has {number} entries for {len(self.channels)} channels; give one entry "
+                    "for each channel"
                 )
         return self
 

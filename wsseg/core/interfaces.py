@@ -6,7 +6,7 @@
 | `EStep`       | the targets, from the network and the prior        | `wsseg_esteps`     |
 | `Backbone`    | the network                                        | `wsseg_backbones`  |
 | `EncoderWeights` | the pre-trained weights of a network's encoder  | `wsseg_encoder_weights` |
-| `PixelLoss`   | what the M-step minimises, given targets of pixels | `wsseg_losses`     |
+| `PixelLoss`   | what the M-step minimises, given pixel targets     | `wsseg_losses`     |
 | `TagLoss`     | what training minimises, given only tags           | `wsseg_losses`     |
 | `Method`      | what training minimises, given tags and a belief   | `wsseg_methods`    |
 | `Region`      | which part of a scan a stage works in              | `wsseg_regions`    |
@@ -150,8 +150,8 @@ class EStep(Component):
             own = inner.remember(evidence)
             if shared := sorted(memory.keys() & own.keys()):
                 raise InputError(
-                    f"{type(self).__name__}: two of its E-steps remember {shared[0]!r}; use one of "
-                    "them"
+                    f"{type(self).__name__}: two of its E-steps remember a value called "
+                    f"{shared[0]!r}; use only one of them"
                 )
             memory |= own
         return memory
@@ -276,7 +276,7 @@ class PixelLoss(Component):
 
 
 class TagLoss(Component):
-    """The loss of a stage without targets of pixels: it compares bags of pixels with their tags.
+    """The loss of a stage without pixel targets: it compares predictions for bags with their tags.
 
     A bag is the region of a slice. Its tags are those of the slice or, by default, of the case.
 
@@ -312,10 +312,10 @@ class TagLoss(Component):
 
 
 class Method(Component):
-    """A way to learn from tags other than EM or a loss of tags: the loss of a step, with a belief.
+    """A training method other than EM or a tag loss: it computes the loss of each training step.
 
-    The belief is the output of a second forward pass for the same images, without gradients: in
-    evaluation mode, or with averaged weights.
+    The loss can compare the network's output with its belief: the output of a second forward pass
+    for the same images, without gradients, in evaluation mode or with averaged weights.
 
     Example:
         >>> import torch
@@ -359,13 +359,14 @@ class PairLimits:
     """
 
     one_sided: tuple[float, float]
-    """The most of the outline, seen from the side, that one organ may lack and the other has: as a
-    share of both together, and as an area in cm². A mask is reported if both are exceeded."""
+    """The largest part of the outline, seen from the side, that one organ may lack although the
+    other has it: as a share of both together, and as an area in cm². A mask that exceeds both is
+    reported."""
     front: tuple[float, float]
     """The same for the front half alone, minus what the organ lacks at the back: an organ that
-    only ends higher than the other one lacks as much there."""
+    merely ends higher than the other one lacks the same part there."""
     back_rise_mm: float
-    """How much higher the lower end, or the upper one, may be at the back than in front."""
+    """How much higher the lower end, or the upper end, may be at the back than at the front."""
     end_area: float
     """The largest area, 20 mm from an end that lies in the scan, as a share of the largest one."""
 

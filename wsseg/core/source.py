@@ -55,7 +55,7 @@ class Source:
         """
         if not path.is_file():
             raise InputError(
-                f"{path}: this file of the data set does not exist. `wsseg data fetch` downloads "
-                f"it; the data set is described at {self.page}"
+                f"{path}: this file of the data set was not found. Download it with "
+                f"`wsseg data fetch`, or from {self.page}"
             )
         return path

@@ -53,7 +53,9 @@ class ScribbleValues(Component):
     @model_validator(mode="after")
     def _are_different(self) -> Self:
         if repeated := [value for value in self.all if self.all.count(value) > 1]:
-            raise ValueError(f"the value {repeated[0]} has more than one meaning")
+            raise ValueError(
+                f"the value {repeated[0]} has more than one meaning; list each value once"
+            )
         return self
 
 

@@ -33,9 +33,14 @@ def unpack(archive: Path, folder: Path) -> None:
                 with opened.open(member) as source, path.open("xb") as target:
                     shutil.copyfileobj(source, target)
     except (BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise InputError(f"{archive}: is damaged, encrypted or not a zip file ({error})") from error
+        raise InputError(
+            f"{archive}: the file is damaged, encrypted or not a zip file ({error}). Download it "
+            "again"
+        ) from error
     except (FileExistsError, NotADirectoryError) as error:
-        raise InputError(f"{archive}: has two files with one name ({error.filename})") from error
+        raise InputError(
+            f"{archive}: the archive contains two files with the same name ({error.filename})"
+        ) from error
 
 
 def _members(
@@ -47,9 +52,15 @@ def _members(
         if member.is_dir() or MACOS_FOLDER in path.parts:
             continue
         if path.is_absolute() or ".." in path.parts or ":" in member.filename:
-            raise InputError(f"{archive}: has a file with a path outside its folder: {str(path)!r}")
+            raise InputError(
+                f"{archive}: the archive contains a file that would be written outside its folder: "
+                f"{str(path)!r}"
+            )
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise InputError(f"{archive}: contains a link: {str(path)!r}")
+            raise InputError(
+                f"{archive}: the archive contains a link: {str(path)!r}; only files and folders "
+                "can be unpacked"
+            )
         inner = path.parts[1:] if path.parts[0] == folder else path.parts
         yield member, PurePosixPath(*inner)
 
@@ -58,10 +69,11 @@ def _check_space(archive: Path, members: list[ZipInfo], folder: Path) -> None:
     needed, free = sum(each.file_size for each in members), shutil.disk_usage(folder).free
     if needed > archive.stat().st_size * MAX_RATIO:
         raise InputError(
-            f"{archive}: declares {needed} bytes of content, more than a zip file of its size holds"
+            f"{archive}: the archive claims to contain {needed} bytes, which is more than a zip "
+            "file of its size can contain. Download it again"
         )
     if needed > free:
         raise InputError(
-            f"{archive}: needs {needed / 2**30:.1f} GiB when unpacked, but {folder.parent} has "
+            f"{archive}: unpacking it needs {needed / 2**30:.1f} GiB, but {folder.parent} has only "
             f"{free / 2**30:.1f} GiB free"
         )

@@ -53,20 +53,22 @@ def read_array_labels(path: Path) -> NDArray[Any]:
     """
     labels = read_array_file(path)
     if len(labels) > 1:
-        raise InputError(f"{path}: has {len(labels)} channels, but a mask has one")
+        raise InputError(f"{path}: the mask has {len(labels)} channels, but must have one")
     return labels
 
 
 def _opened(path: Path) -> NDArray[Any]:
     """Return a memory-mapped view of a file's array, (C, Z, H, W)."""
     if not path.exists():
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: file not found")
     try:
         array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise InputError(f"{path}: is damaged, or no .npy file of numbers ({error})") from error
+        raise InputError(
+            f"{path}: the file is damaged, or not a .npy file of numbers ({error})"
+        ) from error
     if array.dtype.kind not in "biuf":
-        raise InputError(f"{path}: its values are {array.dtype}; real numbers are needed")
+        raise InputError(f"{path}: its values have type {array.dtype}; they must be real numbers")
     if array.ndim not in (2, 3) or not array.size:
         raise InputError(
             f"{path}: its shape is {array.shape}; possible: (H, W), (H, W, {COLOURS}) for colours, "

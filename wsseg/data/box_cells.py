@@ -41,6 +41,7 @@ def _box(text: str, cell: str, slice_index: int | None) -> Box:
         slices = int(z[0]), int(z[0] + depth) - 1
     if min(width, height, depth) <= 0 or min(x, y, *(slices or (0,))) < 0:
         raise ValueError(
-            f"is {cell!r}: a box starts at 0 or later and is larger than 0; possible: {POSSIBLE}"
+            f"is {cell!r}; a box must not start before 0, and its size must be positive; possible: "
+            f"{POSSIBLE}"
         )
     return Box(x, y, width, height, slices)

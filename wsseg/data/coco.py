@@ -55,13 +55,13 @@ def read_coco_boxes(path: Path) -> dict[str, dict[str, tuple[Box, ...]]]:
         (Box(x=3.0, y=4.0, width=10.0, height=2.0, slices=None),)
     """
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: file not found")
     try:
         found = _Coco.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(
-            f"{path}: is no COCO file with boxes ({'.'.join(map(str, first['loc']))}: "
+            f"{path}: not a COCO file with boxes ({'.'.join(map(str, first['loc']))}: "
             f"{first['msg']}). It needs images with id and file_name, categories with id and name, "
             "and annotations with image_id, category_id and bbox"
         ) from error
@@ -71,8 +71,8 @@ def read_coco_boxes(path: Path) -> dict[str, dict[str, tuple[Box, ...]]]:
     for each in found.annotations:
         if each.image_id not in names or each.category_id not in classes:
             raise InputError(
-                f"{path}: an annotation names image {each.image_id} and category "
-                f"{each.category_id}, but the file does not list both"
+                f"{path}: an annotation refers to image {each.image_id} and category "
+                f"{each.category_id}, but the file does not list both. Correct or remove it"
             )
         x, y, width, height = each.bbox
         if min(width, height) <= 0:

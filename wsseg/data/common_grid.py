@@ -20,8 +20,8 @@ def on_grid(volume: Volume, grid: Grid) -> Volume:
         return Volume(volume.voxels, grid, volume.channels)
     if grid.axes:
         raise InputError(
-            f"its sequences have the shapes {grid.shape} and {volume.grid.shape}; without correct "
-            "affines they cannot be resampled to one grid"
+            f"its images have the shapes {grid.shape} and {volume.grid.shape}; without affines, "
+            "they cannot be resampled to the same grid. Give images of the same shape"
         )
     matrix = volume.grid.index_from(grid)
 

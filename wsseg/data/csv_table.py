@@ -117,8 +117,8 @@ def read_csv_table(
     for line, cells in lines:
         if len(cells) != len(names):
             raise InputError(
-                f"{path}, line {line}: has {len(cells)} cells, but the header has {len(names)}. "
-                f"Put cells that contain {separator!r} in double quotes."
+                f"{path}, line {line}: there are {len(cells)} cells, but the header has "
+                f"{len(names)}. Put cells that contain {separator!r} in double quotes."
             )
     rows = (Row(path, line, _cells(names, cells), separator) for line, cells in lines)
     return CsvTable(tuple(name for name in names if name is not None), tuple(rows))
@@ -167,11 +167,11 @@ def _without_margin(cells: list[str], columns: int) -> list[str]:
 
 def _read_text(path: Path) -> str:
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: file not found")
     try:
         data = path.read_bytes()
         if data.startswith(WORKBOOK):
-            raise InputError(f"{path}: is a workbook, not CSV. Save it as CSV UTF-8.")
+            raise InputError(f"{path}: this is a workbook, not a CSV file. Save it as CSV (UTF-8).")
         if data.startswith(UTF_16):
             return data.decode("utf-16")
         try:
@@ -180,7 +180,7 @@ def _read_text(path: Path) -> str:
             return data.decode("cp1252")
     except (UnicodeDecodeError, OSError) as error:
         raise InputError(
-            f"{path}: cannot be read as text ({error}). Save it as CSV UTF-8."
+            f"{path}: cannot be read as text ({error}). Save it as CSV (UTF-8)."
         ) from error
 
 
@@ -196,7 +196,9 @@ def _split_lines(path: Path, text: str, separator: str) -> list[tuple[int, list[
     try:
         stripped = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except csv.Error as error:
-        raise InputError(f"{path}: cannot be read as CSV ({error})") from error
+        raise InputError(
+            f"{path}: cannot be read as CSV ({error}). Save it as CSV (UTF-8)."
+        ) from error
     return [(line, cells) for line, cells in stripped if any(cells)]
 
 
@@ -212,7 +214,8 @@ def _rename(path: Path, names: list[str], renamed: Mapping[str, str]) -> list[st
     new = {normalize("NFC", name): column for name, column in renamed.items()}
     if missing := [name for name in new if name not in known]:
         raise InputError(
-            f"{path}: has no column {missing[0]!r} to rename; {known_words(missing[0], known)}"
+            f"{path}: no column is called {missing[0]!r}, so it cannot be renamed; "
+            f"{known_words(missing[0], known)}"
         )
     return [new.get(normalize("NFC", name), name) or (None if name else "") for name in names]
 
@@ -222,12 +225,19 @@ def _check_columns(
 ) -> None:
     if not names:
         expected = ", ".join(columns if "*" not in columns else required)
-        raise InputError(f"{path}: is empty. Its first line must name its columns: {expected}")
+        raise InputError(
+            f"{path}: the file is empty. Its first line must contain the names of the columns: "
+            f"{expected}"
+        )
     for name in () if "*" in columns else names:
         prefix, dot, rest = name.partition(".")
         if name not in columns and not (f"{prefix}.*" in columns and dot and rest):
             raise InputError(f"{path}: unknown column {name!r}; {known_words(name, columns)}")
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"{path}: has the column {repeated[0]!r} twice")
+        raise InputError(
+            f"{path}: the column {repeated[0]!r} appears twice. Remove or rename one of them."
+        )
     if missing := [name for name in required if name not in names]:
-        raise InputError(f"{path}: has no column {missing[0]!r}; its columns: {', '.join(names)}")
+        raise InputError(
+            f"{path}: no column is called {missing[0]!r}; the columns are: {', '.join(names)}"
+        )

@@ -94,7 +94,7 @@ def read_header(path: Path) -> Header:
     check_deflated(path)
     with as_input_errors(path):
         if path.stat().st_size == 0:
-            raise InputError(f"{path}: is empty. Copy it again, or remove it.")
+            raise InputError(f"{path}: the file is empty. Copy it again, or remove it.")
         tags = read_tags(path, (*REQUIRED, *OPTIONAL, *DESCRIBING), stop_before_pixels=True)
         class_name = _class_name(tags)
         header = Header(
@@ -139,21 +139,29 @@ def _modality(tags: Any, class_name: str) -> str:
 
 def _slices(path: Path, tags: Any) -> tuple[Slice, ...]:
     if not any(_has(tags, name) for name in (*REQUIRED, FRAME_GROUPS)):
-        raise InputError(f"{path}: is not a DICOM image, although its name or header says so")
+        raise InputError(
+            f"{path}: not a DICOM image, although its name or header says so. Remove it, or export "
+            "it again."
+        )
     frames = int(tags.get("NumberOfFrames") or 1)
     groups = list(tags.get(FRAME_GROUPS) or ())
     if (frames > 1 or groups) and len(groups) != frames:
         raise InputError(
-            f"{path}: has {frames} frames without a position for each. Export the series as "
-            "single slices, or convert it to NIfTI, for example with dcm2niix."
+            f"{path}: the header does not give a position for each of the {frames} frames. Export "
+            "the series as single slices, or convert it to NIfTI, for example with dcm2niix."
         )
     shared = list(tags.get(SHARED_GROUPS) or ())
     places = [(group, *shared, tags) for group in groups] or [(tags,)]
     for name in REQUIRED:
         if any(_value(place, name) is None for place in places):
-            raise InputError(f"{path}: has no {name}. Export the series again with all tags.")
+            raise InputError(
+                f"{path}: the header has no {name}. Export the series again with all tags."
+            )
     if int(tags.get("SamplesPerPixel") or 1) != 1:
-        raise InputError(f"{path}: is a colour image; one number per voxel is needed")
+        raise InputError(
+            f"{path}: the image is in colour, but must have one number per voxel. Convert it to "
+            "greyscale."
+        )
     rows, columns = int(tags.Rows), int(tags.Columns)
     _check_size(path, frames * rows * columns * int(tags.BitsAllocated) // 8, tags)
     return tuple(
@@ -200,7 +208,10 @@ def _check_size(path: Path, declared_bytes: int, tags: Any) -> None:
     actual_bytes = path.stat().st_size
     if not 0 < declared_bytes <= actual_bytes * ratio:
         size = f"{tags.Rows} × {tags.Columns}"
-        raise InputError(f"{path}: is truncated: {actual_bytes} bytes cannot hold {size} voxels")
+        raise InputError(
+            f"{path}: the file is truncated: {actual_bytes} bytes cannot hold {size} voxels. Copy "
+            "it again."
+        )
 
 
 def _number(places: Sequence[Any], name: str, default: float) -> float:

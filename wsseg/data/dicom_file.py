@@ -63,11 +63,13 @@ def as_input_errors(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except MemoryError:
-        raise InputError(f"{path}: does not fit into memory") from None
+        raise InputError(f"{path}: the file does not fit into memory") from None
     except Exception as error:  # noqa: BLE001 - a parser may raise anything on invalid bytes
         # The text of the error is omitted: pydicom quotes the content of the file.
         kind = type(error).__name__
-        raise InputError(f"{path}: is damaged or cannot be read as DICOM ({kind})") from None
+        raise InputError(
+            f"{path}: the file is damaged, or cannot be read as DICOM ({kind}). Export it again."
+        ) from None
 
 
 def check_deflated(path: Path) -> None:
@@ -79,6 +81,6 @@ def check_deflated(path: Path) -> None:
                 return
         if pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID") == DEFLATED:
             raise InputError(
-                f"{path}: is deflated DICOM, which is not supported. Decompress it, "
-                "for example with: gdcmconv --raw IN OUT"
+                f"{path}: deflated DICOM is not supported. Decompress it, for example with: "
+                "gdcmconv --raw IN OUT"
             )

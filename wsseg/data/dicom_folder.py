@@ -68,7 +68,7 @@ class FoundSeries:
 def find_series(folder: Path) -> tuple[list[FoundSeries], list[Skipped]]:
     """Read the headers of all DICOM files below a folder, and group them by series.
 
-    Scouts are a series of their own, also if they have the identifier of another one.
+    Scouts form a separate series, even if they have the identifier of another one.
 
     Raises:
         InputError: A DICOM file cannot be read.

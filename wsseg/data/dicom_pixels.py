@@ -36,7 +36,8 @@ def read_pixels(slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
             for each, stored in zip(of_file, _stored(path, of_file), strict=True):
                 if stored.ndim != PLANE_DIMENSIONS:
                     raise InputError(
-                        f"{path}: has more voxels than its header declares. Export it again."
+                        f"{path}: the file has more voxels than its header declares. Export it "
+                        "again."
                     )
                 yield rescale(path, stored, each.slope, each.intercept)
 
@@ -45,7 +46,7 @@ def _stored(path: Path, slices: Sequence[Slice]) -> Iterator[NDArray[Any]]:
     """Yield the stored values of the slices of one file."""
     tags = read_tags(path, DECODING, stop_before_pixels=False)
     if "PixelData" not in tags:
-        raise InputError(f"{path}: has no voxels (no PixelData)")
+        raise InputError(f"{path}: the file has no voxels (PixelData is missing). Export it again.")
     _add_missing_tags(tags)
     _check_decoder(path, tags)
     frames = [each.frame for each in slices if each.frame is not None]
@@ -76,6 +77,7 @@ def _check_decoder(path: Path, tags: Any) -> None:
     syntax = tags.file_meta.TransferSyntaxUID
     if syntax.is_compressed and not load_pydicom().pixels.get_decoder(syntax).is_available:
         raise InputError(
-            f"{path}: is compressed ({syntax.name}), which needs a decoder: "
-            "pip install python-gdcm.\nOr decompress it, for example with: gdcmconv --raw IN OUT"
+            f"{path}: the voxels are compressed ({syntax.name}), which needs a decoder: "
+            "pip install python-gdcm.\n"
+            "Or decompress it, for example with: gdcmconv --raw IN OUT"
         )

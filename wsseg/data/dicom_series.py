@@ -78,18 +78,20 @@ def _only_scan(folder: Path) -> tuple[list[Header], list[Skipped]]:
     """Return the headers of the only scan below a folder, and what was skipped."""
     found, skipped = find_series(folder)
     if not found:
-        raise InputError(f"{folder}: is a folder without DICOM slices, so it is not a scan")
+        raise InputError(
+            f"{folder}: the folder contains no DICOM slices. Give the folder of a series."
+        )
     scans, others = choose_scans(found)
     if not scans:
         reasons = "; ".join(dict.fromkeys(each.reason for each in others))
         raise InputError(
             f"{folder}: none of its {len(found)} series is a scan: {reasons}.\n"
-            "To use one of them anyway, name its folder."
+            "To use one of them anyway, give its folder."
         )
     if len(scans) > 1:
         counts = [f"{scan.slices} ({scan.headers[0].path.name}, …)" for scan in scans]
         raise InputError(
-            f"{folder}: its slices have {len(scans)} different series: {_shorten(counts)}.\n"
+            f"{folder}: its slices belong to {len(scans)} different series: {_shorten(counts)}.\n"
             "A scan is one series. Put each series into its own folder."
         )
     return list(scans[0].headers), skipped + others
@@ -143,7 +145,8 @@ def _normal(header: Slice) -> Vector:
     cosine = float(header.along_row @ header.along_column)
     if max(abs(cosine), *(abs(length - 1) for length in lengths)) > DIRECTION_TOLERANCE:
         raise InputError(
-            f"{header.path}: its ImageOrientationPatient is not two perpendicular unit vectors"
+            f"{header.path}: ImageOrientationPatient must be two perpendicular unit vectors. "
+            "Export the series again."
         )
     return np.cross(header.along_row, header.along_column)
 
@@ -155,7 +158,10 @@ def _step(folder: Path, slices: Sequence[Slice], normal: Vector) -> Vector:
     """
     if len(slices) == 1:
         if not slices[0].thickness_mm:
-            raise InputError(f"{folder}: has only one slice, which has no SliceThickness")
+            raise InputError(
+                f"{folder}: its only slice has no SliceThickness. Export the series again with all "
+                "tags."
+            )
         return normal * slices[0].thickness_mm
     positions = np.array([each.position for each in slices])
     distances = np.diff(positions @ normal)
@@ -169,14 +175,18 @@ def _step(folder: Path, slices: Sequence[Slice], normal: Vector) -> Vector:
             )
         if abs(distance - usual) > DISTANCE_TOLERANCE * usual:
             raise InputError(
-                f"{pair} are {distance:.3g} mm apart, but most slices {usual:.3g} mm: slices are "
-                "missing, or their distance varies.\nAdd missing slices, or resample the scan."
+                f"{pair} are {distance:.3g} mm apart, but most slices are {usual:.3g} mm apart: "
+                "slices are missing, or the spacing varies.\n"
+                "Add missing slices, or resample the scan."
             )
     step: Vector = (positions[-1] - positions[0]) / (len(slices) - 1)
     deviations = positions - (positions[0] + np.outer(np.arange(len(slices)), step))
     largest_mm = np.linalg.norm(deviations, axis=1).max()
     if largest_mm > POSITION_TOLERANCE * min(usual, *slices[0].spacing_mm):
-        raise InputError(f"{folder}: its slices do not lie on a line at equal distances")
+        raise InputError(
+            f"{folder}: its slices are not in a straight line at equal distances. Resample the "
+            "scan."
+        )
     return step
 
 

@@ -77,7 +77,7 @@ def _local_files(source: Source, folder: Path) -> dict[str, Path]:
     if not here:
         names = ", ".join(file.name for file in source.files)
         raise InputError(
-            f"{folder}: has none of the files {names}. They can be downloaded from {source.page}"
+            f"{folder}: none of the files {names} was found. Download them from {source.page}"
         )
     return here
 
@@ -125,8 +125,9 @@ def download(file: SourceFile, folder: Path, bar: ProgressBar = no_bar) -> Path:
         ) from error
     except ValueError as error:
         raise WorkError(
-            f"{file.url}: its checksum is not {checksum}: it was damaged during the download, or "
-            "has changed.\nRun the same command to try again."
+            f"{file.url}: its checksum is not {checksum}: the file was damaged during the "
+            "download, or has changed on the server.\n"
+            "Run the same command to try again."
         ) from error
 
 
@@ -171,5 +172,6 @@ def _matches(path: Path, checksum: str) -> bool:
 def _check_checksum(path: Path, checksum: str) -> None:
     if not _matches(path, checksum):
         raise InputError(
-            f"{path}: its checksum is not {checksum}: it is damaged, or another version"
+            f"{path}: its checksum is not {checksum}: the file is damaged, or is another version. "
+            "Download it again"
         )

@@ -60,7 +60,7 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class _Named:
-    """A file, as described by its folders."""
+    """A file with what its folders say about it."""
 
     path: Path
     place: str
@@ -162,9 +162,9 @@ def _adjacent_masks(files: Iterable[_Named]) -> dict[Path, list[_Named]]:
         image, *others = sorted(same, key=lambda each: each.path.suffix.lower() not in JPEG)
         if others and (len(others) > 1 or image.path.suffix.lower() not in JPEG):
             raise InputError(
-                f"{folder}: has several images called {stem}: "
+                f"{folder}: several images are called {stem}: "
                 f"{', '.join(each.path.name for each in same)}. Rename or remove all but one, or "
-                "put masks into a folder masks"
+                "put masks into a folder called masks"
             )
         masks[image.path] += others
         of = by_stem.get((folder, _image_stem(image.path)), [])

@@ -57,7 +57,7 @@ def join_tags(cohort_path: Path, tags_path: Path, renamed: Mapping[str, str]) ->
     if missing := [name for name in renamed if not any(name in each for each in present.values())]:
         known = set().union(*present.values())
         raise InputError(
-            f"--columns: neither table has a column {missing[0]!r}; "
+            f"--columns: neither table has a column called {missing[0]!r}; "
             + known_words(missing[0], known)
         )
     cohort, tags = (
@@ -66,12 +66,14 @@ def join_tags(cohort_path: Path, tags_path: Path, renamed: Mapping[str, str]) ->
     )
     if "case" not in cohort.columns:
         raise InputError(
-            f"{cohort_path}: has no column 'case'; its columns: {', '.join(cohort.columns)}"
+            f"{cohort_path}: no column is called 'case'; the columns are: "
+            f"{', '.join(cohort.columns)}"
         )
     key, classes = _key(tags_path, tags), [c for c in tags.columns if c.startswith("tag.")]
     if not classes:
         raise InputError(
-            f"{tags_path}: has no column tag.CLASS; its columns: {', '.join(tags.columns)}"
+            f"{tags_path}: no column is called tag.CLASS; the columns are: "
+            f"{', '.join(tags.columns)}"
         )
     by_name = _rows_by_name(tags, key)
     names = [row.name(key) or row.name("case") for row in cohort.rows]
@@ -93,8 +95,8 @@ def _key(path: Path, tags: CsvTable) -> str:
         if key in tags.columns:
             return key
     raise InputError(
-        f"{path}: needs a column patient or case; its columns: {', '.join(tags.columns)}. "
-        "If one has another name: --columns NAME=patient"
+        f"{path}: no column is called patient or case; the columns are: {', '.join(tags.columns)}. "
+        "To use a column with another name, add --columns NAME=patient"
     )
 
 

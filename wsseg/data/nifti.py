@@ -45,7 +45,9 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
     with _as_input_errors(path):
         image = nib.load(path)
     if not isinstance(image, nib.Nifti1Image):
-        raise InputError(f"{path}: is {type(image).__name__}, not NIfTI (.nii, .nii.gz)")
+        raise InputError(
+            f"{path}: the file is a {type(image).__name__}. Convert it to NIfTI (.nii, .nii.gz)."
+        )
     _check_kind(path, image)
     _check_complete(path, image)
     check_affine(path, image.affine)
@@ -65,7 +67,7 @@ def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> 
     """
     shape = volume_shape(image)
     if frame is not None and not 0 <= frame < shape[2]:
-        raise InputError(f"{path}: has no frame {frame}; its frames are 0 to {shape[2] - 1}")
+        raise InputError(f"{path}: there is no frame {frame}; possible: 0 to {shape[2] - 1}")
     _check_fits(path, image, frames=shape[2] if frame is None else 1)
     proxy: Any = image.dataobj
     with _as_input_errors(path):
@@ -169,17 +171,17 @@ def _corner_distance_mm(
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        raise InputError(f"{path}: is a folder, not a NIfTI file")
+        raise InputError(f"{path}: this is a folder, not a NIfTI file")
     if not path.exists():
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: file not found")
     if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise InputError(
-            f"{path}: is not NIfTI (.nii, .nii.gz) or another image that can be read: DICOM, PNG, "
+            f"{path}: cannot be read as an image; possible: NIfTI (.nii, .nii.gz), DICOM, PNG, "
             "JPEG, BMP, GIF, TIFF, .npy.\n"
             "Convert others, such as .hdr/.img pairs, with: nib-convert IN OUT.nii.gz"
         )
     if path.stat().st_size == 0:
-        raise InputError(f"{path}: is empty")
+        raise InputError(f"{path}: the file is empty. Copy it again.")
 
 
 @contextmanager
@@ -187,9 +189,11 @@ def _as_input_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGED as error:
-        raise InputError(f"{path}: is truncated or damaged ({error})") from error
+        raise InputError(
+            f"{path}: the file is truncated or damaged ({error}). Copy it again."
+        ) from error
     except MemoryError as error:
-        raise InputError(f"{path}: does not fit into memory") from error
+        raise InputError(f"{path}: the image does not fit into memory") from error
     except (ImageFileError, HeaderDataError, OSError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read as NIfTI ({error})") from error
 
@@ -198,18 +202,18 @@ def _check_kind(path: Path, image: nib.Nifti1Image) -> None:
     shape, dtype = image.shape, image.get_data_dtype()
     if len(shape) < DIMENSIONS - 1:
         raise InputError(
-            f"{path}: is {len(shape)}-D ({_size(shape)}), but a scan is 3-D, or 2-D if it is a "
-            "single slice"
+            f"{path}: the image is {len(shape)}-D ({_size(shape)}), but must be 3-D, or 2-D if it "
+            "is a single slice"
         )
     if any(length != 1 for length in shape[DIMENSIONS:]):
         raise InputError(
-            f"{path}: is {len(shape)}-D ({_size(shape)}), but a scan is 3-D. "
-            "Split the series into volumes."
+            f"{path}: the image is {len(shape)}-D ({_size(shape)}), but must be 3-D. Split the "
+            "series into volumes."
         )
     if min(shape) < 1:
-        raise InputError(f"{path}: has no voxels (its shape is {shape})")
+        raise InputError(f"{path}: the image has no voxels (its shape is {shape})")
     if dtype.kind not in "iuf":
-        raise InputError(f"{path}: its voxels are {dtype}; one number per voxel is needed")
+        raise InputError(f"{path}: its voxels have type {dtype}; each must be one real number")
 
 
 def _size(shape: tuple[int, ...]) -> str:
@@ -220,14 +224,16 @@ def check_affine(path: Path, affine: NDArray[np.float64]) -> None:
     """Raise an `InputError` if `affine`, from voxels to millimetres, cannot be that of a scan."""
     axes = affine[:3, :3]
     if not np.isfinite(affine).all():
-        raise InputError(f"{path}: its affine has NaN or infinite entries")
+        raise InputError(f"{path}: its affine has NaN or infinite entries. Correct its header.")
     spacing = np.sqrt((axes**2).sum(axis=0))
     low, high = SPACING_MM
     if spacing.min() < low or spacing.max() > high:
         sizes = " × ".join(f"{s:.3g}" for s in spacing)
         raise InputError(f"{path}: its voxels are {sizes} mm; possible: {low} to {high:.0f} mm")
     if abs(np.linalg.det(axes / spacing)) < SINGULAR:
-        raise InputError(f"{path}: its affine is singular: its axes lie in one plane")
+        raise InputError(
+            f"{path}: its affine is singular: its axes lie in one plane. Correct its header."
+        )
 
 
 def _check_fits(path: Path, image: nib.Nifti1Image, frames: int) -> None:
@@ -241,7 +247,10 @@ def _check_complete(path: Path, image: nib.Nifti1Image) -> None:
     declared, actual = _declared_bytes(image), path.stat().st_size
     if declared > actual * (GZIP_RATIO if _is_compressed(path) else 1):
         size = _size(image.shape)
-        raise InputError(f"{path}: is truncated: {actual} bytes cannot hold {size} voxels")
+        raise InputError(
+            f"{path}: the file is truncated: {actual} bytes cannot hold {size} voxels. Copy it "
+            "again."
+        )
 
 
 def _declared_bytes(image: nib.Nifti1Image) -> int:

@@ -96,7 +96,7 @@ def write_picture_labels(path: Path, labels: NDArray[np.uint8]) -> None:
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open a picture; errors of Pillow become `InputError`s."""
     if not path.exists():
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: file not found")
     try:
         with Image.open(path, formats=FORMATS) as picture:
             _check(path, picture)
@@ -104,14 +104,16 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except InputError:
         raise
     except UnidentifiedImageError:
-        raise InputError(f"{path}: is no {' or '.join(FORMATS)} picture, or is damaged") from None
+        raise InputError(
+            f"{path}: the file is damaged, or not a {' or '.join(FORMATS)} picture"
+        ) from None
     except Image.DecompressionBombError:
         raise InputError(f"{path}: {_too_large()}") from None
     except MemoryError:
-        raise InputError(f"{path}: does not fit into memory") from None
+        raise InputError(f"{path}: the picture does not fit into memory") from None
     except Exception as error:  # a decoder may raise anything on invalid bytes
         raise InputError(
-            f"{path}: is truncated, damaged or cannot be read ({type(error).__name__})"
+            f"{path}: the file is truncated or damaged, or cannot be read ({type(error).__name__})"
         ) from error
 
 
@@ -119,15 +121,18 @@ def _check(path: Path, picture: Image.Image) -> None:
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != SEVERAL_PICTURES:
         raise InputError(
-            f"{path}: is animated: it has {frames} frames, but a picture has one. "
-            "Save the frames as pictures, or as the pages of a TIFF"
+            f"{path}: the picture is animated ({frames} frames), but must be a single image. Save "
+            "each frame as a picture, or all as the pages of a TIFF file"
         )
     if picture.width * picture.height > MAX_PIXELS:
-        raise InputError(f"{path}: has {picture.width} × {picture.height} pixels; {_too_large()}")
+        raise InputError(
+            f"{path}: the picture has {picture.width} × {picture.height} pixels; {_too_large()}"
+        )
     tiles = getattr(picture, "tile", ())  # how the decoder of the format reads the pixels
     if picture.mode not in GREY and any(str(tile[3]).endswith(DEEP) for tile in tiles):
         raise InputError(
-            f"{path}: has colours of 16 bits, of which 8 would be lost. Save it as TIFF"
+            f"{path}: the picture has 16 bits per colour, but only 8 of them could be read. Save "
+            "it as TIFF"
         )
     check_memory(path, picture.width * picture.height * BYTES_PER_PIXEL)
 
@@ -144,7 +149,8 @@ def _in_colours(path: Path, picture: Image.Image) -> Image.Image:
         return picture
     if picture.mode not in ("L", "P", "RGB", "LA", "PA", "RGBA"):
         raise InputError(
-            f"{path}: its colours are {picture.mode}; possible: grey and RGB. Convert it to RGB"
+            f"{path}: its colour mode is {picture.mode}; possible: greyscale and RGB. Convert it "
+            "to RGB"
         )
     grey = _is_grey(picture)
     if "transparency" in picture.info or picture.mode in ("LA", "PA", "RGBA"):
@@ -187,8 +193,8 @@ def one_of_equal_channels(path: Path, planes: NDArray[Any]) -> NDArray[Any]:
     """
     if (planes != planes[:1]).any():
         raise InputError(
-            f"{path}: has colours, but a mask is grey or has a palette, whose numbers are the "
-            "labels. Convert it"
+            f"{path}: the mask is in colour. Convert it to greyscale, or to a palette whose "
+            "indices are the labels"
         )
     return planes[:1]
 
@@ -197,7 +203,7 @@ def _black_and_white(path: Path, labels: NDArray[Any]) -> NDArray[Any]:
     between = float(((labels > BETWEEN[0]) & (labels < BETWEEN[1])).mean())
     if between > MAX_BETWEEN:
         raise InputError(
-            f"{path}: {100 * between:.3g} % of its pixels are neither black nor white, and JPEG "
-            "changes other labels. Save masks as PNG"
+            f"{path}: {100 * between:.3g} % of its pixels are neither black nor white, but JPEG "
+            "alters other labels. Save masks as PNG"
         )
     return np.where(labels >= WHITE / 2, WHITE, 0)

@@ -253,8 +253,8 @@ def prepare_box(prepared: Prepared, box: Box) -> tuple[slice, slice, slice]:
     if rows[0] >= rows[1] or columns[0] >= columns[1]:
         raise InputError(
             f"case {case.name}: a box from x {box.x_range[0]:g} to {box.x_range[1]:g} and y "
-            f"{box.y_range[0]:g} to {box.y_range[1]:g} lies outside of the image, "
-            f"{prepared.grid.shape[0]} x {prepared.grid.shape[1]} pixels"
+            f"{box.y_range[0]:g} to {box.y_range[1]:g} lies outside the image, "
+            f"{prepared.grid.shape[0]} x {prepared.grid.shape[1]} pixels. Correct the box."
         )
     first, last = (covered[0], covered[-1] + 1) if covered.size else (0, 0)
     top, left = prepared.placement.corner
@@ -317,7 +317,8 @@ def _moments(case: Case, inside: NDArray[Any]) -> tuple[np.float32, np.float32]:
     if not values.size or values.min() == values.max():
         what = "all alike" if values.size else "none"
         raise InputError(
-            f"case {case.name}: cannot be standardized: voxels inside the region are {what}.\n"
+            f"case {case.name}: its image cannot be standardized (voxels inside the region: "
+            f"{what}).\n"
             "Leave the case out, or use another region."
         )
     return np.float32(values.mean()), np.float32(values.std())

@@ -122,7 +122,7 @@ def _framed(path: Path, shape: tuple[int, int, int], frame: int | None) -> tuple
     """Return the shape of a picture, (Z, H, W), or of its slice `frame`."""
     slices, height, width = shape
     if frame is not None and not 0 <= frame < slices:
-        raise InputError(f"{path}: has no frame {frame}; its frames are 0 to {slices - 1}")
+        raise InputError(f"{path}: there is no frame {frame}; possible: 0 to {slices - 1}")
     return shape if frame is None else (1, height, width)
 
 
@@ -179,7 +179,7 @@ def _labels(path: Path, like: Grid, frame: int | None) -> LabelMap:
     else:
         volume = read_volume(path, frame, like.axes)
     if len(volume.channels) > 1:
-        raise InputError(f"{path}: has {len(volume.channels)} channels; a mask has one")
+        raise InputError(f"{path}: the mask has {len(volume.channels)} channels, but must have one")
     return LabelMap(volume.channel(), volume.grid)
 
 
@@ -300,7 +300,7 @@ def read_case_labels(case: Case, name: str, like: Grid) -> LabelMap:
     """Read the label image of a case's mask `name`, on its own grid."""
     with case_in_errors(case):
         if name not in case.masks:
-            raise InputError(f"has no mask {name!r}; {known_words(name, case.masks)}")
+            raise InputError(f"no mask is called {name!r}; {known_words(name, case.masks)}")
         return _labels_like_image(case, case.masks[name], like)
 
 
@@ -337,8 +337,8 @@ def _picture_in_unit(path: Path, volume: Volume, window: tuple[float, float]) ->
     lowest, highest = float(volume.voxels.min()), float(volume.voxels.max())
     if lowest < -OVERSHOOT or not MIN_CONTRAST < highest <= WHITE + OVERSHOOT:
         raise InputError(
-            f"{path}: its values go from {lowest:g} to {highest:g}; the published file is an 8-bit "
-            "picture, 0 to 255. Use the publisher's own file."
+            f"{path}: its values range from {lowest:g} to {highest:g}, but the published file is "
+            "an 8-bit picture (0 to 255). Use the publisher's file."
         )
     low, high = window
     unit = low + np.clip(volume.voxels, 0, WHITE, dtype=np.float32) * ((high - low) / WHITE)

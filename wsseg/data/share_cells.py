@@ -34,7 +34,9 @@ def parse_share(cell: str) -> Bounds | None:
     else:
         raise ValueError(f"is {cell!r}; possible: {POSSIBLE}")
     if not 0 <= bounds[0] <= bounds[1] <= 1:
-        raise ValueError(f"is {cell!r}, which are not shares from 0 to 1; possible: {POSSIBLE}")
+        raise ValueError(
+            f"is {cell!r}; shares must be from 0 to 1, the lower one first; possible: {POSSIBLE}"
+        )
     return bounds
 
 

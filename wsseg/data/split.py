@@ -33,9 +33,9 @@ class Split:
         for first, second in combinations(sets, 2):
             if shared := patients[first] & patients[second]:
                 raise InputError(
-                    f"patient {min(shared)!r} is in the {first} and in the {second} set "
-                    f"({len(shared)} in all). Scores on training patients are biased: give all "
-                    "cases of a patient the same split."
+                    f"patient {min(shared)!r} is in both the {first} set and the {second} set "
+                    f"(patients in both: {len(shared)}). Give all cases of a patient the same "
+                    "split: scores on training patients are biased."
                 )
 
     def training_cases(self, stage: str) -> tuple[Case, ...]:
@@ -68,7 +68,10 @@ def by_fold(
         present = {name for name, tag in case.tags.items() if tag}
         tags[case.patient] = tuple(sorted(present.union(tags.get(case.patient, ()))))
     if len(tags) < folds:
-        raise InputError(f"{folds} folds need at least {folds} patients; there are {len(tags)}")
+        raise InputError(
+            f"{folds} folds need at least {folds} patients, but there are {len(tags)}; use fewer "
+            "folds"
+        )
     patients = sorted(tags)
     order = np.random.default_rng((seed, folds)).permutation(len(patients))
     stratified = sorted((patients[i] for i in order), key=lambda patient: tags[patient])

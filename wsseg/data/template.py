@@ -56,7 +56,7 @@ def write_template(folder: Path) -> list[Path]:
     texts = {"cohort.csv": COHORT, "slices.csv": SLICES, "columns.md": GUIDE}
     paths = [folder / name for name in texts]
     if existing := [path for path in paths if path.exists()]:
-        raise InputError(f"{existing[0]}: exists already. Choose another folder.")
+        raise InputError(f"{existing[0]}: the file already exists. Choose another folder.")
     for path, text in zip(paths, texts.values(), strict=True):
         write_text(path, text)
     return paths

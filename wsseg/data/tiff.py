@@ -138,7 +138,7 @@ def _opened(path: Path) -> Iterator[_Layout]:
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)  # wsseg raises errors of its own
     if not path.exists():
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: file not found")
     try:
         with tifffile.TiffFile(path) as file:
             layout = _layout(path, file)
@@ -147,12 +147,12 @@ def _opened(path: Path) -> Iterator[_Layout]:
     except InputError:
         raise
     except MemoryError:
-        raise InputError(f"{path}: does not fit into memory") from None
+        raise InputError(f"{path}: the image does not fit into memory") from None
     except tifffile.TiffFileError:
-        raise InputError(f"{path}: is no TIFF file, or is damaged") from None
+        raise InputError(f"{path}: the file is damaged, or not a TIFF file") from None
     except Exception as error:  # a decoder may raise anything on invalid bytes
         raise InputError(
-            f"{path}: is truncated, damaged or cannot be read ({type(error).__name__})"
+            f"{path}: the file is truncated or damaged, or cannot be read ({type(error).__name__})"
         ) from error
 
 
@@ -160,13 +160,15 @@ def _layout(path: Path, file: Any) -> _Layout:
     images = [series for series in file.series if not series.keyframe.is_reduced]
     if len(images) != 1:
         raise InputError(
-            f"{path}: its {len(file.pages)} pages differ in size or kind, but those of a volume "
-            "are alike. Save them as separate files"
+            f"{path}: its {len(file.pages)} pages differ in size or type, but the slices of a "
+            "volume must not. Save them as separate files"
         )
     (series,) = images
     if series.keyframe.photometric not in (WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR):
         kind = getattr(series.keyframe.photometric, "name", series.keyframe.photometric)
-        raise InputError(f"{path}: its colours are {kind}; possible: grey, RGB and a palette")
+        raise InputError(
+            f"{path}: its colour mode is {kind}; possible: greyscale, RGB and a palette. Convert it"
+        )
     sizes = zip(series.axes, series.shape, strict=True)
     axes = {axis: int(n) for axis, n in sizes if n > 1 or axis in "YX"}
     channels = [axis for axis in axes if axis in CHANNELS]
@@ -174,8 +176,8 @@ def _layout(path: Path, file: Any) -> _Layout:
     if len(channels) > 1 or len(stack) > 1:
         listed = ", ".join(f"{axis} {axes[axis]}" for axis in (*stack, *channels))
         raise InputError(
-            f"{path}: has more axes than channels, slices, rows and columns: {listed}. "
-            "Save each volume as a file"
+            f"{path}: the image has more axes than channels, slices, rows and columns: {listed}. "
+            "Save each volume as a separate file"
         )
     return _Layout(series, axes)
 
@@ -186,7 +188,10 @@ def _check_size(path: Path, layout: _Layout) -> None:
     ratio = 1 if layout.page.compression == UNCOMPRESSED else COMPRESSION_RATIO
     if declared > actual * ratio:
         size = " × ".join(map(str, layout.axes.values()))
-        raise InputError(f"{path}: is truncated: {actual} bytes cannot hold {size} values")
+        raise InputError(
+            f"{path}: the file is truncated: {actual} bytes cannot hold {size} values. Copy it "
+            "again"
+        )
     check_memory(path, declared + values * BYTES_PER_VALUE)
 
 
@@ -219,8 +224,8 @@ def _decoded_by_pillow(path: Path, layout: _Layout) -> NDArray[Any]:
     except (OSError, Image.DecompressionBombError) as error:
         name = getattr(layout.page.compression, "name", layout.page.compression)
         raise InputError(
-            f"{path}: is damaged, or compressed ({name}) in a way that needs {DECODER}. "
-            f"Save it without compression, or: pip install {DECODER}"
+            f"{path}: the file is damaged, or its compression ({name}) needs {DECODER}. Save it "
+            f"without compression, or: pip install {DECODER}"
         ) from error
     planes = np.stack(pages)  # (Z, H, W) or (Z, H, W, C)
     return np.moveaxis(planes, -1, 0) if planes.ndim > len(layout.shape) else planes[None]

@@ -26,7 +26,7 @@ def check_unit(voxels: NDArray[Any], unit: ImageUnit, name: str) -> None:
         lowest, highest = min(low, lowest), max(high, highest)
         if not unit_mismatch(unit, lowest, highest):
             return  # in most scans after a few slices
-    raise InputError(f"{name}: {unit_mismatch(unit, lowest, highest)}")
+    raise InputError(f"{name}: the image {unit_mismatch(unit, lowest, highest)}")
 
 
 def unit_mismatch(unit: ImageUnit, lowest: float, highest: float) -> str:

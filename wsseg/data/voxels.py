@@ -20,8 +20,8 @@ def check_memory(path: Path, needed_bytes: int) -> None:
     memory = memory_bytes()
     if needed_bytes > memory:
         raise InputError(
-            f"{path}: reading it needs {needed_bytes / 2**30:.0f} GiB of memory; "
-            f"this machine has {memory / 2**30:.0f}"
+            f"{path}: reading it needs {needed_bytes / 2**30:.0f} GiB of memory; this machine has "
+            f"{memory / 2**30:.0f} GiB"
         )
 
 
@@ -40,7 +40,7 @@ def rescale(path: Path, raw: NDArray[Any], slope: float, intercept: float) -> ND
     """
     values = raw if (slope, intercept) == (1, 0) else raw * slope + intercept
     if values.dtype.kind == "f" and not (np.abs(values) < np.finfo(np.float32).max).all():
-        raise InputError(f"{path}: has NaN or infinite voxels. Replace them first.")
+        raise InputError(f"{path}: the image has NaN or infinite values. Replace them.")
     return values
 
 
@@ -51,7 +51,7 @@ def finite_voxels(path: Path, values: NDArray[Any]) -> NDArray[Any]:
         InputError: A value is not a real number, is NaN or infinite, or exceeds float32.
     """
     if values.dtype.kind not in "biuf":
-        raise InputError(f"{path}: its values are {values.dtype}; real numbers are needed")
+        raise InputError(f"{path}: its values have type {values.dtype}; they must be real numbers")
     finite = rescale(path, values, 1, 0)
     return finite.astype(np.int16 if _fits_int16(finite) else np.float32)
 

@@ -80,9 +80,7 @@ def paired_differences(
     """
     measures = [str(name) for name in rows.select_dtypes("number") if name not in IDENTITY]
     if metric not in measures:
-        raise InputError(
-            f"no column of numbers is called {metric!r}; {known_words(metric, measures)}"
-        )
+        raise InputError(f"no numeric column is called {metric!r}; {known_words(metric, measures)}")
     by_method = _rows_by_method(rows, baseline)
     table = pd.DataFrame(
         [

@@ -27,12 +27,15 @@ def held_out_cases(run: Run) -> list[Case]:
     manifest = read_manifest(RunFolder(run.folder))
     names = manifest["test"]
     if not names:
-        raise InputError(f"{run.folder}: was trained without test cases, so it cannot be scored")
+        raise InputError(
+            f"{run.folder}: this run has no test cases, so it cannot be scored; set the split of "
+            "some cases to test, and train again"
+        )
     cases = {case.name: case for case in cases_of(run.recipe.test or run.recipe.cohort)}
     if missing := [name for name in names if name not in cases]:
         raise InputError(
-            f"{run.folder}: the cohort no longer contains test case {missing[0]} "
-            f"(missing test cases: {len(missing)})"
+            f"{run.folder}: the cohort no longer contains test case {missing[0]} (missing test "
+            f"cases: {len(missing)}); add it again"
         )
     return [case_with_accepted(cases[name], manifest.get("accepted", ())) for name in names]
 

@@ -92,7 +92,8 @@ def read_reliability(folder: RunFolder) -> dict[str, Reliability]:
         return TypeAdapter(dict[str, Reliability]).validate_python(read_json(path))
     except (OSError, ValueError):
         raise InputError(
-            f"{path}: damaged; remove it, or run wsseg score {folder.path} --probabilities again"
+            f"{path}: the file is damaged; remove it, or run wsseg score {folder.path} "
+            "--probabilities again"
         ) from None
 
 

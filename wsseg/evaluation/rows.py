@@ -54,8 +54,9 @@ def read_rows(path: Path) -> pd.DataFrame:
     if len(repeated):
         key = ", ".join(f"{name} {repeated.iloc[0][name]!r}" for name in KEY)
         raise InputError(
-            f"{path}: method, seed, fold and case must identify a row, but these are repeated: "
-            f"{key} (repeated rows: {len(repeated)})\nKeep one of each."
+            f"{path}: several rows have the same method, seed, fold and case: {key} (repeated "
+            f"rows: {len(repeated)})\n"
+            "Keep one row of each."
         )
     return frame
 

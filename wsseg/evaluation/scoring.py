@@ -88,7 +88,9 @@ def _check_shapes(predicted: Mapping[str, VoxelMask], true: Mapping[str, VoxelMa
     shapes |= {f"annotated {name}": mask.shape for name, mask in true.items()}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise InputError(f"the masks of a case must have the same shape, but have: {listed}")
+        raise InputError(
+            f"the masks of a case must have the same shape, but their shapes are: {listed}"
+        )
 
 
 def _region_mask(masks: Mapping[str, VoxelMask], region: str | None) -> VoxelMask | None:

@@ -122,7 +122,8 @@ class Criterion:
         column = self.name.rpartition(".")[2]
         if reads_masks(self.name) and not any(self.class_name in each.case.masks for each in cases):
             raise InputError(
-                f"criterion: {self.name}: none of {len(cases)} cases has mask.{self.class_name}"
+                f"criterion: {self.name} needs masks, but none of the {len(cases)} cases has "
+                f"mask.{self.class_name}; {TAG_AUC} needs only tags"
             )
         summary = summarise(rows, NO_INTERVALS)
         found = summary[column] if column in summary else average_by_case(rows)[column]
@@ -184,7 +185,7 @@ class Criterion:
         if not (shares[True] and shares[False]):
             raise InputError(
                 f"criterion: {TAG_AUC} compares cases or slices with and without a class, but "
-                f"tag.{self.class_name} is the same in all of them"
+                f"tag.{self.class_name} is the same in all of them; choose another criterion"
             )
         return mann_whitney(shares[True], shares[False])[1]
 

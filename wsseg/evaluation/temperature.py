@@ -64,14 +64,14 @@ def validation_cases(run: Run) -> list[Case]:
     names = read_manifest(RunFolder(run.folder)).get("validation", ())
     if not names:
         raise InputError(
-            f"{run.folder}: was trained without validation cases, and temperatures are fitted to "
-            "their masks; give some cases the split val and train again"
+            f"{run.folder}: this run has no validation cases, whose masks are needed to fit "
+            "temperatures; set the split of some cases to val, and train again"
         )
     cases = {case.name: case for case in cases_of(run.recipe.cohort)}
     if missing := [name for name in names if name not in cases]:
         raise InputError(
-            f"{run.folder}: the cohort no longer contains validation case {missing[0]} "
-            f"(missing validation cases: {len(missing)})"
+            f"{run.folder}: the cohort no longer contains validation case {missing[0]} (missing "
+            f"validation cases: {len(missing)}); add it again"
         )
     return [cases[name] for name in names]
 
@@ -84,7 +84,9 @@ def stages_with_network(run: Run) -> list[str]:
     """
     stages = run.pipeline.stages.items()
     if not (found := [name for name, each in stages if each.network is not None]):
-        raise InputError(f"{run.folder}: has no stage with a network, so nothing is calibrated")
+        raise InputError(
+            f"{run.folder}: this run has no stage with a network, so there is nothing to calibrate"
+        )
     return found
 
 
@@ -105,7 +107,7 @@ def _fit_stage(run: Run, name: str, cases: Sequence[Case]) -> FittedTemperature 
     annotated = [case for case in cases if case.masks.keys() >= set(stage.classes)]
     if not annotated:
         columns = " and ".join(f"mask.{each}" for each in stage.classes)
-        return f"none of {len(cases)} validation cases has {columns}"
+        return f"none of the {len(cases)} validation cases has {columns}"
     hidden = run.recipe.hidden_classes(()) - set(stage.classes)
     samples = [_pixels(run, name, case.without_masks(hidden)) for case in annotated]
     pixels = sum(len(each.log_odds) * each.weight for each in samples)

@@ -104,11 +104,13 @@ def read_calibration(folder: RunFolder) -> Calibration:
     try:
         found = TypeAdapter(dict[str, FittedTemperature]).validate_python(read_json(path))
     except (OSError, ValueError):
-        raise InputError(f"{path}: damaged; {advice}") from None
+        raise InputError(f"{path}: the file is damaged; {advice}") from None
     for name, each in found.items():
         record = folder.stage(name).record
         if not record.is_file() or sha256(record) != each.record_sha256:
-            raise InputError(f"{path}: was fitted to other weights of stage {name}; {advice}")
+            raise InputError(
+                f"{path}: stage {name} has other weights than those it was fitted to; {advice}"
+            )
     return found
 
 

@@ -80,7 +80,7 @@ def check_can_be_saved(record: StageRecord) -> None:
     except ValidationError as error:
         reason = explain(error, Settings()).partition("\n")[0]
         raise InputError(
-            f"stage {record.name} cannot be saved, since it would be read as invalid: {reason}"
+            f"stage {record.name} cannot be saved, since it could not be loaded again: {reason}"
         ) from None
     check_restored(record.stage, restored)
     for own, again in zip(_learnt_parts(record.stage), _learnt_parts(restored), strict=True):
@@ -136,7 +136,7 @@ def read_record(folder: StageFolder) -> StageRecord:
         if isinstance(error, ValidationError):
             reason = explain(error, Settings()).partition("\n")[0]
             raise InputError(f"{path}: {reason}; train the stage again") from None
-        raise InputError(f"{path}: missing or damaged; train the stage again") from None
+        raise InputError(f"{path}: the file is missing or damaged; train the stage again") from None
 
 
 def fingerprint_of(folder: StageFolder) -> str | None:
@@ -163,9 +163,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except FileNotFoundError:
-        raise InputError(f"{path}: missing; copy the run again, with all of its files") from None
+        raise InputError(
+            f"{path}: file not found; copy the run again, with all of its files"
+        ) from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: damaged ({error}); copy or train it again") from None
+        raise InputError(
+            f"{path}: the file is damaged ({error}); copy it again, or train the stage again"
+        ) from None
 
 
 def write_tensors(
@@ -209,7 +213,7 @@ def _stage_of(described: Mapping[str, Any]) -> Stage:
 def _load_network(folder: StageFolder, record: StageRecord, stage: NetworkStage) -> Network:
     weights = read_weights(folder.weights)
     if stage.backbone is None:
-        raise InputError(f"{folder.record}: names no backbone; train the stage again")
+        raise InputError(f"{folder.record}: the backbone is missing; train the stage again")
     backbone, classes = stage.backbone.untrained(), len(stage.classes)
     network = new_network(backbone, record.input, classes, seed=0, channels=len(record.channels))
     try:
@@ -217,6 +221,7 @@ def _load_network(folder: StageFolder, record: StageRecord, stage: NetworkStage)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(
-            f"{folder.weights}: does not fit the backbone in {folder.record.name}: {reason}"
+            f"{folder.weights}: the weights do not fit the backbone in {folder.record.name}: "
+            f"{reason}"
         ) from None
     return to_channels_last(network).eval()

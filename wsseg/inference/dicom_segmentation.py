@@ -77,7 +77,7 @@ def read_codes(path: Path, classes: Sequence[str]) -> dict[str, SegmentCodes]:
                 f"{row.place}: the run has no class {name!r}; {known_words(name, classes)}"
             )
         if name in codes:
-            raise InputError(f"{row.place}: class {name!r} appears twice; each has one row")
+            raise InputError(f"{row.place}: class {name!r} appears twice; give each class one row")
         codes[name] = SegmentCodes(*(_code(row, column) for column in CODE_COLUMNS))
     return codes
 
@@ -124,8 +124,8 @@ def write_dicom_seg(case: Case, model: SegmentationModel, folder: PredictionFold
         except Exception as error:  # noqa: BLE001 - highdicom checks the headers of the scan
             # The text of the error is omitted because it may quote the header.
             raise InputError(
-                f"{series.folder}: its headers do not allow a DICOM segmentation "
-                f"({type(error).__name__}). Leave {OPTION} out; the mask is a NIfTI file."
+                f"{series.folder}: a DICOM segmentation cannot be made from its headers "
+                f"({type(error).__name__}). Remove {OPTION}; the mask is also written as NIfTI."
             ) from None
     path = folder.segmentation(case.name)
     with atomic_write(path) as temporary:
@@ -154,7 +154,7 @@ def _code(row: Row, column: str) -> Code:
     scheme, value, meaning = (*(part.strip() for part in text.split(":", 2)), "", "")[:CODE_PARTS]
     if not (scheme and value and meaning) or max(map(len, (value, meaning))) > LONGEST:
         raise InputError(
-            f"{row.place}: {column} is {text!r}; a code is SCHEME:VALUE:MEANING, such as "
+            f"{row.place}: {column} is {text!r}; write a code as SCHEME:VALUE:MEANING, such as "
             f"{':'.join(TISSUE)}"
         )
     return scheme, value, meaning
@@ -169,18 +169,18 @@ def _series(case: Case) -> Series:
         return open_series(path.parent, files or (path,))
     kind = "a NIfTI file" if is_nifti_name(path) else "a picture"
     raise InputError(
-        f"{path} is {kind}, and {OPTION} needs a DICOM series: a segmentation refers to its slices."
-        f"\nName the folder of the DICOM series, or leave {OPTION} out; masks are also written "
-        "without it."
+        f"{path} is {kind}, but {OPTION} needs a DICOM series, since a DICOM segmentation refers "
+        "to its slices.\n"
+        f"Give the folder of the series, or remove {OPTION}; masks are then written as images."
     )
 
 
 def _check_single(series: Series) -> None:
     if len(series.files) > 1 and any(each.frame is not None for each in series.slices):
         raise InputError(
-            f"{series.folder}: has {len(series.files)} multi-frame files, and a DICOM segmentation "
-            f"refers to one.\nExport the series as single slices or as one file, or leave {OPTION} "
-            "out."
+            f"{series.folder}: the series has {len(series.files)} multi-frame files, but a DICOM "
+            "segmentation can refer to only one.\n"
+            f"Export the series as single slices or as one file, or remove {OPTION}."
         )
 
 
@@ -193,8 +193,8 @@ def _header(path: Path) -> Any:
     tags = load_pydicom().dcmread(path, stop_before_pixels=True, force=True)
     if missing := [name for name in REFERRED_TO if not tags.get(name)]:
         raise InputError(
-            f"{path}: has no {missing[0]}, which a DICOM segmentation refers to.\n"
-            f"Export the series again with all tags, or leave {OPTION} out."
+            f"{path}: the header has no {missing[0]}, which a DICOM segmentation refers to.\n"
+            f"Export the series again with all tags, or remove {OPTION}."
         )
     for name in MAY_BE_EMPTY:
         if name not in tags:

@@ -101,11 +101,14 @@ def load_ensemble(folder: Path, mirror: Sequence[Direction] = ()) -> Ensemble:
     found = runs_of_method(folder)
     if not found:
         if methods := methods_below(folder):
-            raise InputError(f"{folder}: is a suite; name one of its methods, such as {methods[0]}")
+            raise InputError(
+                f"{folder}: this is a suite; give the folder of one of its methods, such as "
+                f"{methods[0]}"
+            )
         run = mirrored(load_run(folder), mirror)
         return Ensemble(run, (run,))
     if failed := [each.path for each in found if each.failure.exists()]:
-        raise InputError(f"{failed[0]}: failed; run the suite again, or remove the folder")
+        raise InputError(f"{failed[0]}: this run failed; run the suite again, or remove the folder")
     members = tuple(mirrored(load_run(each.path), mirror) for each in found)
     return Ensemble(averaged(folder, members), members)
 
@@ -202,9 +205,11 @@ def _check_alike(first: Run, other: Run) -> None:
     for key in {**own, **others}:
         if own.get(key) != others.get(key):
             raise InputError(
-                f"{other.folder}: cannot be averaged with {first.folder}, since they differ in "
-                f"{key}: {_short(others.get(key))} and {_short(own.get(key))}.\n"
-                "Members have the same stages, classes, regions and input; predict by one of them."
+                f"{other.folder}: its predictions cannot be averaged with those of {first.folder}, "
+                f"since they differ in {key}: {_short(others.get(key))} and "
+                f"{_short(own.get(key))}.\n"
+                "Use runs with the same stages, classes, regions and input, or predict with one "
+                "of them."
             )
 
 

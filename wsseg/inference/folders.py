@@ -1,6 +1,6 @@
 """The files of a run, of a trained stage and of a set of predictions.
 
-No other module spells the name of one of these files.
+No other module contains the names of these files.
 """
 
 from dataclasses import dataclass

@@ -35,7 +35,9 @@ def export_onnx(trained: TrainedStage, path: Path) -> float:
         WorkError: The network cannot be exported, or onnxruntime computes other logits.
     """
     if trained.network is None:
-        raise InputError(f"stage {trained.name} has no network, so it cannot be exported")
+        raise InputError(
+            f"stage {trained.name} has no network, so it cannot be exported; choose another stage"
+        )
     try:
         import onnx
         import onnxruntime

@@ -77,14 +77,18 @@ def run_folder(path: Path) -> RunFolder:
     if path.is_dir() or path.suffix != SUFFIX:
         return RunFolder(path)
     if not path.is_file():
-        raise InputError(f"{path}: does not exist; name a run's folder or a file of `wsseg pack`")
+        raise InputError(
+            f"{path}: not found; give the folder of a run, or a file written by `wsseg pack`"
+        )
     folder = RunFolder(cache_folder() / CACHE_KIND / sha256(path)[:32])
     lease(folder.path)
     if not folder.path.is_dir():
         try:
             _unpack(path, folder.path)
         except (BadZipFile, EOFError, NotImplementedError, RuntimeError, OverflowError) as error:
-            raise InputError(f"{path}: is damaged, or not a packed run ({error})") from None
+            raise InputError(
+                f"{path}: the file is damaged, or not a packed run ({error}); copy it again"
+            ) from None
     _check_installed(path, PackedRecord(**read_json(folder.packed)))
     return folder
 
@@ -96,7 +100,9 @@ def _unpack(path: Path, folder: Path) -> None:
         listed = {RunFolder(folder).packed.name, *record.files}
         if different := sorted(listed ^ set(members)):
             problem = "lacks" if different[0] in listed else "has an unlisted"
-            raise InputError(f"{path}: {problem} member {different[0]!r}; copy the file again")
+            raise InputError(
+                f"{path}: the archive {problem} member {different[0]!r}; copy the file again"
+            )
         for name, member in members.items():
             target = temporary / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -115,15 +121,15 @@ def _record(path: Path, archive: ZipFile) -> PackedRecord:
     name = RunFolder(path).packed.name
     first = archive.infolist()[:1]
     if not first or first[0].filename != name or first[0].file_size > MAX_RECORD_BYTES:
-        raise InputError(f"{path}: is a zip file, but not a packed run; make one with `wsseg pack`")
+        raise InputError(f"{path}: this zip file is not a packed run; write one with `wsseg pack`")
     try:
         record = TypeAdapter(PackedRecord).validate_json(archive.read(first[0]))
     except ValidationError:
-        raise InputError(f"{path}: has an invalid {name}; copy the file again") from None
+        raise InputError(f"{path}: its {name} is invalid; copy the file again") from None
     if record.format != FORMAT or record.version > VERSION:
         raise InputError(
-            f"{path}: has format {record.format!r}, version {record.version}; this wsseg reads "
-            f"{FORMAT!r} up to version {VERSION}; update wsseg"
+            f"{path}: its format is {record.format!r}, version {record.version}, but this wsseg "
+            f"reads {FORMAT!r} up to version {VERSION}; update wsseg"
         )
     return record
 
@@ -139,11 +145,11 @@ def _members(path: Path, archive: ZipFile) -> Iterator[ZipInfo]:
         name, mode = member.filename, member.external_attr >> 16
         room -= member.file_size
         if not MEMBER.fullmatch(name):
-            raise InputError(f"{path}: has a member with an unsafe path: {name!r}")
+            raise InputError(f"{path}: the archive has a member with an unsafe path: {name!r}")
         if name in names:
-            raise InputError(f"{path}: has two members named {name!r}")
+            raise InputError(f"{path}: the archive has two members named {name!r}")
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            raise InputError(f"{path}: has a link or a special file: {name!r}")
+            raise InputError(f"{path}: the archive has a link or a special file: {name!r}")
         if member.compress_type != ZIP_STORED or member.flag_bits & 1 or room < 0:
             raise InputError(
                 f"{path}: member {name!r} is compressed, encrypted or larger than the file; packed "
@@ -158,6 +164,6 @@ def _check_installed(path: Path, record: PackedRecord) -> None:
     installed = {each.name.lower() for each in metadata.distributions() if each.name}
     if missing := [name for name in names if name.lower() not in installed]:
         raise InputError(
-            f"{path}: needs {', '.join(missing)}; packed with {', '.join(record.distributions)}: "
-            f"pip install {' '.join(missing)}"
+            f"{path}: the run needs {', '.join(missing)} (packed with "
+            f"{', '.join(record.distributions)}): pip install {' '.join(missing)}"
         )

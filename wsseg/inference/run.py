@@ -136,7 +136,7 @@ class Run:
             columns = ", ".join(f"image.{name}" for name in expected)
             raise InputError(
                 f"case {case.name}: its image has no channel {missing[0]}; this run was trained on "
-                f"{', '.join(expected)}, and the image has {', '.join(own)}"
+                f"{', '.join(expected)}, but the image has {', '.join(own)}"
                 + (
                     ""
                     if expected in (ONE_CHANNEL, RGB)
@@ -178,7 +178,8 @@ def load_run(folder: str | Path) -> Run:
     files = run_folder(Path(folder))
     if not files.recipe.exists():
         raise InputError(
-            f"{folder}: holds no run (no {files.recipe.name}); name a folder that wsseg train wrote"
+            f"{folder}: not the folder of a run ({files.recipe.name} is missing); give a folder "
+            "that wsseg train wrote"
         )
     recipe = recipe_of_run(files.recipe)
     fabric, stages = open_fabric(recipe.precision), dict[str, TrainedStage]()

@@ -58,19 +58,23 @@ def pseudonyms_of(rule: str) -> Pseudonyms | None:
     path = Path(rule)
     if path.suffix.lower() != ".csv":
         raise InputError(
-            f"--name-by {rule}: is neither {BY_PATH} nor a CSV file with the columns case and "
+            f"--name-by {rule}: must be {BY_PATH}, or a CSV file with the columns case and "
             f"{' or '.join(IDENTIFIERS)}"
         )
     table = read_csv_table(path, ("case", *IDENTIFIERS), required=("case",))
     columns = [name for name in IDENTIFIERS if name in table.columns]
     if len(columns) != 1:
-        raise InputError(f"{path}: needs one of the columns {' and '.join(IDENTIFIERS)}")
+        raise InputError(
+            f"{path}: must have exactly one of the columns {' and '.join(IDENTIFIERS)}"
+        )
     names: dict[str, str] = {}
     for row in table.rows:
         identifier = row.get(columns[0])
         if not identifier or identifier in names:
             problem = "appears twice" if identifier else "is empty"
-            raise InputError(f"{row.place}: the {columns[0]} {problem}; each has one row")
+            raise InputError(
+                f"{row.place}: the {columns[0]} {problem}; give each {columns[0]} one row"
+            )
         names[identifier] = case_name(row)
     return Pseudonyms(path, columns[0], names)
 
@@ -118,18 +122,19 @@ def check_scans(cases: Sequence[Case], out: Path) -> None:
             would overwrite its scan.
     """
     if next(each for each in (out, *out.absolute().parents) if each.exists()).is_file():
-        raise InputError(f"{out}: is a file or lies below one; name a folder")
+        raise InputError(f"{out}: not a folder, or inside a file; give a folder")
     folder = PredictionFolder(out)
     if RunFolder(out).stages.is_dir():
         raise InputError(
-            f"{out}: is a run, whose {folder.scores.name} would be overwritten; name another --out"
+            f"{out}: this is the folder of a run, whose {folder.scores.name} would be overwritten; "
+            "choose another --out"
         )
     for case in cases:
         mask = folder.mask(case.name, mask_suffix(read_case_grid(case)))
         for path in case.image_files.values():
             if realpath(mask) == realpath(path):  # also resolves link cycles
                 raise InputError(
-                    f"{path}: its mask would overwrite it; choose an --out other than its folder"
+                    f"{path}: its mask would overwrite it; choose another folder as --out"
                 )
 
 
@@ -137,7 +142,9 @@ def _scans_at(path: Path, modality: str, pseudonyms: Pseudonyms | None) -> Found
     if path.suffix.lower() == ".csv":
         return _scans_of_table(path)
     if path.name.startswith(SIDE_FILE) or path.name.upper() == DIRECTORY:
-        raise InputError(f"{path}: contains no image. Name the folder of the scans instead.")
+        raise InputError(
+            f"{path}: this file contains no image. Give the folder of the images instead."
+        )
     if not path.is_dir():
         return FoundScans([case_of(path)], [])
     files = [case_of(each) for each in sorted(path.iterdir()) if is_nifti_name(each)]
@@ -150,8 +157,8 @@ def _scans_at(path: Path, modality: str, pseudonyms: Pseudonyms | None) -> Found
     if not cases:
         reasons = "; ".join(dict.fromkeys(str(each) for each in others[:MAX_REASONS]))
         raise InputError(
-            f"{path}: contains no scan; a scan is a .nii.gz or .nii file, a DICOM series, or a "
-            "picture (PNG, JPEG, BMP, GIF, TIFF, .npy)" + (f".\n{reasons}" if reasons else "")
+            f"{path}: no images found; possible: .nii.gz and .nii files, DICOM series, PNG, JPEG, "
+            "BMP, GIF, TIFF and .npy files" + (f".\n{reasons}" if reasons else "")
         )
     return FoundScans(cases, skipped + others)
 
@@ -178,7 +185,7 @@ def _dicom_case(root: Path, scan: FoundSeries, pseudonyms: Pseudonyms | None) ->
     if not name:
         raise InputError(
             f"{scan.folder}: {pseudonyms.path} has no row for the {pseudonyms.identifier} of this "
-            "scan. Add it, or leave the scan out."
+            "scan. Add a row, or leave the scan out."
         )
     return Case(name=name, patient=name, image=scan.folder, files=files)
 

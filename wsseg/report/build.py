@@ -79,10 +79,14 @@ def report_run(folder: Path, test: Sequence[Case]) -> Path:
     """
     scores = RunFolder(folder).scores
     if not scores.exists():
-        raise InputError(f"{folder}: has no {scores.name}; create it with: wsseg score {folder}")
+        raise InputError(
+            f"{folder}: {scores.name} is missing; create it with: wsseg score {folder}"
+        )
     rows = read_rows(scores)
     if rows.empty:
-        raise InputError(f"{scores}: has no rows; create it again with: wsseg score {folder}")
+        raise InputError(
+            f"{scores}: the file has no rows; create it again with: wsseg score {folder}"
+        )
     first = rows.iloc[0]
     run = ReportedRun(str(first["method"]), folder, test, int(first["seed"]), str(first["fold"]))
     return report_suite(folder, folder.resolve().name, rows, [run], ReportContext())

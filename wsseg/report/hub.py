@@ -28,5 +28,8 @@ def push_to_hub(repository: str, packed: Path, card: str) -> str:
     except HFValidationError as error:
         raise InputError(f"--push-to-hub {repository}: {one_line(error)}") from None
     except Exception as error:  # noqa: BLE001 - of the network, whose library has its own
-        raise WorkError(f"{repository}: was not uploaded ({one_line(error)})") from None
+        raise WorkError(
+            f"the upload to {repository} failed ({one_line(error)}); run the same command again to "
+            "retry"
+        ) from None
     return str(commit.commit_url)

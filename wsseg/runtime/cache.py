@@ -126,7 +126,9 @@ def limit_bytes() -> float:
     except ValueError:
         limit = -1.0
     if limit < 0 or not isfinite(limit):
-        raise InputError(f"{LIMIT} is {text!r}; set a number of gigabytes, such as {DEFAULT_GB:g}")
+        raise InputError(
+            f"{LIMIT} is {text!r}; set it to a number of gigabytes, such as {DEFAULT_GB:g}"
+        )
     return limit
 
 

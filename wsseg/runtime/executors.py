@@ -152,8 +152,8 @@ class Cluster(Workers):
                     ) from None
                 except ImportError as error:
                     raise InputError(
-                        f"a Dask worker lacks a package ({error}); install on the workers "
-                        "what is installed here"
+                        f"a package is missing on a Dask worker ({error}); install the same "
+                        "packages on the workers as here"
                     ) from None
         finally:
             self.client.cancel(list(futures))
@@ -182,13 +182,16 @@ def open_workers(
     """
     if backend == "loky":
         if scheduler is not None:
-            raise InputError("--scheduler is for --backend dask; add --backend dask")
+            raise InputError("--scheduler works only with --backend dask; add --backend dask")
         yield ThisProcess(threads) if jobs in (None, 1) else Processes(jobs, threads)
         return
     if scheduler is None:
         raise InputError("--backend dask needs --scheduler ADDRESS, for example tcp://node7:8786")
     if jobs is not None:
-        raise InputError("--jobs is for --backend loky; with dask, each thread runs one job")
+        raise InputError(
+            "--jobs works only with --backend loky; remove it, since each thread of a Dask worker "
+            "runs one job"
+        )
     with _connected(scheduler) as client:
         yield Cluster(client, threads)
 
@@ -198,9 +201,7 @@ def _connected(scheduler: str) -> Iterator[Any]:
     try:
         from distributed import Client
     except ImportError:
-        raise InputError(
-            "--backend dask needs Dask; install it: pip install 'wsseg[dask]'"
-        ) from None
+        raise InputError("--backend dask needs Dask: pip install 'wsseg[dask]'") from None
     try:
         client = Client(scheduler, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -89,7 +89,7 @@ def _create(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{folder}: is a file, or lies below a file; name a folder") from None
+        raise InputError(f"{folder}: not a folder, or inside a file; give a folder") from None
 
 
 def _acquire(lock: MarkerSoftFileLock, folder: Path) -> None:

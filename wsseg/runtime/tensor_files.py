@@ -30,15 +30,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         torch.Size([8, 3])
     """
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: file not found")
     try:
         if path.suffix == SAFETENSORS_SUFFIX:
             return load_file(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file may raise anything
         kind = type(error).__name__
-        raise InputError(f"{path}: is damaged or holds more than tensors ({kind})") from error
+        raise InputError(
+            f"{path}: the file is damaged, or contains more than tensors ({kind})"
+        ) from error
     named = dict(found) if isinstance(found, Mapping) else {}
     if not named or not all(isinstance(each, Tensor) for each in named.values()):
-        raise InputError(f"{path}: contains no named tensors")
+        raise InputError(f"{path}: the file contains no named tensors; save a state_dict")
     return named

@@ -93,7 +93,7 @@ class Suite(Component):
         if inline := [each for each in values["recipes"] if not isinstance(each, str)]:
             raise KeyProblemError(
                 ("recipes",),
-                f"{inline[0]!r} needs a name; write {{name: {{extends: recipe, ...}}}}",
+                f"{inline[0]!r} has no name; write recipes as {{name: {{extends: recipe, ...}}}}",
             )
         named: dict[str, Any] = {}
         for each in values["recipes"]:
@@ -101,7 +101,8 @@ class Suite(Component):
             if name in named:
                 raise KeyProblemError(
                     ("recipes",),
-                    f"{named[name]!r} and {each!r} are both named {name!r}; write {{name: recipe}}",
+                    f"{named[name]!r} and {each!r} are both named {name!r}; give them different "
+                    "names: {name: recipe}",
                 )
             named[name] = each
         return {**values, "recipes": named}
@@ -114,7 +115,7 @@ class Suite(Component):
             if name in RESERVED_NAMES:
                 raise KeyProblemError(
                     ("recipes", name),
-                    "is the name of a file or folder of the suite; choose another",
+                    "is the name of a file or folder of the suite; choose another name",
                 )
             if isinstance(source, Settings) and "seed" in source.values:
                 raise KeyProblemError(("recipes", name, "seed"), SEEDS)
@@ -123,7 +124,7 @@ class Suite(Component):
                 raise KeyProblemError((key, "seed"), SEEDS)
         for key, values in self.matrix.values.items():
             if not (isinstance(values, list) and values):
-                raise KeyProblemError(("matrix", key), f"{values!r} is not a list of values")
+                raise KeyProblemError(("matrix", key), f"must be a list of values, not {values!r}")
         return self
 
     @model_validator(mode="after")
@@ -257,13 +258,13 @@ def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
     )  # as on case-insensitive file systems
     if twice := next((job.folder for job in jobs if folders[str(job.folder).casefold()] > 1), None):
         raise InputError(
-            f"suite: two runs would be written to {twice}; each needs its own name and seed"
+            f"suite: two runs would be written to {twice}; give each its own name and seed"
         )
     methods = {job.method: job for job in jobs}
     if long := next((each for each in methods if len(each.encode()) > LONGEST_METHOD), None):
         raise InputError(
             f"suite: {shorten_lines(long)!r} is too long for the name of a folder; write these "
-            "settings as recipes with names of their own"
+            "settings as recipes with short names"
         )
     compare = suite.compare
     named = [("compare.baseline", compare.baseline, set(methods))] if compare else []
@@ -276,7 +277,7 @@ def _check_names(jobs: Sequence[Job], suite: Suite) -> None:
     for key, name, known in named:
         if name not in known:
             words = known_words(name, known)
-            raise InputError(f"suite: {key}: there is no method {name!r}; {words}")
+            raise InputError(f"suite: {key}: no method is called {name!r}; {words}")
 
 
 def _jobs(method: str, settings: Settings, suite: Suite) -> Iterator[Job]:

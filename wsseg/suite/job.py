@@ -63,7 +63,8 @@ def with_chosen_settings(job: Job, folder: SuiteFolder) -> Job:
     if chosen is None or chosen.identity != job.tuning.identity(job.recipe, job.split):
         state = "no settings are chosen yet" if chosen is None else "the suite has changed"
         raise InputError(
-            f"{job.folder}: {state}; choose them first: wsseg bench tune SUITE --out {folder.path}"
+            f"{job.folder}: {state}; choose them first with wsseg bench tune SUITE --out "
+            f"{folder.path}"
         )
     return replace(job, recipe=with_settings(job.recipe, chosen.settings), chosen=chosen)
 

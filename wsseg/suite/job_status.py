@@ -72,10 +72,10 @@ def check_folder(job: Job, folder: SuiteFolder) -> None:
     run = folder.run(job.folder)
     if run.recipe.exists() and not holds_recipe(run.recipe, job.recipe):
         raise InputError(
-            f"{run.path}: was run with other settings than the suite has now; {REMEDY}"
+            f"{run.path}: this run has other settings than the suite has now; {REMEDY}"
         )
     if is_done(job, folder) and _fingerprints(run.scores) - {job.fingerprint}:
-        raise InputError(f"{run.path}: was run {WITH_OTHER_CODE}; {REMEDY}")
+        raise InputError(f"{run.path}: this run was made {WITH_OTHER_CODE}; {REMEDY}")
 
 
 def check_trials(job: Job, folder: SuiteFolder) -> None:
@@ -85,7 +85,7 @@ def check_trials(job: Job, folder: SuiteFolder) -> None:
         return
     code = own.code.read_text(encoding="utf-8").strip() if own.code.exists() else ""
     if code != code_fingerprint(job):
-        raise InputError(f"{own.path}: was run {WITH_OTHER_CODE}; {REMEDY}")
+        raise InputError(f"{own.path}: these settings were chosen {WITH_OTHER_CODE}; {REMEDY}")
 
 
 def _fingerprints(scores: Path) -> set[str]:

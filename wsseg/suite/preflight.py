@@ -34,8 +34,8 @@ def check_cases(jobs: Sequence[Job], accept: Collection[str], display: Display) 
         split = split_of_cohort[cohorts]
         if not split.test:
             raise InputError(
-                f"{job.folder}: the cohort has no test case; set `folds` in the suite, or "
-                "split: test for some cases"
+                f"{job.folder}: the cohort has no test cases; set `folds` in the suite, or set the "
+                "split of some cases to test"
             )
         inputs = fingerprint([described[key] for key in ("cohort", "test", "input", "stages")])
         if inputs not in checked:

@@ -36,7 +36,7 @@ def tune_suite(jobs: Sequence[Job], context: SuiteContext) -> list[FailedJob]:
     """
     tuned, folder = [job for job in jobs if job.tuning is not None], context.folder
     if not tuned:
-        raise InputError("suite: has no `tune`, so there is nothing to choose")
+        raise InputError("suite: there is no `tune`, so there is nothing to choose; add `tune`")
     require_optuna()
     for job in tuned:
         check_trials(job, folder)

@@ -42,9 +42,7 @@ def require_optuna() -> None:
     try:
         import optuna  # noqa: F401
     except ImportError:
-        raise InputError(
-            "choosing settings needs Optuna; install it with: pip install 'wsseg[tune]'"
-        ) from None
+        raise InputError("choosing settings needs Optuna: pip install 'wsseg[tune]'") from None
 
 
 def choose_settings(
@@ -68,8 +66,8 @@ def choose_settings(
     cases = split.validation if tuning.on == "validation" else split.train
     if not cases:
         raise InputError(
-            f"{job.folder}: has no {tuning.on} case to choose settings on; set the split of some "
-            "cases to val, or write folds: {n: 5, inner: 4}"
+            f"{job.folder}: there are no {tuning.on} cases to choose settings on; set the split of "
+            "some cases to val, or set folds: {n: 5, inner: 4}"
         )
     folder.path.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -87,7 +85,8 @@ def choose_settings(
         best = study.best_trial
     except ValueError:
         raise InputError(
-            f"{job.folder}: the criterion {tuning.criterion} is undefined for all settings tried"
+            f"{job.folder}: the criterion {tuning.criterion} is undefined for all settings that "
+            "were tried; choose another criterion"
         ) from None
     chosen = ChosenSettings(
         settings=_values(tuning, best.params),

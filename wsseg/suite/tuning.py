@@ -48,7 +48,9 @@ class Tuning(Component):
                 problem = f"only settings of stages can be chosen, such as {STAGES}NAME.epochs"
                 raise KeyProblemError(("settings", key), problem)
             if is_range(values) and values[0] >= values[1]:
-                problem = f"{values} is not a range; the first number must be the lower one"
+                problem = (
+                    f"{values} is not a valid range; the first number must be lower than the second"
+                )
                 raise KeyProblemError(("settings", key), problem)
         return self
 
@@ -84,13 +86,13 @@ class Tuning(Component):
         if (last := self.criterion_of(recipe).stage_name) not in tried:
             raise InputError(
                 f"criterion: {self.criterion} measures stage {last!r}, which depends on none of "
-                "the settings to choose"
+                "the settings to choose; choose settings of that stage, or another criterion"
             )
         learning = [n for n in tried if isinstance(recipe.stages[n], NetworkStage)]
         if self.on == "training" and learning:
             raise InputError(
-                f"on: training: stage {learning[0]!r} trains a network, whose predictions for "
-                "training cases are too good; use on: validation"
+                f"on: training: stage {learning[0]!r} trains a network, whose scores on training "
+                "cases are biased; set on: validation"
             )
 
     def identity(self, recipe: Recipe, split: tuple[int, ...] | None) -> str:
@@ -129,7 +131,9 @@ def read_chosen(folder: TuningFolder) -> ChosenSettings | None:
     try:
         return ChosenSettings(**read_json(folder.chosen))
     except (OSError, ValueError, TypeError):
-        raise InputError(f"{folder.chosen}: damaged; delete it, and tune again") from None
+        raise InputError(
+            f"{folder.chosen}: the file is damaged; delete it, and tune again"
+        ) from None
 
 
 def with_chosen(manifest: Mapping[str, Any], chosen: ChosenSettings) -> dict[str, Any]:

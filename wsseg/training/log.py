@@ -78,6 +78,6 @@ def _records(path: Path, lines: list[str]) -> Iterator[Mapping[str, Any]]:
         except json.JSONDecodeError as error:
             if number == len(lines):
                 return
-            raise InputError(f"{path}, line {number}: is not JSON ({error})") from error
+            raise InputError(f"{path}, line {number}: not valid JSON ({error})") from error
         if isinstance(record, dict):
             yield record

@@ -98,8 +98,8 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
     path = folder.manifest
     if folder.packed.exists():
         raise InputError(
-            "a packed run names no cases and no files, so it can only predict; use the folder that "
-            "it was packed from"
+            "a packed run does not list its cases and files, so it can only be used to predict; "
+            "use the folder that it was packed from"
         )
     try:
         found: dict[str, Any] = read_json(path)
@@ -109,7 +109,9 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
             return found
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    raise InputError(f"{path}: missing or damaged; copy the run again, with all of its files")
+    raise InputError(
+        f"{path}: the file is missing or damaged; copy the run again, with all of its files"
+    )
 
 
 def _files(recipe: Recipe, stage_name: str, case: Case) -> Iterator[tuple[str, Path]]:

@@ -36,9 +36,10 @@ def check_positives(stage: str, classes: Sequence[str], scans: Sequence[StageSca
     if not any(scan.tags[list(scan.slices)].any() for scan in scans):
         slices = sum(len(scan.slices) for scan in scans)
         raise InputError(
-            f"stage {stage}: none of {slices} training slices has {' or '.join(classes)} "
+            f"stage {stage}: none of the {slices} training slices has {' or '.join(classes)} "
             f"({list_cases(scan.name for scan in scans)}).\n"
-            "The network would learn to predict background only; add cases that have it"
+            "The network would learn to predict only background; add cases with "
+            f"{' or '.join(classes)}"
         )
 
 
@@ -135,8 +136,8 @@ class TargetProbe:
         if not ((y >= 0) & (y <= 1)).all():
             part = type(stage.estep).__name__
             raise WorkError(
-                f"{part} returns targets from {y.min():g} to {y.max():g}; they must be in "
-                "[0, 1].\nThe E-step or the prior is at fault; check it: wsseg plugins check"
+                f"{part} returns targets from {y.min():g} to {y.max():g}; they must be in [0, 1].\n"
+                "The E-step or the prior is wrong; check them with wsseg plugins check"
             )
         return y.round().byte()
 

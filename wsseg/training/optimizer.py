@@ -37,8 +37,8 @@ def new_optimizer(
         return settings.build([{"params": list(network.parameters()), "lr": rate, FACTOR: 1.0}])
     if encoder is None:
         raise InputError(
-            f"optimizer.encoder_factor is {settings.encoder_factor:g}, but the backbone names no "
-            "encoder; remove it, or use the backbone smp"
+            f"optimizer.encoder_factor is {settings.encoder_factor:g}, but the backbone does not "
+            "name its encoder; remove it, or use the backbone smp"
         )
     inner = {id(each) for each in network.get_submodule(encoder).parameters()}
     parts = {

@@ -141,7 +141,10 @@ def split_of(recipe: Recipe) -> Split:
     own = by_column(cases_of(recipe.cohort))
     test = own.test if recipe.test is None else tuple(cases_of(recipe.test))
     if recipe.own_stages and not own.train:
-        raise InputError("the cohort has no training case: the split of each is 'val' or 'test'")
+        raise InputError(
+            "the cohort has no training cases: the split of each case is 'val' or 'test'; set the "
+            "split of some cases to 'train'"
+        )
     return Split(own.train, test, cases_by_stage(recipe), own.validation)
 
 
@@ -204,8 +207,8 @@ def prepare_cases(
         for name in early:
             if not validation:
                 raise InputError(
-                    f"stage {name}: early_stopping needs validation cases; give some cases the "
-                    "split val, or remove it"
+                    f"stage {name}: early_stopping needs validation cases; set the split of some "
+                    "cases to val, or remove early_stopping"
                 )
             prepared[name] = [*map(_for_training, prepared[name]), *validation]
     return prepared
@@ -235,9 +238,10 @@ def _check_same_channels(cases: Iterable[Prepared]) -> None:
         first = first or each
         if each.channels != first.channels:
             raise InputError(
-                f"case {first.case.name} has an image with the channels "
-                f"{', '.join(first.channels)}, and case {each.case.name} one with "
-                f"{', '.join(each.channels)}.\nName those that all cases have in input.channels"
+                f"the image of case {first.case.name} has the channels "
+                f"{', '.join(first.channels)}, but that of case {each.case.name} has "
+                f"{', '.join(each.channels)}.\n"
+                "Set input.channels to channels that all cases have"
             )
 
 
@@ -252,7 +256,10 @@ def _check_folder(recipe: Recipe, folder: RunFolder, *, resume: bool) -> None:
     """Raise `InputError` if a run must not be started or resumed in a folder."""
     if folder.recipe.exists() and not resume:
         raise InputError(
-            f"{folder.path}: already holds a run; resume it with --resume, or choose another --out"
+            f"{folder.path}: already contains a run; resume it with --resume, or choose another "
+            "--out"
         )
     if folder.recipe.exists() and not holds_recipe(folder.recipe, recipe):
-        raise InputError(f"{folder.recipe}: differs from the recipe given; choose another --out")
+        raise InputError(
+            f"{folder.recipe}: this recipe differs from the given one; choose another --out"
+        )

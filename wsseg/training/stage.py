@@ -132,7 +132,7 @@ def _new_head(stage: NetworkStage, backbone: Backbone) -> str | None:
         return None
     if backbone.head_module is None:
         raise InputError(
-            f"start.head is new, but {component_name(backbone)} does not name its last layers; "
+            f"start.head is 'new', but {component_name(backbone)} does not define head_module; "
             "remove start.head"
         )
     return f"{BODY}.{backbone.head_module}"
@@ -153,8 +153,8 @@ def _check_same_step(step: int, folder: StageFolder, fabric: Fabric) -> None:
     """Raise `WorkError` if the processes would resume from different steps."""
     if any_rank(fabric, here=fabric.broadcast(step) != step):
         raise WorkError(
-            f"{folder.path}: the processes found different saved states in it; --out must be on a "
-            "file system that all machines share"
+            f"{folder.path}: the processes found different saved states in this folder; choose an "
+            "--out on a file system that all machines share"
         )
 
 

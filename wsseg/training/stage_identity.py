@@ -155,7 +155,7 @@ def started_folder(start: Start) -> StageFolder:
     if not folder.weights.exists():
         known = sorted(path.parent.name for path in run.stages.glob(f"*/{folder.weights.name}"))
         raise InputError(
-            f"{start.run}: has no trained network of a stage {start.stage!r}; "
+            f"{start.run}: no stage with a trained network is called {start.stage!r}; "
             f"{known_words(start.stage, known)}"
         )
     return folder

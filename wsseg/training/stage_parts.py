@@ -85,9 +85,9 @@ class StageParts:
                 keys, attribute = changed
                 raise ContractError(
                     component_name(_part_at(part, keys)),
-                    f"has changed its attribute {attribute} in training, which is not saved, so a "
-                    "resumed stage would have other weights.\nReturn state from EStep.remember or "
-                    "Prior.refit",
+                    f"changes its attribute {attribute} during training; this is not saved, so a "
+                    "resumed stage would have other weights.\n"
+                    "Return state from EStep.remember() or Prior.refit() instead",
                 )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any] | None]:

@@ -42,7 +42,9 @@ def run_leader(trainer: Trainer, task: StageTask, context: RunContext) -> None:
             if context.save_every and event.step % context.save_every == 0:
                 save_state(folder, *trainer.state(), task.fingerprint)
             if not context.should_continue():
-                raise InterruptedWorkError(f"stage {task.name}: stopped, as its suite has ended")
+                raise InterruptedWorkError(
+                    f"stage {task.name}: stopped because its suite has ended"
+                )
             if any_rank(fabric, here=interrupt.requested):
                 save_state(folder, *trainer.state(), task.fingerprint)
                 fabric.barrier()

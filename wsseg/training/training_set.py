@@ -22,8 +22,8 @@ def require_labels(stages: Mapping[str, Stage], cases: Sequence[Prepared]) -> No
             what = "mask" if isinstance(stage, MasksStage) else "tag"
             columns = " and ".join(f"{what}.{each}" for each in stage.classes)
             raise InputError(
-                f"stage {name}: none of {len(cases)} training cases has {columns}.\n"
-                f"Fill {columns} in the cohort's table"
+                f"stage {name}: none of the {len(cases)} training cases has a value in {columns}.\n"
+                f"Fill in {columns} in the cohort's table"
             )
 
 
@@ -49,8 +49,8 @@ def training_scans(
     ]
     if not scans:
         raise InputError(
-            f"stage {name}: none of {len(cases)} training cases has a slice to learn from in the "
-            f"region {stage.region_in_training or stage.region!r}"
+            f"stage {name}: none of the {len(cases)} training cases has a labelled slice with "
+            f"voxels in the region {stage.region_in_training or stage.region!r}"
         )
     return scans
 
@@ -63,7 +63,7 @@ def _check_scribbles(name: str, stage: Stage, case: Case) -> None:
             raise InputError(
                 f"stage {name}, case {case.name}: scribble.{each} is the file of mask.{mask}, "
                 "which a stage that learns without masks must not read.\n"
-                "Enter a file of scribbles, or learn from masks: learn: masks"
+                "Enter a file of scribbles, or set learn: masks"
             )
 
 

@@ -30,7 +30,8 @@ def save_state(
         saved = folder.state.exists()
         kept = "the state saved before is intact" if saved else "no state was saved before"
         raise WorkError(
-            f"{error}; {kept}.\nFree some space, or allow writing there; then resume with --resume"
+            f"{error}; {kept}.\n"
+            "Free some disk space, or make the folder writable; then resume with --resume"
         ) from None
 
 
@@ -53,11 +54,13 @@ def load_state(
             raise ValueError("its contents do not match its digest")
         values: dict[str, Any] = json.loads(metadata["plain"])
     except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged ({error}); delete it to restart the stage") from None
+        raise InputError(
+            f"{path}: the file is damaged ({error}); delete it to restart the stage"
+        ) from None
     if metadata.get("fingerprint") != fingerprint:
         raise InputError(
-            f"{path}: was saved with other data, settings, code or package versions; resume with "
-            "the original ones, delete it to restart the stage, or choose another --out"
+            f"{path}: it was saved with other data, settings, code or package versions; resume "
+            "with the original ones, delete it to restart the stage, or choose another --out"
         )
     return tensors, values
 

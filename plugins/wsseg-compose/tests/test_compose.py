@@ -161,7 +161,9 @@ def test_inner_priors_are_built_by_their_names() -> None:
 
 
 def test_wrong_numbers_of_priors_or_weights_are_refused() -> None:
-    with pytest.raises(ValidationError, match="1 weights for 2 priors; give one weight each"):
+    with pytest.raises(
+        ValidationError, match="1 weights for 2 priors; give one weight for each prior"
+    ):
         Blend(priors=constants(0.5, 0.5), weights=(1,))
     with pytest.raises(ValidationError, match="at least 1 item"):
         Product(priors=())

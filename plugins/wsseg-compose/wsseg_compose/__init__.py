@@ -83,7 +83,8 @@ class Blend(Combination):
     def _check_weights(self) -> Self:
         if len(self.weights) != len(self.priors):
             raise ValueError(
-                f"{len(self.weights)} weights for {len(self.priors)} priors; give one weight each"
+                f"{len(self.weights)} weights for {len(self.priors)} priors; give one weight for "
+                "each prior"
             )
         return self
 

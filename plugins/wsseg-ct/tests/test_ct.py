@@ -42,7 +42,9 @@ def test_hu_keeps_the_contract_of_units() -> None:
 def test_an_image_that_is_not_in_hu_is_refused_and_the_message_names_its_likely_kind(
     image: Volume, instead: str
 ) -> None:
-    with pytest.raises(InputError, match=rf"^scan.nii.gz: is not in HU: .* like .*{instead}"):
+    with pytest.raises(
+        InputError, match=rf"^scan.nii.gz: the image is not in HU: .* like .*{instead}"
+    ):
         check_values(image.channel(), HU, "scan.nii.gz")
 
 
@@ -79,7 +81,7 @@ def test_an_8_bit_picture_is_not_prepared_and_its_case_is_named(
 
 
 def test_a_standardized_image_is_not_in_hu() -> None:
-    with pytest.raises(ValueError, match="standardized images are not in HU"):
+    with pytest.raises(ValueError, match="standardized images are no longer in the unit HU"):
         Input(unit=HU, standardize="lung")
 
 

@@ -107,7 +107,9 @@ class Hostile:
 
 def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     torch.save({"last.weight": Hostile(tmp_path / "ran")}, tmp_path / "evil.pth")
-    with pytest.raises(InputError, match=r"evil.pth: is damaged or holds more than tensors"):
+    with pytest.raises(
+        InputError, match=r"evil.pth: the file is damaged, or contains more than tensors"
+    ):
         LungMask(weights=tmp_path / "evil.pth")(CASE, chest())
     assert not (tmp_path / "ran").exists()
 
@@ -115,12 +117,12 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is no such file"),
+        (None, "file not found"),
         (b"", "is damaged"),
         (b"<html>", "is damaged"),
         ([1, 2], "no named tensors"),
-        ({"a": torch.zeros(1)}, "has no weights of lungmask's"),
-        ({"last.weight": torch.zeros(3)}, "weights of a network other"),
+        ({"a": torch.zeros(1)}, "does not contain weights of lungmask's"),
+        ({"last.weight": torch.zeros(3)}, "the weights are not those of lungmask's"),
     ],
 )
 def test_invalid_weights_are_refused(tmp_path: Path, content: object, message: str) -> None:

@@ -122,14 +122,14 @@ def _network(path: Path) -> nn.Module:
     """Build lungmask's U-net and load its weights from a file."""
     state = read_tensors(path)
     if "last.weight" not in state:
-        raise InputError(f"{path}: has no weights of lungmask's U-net")
+        raise InputError(f"{path}: the file does not contain weights of lungmask's U-net")
     build = _lungmask("resunet").UNet
     options = {"padding": True, "depth": 5, "up_mode": "upsample", "batch_norm": True}
     network: nn.Module = build(n_classes=len(state["last.weight"]), residual=False, **options)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
-        raise InputError(f"{path}: has weights of a network other than lungmask's U-net") from error
+        raise InputError(f"{path}: the weights are not those of lungmask's U-net") from error
     return network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
@@ -142,9 +142,12 @@ def _downloaded(name: str) -> Path:
         path = download(SourceFile(name, f"{HOST}/{name}"), folder)
     except WorkError as error:
         raise InputError(
-            f"{error}.\nOr copy the file here and name it: {{use: lungmask, weights: FILE}}"
+            f"{error}.\n"
+            "Or copy the file to this machine and give its path: {use: lungmask, weights: FILE}"
         ) from error
     if not sha256(path).startswith(Path(name).stem.rpartition("-")[2]):
         path.unlink()
-        raise InputError(f"{path}: was damaged during the download and has been deleted. Try again")
+        raise InputError(
+            f"{path}: the file was damaged during the download and has been deleted. Try again"
+        )
     return path

@@ -64,7 +64,9 @@ class Mixture(Prior):
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
         if any(len(each) != len(self.levels) for each in self.log_odds) or len(self.levels) == 1:
-            raise ValueError("log_odds needs one number for each of two or more levels")
+            raise ValueError(
+                "levels needs two or more numbers, and log_odds needs one number for each level"
+            )
         return self
 
     def __call__(self, batch: Batch) -> Probability:
@@ -141,12 +143,13 @@ def _summaries(batch: Batch, channel: str | None) -> list[_Summary]:
 
 def _levels(slices: Sequence[_Summary]) -> Numbers:
     if not slices:
-        raise InputError("prior 'mixture': no slice has a pixel in the region; check the region")
+        raise InputError("prior 'mixture': no slice has pixels in the region; check the region")
     low, high = _quantiles(slices, RANGE)
     if low == high:
         raise InputError(
-            f"prior 'mixture': nearly all pixels of the regions have the value {low:g}, so "
-            f"there is nothing to learn.\nCheck the region, or choose a prior with constants"
+            f"prior 'mixture': nearly all pixels in the region have the value {low:g}, so there is "
+            "nothing to learn.\n"
+            "Check the region, or choose a prior that is not fitted, such as two-gaussian"
         )
     return np.linspace(low, high, LEVELS)
 
@@ -158,9 +161,10 @@ def _log_odds(slices: Sequence[_Summary], k: int, levels: Numbers) -> Numbers:
     if not (without.slices and having.slices):
         verb, adding = ("lacks", "without") if having.slices else ("has", "with")
         raise InputError(
-            f"prior 'mixture': none of {len(slices)} slices {verb} class {k + 1} of the stage, but "
-            f"the prior compares slices with and without it.\n"
-            f"Add cases {adding} the class, or choose a prior with constants, such as two-gaussian"
+            f"prior 'mixture': none of the {len(slices)} slices {verb} class {k + 1} of the stage, "
+            "but the prior compares slices with and without it.\n"
+            f"Add cases {adding} the class, or choose a prior that is not fitted, such as "
+            "two-gaussian"
         )
     n0, n1 = without.cases, having.cases
     width = _kernel_width(slices, min(n0, n1))

@@ -46,7 +46,7 @@ class PublishedWeights(EncoderWeights):
 
 @final
 class MobileNetV2(PublishedWeights):
-    """MobileNetV2 pre-trained on ImageNet-1k: torchvision's IMAGENET1K_V1, 2.2 million weights.
+    """MobileNetV2 pre-trained on ImageNet-1k with torchvision (IMAGENET1K_V1); 2.2 million weights.
 
     Source: Sandler et al. 2018, "MobileNetV2: inverted residuals and linear bottlenecks".
     """
@@ -59,7 +59,7 @@ class MobileNetV2(PublishedWeights):
 
 @final
 class EfficientNetLite0(PublishedWeights):
-    """EfficientNet-Lite0 pre-trained on ImageNet-1k: those of TensorFlow, 3.4 million weights.
+    """EfficientNet-Lite0 pre-trained on ImageNet-1k with TensorFlow; 3.4 million weights.
 
     Source: Tan & Le 2019, "EfficientNet: rethinking model scaling for convolutional neural
     networks"; Liu 2020, "Higher accuracy on vision models with EfficientNet-Lite".
@@ -85,7 +85,8 @@ class EfficientNetLite0(PublishedWeights):
             same_kind = name.rpartition(".")[2] == published.rpartition(".")[2]
             if not same_kind or own.shape != tensor.shape:
                 raise InputError(
-                    f"{published} does not correspond to {name} of this version of timm"
+                    f"{published} does not correspond to {name} in the installed version of timm; "
+                    "update timm and wsseg-pretrained"
                 )
         return {name: tensor for (name, _), (_, tensor) in pairs}
 

@@ -117,11 +117,11 @@ def test_no_written_cell_is_a_formula(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([("patient", "text"), ("a", "x")], "has no column 'report'"),
+        ([("patient", "text"), ("a", "x")], "no column is called 'report'"),
         ([("name", "report"), ("a", "x")], "columns patient (or case) and report"),
         ([("patient", "report")], "columns patient (or case) and report"),
-        ([("patient", "report"), ("", "x")], "line 2: its patient is empty"),
-        ([("patient", "report"), ("=Erika", "x")], "line 2: its patient is empty or starts like"),
+        ([("patient", "report"), ("", "x")], "line 2: the patient is empty"),
+        ([("patient", "report"), ("=Erika", "x")], "line 2: the patient is empty, or starts like"),
         (
             [("patient", "report", "tag.consolidation"), ("a", "x", "maybe")],
             "tag.consolidation is 'maybe'",

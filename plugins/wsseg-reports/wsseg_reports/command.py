@@ -63,7 +63,7 @@ def tags_from_reports(
     keywords = _keywords(classes or [])
     tag_of = tag_of_statement(unmentioned=unmentioned, uncertain=uncertain)
     if out.exists() and out.samefile(reports):
-        raise InputError(f"{out}: is the file with the reports; choose another --out")
+        raise InputError(f"{out}: this is the file with the reports; choose another --out")
     verdicts = find_verdicts(table, keywords)
     write_tags(out, table, verdicts, tag_of)
     for name, of_patients in verdicts.items():

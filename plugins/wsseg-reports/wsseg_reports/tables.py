@@ -63,7 +63,8 @@ def read_reports(path: Path, renamed: Mapping[str, str]) -> Reports:
     key = next((key for key in KEYS if key in table.columns), None)
     if key is None or not table.rows:
         raise InputError(
-            f"{path}: must have the columns patient (or case) and report, and a row per report"
+            f"{path}: the table must have the columns patient (or case) and report, and a row for "
+            "each report"
         )
     texts: dict[str, tuple[str, ...]] = {}
     manual_tags: dict[str, dict[str, str]] = {}
@@ -72,7 +73,8 @@ def read_reports(path: Path, renamed: Mapping[str, str]) -> Reports:
         if not name or name.startswith(FORMULA) or not name.isprintable():
             # The message omits the name, which may be a person's.
             raise InputError(
-                f"{row.place}: its {key} is empty or starts like a formula (=, +, -, @)"
+                f"{row.place}: the {key} is empty, or starts like a formula (=, +, -, @); correct "
+                "it"
             )
         texts[name] = (*texts.get(name, ()), row.get("report"))
         for tag, cell in row.with_prefix("tag").items():

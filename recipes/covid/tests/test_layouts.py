@@ -188,9 +188,9 @@ def test_the_grade_folders_of_mosmed_become_tags(tmp_path: Path, drawn: Phantom)
 
 
 def test_missing_files_are_reported_with_their_source(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"coronacases_001.nii.gz: .*does not exist.*3757476"):
+    with pytest.raises(InputError, match=r"coronacases_001.nii.gz: .*was not found.*3757476"):
         Covid20(root=tmp_path).cases()
-    with pytest.raises(InputError, match=r"studies: has no folders CT-0 to CT-4"):
+    with pytest.raises(InputError, match=r"studies: no folders CT-0 to CT-4"):
         MosMed(root=tmp_path).cases()
 
 

@@ -116,7 +116,7 @@ def test_written_scans_have_the_validation_split_in_their_table(tmp_path: Path) 
 
 def test_more_than_a_third_of_the_cases_for_validation_are_refused() -> None:
     assert LungPhantom(cases=4, validation=2).validation == 2
-    with pytest.raises(ValidationError, match="3 of 4 cases cannot be for validation; at most 2"):
+    with pytest.raises(ValidationError, match="validation is 3; with 4 cases, it can be at most 2"):
         LungPhantom(cases=4, validation=3)
 
 

@@ -81,8 +81,8 @@ class MedSeg100(_MedSeg):
         slices = read_grid(image, axes=AXES).canonical_shape[0]
         if len(labels) != slices:
             raise InputError(
-                f"{mask}: has {len(labels)} slices, {image.name} has {slices}. "
-                f"Take both from the same version: {self.source.page}"
+                f"{mask}: the mask has {len(labels)} slices, but {image.name} has {slices}. "
+                f"Download both in the same version: {self.source.page}"
             )
         return [self._case(index, image, mask, plane) for index, plane in enumerate(labels)]
 

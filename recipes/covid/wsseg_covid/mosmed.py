@@ -49,8 +49,9 @@ class MosMed(Cohort):
         ]
         if not found:
             raise InputError(
-                f"{studies}: has no folders CT-0 to CT-4 with files study_XXXX.nii.gz.\n"
-                "Name the folder that contains `studies`; MosMedData is at https://mosmed.ai/en/datasets"
+                f"{studies}: no folders CT-0 to CT-4 with files study_XXXX.nii.gz found.\n"
+                "Give the folder that contains `studies`; MosMedData is at "
+                "https://mosmed.ai/en/datasets"
             )
         return [self._case(path, grade) for path, grade in sorted(found, key=lambda f: f[0].name)]
 

@@ -44,8 +44,8 @@ class LggFlair(Cohort):
         """
         if not self.path.is_file():
             raise InputError(
-                f"{self.path}: there is no such file; set cohort.path to your copy. The slices are "
-                "from https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
+                f"{self.path}: file not found; set cohort.path to your copy. The slices are from "
+                "https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation"
             )
         key = [VERSION, sha256(self.path)]
         return cached_cases("lgg-flair", key, lambda: _patients(_read(self.path)))
@@ -58,13 +58,13 @@ def _read(path: Path) -> Stack:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be read as .npz ({error})") from error
     if missing := [name for name in ARRAYS if name not in stack]:
-        raise InputError(f"{path}: has no array {missing[0]!r}; needed: {', '.join(ARRAYS)}")
+        raise InputError(f"{path}: no array is called {missing[0]!r}; needed: {', '.join(ARRAYS)}")
     shapes = {name: array.shape for name, array in stack.items()}
     fits = all(len(shapes[name]) == axes for name, axes in ARRAYS.items())
     if not fits or shapes["flair"] != shapes["mask"] or len({s[0] for s in shapes.values()}) > 1:
         raise InputError(
-            f"{path}: the shapes of its arrays do not match: {shapes}; needed: flair and "
-            "mask (N, H, W), patient and slice (N)"
+            f"{path}: the shapes of its arrays do not match: {shapes}; needed: flair and mask "
+            "(N, H, W), patient and slice (N,)"
         )
     return stack
 

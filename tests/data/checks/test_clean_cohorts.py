@@ -37,7 +37,7 @@ def test_real_cohorts_have_no_errors(wsseg: "Wsseg", tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_phantom_is_clean(wsseg: "Wsseg") -> None:
+def test_no_problem_is_found_in_the_phantom(wsseg: "Wsseg") -> None:
     words = ("cohort.cases=15", "cohort.size=64", "cohort.slices=12")
     changes = [word for each in words for word in ("--set", each)]
     ended = wsseg("data", "check", "covid/demo-phi2", *changes)

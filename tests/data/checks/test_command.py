@@ -79,11 +79,11 @@ def test_a_scan_with_many_names_has_a_short_row(wsseg: "Wsseg", hospital: Hospit
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("none.csv",), "there is no such file"),
+        (("none.csv",), "file not found"),
         (("no-recipe",), "no recipe is called 'no-recipe'"),
         (("COHORT", "--accept", "wrong-unit"), "--accept wrong-unit: possible: affine-shift"),
         (("COHORT", "--accept", "oblik"), "Did you mean 'oblique'"),
-        (("COHORT", "--set", "seed=1"), "is not a recipe"),
+        (("COHORT", "--set", "seed=1"), "not a recipe"),
         (("COHORT", "--unit", "Hu"), "no ImageUnit is called 'Hu'; possible: HU, any"),
         (("covid/demo-phi2", "--unit", "any"), "--set input.unit=any"),
     ],

@@ -163,7 +163,7 @@ def test_all_errors_are_found_in_one_run(wsseg: "Wsseg", hospital: Hospital) -> 
     assert errors <= names
 
 
-def test_all_wrong_rows_of_a_table_are_listed(hospital: Hospital) -> None:
+def test_all_invalid_rows_of_a_table_are_listed(hospital: Hospital) -> None:
     hospital.change("a.nii.gz", "x.nii.gz")
     hospital.change("d-lung.nii.gz", "y.nii.gz")
     problems = [finding.what for finding in list_cases(Table(path=hospital.table)).findings]

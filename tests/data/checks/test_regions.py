@@ -87,7 +87,7 @@ def test_data_check_names_the_case_whose_region_lacks_its_file(
     ended = wsseg("data", "check", folder / "recipe.yaml", "--json")
     found = [each for each in json.loads(ended.out)["findings"] if each["name"] == "no-region"]
     assert [each["case"] for each in found] == ["b"]
-    assert "its region lung: has no mask 'lung'" in found[0]["what"]
+    assert "its region lung: no mask is called 'lung'" in found[0]["what"]
     assert ended.code == 1
 
 

@@ -64,7 +64,7 @@ def test_key_cases_are_the_best_the_median_and_the_three_worst() -> None:
     }
 
 
-def test_few_cases_are_not_chosen_twice() -> None:
+def test_no_case_is_chosen_twice_if_there_are_fewer_than_three() -> None:
     assert key_cases(rows(0.2, 0.9, 0.5), "a") == {"best": "c1", "median": "c2", "worst": "c0"}
     assert key_cases(rows(0.2, 0.9), "a") == {"best": "c1", "worst": "c0"}
     assert key_cases(rows(0.2), "a") == {"best": "c0"}

@@ -11,7 +11,7 @@ from wsseg.data.checks.measurements import CaseFacts
 from wsseg.data.resample import thick_for
 from wsseg.data.spacing import exceeds, rounded_mm
 
-MIN_POSITIVES = 5  # cases with a class; with fewer, each is over a fifth of its training data
+MIN_POSITIVES = 5  # cases with a class; with fewer, each is more than a fifth of them
 MAX_SPACING_RATIO = 2.0  # of the coarsest to the finest spacing
 NESTED, NOT_EQUAL = 0.95, 0.9  # min. share of inner in outer, max. reverse
 MAX_FILES = 3  # listed in a finding

@@ -44,7 +44,8 @@ class LungPhantom(Synthetic):
     def _has_cases_for_validation(self) -> Self:
         if self.validation > (most := len(range(0, self.count, 3))):
             raise ValueError(
-                f"{self.validation} of {self.count} cases cannot be for validation; at most {most}"
+                f"validation is {self.validation}; with {self.count} cases, it can be at most "
+                f"{most}"
             )
         return self
 
@@ -138,7 +139,7 @@ def write_cohort(
 
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(
-            f"{folder}: already exists and is not an empty folder. Choose another one."
+            f"{folder}: already exists and is not an empty folder. Choose another folder."
         )
     processes = min(cohort.count, joblib.cpu_count(), MAX_PROCESSES)
     with atomic_folder(folder) as temporary:
