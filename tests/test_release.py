@@ -116,5 +116,7 @@ def test_the_image_copies_files_that_exist() -> None:
     copied = [word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]]
     assert copied
     assert [word for word in copied if not (REPOSITORY / word).exists()] == []
+    context = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {f"!{word}" for word in copied} <= set(context)
     [command] = [line for line in lines if line.startswith("CMD ")]
     assert (REPOSITORY / yaml.safe_load(command.removeprefix("CMD "))[3]).is_file()

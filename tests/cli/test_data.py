@@ -31,7 +31,7 @@ def test_data_phantom_writes_a_readable_cohort_and_does_not_overwrite_it(
 ) -> None:
     ended = wsseg("data", "phantom", "--out", tmp_path / "new", "--cases", 1, "--seed", 7)
     assert ended.code == 0
-    assert "1 scans" in ended.err
+    assert "1 scan: " in ended.err
     (case,) = Table(path=tmp_path / "new" / "cohort.csv").cases()
     assert {"infection", "consolidation"} <= set(case.masks)
     wsseg("data", "phantom", "--out", tmp_path / "new").refused("already exists")

@@ -176,7 +176,7 @@ def test_scribbles_boxes_shares_and_uncertain_tags_are_counted(suite: Path, tmp_
     _, consolidation = labels_used("em", tmp_path / "run", {})
     assert consolidation["Tags"] == "consolidation: 2 cases, 1 positive, 1 uncertain"
     assert consolidation["Other weak labels"] == (
-        "consolidation: scribbles of 1 cases, 3 boxes in 2 cases, shares of 2 cases"
+        "consolidation: scribbles of 1 case, 3 boxes in 2 cases, shares of 2 cases"
     )
 
 

@@ -19,6 +19,7 @@ def calibrate(run: Run) -> None:
     from wsseg.inference.calibration import write_calibration
     from wsseg.inference.folders import RunFolder
     from wsseg.inference.run import load_run
+    from wsseg.report.formatting import counted
     from wsseg.runtime.console import Display
 
     display, loaded = Display(), load_run(run)
@@ -36,8 +37,9 @@ def calibrate(run: Run) -> None:
     for problem in problems:
         display.warn(problem)
     for name, each in fitted.items():
+        read = f"{counted(each.cases, 'case')}, {counted(each.pixels, 'pixel')}"
         display.note(
             f"{name}: temperature {each.temperature:.3g}; negative log-likelihood {each.nll:.4f}, "
-            f"calibrated {each.calibrated_nll:.4f} ({each.cases} cases, {each.pixels:,} pixels)"
+            f"calibrated {each.calibrated_nll:.4f} ({read})"
         )
     display.note(f"next: wsseg score {run} --probabilities, then wsseg report {run}")

@@ -51,6 +51,7 @@ def fetch(
     from wsseg.components.registry import registry
     from wsseg.core.interfaces import Cohort
     from wsseg.data.download import RECORD, fetch
+    from wsseg.report.formatting import counted
     from wsseg.runtime.console import Display
 
     display, source = Display(), _public_dataset(name).source
@@ -58,7 +59,7 @@ def fetch(
     fetch(source, out, at_hand, display.bar)
     cases = registry().make(Cohort, name, root=out).cases()
     display.note(
-        f"{len(cases)} cases: {out}, checksums in {RECORD}\n"
+        f"{counted(len(cases), 'case')}: {out}, checksums in {RECORD}\n"
         f"in a recipe: cohort: {{use: {name}, root: {out.absolute()}}}"
     )
 
@@ -191,13 +192,16 @@ def phantom(
 
     Example: wsseg data phantom --out phantoms --cases 8
     """
+    from wsseg.report.formatting import counted
     from wsseg.runtime.console import Display
 
     display, cohort = Display(), _synthetic_cohort(use, cases, seed)
     with display.steps("writing scans", cases) as advance:
         cohort.write(out, lambda name: advance(1, name))
     table = out.absolute() / "cohort.csv"
-    display.note(f"{cases} scans: {out}\nin a recipe: cohort: {{use: table, path: {table}}}")
+    display.note(
+        f"{counted(cases, 'scan')}: {out}\nin a recipe: cohort: {{use: table, path: {table}}}"
+    )
 
 
 def _synthetic_cohort(use: str | None, cases: int, seed: int) -> "Synthetic":

@@ -150,6 +150,7 @@ def _print_findings(
     from dataclasses import asdict
 
     from wsseg.data.checks.findings import SEVERITIES
+    from wsseg.report.formatting import counted
     from wsseg.runtime.console import open_console
 
     counts = {s: sum(finding.severity == s for finding in findings) for s in SEVERITIES}
@@ -160,8 +161,8 @@ def _print_findings(
         return
     if findings:
         open_console().print(_findings_table(findings))
-    words = [f"{n} {s}{'s' * (n != 1)}" for s, n in counts.items() if n]
-    typer.echo(f"{cases} scan{'s' * (cases != 1)}: {', '.join(words) or 'nothing found'}")
+    words = [counted(n, s) for s, n in counts.items() if n]
+    typer.echo(f"{counted(cases, 'scan')}: {', '.join(words) or 'nothing found'}")
 
 
 def _findings_table(findings: "Sequence[Finding]") -> "Table":

@@ -128,6 +128,7 @@ def _measure_probabilities(
     from wsseg.evaluation.measure_reliability import measure_cases, pooled
     from wsseg.evaluation.reliability import write_reliability
     from wsseg.inference.folders import RunFolder
+    from wsseg.report.formatting import counted
 
     steps = display.track("measuring probabilities", measure_cases(run, cases), len(cases))
     measured = list(steps)
@@ -135,10 +136,11 @@ def _measure_probabilities(
     write_reliability(RunFolder(run.folder), found)
     for name, each in found.items():
         after = "" if each.calibrated is None else f", calibrated {each.calibrated.ece:.4f}"
+        pixels = sum(each.uncalibrated.pixels)
         auc = "" if each.pixel_auc is None else f", pixel AUROC {each.pixel_auc:.3f}"
         display.note(
             f"{name}: expected calibration error {each.uncalibrated.ece:.4f}{after}{auc} "
-            f"({each.cases} cases, {sum(each.uncalibrated.pixels):,} pixels)"
+            f"({counted(each.cases, 'case')}, {counted(pixels, 'pixel')})"
         )
     return [each.columns for each in measured]
 

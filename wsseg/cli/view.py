@@ -52,5 +52,6 @@ def view(
         write_view(folder.view(each.name), view_of(loaded, each), run.resolve().name)
     written = folder.view(chosen[0].name)
     size_mb = written.stat().st_size / 1e6
-    display.note(f"{len(chosen)} pages, such as {written} ({size_mb:.1f} MB)")
+    pages = "1 page:" if len(chosen) == 1 else f"{len(chosen)} pages, such as"
+    display.note(f"{pages} {written} ({size_mb:.1f} MB)")
     display.note(f"to link them in the report: wsseg report {run}, or wsseg bench report SUITE")

@@ -51,6 +51,11 @@ def p_if_possible(p: float, smallest: float, counted: str) -> str:
     return f"cannot be shown with {counted}" if smallest >= SIGNIFICANCE else p_value(p)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return "1 case", "2 cases" or "30,475 pixels"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def percent(share: float) -> str:
     """Format a share as a percentage; a NaN is a dash."""
     return UNDEFINED if math.isnan(share) else f"{number(100 * share, 0)} %"

@@ -12,7 +12,7 @@ from wsseg.config.recipe_files import recipe_of_run
 from wsseg.core.component import Component
 from wsseg.evaluation.method_labels import ChosenFrom, recipe_name
 from wsseg.inference.folders import RunFolder, failure_files
-from wsseg.report.formatting import significant
+from wsseg.report.formatting import counted, significant
 from wsseg.training.manifest import read_manifest
 
 NONE = "none"  # of a kind of label
@@ -32,8 +32,8 @@ def versions(folder: Path) -> dict[str, str]:
     """Return the software versions of a run, and its numbers of cases."""
     manifest = read_manifest(RunFolder(folder))
     return {name: str(version) for name, version in manifest["versions"].items()} | {
-        "trained on": f"{len(manifest['train'])} cases",
-        "tested on": f"{len(manifest['test'])} cases of other patients",
+        "trained on": counted(len(manifest["train"]), "case"),
+        "tested on": f"{counted(len(manifest['test']), 'case')} of other patients",
     }
 
 
@@ -48,7 +48,7 @@ def facts(rows: pd.DataFrame, folder: Path, written: date) -> dict[str, str]:
     manifest = read_manifest(RunFolder(folder))
     recipe = recipe_of_run(RunFolder(folder).recipe)
     cohort, test = _cohort_name(recipe.cohort), recipe.test
-    trained = f"{len(manifest['train'])} cases for training"
+    trained = f"{counted(len(manifest['train']), 'case')} for training"
     tested = f"{rows['case'].nunique()} for testing"
     origin = origin_of_rows(rows)
     wsseg = f"wsseg {manifest['versions']['wsseg']}"
@@ -103,12 +103,12 @@ def labels_used(
             for file in manifest["files"]
             if file["stage"] == name and file["use"] == "label"
         }
-        masks = f"{' and '.join(stage.classes)}: {len(with_mask)} cases" if with_mask else NONE
+        masks = f"{' and '.join(stage.classes)}: {counted(len(with_mask), 'case')}"
         yield {
             "Method": method,
             "Stage": name,
             "Learns from": stage.learn,
-            "True masks": masks,
+            "True masks": masks if with_mask else NONE,
             "Tags": _describe_tags(manifest["tags"].get(name, {}), stage.classes) or NONE,
             "Other weak labels": _describe_weak_labels(weak.get(name, {}), stage.classes) or NONE,
             "Settings from": settings_from.get(recipe_name(method), "not stated"),
@@ -124,7 +124,7 @@ def chosen_settings(folder: Path) -> Iterator[dict[str, str]]:
             "Chosen": str(value),
             "Of": str(chosen["tried"][key]),
             "Criterion": f"{chosen['criterion']} {significant(chosen['value'])}",
-            "On": f"{chosen['chosen_from']} of {len(chosen['cases'])} cases",
+            "On": f"{chosen['chosen_from']} of {counted(len(chosen['cases']), 'case')}",
             "Trials": str(chosen["trials"]),
         }
 
@@ -143,7 +143,7 @@ def _describe_tags(by_case: Mapping[str, Any], classes: list[str]) -> str:
     `by_case` has the tags of each case, or a mapping of them by slice in `slices`.
     """
     sliced = [tags["slices"].values() for tags in by_case.values() if "slices" in tags]
-    unit = "slices" if sliced else "cases"
+    unit = "slice" if sliced else "case"
     tags = [tags for each in sliced for tags in each] if sliced else list(by_case.values())
     texts = []
     for name in classes:
@@ -151,7 +151,7 @@ def _describe_tags(by_case: Mapping[str, Any], classes: list[str]) -> str:
         if known:
             doubtful = sum(0 < tag < 1 for tag in known)
             positive = sum(tag == 1 for tag in known)
-            text = f"{name}: {len(known)} {unit}, {positive} positive"
+            text = f"{name}: {counted(len(known), unit)}, {positive} positive"
             texts.append(text + f", {doubtful} uncertain" * bool(doubtful))
     return "; ".join(texts)
 
@@ -167,8 +167,9 @@ def _describe_weak_labels(by_case: Mapping[str, Any], classes: list[str]) -> str
             or any(name in own for own in each.get("slice_shares", {}).values())
             for each in by_case.values()
         )
-        parts = [f"scribbles of {scribbles} cases"] * bool(scribbles)
-        parts += [f"{sum(boxes)} boxes in {len(boxes)} cases"] * bool(boxes)
-        parts += [f"shares of {shares} cases"] * bool(shares)
+        parts = [f"scribbles of {counted(scribbles, 'case')}"] * bool(scribbles)
+        drawn = f"{sum(boxes)} box{'es' * (sum(boxes) > 1)}"
+        parts += [f"{drawn} in {counted(len(boxes), 'case')}"] * bool(boxes)
+        parts += [f"shares of {counted(shares, 'case')}"] * bool(shares)
         texts += [f"{name}: {', '.join(parts)}"] * bool(parts)
     return "; ".join(texts)

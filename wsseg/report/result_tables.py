@@ -236,7 +236,7 @@ def scores_table(summary: pd.DataFrame) -> Table:
 
 
 def reliability_table(reliability: Mapping[str, Mapping[str, Reliability]]) -> Table:
-    """Return the calibration error of each method and class, by method and class."""
+    """Return the calibration error of each method and class, by class and method."""
     rows = [
         {
             "method": method,
@@ -254,7 +254,7 @@ def reliability_table(reliability: Mapping[str, Mapping[str, Reliability]]) -> T
     name = Column("class_name", "Class", text=as_text, is_text=True)
     columns = [METHOD, name, *RELIABILITY]
     keys = [column.key for column in columns]
-    return make_table(pd.DataFrame(rows, columns=keys), columns)
+    return merge_equal_rows_by(make_table(pd.DataFrame(rows, columns=keys), columns), 1)
 
 
 def empty_masks_table(summary: pd.DataFrame, target: str) -> Table:

@@ -45,9 +45,26 @@ def test_each_method_and_class_has_a_row_and_a_figure_and_a_dash_without_tempera
     ]
     captions = [picture.caption for picture in reliability_figures(found)]
     assert captions == [
-        "phi2, infection: 2 cases, 3 pixels. Temperature 2.5.",
-        "phi2, lung: 3 cases, 3 pixels.",
+        "infection (phi2): 2 cases, 3 pixels. Temperature 2.5.",
+        "lung (phi2): 3 cases, 3 pixels.",
     ]
+
+
+def test_equal_reliability_of_all_methods_is_shown_once() -> None:
+    """As of a stage that methods share."""
+    own = Reliability(1, AFTER, pixel_auc=0.5)
+    found = {
+        "em": {"infection": BOTH, "lung": BOTH},
+        "phi2": {"infection": BOTH, "lung": own},
+    }
+    captions = [picture.caption for picture in reliability_figures(found)]
+    assert captions == [
+        "infection (all methods, the same): 2 cases, 3 pixels. Temperature 2.5.",
+        "lung (em): 2 cases, 3 pixels. Temperature 2.5.",
+        "lung (phi2): 1 case, 3 pixels.",
+    ]
+    rows = [[cell.text for cell in row[:2]] for row in reliability_table(found).rows]
+    assert rows == [["all methods, the same", "infection"], ["em", "lung"], ["phi2", "lung"]]
 
 
 def test_a_class_without_a_pixel_in_its_region_has_no_figure() -> None:

@@ -1,8 +1,10 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from wsseg.report.figures.sections import training_figures
 from wsseg.report.figures.training import draw_training, first_alarms
 
 
@@ -36,6 +38,22 @@ def test_a_stage_that_learns_from_tags_has_a_curve_of_the_share_that_it_finds() 
     figure = draw_training({"mil": epochs("tumour", "tags", [1, 0.5], found_share=0.2)}, ["mil"])
     labels = [axes.get_ylabel() for axes in figure.axes if axes.get_visible()]
     assert labels == ["loss", "found, % of the region"]
+
+
+@pytest.mark.parametrize(
+    ("learn", "words"),
+    [
+        ("masks", set()),
+        ("em", {"Targets:", "Flipped:", "triangle"}),
+        ("tags", {"Found:"}),
+    ],
+)
+def test_the_caption_explains_the_quantities_that_are_drawn(learn: str, words: set[str]) -> None:
+    summary = pd.DataFrame({"method": ["phi2"], "health": [""]})
+    records = epochs("one", learn, [1, 0.5], target_share=0.2, flip_rate=0.1, found_share=0.1)
+    [picture] = training_figures({"phi2": records}, summary)
+    known = {"Targets:", "Flipped:", "triangle", "Found:"}
+    assert {word for word in known if word in picture.caption} == words
 
 
 def test_panels_without_a_curve_are_hidden() -> None:

@@ -30,12 +30,21 @@ from wsseg.report.figures.rates import (
 )
 from wsseg.report.figures.reliability import draw_reliability
 from wsseg.report.figures.style import NARROW_IN, WIDTH_IN, full_names, svg
-from wsseg.report.formatting import significant
+from wsseg.report.formatting import counted, significant
 from wsseg.training.log import Records
 
 CSS_PX_PER_IN = 96
 HALF_IN = WIDTH_IN / 2
 MAX_METHODS = 6  # in a figure with a panel or a line for each method
+TRAINING_CAPTIONS = {  # by the quantity that is drawn
+    "target_share": (
+        "Targets: the share of the region in tagged slices that the E-step labels as the class. "
+        "Flipped: the share whose target changed since the previous epoch. Both are over a fixed "
+        "set of slices. A triangle marks the first epoch in which the targets fill "
+        "the region (pointing up) or have collapsed (pointing down)."
+    ),
+    "found_share": "Found: the share of the region in tagged slices with the predicted class.",
+}
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,7 @@ def settings_figures(
         caption = (
             "Test cases are segmented as if they had the tag, by the prior alone (φ > ½), by the "
             "network alone (the prediction), and by both (logit f + logit φ > 0); "
-            f"n = {_cases(rows)} cases.{_differing_rows(summary)}{full_names(summary['method'])}"
+            f"n = {_counted_cases(rows)}.{_differing_rows(summary)}{full_names(summary['method'])}"
         )
         if sweep is not None and sweeps.has_prior(rows, sweep):
             draw = partial(sweeps.draw_sources_over_setting, rows, sweep, target)
@@ -157,7 +166,8 @@ def error_figures(
 ) -> list[Picture]:
     """Return the figures of TPR and FPR, of false positives by dilation, and of error locations."""
     pictures = []
-    n, differing = f"n = {_cases(rows)} cases", _left_out(summary) + _differing_rows(summary)
+    n = f"n = {_counted_cases(rows)}"
+    differing = _left_out(summary) + _differing_rows(summary)
     results, names = _results(rows, summary), full_names(summary["method"])
     if "fpr" in rows and rates_by_recipe(results):
         caption = (
@@ -227,19 +237,24 @@ def score_figures(
 def reliability_figures(
     reliability: Mapping[str, Mapping[str, Reliability]],
 ) -> list[Picture]:
-    """Return the reliability diagram of each method and class."""
-    return [
-        _chart(
-            partial(draw_reliability, each),
-            f"reliability diagram of {name}, {method}",
-            f"{method}, {name}: {each.cases} cases, {sum(each.uncalibrated.pixels):,} pixels."
-            + (f" Temperature {significant(each.temperature)}." if each.temperature else ""),
-            HALF_IN,
-        )
-        for method, classes in reliability.items()
-        for name, each in classes.items()
-        if any(each.uncalibrated.pixels)
-    ]
+    """Return the reliability diagram of each class and method; equal diagrams are drawn once."""
+    pictures = []
+    for name in dict.fromkeys(name for classes in reliability.values() for name in classes):
+        found = {
+            method: classes[name]
+            for method, classes in reliability.items()
+            if name in classes and any(classes[name].uncalibrated.pixels)
+        }
+        for names, each in methods.group_equal(found, lambda own: own).items():
+            label = f"{name} ({methods.joint_label(names, len(reliability))})"
+            pixels = sum(each.uncalibrated.pixels)
+            caption = f"{label}: {counted(each.cases, 'case')}, {counted(pixels, 'pixel')}."
+            if each.temperature is not None:
+                caption += f" Temperature {significant(each.temperature)}."
+            draw = partial(draw_reliability, each)
+            alt = f"reliability diagram of {label}"
+            pictures.append(_chart(draw, alt, caption + full_names(names), HALF_IN))
+    return pictures
 
 
 def training_figures(curves: Mapping[str, Records], summary: pd.DataFrame) -> list[Picture]:
@@ -250,15 +265,13 @@ def training_figures(curves: Mapping[str, Records], summary: pd.DataFrame) -> li
     stages = training.by_stage(curves)
     if not stages:
         return []
-    caption = (
-        "Targets: the share of the region in tagged slices that the E-step labels as the class. "
-        "Flipped: the share whose target changed since the previous epoch. Both are over a fixed "
-        "set of slices. A triangle marks the first epoch in which the targets fill "
-        "the region (pointing up) or have collapsed (pointing down)."
-    )
+    quantities = {name for own in stages.values() for name in training.quantities(own)}
+    sentences = [text for name, text in TRAINING_CAPTIONS.items() if name in quantities]
     if 0 < len(collapsed) < len(summary):
-        caption += f" The scales are those of the other methods, without {', '.join(collapsed)}."
-    caption += full_names([*stages, *curves])
+        sentences.append(
+            f"The scales are those of the other methods, without {', '.join(collapsed)}."
+        )
+    caption = (" ".join(sentences) + full_names([*stages, *curves])).strip()
     alt = f"training curves of the stages {', '.join(stages)}"
     return [_chart(partial(training.draw_training, curves, shown, collapsed), alt, caption)]
 
@@ -289,6 +302,10 @@ def _published_note(published: PublishedResults | None, figure: FigureName, *col
 
 def _cases(rows: pd.DataFrame) -> int:
     return int(rows["case"].nunique())
+
+
+def _counted_cases(rows: pd.DataFrame) -> str:
+    return counted(_cases(rows), "case")
 
 
 def _present(rows: pd.DataFrame) -> int:

@@ -64,7 +64,7 @@ def draw_training(
     """
     stages = by_stage(curves)
     indices = {name: index for index, name in enumerate(dict.fromkeys([*order, *curves]))}
-    panels = [(stage, key) for stage, methods in stages.items() for key in _quantities(methods)]
+    panels = [(stage, key) for stage, methods in stages.items() for key in quantities(methods)]
     rows, columns = panel_grid(len(panels), width_in, PANEL_IN)
     with drawing():
         figure = Figure(figsize=(min(width_in, MAX_PANEL_IN * columns), 2.35 * rows))
@@ -94,7 +94,7 @@ def first_alarms(records: Records) -> dict[str, float]:
     return alarms
 
 
-def _quantities(methods: Mapping[str, Records]) -> list[str]:
+def quantities(methods: Mapping[str, Records]) -> list[str]:
     """Return the quantities that are drawn for the methods' kinds of learning."""
     kinds = {str(record.get("learn")) for records in methods.values() for record in records}
     shown = {"loss", *(key for kind in kinds for key in QUANTITIES_BY_LEARNING.get(kind, ()))}
