@@ -71,6 +71,6 @@ def test_an_unknown_stage_and_another_suffix_are_refused(
     wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     ended = wsseg("export", trained, "consolidaton", "--onnx", tmp_path / "x.onnx")
-    ended.refused("has no stage 'consolidaton'", "Did you mean 'consolidation'?")
+    ended.refused("no stage is called 'consolidaton'", "Did you mean 'consolidation'?")
     wsseg("export", trained, "infection", "--onnx", tmp_path / "x.pt").refused("ends in .onnx")
     assert list(tmp_path.iterdir()) == []

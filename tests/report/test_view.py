@@ -91,7 +91,7 @@ def test_the_viewer_is_the_released_file_of_niivue() -> None:
 
 
 def test_a_case_that_is_not_a_test_case_is_refused(wsseg: "Wsseg", trained: Path) -> None:
-    wsseg("view", trained, "case-0").refused("no test case 'case-0'", "case-6, case-7")
+    wsseg("view", trained, "case-0").refused("no test case is called 'case-0'", "case-6, case-7")
 
 
 @pytest.mark.usefixtures("undrawn_figures")

@@ -72,6 +72,6 @@ def export(
         raise InputError(f"{onnx}: the name of an ONNX file ends in .onnx; change --onnx")
     stages = load_run(run).pipeline.stages
     if stage not in stages:
-        raise InputError(f"{run}: has no stage {stage!r}; {known_words(stage, stages)}")
+        raise InputError(f"{run}: no stage is called {stage!r}; {known_words(stage, stages)}")
     difference = export_onnx(stages[stage], onnx)
     Display().note(f"{onnx}: opset {OPSET}, any batch size, within {difference:.1g} of PyTorch")

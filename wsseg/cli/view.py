@@ -43,7 +43,7 @@ def view(
     display, loaded, folder = Display(), load_run(run), RunFolder(run)
     cases = {each.name: each for each in held_out_cases(loaded)}
     if case is not None and case not in cases:
-        raise InputError(f"{run}: has no test case {case!r}; {known_words(case, cases)}")
+        raise InputError(f"{run}: no test case is called {case!r}; {known_words(case, cases)}")
     chosen = list(cases.values()) if case is None else [cases[case]]
     judged = calibrated(loaded) if probabilities else None
     for each in display.track("writing pages", chosen, len(chosen)):
