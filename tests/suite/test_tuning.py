@@ -193,7 +193,7 @@ def test_settings_that_other_code_tried_are_neither_used_nor_continued(
     tuned(wsseg, suite, out).refused(*words)
     wsseg("bench", "run", suite, "--out", out).refused(*words)
     planned = wsseg("bench", "run", suite, "--out", out, "--dry-run")
-    planned.refused("1 of 2 jobs would be refused")
+    planned.refused("1 of 2 jobs would be refused, so none would run")
     assert "1 done, 0 to do, 1 refused" in planned.out
     assert words[0] in planned.out
     shutil.rmtree(code.parent)

@@ -146,8 +146,8 @@ def _require_no_refusal(planned: "Sequence[Job]", out: Path) -> None:
 
     if refused := refusals(planned, SuiteFolder(out)):
         raise InputError(
-            f"{len(refused)} of {len(planned)} jobs would be refused, so that none would start. "
-            "The plan states the reason for each"
+            f"{len(refused)} of {len(planned)} jobs would be refused, so none would run; "
+            "the plan above states why"
         )
 
 

@@ -6,10 +6,10 @@ from wsseg.cli.options import Run
 def calibrate(run: Run) -> None:
     """Calibrate probabilities on validation cases.
 
-    Fits a temperature for each stage with a network. Its log-odds are divided by the temperature
-    for which the masks of the validation cases are most likely. Masks of test cases are not read.
-    The file calibration.json in the folder of the run has the temperatures and lists the masks that
-    were read; `predict`, `score` and `view` with --probabilities use it. Masks and volumes do not
+    Fits a temperature for each stage with a network: the number to divide the log-odds by so that
+    the masks of the validation cases are most likely. Masks of test cases are not read.
+    calibration.json in the folder of the run contains the temperatures and lists the masks that
+    were read; `predict`, `score` and `view` use it with --probabilities. Masks and volumes do not
     change.
 
     Example: wsseg calibrate runs/first

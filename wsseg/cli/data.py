@@ -163,6 +163,7 @@ def prepare(
     Example: wsseg data prepare my-recipe.yaml
     """
     from wsseg.config.recipe_files import load_recipe
+    from wsseg.report.formatting import counted
     from wsseg.runtime.console import Display
     from wsseg.training.run import prepare_all, split_of
 
@@ -173,7 +174,7 @@ def prepare(
     for stages in loaded.stages_by_cohort:
         cases = split.training_cases(next(iter(stages)))
         number += len(prepare_all(cases, loaded, stages.values(), display))
-    typer.echo(f"{number} scans prepared")
+    typer.echo(f"{counted(number, 'scan')} prepared")
 
 
 @app.command()

@@ -52,15 +52,19 @@ def _hardware() -> Iterator[tuple[str, str]]:
 
     import torch
 
+    from wsseg.report.formatting import counted
     from wsseg.runtime.device import device_name, used_precision
 
     yield "device", device_name()
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
-        yield "GPU memory", f"{_gb(free)} free of {_gb(total)}, {torch.cuda.device_count()} GPUs"
+        yield (
+            "GPU memory",
+            f"{_gb(free)} free of {_gb(total)}, {counted(torch.cuda.device_count(), 'GPU')}",
+        )
         yield "CUDA", str(torch.version.cuda)
     yield "precision", f"{used_precision('auto')} with `precision: auto`"
-    yield "cores", f"{os.cpu_count()}, {torch.get_num_threads()} threads"
+    yield "cores", f"{os.cpu_count()}, of which torch uses {torch.get_num_threads()}"
     if hasattr(os, "sysconf"):  # not on Windows
         yield "memory", _gb(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 

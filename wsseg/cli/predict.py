@@ -121,6 +121,7 @@ def predict(
     from wsseg.inference.ensemble import DIRECTIONS, load_ensemble
     from wsseg.inference.folders import PredictionFolder
     from wsseg.inference.scans import check_scans, find_scans, pseudonyms_of
+    from wsseg.report.formatting import counted
     from wsseg.runtime.console import Display
     from wsseg.runtime.executors import open_workers
     from wsseg.runtime.files import remove_leftovers
@@ -162,7 +163,8 @@ def predict(
                 _draw([case for case, _ in done], loaded, folder, display)
             show_scan_warnings(rows, display)
             values = ", ".join(f"{i} {name}" for i, name in enumerate(loaded.recipe.classes, 1))
-            display.note(f"{len(rows)} masks (0 background, {values}) and scores.csv in {out}")
+            masks = counted(len(rows), "mask")
+            display.note(f"{masks} (0 background, {values}) and scores.csv in {out}")
         errors = [each for _, each in results if isinstance(each, Exception)]
         if errors:
             _raise_first(errors, len(cases), display)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from wsseg.report.formatting import counted
+
 if TYPE_CHECKING:
     from wsseg.inference.batch_prediction import Row
     from wsseg.runtime.console import Display
@@ -17,4 +19,4 @@ def show_scan_warnings(rows: "Sequence[Row]", display: "Display") -> None:
         display.warn(f"case {row['case']}: {row['warnings']}")
     if len(warned) > MAX_WARNINGS:
         more = len(warned) - MAX_WARNINGS
-        display.warn(f"{more} more scans have warnings, which scores.csv lists")
+        display.warn(f"scores.csv lists the warnings of {counted(more, 'more scan')}")

@@ -23,8 +23,8 @@ def view(
 
     The page has the image, the predicted and annotated mask of each class, the regions, and the
     probabilities that are saved in the run, as layers in slices and in 3-D; pictures have no 3-D.
-    It is one file in views/ and opens without a network connection. It contains the image: share it
-    only if you may share the scan. Large scans are cropped to their regions and reduced to 8
+    It is one file in views/ that opens without a network connection. It contains the image: share
+    it only if you may share the scan. Large scans are cropped to their regions and reduced to 8
     million voxels. The table of cases in a report links to the pages that exist when `wsseg
     report`, or `wsseg bench report`, writes it.
 
