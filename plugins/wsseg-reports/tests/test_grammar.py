@@ -192,6 +192,11 @@ def test_keywords_may_be_phrases() -> None:
         "new, consolidation and " * (LONG // 23),
         "consolidation in May 2020 " * (LONG // 26),
         "consolidaton of x. " * (LONG // 20),
+        "effusion: no " * (LONG // 13),
+        "effusion: no\n" * (LONG // 13),
+        "a" + "\t" * LONG + ":",
+        "a" + " " * LONG + ":",
+        "." * LONG,
     ],
 )
 def test_long_unusual_texts_are_processed_quickly(text: str) -> None:
@@ -285,6 +290,93 @@ def test_phrases_found_in_the_third_unseen_set_are_understood(
     statement: str, sentence: str
 ) -> None:
     assert statements(sentence) == [statement]
+
+
+@pytest.mark.parametrize(
+    "separator", [": ", ":", " : ", " - ", " – ", "-", " = ", "? ", "\t", ":\t"]
+)
+@pytest.mark.parametrize("between", ["\n", "\r\n", ".\n", " \n", "; ", ". ", ", "])
+@pytest.mark.parametrize(("yes", "no"), [("Yes", "No"), ("yes", "no"), ("YES", "NO"), ("Y", "N")])
+def test_an_answer_belongs_to_the_field_before_it(
+    separator: str, between: str, yes: str, no: str
+) -> None:
+    for statement, answers in (("absent", (yes, no, yes)), ("present", (no, yes, no))):
+        fields = zip(("Effusion", "Consolidation", "Mass"), answers, strict=True)
+        form = between.join(f"{name}{separator}{answer}" for name, answer in fields)
+        assert statements(form) == [statement], form
+
+
+@pytest.mark.parametrize(
+    ("statement", "form"),
+    [
+        ("absent", "effusion yes\nconsolidation no\nmass yes"),
+        ("present", "effusion no\nconsolidation yes\nmass no"),
+        ("present", "Effusion\nNo\nConsolidation\nYes\nMass\nNo"),
+        ("absent", "Effusion: Yes Consolidation: No Mass: Yes"),
+        ("present", "Effusion: nil | Consolidation: present | Mass: none"),
+        ("absent", "- Effusion: present\n- Consolidation: nil\n- Mass: present"),
+        ("absent", "Effusion  Yes\nConsolidation  No\nMass  Yes"),
+        ("present", "Effusion: No\nConsolidation: left base\nMass: No"),
+        ("uncertain", "Effusion: No\nConsolidation: unknown\nMass: No"),
+        ("uncertain", "Effusion: No\nConsolidation:\nMass: No"),
+        ("absent", "Findings: no\nconsolidation or effusion"),
+    ],
+)
+def test_an_answer_on_the_line_before_does_not_negate_the_next_field(
+    statement: str, form: str
+) -> None:
+    assert statements(form) == [statement]
+
+
+@pytest.mark.parametrize(
+    ("statement", "sentence"),
+    [
+        ("uncertain", "No cavitating consolidation."),
+        ("uncertain", "No evidence of calcified consolidation."),
+        ("absent", "No significant consolidation."),
+        ("absent", "No large consolidation."),
+        ("uncertain", "Not clearly consolidation."),
+        ("uncertain", "The lung is not definitely consolidated."),
+        ("absent", "Consolidation is not definitely seen."),
+        ("present", "Consolidation, not clearly infectious."),
+        ("uncertain", "Imaging would be needed to confirm consolidation."),
+        ("former", "Compared with the CT which showed consolidation."),
+        ("present", "Compared with the CT that showed nodules, the consolidation is unchanged."),
+        ("present", "No consolidation except for a small focus in the left base."),
+        ("present", "No consolidation is seen other than the known one in the lingula."),
+        ("uncertain", "No consolidation except for one, which has resolved."),
+        ("uncertain", "No consolidation apart from a small effusion."),
+        ("present", "Recurrent consolidation after complete resolution."),
+        ("present", "No effusion, recurrent consolidation."),
+        ("absent", "No recurrent consolidation."),
+        ("present", "Consolidation not extending to the fissure."),
+        ("present", "Consolidation not associated with effusion."),
+        ("present", "Consolidation silhouetting the left heart border."),
+    ],
+)
+def test_phrases_found_in_the_fourth_unseen_set_are_understood(
+    statement: str, sentence: str
+) -> None:
+    assert statements(sentence) == [statement]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Non-consolidated rib fracture.",
+        "The fracture is not yet consolidated.",
+        "Fractures have fully consolidated.",
+    ],
+)
+def test_a_consolidated_fracture_is_not_a_consolidation_of_the_lung(sentence: str) -> None:
+    assert statements(sentence) == []
+
+
+@pytest.mark.parametrize(
+    "sentence", ["Consolidated lung and rib fractures.", "Fractures are seen, lung consolidated."]
+)
+def test_a_consolidated_lung_beside_fractures_is_consolidation(sentence: str) -> None:
+    assert statements(sentence) == ["present"]
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,17 @@ from wsseg_reports.sentences import boxes_as_words, describing_sentences
         ("There is no\nmass.\n- Effusion\n* Mass of the\n  lung", None),
         ("1. Mass.\n2. No effusion.", ["Mass.", "No effusion."]),
         ("1) No mass 2) Effusion", ["No mass.", "Effusion"]),
-        ("Masses\nNone\nEffusions\nNone", ["Masses None", "Effusions None"]),
+        ("Masses\nNone\nEffusions\nNone", ["Masses: None", "Effusions: None"]),
         ("Effusion - small L. Mass - N. Cyst.", ["Effusion - small L.", "Mass - N.", "Cyst."]),
         ("Mass in the L. lower lobe.", ["Mass in the L. lower lobe."]),
+        ("Mass: No\nEffusion: left\nNodule: Yes", ["Mass: No", "Effusion: left", "Nodule: Yes"]),
+        ("mass: no\neffusion: base\nin the left", ["mass: no", "effusion: base in the left"]),
+        ("Mass: yes\nin the left base", ["Mass: yes in the left base"]),
+        ("Mass: No\nSmall effusion", ["Mass: No", "Small effusion"]),
+        ("Mass no\nEffusion yes", ["Mass no", "Effusion yes"]),
+        ("Mass \t no\nEffusion ... yes", ["Mass: no", "Effusion: yes"]),
+        ("Mass: no Effusion: yes", ["Mass: no; Effusion: yes"]),
+        ("Lungs: no mass: no change", ["Lungs: no mass: no change"]),
     ],
 )
 def test_sentences_end_at_full_stops_and_at_lines_that_start_a_statement(

@@ -64,6 +64,10 @@ AUXILIARIES = ("has", "have", "had", "was", "were", "is", "are", "been")
 AFTER_AUXILIARY = "|".join(
     rf"(?<=\b{word} )" for word in (*AUXILIARIES, "fully", "completely", "entirely", "totally")
 )
+NEGATIONS = ("no", "without", "any", "no evidence of", "no signs of")
+AFTER_NEGATION = "|".join(rf"(?<=\b{words} )" for words in NEGATIONS)
+SUBTYPES = "cavit(?:ating|ated|ary)|calcified|spiculated|loculated|septated|necrotic|tension"
+"""Directly after a negation, these limit it to some findings of a kind."""
 
 NAMED = {
     "NOT": r"not | cannot | \w+n['’]t | by no means | in no way",
@@ -180,6 +184,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (the | this | our) present [\w+] EXAM
         | not (otherwise | further) (specified | characteri[sz]ed | classified)
         | not (infrequently | uncommonly | surprisingly | unexpectedly)
+        | (after | following | despite) [PRIOR | interval | initial | partial | complete |
+            temporary]* (?:resolution|clearing|clearance|improvement|regression)(?! of)
         | to account for | as (before | previously) | than (before | previously | yesterday)
         | all but(?! (?:resolved|cleared|disappeared|vanished|gone))
         | previously (measuring | measured | (?=\d))
@@ -211,6 +217,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | the same [\w+] as [THEN]
         | (does | do | did) not (cross | extend | involve | reach | enhance | abut | invade |
             cavitate | exceed | clear)
+        | not (involving | crossing | reaching | invading | extending (to | into | beyond | across))
         | (hardly | barely | scarcely | little | minimally) [\w+ly] CHANGED
         | NOT [\w+ly] (confined | limited | restricted) to | neither CHANGED nor CHANGED
         | no longer CHANGED
@@ -292,7 +299,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | masked | hidden | corresponds? to | actually
         | (turn(?:s|ed) out | proved) to be | in question | if any | if present
         | (in | on) the differential [diagnosis] | to be (excluded | ruled out)
-        | would (be | have) [\w+] \w+ | (might | may | could) (be | be present | be there)$
+        | would (be | have) [\w+] (?!to )\w+ | (might | may | could) (be | be present | be there)$
         | (considered | thought possible | questioned | queried | not certain | equivocal)$
         | -like | or both
         """,
@@ -323,7 +330,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | (regressed | healed) (completely | fully | totally | entirely | in full)
         | (completely | fully | totally | entirely) (regressed | regredient | healed | gone)
         | (?<!\d)0 ?%
-        | \(-\) | \(−\) | (?<=: )(?:n|0|-|o|ø)$ | (?<=\? )n$ | (?<=[:=] )0
+        | \(-\) | \(−\) | (?<=: )(?:0|-|o|ø)$ | (?<=[:=?–—-] )n$ | (?<=[:=?-])n$ | (?<=[:=] )0
         | (?<=[:=])0(?![.,]?\d) | 0$ | 0(?= / [a-z]) | -free | (?<=\w )-$
         """,
     ),
@@ -361,6 +368,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             | screening | screen | look\w* | search\w* | assess\w* | evaluat\w+ | check\w* |
             monitor\w* | surveillance | watch | specific | difficult | suboptimal |
             non-?diagnostic) (of | for)
+        | not (clearly | certainly | definitely | obviously | unequivocally | necessarily)
         | NOT diagnostic (of | for) | supposed | alleged | so-called | assumed | interpreted as
         | (thought | felt | believed | considered | deemed) to [be]
         | (?:minimal|little|small|few|trace|slight|mild),? if any,?
@@ -368,7 +376,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             | these)
         | (hard | difficult | impossible) to (see | assess | judge | detect) (?=(?:an?|any|some)\b)
         | would be (hard | difficult | impossible) to \w+ (?=(?:an?|any|some)\b)
-        | not necessarily | questioned | queried | presumptive | tentative
+        | questioned | queried | presumptive | tentative
         | (had there been | were there [to be] | if there (were | had been))
         | (ct | cxr | x-ray | radiograph | mri | ultrasound | imaging | scan) (for | to rule in)
         | rule in | NOT be (sure | certain) [that] [there is] [no]
@@ -414,6 +422,8 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
             | show(?:s|ed)? | describ(?:ed|es?) | report(?:s|ed)? | demonstrat(?:ed|es?))
         | (outside | previous | prior | earlier | old) reports? [\w+ly]
             (mention(?:s|ed)? | describ(?:ed|es?))
+        | (compared | comparison | relative | similar) (to | with) [the | an?] [\w+] EXAM [that |
+            which | \w+ly]* (showed | showing | demonstrated | demonstrating | revealed | with)
         | past | (recovery | recovered) from | in place of
         | (scar\w* | sequelae? | residu\w+) (after | following | from)
         | (referred | sent | treated | admitted | diagnosed | presented | hospitali[sz]ed |
@@ -439,7 +449,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | static | stationary | constant | increased | decreased | improved | enlarged
         | worsened | progressed | (is | are) new
         | yes | true$ | \+ve$ | positive [for] | pos | \(\+\) | \++
-        | (?<=: )(?:y|1)$ | (?<=\? )y$ | (?<== )1 | (?<=[:=])1$
+        | (?<=: )1$ | (?<=[:=?–—-] )y$ | (?<=[:=?-])y$ | (?<== )1 | (?<=[:=])1$
         | continue[sd]? | scores?(?: of|:| =)? \d*[1-9]
         """,
     ),
@@ -536,8 +546,9 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
     (Cue.THE, "the | this | these | that(?! (?:has|have|is|was|are)) | those | its | his | her"),
     (
         Cue.LIMIT,
-        r"""
-        new | newly | further | additional | other | more | enlarging | growing | larger
+        rf"""
+        (?:{AFTER_NEGATION})(?:{SUBTYPES})
+        | new | newly | further | additional | other | more | enlarging | growing | larger
         | greater | bigger | growth | progression | enlargement | increase | decrease
         | improvement | progressive | worsening | increasing | another | (?:[<>≥≤]) | over (?=\d)
         """,
@@ -559,7 +570,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | discrete | acute | confluent | overt | frank | significant | obvious | convincing
         | suspicious | areas? | regions? | foci | focus | abnormal | radiological | radiographic
         | ct | sizeable | sizable | gross | true | actual | active | clear-cut | solid
-        | at this time | associated | adjacent | underlying | recurrent | some | type | typical
+        | at this time | associated | adjacent | underlying | some | type | typical
         | concerning | developing | early | kind | component | element | degree | amount | large
         | small | measurable | visible | appreciable | discernible | detectable | demonstrable
         | identifiable | recogni[sz]able | apparent | superimposed
@@ -584,7 +595,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         | widespread | diffuse | multiple | several | scattered | numerous | few | two | three
         | one | ones | known | calcified | spiculated | loculated | rounded | wedge-shaped
         | marked | subtle | slight | there | decreasing | partial | again | predominant\w*
-        | trace | \d[\d.,x×*]* ?(?:mm|cm|ml|l|hu)?
+        | recurrent | trace | \d[\d.,x×*]* ?(?:mm|cm|ml|l|hu)?
         """,
     ),
     (
@@ -592,7 +603,7 @@ PHRASES: tuple[tuple[Cue, str], ...] = (
         r"""
         in | at | on | within | involving | throughout | along | measuring | up to (?=\d) | near
         | around | behind | over | abutting | overlying | by | affecting | occupying | across
-        | inside | from | into | under | per
+        | obscuring | silhouetting | effacing | inside | from | into | under | per
         """,
     ),
     (
@@ -617,6 +628,11 @@ OTHER_MEANING_AFTER = (
     r"(?! (?:chemo|radi|therap|treatment|regimen|phase|course|durvalumab|immuno)\w*)"
     r"(?! (?:detection|screening))"
     r"(?! (?:of|in) (?:the |a )?(?:[\w-]+ ){0,4}fractures?)"
+    r"(?:(?<!ed)|(?! (?:(?!and |with |or )[\w-]+ ){0,3}fractures?))"
+)
+HEALED = (  # of a bone: the fracture is not yet consolidated
+    r"fractures? (?:(?:is|are|was|were|has|have|remains?|appears?|been|not|yet|now|\w+ly) ){{1,5}}"
+    r"(?:{})(?<=ed)(?! \w)"
 )
 SUBSTANCE = r"(?:opacit(?:y|ies)|attenuation|densit(?:y|ies)|shadowing|change|appearance|component)"
 """A noun that belongs to the finding: ground-glass opacity."""
@@ -632,6 +648,8 @@ def _symbol(match: re.Match[str]) -> str:
     group = match.lastgroup or ""
     if group.startswith("cue"):
         return PHRASES[int(group.removeprefix("cue"))][0]
+    if group == "other":
+        return Cue.WORD
     return Cue.TARGET if group == "target" else Cue.NO + Cue.TARGET
 
 
@@ -640,6 +658,7 @@ def _cue_pattern(keywords: tuple[str, ...]) -> re.Pattern[str]:
     words = "|".join(re.escape(word) for word in sorted(keywords, key=len, reverse=True))
     target = rf"(?:{words})(?!\w){OTHER_MEANING_AFTER}(?: {SUBSTANCE}(?!\w))?"
     groups = [
+        rf"(?P<other>(?<!\w){HEALED.format(words)})",
         rf"(?P<negated_target>(?<!\w)non[- ]?{target})",
         rf"(?P<target>(?<!\w){OTHER_MEANING_BEFORE}{target})",
     ]

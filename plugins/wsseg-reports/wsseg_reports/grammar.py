@@ -81,6 +81,7 @@ ONE_SIDE_FILLED = re.compile("[fs]*l:(?:[fs]+l:[nN]|[nN]l:[fs]+)(?:,|$)")  # rig
 SOME_GONE = re.compile(  # one of the nodules is absent; of the nodules one is; absent but for one
     "(?:^|[;,+])(?:sfd[^oT,;]*#.*N|fd[^oT,;]*#[^;]*s[apv]r*N)|#[^;,oT]*N[^;,oT]*,?x"
 )
+EXCEPT_SOME = re.compile("[fdslvpA]*,?x[dhfs]*[fs][dfsl]*(?:[m,;+][^NUuq]*)?$")  # except a few
 UNKNOWN_VERB = re.compile("[rdf]*o")  # the consolidation went away
 RELATIVE_OF_OTHER = re.compile("[^#]*o[^#oT]*#r[^o]*[NU]")
 VERB_ALONE = re.compile("[vpa][rfs]*[NU]")  # consolidation, first seen in May, is not seen
@@ -167,6 +168,8 @@ def _statement(before: str, after: str) -> Statement:
         stated = "present" if "A" in after else "uncertain"
     if stated != "absent" and re.search("(^|;)[fdr]*H[^;]*$", before):
         return "former"  # on the prior CT there was consolidation
+    if governed == "absent" and stated != "absent" and EXCEPT_SOME.match(after):
+        governed, stated = None, "present"
     if governed == "absent":
         limited = re.match(r"[fdslmeo]*k|[^,;]*,?x|:A", after)  # no nodule > 3 mm, no nodule except
         return "absent" if stated in (None, "present") and not limited else "uncertain"
@@ -277,7 +280,9 @@ def _own_verbs(part: str, *, known: bool, is_value: bool) -> Iterator[str]:
         yield "?"  # consolidation: no left; consolidation: undecipherable
     elif re.match("[uq][ufdslmvrk]*$", rest) or (is_value and re.match("[uq]", rest)):
         yield "U"  # consolidation is likely
-    elif re.search("[NU]|n[rfs]*A", rest) or (rest[:1] == "!" and not known and "A" not in part):
+    elif re.search("[NU]|n[rfs]*A", rest) or (
+        re.match("!(?!f*w)", rest) and not known and "A" not in part
+    ):
         yield "?"  # consolidation with cavitation is not seen
 
 

@@ -37,7 +37,11 @@ ABBREVIATED = re.compile(
     re.IGNORECASE,
 )
 LETTER = re.compile(r"\b[LRNY]\.\s+[A-Z]")  # Effusion: N. Mass: small, L. Nodule: Y.
-DOTS = re.compile(r"\s*(?:\.{3,}|…|_{3,})\s*(?=\w)")  # between the columns of a form
+COLUMN = re.compile(  # between the columns of a form: dots, tabulators or spaces
+    r"(?<!\s)\s*(?<!\.)(?:\.{3,}|…|_{3,})\s*(?=\w)|(?<=\w) *\t\s*(?=\w)"
+    r"|(?<=\w) {2,}(?=(?:yes|no)(?:\W? {2}|\.?$))",
+    re.IGNORECASE,
+)
 ROUND_BOX = re.compile(r"\(( |x|✓)\)", re.IGNORECASE)
 EMPTY_BOX = re.compile(r"\s*(?:\[ ?\]|☐)\s*")
 TICKED_BOX = re.compile(r"\s*(?:\[[x✓]\]|☑|☒)\s*", re.IGNORECASE)
@@ -48,8 +52,20 @@ UNANSWERED = re.compile(  # Mass [ ] yes [ ] no
     rf"(?<![✓x\]☑☒]) *(?::? *(?:\[ ?\]|☐) *{OPTION}){{2,}}(?! *(?:\[[x✓]|☑|☒))", re.IGNORECASE
 )
 LAST_IS_BOX = re.compile(r"(?:\[[ x✓]?\]|[☐☑☒])[ .;]*$", re.IGNORECASE)
-ANSWER = re.compile(r"(?:yes|no|none|nil|absent|present|negative|positive)\.?", re.IGNORECASE)
-FIELD = re.compile(r"(?<=\w) {2,}(?=[A-Z][a-z]{2}[A-Za-z ]{0,40}:)")  # Nodule: N   Mass: Y
+ANSWER_WORD = r"(?:yes|no|y|n|none|nil|absent|present|negative|positive)\b"
+ANSWER = re.compile(rf"{ANSWER_WORD}\.?", re.IGNORECASE)
+YES_OR_NO = re.compile(r"(?:yes|no|y|n|none|nil)\.?", re.IGNORECASE)
+LABEL = r"[^\W\d_][\w()/'’ -]{0,40}?"
+FIELD = re.compile(rf"{LABEL}(?: ?[:=?|]| [-–—] )")  # Nodule: left
+LAST_ANSWER = rf"(?: ?[:=?|-]| [–—]) ?{ANSWER_WORD}[.,;]?$"
+ENDS_IN_ANSWER = re.compile(LAST_ANSWER, re.IGNORECASE)  # Lungs: clear; nodule: no
+ANSWERED = re.compile(rf"{LABEL}(?:{LAST_ANSWER}| (?:yes|no)\.?$)", re.IGNORECASE)  # nodule no
+FIELD_AFTER_SPACES = re.compile(r"(?<=\w) {2,}(?=[A-Z][a-z]{2}[A-Za-z ]{0,40}:)")
+FIELD_AFTER_ANSWER = re.compile(  # Nodule: no Mass: yes
+    rf"([:=?|] ?{ANSWER_WORD})(?: \|)? "
+    rf"(?={LABEL} ?[:=?|] ?{ANSWER_WORD}(?: ?[.,;|]|$| {LABEL} ?[:=?|]))",
+    re.IGNORECASE,
+)
 NUMBER_IN_LINE = re.compile(r"(?<=\w) \(?\d{1,2}\)\s+(?=[A-Z])")  # 1) No nodule 2) Effusion
 INTRODUCTION = re.compile(
     r"\b(?:no|not|without|negative|absence|exclude[sd]?|free|differentials?|ddx?)\b.*:$",
@@ -81,7 +97,7 @@ def describing_sentences(report: str) -> Iterator[str]:
 def _sentences(paragraph: str) -> Iterator[str]:
     statement = introduction = ""
     for line in (*paragraph.splitlines(), ""):
-        stripped = line.strip()
+        stripped = COLUMN.sub(": ", line.strip())
         is_item = BULLET.match(stripped) is not None
         if statement and (not stripped or _starts_statement(stripped, statement)):
             yield from _split(statement)
@@ -90,20 +106,27 @@ def _sentences(paragraph: str) -> Iterator[str]:
             elif INTRODUCTION.search(statement):
                 introduction = statement  # no evidence of: - consolidation - effusion
             statement = introduction
-        statement = f"{statement} {BULLET.sub('', stripped)}".strip()
+        is_value = statement[-1:].isalnum() and YES_OR_NO.fullmatch(stripped)
+        statement += f"{':' if is_value else ''} {BULLET.sub('', stripped)}"
+        statement = statement.strip()
 
 
 def _starts_statement(line: str, statement: str) -> bool:
+    """Return whether a line starts a new statement after the one that the last lines have."""
     if ANSWER.fullmatch(line):
         return False
+    is_field, answered = FIELD.match(line), ENDS_IN_ANSWER.search(statement)
+    if ANSWERED.match(line) or (is_field and answered):
+        return True
     last = statement.rsplit(maxsplit=1)[-1].lower()
-    return STATEMENT_START.match(line) is not None and last not in DANGLING.split()
+    ends = answered or last not in DANGLING.split() or (is_field and FIELD.match(statement))
+    return bool(ends and STATEMENT_START.match(line))
 
 
 def _split(statement: str) -> Iterator[str]:
     """Yield the sentences of a text without line breaks."""
-    statement = FIELD.sub("; ", statement)
-    text = DOTS.sub(": ", " ".join(statement.split()))
+    text = " ".join(FIELD_AFTER_SPACES.sub("; ", statement).split())
+    text = FIELD_AFTER_ANSWER.sub(r"\1; ", text)
     text = NUMBER_IN_LINE.sub(". ", text)
     text, start = CONTINUED.sub("; ", text), 0
     for end in SENTENCE_END.finditer(text):
