@@ -11,7 +11,8 @@ from benchmarks.gpu.device import float32_fabric, tf32
 from benchmarks.gpu.trained import trained_run
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.phantom_run import STAGE, Sizes, without_cropping
-from benchmarks.speed.prediction import PERCENT, dice
+from benchmarks.speed.prediction import dice
+from benchmarks.speed.roofline_shares import PERCENT
 from benchmarks.speed.timing import Measurement
 from wsseg.core.case import Case
 from wsseg.inference.run import Run

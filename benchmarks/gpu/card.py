@@ -9,19 +9,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.device import device, has_gpu, tf32, time_calls_in_turns
+from benchmarks.roofline import Rates
 from benchmarks.speed.limits import GIGA
 from benchmarks.speed.timing import REPEATS, Measurement, rates
 
 TERA = 1e12
 CALLS = 5
-
-
-@dataclass(frozen=True)
-class Rates:
-    """The limits of a device."""
-
-    flop_per_s: float  # of a bfloat16 matrix product
-    bytes_per_s: float  # read and written by a copy
 
 
 @dataclass(frozen=True)

@@ -101,5 +101,5 @@ def _tables(rows: Sequence[Row]) -> Iterator[str]:
         yield f"### {card}\n"
         measured = [row for row in own if not row.is_note]
         if measured:
-            yield table(measured)
+            yield table(measured, {machine: "measured"})
         yield from (f"*{row.name}: {row.note}.*\n" for row in own if row.is_note)

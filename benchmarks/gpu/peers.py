@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from benchmarks.gpu.agreement import SIZES
 from benchmarks.gpu.device import device, peak_gib, time_calls_in_turns
 from benchmarks.gpu.prediction import PlainPrediction
-from benchmarks.gpu.roofline import roofline
 from benchmarks.gpu.steps import CoreStep, LabelledBatch, noise_batch
 from benchmarks.gpu.trained import trained_run
+from benchmarks.roofline import roofline
 from benchmarks.speed import paper, phantom_run
 from benchmarks.speed.empty_cache import empty_cache
 from benchmarks.speed.limits import GIGA

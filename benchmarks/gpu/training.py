@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks.gpu.card import TERA, Card, Rates
+from benchmarks.gpu.card import TERA, Card
 from benchmarks.gpu.device import (
     device,
     peak_gib,
@@ -17,8 +17,8 @@ from benchmarks.gpu.device import (
     tf32,
     time_calls_in_turns,
 )
-from benchmarks.gpu.roofline import roofline
 from benchmarks.gpu.steps import CoreStep, EagerStep, LabelledBatch, noise_batch
+from benchmarks.roofline import Rates, roofline
 from benchmarks.speed.paper import (
     AUGMENT,
     PAPER,

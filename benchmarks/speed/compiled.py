@@ -13,16 +13,16 @@ from benchmarks.speed.paper import PAPER, Sizes, network
 from benchmarks.speed.timing import REPEATS, Measurement, in_new_process, ratios, time_in_turns
 from wsseg.inference.fusion import fused
 from wsseg.inference.stage_prediction import BATCH_SLICES
-from wsseg.runtime.device import keep_memory
+from wsseg.runtime.device import keep_memory, used_precision
 
 
 @dataclass(frozen=True)
 class Compiled:
     """The paper's network as wsseg runs it, and with torch.compile, which wsseg does not use.
 
-    Forward and backward pass on a batch of 16, and prediction of 4 slices, in bfloat16. The time of
-    compiling is that of the first call of both, without caches of earlier runs. There is no
-    requirement.
+    Forward and backward pass on a batch of 16, and prediction of 4 slices, in the precision of
+    wsseg. The time of compiling is that of the first call of both, without caches of earlier runs.
+    There is no requirement.
     """
 
     sizes: Sizes = PAPER
@@ -43,17 +43,18 @@ class _Passes:
 
     def __init__(self, net: nn.Module, predictor: nn.Module, image: Tensor) -> None:
         self._net, self._predictor, self._image = net, predictor, image
+        self._bfloat16 = used_precision("auto") == "bfloat16"
 
     def step(self) -> None:
         self._net.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
             logits: Tensor = self._net(self._image)
         torch.autograd.backward(logits.float().mean())
 
     @torch.inference_mode()
     def predict(self) -> None:
         self._predictor.eval()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
             self._predictor(self._image[:BATCH_SLICES])
 
 

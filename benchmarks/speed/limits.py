@@ -1,13 +1,16 @@
 """The limits of the machine."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
+from benchmarks.roofline import Rates
 from benchmarks.speed.timing import REPEATS, Measurement, rates, time_in_turns
+from wsseg.runtime.device import used_precision
 
 GIGA = 1e9
+DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
 
 class MatrixProduct:
@@ -35,6 +38,25 @@ class Copy:
     def __call__(self) -> None:
         """Copy."""
         self._to.copy_(self._from)
+
+
+class NetworkLimits:
+    """A product in the precision that networks use on this machine, and a copy: their limits."""
+
+    def __init__(self, n: int, mib: int) -> None:
+        self._product = MatrixProduct(n, DTYPES[used_precision("auto")])
+        self._copy = Copy(mib)
+
+    def alternatives(self) -> dict[str, Callable[[], None]]:
+        """Return what is timed."""
+        return {"product": self._product, "copy": self._copy}
+
+    def rates(self, seconds: Mapping[str, Sequence[float]]) -> tuple[Rates, ...]:
+        """Return the rates of each round from the seconds of the alternatives."""
+        return tuple(
+            Rates(self._product.flop / product_s, self._copy.bytes_moved / copy_s)
+            for product_s, copy_s in zip(seconds["product"], seconds["copy"], strict=True)
+        )
 
 
 @dataclass(frozen=True)

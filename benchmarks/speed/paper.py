@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.roofline import Roofline, roofline
 from benchmarks.speed.plain_training import FILL_HU, HIGHEST_HU, SCALE_HU
 from wsseg.components.registry import registry
 from wsseg.config.stages import EmStage, MasksStage, NetworkStage
@@ -125,8 +126,8 @@ def scans(folder: Path, *, labels: bool) -> Iterator[StageScan]:
 
 @cache
 def shared_trainer(learn: str, sizes: Sizes, folder: Path) -> Trainer:
-    """Return the trainer of a stage in bfloat16; all calls in a process share it."""
-    return new_trainer(learn, sizes, folder, open_fabric("bfloat16"))
+    """Return the trainer of a stage; all calls in a process share it."""
+    return new_trainer(learn, sizes, folder, open_fabric("auto"))
 
 
 def new_trainer(learn: str, sizes: Sizes, folder: Path, fabric: Fabric) -> Trainer:
@@ -157,10 +158,22 @@ def take_steps(trainer: Trainer, number: int) -> Turn:
     The first steps are not counted, because their batches were loaded in advance. The stage is
     longer than the counted steps, so that the end of an epoch is not measured.
     """
-    trainer.progress = Progress()
-    done = (event for event in trainer.run() if isinstance(event, StepDone))
-    counted = list(islice(done, PREFETCHED, PREFETCHED + number))
+    counted = list(islice(_steps(trainer), PREFETCHED, PREFETCHED + number))
     return Turn(sum(step.seconds for step in counted), sum(step.waited_s for step in counted))
+
+
+def step_operations(trainer: Trainer) -> Roofline:
+    """Return the operations of the first step that `take_steps` counts."""
+    steps = _steps(trainer)
+    for _ in range(PREFETCHED):
+        next(steps)
+    return roofline(lambda: next(steps))
+
+
+def _steps(trainer: Trainer) -> Iterator[StepDone]:
+    """Train from the first batch of the stage."""
+    trainer.progress = Progress()
+    return (event for event in trainer.run() if isinstance(event, StepDone))
 
 
 def stage_of(learn: str, sizes: Sizes) -> NetworkStage:

@@ -9,21 +9,20 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.roofline import Roofline, roofline
 from benchmarks.speed.empty_cache import empty_cache
-from benchmarks.speed.limits import MatrixProduct
+from benchmarks.speed.limits import NetworkLimits
 from benchmarks.speed.phantom_run import STAGE, Sizes, open_run, train_run, without_cropping
 from benchmarks.speed.plain_prediction import BATCH_SLICES, plain_predictor, slice_stacks
 from benchmarks.speed.plain_training import FILL_HU
-from benchmarks.speed.timing import REPEATS, Measurement, peak_mib, rates, ratios, time_in_turns
+from benchmarks.speed.roofline_shares import PERCENT, RooflineShares
+from benchmarks.speed.timing import REPEATS, Measurement, peak_mib, ratios, time_in_turns
 from wsseg.core.batch import Batch
 from wsseg.core.case import Case
 from wsseg.inference.run import Run
 from wsseg.inference.stage_prediction import BATCH_SLICES as PREDICTED_AT_ONCE
 from wsseg.inference.stage_prediction import stage_logits
-
-PERCENT = 100
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,13 @@ class Prediction:
     The network is the paper's UNet, trained on two other phantoms for a few epochs, so that its
     mask is not empty. "Plain" runs it on full slices, in NCHW and float32; scans are read, prepared
     and written in the same way in all cases. Memory is the peak increase in a new process that has
-    opened the run.
+    opened the run. The network alone is compared with its roofline as in training, above, without
+    cropping; at least 85 % is required.
     """
 
     sizes: Sizes = field(default_factory=Sizes)
-    n: int = 4096  # of the matrix product that is used as the limit
+    n: int = 4096  # of the matrix product that limits the network
+    mib: int = 512  # of the copy
     repeats: int = REPEATS
 
     def measure(self) -> Iterator[Measurement]:
@@ -87,22 +88,22 @@ class Prediction:
         )
 
     def _network_alone(self, run: Run, case: Case) -> Iterator[Measurement]:
-        """Compare the rate of the network with that of a matrix product, and with cropping."""
-        batch, product = batch_of(run, case), MatrixProduct(self.n, torch.bfloat16)
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-            plain_predictor(run).network(batch.image[:, 0])
+        """Compare the network with its roofline, and with cropping."""
+        batch, limits = batch_of(run, case), NetworkLimits(self.n, self.mib)
+        uncropped, computed = (
+            partial(logits_in_parts, without_cropping(run), batch),
+            list[Roofline](),
+        )
         alternatives: dict[str, Callable[[], object]] = {
-            "uncropped": partial(logits_in_parts, without_cropping(run), batch),
+            **limits.alternatives(),
+            "uncropped": uncropped,
+            "layers": lambda: computed.append(roofline(uncropped)),
             "cropped": partial(logits_in_parts, run, batch),
-            "product": product,
         }
         seconds = time_in_turns(alternatives, self.repeats)
-        rate = rates(counter.get_total_flops(), seconds["uncropped"])
-        share = ratios(rate, rates(product.flop, seconds["product"]))
-        percent = tuple(PERCENT * each for each in share)
-        yield Measurement(
-            "network's rate relative to a bfloat16 matrix product", percent, "%", least=85
-        )
+        shares = RooflineShares("network", self.sizes.size, computed[1:], limits.rates(seconds))
+        yield shares.share(seconds["uncropped"], least=85)
+        yield from shares.losses()
         crop = ratios(seconds["uncropped"], seconds["cropped"])
         yield Measurement("further speed-up of the network by cropping", crop, "×")
 

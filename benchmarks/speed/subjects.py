@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from benchmarks.speed.cases import Cases
 from benchmarks.speed.compiled import Compiled
 from benchmarks.speed.em import Em
+from benchmarks.speed.encoders import Encoders
 from benchmarks.speed.limits import Limits
 from benchmarks.speed.peers import Peers
 from benchmarks.speed.precision import Precisions
@@ -20,6 +21,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "precision": Precisions(),
     "em": Em(),
     "compiled": Compiled(),
+    "encoders": Encoders(),
     "predict": Prediction(),
     "peers": Peers(),
     "prepare": Preparation(),

@@ -14,12 +14,10 @@ import torch
 from benchmarks.gpu import measure as measuring
 from benchmarks.gpu import source_tree
 from benchmarks.gpu.__main__ import FOLDER, main
-from benchmarks.gpu.card import Rates
 from benchmarks.gpu.device import searched_algorithms, tf32, time_calls_in_turns
 from benchmarks.gpu.measure import ENOUGH_S, measure
 from benchmarks.gpu.page import NOT_MEASURED, Row, note_row, page, replaced
 from benchmarks.gpu.parts import PARTS, TRIAL
-from benchmarks.gpu.roofline import Operation, roofline
 from benchmarks.gpu.steps import CoreStep, EagerStep, noise_batch
 from benchmarks.gpu.worker import PartError, TooLongError, Worker
 from benchmarks.pages import read_rows, write_rows
@@ -184,28 +182,6 @@ def test_a_source_tree_has_the_entry_points_of_installed_plugins(
     assert found["wsseg"].version == metadata.version("wsseg")
     assert os.environ["PYTHONPATH"].endswith(f"{os.pathsep}before")
     assert str(source_tree.REPOSITORY / "plugins/wsseg-crf") in os.environ["PYTHONPATH"]
-
-
-def test_the_roofline_of_a_product_counts_its_operations_and_bytes() -> None:
-    """(2, 3) by (3, 4): 2 * 24 operations; 6 + 12 numbers are read, 8 written, of 4 bytes."""
-    a, b = torch.ones(2, 3), torch.ones(3, 4)
-    work = roofline(lambda: a @ b)
-    assert (work.flop, work.bytes_moved) == (48, 4 * (6 + 12 + 8))
-
-
-def test_in_place_operations_read_and_write_memory_and_views_move_nothing() -> None:
-    a = torch.ones(5)
-    assert roofline(lambda: a.add_(1)).bytes_moved == 2 * 20
-    assert roofline(lambda: a.view(1, 5)[:, 2:]).bytes_moved == 0
-    assert roofline(lambda: torch._foreach_add_([a], 1)).bytes_moved == 2 * 20
-
-
-def test_the_least_time_of_an_operation_is_the_longer_of_its_arithmetic_and_transfer_times() -> (
-    None
-):
-    rates = Rates(flop_per_s=10, bytes_per_s=100)
-    assert Operation("a", flop=50, bytes_moved=100).least_s(rates) == 5
-    assert Operation("b", flop=5, bytes_moved=100).least_s(rates) == 1
 
 
 def test_the_plain_step_has_the_same_loss_as_a_step_with_the_functions_of_wsseg() -> None:

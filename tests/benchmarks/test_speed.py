@@ -10,8 +10,9 @@ from benchmarks.speed.__main__ import PAGE, ROWS
 from benchmarks.speed.cases import Cases
 from benchmarks.speed.compiled import Compiled
 from benchmarks.speed.em import Em
+from benchmarks.speed.encoders import ALONE, Encoders
 from benchmarks.speed.limits import Limits
-from benchmarks.speed.page import Row, page, replace_subjects
+from benchmarks.speed.page import Row, page, replace_subjects, short_names, table
 from benchmarks.speed.peers import Peers
 from benchmarks.speed.precision import Precisions
 from benchmarks.speed.prediction import Prediction
@@ -25,14 +26,18 @@ from benchmarks.speed.train import Train
 SMALL_RUN = phantom_run.Sizes(size=64, slices=8, width=2, epochs=1)
 SMALL_STEP = paper.Sizes(slices=3, pixels=16, width=2, batch=2)
 # These start many processes, or need a compiler.
-SLOW = {"train", "precision", "predict", "startup", "cases", "compiled", "peers", "prepare", "em"}
+SLOW = {
+    "train", "precision", "predict", "startup", "cases", "compiled", "encoders", "peers",
+    "prepare", "em",
+}  # fmt: skip
 TINY: dict[str, Subject] = {
     "limits": Limits(n=8, mib=1, repeats=2),
-    "train": Train(SMALL_STEP, n=8, repeats=2),
+    "train": Train(SMALL_STEP, n=8, mib=1, repeats=2),
     "precision": Precisions(cases=4, size=32, slices=6, width=2, epochs=1, seeds=(0, 1)),
     "em": Em(SMALL_STEP, repeats=2),
     "compiled": Compiled(SMALL_STEP, repeats=2),
-    "predict": Prediction(SMALL_RUN, n=64, repeats=1),
+    "encoders": Encoders(32, 2, ("mobilenet_v2",), (ALONE, "linknet"), repeats=1),
+    "predict": Prediction(SMALL_RUN, n=64, mib=1, repeats=1),
     "peers": Peers(SMALL_RUN, repeats=1),
     "prepare": Preparation(size=64, slices=12, repeats=1),
     "startup": Startup(repeats=1),
@@ -47,11 +52,6 @@ def test_the_page_is_made_from_the_committed_rows() -> None:
 
 def test_the_committed_rows_are_of_existing_subjects() -> None:
     assert {row.subject for row in read_rows(ROWS, Row)} <= set(SUBJECTS)
-
-
-def test_each_reason_belongs_to_a_row_with_a_requirement() -> None:
-    required = {(row.subject, row.name) for row in read_rows(ROWS, Row) if row.required}
-    assert set(REASONS) <= required
 
 
 def test_the_page_shows_a_reason_only_if_its_requirement_is_not_met() -> None:
@@ -69,11 +69,17 @@ def test_the_page_shows_a_reason_only_if_its_requirement_is_not_met() -> None:
     "name",
     [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in SUBJECTS],
 )
-def test_a_subject_yields_finite_values_with_unique_names(name: str) -> None:
+def test_a_subject_yields_finite_values_with_unique_names_and_has_the_requirements_of_its_reasons(
+    name: str,
+) -> None:
     measurements = list(TINY[name].measure())
     assert measurements
     assert len({each.name for each in measurements}) == len(measurements)
     assert all(math.isfinite(value) for each in measurements for value in each.values)
+    required = {
+        (name, each.name) for each in measurements if (each.least, each.most) != (None,) * 2
+    }
+    assert {reason for reason in REASONS if reason[0] == name} <= required
 
 
 def test_alternatives_take_turns_after_an_uncounted_round() -> None:
@@ -115,6 +121,72 @@ def test_a_subject_that_is_measured_again_replaces_only_its_own_rows() -> None:
 
     old = rows("a", 1, 2) + rows("b", 3)
     assert replace_subjects(old, rows("a", 4), ["a", "b"]) == rows("a", 4) + rows("b", 3)
+
+
+def test_rows_of_another_machine_are_kept() -> None:
+    def row(machine: str, value: float) -> Row:
+        return Row.of("a", Measurement("row", (value,), "s"), machine, "V")
+
+    assert replace_subjects([row("N", 1)], [row("M", 2)], ["a"]) == [row("M", 2), row("N", 1)]
+    assert replace_subjects([row("M", 2), row("N", 1)], [row("N", 3)], ["a"]) == [
+        row("M", 2),
+        row("N", 3),
+    ]
+
+
+def test_a_table_has_a_column_for_each_machine_with_its_own_verdict() -> None:
+    rows = [
+        Row.of("a", Measurement("both", (1,), "s", most=2), "M", "V"),
+        Row.of("a", Measurement("both", (3,), "s", most=2), "N", "V"),
+        Row.of("a", Measurement("one", (5,), "s"), "N", "V"),
+    ]
+    assert table(rows, {"M": "m", "N": "n"}).splitlines() == [
+        "| quantity | required | m | met | n | met |",
+        "| --- | ---: | ---: | --- | ---: | --- |",
+        "| both | ≤ 2 | 1 s | yes | 3 s | **no** |",
+        "| one |  | — |  | 5 s |  |",
+    ]
+
+
+def test_a_bound_that_differs_between_machines_is_shown_for_each() -> None:
+    rows = [
+        Row.of("a", Measurement("row", (1,), "", most=most), machine, "V")
+        for machine, most in (("M", 2), ("N", 3))
+    ]
+    assert "| row | ≤ 2; ≤ 3 | 1 | yes | 1 | yes |" in table(rows, {"M": "m", "N": "n"})
+
+
+def test_the_page_says_on_which_machine_a_requirement_is_not_met_and_in_which_precision() -> None:
+    (subject, name), reason = next(iter(REASONS.items()))
+    first, second = (
+        "AMD EPYC, 2 threads, 24 GiB",
+        "Intel(R) Xeon(R) with amx_bf16, 2 threads, 8 GiB",
+    )
+    rows = [
+        Row.of(subject, Measurement(name, (value,), "×", least=3), machine, "V")
+        for machine, value in ((first, 1), (second, 4))
+    ]
+    text = page(rows, {})
+    assert f"- *{name}* (EPYC): {reason}" in text
+    assert f"- EPYC: {first}; networks compute in float32; V" in text
+    assert f"- Xeon: {second}; networks compute in bfloat16; V" in text
+
+
+@pytest.mark.parametrize(
+    ("machine", "name"),
+    [
+        ("Intel(R) Core(TM) i7-8650U CPU @ 1.90GHz, 4 threads, 16 GiB", "Core i7-8650U"),
+        ("AMD Ryzen 7 5800X 8-Core Processor, 8 threads, 32 GiB", "Ryzen 7 5800X"),
+        ("x86_64, 8 threads, 1 GiB", "x86_64"),
+    ],
+)
+def test_the_short_name_of_a_machine_is_the_model_of_its_cpu(machine: str, name: str) -> None:
+    assert short_names([machine]) == {machine: name}
+
+
+def test_machines_with_the_same_cpu_are_numbered() -> None:
+    names = short_names(["A, 1 threads", "A, 2 threads", "A, 1 threads", "A, 4 threads"])
+    assert list(names.values()) == ["A", "A (2)", "A (3)"]
 
 
 def _allocate(mib: int) -> None:

@@ -14,6 +14,7 @@ from benchmarks.speed.paper import (
     network,
     scans,
     shared_trainer,
+    step_operations,
     write_scans,
 )
 from benchmarks.speed.plain_training import FILL_HU, SCALE_HU, PlainStep, PlainUNet
@@ -48,7 +49,7 @@ def test_the_plain_step_has_the_same_loss_as_the_trainer(tmp_path: Path) -> None
     assert labels is not None
     loss = PlainStep(plain_twin(network(SMALL)), RATE)(batch.image[:, 0], batch.region, labels)
     done = next(each for each in ours.run() if isinstance(each, StepDone))
-    assert loss == pytest.approx(done.loss, abs=0.01)  # in bfloat16
+    assert loss == pytest.approx(done.loss, abs=0.01)  # of bfloat16, where the CPU has it
 
 
 def test_counted_operations_agree_with_a_calculation_by_hand() -> None:
@@ -62,6 +63,12 @@ def test_counted_operations_agree_with_a_calculation_by_hand() -> None:
     forward = 2 * 32**2 * (enter + halve + bottom + up + join + 1)
     first = 2 * 32**2 * 9 * 3  # the image needs no gradient
     assert flop_per_slice(sizes) == 3 * forward - first
+
+
+def test_a_training_step_needs_the_operations_of_its_slices(tmp_path: Path) -> None:
+    write_scans(tmp_path, SMALL, batches=5)
+    work = step_operations(shared_trainer("masks", SMALL, tmp_path))
+    assert work.flop == SMALL.batch * flop_per_slice(SMALL)
 
 
 def test_a_step_reports_how_long_it_waited_for_its_batch(tmp_path: Path) -> None:
