@@ -2,8 +2,10 @@
 
 import gzip
 import hashlib
+import re
 import shutil
 import subprocess
+import zlib
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,15 +109,53 @@ def test_the_report_of_a_run_links_to_the_pages_of_its_cases(
     assert "views/case-7" not in page
 
 
+def page_of_a_crack(folder: Path) -> Path:
+    """Return a page with a grey picture and an orange mask in its middle."""
+    mask = np.zeros((1, 32, 32), np.bool_)
+    mask[0, 8:24, 8:24] = True
+    layer = Layer("predicted", mask, "crack", "#ff8c1a", is_shown=True)
+    image = np.full((1, 32, 32, 3), 90, np.uint8)
+    page = folder / "picture.html"
+    page.write_text(html(view_with(image, layer, is_picture=True), "run"))
+    return page
+
+
+def browse(page: Path, folder: Path, output: str) -> str:
+    """Open a page in a headless browser with an option for its output; return its messages."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium is installed")
+    options = ["--headless", "--no-sandbox", f"--user-data-dir={folder / 'user'}"]
+    options += ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    options += ["--enable-logging=stderr", "--virtual-time-budget=5000", "--window-size=900,700"]
+    words = [chromium, *options, output, page.as_uri()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=400, check=True)
+    return done.stderr
+
+
+@pytest.mark.slow
+def test_a_printed_view_has_the_picture_and_its_mask(tmp_path: Path) -> None:
+    """A quarter of the picture is in the mask; the canvas also has black margins."""
+    pdf = tmp_path / "view.pdf"
+    browse(page_of_a_crack(tmp_path), tmp_path, f"--print-to-pdf={pdf}")
+    content, shares = pdf.read_bytes(), []
+    for found in re.finditer(
+        rb"/Subtype /Image[^>]*?/ICCBased.*?/Length (\d+)", content, re.DOTALL
+    ):
+        start = content.index(b"stream\n", found.end()) + len(b"stream\n")
+        data = zlib.decompress(content[start : start + int(found[1])])
+        pixels = np.frombuffer(data, np.uint8).reshape(-1, 3).astype(int)
+        shares.append((abs(pixels[:, 0] - pixels[:, 2]) > 20).mean())  # the picture is grey
+    assert shares
+    assert all(0.05 < share < 0.26 for share in shares)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scan", "picture"])
 def test_a_browser_shows_the_layers_without_errors_and_requests(
     kind: str, wsseg: "Wsseg", trained: Path, tmp_path: Path
 ) -> None:
     """The page's policy forbids every request; the browser reports an attempt as an error."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium is installed")
     if kind == "scan":
         shutil.copytree(trained, tmp_path / "run")
         ended = wsseg("view", tmp_path / "run", "case-6", "--probabilities")
@@ -123,22 +163,13 @@ def test_a_browser_shows_the_layers_without_errors_and_requests(
         page = tmp_path / "run" / "views" / "case-6.html"
         assert "Probability of consolidation" in page.read_text()
     else:
-        mask = np.zeros((1, 32, 32), np.bool_)
-        mask[0, 8:24, 8:24] = True
-        layer = Layer("predicted", mask, "crack", "#ff8c1a", is_shown=True)
-        image = np.full((1, 32, 32, 3), 90, np.uint8)
-        page = tmp_path / "picture.html"
-        page.write_text(html(view_with(image, layer, is_picture=True), "run"))
+        page = page_of_a_crack(tmp_path)
     text = page.read_text()
     assert "default-src 'none'" in text
     assert len(text) < 10_000_000
     shot = tmp_path / "shot.png"
-    options = ["--headless", "--no-sandbox", f"--user-data-dir={tmp_path / 'user'}"]
-    options += ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-    options += ["--enable-logging=stderr", "--virtual-time-budget=5000", "--window-size=900,700"]
-    words = [chromium, *options, f"--screenshot={shot}", page.as_uri()]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=400, check=True)
-    assert "CONSOLE" not in done.stderr
+    printed = browse(page, tmp_path, f"--screenshot={shot}")
+    assert "CONSOLE" not in printed
     pixels = np.asarray(Image.open(shot).convert("RGB"), dtype=int)[60:500, :550]
     is_tinted = abs(pixels[..., 0] - pixels[..., 2]) > 20  # the images are grey
     assert is_tinted.mean() > 0.01

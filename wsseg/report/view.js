@@ -56,6 +56,14 @@
   message.textContent = "";
   document.documentElement.dataset.ready = "";
 
+  // A canvas of WebGL is empty when a page is printed, so a copy of it is.
+  addEventListener("beforeprint", () => {
+    const printed = document.getElementById("printed");
+    [printed.width, printed.height] = [canvas.width, canvas.height];
+    nv.drawScene();
+    printed.getContext("2d").drawImage(canvas, 0, 0);
+  });
+
   function buildLayers() {
     for (const [index, layer] of layers.entries()) {
       const row = document.createElement("div");
