@@ -87,7 +87,9 @@ def test_a_value_that_cannot_be_saved_is_named_with_its_field(value: object) -> 
 def test_a_part_that_no_plugin_offers_is_named_with_its_keys() -> None:
     known = wsseg.make(wsseg.EStep, "hard")
     check_offered(Outer(parts={"lesion": [known]}))
-    with pytest.raises(wsseg.InputError, match=r"^parts\.lesion\.1: Half \(.*no plugin"):
+    with pytest.raises(
+        wsseg.InputError, match=r"^parts\.lesion\.1: Half .* not offered by any plugin"
+    ):
         check_offered(Outer(parts={"lesion": [known, Half()]}))
 
 

@@ -189,7 +189,7 @@ def test_sequences_of_mr_do_not_replace_each_other(tmp_path: Path) -> None:
         write(tmp_path / name, slices, of_modality("MR"))
     chosen, skipped = choose_scans(find_series(tmp_path)[0])
     assert ([scan.folder.name for scan in chosen], skipped) == (["flair", "t1"], [])
-    with pytest.raises(InputError, match=r"have 2 different series: 5 .* 4 ") as caught:
+    with pytest.raises(InputError, match=r"belong to 2 different series: 5 .* 4 ") as caught:
         open_series(tmp_path)
     assert "Put each series into its own folder" in str(caught.value)
 

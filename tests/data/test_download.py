@@ -213,7 +213,7 @@ def test_a_damaged_local_file_is_named(host: Host, tmp_path: Path) -> None:
 
 
 def test_a_local_folder_with_none_of_the_files_is_refused(host: Host, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"has none of the files a.nii.gz, b.zip"):
+    with pytest.raises(InputError, match=r"none of the files a.nii.gz, b.zip was found"):
         fetch(source(host, ("a.nii.gz", ""), ("b.zip", "")), tmp_path / "out", tmp_path, BAR)
     assert not (tmp_path / "out").exists()
 

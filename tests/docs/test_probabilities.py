@@ -41,5 +41,5 @@ def test_every_command_of_the_page_works(
     }
     assert read == {"case-4", "case-5"}  # the validation cases
     page = (run / "report.html").read_text()
-    assert 'alt="reliability diagram of infection, mine"' in page
+    assert 'alt="reliability diagram of infection (mine)"' in page
     assert "infection probability" in page

@@ -19,6 +19,7 @@ from wsseg.data.nifti import open_nifti
 from wsseg.errors import InputError
 from wsseg.inference.packed_run import run_folder
 from wsseg.inference.run import load_run
+from wsseg.report import pack
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -137,7 +138,7 @@ def test_a_run_whose_part_names_a_file_is_not_packed(
     wsseg: "Wsseg", scored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [(("regions", "lung", "atlas"), Path("/atlas.nii.gz"))]
-    monkeypatch.setattr("wsseg.report.pack.paths_in", lambda _: paths)
+    monkeypatch.setattr(pack, "paths_in", lambda _: paths)
     out = tmp_path / "x.wsseg"
     wsseg("pack", scored, "--out", out).refused("regions.lung.atlas names a file")
     assert not out.exists()

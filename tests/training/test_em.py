@@ -203,8 +203,8 @@ class FirstImage(wsseg.EStep):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"prior": OneNumber()}, r"OneNumber .* \(1, 1, 1, 1\) as phi, .* = \(2, 1, 8, 8\)"),
-        ({"estep": FirstImage()}, r"FirstImage .* \(1, 1, 8, 8\) as targets, .* = \(2, 1, 8, 8\)"),
+        ({"prior": OneNumber()}, r"OneNumber .* \(1, 1, 1, 1\) as phi; .* = \(2, 1, 8, 8\)"),
+        ({"estep": FirstImage()}, r"FirstImage .* \(1, 1, 8, 8\) as targets; .* = \(2, 1, 8, 8\)"),
     ],
 )
 def test_a_prior_or_e_step_that_returns_a_wrong_shape_is_named(

@@ -33,7 +33,7 @@ def check(
         str | None,
         typer.Option(
             metavar="UNIT",
-            help="Unit of the scans' values, such as HU; see `wsseg plugins list` (default: any).",
+            help="Unit of the scans' values, by its name in `wsseg plugins list` (default: any).",
         ),
     ] = None,
     name_by: NameBy = "path",

@@ -51,7 +51,7 @@ class Input(Component):
         >>> Input(slices=4)
         Traceback (most recent call last):
         pydantic_core._pydantic_core.ValidationError: 1 validation error for Input
-          Value error, slices is 4; an odd number has a middle slice ...
+          Value error, slices is 4; it must be odd, so that there is a middle slice ...
     """
 
     slices: PositiveInt = 7

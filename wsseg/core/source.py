@@ -38,7 +38,7 @@ class Source:
         ... )
         >>> source.find(Path("data/livers/1.nii.gz"))
         Traceback (most recent call last):
-        wsseg.errors.InputError: data/livers/1.nii.gz: this file of the data set does not exist. ...
+        wsseg.errors.InputError: data/livers/1.nii.gz: this file of the data set was not found. ...
     """
 
     page: str

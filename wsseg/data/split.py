@@ -92,6 +92,13 @@ def draw_patients(present: Mapping[str, Collection[str]], share: float, seed: in
         present: The classes of each patient.
         share: The share, from 0 to 1.
         seed: The seed of the draw.
+
+    Example:
+        >>> from wsseg.tools import draw_patients
+        >>> present = {"anna": ["nodule"], "bert": [], "cleo": ["nodule"], "dora": []}
+        >>> drawn = draw_patients(present, share=0.5, seed=0)
+        >>> sorted(len(present[name]) for name in drawn)  # one without and one with a nodule
+        [0, 1]
     """
     names = sorted(present)
     order = np.random.default_rng((seed, len(names))).permutation(len(names))
