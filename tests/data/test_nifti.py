@@ -277,6 +277,17 @@ def write_and_reopen(
         return open_nifti(path)
 
 
+def test_half_a_turn_whose_quaternion_is_longer_than_1_by_rounding_is_stored() -> None:
+    affine = np.eye(4)
+    affine[:3, :3] = [
+        [-0.6460491826199332, -0.4048321255608509, 0.6470945864014004],
+        [-0.40483212556085046, -0.5369722519664787, -0.7401160386938874],
+        [0.6470945864014006, -0.7401160386938872, 0.18302143458641196],
+    ]
+    image = write_and_reopen(affine, nib.Nifti2Image)
+    assert np.array_equal(image.affine, affine)
+
+
 @settings(max_examples=200)
 @given(affines())
 def test_nifti_2_stores_any_double_precision_affine_exactly(

@@ -151,7 +151,11 @@ def _placed_image(
 ) -> nib.Nifti1Image:
     image = image_class(array, affine)  # with an sform, and a qform of code 0
     header: Any = image.header
-    sform, qform = header.get_sform(), header.get_qform()
+    sform = header.get_sform()
+    try:
+        qform = header.get_qform()
+    except ValueError:  # half a turn, of which rounding makes a quaternion longer than 1
+        return image
     if np.array_equal(qform, affine) and not np.array_equal(sform, affine):
         image.set_sform(None, code="unknown")
         image.set_qform(affine, code="scanner")
