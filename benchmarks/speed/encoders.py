@@ -30,8 +30,7 @@ class Encoders:
 
     They tell where the time of an encoder with depthwise convolutions, such as mobilenet_v2, goes:
     the GFLOP of a network minus those of its encoder alone are those of its decoder, which the
-    architecture determines. pspnet has fewer GFLOP than an encoder alone because it uses only the
-    first three of the encoder's five levels.
+    architecture determines. pspnet uses only the first three of the encoder's five levels.
     """
 
     pixels: int = 256  # side length
