@@ -68,9 +68,8 @@ def test_rows_without_dilated_counts_have_no_rates_by_dilation() -> None:
 @pytest.mark.parametrize(
     ("rates", "labels"),
     [
-        ((0.03, 0.02), {"0.02", "0.03"}),  # between two powers of 10
-        ((0.5, 0.0002), {"0.001", "0.01", "0.1"}),
-        ((0.033, 0.031), {"0.032", "0.033"}),
+        ((0.03, 0.02), {"0.01", "0.02", "0.1"}),
+        ((0.5, 0.0002), {"0.0001", "0.001", "0.01", "0.1", "1"}),
         ((1e-7, 1e-5), {"1e-07", "1e-06", "1e-05"}),
     ],
 )
@@ -81,3 +80,19 @@ def test_labels_of_a_logarithmic_axis_are_plain_numbers(
     texts = set(re.findall(r"<text[^>]*>([^<]*)</text>", drawn))
     assert labels <= texts
     assert {text for text in texts if "$" in text} == {"$a_1$"}  # the name of the method
+
+
+@pytest.mark.parametrize(
+    ("rates", "limits"),
+    [
+        ((0.0333, 0.0331), (0.01, 0.1)),  # nearly equal rates look equal
+        ((0.5, 0.0002), (0.0001, 1)),
+        ((0.1, 0.1), (0.01, 0.1)),
+        ((1.0, 1.0), (0.1, 1)),
+    ],
+)
+def test_a_logarithmic_axis_of_rates_is_between_powers_of_ten(
+    rates: tuple[float, float], limits: tuple[float, float]
+) -> None:
+    (axes,) = draw_dilated_rates({"em": dict(enumerate(rates))}).axes
+    assert axes.get_ylim() == pytest.approx(limits)

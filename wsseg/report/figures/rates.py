@@ -1,6 +1,7 @@
 """Figures of true and false positive rates, and of false positives by dilation of the truth."""
 
 from collections.abc import Mapping
+from math import ceil, log10
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,10 @@ def rates_by_dilation(rows: pd.DataFrame) -> Mapping[str, dict[int, float]]:
 def draw_dilated_rates(
     rates: Mapping[str, dict[int, float]], width_in: float = WIDTH_IN / 2
 ) -> Figure:
-    """Draw the FPR against the number of dilations of the truth, a line per method."""
+    """Draw the FPR against the number of dilations of the truth, a line per method.
+
+    The axis of FPR is logarithmic, between powers of 10, unless a rate is 0.
+    """
     indices = {method: index for index, method in enumerate(rates)}
     curves = group_equal(rates, lambda points: tuple(points.values()))
     with drawing():
@@ -118,8 +122,10 @@ def draw_dilated_rates(
                 ms=4.5,
                 label=joint_label(names, len(rates)),
             )
-        if all(value > 0 for points in rates.values() for value in points.values()):
+        drawn = [value for points in rates.values() for value in points.values()]
+        if min(drawn) > 0:
             use_log_scale(axes, "y")
+            axes.set_ylim(10 ** (ceil(log10(min(drawn))) - 1), 10 ** ceil(log10(max(drawn))))
         else:
             axes.set_ylim(bottom=0)
         axes.set_xticks(sorted({step for points in rates.values() for step in points}))
