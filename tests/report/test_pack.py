@@ -76,6 +76,7 @@ def test_a_packed_run_has_weights_recipe_card_scores_and_versions(packed: Path) 
     assert "tags of consolidation, cases: 3 absent, 3 present" in card
     assert "Cases: 6 train, 0 validation, 2 test." in card
     assert "Dice where present" in card
+    assert "http" not in card  # wsseg has no page yet that a link could lead to
 
 
 def test_a_packed_run_has_no_names_paths_or_images_of_the_run(
