@@ -51,15 +51,25 @@ $(READY): pyproject.toml $(PARTS:%=%/pyproject.toml)
 	$(PYTHON) -m venv .venv
 	@echo "Installing wsseg and its packages into .venv/, in some minutes; the log is $(LOG)"
 	@{ $(PIP) hatchling editables && $(PIP) --no-build-isolation -e ".[dev]" $(PARTS:%=-e %) || \
-	  echo "pip failed"; } 2>&1 | tee $(LOG) | awk "$$SHOW_STEPS"
+	  echo "pip failed"; } 2>&1 | tee $(LOG) | sh -c "$$SHOW_STEPS"
 	@if grep -qx "pip failed" $(LOG); then tail -n 20 $(LOG); echo "The full log is $(LOG)"; exit 1; fi
 	@touch $@
 
-# Of the output of pip: every 20th package, downloads of at least 10 MB, and the last step.
+# Of the output of pip: every 20th package, downloads of at least 10 MB, and the last step. A loop
+# shows each line at once; some versions of awk wait for more input.
 define SHOW_STEPS
-/^ *Collecting / && ++found % 20 == 0 { print "  " found " packages found" }
-/^ *Downloading .*\([0-9][0-9]+.*[MG]B\)/ { print "  downloading " $$2, $$3, $$4 }
-/^Installing collected packages/ && NF > 10 { print "  installing " NF - 3 " packages" }
-{ fflush() }
+set -f
+found=0
+while read -r line; do
+  set -- $$line
+  case $$line in
+    "Collecting "*)
+      found=$$((found + 1))
+      if [ $$((found % 20)) = 0 ]; then echo "  $$found packages found"; fi ;;
+    "Downloading "*"("[0-9][0-9]*"MB)" | "Downloading "*"GB)") echo "  downloading $$2 $$3 $$4" ;;
+    "Installing collected packages"*)
+      if [ $$# -gt 10 ]; then echo "  installing $$(($$# - 3)) packages"; fi ;;
+  esac
+done
 endef
 export SHOW_STEPS
