@@ -66,3 +66,8 @@ def test_a_command_of_wsseg_takes_precedence_over_one_of_the_same_name(
     install(site, "train = greeting:greet")
     assert "Example: wsseg train" in wsseg("train", "--help").out
     assert wsseg("--help").out.count("  train ") == 1
+
+
+def test_doctor_lists_a_package_that_only_adds_a_command(wsseg: "Wsseg", site: Path) -> None:
+    install(site, "greet = greeting:greet")
+    assert "plugin            greeting 1.0\n" in wsseg("doctor").out

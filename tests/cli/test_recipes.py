@@ -23,6 +23,16 @@ def test_recipe_list_has_a_summary_of_each_recipe(wsseg: "Wsseg") -> None:
     assert all(len(words) > 3 for words in lines)
 
 
+def test_recipe_list_fits_a_terminal_of_80_columns(
+    wsseg: "Wsseg", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    ended = wsseg("recipe", "list")
+    assert "covid/phi2" in ended.out
+    assert max(len(line) for line in ended.out.splitlines()) <= 80
+
+
 def test_recipe_show_prints_a_valid_recipe_with_the_origin_of_each_value(
     wsseg: "Wsseg", toy_recipe: Path, tmp_path: Path
 ) -> None:

@@ -37,10 +37,14 @@ def _software() -> Iterator[tuple[str, str]]:
 def _plugins() -> Iterator[tuple[str, str]]:
     from importlib import metadata
 
+    from wsseg.cli.plugin_commands import GROUP
     from wsseg.components.registry import registry
 
-    found = registry()
+    found, commands = registry(), metadata.entry_points(group=GROUP)
     distributions = {offer.distribution for offer in found.offers.values()}
+    distributions |= {
+        f"{command.dist.name} {command.dist.version}" for command in commands if command.dist
+    }
     for distribution in sorted(distributions - {f"wsseg {metadata.version('wsseg')}"}):
         yield "plugin", distribution
     for failure in found.failures:

@@ -19,12 +19,19 @@ def list_recipes() -> None:
     """
     from pathlib import Path
 
-    from wsseg.components.registry import registry
+    from rich.table import Table
+    from rich.text import Text
 
+    from wsseg.components.registry import registry
+    from wsseg.runtime.console import open_console
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
     offers = [offer for offer in registry().offers.values() if offer.kind is Path]
-    width = max((len(offer.name) for offer in offers), default=0)
     for offer in sorted(offers, key=lambda offer: offer.name):
-        typer.echo(f"{offer.name:{width}}  {offer.summary}")
+        table.add_row(Text(offer.name), Text(offer.summary))
+    open_console().print(table)
 
 
 @app.command()
