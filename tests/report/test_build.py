@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import subprocess
+from datetime import date
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,8 @@ import pytest
 
 from wsseg.evaluation.rows import read_rows, write_rows
 from wsseg.inference.folders import RunFolder
-from wsseg.report.provenance import failures, labels_used
+from wsseg.report.provenance import facts, failures, labels_used
+from wsseg.runtime.device import device_name
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -133,6 +136,14 @@ def test_the_table_of_cases_links_to_the_pages_that_exist(suite: Path) -> None:
     page = (suite / "report.html").read_text()
     assert '<a href="em/seed-0/views/case-6.html">case-6</a>' in page
     assert page.count("views/case-") == 1
+
+
+def test_the_facts_of_a_single_run_include_its_device(suite: Path) -> None:
+    run = suite / "em" / "seed-0"
+    found = facts(read_rows(run / "scores.csv"), run, date(2026, 1, 31))
+    assert found["Device"] == device_name()
+    assert found["Date"] == "2026-01-31"
+    assert found["Version"] == f"wsseg {metadata.version('wsseg')}"
 
 
 def test_the_labels_of_each_stage_are_its_masks_and_tags(suite: Path) -> None:

@@ -16,8 +16,8 @@ from wsseg.runtime import yaml12
 
 UNSTATED = "not stated; ask the authors before you use or share the weights"
 INTRODUCTION = (
-    "A network that was trained from weak labels with the Python package wsseg. It is not a medical "
-    "device: check it on scans of your own before you rely on it."
+    "A network that was trained from weak labels with the Python package wsseg. It is not a "
+    "medical device: check it on scans of your own before you rely on it."
 )
 CONTENT = "The file contains no scans, masks, paths or names of cases."
 LEARNT_FROM = {

@@ -53,11 +53,12 @@ def facts(rows: pd.DataFrame, folder: Path, written: date) -> dict[str, str]:
     origin = origin_of_rows(rows)
     wsseg = f"wsseg {manifest['versions']['wsseg']}"
     commit = origin.get("Commit", wsseg)
+    device = origin.get("Device", manifest.get("device"))  # runs of earlier versions do not have it
     return {
         "Cohort": f"{cohort}: {trained}, {tested}" + (f" ({_cohort_name(test)})" if test else ""),
         "Date": origin.get("Date", written.isoformat()),
         "Version": wsseg if commit.startswith("wsseg") else f"{wsseg}, commit {commit}",
-    } | {key: origin[key] for key in ("Device",) if key in origin}
+    } | ({"Device": device} if device else {})
 
 
 def _cohort_name(cohort: Component) -> str:

@@ -19,6 +19,7 @@ from wsseg.core.weak_labels import Tag
 from wsseg.data.split import Split
 from wsseg.errors import InputError
 from wsseg.inference.folders import RunFolder
+from wsseg.runtime.device import device_name
 from wsseg.runtime.files import read_json, sha256
 from wsseg.training.stage_identity import weights_files
 from wsseg.training.weak_labels import weak_labels_of
@@ -66,6 +67,7 @@ def manifest(
     return {
         "versions": {"python": platform.python_version()}
         | {name: metadata.version(name) for name in PACKAGES},
+        "device": device_name(),
         "seed": recipe.seed,
         "train": [case.name for case in split.train],
         "apart": {stage: [case.name for case in cases] for stage, cases in split.by_stage.items()},
