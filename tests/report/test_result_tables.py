@@ -146,6 +146,16 @@ def test_empty_masks_are_counted_by_class_if_all_methods_are_equal(suite: Suite)
     assert cell(table, 0, "Class absent").text == "2"
 
 
+def test_the_table_of_empty_masks_has_the_methods_in_the_order_of_the_summary(
+    suite: Suite,
+) -> None:
+    summary = summarise(suite(methods=("a", "b", "c"))).iloc[::-1]
+    table = result_tables.empty_masks_table(
+        summary.assign(empty_both=range(len(summary))), "consolidation"
+    )
+    assert [row[0].text for row in table.rows] == ["c", "b", "a", "all methods, the same"]
+
+
 def test_the_table_of_cases_leaves_out_voxel_counts_and_constant_names(suite: Suite) -> None:
     headings = [column.heading for column in result_tables.cases_table(suite()).columns]
     assert headings[:4] == ["Method", "Seed", "Case", "Patient"]

@@ -259,10 +259,11 @@ def reliability_table(reliability: Mapping[str, Mapping[str, Reliability]]) -> T
 
 def empty_masks_table(summary: pd.DataFrame, target: str) -> Table:
     """Return how often masks were empty, by method and class."""
-    classes = [summary.assign(class_name=target)]
+    ordered = summary.reset_index(drop=True)
+    classes = [ordered.assign(class_name=target)]
     classes += [
-        without_prefix(summary, f"{name}.").assign(class_name=name)
-        for name in other_classes(summary)
+        without_prefix(ordered, f"{name}.").assign(class_name=name)
+        for name in other_classes(ordered)
     ]
     rows = pd.concat(classes).sort_index(kind="stable")  # by method, then by class
     name = Column("class_name", "Class", text=as_text, is_text=True)
