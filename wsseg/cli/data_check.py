@@ -162,7 +162,7 @@ def _print_findings(
     if findings:
         open_console().print(_findings_table(findings))
     words = [counted(n, s) for s, n in counts.items() if n]
-    typer.echo(f"{counted(cases, 'scan')}: {', '.join(words) or 'nothing found'}")
+    typer.echo(f"{counted(cases, 'scan')}: {', '.join(words) or 'no problems found'}")
 
 
 def _findings_table(findings: "Sequence[Finding]") -> "Table":

@@ -41,4 +41,4 @@ def test_no_problem_is_found_in_the_phantom(wsseg: "Wsseg") -> None:
     words = ("cohort.cases=15", "cohort.size=64", "cohort.slices=12")
     changes = [word for each in words for word in ("--set", each)]
     ended = wsseg("data", "check", "covid/demo-phi2", *changes)
-    assert ended.out == "15 scans: nothing found\n", ended.err
+    assert ended.out == "15 scans: no problems found\n", ended.err

@@ -15,7 +15,7 @@ def test_nothing_is_found_in_a_cohort_without_errors(wsseg: "Wsseg", hospital: H
     for cohort in (hospital.table, hospital.folder):
         ended = wsseg("data", "check", cohort, "--unit", "HU")
         assert ended.code == 0
-        assert ended.out == "7 scans: nothing found\n"
+        assert ended.out == "7 scans: no problems found\n"
 
 
 def test_findings_are_sorted_by_severity(wsseg: "Wsseg", hospital: Hospital) -> None:
@@ -36,7 +36,7 @@ def test_without_a_unit_images_may_have_any_values(wsseg: "Wsseg", hospital: Hos
     windowed_too[0] = -3024
     hospital.save("d", windowed_too)
     for words in ((), ("--unit", "any")):
-        assert wsseg("data", "check", hospital.table, *words).out == "7 scans: nothing found\n"
+        assert wsseg("data", "check", hospital.table, *words).out == "7 scans: no problems found\n"
 
 
 def test_the_table_has_severity_case_remedy_and_the_option_that_accepts(

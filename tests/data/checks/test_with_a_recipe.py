@@ -16,7 +16,7 @@ def test_padding_is_not_found_if_the_recipe_clips_it(
     wsseg: "Wsseg", hospital: Hospital, recipe: Path
 ) -> None:
     padded(hospital)
-    assert wsseg("data", "check", recipe).out == "7 scans: nothing found\n"
+    assert wsseg("data", "check", recipe).out == "7 scans: no problems found\n"
     unclipped = wsseg("data", "check", recipe, "--set", "input.clip=null")
     assert "padding" in unclipped.out
 
