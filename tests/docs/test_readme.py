@@ -17,6 +17,18 @@ from tests.conftest import Wsseg
 from tests.docs.conftest import Reader
 from tests.markdown import REPOSITORY, blocks, write_block
 from tests.picture_files import write_pictures
+from wsseg import (
+    Backbone,
+    Cohort,
+    EStep,
+    Metric,
+    PixelLoss,
+    Prior,
+    Region,
+    Score,
+    TagLoss,
+    Tracker,
+)
 from wsseg.components.registry import registry
 
 PAGE = REPOSITORY / "README.md"
@@ -116,3 +128,23 @@ def test_the_readme_installs_every_package_of_this_repository_that_the_recipes_n
         if (name := re.split(r"[^\w-]", requirement)[0]).startswith("wsseg")
     }
     assert needed <= {project["name"] for project in projects}
+
+
+def test_the_readme_lists_the_installed_parts_of_each_interface() -> None:
+    _, _, after = PAGE.read_text(encoding="utf-8").partition("\n## Included parts\n")
+    table = dict(re.findall(r"^\| ([A-Z][A-Za-z, -]+) \| (.+) \|$", after, re.MULTILINE))
+    rows = {
+        "Prior": (Prior,),
+        "E-step": (EStep,),
+        "Backbone": (Backbone,),
+        "Loss": (PixelLoss, TagLoss),
+        "Region": (Region,),
+        "Cohort": (Cohort,),
+        "Tracker": (Tracker,),
+        "Metric, score": (Metric, Score),
+    }
+    assert set(table) == set(rows)
+    offers = registry().offers.values()
+    for heading, kinds in rows.items():
+        installed = {f"`{offer.name}`" for offer in offers if offer.kind in kinds}
+        assert installed - set(re.findall("`[^`]+`", table[heading])) == set(), heading

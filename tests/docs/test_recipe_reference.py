@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from docs.recipe_reference import blocks, pages
+from tests.markdown import REPOSITORY
 from wsseg import Prior, Recipe
 from wsseg.components.registry import Offer, registry
 from wsseg.config.stages import Average, EmStage
@@ -29,6 +30,11 @@ def test_a_registered_part_has_a_section_with_a_row_for_each_of_its_keys(
     section = after.partition("\n## ")[0].partition("\n### ")[0]
     assert f"::: {offer.part.__module__}.{offer.part.__name__}\n" in section
     assert [key for key in offer.part.recipe_keys() if f"\n| `{key}` | " not in section] == []
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    navigation = (REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [page for page in pages() if f"- {page}\n" not in navigation] == []
 
 
 def anchor(offer: Offer) -> str:
