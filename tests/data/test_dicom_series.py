@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import nibabel as nib
@@ -32,6 +33,7 @@ from wsseg.components.cohorts import Table
 from wsseg.core.case import Case
 from wsseg.core.input import Input
 from wsseg.data import dicom, dicom_file, dicom_pixels, voxels
+from wsseg.data.dicom_series import open_series
 from wsseg.data.mask_files import write_mask
 from wsseg.data.prepare import prepare
 from wsseg.data.reading import read_grid, read_volume
@@ -222,6 +224,25 @@ def test_slices_that_are_not_one_scan_are_refused(
     tmp_path: Path, change: Change, message: str
 ) -> None:
     check_refused(series(tmp_path / "s", change), message)
+
+
+def test_spacings_that_differ_by_rounding_in_the_header_are_equal(tmp_path: Path) -> None:
+    def round_spacing(tags: pydicom.Dataset) -> None:
+        tags.PixelSpacing = ["0.75", "0.500001"]
+
+    folder = series(tmp_path / "s", round_spacing)
+    assert read_grid(folder).spacing_mm == (2.5, 0.75, 0.5)
+
+
+def test_copies_of_the_files_of_a_scan_are_skipped(tmp_path: Path) -> None:
+    folder = series(tmp_path / "archive" / "ct")
+    expected = read_volume(folder).voxels
+    copytree(folder, tmp_path / "archive" / "ct (1)")
+    opened = open_series(tmp_path / "archive")
+    assert [each.what for each in opened.skipped] == [
+        "skipped 4 files: the same content as another file of the series"
+    ]
+    np.testing.assert_array_equal(read_volume(tmp_path / "archive").voxels, expected)
 
 
 def test_axes_that_are_not_perpendicular_are_refused(tmp_path: Path) -> None:

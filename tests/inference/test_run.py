@@ -307,6 +307,7 @@ def test_predict_gives_the_geometry_warnings_of_data_check(
     image = scan(tmp_path / "good.nii.gz")
     array = np.asarray(image.dataobj)
     nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "none.nii.gz")
+    nib.save(nib.Nifti1Image(array, np.diag([-1, -1, 1, 1])), tmp_path / "itk.nii.gz")
     spacing_only = nib.Nifti1Image(array, image.affine)
     spacing_only.set_sform(None, code=0)
     spacing_only.set_qform(image.affine, code=0)
@@ -323,7 +324,7 @@ def test_predict_gives_the_geometry_warnings_of_data_check(
         for each in checked
         if each["name"] in ("no-geometry", "two-affines")
     }
-    assert set(warnings) == {"none", "spacing", "two"}
+    assert set(warnings) == {"none", "itk", "spacing", "two"}
     assert "lie 195 mm apart" in warnings["two"]
 
     for _ in range(2):  # the second time, masks are kept

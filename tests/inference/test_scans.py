@@ -8,7 +8,7 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
-from tests.dicom_files import SECRET, header, save
+from tests.dicom_files import SECRET, header, save, series
 from wsseg.data.file_digests import image_digest
 from wsseg.data.reading import read_case
 from wsseg.errors import InputError
@@ -182,3 +182,14 @@ def test_scans_are_found_in_both_unicode_forms_of_a_path(
     write(tmp_path / normalize(on_disk, "Müller"), 4)
     (case,) = find_scans([tmp_path / normalize(asked, "Müller")]).cases
     assert case.name == normalize("NFC", "Müller")
+
+
+def test_folders_with_the_same_name_are_named_apart_below_their_common_folder(
+    tmp_path: Path,
+) -> None:
+    folders = [series(tmp_path / patient / "CT_nativ") for patient in ("p1", "p2")]
+    remedy = "give the folder that contains both, to name them after their folders"
+    with pytest.raises(InputError, match=f"are both named CT_nativ; {remedy}"):
+        find_scans(folders)
+    names = [case.name for case in find_scans([tmp_path]).cases]
+    assert names == ["p1_CT_nativ", "p2_CT_nativ"]

@@ -11,7 +11,7 @@ import numpy as np
 from wsseg.data.dicom import Header, read_header
 from wsseg.data.dicom_file import is_dicom
 from wsseg.data.nifti import is_nifti_name
-from wsseg.runtime.files import files_below
+from wsseg.runtime.files import files_below, sha256
 
 MIN_SLICES = 3  # scouts have fewer
 PLANES = ("sagittal", "coronal", "axial")  # by the axis of the normal
@@ -19,6 +19,7 @@ CONTRASTS = "MR"  # the series of an MR study show different quantities
 NOT_AN_IMAGE = "not an image"
 EMPTY = "empty; if it was a slice, copy it again"
 BROKEN_LINK = "a link to a missing file"
+COPY = "the same content as another file of the series"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class FoundSeries:
 def find_series(folder: Path) -> tuple[list[FoundSeries], list[Skipped]]:
     """Read the headers of all DICOM files below a folder, and group them by series.
 
-    Scouts form a separate series, even if they have the identifier of another one.
+    Scouts form a separate series, even if they have the identifier of another one. Copies of a file
+    are skipped.
 
     Raises:
         InputError: A DICOM file cannot be read.
@@ -87,7 +89,11 @@ def find_series(folder: Path) -> tuple[list[FoundSeries], list[Skipped]]:
         else:
             name = header.series or str(path.parent)
             series[header.study, name, header.is_scout].append(header)
-    found = [FoundSeries(tuple(headers)) for headers in series.values()]
+    found = []
+    for headers in series.values():
+        copies = _copies(headers)
+        skipped.update((path.parent, COPY) for path in copies)
+        found.append(FoundSeries(tuple(each for each in headers if each.path not in copies)))
     return found, [Skipped(place, n, reason) for (place, reason), n in skipped.items() if n]
 
 
@@ -96,6 +102,23 @@ def _why_not(path: Path) -> str:
     if not path.exists():
         return BROKEN_LINK
     return NOT_AN_IMAGE if path.stat().st_size else EMPTY
+
+
+def _copies(headers: Sequence[Header]) -> set[Path]:
+    """Return the files with the same content as an earlier one; only files alike are compared."""
+    alike: dict[object, list[Path]] = defaultdict(list)
+    for header in headers:
+        positions = tuple(tuple(each.position) for each in header.slices)
+        alike[header.path.stat().st_size, positions].append(header.path)
+    copies = set[Path]()
+    for paths in alike.values():
+        digests = set[str]()
+        for path in paths if len(paths) > 1 else ():
+            digest = sha256(path)
+            if digest in digests:
+                copies.add(path)
+            digests.add(digest)
+    return copies
 
 
 def choose_scans(

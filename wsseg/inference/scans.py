@@ -106,8 +106,11 @@ def find_scans(
         skipped += found.skipped
         for case in found.cases:
             if case.name in cases:
+                other = cases[case.name].image
+                parent = "give the folder that contains both, to name them after their folders, or "
                 raise InputError(
-                    f"{case.image} and {cases[case.name].image} are both named {case.name}; "
+                    f"{case.image} and {other} are both named {case.name}; "
+                    f"{parent if case.image.is_dir() and other.is_dir() else ''}"
                     "predict them into separate folders"
                 )
             cases[case.name] = case

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import acos, degrees
 from typing import Literal
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +22,7 @@ MAX_SLICE_DISTANCE_MM = 15.0
 UNEQUAL, VERY_UNEQUAL = 1.02, 1.5  # ratios of row and column spacing; scanners have square pixels
 MAX_OBLIQUE_DEG = 15.0
 CONVERT = "Convert it again from DICOM"
+ITK_DEFAULT = np.diag([-1.0, -1.0, 1.0, 1.0])  # what SimpleITK writes if no geometry was set
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Geometry:
     oblique_deg: float
     """The largest angle between an axis of the array and the patient's nearest axis."""
     has_affine: bool
-    """Whether the header has an affine other than the identity."""
+    """Whether the header has an affine other than the identity, in RAS or in LPS coordinates."""
     affine_distance_mm: float
     """The largest distance between a voxel's positions by the two affines, sform and qform."""
     unit: Literal["mm", "px"]
@@ -54,7 +56,7 @@ def measure_geometry(case: Case, grid: Grid) -> Geometry:
         shape=grid.canonical_shape,
         spacing_mm=grid.spacing_mm,
         oblique_deg=0.0 if grid.axes else _oblique_deg(grid.affine),
-        has_affine=image is None or has_affine(image),
+        has_affine=image is None or _has_affine(image),
         affine_distance_mm=0.0 if image is None else sform_qform_distance_mm(image),
         unit=grid.unit,
         other_grids=tuple(
@@ -63,6 +65,10 @@ def measure_geometry(case: Case, grid: Grid) -> Geometry:
             if grid_mismatch(read_grid(path, case.frame, case.axes), grid)
         ),
     )
+
+
+def _has_affine(image: nib.Nifti1Image) -> bool:
+    return has_affine(image) and not np.array_equal(image.affine, ITK_DEFAULT)
 
 
 def geometry_findings(case: Case, geometry: Geometry) -> Iterator[Finding]:

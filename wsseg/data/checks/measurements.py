@@ -30,7 +30,7 @@ from wsseg.runtime.cache import SizeLimiter, disk_bytes
 from wsseg.runtime.cache_leases import lease, release
 from wsseg.runtime.files import cache_folder, fingerprint, write_json
 
-VERSION = 7  # increment when the measurements change: older ones are then ignored
+VERSION = 8  # increment when the measurements change: older ones are then ignored
 
 F = TypeVar("F")
 _limiter = SizeLimiter()
