@@ -92,7 +92,7 @@ def find_series(folder: Path) -> tuple[list[FoundSeries], list[Skipped]]:
     found = []
     for headers in series.values():
         copies = _copies(headers)
-        skipped.update((path.parent, COPY) for path in copies)
+        skipped.update((each.path.parent, COPY) for each in headers if each.path in copies)
         found.append(FoundSeries(tuple(each for each in headers if each.path not in copies)))
     return found, [Skipped(place, n, reason) for (place, reason), n in skipped.items() if n]
 
