@@ -93,4 +93,8 @@ def test_no_share_of_a_gap_is_given_if_one_of_its_ends_is_not_a_result() -> None
     expected = "No share of the gap between {}: top is not a result (predictions are empty)."
     assert gap_problem(summary, "base", "top") == expected.format("base and top")
     assert gap_problem(summary, "top", "em") == expected.format("top and em")
-    assert gap_problem(summary, "base", "em") == ""
+    assert gap_problem(summary, "base", "em") == (
+        "No share of the gap between base and em: no other method is a result."
+    )
+    others = summary[summary["method"] != "top"]
+    assert gap_problem(others, "base", "em") == ""

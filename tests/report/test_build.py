@@ -13,8 +13,10 @@ import pytest
 
 from wsseg.evaluation.rows import read_rows, write_rows
 from wsseg.inference.folders import RunFolder
+from wsseg.report.build import ReportContext, ReportedRun, report_suite
 from wsseg.report.provenance import facts, failures, labels_used
 from wsseg.runtime.device import device_name
+from wsseg.runtime.files import append_line
 
 if TYPE_CHECKING:
     from tests.conftest import Wsseg
@@ -136,6 +138,20 @@ def test_the_table_of_cases_links_to_the_pages_that_exist(suite: Path) -> None:
     page = (suite / "report.html").read_text()
     assert '<a href="em/seed-0/views/case-6.html">case-6</a>' in page
     assert page.count("views/case-") == 1
+
+
+@pytest.mark.usefixtures("undrawn_figures")
+def test_the_page_lists_the_warnings_of_every_seed(suite: Path, tmp_path: Path) -> None:
+    out, rows = tmp_path / "toys", read_rows(suite / "rows.csv").query("method == 'em'")
+    runs = []
+    for seed in (0, 1):
+        folder = out / f"em/seed-{seed}"
+        shutil.copytree(suite / "em/seed-0", folder)
+        append_line(RunFolder(folder).log, {"event": "warning", "text": f"problem {seed}"})
+        runs.append(ReportedRun("em", folder, [], seed))
+    page = report_suite(out, "toys", rows, runs, ReportContext()).read_text()
+    assert "em/seed-0: problem 0" in page
+    assert "em/seed-1: problem 1" in page
 
 
 def test_the_facts_of_a_single_run_include_its_device(suite: Path) -> None:

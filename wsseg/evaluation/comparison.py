@@ -16,6 +16,7 @@ from wsseg.config.columns import IDENTITY
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.errors import InputError, known_words
 from wsseg.evaluation.class_columns import column_or_nan, dice_where_present
+from wsseg.evaluation.health import method_health
 from wsseg.evaluation.statistics import (
     Bootstrap,
     RatioParts,
@@ -105,8 +106,9 @@ def gap_closed(
 
     The share is (m - b) / (c - b) for the mean Dice (`mean`) and the pooled Dice (`pooled`), with
     intervals over patients. It is computed from the cases, seeds and folds that all three methods
-    have; the mean covers the `n` of these cases where the class is present. `shared_seeds`,
-    `all_seeds` and `unpaired_rows` are as in `paired_differences`.
+    have; the mean covers the `n` of these cases where the class is present. A method that is not a
+    result (see `method_health`) is left out. `shared_seeds`, `all_seeds` and `unpaired_rows` are as
+    in `paired_differences`.
 
     Raises:
         InputError: There is no such method.
@@ -121,7 +123,7 @@ def gap_closed(
                 **_share(own, by_method[baseline], by_method[ceiling], bootstrap or Bootstrap()),
             }
             for name, own in by_method.items()
-            if name not in (baseline, ceiling)
+            if name not in (baseline, ceiling) and not method_health(own)
         ],
         columns=[*GAP_COLUMNS],
     )

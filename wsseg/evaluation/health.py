@@ -50,13 +50,16 @@ def health_notes(summary: pd.DataFrame) -> list[str]:
 
 def gap_problem(summary: pd.DataFrame, baseline: str, ceiling: str) -> str:
     """Return the reason why the gap from baseline to ceiling cannot be shown, or ""."""
-    ends = summary[~is_result(summary) & summary["method"].isin([baseline, ceiling])]
-    if ends.empty:
-        return ""
+    is_end = summary["method"].isin([baseline, ceiling])
+    ends, others = summary[is_end & ~is_result(summary)], summary[~is_end]
     reasons = [
         f"{method} is not a result ({health})"
         for method, health in zip(ends["method"], ends["health"], strict=True)
     ]
+    if not reasons and len(others) and not is_result(others).any():
+        reasons = ["no other method is a result"]
+    if not reasons:
+        return ""
     return f"No share of the gap between {baseline} and {ceiling}: {', '.join(reasons)}."
 
 

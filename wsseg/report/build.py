@@ -40,7 +40,7 @@ from wsseg.report.provenance import (
     origin_of_rows,
     versions,
 )
-from wsseg.training.log import read_log
+from wsseg.training.log import Records, read_log
 from wsseg.training.target_snapshots import load_snapshots
 
 MAX_UNANNOTATED = 5  # cases without annotation that are shown, as many as key cases
@@ -121,6 +121,7 @@ def report_suite(
         rows=label_methods(rows, context.settings_from),
         facts=facts(rows, first_runs[0].folder, _written(runs)),
         curves={labels[run.method]: _curves(run.folder) for run in first_runs},
+        logs=dict(_logs(runs, labels, out)),
         examples=list(_examples(rows, shown, labels)),
         provenance={"Software and cases": versions(first_runs[0].folder)}
         | ({"Rows": origin} if (origin := origin_of_rows(rows)) else {})
@@ -197,14 +198,20 @@ def _targets(run: ReportedRun, label: str) -> Iterator[PanelRow]:
 
 
 def _curves(folder: Path) -> list[Mapping[str, Any]]:
-    """Return the epochs of all stages, including shared ones, and the run's warnings."""
-    records: list[Mapping[str, Any]] = []
-    for stage in load_run(folder).pipeline.stages.values():
-        records += [{"event": "epoch", **record} for record in stage.history]
-    log = RunFolder(folder).log
-    if log.exists():
-        records += [record for record in read_log(log) if record["event"] == "warning"]
-    return records
+    """Return the epochs of all stages, including shared ones."""
+    stages = load_run(folder).pipeline.stages.values()
+    return [{"event": "epoch", **record} for stage in stages for record in stage.history]
+
+
+def _logs(
+    runs: Sequence[ReportedRun], labels: Mapping[str, str], out: Path
+) -> Iterator[tuple[str, Records]]:
+    """Yield the log of each run after its folder in the suite, or after its method."""
+    for run in runs:
+        log = RunFolder(run.folder).log
+        if log.exists():
+            name = labels[run.method] if run.folder == out else str(run.folder.relative_to(out))
+            yield name, read_log(log)
 
 
 def _examples(

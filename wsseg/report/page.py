@@ -18,7 +18,7 @@ from wsseg.evaluation.comparison import (
     gap_closed,
     paired_differences,
 )
-from wsseg.evaluation.health import gap_problem, health_notes, is_result
+from wsseg.evaluation.health import gap_problem, health_notes
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.reliability import Reliability
@@ -46,7 +46,8 @@ class Page:
     title: str
     rows: pd.DataFrame
     facts: Mapping[str, str] = field(default_factory=dict)  # cohort, date, version, device
-    curves: Mapping[str, Records] = field(default_factory=dict)  # training records by method
+    curves: Mapping[str, Records] = field(default_factory=dict)  # epochs by method
+    logs: Mapping[str, Records] = field(default_factory=dict)  # with warnings, by run
     examples: Sequence["PanelRow"] = ()  # one per case
     provenance: Mapping[str, str | Mapping[str, Any]] = field(default_factory=dict)
     target: str = "the target"  # the class of the columns without prefix
@@ -120,7 +121,7 @@ def html(page: Page) -> str:
         reliability_figures=sections.reliability_figures(page.reliability),
         training_figures=sections.training_figures(page.curves, summary),
         targets=sections.picture_rows(page.targets),
-        warnings=warnings(page.curves),
+        warnings=warnings(page.logs),
         cases=result_tables.cases_table(rows, page.views),
         scan_warnings=warnings_by_case(page.rows),
         cases_left_out=max(0, len(page.rows) - result_tables.MAX_CASE_ROWS),
@@ -143,8 +144,7 @@ def lead(page: Page, summary: pd.DataFrame, differences: pd.DataFrame, gap: pd.D
         within = interval(only["dice_low"], only["dice_high"], 2)
         pooled = number(only["dice_pooled"], 2)
         return f"{means}{f' (95 % interval {within})' if within else ''}. Pooled Dice: {pooled}."
-    results = gap[gap["method"].isin(summary.loc[is_result(summary), "method"])]
-    sentences = (f"{means}.", _significant_differences(page, differences), _largest_share(results))
+    sentences = (f"{means}.", _significant_differences(page, differences), _largest_share(gap))
     return " ".join(filter(None, sentences))
 
 
