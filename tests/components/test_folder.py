@@ -218,6 +218,18 @@ def test_a_share_of_each_class_is_drawn_for_a_split_with_a_seed(
     assert first != Folder(path=root, split={"test": 0.2, "val": 0.25}, seed=1).cases()
 
 
+def test_a_split_by_share_has_its_share_of_the_images_with_masks(
+    files: Callable[..., Path],
+) -> None:
+    masked, others = [f"1{i}" for i in range(10)], [f"2{i}" for i in range(40)]
+    images = [f"images/crack/{name}.png" for name in (*masked, *others)]
+    root = files(*images, *(f"masks/crack/{name}.png" for name in masked))
+    for seed in range(5):
+        cases = Folder(path=root, split={"test": 0.2}, seed=seed).cases()
+        assert sum(case.split == "test" for case in cases) == 10
+        assert sum(case.split == "test" and bool(case.masks) for case in cases) == 2
+
+
 def test_a_split_by_share_never_divides_a_group(files: Callable[..., Path]) -> None:
     root = files(*(f"good/p{i % 7}_{i}.png" for i in range(28)), "crack/p9_1.png")
     cases = Folder(path=root, split={"test": 0.3}, group=r"/(p\d)_").cases()

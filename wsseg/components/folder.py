@@ -29,6 +29,7 @@ BACKGROUND = frozenset(
     | {"control", "controls", "absent", "intact", "uninfected", "undamaged", "uncracked", "0"}
     | {"nofinding"}
 )
+MASKS = "/masks"  # of patients with masks, in a set of classes: no class has such a name
 WITHOUT = frozenset({"no", "without", "ok"})  # as the first word of a name
 WORD_END = re.compile(r"[ _.-]+")
 
@@ -135,7 +136,8 @@ class Folder(Cohort):
     names of categories. If an image in the file has no box of a class, the class is absent."""
     split: Mapping[Literal["val", "test"], Part] = {}
     """The share of patients in a split, such as {test: 0.2}, or a regular expression that matches
-    part of the path of its images; empty: the splits of folders or of the table."""
+    part of the path of its images; empty: the splits of folders or of the table. Shares are drawn
+    stratified by the classes of patients and by whether they have masks."""
     seed: int = 0
     """The seed of splits by share."""
     group: Pattern | None = None
@@ -373,6 +375,7 @@ class Folder(Cohort):
             for each, patient, split in zip(labelled, patients, splits, strict=True):
                 if split == "train":
                     present[patient].update(c for c, tag in each.tags.items() if tag)
+                    present[patient].update([MASKS] if each.image.masks else [])
             drawn = draw_patients(present, share, self.seed)
             splits = [name if p in drawn else s for p, s in zip(patients, splits, strict=True)]
         return splits
