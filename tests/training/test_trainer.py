@@ -413,7 +413,7 @@ def test_cases_with_empty_regions_are_named_in_a_single_warning() -> None:
     settings = MASKS | {"augment": {}, "batch_size": CASES * SLICES}
     first, *others = steps(trainer_of(settings, given).run())
     assert first.warning is not None
-    assert "1 slices of case case-2 have no region left" in first.warning
+    assert "no region is left in 1 slice of case case-2:" in first.warning
     assert all(step.warning is None for step in others)
 
 

@@ -39,9 +39,9 @@ NOT_DECIDING = frozenset(
         *("inference/dicom_segmentation", "inference/ensemble", "inference/folders"),
         "inference/scans",
         *("training/context", "training/log"),
-        *("training/manifest", "training/monitoring", "training/preflight"),
+        *("training/manifest", "training/messages", "training/monitoring"),
         *("training/target_health", "training/target_snapshots", "training/trainer_events"),
-        "training/tracking",
+        *("training/preflight", "training/tracking"),
         "training/record_by_tracker",
     }
 )

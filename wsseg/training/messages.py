@@ -36,6 +36,7 @@ def empty_targets_error(position: str, slices: int, cases: Iterable[str]) -> str
 def empty_regions_warning(position: str, slices: int, cases: Iterable[str]) -> str:
     """Return a warning about slices whose region is empty."""
     return (
-        f"{position}: {slices} slices of {list_cases(cases)} have no region left: augmentation "
-        "moved it out of the image, or it is smaller than a pixel. Nothing is learnt from them"
+        f"{position}: no region is left in {slices} slice{'s' * (slices != 1)} of "
+        f"{list_cases(cases)}: augmentation moved it out of the image, or it is smaller than a "
+        "pixel. Nothing is learnt from such slices"
     )
