@@ -31,21 +31,21 @@ PAGES = {
 RECIPE_INTRODUCTION = """\
 # The recipe
 
-A recipe is a YAML file with the keys of [Recipe](#recipe). Each stage under `stages` is one of the
-five kinds of stage, which `learn` chooses. A part, such as a prior, is written as
-`{use: NAME, key: value}`. `wsseg recipe schema` prints all of this as JSON Schema, with which an
-editor completes and checks recipes as you type.
+A recipe is a YAML file with the keys of [Recipe](#recipe). The key `learn` of a stage chooses one of
+five kinds of stage. A part, such as a prior, is written as `{use: NAME, key: value}`.
+`wsseg recipe schema` prints all of this as JSON Schema, with which editors complete and check
+recipes as you type.
 
 - **Values** follow YAML 1.2: `yes` and `no` are text, `010` is 10. A number must be finite.
 - **`extends`** names the recipes that the file changes. Maps are merged; lists and single values
   are replaced. In `stages`, `regions`, `metrics` and `scores`, `NAME: null` removes what is
-  inherited; in `metrics` without own ones, also a default metric.
+  inherited; in `metrics`, also a default metric if the recipe has no metrics of its own.
 - **Paths** are relative to the file that names them; in `--set`, to the current folder.
   `wsseg recipe check` prints where they lead. The `recipe.yaml` of a run has absolute paths.
-- **`--set a.b.c=VALUE`** changes one key. A name with dots, such as that of a stage `unet.v1`, is
-  written as it is: `--set stages.unet.v1.epochs=5`; a new one, or one of several that are possible,
-  in quotation marks: `--set 'stages."unet.v2".learn=masks'`. The same holds for the keys of `set`,
-  `matrix` and `tune` in a suite.
+- **`--set a.b.c=VALUE`** changes one key. An existing name may contain dots, such as
+  that of a stage `unet.v1`: `--set stages.unet.v1.epochs=5`. A new or ambiguous one needs quotation
+  marks: `--set 'stages."unet.v2".learn=masks'`. The same holds for the keys of `set`, `matrix` and
+  `tune` in a suite.
 - **Aliases**: a top key that starts with `x-` only holds values for aliases, and `<<` inserts them:
 
   ```yaml
