@@ -31,8 +31,8 @@ PAGES = {
 RECIPE_INTRODUCTION = """\
 # The recipe
 
-A recipe is a YAML file with the keys of [Recipe](#recipe). The key `learn` of a stage chooses one of
-five kinds of stage. A part, such as a prior, is written as `{use: NAME, key: value}`.
+A recipe is a YAML file with the keys of [Recipe](#recipe). The key `learn` of a stage chooses one
+of five kinds of stage. A part, such as a prior, is written as `{use: NAME, key: value}`.
 `wsseg recipe schema` prints all of this as JSON Schema, with which editors complete and check
 recipes as you type.
 
@@ -42,10 +42,10 @@ recipes as you type.
   inherited; in `metrics`, also a default metric if the recipe has no metrics of its own.
 - **Paths** are relative to the file that names them; in `--set`, to the current folder.
   `wsseg recipe check` prints where they lead. The `recipe.yaml` of a run has absolute paths.
-- **`--set a.b.c=VALUE`** changes one key. An existing name may contain dots, such as
-  that of a stage `unet.v1`: `--set stages.unet.v1.epochs=5`. A new or ambiguous one needs quotation
-  marks: `--set 'stages."unet.v2".learn=masks'`. The same holds for the keys of `set`, `matrix` and
-  `tune` in a suite.
+- **`--set a.b.c=VALUE`** changes one key. An existing name may contain dots, such as that of a
+  stage `unet.v1`: `--set stages.unet.v1.epochs=5`. A new or ambiguous one needs quotation marks:
+  `--set 'stages."unet.v2".learn=masks'`. The same holds for the keys of `set`, `matrix` and `tune`
+  in a suite.
 - **Aliases**: a top key that starts with `x-` only holds values for aliases, and `<<` inserts them:
 
   ```yaml
