@@ -175,4 +175,4 @@ def test_a_leak_is_reported_with_its_case(
     (finding,) = region_findings(prepared, {"lung": LungMask(weights=weights / "unet.pth")})
     assert finding.sentence.startswith("case leaky: its region lung has ")
     assert "cm² in slice 0, over 550: it leaks" in finding.what
-    assert "masks of yours" in finding.remedy
+    assert "your own masks" in finding.remedy

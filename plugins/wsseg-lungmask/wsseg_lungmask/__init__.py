@@ -36,7 +36,7 @@ LUNGS = RegionLimits(
     max_area_cm2=550,
     median=(-980, -300),
     pair=PairLimits(one_sided=(0.15, 35), front=(0.06, 17), back_rise_mm=40, end_area=0.85),
-    remedy="Look at the mask; if lung is missing, use {use: file, mask: lung} with masks of yours",
+    remedy="Look at the mask; if lung is missing, use {use: file, mask: lung} with your own masks",
 )
 HOST = "https://github.com/JoHof/lungmask/releases/download/v0.0"
 FILES = {  # the eight digits at the end of a name are the first of the file's SHA-256
