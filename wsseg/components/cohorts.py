@@ -233,8 +233,8 @@ def _split(row: Row) -> str:
     split = row.get("split")
     if split not in SPLITS:
         raise InputError(
-            f"{row.place}: case {row.get('case')}: unknown split {split!r}; "
-            f"{known_words(split, SPLITS[:-1])}, or an empty cell"
+            f"{row.place}: case {row.get('case')}: unknown split {split!r} (an empty cell means "
+            f"train); {known_words(split, SPLITS[:-1])}"
         )
     return split
 

@@ -282,7 +282,9 @@ class Folder(Cohort):
         split = row.row.get("split") or row.image.split
         if split not in SPLITS:
             words = known_words(split, SPLITS[:-1])
-            raise InputError(f"{row.row.place}: unknown split {split!r}; {words}, or an empty cell")
+            raise InputError(
+                f"{row.row.place}: unknown split {split!r} (an empty cell means train); {words}"
+            )
         patient = row.row.name("patient") or self._patient(row.image)
         tags |= dict(row.tags)
         return _Labelled(row.image, tags, patient, split, row.boxes, row.shares)

@@ -65,7 +65,8 @@ def _opened(path: Path) -> NDArray[Any]:
         array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError, SyntaxError) as error:
         raise InputError(
-            f"{path}: the file is damaged, or not a .npy file of numbers ({error})"
+            f"{path}: the file is damaged, or not a .npy file of numbers ({error}); save it again "
+            "with numpy.save"
         ) from error
     if array.dtype.kind not in "biuf":
         raise InputError(f"{path}: its values have type {array.dtype}; they must be real numbers")

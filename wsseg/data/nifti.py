@@ -199,7 +199,9 @@ def _as_input_errors(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise InputError(f"{path}: the image does not fit into memory") from error
     except (ImageFileError, HeaderDataError, OSError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: cannot be read as NIfTI ({error})") from error
+        raise InputError(
+            f"{path}: cannot be read as NIfTI ({error}); copy or export it again"
+        ) from error
 
 
 def _check_kind(path: Path, image: nib.Nifti1Image) -> None:
@@ -233,7 +235,10 @@ def check_affine(path: Path, affine: NDArray[np.float64]) -> None:
     low, high = SPACING_MM
     if spacing.min() < low or spacing.max() > high:
         sizes = " × ".join(f"{s:.3g}" for s in spacing)
-        raise InputError(f"{path}: its voxels are {sizes} mm; possible: {low} to {high:.0f} mm")
+        raise InputError(
+            f"{path}: its voxels are {sizes} mm; possible: {low} to {high:.0f} mm. Correct its "
+            "header"
+        )
     if abs(np.linalg.det(axes / spacing)) < SINGULAR:
         raise InputError(
             f"{path}: its affine is singular: its axes lie in one plane. Correct its header."

@@ -105,7 +105,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except UnidentifiedImageError:
         raise InputError(
-            f"{path}: the file is damaged, or not a {' or '.join(FORMATS)} picture"
+            f"{path}: the file is damaged, or not a {' or '.join(FORMATS)} picture; copy or export "
+            "it again"
         ) from None
     except Image.DecompressionBombError:
         raise InputError(f"{path}: {_too_large()}") from None
@@ -113,7 +114,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path}: the picture does not fit into memory") from None
     except Exception as error:  # a decoder may raise anything on invalid bytes
         raise InputError(
-            f"{path}: the file is truncated or damaged, or cannot be read ({type(error).__name__})"
+            f"{path}: the file is truncated or damaged, or cannot be read "
+            f"({type(error).__name__}); copy or export it again"
         ) from error
 
 

@@ -149,10 +149,13 @@ def _opened(path: Path) -> Iterator[_Layout]:
     except MemoryError:
         raise InputError(f"{path}: the image does not fit into memory") from None
     except tifffile.TiffFileError:
-        raise InputError(f"{path}: the file is damaged, or not a TIFF file") from None
+        raise InputError(
+            f"{path}: the file is damaged, or not a TIFF file; copy or export it again"
+        ) from None
     except Exception as error:  # a decoder may raise anything on invalid bytes
         raise InputError(
-            f"{path}: the file is truncated or damaged, or cannot be read ({type(error).__name__})"
+            f"{path}: the file is truncated or damaged, or cannot be read "
+            f"({type(error).__name__}); copy or export it again"
         ) from error
 
 
