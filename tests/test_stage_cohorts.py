@@ -48,7 +48,7 @@ def test_a_stage_learns_from_its_own_cohort_and_other_stages_do_not(
     assert {case for stage, case in read if stage == "consolidation"} == {
         f"case-{number}" for number in range(6)
     }
-    assert about["apart"] == {"infection": ["other-0", "other-1"]}
+    assert about["train_by_stage"] == {"infection": ["other-0", "other-1"]}
     assert about["test"] == ["case-6", "case-7"]
     assert not [f for f in about["files"] if "consolidation" in f["path"]]
     assert wsseg("score", tmp_path / "run").code == 0

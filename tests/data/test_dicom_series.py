@@ -228,10 +228,17 @@ def test_slices_that_are_not_one_scan_are_refused(
 
 def test_spacings_that_differ_by_rounding_in_the_header_are_equal(tmp_path: Path) -> None:
     def round_spacing(tags: pydicom.Dataset) -> None:
-        tags.PixelSpacing = ["0.75", "0.500001"]
+        tags.PixelSpacing = ["0.75", "0.50004"]
 
     folder = series(tmp_path / "s", round_spacing)
     assert read_grid(folder).spacing_mm == (2.5, 0.75, 0.5)
+
+
+def test_spacings_that_differ_by_more_than_rounding_are_refused(tmp_path: Path) -> None:
+    def change(tags: pydicom.Dataset) -> None:
+        tags.PixelSpacing = ["0.75", "0.5001"]
+
+    check_refused(series(tmp_path / "s", change), "have 2 different pixel spacings")
 
 
 def test_copies_of_the_files_of_a_scan_are_skipped(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_scans_are_found_in_both_unicode_forms_of_a_path(
     assert case.name == normalize("NFC", "Müller")
 
 
-def test_folders_with_the_same_name_are_named_apart_below_their_common_folder(
+def test_folders_with_the_same_name_get_different_names_below_their_common_folder(
     tmp_path: Path,
 ) -> None:
     folders = [series(tmp_path / patient / "CT_nativ") for patient in ("p1", "p2")]

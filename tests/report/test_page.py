@@ -195,12 +195,12 @@ def test_the_page_of_a_single_run_has_no_comparison(suite: Suite) -> None:
     assert "Pooled Dice: 0." in text
 
 
-@pytest.mark.usefixtures("undrawn_figures")
 def test_the_section_on_training_states_which_runs_it_shows(text: str) -> None:
     section = text.partition('<section id="training">')[2].partition("</section>")[0]
     assert "first seed and fold of each method" in section
 
 
+@pytest.mark.usefixtures("undrawn_figures")
 def test_warnings_about_scans_are_listed_below_the_cases(suite: Suite) -> None:
     rows = suite()
     rows["warnings"] = ["<odd>" if case == "case 2" else "" for case in rows["case"]]

@@ -29,7 +29,6 @@ BACKGROUND = frozenset(
     | {"control", "controls", "absent", "intact", "uninfected", "undamaged", "uncracked", "0"}
     | {"nofinding"}
 )
-MASKS = "/masks"  # of patients with masks, in a set of classes: no class has such a name
 WITHOUT = frozenset({"no", "without", "ok"})  # as the first word of a name
 WORD_END = re.compile(r"[ _.-]+")
 
@@ -373,12 +372,12 @@ class Folder(Cohort):
                 )
         patients = [each.patient or each.image.place for each in labelled]
         for name, share in shares.items():
-            present: dict[str, set[str]] = defaultdict(set)
+            known: dict[str, set[str]] = defaultdict(set)  # by patient, as columns of a table
             for each, patient, split in zip(labelled, patients, splits, strict=True):
                 if split == "train":
-                    present[patient].update(c for c, tag in each.tags.items() if tag)
-                    present[patient].update([MASKS] if each.image.masks else [])
-            drawn = draw_patients(present, share, self.seed)
+                    known[patient].update(f"tag.{name}" for name, tag in each.tags.items() if tag)
+                    known[patient].update(["mask"] * bool(each.image.masks))
+            drawn = draw_patients(known, share, self.seed)
             splits = [name if p in drawn else s for p, s in zip(patients, splits, strict=True)]
         return splits
 

@@ -18,7 +18,7 @@ from wsseg.errors import InputError
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 DIRECTION_TOLERANCE = 1e-3  # rounding in the header
-SPACING_TOLERANCE = 1e-3  # relative: rounding in the header
+SPACING_TOLERANCE = 1e-4  # relative: rounding in the header
 SAME_POSITION_MM = 0.01
 DISTANCE_TOLERANCE = 0.1  # of the usual distance between slices: rounding in the header
 POSITION_TOLERANCE = 0.5  # of a voxel, between a slice and its position by the affine
@@ -59,13 +59,7 @@ def open_series(folder: Path, files: Sequence[Path] = ()) -> Series:
     headers, skipped = (list(map(read_header, files)), []) if files else _only_scan(folder)
     slices = [each for header in headers for each in _usable(header)]
     _check_same(folder, slices, lambda s: s.size, "slice sizes")
-    spacing_mm = slices[0].spacing_mm
-    _check_same(
-        folder,
-        slices,
-        lambda s: spacing_mm if _nearly_equal(s.spacing_mm, spacing_mm) else s.spacing_mm,
-        "pixel spacings",
-    )
+    _check_spacings(folder, slices)
     _check_parallel(folder, slices)
     normal = _normal(slices[0])
     slices.sort(key=lambda s: float(s.position @ normal))
@@ -129,8 +123,10 @@ def _check_same(
         )
 
 
-def _nearly_equal(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    return np.allclose(one, other, rtol=SPACING_TOLERANCE, atol=0)
+def _check_spacings(folder: Path, slices: Sequence[Slice]) -> None:
+    spacings = np.array([each.spacing_mm for each in slices])
+    if not np.allclose(spacings, spacings[0], rtol=SPACING_TOLERANCE, atol=0):
+        _check_same(folder, slices, lambda s: s.spacing_mm, "pixel spacings")
 
 
 def _check_parallel(folder: Path, slices: Sequence[Slice]) -> None:

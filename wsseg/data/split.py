@@ -86,10 +86,10 @@ def by_fold(
 
 
 def draw_patients(present: Mapping[str, Collection[str]], share: float, seed: int) -> set[str]:
-    """Draw a share of the patients, stratified by their combinations of classes.
+    """Draw a share of the patients, stratified by their combinations of labels.
 
     Args:
-        present: The classes of each patient.
+        present: The labels of each patient, such as its classes.
         share: The share, from 0 to 1.
         seed: The seed of the draw.
 

@@ -106,13 +106,13 @@ def find_scans(
         skipped += found.skipped
         for case in found.cases:
             if case.name in cases:
-                other = cases[case.name].image
-                parent = "give the folder that contains both, to name them after their folders, or "
-                raise InputError(
-                    f"{case.image} and {other} are both named {case.name}; "
-                    f"{parent if case.image.is_dir() and other.is_dir() else ''}"
-                    "predict them into separate folders"
-                )
+                other, remedy = cases[case.name].image, "predict them into separate folders"
+                if case.image.is_dir() and other.is_dir():
+                    remedy = (
+                        "give the folder that contains both, to name them after their folders, or "
+                        f"{remedy}"
+                    )
+                raise InputError(f"{case.image} and {other} are both named {case.name}; {remedy}")
             cases[case.name] = case
     return FoundScans(list(cases.values()), skipped)
 

@@ -70,7 +70,9 @@ def manifest(
         "device": device_name(),
         "seed": recipe.seed,
         "train": [case.name for case in split.train],
-        "apart": {stage: [case.name for case in cases] for stage, cases in split.by_stage.items()},
+        "train_by_stage": {
+            stage: [case.name for case in cases] for stage, cases in split.by_stage.items()
+        },
         "validation": [case.name for case in split.validation],
         "test": [case.name for case in split.test],
         "tags": {
