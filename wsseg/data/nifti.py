@@ -83,13 +83,6 @@ def read_array(path: Path, image: nib.Nifti1Image, frame: int | None = None) -> 
         return stack_slices(slices, values.shape)
 
 
-def has_affine(image: nib.Nifti1Image) -> bool:
-    """Return whether the header defines an affine whose axes are not the identity."""
-    header: Any = image.header
-    defined = bool(header["sform_code"] > 0 or header["qform_code"] > 0)
-    return defined and not np.array_equal(image.affine[:3, :3], np.eye(3))
-
-
 def sform_qform_distance_mm(image: nib.Nifti1Image) -> float:
     """Return the largest distance between a corner under the sform and under the qform.
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import acos, degrees
-from typing import Literal
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wsseg.core.case import Case
 from wsseg.core.volume import Grid
 from wsseg.data.checks.findings import Finding
-from wsseg.data.nifti import has_affine, is_nifti_name, open_nifti, sform_qform_distance_mm
+from wsseg.data.nifti import is_nifti_name, open_nifti, sform_qform_distance_mm
 from wsseg.data.reading import read_grid
 from wsseg.data.spacing import exceeds
 from wsseg.data.validation import grid_mismatch
@@ -68,7 +68,10 @@ def measure_geometry(case: Case, grid: Grid) -> Geometry:
 
 
 def _has_affine(image: nib.Nifti1Image) -> bool:
-    return has_affine(image) and not np.array_equal(image.affine, ITK_DEFAULT)
+    header: Any = image.header
+    is_identity = np.array_equal(image.affine[:3, :3], np.eye(3))
+    is_default = is_identity or np.array_equal(image.affine, ITK_DEFAULT)
+    return bool(header["sform_code"] > 0 or header["qform_code"] > 0) and not is_default
 
 
 def geometry_findings(case: Case, geometry: Geometry) -> Iterator[Finding]:
