@@ -9,6 +9,7 @@ from wsseg.components.error_metrics import DilatedFallOut, ErrorPlaces
 from wsseg.components.esteps import AdaptEM, HardEM, ProportionEM, Scheduled, SoftEM
 from wsseg.components.folder import Folder
 from wsseg.components.hookspecs import hookimpl
+from wsseg.components.hypercolumns import Hypercolumns
 from wsseg.components.likelihood_losses import CrossEntropy, Focal
 from wsseg.components.local_contrast import LocalContrast, TopHat
 from wsseg.components.metrics import Dice, Rates, Share, SurfaceDistance, VolumeError
@@ -66,7 +67,7 @@ def wsseg_esteps() -> dict[str, type[EStep]]:
 
 @hookimpl
 def wsseg_backbones() -> dict[str, type[Backbone]]:
-    return {"smp": Smp}
+    return {"smp": Smp, "hypercolumns": Hypercolumns}
 
 
 @hookimpl

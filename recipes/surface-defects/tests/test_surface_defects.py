@@ -16,7 +16,13 @@ from wsseg.components.registry import registry
 
 SIDE, TILES, EXPOSURES = 48, 4, 2
 ONLY_HOLES = "classes={defect: [blowhole]}"
-SMALL = ("input.size=48", "stages.defect.epochs=1", "stages.defect.backbone.width=2")
+TINY = "backbone={use: additive-unet, width: 2}"
+
+
+def small(*stages: str) -> list[str]:
+    """Return settings for one epoch of a tiny network in each stage."""
+    epochs = [f"stages.{stage}.epochs=1" for stage in stages]
+    return ["input.size=48", *epochs, f"stages.{stages[0]}.{TINY}"]
 
 
 @pytest.fixture
@@ -74,12 +80,15 @@ def test_baselines_without_training_find_the_hole(tiles: Path, name: str) -> Non
     assert 2 * (found & true).sum() > 0.8 * (found.sum() + true.sum())
 
 
-@pytest.mark.parametrize("name", ["em", "mil", "cam"])
-def test_training_from_tags_reads_no_mask(tiles: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [("em", ("start", "refined")), ("mil", ("defect",)), ("cam", ("defect",))],
+)
+def test_training_from_tags_reads_no_mask(tiles: Path, name: str, stages: tuple[str, ...]) -> None:
     out = tiles / name
     words = ["train", f"surface-defects/{name}", "--out", str(out)]
     places = settings_of("cohort", tiles)
-    sets = [word for each in (*places, *SMALL) for word in ("--set", each)]
+    sets = [word for each in (*places, *small(*stages)) for word in ("--set", each)]
     done = CliRunner().invoke(app, words + sets)
     assert done.exit_code == 0, done.output
     files = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["files"]
@@ -89,34 +98,48 @@ def test_training_from_tags_reads_no_mask(tiles: Path, name: str) -> None:
 def test_only_defective_pictures_have_scribbles_and_training_reads_only_scribbles(
     tiles: Path,
 ) -> None:
-    changes = [*settings_of("cohort.cohort", tiles), *SMALL]
+    changes = [*settings_of("cohort.cohort", tiles), *small("start", "refined")]
     recipe = wsseg.load_recipe("surface-defects/scribbles", changes)
     wsseg.train(recipe, tiles / "run")
     manifest = json.loads((tiles / "run" / "manifest.json").read_text(encoding="utf-8"))
     assert {file["use"] for file in manifest["files"]} == {"image", "scribble"}
-    labels = manifest["weak_labels"]["defect"]
+    labels = manifest["weak_labels"]["refined"]
     assert {name.split("-")[0] for name in labels} == {"blowhole"}
     assert len(labels) == TILES * EXPOSURES / 2
 
 
-def test_the_masks_of_ten_pictures_are_used(tiles: Path) -> None:
+def test_a_few_masks_are_used(tiles: Path) -> None:
     changes = [*settings_of("cohort.cohort", tiles), "cohort.masks=3"]
     cases = wsseg.load_recipe("surface-defects/few-masks", changes).cohort.cases()
     assert sum("defect" in case.masks for case in cases) == 3
     recipe = wsseg.load_recipe("surface-defects/few-masks")
-    assert recipe.cohort.model_dump()["masks"] == 10
+    assert recipe.cohort.model_dump()["masks"] == 32
 
 
-def described(name: str, tiles: Path) -> dict[str, Any]:
-    """Return the settings of the stage of a recipe as plain values."""
-    return dict(registry().describe(recipe_of(name, tiles))["stages"]["defect"])
+def described(name: str, tiles: Path, stage: str = "defect") -> dict[str, Any]:
+    """Return the settings of a stage of a recipe as plain values."""
+    return dict(registry().describe(recipe_of(name, tiles))["stages"][stage])
 
 
-def test_the_recipes_have_their_documented_constants(tiles: Path) -> None:
-    em = described("em", tiles)
-    assert (em["epochs"], em["batch_size"], em["sampling"]) == (12, 16, "balanced")
-    assert em["estep"] == {"use": "proportion", "share": 0.1}
-    assert em["prior"] == {
+FROZEN = {
+    "use": "hypercolumns",
+    "encoder": "mobilenet_v2",
+    "weights": {"use": "mobilenet-v2"},
+    "hidden": 32,
+    "dropout": 0.3,
+}
+
+
+def test_em_has_its_documented_constants(tiles: Path) -> None:
+    start, refined = (described("em", tiles, stage) for stage in ("start", "refined"))
+    assert (start["learn"], start["epochs"], start["sampling"]) == ("tags", 12, "balanced")
+    assert start["loss"] == {"use": "log-sum-exp", "sharpness": 1}
+    assert start["backbone"] == FROZEN
+    assert (refined["learn"], refined["start"], refined["epochs"]) == ("em", "start", 6)
+    assert (refined["belief"], refined["average"]["decay"]) == ("average", 0.95)
+    assert refined["estep"] == {"use": "proportion", "share": 0.1}
+    assert refined["loss"]["use"] == "batch-dice"
+    assert refined["prior"] == {
         "use": "local-contrast",
         "channel": None,
         "sigma_px": 16,
@@ -124,6 +147,10 @@ def test_the_recipes_have_their_documented_constants(tiles: Path) -> None:
         "midpoint": 1,
         "width": 1,
     }
+
+
+def test_baselines_have_their_documented_constants(tiles: Path) -> None:
+    assert described("threshold", tiles)["prior"]["midpoint"] == 1.5
     assert described("top-hat", tiles)["prior"] == {
         "use": "top-hat",
         "channel": None,
@@ -132,5 +159,19 @@ def test_the_recipes_have_their_documented_constants(tiles: Path) -> None:
         "polarity": "both",
         "threshold": 1,
     }
+    mil, cam = described("mil", tiles), described("cam", tiles)
+    assert (mil["loss"], mil["backbone"]) == ({"use": "log-sum-exp", "sharpness": 1}, FROZEN)
+    assert cam == {**mil, "loss": {"use": "mean-logits", "share": 0.2}}
+
+
+def test_learning_from_masks_has_its_documented_constants(tiles: Path) -> None:
     supervised = described("supervised", tiles)
-    assert (supervised["learn"], supervised["epochs"]) == ("masks", 24)
+    assert (supervised["learn"], supervised["epochs"]) == ("masks", 12)
+    network = supervised["backbone"]
+    assert (network["architecture"], network["encoder"]) == ("linknet", "mobilenet_v2")
+    assert network["weights"] == {"use": "mobilenet-v2"}
+    changes = settings_of("cohort.cohort", tiles)
+    few = wsseg.load_recipe("surface-defects/few-masks", changes)
+    assert registry().describe(few)["stages"]["defect"] == {**supervised, "epochs": 240}
+    scratch = described("em-from-scratch", tiles, "start")
+    assert (scratch["backbone"]["use"], scratch["backbone"]["width"]) == ("additive-unet", 8)
