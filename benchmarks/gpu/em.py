@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.speed.paper import LEARN, PAPER, Sizes, shared_trainer, take_steps, write_scans
 from benchmarks.speed.timing import Measurement, rates, ratios, seconds_in_turns
-from wsseg.runtime.threads import PREFETCHED
+from wsseg.data.batches import batches_in_advance
 from wsseg.training.trainer import Trainer
 
 
@@ -27,7 +27,7 @@ class Em:
     def measure(self) -> Iterator[Measurement]:
         """Yield the rates, and the ratios of a step to one on masks."""
         with TemporaryDirectory() as name:
-            write_scans(Path(name), self.sizes, PREFETCHED + self.steps + 1)
+            write_scans(Path(name), self.sizes, batches_in_advance() + self.steps + 1)
             trainers = {learn: shared_trainer(learn, self.sizes, Path(name)) for learn in LEARN}
             steps = {learn: partial(self._computing_s, each) for learn, each in trainers.items()}
             seconds = seconds_in_turns(steps, self.repeats)

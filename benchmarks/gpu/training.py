@@ -30,8 +30,13 @@ from benchmarks.speed.paper import (
     write_scans,
 )
 from benchmarks.speed.timing import Measurement, rates, ratios, seconds_of
-from wsseg.data.batches import Slices, epoch_draws, load_batches, split_into_batches
-from wsseg.runtime.threads import PREFETCHED
+from wsseg.data.batches import (
+    Slices,
+    batches_in_advance,
+    epoch_draws,
+    load_batches,
+    split_into_batches,
+)
 
 PERCENT = 100
 CONTIGUOUS, CHANNELS_LAST = torch.contiguous_format, torch.channels_last
@@ -86,7 +91,7 @@ class Training:
     def _trainer_turns(self) -> Iterator[Turn]:
         """Train several times from the first batch; a first turn is not counted."""
         with TemporaryDirectory() as name:
-            write_scans(Path(name), self.sizes, PREFETCHED + self.steps + 1)
+            write_scans(Path(name), self.sizes, batches_in_advance() + self.steps + 1)
             trainer = shared_trainer("masks", self.sizes, Path(name))
             take_steps(trainer, self.steps)
             for _ in range(self.repeats):
@@ -119,11 +124,11 @@ class Training:
         total = tuple(turn.seconds / self.steps for turn in turns)
         yield self._rate("trainer, with waiting for batches", total)
         with TemporaryDirectory() as name:
-            write_scans(Path(name), self.sizes, PREFETCHED + self.steps)
+            write_scans(Path(name), self.sizes, batches_in_advance() + self.steps)
             load = partial(_load, self.sizes, Path(name), self.steps)
             loading = tuple(seconds_of(load) / self.steps for _ in range(self.repeats))
         rate = rates(self.sizes.batch, loading)
-        yield Measurement("loading with augmentation alone, a thread", rate, "slices/s")
+        yield Measurement("loading with augmentation alone", rate, "slices/s")
 
     def _other_settings(
         self, core: CoreStep, plain: EagerStep, batch: LabelledBatch

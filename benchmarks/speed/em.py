@@ -15,8 +15,8 @@ from benchmarks.speed.timing import (
     ratios,
     seconds_in_turns,
 )
+from wsseg.data.batches import batches_in_advance
 from wsseg.runtime.device import keep_memory
-from wsseg.runtime.threads import PREFETCHED
 from wsseg.training.trainer import Trainer
 
 
@@ -48,7 +48,7 @@ def _seconds(em: Em) -> dict[str, tuple[float, ...]]:
     keep_memory()  # as `wsseg train`
     with TemporaryDirectory() as name:
         folder = Path(name)
-        write_scans(folder, em.sizes, PREFETCHED + em.steps + 1)
+        write_scans(folder, em.sizes, batches_in_advance() + em.steps + 1)
         trainers = {learn: shared_trainer(learn, em.sizes, folder) for learn in LEARN}
         alternatives = {learn: partial(_steps, each, em.steps) for learn, each in trainers.items()}
         return seconds_in_turns(alternatives, em.repeats)

@@ -18,11 +18,10 @@ from wsseg.components.registry import registry
 from wsseg.config.stages import EmStage, MasksStage, NetworkStage
 from wsseg.core.input import Input
 from wsseg.data.augment import StandardAugment
-from wsseg.data.batches import StageScan
+from wsseg.data.batches import StageScan, batches_in_advance
 from wsseg.inference.network import Network, new_network
 from wsseg.runtime.device import open_fabric
 from wsseg.runtime.memory_format import to_channels_last
-from wsseg.runtime.threads import PREFETCHED
 from wsseg.training.events import StepDone
 from wsseg.training.stage_task import StageTask
 from wsseg.training.trainer import Progress, Trainer
@@ -158,14 +157,15 @@ def take_steps(trainer: Trainer, number: int) -> Turn:
     The first steps are not counted, because their batches were loaded in advance. The stage is
     longer than the counted steps, so that the end of an epoch is not measured.
     """
-    counted = list(islice(_steps(trainer), PREFETCHED, PREFETCHED + number))
+    first = batches_in_advance()
+    counted = list(islice(_steps(trainer), first, first + number))
     return Turn(sum(step.seconds for step in counted), sum(step.waited_s for step in counted))
 
 
 def step_operations(trainer: Trainer) -> Roofline:
     """Return the operations of the first step that `take_steps` counts."""
     steps = _steps(trainer)
-    for _ in range(PREFETCHED):
+    for _ in range(batches_in_advance()):
         next(steps)
     return roofline(lambda: next(steps))
 

@@ -33,9 +33,14 @@ from benchmarks.speed.timing import (
     seconds_in_turns,
     seconds_of,
 )
-from wsseg.data.batches import Slices, epoch_draws, load_batches, split_into_batches
+from wsseg.data.batches import (
+    Slices,
+    batches_in_advance,
+    epoch_draws,
+    load_batches,
+    split_into_batches,
+)
 from wsseg.runtime.device import keep_memory
-from wsseg.runtime.threads import PREFETCHED
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Train:
             new_process() as plain_process,
         ):
             folder = Path(name)
-            write_scans(folder, self.sizes, PREFETCHED + self.steps + 1)
+            write_scans(folder, self.sizes, batches_in_advance() + self.steps + 1)
 
             def wsseg() -> float:
                 turn = wsseg_process.submit(_wsseg, self.sizes, folder, self.steps).result()
@@ -127,11 +132,12 @@ def _plain_step(sizes: Sizes) -> PlainStep:
 def _plain(sizes: Sizes, folder: Path, steps: int) -> float:
     step, started = _plain_step(sizes), 0.0
     own = list(scans(folder, labels=True))
-    draws = split_into_batches(epoch_draws(own, "uniform", 0, 0), sizes.batch)[: PREFETCHED + steps]
+    draws = epoch_draws(own, "uniform", 0, 0)
+    batches = split_into_batches(draws, sizes.batch)[: batches_in_advance() + steps]
     for number, (_, batch, labels) in enumerate(
-        load_batches(Slices(own, sizes.input, AUGMENT), draws)
+        load_batches(Slices(own, sizes.input, AUGMENT), batches)
     ):
-        if number == PREFETCHED:
+        if number == batches_in_advance():
             started = perf_counter()
         assert labels is not None, "the scans have labels"  # noqa: S101
         step(batch.image[:, 0], batch.region, labels)

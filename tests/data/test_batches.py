@@ -202,11 +202,16 @@ def drawn(slices: int) -> list[SliceDraw]:
     return [SliceDraw(0, z) for z in range(slices)]
 
 
-def test_batches_loaded_in_advance_are_the_drawn_batches(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_batches_loaded_in_advance_are_the_drawn_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    monkeypatch.setattr("wsseg.data.batches.loading_threads", lambda: threads)
     known = scan()
     np.save(tmp_path / "image.npy", open_map(known.image))
     stored = StageScan("a", tmp_path / "image.npy", None, known.region, known.tags, known.slices)
-    batches = split_into_batches(epoch_draws([stored], "uniform", 0, 0), 3)
+    draws = [draw for epoch in range(20) for draw in epoch_draws([stored], "uniform", 0, epoch)]
+    batches = split_into_batches(draws, 3)
     in_advance = list(load_batches(Slices([stored], INPUT, GEOMETRIC), batches))
     directly = [collate([Slices([known], INPUT, GEOMETRIC)[d] for d in batch]) for batch in batches]
     assert [loaded.draws for loaded in in_advance] == batches

@@ -2,12 +2,11 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 
-from wsseg.runtime.threads import PREFETCHED, THREADS, map_in_threads, pipelined, prefetch
+from wsseg.runtime.threads import map_in_threads, pipelined
 
 WAIT_S = 20
 
@@ -76,42 +75,34 @@ def test_two_threads_share_the_items_and_keep_their_order() -> None:
     assert list(map_in_threads(meet, range(5))) == [0, -1, -2, -3, -4]
 
 
-def test_map_in_threads_takes_only_a_few_items_in_advance() -> None:
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_map_in_threads_takes_only_a_few_items_in_advance(threads: int) -> None:
     items = iter(range(1000))
-    done = map_in_threads(lambda item: item, items)
-    assert next(done) == 0
-    assert next(items) <= 2 * THREADS + 1
+    with closing(map_in_threads(lambda item: item, items, threads)) as done:
+        assert next(done) == 0
+    assert next(items) <= 2 * threads + 1
 
 
-def test_items_are_prefetched_in_order_by_one_other_thread() -> None:
-    producers = set[int]()
+def test_a_single_other_thread_takes_the_items_in_order() -> None:
+    workers, taken = set[int](), []
 
-    def items() -> Iterator[int]:
-        for item in range(20):
-            producers.add(threading.get_ident())
-            yield item
+    def take(item: int) -> int:
+        workers.add(threading.get_ident())
+        taken.append(item)
+        return item
 
-    with closing(prefetch(items())) as prefetched:
-        assert next(prefetched) == 0
-        assert list(prefetched) == list(range(1, 20))
-    assert producers.isdisjoint({threading.get_ident()})
-    assert len(producers) == 1
-    assert list(prefetch([])) == []
+    assert list(map_in_threads(take, range(20), threads=1)) == taken == list(range(20))
+    assert len(workers - {threading.get_ident()}) == 1
 
 
-def test_only_a_few_items_are_prefetched() -> None:
-    left = iter(range(100))
-    with closing(prefetch(left)) as prefetched:  # closing waits for started items
-        next(prefetched)
-    assert next(left) <= PREFETCHED + 1
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_an_error_is_raised_after_the_results_before_it(threads: int) -> None:
+    def fail(item: int) -> int:
+        if item == 2:
+            raise OSError("disk failure")
+        return item
 
-
-def test_an_error_while_prefetching_is_raised_after_the_items_before_it() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        raise OSError("disk failure")
-
-    prefetched = prefetch(items())
-    assert next(prefetched) == 1
+    done: list[int] = []
     with pytest.raises(OSError, match="disk failure"):
-        next(prefetched)
+        done.extend(map_in_threads(fail, range(9), threads))
+    assert done == [0, 1]

@@ -121,5 +121,6 @@ class TopHat(Prior):
 
     def _dilated(self, image: Tensor, region: Mask) -> Tensor:
         """Return the maximum over the pixels of the square that are in the region."""
-        inside = image.where(region, -inf)
-        return F.max_pool2d(inside, self.size_px, stride=1, padding=self.size_px // 2)
+        size, margin = self.size_px, self.size_px // 2
+        rows = F.max_pool2d(image.where(region, -inf), (size, 1), 1, (margin, 0))
+        return F.max_pool2d(rows, (1, size), 1, (0, margin))

@@ -40,7 +40,8 @@ class Augment(Component):
     def __call__(self, image: Stack, masks: Planes, fill: float, seed: int) -> tuple[Stack, Planes]:
         """Return an image (H, W, C S) and its masks (H, W, P) after the same random changes.
 
-        The result must be a function of the arguments, which must not be changed.
+        The result must be a function of the arguments, which must not be changed. Several threads
+        may call it at the same time.
 
         Args:
             image: The slices of all channels, in the scanner's unit; slice s of channel c is

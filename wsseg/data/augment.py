@@ -3,7 +3,7 @@
 import os
 from functools import lru_cache
 from random import Random
-from threading import Lock
+from threading import get_ident
 from typing import Annotated, Any, Literal, final
 
 import numpy as np
@@ -13,7 +13,6 @@ from wsseg.core.augment import Augment, Planes, Stack
 from wsseg.core.contracts import check_augmented
 
 NOISE_PROBABILITY = 0.5
-_compose_lock = Lock()  # threads share a composition and its seed
 
 
 @final
@@ -55,12 +54,11 @@ class StandardAugment(Augment):
         """Return the augmented image (interpolated linearly) and masks (nearest neighbour)."""
         if self == StandardAugment():
             return image, masks
-        compose = _compose(self, fill)
+        compose = _compose(self, fill, get_ident())
         # `set_random_seed` would give all transformations the same random numbers.
         generators = np.random.default_rng(seed), Random(seed)  # noqa: S311 - not for cryptography
-        with _compose_lock:
-            compose.set_random_state(*generators)
-            changed = compose(image=image, mask=masks)
+        compose.set_random_state(*generators)
+        changed = compose(image=image, mask=masks)
         augmented = _change_intensities(self, fill, seed, changed["image"])
         return augmented, changed["mask"].reshape(masks.shape)
 
@@ -91,7 +89,8 @@ def _change_intensities(augment: StandardAugment, fill: float, seed: int, image:
 
 
 @lru_cache(maxsize=256)  # fills may differ from image to image
-def _compose(augment: StandardAugment, fill: float) -> Any:
+def _compose(augment: StandardAugment, fill: float, thread: int) -> Any:  # noqa: ARG001
+    """Return the transformations; each thread has its own, since they keep a random state."""
     # Otherwise the import looks for updates online.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     import albumentations

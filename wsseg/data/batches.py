@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 from zlib import crc32
 
+import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ from wsseg.core.input import Input
 from wsseg.data.augment import StandardAugment, augment_slice
 from wsseg.data.maps import MapSource, open_map, read_map
 from wsseg.data.weak_maps import WeakLayout, WeakMaps, WeakSample, batch_fields
-from wsseg.runtime.threads import prefetch
+from wsseg.runtime.threads import map_in_threads
 
 NO_AUGMENTATION = StandardAugment()
+MOST_THREADS = 8  # that load batches for a GPU
 Sampling: TypeAlias = Literal["uniform", "balanced", "alternating"]
 
 
@@ -191,10 +193,23 @@ def load_batches(
 ) -> Generator[LoadedBatch, None, None]:
     """Load `own_shard` of each batch in `batches`; by default, the full batch.
 
-    One thread loads a few batches in advance. A thread is enough because NumPy and OpenCV release
-    the GIL. A forked process would copy every page of memory that the training step writes.
+    Threads load a few batches in advance; NumPy and OpenCV release the GIL. A forked process would
+    copy every page of memory that the training step writes. The batches are independent of the
+    number of threads.
     """
-    return prefetch(_load(slices, draws, own_shard(draws)) for draws in batches)
+    return map_in_threads(
+        lambda draws: _load(slices, draws, own_shard(draws)), batches, loading_threads()
+    )
+
+
+def loading_threads() -> int:
+    """Return the number of threads that load batches: one if the CPU also trains the network."""
+    return min(MOST_THREADS, joblib.cpu_count()) if torch.cuda.is_available() else 1
+
+
+def batches_in_advance() -> int:
+    """Return how many batches are loaded before the first one is used."""
+    return 2 * loading_threads() + 1
 
 
 def _load(slices: Slices, draws: Sequence[SliceDraw], own: Sequence[SliceDraw]) -> LoadedBatch:

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar, cast
+from typing import TypeVar
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -11,34 +11,25 @@ B = TypeVar("B")
 R = TypeVar("R")
 
 THREADS = 2  # for work that releases Python's lock: NumPy, zlib, OpenCV
-PREFETCHED = 3
 
 
-def prefetch(items: Iterable[T]) -> Generator[T, None, None]:
-    """Yield `items`; a thread computes the next three in advance."""
-    iterator, end = iter(items), object()
-    with ThreadPoolExecutor(1) as producer:
-        queue = deque(producer.submit(next, iterator, end) for _ in range(PREFETCHED))
-        while (item := queue.popleft().result()) is not end:
-            queue.append(producer.submit(next, iterator, end))
-            yield cast("T", item)
+def map_in_threads(
+    work: Callable[[T], R], items: Iterable[T], threads: int = THREADS
+) -> Generator[R, None, None]:
+    """Yield `work(item)` for each item, in order, computed by `threads` threads, two by default.
 
-
-def map_in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yield `work(item)` for each item, in order, computed by two threads.
-
-    At most five results are pending, so `items` may be long or large.
+    At most 2 `threads` + 1 results are pending, so `items` may be long or large.
 
     Example:
         >>> from wsseg.tools import map_in_threads
         >>> list(map_in_threads(abs, [-1, 2, -3]))
         [1, 2, 3]
     """
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[R]] = deque()
         for item in items:
             pending.append(pool.submit(work, item))
-            if len(pending) > 2 * THREADS:
+            if len(pending) > 2 * threads:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
