@@ -1,5 +1,6 @@
 """wsseg init: a folder or a table becomes a recipe that checks, trains and predicts."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -245,7 +246,7 @@ def test_a_mixture_of_grey_and_colour_pictures_is_refused(wsseg: Wsseg, tmp_path
     folder = write_pictures(tmp_path / "pictures", number=4)
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(folder / "good" / "000.png")
     ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
-    ended.refused("the images have different channels: image; red, green, blue")
+    ended.refused("the images have different channels: image (", "); red, green, blue (")
 
 
 @pytest.mark.parametrize(
@@ -322,6 +323,133 @@ def test_the_magnetic_tiles_become_a_valid_recipe(wsseg: Wsseg, tmp_path: Path) 
     assert wsseg("recipe", "check", tmp_path / "a.yaml").code == 0
 
 
+@pytest.mark.parametrize(
+    ("without", "having"),
+    [
+        ("Apple___healthy", "Apple___Black_rot"),  # as in PlantVillage
+        ("non_cracked", "cracked"),
+        ("good tiles", "not good tiles"),
+    ],
+)
+def test_a_folder_whose_name_has_a_word_for_no_defect_is_the_background(
+    wsseg: Wsseg, tmp_path: Path, without: str, having: str
+) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    (folder / "good").rename(folder / without)
+    (folder / "crack").rename(folder / having)
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    written = recipe(tmp_path / "a.yaml")
+    assert written["cohort"]["classes"] == {having: [having]}
+    (stage,) = written["stages"].values()
+    assert stage["classes"] == [having]
+    assert f"# {having}: 12 with it, 12 without" in (tmp_path / "a.yaml").read_text()
+    assert wsseg("recipe", "check", tmp_path / "a.yaml").code == 0
+
+
+def test_a_column_of_tags_for_healthy_pictures_is_the_background(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    rows = [
+        f"{path.stem},{int(path.parent.name == 'good')},{int(path.parent.name == 'crack')}"
+        for path in sorted(folder.glob("*/*[0-9].png"))
+    ]
+    (folder / "train.csv").write_text("\n".join(["image_id,healthy,rust", *rows]))
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    assert recipe(tmp_path / "a.yaml")["stages"]["rust"]["classes"] == ["rust"]
+
+
+def test_a_column_of_probabilities_is_a_column_of_tags(wsseg: Wsseg, tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    paths = sorted(folder.glob("*/*[0-9].png"))
+    tags = ["1" if path.parent.name == "crack" else "0" for path in paths]
+    tags[:2] = ["0.5", "0.5"]
+    rows = [f"{path.name},{tag}" for path, tag in zip(paths, tags, strict=True)]
+    (folder / "labels.csv").write_text("\n".join(["file,crack", *rows]))
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    assert recipe(tmp_path / "a.yaml")["cohort"]["columns"]["crack"] == "tag.crack"
+
+
+def test_classes_further_down_than_other_folders_are_refused(wsseg: Wsseg, tmp_path: Path) -> None:
+    for site in ("a", "b"):
+        write_pictures(tmp_path / "pictures" / f"site-{site}")
+    ended = wsseg("init", tmp_path / "pictures", "--out", tmp_path / "a.yaml")
+    ended.refused("the folder good is below site-a, so site-a would be a class")
+
+
+def test_a_table_whose_classes_are_unclear_is_named_if_folders_are_no_classes(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    crack = write_pictures(folder) / "crack"
+    for path in sorted((folder / "good").glob("*.png")):
+        path.rename(crack / path.name)
+    rows = [f"{number:03}.png,{number % 2},plate{number // 2}" for number in range(24)]
+    rows = [row.replace(",0,", ",keine,").replace(",1,", ",Kratzer,") for row in rows]
+    (folder / "labels.csv").write_text("\n".join(["name,result,plate", *rows]))
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    ended.refused(
+        "no training image is without crack",
+        "The folders of the images were taken as classes",
+        "add a CSV file with the columns image and class; labels.csv has no such columns",
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [((128,), (128,)), ((1, 2), (1, 2)), ((1,), None), ((255,), None)],
+)
+def test_the_values_of_masks_are_found(
+    wsseg: Wsseg, tmp_path: Path, values: tuple[int, ...], expected: tuple[int, ...] | None
+) -> None:
+    folder = write_pictures(tmp_path / "pictures")
+    for number, path in enumerate(sorted(folder.glob("*/*_mask.png"))):
+        with Image.open(path) as mask:
+            labels = np.asarray(mask) * np.uint8(values[number % len(values)])
+        Image.fromarray(labels).save(path)
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    found = recipe(tmp_path / "a.yaml")["cohort"].get("mask_values")
+    assert found == (None if expected is None else {"crack": list(expected)})
+    assert wsseg("data", "check", tmp_path / "a.yaml").code == 0
+
+
+def test_a_coco_file_in_a_folder_of_annotations_is_found(wsseg: Wsseg, tmp_path: Path) -> None:
+    folder = tmp_path / "coco"
+    pictures = write_pictures(tmp_path / "pictures")
+    (folder / "train2017").mkdir(parents=True)
+    (folder / "annotations").mkdir()
+    images, boxes = [], []
+    for number, path in enumerate(sorted(pictures.glob("*/*[0-9].png"))):
+        path.rename(folder / "train2017" / path.name)
+        images.append({"id": number, "file_name": path.name})
+        if path.parent.name == "crack":
+            boxes.append({"image_id": number, "category_id": 1, "bbox": [1, 1, 30, 30]})
+    content = {
+        "images": images,
+        "annotations": boxes,
+        "categories": [{"id": 1, "name": "crack"}],
+    }
+    (folder / "annotations" / "instances_train2017.json").write_text(json.dumps(content))
+    ended = wsseg("init", folder, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    written = recipe(tmp_path / "a.yaml")
+    assert written["cohort"]["boxes"] == "coco/annotations/instances_train2017.json"
+    assert written["stages"]["crack"]["classes"] == ["crack"]
+    assert wsseg("data", "check", tmp_path / "a.yaml").code == 0
+
+
+def test_the_command_in_a_recipe_can_be_copied_if_the_path_has_spaces(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    folder = write_pictures(tmp_path / "my pictures")
+    assert wsseg("init", folder, "--out", tmp_path / "a.yaml").code == 0
+    assert f"`wsseg init '{folder}'`" in (tmp_path / "a.yaml").read_text()
+
+
 def test_a_path_without_usable_images_is_refused(wsseg: Wsseg, tmp_path: Path) -> None:
     out = tmp_path / "a.yaml"
     wsseg("init", tmp_path / "none", "--out", out).refused("not found. Give a folder")
@@ -333,8 +461,11 @@ def test_a_path_without_usable_images_is_refused(wsseg: Wsseg, tmp_path: Path) -
     wsseg("init", tmp_path / "a.csv", "--out", out).refused(
         "the table needs a column with the names of images"
     )
-    good = write_pictures(tmp_path / "pictures") / "good"
+    folder = write_pictures(tmp_path / "pictures")
+    good = folder / "good"
     wsseg("init", good, "--out", out).refused("no labels found for its images")
+    (folder / "crack").rename(folder / "Apple___healthy")
+    wsseg("init", folder, "--out", out).refused("no labels found for its images")
     assert not out.exists()
 
 

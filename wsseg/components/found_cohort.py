@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from wsseg.components.folder import means_background
+from wsseg.components.folder import BACKGROUND, WITHOUT, WORD_END, means_background
 from wsseg.components.tag_file import KINDS, image_of_cell, unique_names
 from wsseg.core.case import SPLITS
 from wsseg.data.coco import read_coco_boxes
@@ -21,8 +21,27 @@ CASE_COLUMNS = {"case", "image"}  # of a cohort's table
 CLASS_COLUMNS = ("class", "label", "tag", "category", "diagnosis", "finding", "defect", "type")
 PATIENT_COLUMNS = ("patient", "patient_id", "patientid", "subject", "subject_id")
 NOT_CLASSES = frozenset({*PATIENT_COLUMNS, "split", "site", "mask"})
+NEGATIONS = frozenset({*WITHOUT, "non", "not"}) - BACKGROUND  # as the first word of a name
+NUMBERS = frozenset({"0"})  # in longer names, such as batch_0, they say nothing
+ANNOTATIONS = "annotations"  # a folder of COCO files
 MOST_CLASSES = 20
 LEAST_MATCHES = 0.9  # of the cells of a column with the names of images
+
+
+def suggests_background(name: str) -> bool:
+    """Return whether a name contains a word that means that no class is present.
+
+    It covers more names than `means_background`, which the cohort `folder` uses.
+
+    Example:
+        >>> from wsseg.components.found_cohort import suggests_background
+        >>> names = ("good", "Apple___healthy", "non_cracked", "not good", "Apple___rot")
+        >>> [name for name in names if suggests_background(name)]
+        ['good', 'Apple___healthy', 'non_cracked']
+    """
+    first, *others = filter(None, WORD_END.split(name.lower()))
+    has_word = bool((BACKGROUND - NUMBERS - {"no"}).intersection((first, *others)))
+    return means_background(name) or has_word != (bool(others) and first in NEGATIONS)
 
 
 def found_cohort(path: Path) -> dict[str, Any]:
@@ -68,7 +87,7 @@ def found_cohort(path: Path) -> dict[str, Any]:
 def _other_weak_labels(path: Path) -> dict[str, Path]:
     """Return the folder `scribbles` and a COCO file in a folder, if there are any."""
     found = {"scribbles": path / SCRIBBLES} if (path / SCRIBBLES).is_dir() else {}
-    for file in sorted(path.glob("*.json")):
+    for file in (*sorted(path.glob("*.json")), *sorted((path / ANNOTATIONS).glob("*.json"))):
         with suppress(InputError):
             read_coco_boxes(file)
             return found | {"boxes": file}
@@ -106,7 +125,7 @@ def _image_column(cells: Mapping[str, Sequence[str]], folder: Path) -> str | Non
 
 
 def _class_columns(cells: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return the column of classes as `class`, or columns of 0 and 1 as `tag.NAME`."""
+    """Return the column of classes as `class`, or columns of tags as `tag.NAME`."""
     words = {name: Counter(filter(None, values)) for name, values in cells.items()}
     possible = [
         name
@@ -118,7 +137,7 @@ def _class_columns(cells: Mapping[str, Sequence[str]]) -> dict[str, str]:
     ]
     tags = {name: counts for name, counts in words.items() if len(counts) > 1 and _are_tags(counts)}
     for has_classes in (
-        lambda name: any(means_background(word) for word in words[name]),
+        lambda name: any(suggests_background(word) for word in words[name]),
         lambda name: name.lower() in CLASS_COLUMNS,
         lambda _: len(possible) == 1 and not tags,
     ):
@@ -128,7 +147,9 @@ def _class_columns(cells: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 
 def _are_tags(cells: Mapping[str, int]) -> bool:
+    """Return whether all cells are tags, and those that are probabilities are a part of them."""
     try:
-        return {parse_tag(cell) for cell in cells} <= {True, False}
+        tags = {parse_tag(cell) for cell in cells}
     except ValueError:
         return False
+    return tags <= {True, False} or tags > {True, False}

@@ -52,10 +52,11 @@ def measure_images(cases: Sequence[Case]) -> ImageValues:
     """
     if not cases:
         raise InputError("there are no training images: the split of each image is val or test")
-    volumes = [read_case(case) for case in _some(cases, VALUES_SAMPLE)]
-    by_channels = {volume.channels: volume for volume in volumes}
+    sample = _some(cases, VALUES_SAMPLE)
+    volumes = [read_case(case) for case in sample]
+    by_channels = {v.channels: case.image for v, case in zip(volumes, sample, strict=True)}
     if len(by_channels) > 1:
-        listed = "; ".join(", ".join(channels) for channels in by_channels)
+        listed = "; ".join(f"{', '.join(names)} ({file})" for names, file in by_channels.items())
         raise InputError(
             f"the images have different channels: {listed}. Convert them, for example all to "
             "greyscale"
@@ -106,6 +107,7 @@ def class_contrast(
     cases: Sequence[Case],
     settings: Mapping[str, Any],
     regions: Mapping[str, Any],
+    advice: str,
 ) -> TagContrast:
     """Return the contrast of a class, from its tags and the slices on the network's grid.
 
@@ -114,6 +116,7 @@ def class_contrast(
         cases: The training images.
         settings: The settings of `input`.
         regions: The settings of each region.
+        advice: What to do if all images or none have the class.
 
     Raises:
         InputError: No image has the tag, or none is without it.
@@ -132,10 +135,10 @@ def class_contrast(
                 planes.append(np.asarray(prepared.image[:, z, rows, columns]))
     for tag, planes in groups.items():
         if not planes:
-            word = "with" if tag else "without"
+            word = "has" if tag else "is without"
             raise InputError(
-                f"no training image is tagged as {word} {name}, but EM learns from the difference "
-                "between images with and without it. Add such images, or a column of tags"
+                f"no training image {word} {name}, but EM learns from the difference between "
+                f"images with and without it. {advice}"
             )
     return tag_contrast(groups[True], groups[False])
 

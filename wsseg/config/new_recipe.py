@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os.path import relpath
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeAlias
 
 from wsseg.components.tag_file import KINDS
@@ -42,7 +43,7 @@ def new_recipe(path: Path, folder: Path) -> str:
     values = measure_images(training)
     input_settings, regions = _input(values)
     contrasts = [
-        class_contrast(name, training, input_settings, regions)
+        class_contrast(name, training, input_settings, regions, found.advice)
         for name in _contrasted(found.classes, training)
     ]
     lines = [
@@ -106,7 +107,8 @@ def _header(path: Path, found: FoundImages, values: ImageValues) -> Iterator[str
     channels = "grey" if len(values.channels) == 1 else ", ".join(values.channels)
     yield f"# {' and '.join(found.classes)}: learnt from {len(found.cases)} {kind} ({channels})"
     yield "#"
-    yield f"# Written by `wsseg init {path}`. Check every line that has a comment, then:"
+    yield f"# Written by `wsseg init {quote(str(path))}`."
+    yield "# Check every line that has a comment, then:"
     yield "#   wsseg data check THIS-FILE"
     yield "#   wsseg train THIS-FILE --out runs/first"
     yield "#   wsseg predict runs/first IMAGES --out masks --overlays"
@@ -128,14 +130,20 @@ def _header(path: Path, found: FoundImages, values: ImageValues) -> Iterator[str
 
 
 def _cohort_lines(found: FoundImages, folder: Path) -> Iterator[str]:
+    comments = {
+        "classes": "merged; to separate them, list each here and in the stage's classes"
+        if found.joined
+        else "",
+        "split": "the share for testing, or a pattern of paths such as ^test/",
+        "leave_out": "their masks contradict their tags",
+        "mask_values": "the masks have no other values but 0",
+    }
+    if found.without:
+        yield f"# taken as images without a class: {', '.join(found.without)}"
     for key, value in found.settings.items():
         shown = _relative(value, folder) if isinstance(value, Path) else value
-        comment = {
-            "classes": "  # merged; to separate them, list each here and in the stage's classes",
-            "split": "  # the share for testing, or a pattern of paths such as ^test/",
-            "leave_out": "  # their masks contradict their tags",
-        }.get(key, "")
-        yield f"{key}: {_flow(shown)}{comment}"
+        comment = comments.get(key)
+        yield f"{key}: {_flow(shown)}" + (f"  # {comment}" if comment else "")
     if unused := _unused_columns(found):
         yield f"# not used: {unused}; to name the patient or object, add {{COLUMN: patient}}"
     if len(found.classes) > 1 and all(True in case.tags.values() for case in found.cases):
