@@ -22,6 +22,8 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import wsseg
+from tests.conftest import Wsseg
+from tests.picture_files import write_pictures
 from wsseg.components.cohorts import Table
 from wsseg.components.hookspecs import hookimpl
 from wsseg.components.registry import registry
@@ -203,6 +205,22 @@ def run(toy_text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recip
     monkeypatch.setattr(Trainer, "__init__", kept)
     wsseg.train(recipe, tmp_path / "run", display=QUIET)
     return recipe
+
+
+@pytest.mark.parametrize("words", ["train a.yaml --out run", "data check a.yaml"])
+def test_a_true_mask_among_the_scribbles_is_refused_before_training(
+    wsseg: Wsseg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "pictures")
+    mask = "pictures/crack/001_mask.png"
+    rows = f"a,pictures/crack/001.png,{mask},{mask}\nb,pictures/good/000.png,,\n"
+    (tmp_path / "a.csv").write_text(f"case,image,mask.crack,scribble.crack\n{rows}")
+    assert wsseg("init", "pictures", "--out", "a.yaml").code == 0
+    table = "cohort={use: table, path: a.csv}"
+    values = "cohort.scribble_values={crack: {present: [255], absent: [0], unknown: [4]}}"
+    ended = wsseg(*words.split(), "--set", table, "--set", values)
+    ended.refused("case a: scribble.crack is the file of mask.crack")
 
 
 def _with_scribbles(cohort: Cohort, folder: Path) -> Path:

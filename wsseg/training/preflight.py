@@ -1,8 +1,8 @@
 """Checks of a recipe's cohorts, made by `wsseg data check` and before training."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, product
 
 from wsseg.components.regions import FileRegion
 from wsseg.config.recipe import Recipe
@@ -59,12 +59,14 @@ def lists_of_cases(recipe: Recipe) -> Iterator[tuple[CaseList, Expectations]]:
     shared = _list_own_cases(recipe)
     tested = [case for case in shared.cases if case.split == "test"]
     expected = expected_by(recipe, recipe.own_stages.values())
+    _check_scribbles(recipe.own_stages, shared.cases)
     yield shared, replace(expected, regions=recipe.regions)
-    for stage in recipe.stages.values():
+    for name, stage in recipe.stages.items():
         if stage.cohort is not None:
             own = list_cases(stage.cohort)
             training = [case for case in own.cases if case.split != "test"]
             expected = replace(expected_by(recipe, [stage]), regions=recipe.regions)
+            _check_scribbles({name: stage}, training)
             yield CaseList([*training, *tested], own.findings), expected
 
 
@@ -136,12 +138,16 @@ def collect_findings(
 
     For training cases, only the masks that a stage may read are opened; for validation cases, only
     the masks of regions.
+
+    Raises:
+        InputError: A file of scribbles is a true mask.
     """
     found: list[Finding] = []
     validation = [replace(c, split="val") for c in _as_trained(recipe, (), split.validation)]
     tested = [replace(case, split="test") for case in split.test]
     for stages in recipe.stages_by_cohort:
         training = split.training_cases(next(iter(stages)))
+        _check_scribbles(stages, training)
         found += check_cases(
             [*_as_trained(recipe, stages.values(), training), *validation, *tested],
             expected_by(recipe, stages.values()),
@@ -149,6 +155,20 @@ def collect_findings(
             lambda facts, number: display.track("checking scans", facts, number),
         )
     return with_accepted(dict.fromkeys(found), accept)
+
+
+def _check_scribbles(stages: Mapping[str, Stage], cases: Sequence[Case]) -> None:
+    """Raise `InputError` if a stage would read a true mask of its classes as scribbles."""
+    weak = {name: stage for name, stage in stages.items() if not isinstance(stage, MasksStage)}
+    for (name, stage), case in product(weak.items(), cases):
+        masks = {path.resolve(): key for key, path in case.masks.items() if key in stage.classes}
+        for each in stage.classes:
+            if each in case.scribbles and (mask := masks.get(case.scribbles[each].resolve())):
+                raise InputError(
+                    f"stage {name}, case {case.name}: scribble.{each} is the file of mask.{mask}, "
+                    "which a stage that learns without masks must not read.\n"
+                    "Enter a file of scribbles, or set learn: masks"
+                )
 
 
 def raise_on_errors(found: Sequence[Finding], display: Display) -> None:
