@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 import yaml
@@ -225,6 +226,28 @@ def test_the_channel_is_found_in_which_tagged_pictures_differ(wsseg: Wsseg, tmp_
     written = recipe(tmp_path / "a.yaml")
     assert written["stages"]["crack"]["prior"]["channel"] == "red"
     assert len(written["input"]["offset"]) == 3
+
+
+def test_a_table_of_sequences_becomes_a_recipe_whose_region_names_one(
+    wsseg: Wsseg, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    rows = ["case,image.t1,image.flair,tag.tumour"]
+    for case in range(8):
+        for name in ("t1", "flair"):
+            image = random.normal(300, 40, (32, 32, 4)).astype(np.float32)
+            image[:, :3] = 0
+            nib.save(
+                nib.Nifti1Image(image, np.diag([-1, -1, 3, 1])), tmp_path / f"{case}{name}.nii"
+            )
+        rows.append(f"{case},{case}t1.nii,{case}flair.nii,{case % 2}")
+    (tmp_path / "cohort.csv").write_text("\n".join(rows))
+    ended = wsseg("init", tmp_path, "--out", tmp_path / "a.yaml")
+    assert ended.code == 0, ended.err
+    assert recipe(tmp_path / "a.yaml")["regions"] == {
+        "body": {"use": "foreground", "channel": "t1"}
+    }
+    assert wsseg("data", "check", tmp_path / "a.yaml").code == 0
 
 
 def test_only_one_channel_of_grey_pictures_saved_in_colour_is_used(

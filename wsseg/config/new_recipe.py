@@ -90,7 +90,9 @@ def _input(values: ImageValues) -> tuple[dict[str, Any], dict[str, Any]]:
     if values.is_part:
         settings["channels"] = list(values.channels)
     if values.lacks_unit:
-        return settings | {"standardize": "body", "mask": "body"}, {"body": {"use": "foreground"}}
+        channel = {} if len(values.channels) == 1 else {"channel": values.channels[0]}
+        body = {"use": "foreground", **channel}
+        return settings | {"standardize": "body", "mask": "body"}, {"body": body}
     if not values.is_picture:
         settings["unit"] = values.unit
     offset, scale = ([_rounded(x) for x in each] for each in (values.mean, values.sd))
