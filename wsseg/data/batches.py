@@ -1,5 +1,6 @@
 """Batches of slices, read from prepared scans."""
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -8,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 from zlib import crc32
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -204,7 +204,7 @@ def load_batches(
 
 def loading_threads() -> int:
     """Return the number of threads that load batches: one if the CPU also trains the network."""
-    return min(MOST_THREADS, joblib.cpu_count()) if torch.cuda.is_available() else 1
+    return min(MOST_THREADS, os.cpu_count() or 1) if torch.cuda.is_available() else 1
 
 
 def batches_in_advance() -> int:
