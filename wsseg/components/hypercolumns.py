@@ -23,8 +23,8 @@ class Hypercolumns(Backbone):
     convolutions with a ReLU between them turn them into logits, which are interpolated to the size
     of the image.
 
-    The encoder is not trained, so the network cannot memorise single images, as large networks do
-    if labels are weak or few. If there are many masks, use `smp`, whose encoder is trained too.
+    Only the classifier is trained, so that few weights are fitted to weak labels. `smp` trains the
+    encoder, too.
 
     Source: Hariharan et al. 2015, "Hypercolumns for object segmentation and fine-grained
     localization"; for the averages Roth et al. 2022, "Towards total recall in industrial anomaly
@@ -74,7 +74,7 @@ class Hypercolumns(Backbone):
 
     def files(self) -> tuple[Path, ...]:
         """Return the files of the weights."""
-        return self.weights.files() if isinstance(self.weights, EncoderWeights) else ()
+        return self._whole_network().files()
 
     def _whole_network(self) -> Smp:
         """Return a backbone with this encoder and a decoder; only its encoder is used."""

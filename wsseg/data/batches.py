@@ -21,7 +21,7 @@ from wsseg.core.input import Input
 from wsseg.data.augment import StandardAugment, augment_slice
 from wsseg.data.maps import MapSource, open_map, read_map
 from wsseg.data.weak_maps import WeakLayout, WeakMaps, WeakSample, batch_fields
-from wsseg.runtime.threads import map_in_threads
+from wsseg.runtime.threads import map_in_threads, most_pending
 
 NO_AUGMENTATION = StandardAugment()
 MOST_THREADS = 8  # that load batches for a GPU
@@ -209,7 +209,7 @@ def loading_threads() -> int:
 
 def batches_in_advance() -> int:
     """Return how many batches are loaded before the first one is used."""
-    return 2 * loading_threads() + 1
+    return most_pending(loading_threads())
 
 
 def _load(slices: Slices, draws: Sequence[SliceDraw], own: Sequence[SliceDraw]) -> LoadedBatch:

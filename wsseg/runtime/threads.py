@@ -18,7 +18,7 @@ def map_in_threads(
 ) -> Generator[R, None, None]:
     """Yield `work(item)` for each item, in order, computed by `threads` threads, two by default.
 
-    At most 2 `threads` + 1 results are pending, so `items` may be long or large.
+    At most `most_pending` results are computed in advance, so `items` may be long or large.
 
     Example:
         >>> from wsseg.tools import map_in_threads
@@ -29,10 +29,15 @@ def map_in_threads(
         pending: deque[Future[R]] = deque()
         for item in items:
             pending.append(pool.submit(work, item))
-            if len(pending) > 2 * threads:
+            if len(pending) == most_pending(threads):
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def most_pending(threads: int) -> int:
+    """Return how many results `map_in_threads` computes before the first one is used."""
+    return 2 * threads + 1
 
 
 def run_in_threads(work: Callable[[T], None], items: Iterable[T]) -> None:

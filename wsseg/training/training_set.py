@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsseg.config.stages import MasksStage, NetworkStage, Stage
-from wsseg.core.case import Case
 from wsseg.data.batches import StageScan
 from wsseg.data.prepare import Prepared, prepare_mask
 from wsseg.errors import InputError
@@ -37,11 +36,9 @@ def training_scans(
     Cases and slices without known labels are left out.
 
     Raises:
-        InputError: No case is left, or a file of scribbles is a true mask.
+        InputError: No case is left.
     """
     if not isinstance(stage, MasksStage):
-        for each in cases:
-            _check_scribbles(name, stage, each.case)
         cases = [replace(each, case=each.case.without_masks(stage.classes)) for each in cases]
     known = [(case, slices) for case in cases if (slices := _known(stage, case)).any()]
     scans = [
@@ -53,18 +50,6 @@ def training_scans(
             f"voxels in the region {stage.region_in_training or stage.region!r}"
         )
     return scans
-
-
-def _check_scribbles(name: str, stage: Stage, case: Case) -> None:
-    """Raise `InputError` if a file of scribbles is a true mask, which the stage must not read."""
-    masks = {path.resolve(): key for key, path in case.masks.items() if key in stage.classes}
-    for each in stage.classes:
-        if each in case.scribbles and (mask := masks.get(case.scribbles[each].resolve())):
-            raise InputError(
-                f"stage {name}, case {case.name}: scribble.{each} is the file of mask.{mask}, "
-                "which a stage that learns without masks must not read.\n"
-                "Enter a file of scribbles, or set learn: masks"
-            )
 
 
 def summary_of(classes: Sequence[str], scans: Sequence[StageScan]) -> str:
