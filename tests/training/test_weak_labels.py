@@ -22,7 +22,6 @@ from wsseg.core.weak_labels import Box, ScribbleValues
 from wsseg.data.augment import StandardAugment
 from wsseg.data.batches import SliceDraw, Slices, StageScan, collate
 from wsseg.data.prepare import Prepared, prepare, prepare_box, prepare_scribble
-from wsseg.errors import InputError
 from wsseg.inference.pipeline import Pipeline
 from wsseg.runtime.device import open_fabric
 from wsseg.training.em import e_step
@@ -296,10 +295,3 @@ def test_the_targets_of_a_phantom_stay_within_its_grade(tmp_path: Path) -> None:
         assert grade[0] - 0.01 <= y.mean() <= grade[1] + 0.01
         shares = y.mean((1, 2, 3))
         assert shares[2:].mean() > shares[:2].mean()
-
-
-def test_a_file_of_scribbles_that_is_a_true_mask_is_refused(case: Case) -> None:
-    marked = with_scribbles(case, (0, 0, 0, 1))
-    same = replace(marked, masks={"x": marked.scribbles["x"]})
-    with pytest.raises(InputError, match=r"case a: scribble.x is the file of mask.x,"):
-        scan_of(same, em_stage())
