@@ -6,6 +6,7 @@ A README has sections <!-- KIND ARGUMENTS --> ... <!-- end -->, whose content is
 
 - rows SUITE CLASS: a table of results; without CLASS for the target
 - way SUITE: the share of the gap from the baseline of the suite to its ceiling
+- auroc SUITE: the pixel AUROC of each method: see `benchmarks.pixel_auroc`
 - figures SUITE KIND ...: figures, which are files in the folder of the suite
 - index SUITE ...: a table with a row for each suite
 - origin SUITE: what made the rows of the suite: commit, versions, machine, dates and durations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks import pages, pixel_auroc
 from benchmarks.pages import fill_sections, markdown_table, sections
 from benchmarks.suite_tables import gap_table, results_table
 from wsseg.errors import InputError
@@ -102,6 +104,12 @@ def _way_section(name: str) -> str:
     return _with_note(problem or gap_table(gap_closed(rows, baseline, ceiling)))
 
 
+def _auroc_section(name: str) -> str:
+    """Return the pixel AUROC of each method of a suite."""
+    rows = pages.read_rows(pixel_auroc.rows_file(name), pixel_auroc.Row)
+    return _with_note(pixel_auroc.pixel_auroc_table(_read_suite(name)[0], rows))
+
+
 def _figures_section(arguments: str) -> str:
     """Return figures of a suite with their captions."""
     name, *kinds = arguments.split()
@@ -179,6 +187,7 @@ def _with_note(content: str) -> str:
 SECTIONS = {
     "rows": _rows_section,
     "way": _way_section,
+    "auroc": _auroc_section,
     "figures": _figures_section,
     "index": _index_section,
     "origin": _origin_section,

@@ -11,7 +11,7 @@ from benchmarks.speed.timing import Measurement, in_new_process
 from wsseg import train
 from wsseg.config.recipe_files import load_recipe
 from wsseg.data.reading import read_case_mask
-from wsseg.evaluation.evaluate import held_out_cases
+from wsseg.evaluation.manifest_cases import held_out_cases
 from wsseg.runtime.files import write_text
 
 CLASS = "infection"

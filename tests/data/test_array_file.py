@@ -19,7 +19,7 @@ from wsseg.errors import InputError
         st.sampled_from(["u1", "i2", "u2", "f4", "?"]),
         st.one_of(
             st.tuples(st.integers(1, 5), st.integers(1, 5)),
-            st.tuples(st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 2, 4, 5])),
+            st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(5, 7)),
         ),
         elements={"allow_nan": False},
     )
@@ -42,6 +42,13 @@ def test_three_values_in_the_last_axis_are_colours(tmp_path: Path) -> None:
     assert np.array_equal(read_array_file(tmp_path / "a.npy"), values.transpose(2, 0, 1)[:, None])
     with pytest.raises(InputError, match="the mask has 3 channels, but must have one"):
         read_array_labels(tmp_path / "a.npy")
+
+
+def test_one_value_in_the_last_axis_is_grey(tmp_path: Path) -> None:
+    values = np.arange(4 * 5, dtype=np.uint8).reshape(4, 5, 1)
+    np.save(tmp_path / "a.npy", values)
+    assert array_shape(tmp_path / "a.npy") == (1, 4, 5)
+    assert np.array_equal(read_array_labels(tmp_path / "a.npy"), values.transpose(2, 0, 1)[:, None])
 
 
 def objects(path: Path) -> None:
@@ -67,7 +74,9 @@ def archive(path: Path) -> None:
         (lambda path: path.touch(), "the file is damaged, or not a .npy file of numbers"),
         (lambda path: np.save(path, np.zeros(5)), r"its shape is \(5,\); possible: \(H, W\)"),
         (lambda path: np.save(path, np.zeros((2, 2, 2, 2))), r"its shape is \(2, 2, 2, 2\)"),
-        (lambda path: np.save(path, np.zeros((0, 4))), r"its shape is \(0, 4\)"),
+        (lambda path: np.save(path, np.zeros((8, 8, 4))), r"its shape is \(8, 8, 4\); .* alpha"),
+        (lambda path: np.save(path, np.zeros((8, 8, 2))), r"its shape is \(8, 8, 2\)"),
+        (lambda path: np.save(path, np.zeros((0, 4))), r"the array is empty; .* \(0, 4\)"),
         (lambda path: np.save(path, np.zeros((2, 2), complex)), "its values have type complex128"),
         (lambda path: path.unlink(missing_ok=True), "file not found"),
     ],

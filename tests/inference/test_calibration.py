@@ -14,7 +14,7 @@ from torch import nn
 
 from wsseg.data.nifti import open_nifti
 from wsseg.data.prepare import prepare_mask
-from wsseg.evaluation.evaluate import held_out_cases
+from wsseg.evaluation.manifest_cases import held_out_cases
 from wsseg.evaluation.reliability import read_reliability
 from wsseg.evaluation.rows import read_rows
 from wsseg.inference.calibration import ScaledNetwork, calibrated

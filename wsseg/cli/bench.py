@@ -177,7 +177,7 @@ def _write_report(out: Path) -> None:
 
 
 def _finished_runs(out: Path, rows: "DataFrame") -> "list[ReportedRun]":
-    from wsseg.evaluation.evaluate import held_out_cases
+    from wsseg.evaluation.manifest_cases import held_out_cases
     from wsseg.inference.run import load_run
     from wsseg.report.build import ReportedRun
     from wsseg.suite.folder import SuiteFolder, run_path

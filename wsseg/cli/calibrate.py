@@ -15,7 +15,8 @@ def calibrate(run: Run) -> None:
     Example: wsseg calibrate runs/first
     """
     from wsseg.errors import InputError
-    from wsseg.evaluation.temperature import fit_stages, stages_with_network, validation_cases
+    from wsseg.evaluation.manifest_cases import validation_cases
+    from wsseg.evaluation.temperature import fit_stages, stages_with_network
     from wsseg.inference.calibration import write_calibration
     from wsseg.inference.folders import RunFolder
     from wsseg.inference.run import load_run

@@ -95,7 +95,8 @@ def score(
 
     Example: wsseg score runs/phi2
     """
-    from wsseg.evaluation.evaluate import evaluate, held_out_cases, missing_annotations
+    from wsseg.evaluation.evaluate import evaluate, missing_annotations
+    from wsseg.evaluation.manifest_cases import held_out_cases
     from wsseg.evaluation.rows import read_rows, write_rows
     from wsseg.evaluation.summary import summarise
     from wsseg.inference.folders import RunFolder
@@ -150,7 +151,7 @@ def report(run: Run) -> None:
 
     Example: wsseg report runs/phi2
     """
-    from wsseg.evaluation.evaluate import held_out_cases
+    from wsseg.evaluation.manifest_cases import held_out_cases
     from wsseg.inference.run import load_run
     from wsseg.report.build import report_run
     from wsseg.runtime.console import Display

@@ -31,7 +31,7 @@ def view(
     Example: wsseg view runs/phi2 case-7
     """
     from wsseg.errors import InputError, known_words
-    from wsseg.evaluation.evaluate import held_out_cases
+    from wsseg.evaluation.manifest_cases import held_out_cases
     from wsseg.inference.calibration import calibrated
     from wsseg.inference.folders import RunFolder
     from wsseg.inference.probabilities import write_probabilities

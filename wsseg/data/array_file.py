@@ -11,7 +11,6 @@ from wsseg.data.voxels import check_memory
 from wsseg.errors import InputError
 
 SUFFIXES = (".npy",)
-COLOURS = 3
 BYTES_PER_VALUE = 8  # extra memory while a value is read
 
 
@@ -37,7 +36,8 @@ def array_channels(path: Path) -> int:
 def read_array_file(path: Path) -> NDArray[Any]:
     """Read an array as (C, Z, H, W).
 
-    A shape of (H, W, 3) means colours; all other arrays with three axes are (Z, H, W).
+    A shape of (H, W, 3) means colours and (H, W, 1) grey; all other arrays with three axes are
+    (Z, H, W). A last axis of 2 or 4, as of pictures with alpha, is refused.
 
     Raises:
         InputError: The file is not an array of real numbers with a supported shape, or is damaged.
@@ -70,12 +70,17 @@ def _opened(path: Path) -> NDArray[Any]:
         ) from error
     if array.dtype.kind not in "biuf":
         raise InputError(f"{path}: its values have type {array.dtype}; they must be real numbers")
-    if array.ndim not in (2, 3) or not array.size:
-        raise InputError(
-            f"{path}: its shape is {array.shape}; possible: (H, W), (H, W, {COLOURS}) for colours, "
-            "(Z, H, W)"
-        )
+    if not array.size:
+        raise InputError(f"{path}: the array is empty; its shape is {array.shape}")
     check_memory(path, math.prod(array.shape) * (array.dtype.itemsize + BYTES_PER_VALUE))
-    if array.ndim == COLOURS and array.shape[-1] == COLOURS:
-        return np.moveaxis(array, -1, 0)[:, None]
-    return array.reshape((1, -1, *array.shape[-2:]))
+    match array.shape:
+        case (_, _, 1 | 3):
+            return np.moveaxis(array, -1, 0)[:, None]
+        case (_, _, 2 | 4):  # channels such as alpha, not columns of a slice
+            pass
+        case (*_, height, width) if array.ndim in (2, 3):
+            return array.reshape((1, -1, height, width))
+    raise InputError(
+        f"{path}: its shape is {array.shape}; possible: (H, W), (H, W, 1), (H, W, 3) for colours, "
+        "without alpha, and (Z, H, W)"
+    )

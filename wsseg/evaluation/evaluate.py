@@ -6,38 +6,12 @@ from typing import Any
 from wsseg.components.metrics import Dice
 from wsseg.config.columns import HEALTH, WARNINGS
 from wsseg.core.case import Case
-from wsseg.core.contracts import cases_of
-from wsseg.data.checks.findings import case_with_accepted
 from wsseg.data.reading import read_case_mask
-from wsseg.errors import InputError
 from wsseg.evaluation.scoring import ScoringPlan, score_case
 from wsseg.inference.folders import RunFolder
 from wsseg.inference.prior_ablation import ablation_masks
 from wsseg.inference.run import Run
-from wsseg.training.manifest import read_manifest
 from wsseg.training.target_health import SEPARATOR, final_problems
-
-
-def held_out_cases(run: Run) -> list[Case]:
-    """Return the test cases that the run's manifest lists.
-
-    Raises:
-        InputError: The run has no test cases, or the cohort no longer contains one of them.
-    """
-    manifest = read_manifest(RunFolder(run.folder))
-    names = manifest["test"]
-    if not names:
-        raise InputError(
-            f"{run.folder}: this run has no test cases, so it cannot be scored; set the split of "
-            "some cases to test, and train again"
-        )
-    cases = {case.name: case for case in cases_of(run.recipe.test or run.recipe.cohort)}
-    if missing := [name for name in names if name not in cases]:
-        raise InputError(
-            f"{run.folder}: the cohort no longer contains test case {missing[0]} (missing test "
-            f"cases: {len(missing)}); add it again"
-        )
-    return [case_with_accepted(cases[name], manifest.get("accepted", ())) for name in names]
 
 
 def missing_annotations(cases: Sequence[Case], classes: Sequence[str]) -> list[str]:

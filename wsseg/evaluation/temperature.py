@@ -23,7 +23,6 @@ from torch import Tensor
 
 from wsseg.core.case import Case
 from wsseg.core.class_relation import ClassRelation
-from wsseg.core.contracts import cases_of
 from wsseg.data.batches import (
     Slices,
     all_slices,
@@ -39,7 +38,6 @@ from wsseg.inference.run import Run
 from wsseg.inference.stage_prediction import BATCH_SLICES, stage_logits
 from wsseg.runtime.cache_leases import release
 from wsseg.runtime.files import sha256
-from wsseg.training.manifest import read_manifest
 
 LOWEST, HIGHEST = 0.05, 20.0  # the range of temperatures
 AT_LIMIT = 1.01  # a temperature within this factor of a limit means that the best one is outside
@@ -53,27 +51,6 @@ class LabelledPixels:
     log_odds: Tensor  # (n, K) float32
     present: Tensor  # (n, K) bool
     weight: float = 1.0  # number of pixels of the region that each of these represents
-
-
-def validation_cases(run: Run) -> list[Case]:
-    """Return the validation cases that the run's manifest lists.
-
-    Raises:
-        InputError: The run has none, or the cohort no longer contains one of them.
-    """
-    names = read_manifest(RunFolder(run.folder)).get("validation", ())
-    if not names:
-        raise InputError(
-            f"{run.folder}: this run has no validation cases, whose masks are needed to fit "
-            "temperatures; set the split of some cases to val, and train again"
-        )
-    cases = {case.name: case for case in cases_of(run.recipe.cohort)}
-    if missing := [name for name in names if name not in cases]:
-        raise InputError(
-            f"{run.folder}: the cohort no longer contains validation case {missing[0]} (missing "
-            f"validation cases: {len(missing)}); add it again"
-        )
-    return [cases[name] for name in names]
 
 
 def stages_with_network(run: Run) -> list[str]:
