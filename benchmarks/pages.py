@@ -10,6 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args, get_type_hints
 
+from wsseg.report.formatting import counted
 from wsseg.runtime.files import atomic_write
 from wsseg.runtime.processor import processor
 
@@ -96,7 +97,7 @@ def machine() -> str:
     import torch
 
     gib = _memory_kib() / 2**20
-    return f"{processor()}, {torch.get_num_threads()} threads, {gib:.0f} GiB"
+    return f"{processor()}, {counted(torch.get_num_threads(), 'thread')}, {gib:.0f} GiB"
 
 
 def versions() -> str:

@@ -61,7 +61,10 @@ class NetworkLimits:
 
 @dataclass(frozen=True)
 class Limits:
-    """The rate of a matrix product limits every network, that of a memory copy everything else."""
+    """The rate of a matrix product limits every network, that of a memory copy everything else.
+
+    The product is measured in float32, and in bfloat16 if networks use it on this machine.
+    """
 
     n: int = 4096
     mib: int = 512
@@ -69,10 +72,11 @@ class Limits:
 
     def measure(self) -> Iterator[Measurement]:
         """Yield the rates."""
-        fast, plain = MatrixProduct(self.n, torch.bfloat16), MatrixProduct(self.n, torch.float32)
+        names = sorted({"float32", used_precision("auto")})
+        products = {name: MatrixProduct(self.n, DTYPES[name]) for name in names}
         copy = Copy(self.mib)
-        seconds = time_in_turns({"bfloat16": fast, "float32": plain, "copy": copy}, self.repeats)
-        for name, product in (("bfloat16", fast), ("float32", plain)):
+        seconds = time_in_turns({**products, "copy": copy}, self.repeats)
+        for name, product in products.items():
             rate = rates(product.flop / GIGA, seconds[name])
             yield Measurement(f"matrix product, {name}, {self.n} × {self.n}", rate, "GFLOP/s")
         yield Measurement(

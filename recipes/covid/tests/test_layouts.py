@@ -1,12 +1,14 @@
 """The public data sets: files in their official layouts, written from a phantom and read back."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -182,9 +184,43 @@ def test_the_grade_folders_of_mosmed_become_tags(tmp_path: Path, drawn: Phantom)
         None, (0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1)
     ]  # fmt: skip
     assert [list(case.masks) for case in cases] == [[], ["infection"], [], [], []]
+    assert [case.split for case in cases] == ["train", "test", "train", "train", "train"]
     volume = read_case(cases[1])
     assert np.array_equal(volume.channel(), drawn.image)
     assert np.array_equal(read_case_mask(cases[1], "infection", volume.grid), drawn.infection)
+
+
+GRADES = """\
+cohort: {use: mosmed, root: .}
+regions: {lung: {use: lung-threshold}}
+input: {slices: 1, size: 32, unit: HU}
+stages:
+  infection:
+    learn: em
+    classes: [infection]
+    region: lung
+    backbone: {use: additive-unet, width: 2}
+    prior: {use: hu-sigmoid, midpoint_hu: -500, width_hu: 100}
+    estep: {use: adapt, share: 0}
+    loss: {use: cross-entropy}
+    epochs: 1
+"""
+
+
+def test_a_network_is_trained_from_the_grades_of_mosmed_and_scored_on_its_masks(
+    tmp_path: Path, drawn: Phantom
+) -> None:
+    mosmed(tmp_path, drawn)
+    (tmp_path / "grades.yaml").write_text(GRADES)
+    run = tmp_path / "run"
+    for words in (["train", tmp_path / "grades.yaml", "--out", run], ["score", run]):
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
+    manifest = json.loads((run / "manifest.json").read_text())
+    shares = [each["shares"] for each in manifest["weak_labels"]["infection"].values()]
+    assert [each["infection"] for each in shares] == [[0.25, 0.5], [0.5, 0.75], [0.75, 1.0]]
+    assert not any("mask" in each["use"] for each in manifest["files"])
+    assert list(pd.read_csv(run / "scores.csv")["case"]) == ["study_0255"]
 
 
 def test_missing_files_are_reported_with_their_source(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ class MosMed(Cohort):
     50, 75 and 100 % of the lungs are affected. The grade gives the tags `infection`,
     `over-25-percent`, `over-50-percent` and `over-75-percent`, and the share of `infection`: 0 to
     0.25, 0.25 to 0.5, 0.5 to 0.75 or 0.75 to 1 of the region, which the E-steps `adapt` and
-    `proportion` use in a stage whose region is the lungs. 50 scans have a mask.
+    `proportion` use in a stage whose region is the lungs. The 50 scans with a mask are test cases,
+    the others training cases; the folds of a suite replace this split.
     """
 
     root: Path
@@ -62,6 +63,7 @@ class MosMed(Cohort):
             name=name,
             patient=name,
             image=image,
+            split="test" if mask.is_file() else "train",
             masks={"infection": mask} if mask.is_file() else {},
             tags={tag: grade >= least for tag, least in LEAST_GRADE.items()},
             shares={"infection": SHARES[grade]} if grade else {},
