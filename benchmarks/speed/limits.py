@@ -72,7 +72,7 @@ class Limits:
 
     def measure(self) -> Iterator[Measurement]:
         """Yield the rates."""
-        names = sorted({"float32", used_precision("auto")})
+        names: list[str] = sorted({"float32", used_precision("auto")})
         products = {name: MatrixProduct(self.n, DTYPES[name]) for name in names}
         copy = Copy(self.mib)
         seconds = time_in_turns({**products, "copy": copy}, self.repeats)

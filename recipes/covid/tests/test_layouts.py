@@ -204,6 +204,7 @@ stages:
     estep: {use: adapt, share: 0}
     loss: {use: cross-entropy}
     epochs: 1
+    optimizer: {use: adam, lr: {start: 1.0e-3, end: 1.0e-5}}
 """
 
 
@@ -213,7 +214,8 @@ def test_a_network_is_trained_from_the_grades_of_mosmed_and_scored_on_its_masks(
     mosmed(tmp_path, drawn)
     (tmp_path / "grades.yaml").write_text(GRADES)
     run = tmp_path / "run"
-    for words in (["train", tmp_path / "grades.yaml", "--out", run], ["score", run]):
+    train = ["train", tmp_path / "grades.yaml", "--out", run, "--accept", "duplicate-scan"]
+    for words in (train, ["score", run]):
         done = CliRunner().invoke(app, [str(word) for word in words])
         assert done.exit_code == 0, done.output
     manifest = json.loads((run / "manifest.json").read_text())
