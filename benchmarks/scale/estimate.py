@@ -15,7 +15,7 @@ from benchmarks.scale.rows import Measurement
 from wsseg.inference.folders import RunFolder
 from wsseg.training.log import read_log
 
-TRIAL_CASES, TRIAL_EPOCHS = 12, 4  # of the short run whose rate is used
+TRIAL_CASES, TRIAL_EPOCHS = 12, 8  # of the short run whose rate is used
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class TrainingSize:
 
 
 SIZES = (
-    TrainingSize("small", cases=20, slices=12, epochs=12, pixels=64, width=4),
-    TrainingSize("larger", cases=40, slices=10, epochs=6, pixels=96, width=8),
+    TrainingSize("small", cases=20, slices=12, epochs=60, pixels=64, width=4),
+    TrainingSize("larger", cases=40, slices=10, epochs=24, pixels=96, width=8),
 )
 
 

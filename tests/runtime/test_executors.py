@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from wsseg.errors import InputError
-from wsseg.runtime.executors import Processes, ThisProcess, WorkerDiedError, Workers, open_workers
+from wsseg.errors import InputError, WorkError
+from wsseg.runtime.executors import (
+    Cluster,
+    Processes,
+    ThisProcess,
+    WorkerDiedError,
+    Workers,
+    open_workers,
+)
 
 
 def square(number: int) -> int:
@@ -138,3 +145,35 @@ def test_options_that_contradict_each_other_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=text), open_workers(**words):  # type: ignore[arg-type]
         pass
+
+
+class ClosingClient:
+    """A Dask client whose connection to the scheduler closes while it fetches a result."""
+
+    loop = None
+
+    def __init__(self) -> None:
+        self.cancelled: list[ClosingClient] = []
+
+    def submit(self, *_: object, pure: bool) -> "ClosingClient":
+        assert not pure
+        return self
+
+    def result(self) -> None:
+        from distributed.comm.core import CommClosedError
+
+        raise CommClosedError("in <TCP (closed) ConnectionPool.gather>: Stream is closed")
+
+    def cancel(self, futures: "list[ClosingClient]") -> None:
+        self.cancelled += futures
+
+
+def test_a_connection_that_closes_while_a_result_is_fetched_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("distributed", reason="needs the extra dask")
+    monkeypatch.setattr("distributed.as_completed", lambda futures, **_: iter(futures))
+    client = ClosingClient()
+    with pytest.raises(WorkError, match="connection to the Dask scheduler was lost"):
+        list(Cluster(client).imap_unordered(square, [3]))
+    assert client.cancelled == [client]

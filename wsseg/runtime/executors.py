@@ -134,6 +134,7 @@ class Cluster(Workers):
             WorkError: The connection to the scheduler was lost.
         """
         from distributed import CancelledError, KilledWorker, as_completed
+        from distributed.comm.core import CommClosedError
 
         remote = partial(_in_folder, Path.cwd(), work, self.threads)
         futures = {self.client.submit(remote, item, pure=False): item for item in items}
@@ -143,7 +144,7 @@ class Cluster(Workers):
                     yield futures[future], future.result()
                 except KilledWorker:
                     yield futures[future], WorkerDiedError()
-                except CancelledError:
+                except (CancelledError, CommClosedError):
                     # The client logs a traceback if it is closed while reconnecting.
                     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
                     raise WorkError(
