@@ -30,4 +30,8 @@ REASONS: Mapping[tuple[str, str], str] = {  # by subject and name
         "Decompressing the file, which the authors' code must do as well, is a large part of the "
         "time of wsseg."
     ),
+    ("startup", "wsseg recipe check covid/phi2, beyond import torch"): (
+        "Importing packages takes about twice as long on this machine as on the Xeon: see the row "
+        'of "import torch" below.'
+    ),
 }
