@@ -1,8 +1,6 @@
-"""Collect the pixel AUROC of the finished runs of a suite.
+"""Measure the pixel AUROC of the finished runs of a suite.
 
-Run it after `wsseg score RUN --probabilities` of each run:
-
-    python -m benchmarks.pixel_auroc surface-defects runs/surface-defects
+Run it after the suite: python -m benchmarks.pixel_auroc surface-defects runs/surface-defects
 
 It writes `pixel_auroc.csv` into the suite's folder in benchmarks: a row for each run and class. The
 AUROC is over all pixels of the test cases of a run, at the size of the network's input.
@@ -16,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
 
-from benchmarks.pages import machine, markdown_table, read_rows, versions, write_rows
-from wsseg.errors import InputError
+from benchmarks.pages import machine, markdown_table, versions, write_rows
+from wsseg.evaluation.manifest_cases import held_out_cases
+from wsseg.evaluation.measure_reliability import measure_cases, pooled
 from wsseg.evaluation.method_labels import method_label
-from wsseg.evaluation.reliability import read_reliability
+from wsseg.inference.run import load_run
 from wsseg.report.formatting import UNDEFINED
 from wsseg.suite.definition import Suite, load_suite, plan
 from wsseg.suite.folder import SuiteFolder
@@ -52,21 +51,17 @@ def rows_file(suite: str) -> Path:
     return BENCHMARKS / suite / "pixel_auroc.csv"
 
 
-def collect(suite: str, out: Path) -> Iterator[Row]:
-    """Yield the rows of the runs in a folder of finished runs of a suite.
+def measure(suite: str, out: Path) -> Iterator[Row]:
+    """Yield the rows of the runs in the folder of a suite that has finished.
 
     Raises:
-        InputError: The probabilities of a run were not measured.
+        InputError: A run is missing.
     """
     path = BENCHMARKS / suite / "suite.yaml"
     today = datetime.now(UTC).date().isoformat()
     for job in plan(load_suite(path), path.parent):
-        run = SuiteFolder(out).run(job.folder)
-        found = read_reliability(run)
-        if not found:
-            raise InputError(
-                f"{run.path}: no measured probabilities; run wsseg score {run.path} --probabilities"
-            )
+        run = load_run(SuiteFolder(out).run(job.folder).path)
+        found = pooled(run, list(measure_cases(run, held_out_cases(run))))
         for name, each in found.items():
             yield Row(
                 *(job.method, job.recipe.seed, job.fold),
@@ -97,10 +92,13 @@ def pixel_auroc_table(suite: Suite, rows: list[Row]) -> str:
 
 
 def main() -> None:
-    """Collect the rows of a suite."""
+    """Measure the runs of a suite."""
     suite, out = sys.argv[1:]
-    write_rows(rows_file(suite), Row, collect(suite, Path(out)))
-    print(f"{len(read_rows(rows_file(suite), Row))} rows: {rows_file(suite)}")
+    rows = list[Row]()
+    for row in measure(suite, Path(out)):
+        print(f"{row.method}, seed {row.seed}, fold {row.fold}: {row.pixel_auroc}", flush=True)
+        rows.append(row)
+    write_rows(rows_file(suite), Row, rows)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ REASONS: Mapping[tuple[str, str], str] = {  # by subject and name
         "time of wsseg."
     ),
     ("startup", "wsseg recipe check covid/phi2, beyond import torch"): (
-        "Importing packages takes about twice as long on this machine as on the Xeon: see the row "
-        'of "import torch" below.'
+        'All imports take longer on a slower machine: compare the row of "import torch" below '
+        "between machines."
     ),
 }

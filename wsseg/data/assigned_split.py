@@ -21,7 +21,7 @@ class ListedCases(Cohort):
         return list(self.listed)
 
 
-def cases_after(assign: Assign, cohort: Cohort) -> list[Case]:
+def cases_with_split(cohort: Cohort, assign: Assign) -> list[Case]:
     """Return the cases of a cohort after `assign` has set their split.
 
     A cohort that changes the cases of another one, such as `few-masks`, gets them with their split,
@@ -33,5 +33,5 @@ def cases_after(assign: Assign, cohort: Cohort) -> list[Case]:
     if len(names) != 1:
         return assign(cases_of(cohort))
     (name,) = names
-    listed = ListedCases(listed=tuple(cases_after(assign, getattr(cohort, name))))
+    listed = ListedCases(listed=tuple(cases_with_split(getattr(cohort, name), assign)))
     return cases_of(cohort.model_copy(update={name: listed}))

@@ -6,7 +6,7 @@ from typing import Any
 
 from wsseg.core.case import Case
 from wsseg.core.interfaces import Cohort
-from wsseg.data.assigned_split import cases_after
+from wsseg.data.assigned_split import cases_with_split
 from wsseg.data.checks.findings import case_with_accepted
 from wsseg.errors import InputError
 from wsseg.inference.folders import RunFolder
@@ -56,7 +56,7 @@ def _listed(run: Run, cohort: Cohort, manifest: Mapping[str, Any], wanted: str) 
     def assign(cases: list[Case]) -> list[Case]:
         return [replace(case, split=splits.get(case.name, case.split)) for case in cases]
 
-    cases = {case.name: case for case in cases_after(assign, cohort)}
+    cases = {case.name: case for case in cases_with_split(cohort, assign)}
     names = manifest[wanted]
     if missing := [name for name in names if name not in cases]:
         raise InputError(

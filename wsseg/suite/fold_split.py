@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from wsseg.core.case import Case
 from wsseg.core.interfaces import Cohort
-from wsseg.data.assigned_split import cases_after
+from wsseg.data.assigned_split import cases_with_split
 from wsseg.data.split import Split, by_column, by_fold
 
 
@@ -17,4 +17,4 @@ def split_by_fold(cohort: Cohort, fold: int, folds: int, inner: int | None) -> S
         split = {case.name: name for name, part in parts.items() for case in part}
         return [replace(case, split=split[case.name]) for case in cases]
 
-    return by_column(cases_after(assign, cohort))
+    return by_column(cases_with_split(cohort, assign))
