@@ -181,7 +181,7 @@ def test_growth_is_linear_if_more_cases_cost_the_same_each() -> None:
     assert "| data check, again | 2,500 | 22 | 11 | 2.00 | 400 |" in text
     assert text.count("(met)") == 3
     quadratic = page(cohort_rows(lambda cases: 6 + 1e-6 * cases**2))
-    assert "second largest predicts (**not met**)" in quadratic
+    assert "from the smallest on (**not met**)" in quadratic
     assert "they have bytes (**not met**)" in page(cohort_rows(float, peak_mb=3.7))
 
 
