@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wsseg.core.weak_labels import Box
-from wsseg.data.coco import boxes_of_file, read_coco_boxes
+from wsseg.data.coco import boxes_of_file, check_images_match, read_coco_boxes
 from wsseg.errors import InputError
 
 COCO: dict[str, Any] = {
@@ -40,6 +40,23 @@ def test_an_image_is_found_by_the_end_of_its_path(tmp_path: Path) -> None:
     assert boxes_of_file(coco, Path("/data/images/a.png"))["crack"]
     assert boxes_of_file(coco, Path("/data/sub/b.png"))["hole"]
     assert boxes_of_file(coco, Path("/data/other/b.png")) == {}
+
+
+def test_a_box_that_starts_before_the_image_keeps_its_end(tmp_path: Path) -> None:
+    annotation = {"image_id": 1, "category_id": 7, "bbox": [-3, -1, 10, 5]}
+    coco = read_coco_boxes(written(tmp_path, COCO | {"annotations": [annotation]}))
+    [box] = coco["a.png"]["crack"]
+    assert (box.x_range, box.y_range) == ((-3, 7), (-1, 4))
+
+
+def test_a_file_about_other_images_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, COCO)
+    coco = read_coco_boxes(path)
+    check_images_match(coco, path, [Path("/data/other.png"), Path("/data/sub/b.png")])
+    with pytest.raises(InputError, match=r"no image of the cohort .* lists a\.png"):
+        check_images_match(coco, path, [Path("/data/other.png"), Path("/data/b.png")])
+    with pytest.raises(InputError, match="lists no image"):
+        check_images_match({}, path, [Path("/data/a.png")])
 
 
 @pytest.mark.parametrize(

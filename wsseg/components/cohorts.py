@@ -19,7 +19,7 @@ from wsseg.core.case import (
 from wsseg.core.interfaces import Cohort
 from wsseg.core.weak_labels import Bounds, Box, ScribbleValues, Tag
 from wsseg.data.box_cells import parse_boxes
-from wsseg.data.coco import boxes_of_file, read_coco_boxes
+from wsseg.data.coco import boxes_of_file, check_images_match, read_coco_boxes
 from wsseg.data.csv_table import Row, read_csv_table
 from wsseg.data.file_names import find_path
 from wsseg.data.share_cells import parse_share
@@ -136,6 +136,8 @@ class Table(Cohort):
                 cases.append(with_boxes(case, boxes_of_file(coco, case.image)))
             except InputError as error:
                 problems.append((row.get("case"), error))
+        if self.boxes is not None and cases:
+            check_images_match(coco, self.boxes, [case.image for case in cases])
         return cases, problems
 
     def _case(self, row: Row, slices: Mapping[int, RowLabels]) -> Case:

@@ -17,7 +17,7 @@ from wsseg.components.tag_file import TagRow, read_tag_file
 from wsseg.core.case import SPLITS, Case, fits_file_names, repeated_names, splits_by_patient
 from wsseg.core.interfaces import Cohort
 from wsseg.core.weak_labels import Bounds, Box, ScribbleValues, Tag
-from wsseg.data.coco import boxes_of_file, read_coco_boxes
+from wsseg.data.coco import boxes_of_file, check_images_match, read_coco_boxes
 from wsseg.data.image_files import FoundImage, FoundMask, find_images, image_names
 from wsseg.data.picture_formats import SUFFIXES
 from wsseg.data.split import draw_patients
@@ -189,6 +189,8 @@ class Folder(Cohort):
                 f"{self.path}: {unfit[0]!r} is not a valid file name on every system; rename it"
             )
         images = [each.image for each in merged]
+        if self.boxes is not None:
+            check_images_match(coco, self.boxes, [image.path for image in images])
         scribbles = {} if self.scribbles is None else scribbles_of(images, self.scribbles)
         cases = [
             with_boxes(

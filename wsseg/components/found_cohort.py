@@ -9,7 +9,7 @@ from typing import Any
 from wsseg.components.folder import BACKGROUND, WITHOUT, WORD_END, means_background
 from wsseg.components.tag_file import KINDS, image_of_cell, unique_names
 from wsseg.core.case import SPLITS
-from wsseg.data.coco import read_coco_boxes
+from wsseg.data.coco import check_images_match, read_coco_boxes
 from wsseg.data.csv_table import CsvTable, read_csv_table
 from wsseg.data.image_files import SUFFIXES, find_images
 from wsseg.data.tag_cells import parse_tag
@@ -89,7 +89,8 @@ def _other_weak_labels(path: Path) -> dict[str, Path]:
     found = {"scribbles": path / SCRIBBLES} if (path / SCRIBBLES).is_dir() else {}
     for file in (*sorted(path.glob("*.json")), *sorted((path / ANNOTATIONS).glob("*.json"))):
         with suppress(InputError):
-            read_coco_boxes(file)
+            images = [image.path for image in find_images(path)]
+            check_images_match(read_coco_boxes(file), file, images)
             return found | {"boxes": file}
     return found
 

@@ -1,7 +1,7 @@
 """Boxes in COCO files, the JSON format of many annotation programs."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -80,8 +80,7 @@ def read_coco_boxes(path: Path) -> dict[str, dict[str, tuple[Box, ...]]]:
                 f"{path}: a box of {names[each.image_id]} is {width:g} x {height:g} pixels; "
                 "remove it"
             )
-        box = Box(max(x, 0), max(y, 0), width, height)
-        boxes[names[each.image_id], classes[each.category_id]].append(box)
+        boxes[names[each.image_id], classes[each.category_id]].append(Box(x, y, width, height))
     return {
         name: {kind: tuple(boxes[name, kind]) for kind in classes.values()}
         for name in names.values()
@@ -97,3 +96,15 @@ def boxes_of_file(
         if (name := "/".join(parts[start:])) in coco:
             return coco[name]
     return {}
+
+
+def check_images_match(
+    coco: Mapping[str, dict[str, tuple[Box, ...]]], path: Path, images: Collection[Path]
+) -> None:
+    """Raise `InputError` if a COCO file lists none of the images of a cohort."""
+    if not any(boxes_of_file(coco, image) for image in images):
+        listed = f"lists {next(iter(coco))}" if coco else "lists no image"
+        raise InputError(
+            f"{path}: no image of the cohort is in this file, which {listed}. Each file_name must "
+            "be the name of an image, or the end of its path"
+        )

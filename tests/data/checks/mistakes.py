@@ -188,6 +188,10 @@ def boxed_outside(h: Hospital) -> None:
     add_column(h, "box.lesion", "c", "30 2 4 4")
 
 
+def boxed_beyond_the_edge(h: Hospital) -> None:
+    add_column(h, "box.lesion", "c", "10 2 40 4")
+
+
 def boxed_where_it_is_absent(h: Hospital) -> None:
     add_column(h, "box.lesion", "f", "3 2 4 4")
 

@@ -9,6 +9,7 @@ import pytest
 from tests.data.checks.hospital import AFFINE, Hospital, found, short
 from tests.data.checks.mistakes import (
     a_hundred_times,
+    boxed_beyond_the_edge,
     boxed_outside,
     boxed_where_it_is_absent,
     cleared,
@@ -107,6 +108,12 @@ FOUND: Mapping[Callable[[Hospital], None], tuple[str, str, str, str]] = {
         "outside-image",
         "c",
         "box.lesion from x 30 to 34 and y 2",
+    ),
+    boxed_beyond_the_edge: (
+        "warning",
+        "beyond-image",
+        "c",
+        "box.lesion from x 10 to 50 and y 2",
     ),
     boxed_where_it_is_absent: (
         "error",

@@ -46,22 +46,23 @@ def check_scribbles(facts: CaseFacts, expected: Expectations) -> Iterator[Findin
 
 
 def check_boxes(facts: CaseFacts, expected: Expectations) -> Iterator[Finding]:  # noqa: ARG001
-    """Find boxes outside the image, and boxes of a class that a tag excludes."""
+    """Find boxes that are not inside the image, and boxes of a class that a tag excludes."""
     case = facts.case
     if facts.scan is None:
         return
     grid = read_case_grid(case)
     for name, boxes in case.boxes.items():
         for box in boxes:
-            ranges = zip(grid.canonical_ranges(box), grid.canonical_shape, strict=True)
-            if any(high <= 0 or low >= count for (low, high), count in list(ranges)[1:]):
-                (x, right), (y, bottom) = box.x_range, box.y_range
-                what = (
-                    f"box.{name} from x {x:g} to {right:g} and y {y:g} to {bottom:g} lies outside"
-                )
-                remedy = f"The image has {grid.shape[0]} x {grid.shape[1]} pixels"
-                yield Finding("outside-image", "error", case.name, what, remedy)
-            elif _excluded(case, name, box.slices[0] if box.slices else None):
+            (x, right), (y, bottom) = box.x_range, box.y_range
+            place = f"box.{name} from x {x:g} to {right:g} and y {y:g} to {bottom:g}"
+            remedy = f"The image has {grid.shape[0]} x {grid.shape[1]} pixels"
+            _, *ranges = zip(grid.canonical_ranges(box), grid.canonical_shape, strict=True)
+            if any(high <= 0 or low >= count for (low, high), count in ranges):
+                yield Finding("outside-image", "error", case.name, f"{place} lies outside", remedy)
+            elif any(low < -1 or high > count + 1 for (low, high), count in ranges):
+                what = f"{place} reaches beyond the image, where it has no effect"
+                yield Finding("beyond-image", "warning", case.name, what, remedy)
+            if _excluded(case, name, box.slices[0] if box.slices else None):
                 what = f"tag.{name} is 0, but there is a box of it"
                 remedy = REMEDY.format("box")
                 yield Finding("tag-contradicts-box", "error", case.name, what, remedy)
