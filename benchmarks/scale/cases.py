@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ CACHE = "cache"  # the name of its measurements
 CACHE_SIZES = ("without a limit", "limit", "peak with the limit")
 POLL_S = 0.1
 KIB_PER_MIB = 1024
-REPEATS = 3  # of each step but the first, which fills the cache
+ROUNDS = 5  # of the steps that take seconds
+WSSEG = (sys.executable, "-m", "wsseg")
 CACHE_SHARE = 0.25  # limit of the cache, relative to its size without a limit
 
 
@@ -38,35 +40,29 @@ class CohortBenchmark:
     sizes: Sequence[int]
 
     def measure(self) -> Iterator[Measurement]:
-        """Yield the costs of each step for each number of cases, then the growth of the cache."""
+        """Yield the costs of each step for each number of cases, then the growth of the cache.
+
+        The steps that take seconds are run in rounds, so that a machine whose speed changes is as
+        fast for one number of cases as for another, and the fastest run counts.
+        """
         scans = self.work / "scans"
         write_scans(scans, max(self.sizes))
-        for cases in self.sizes:
-            recipe, cache = write_table(scans, cases), self.work / f"cache-{cases}"
-            suite, run = recipe.with_name(f"suite-{cases}.yaml"), self.work / f"run-{cases}"
-            wsseg = (sys.executable, "-m", "wsseg")
-            steps = {
-                "data check": (*wsseg, "data", "check", str(recipe)),
-                "data check, again": (*wsseg, "data", "check", str(recipe)),
-                "bench run --dry-run": (
-                    *wsseg,
-                    "bench",
-                    "run",
-                    str(suite),
-                    "--out",
-                    str(run),
-                    "--dry-run",
-                ),
-                "manifest": (sys.executable, "-m", MANIFEST, str(recipe), str(run)),
-            }
-            for number, (step, command) in enumerate(steps.items()):
-                runs = [
-                    self._cost(command, {"WSSEG_CACHE": str(cache)})
-                    for _ in range(REPEATS if number else 1)
-                ]
-                cost = sorted(runs, key=lambda run: run.cpu_s)[len(runs) // 2]
-                for quantity, value in vars(cost).items():
-                    yield Measurement("cases", f"{step}, {cases} cases", quantity, value)
+        recipes = {cases: write_table(scans, cases) for cases in self.sizes}
+        for cases, recipe in recipes.items():
+            for step in ("data check", "data check, again"):
+                yield from _measurements(step, cases, self._cost(_check(recipe), cases))
+        costs: dict[tuple[str, int], list[Cost]] = defaultdict(list)
+        for _ in range(ROUNDS):
+            for cases, recipe in recipes.items():
+                run = self.work / f"run-{cases}"
+                suite = recipe.with_name(f"suite-{cases}.yaml")
+                for step, command in (
+                    ("bench run --dry-run", _dry_run(suite, run)),
+                    ("manifest", (sys.executable, "-m", MANIFEST, str(recipe), str(run))),
+                ):
+                    costs[step, cases].append(self._cost(command, cases))
+        for (step, cases), found in costs.items():
+            yield from _measurements(step, cases, min(found, key=lambda cost: cost.cpu_s))
         yield from self._cache_growth()
 
     def _cache_growth(self) -> Iterator[Measurement]:
@@ -74,12 +70,11 @@ class CohortBenchmark:
         cases = self.sizes[0]
         free = disk_bytes(self.work / f"cache-{cases}")
         limit, cache = CACHE_SHARE * free, self.work / "limited-cache"
-        command = [sys.executable, "-m", "wsseg", "data", "check"]
-        recipe = self.work / "scans" / f"cohort-{cases}.yaml"
+        command = _check(self.work / "scans" / f"cohort-{cases}.yaml")
         environment = {"WSSEG_CACHE": str(cache), LIMIT: str(limit / GB)}
         with (self.work / "output.txt").open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - this command
-                [*command, str(recipe)], env=os.environ | environment, stdout=output, stderr=output
+                command, env=os.environ | environment, stdout=output, stderr=output
             )
             peak = 0
             while process.poll() is None:
@@ -88,16 +83,17 @@ class CohortBenchmark:
         for quantity, value in zip(CACHE_SIZES, (free, limit, peak), strict=True):
             yield Measurement("cases", CACHE, f"{quantity}, MB", value / 1e6)
 
-    def _cost(self, command: Sequence[str], environment: dict[str, str]) -> Cost:
-        """Run a command and return its cost.
+    def _cost(self, command: Sequence[str], cases: int) -> Cost:
+        """Run a command with the cache of a number of cases and return its cost.
 
         Raises:
             RuntimeError: The command failed.
         """
         started, peak = perf_counter(), 0.0
+        environment = os.environ | {"WSSEG_CACHE": str(self.work / f"cache-{cases}")}
         with (self.work / "output.txt").open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - commands of this benchmark
-                command, env=os.environ | environment, stdout=output, stderr=output
+                command, env=environment, stdout=output, stderr=output
             )
         while True:
             ended, status, usage = os.wait4(process.pid, os.WNOHANG)
@@ -110,6 +106,19 @@ class CohortBenchmark:
             text = (self.work / "output.txt").read_text(encoding="utf-8")
             raise RuntimeError(f"{' '.join(command)}: {text}")
         return Cost(perf_counter() - started, usage.ru_utime + usage.ru_stime, peak)
+
+
+def _measurements(step: str, cases: int, cost: Cost) -> Iterator[Measurement]:
+    for quantity, value in vars(cost).items():
+        yield Measurement("cases", f"{step}, {cases} cases", quantity, value)
+
+
+def _check(recipe: Path) -> tuple[str, ...]:
+    return (*WSSEG, "data", "check", str(recipe))
+
+
+def _dry_run(suite: Path, folder: Path) -> tuple[str, ...]:
+    return (*WSSEG, "bench", "run", str(suite), "--out", str(folder), "--dry-run")
 
 
 def anonymous_mib(pid: int) -> float:

@@ -56,8 +56,9 @@ The cases are simulated: scans of 16 × 16 × 3 voxels, each with a mask and a t
 reading voxels is measured in [benchmarks/speed](../speed/README.md). `data check` reads all files
 of a recipe that finds a region in each scan; a second check uses the stored measurements. The dry
 run plans a suite of 15 jobs, and the manifest lists the digests of all files of the training cases.
-Each step after the first check is run three times, and the run with the median CPU time counts.
-Memory is the peak of anonymous memory; the code of libraries comes in addition.
+The checks are run once. The other two steps are run in five rounds over all numbers of cases, and
+the run with the least CPU time counts, because other work on the machine can only add to it. Memory
+is the peak of anonymous memory; the code of libraries comes in addition.
 
 {cases}
 

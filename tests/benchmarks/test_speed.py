@@ -22,6 +22,7 @@ from benchmarks.speed.startup import Startup
 from benchmarks.speed.subjects import SUBJECTS
 from benchmarks.speed.timing import Measurement, Subject, peak_mib, ratios, time_in_turns
 from benchmarks.speed.train import Train
+from wsseg.runtime.device import used_precision
 
 SMALL_RUN = phantom_run.Sizes(size=64, slices=8, width=2, epochs=1)
 SMALL_STEP = paper.Sizes(slices=3, pixels=16, width=2, batch=2)
@@ -73,7 +74,7 @@ def test_a_subject_yields_finite_values_with_unique_names_and_has_the_requiremen
     name: str,
 ) -> None:
     measurements = list(TINY[name].measure())
-    assert measurements
+    assert measurements or (name == "precision" and used_precision("auto") == "float32")
     assert len({each.name for each in measurements}) == len(measurements)
     assert all(math.isfinite(value) for each in measurements for value in each.values)
     required = {

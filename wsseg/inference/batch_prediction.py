@@ -23,6 +23,7 @@ from wsseg.inference.run import Run
 from wsseg.runtime.cache_leases import release
 from wsseg.runtime.executors import ThisProcess, WorkerDiedError, Workers
 from wsseg.runtime.files import append_line, fingerprint
+from wsseg.runtime.freed_memory import return_freed_memory
 from wsseg.runtime.threads import pipelined
 
 A = TypeVar("A")
@@ -133,6 +134,7 @@ def _in_this_process(
 
     def infer(prepared: Prepared) -> Prepared:
         run.infer(prepared)
+        return_freed_memory()
         return prepared
 
     def write(prepared: Prepared) -> Row:
@@ -157,6 +159,7 @@ def _in_worker(
     def predict(case: Case) -> _MaskRecord:
         prepared = run.prepare(case)
         run.infer(prepared)
+        return_freed_memory()
         return masks.write(run, prepared)
 
     return _or_error(predict, case)
