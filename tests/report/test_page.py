@@ -25,7 +25,6 @@ Suite = Callable[..., pd.DataFrame]
 EVIL = "<script>alert('x')</script>\"'&{{ 7*7 }}"
 EPOCHS = [
     {
-        "event": "epoch",
         "stage": "consolidation",
         "learn": "em",
         "epoch": k,

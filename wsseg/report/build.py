@@ -200,7 +200,7 @@ def _targets(run: ReportedRun, label: str) -> Iterator[PanelRow]:
 def _curves(folder: Path) -> list[Mapping[str, Any]]:
     """Return the epochs of all stages, including shared ones."""
     stages = load_run(folder).pipeline.stages.values()
-    return [{"event": "epoch", **record} for stage in stages for record in stage.history]
+    return [record for stage in stages for record in stage.history]
 
 
 def _logs(

@@ -29,7 +29,7 @@ def test_long_names_fit_in_every_figure_and_are_in_full_in_its_caption(
     rows = suite(tuple(methods))
     columns = {name: str(name).replace("consolidation", f"{LONG}_consolidation") for name in rows}
     summary = summarise(rows)
-    epoch = {"event": "epoch", "stage": LONG, "learn": "em", "epochs": 2, "loss": 0.5}
+    epoch = {"stage": LONG, "learn": "em", "epochs": 2, "loss": 0.5}
     epoch |= {"target_share": 0.3, "probe_share": 0.3, "flip_rate": 0.0}
     curves = {
         method: [epoch | {"epoch": 1}, epoch | {"epoch": 2, "loss": 0.1 * number}]

@@ -10,13 +10,13 @@ from wsseg.report.figures.training import draw_training, first_alarms
 
 def epochs(stage: str, learn: str, losses: list[float], **more: float) -> list[dict[str, object]]:
     return [
-        {"event": "epoch", "stage": stage, "learn": learn, "epoch": k, "loss": loss, **more}
+        {"stage": stage, "learn": learn, "epoch": k, "loss": loss, **more}
         for k, loss in enumerate(losses, 1)
     ]
 
 
 def em_epoch(number: int, share: float) -> dict[str, Any]:
-    record = {"event": "epoch", "stage": "two", "learn": "em", "epoch": number, "epochs": 4}
+    record = {"stage": "two", "learn": "em", "epoch": number, "epochs": 4}
     return record | {"loss": 0.5, "target_share": share, "probe_share": share, "flip_rate": 0.0}
 
 
@@ -80,10 +80,10 @@ def test_equal_curves_of_all_methods_are_drawn_as_one() -> None:
 @pytest.mark.filterwarnings("error")
 def test_records_without_numbers_are_left_out_of_the_curves() -> None:
     incomplete: list[dict[str, object]] = [
-        {"event": "epoch", "stage": "s", "epoch": 1},
-        {"event": "epoch", "stage": "s", "epoch": 2, "loss": None},
-        {"event": "epoch", "stage": "s", "loss": 0.2},
-        {"event": "epoch", "stage": "s", "epoch": 3, "loss": 0.1},
+        {"stage": "s", "epoch": 1},
+        {"stage": "s", "epoch": 2, "loss": None},
+        {"stage": "s", "loss": 0.2},
+        {"stage": "s", "epoch": 3, "loss": 0.1},
     ]
     axes = draw_training({"a": incomplete, "$b_$": epochs("s", "em", [0.3])}, []).axes[0]
     curves = {str(line.get_label()): np.asarray(line.get_xydata()).tolist() for line in axes.lines}

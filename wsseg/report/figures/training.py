@@ -149,7 +149,6 @@ def _points(records: Records, quantity: str) -> list[tuple[float, float]]:
     return [
         (float(record["epoch"]), float(record[quantity]))
         for record in records
-        if record.get("event") == "epoch"
-        and isinstance(record.get("epoch"), int | float)
+        if isinstance(record.get("epoch"), int | float)
         and isinstance(record.get(quantity), int | float)
     ]
