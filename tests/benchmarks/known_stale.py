@@ -6,7 +6,6 @@ or the code that decides its results changes, and its README must agree with its
 
 KNOWN_STALE = {
     "annotation-cost",
-    "covid-sweep",
     "medseg",
     "transfer",
 }
