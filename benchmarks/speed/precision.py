@@ -33,7 +33,7 @@ class Precisions:
 
     A shorter version of the first stage of the demo. Values are the median over seeds and their
     range. The two means may differ by the range over seeds of one precision, the larger of the two.
-    Nothing is measured where networks compute in float32: emulated bfloat16 takes hours.
+    Nothing is measured where networks compute in float32, because bfloat16 is emulated there.
     """
 
     cases: int = 24
