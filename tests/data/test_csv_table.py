@@ -5,7 +5,7 @@ from unicodedata import normalize
 
 import pytest
 
-from wsseg.data.csv_table import parse_columns, read_csv_table
+from wsseg.data.csv_table import column_names, parse_columns, read_csv_table
 from wsseg.errors import InputError
 
 COLUMNS = ("case", "image", "tag.*")
@@ -88,6 +88,17 @@ def test_tables_saved_by_spreadsheets_are_read(
 def test_separators_in_quotes_do_not_separate_columns(tmp_path: Path) -> None:
     path = write(tmp_path, '"a;b;c;d",case\n1,2\n')
     assert read_csv_table(path, ("*",), ("case",)).columns == ("a;b;c;d", "case")
+
+
+@pytest.mark.parametrize("stated", ["sep=;", '"sep=;"', "sep=|", "sep=\t"])
+def test_a_separator_stated_for_excel_is_used(tmp_path: Path, stated: str) -> None:
+    separator = stated.strip('"')[-1]
+    rows = (("case", "image"), ("a", "1,5,2"))
+    path = write(tmp_path, "\r\n".join((stated, *map(separator.join, rows))))
+    table = read_csv_table(path, COLUMNS, ("case",))
+    assert column_names(path) == ["case", "image"]
+    assert [dict(row.cells) for row in table.rows] == [{"case": "a", "image": "1,5,2"}]
+    assert table.rows[0].line == 3
 
 
 @pytest.mark.parametrize(

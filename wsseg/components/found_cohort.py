@@ -11,7 +11,7 @@ from wsseg.components.tag_file import KINDS, image_of_cell, unique_names
 from wsseg.core.case import SPLITS
 from wsseg.data.coco import check_images_match, read_coco_boxes
 from wsseg.data.csv_table import CsvTable, read_csv_table
-from wsseg.data.image_files import SUFFIXES, find_images
+from wsseg.data.image_files import SUFFIXES, FoundImage, find_images
 from wsseg.data.tag_cells import parse_tag
 from wsseg.errors import InputError
 
@@ -66,7 +66,8 @@ def found_cohort(path: Path) -> dict[str, Any]:
         table = read_csv_table(path, ("*",), ())
         if set(table.columns) >= CASE_COLUMNS:
             return {"use": "table", "path": path}
-        columns = _columns(table, path.parent)
+        images = find_images(path.parent)
+        columns = _columns(table, images)
         if columns is None:
             raise InputError(
                 f"{path}: the table needs a column with the names of images below {path.parent} "
@@ -74,31 +75,31 @@ def found_cohort(path: Path) -> dict[str, Any]:
                 "these two image and class"
             )
         table_of = {"use": "folder", "path": path.parent, "tags": path, "columns": columns}
-        return table_of | _other_weak_labels(path.parent)
+        return table_of | _other_weak_labels(path.parent, images)
     found: dict[str, Any] = {"use": "folder", "path": path}
+    images = find_images(path)
     for tags in sorted(path.glob("*.csv")):
-        columns = _columns(read_csv_table(tags, ("*",), ()), path)
+        columns = _columns(read_csv_table(tags, ("*",), ()), images)
         if columns is not None:
             found |= {"tags": tags, "columns": columns}
             break
-    return found | _other_weak_labels(path)
+    return found | _other_weak_labels(path, images)
 
 
-def _other_weak_labels(path: Path) -> dict[str, Path]:
-    """Return the folder `scribbles` and a COCO file in a folder, if there are any."""
+def _other_weak_labels(path: Path, images: Sequence[FoundImage]) -> dict[str, Path]:
+    """Return the folder `scribbles` and the COCO file of `images` in a folder, if there are any."""
     found = {"scribbles": path / SCRIBBLES} if (path / SCRIBBLES).is_dir() else {}
     for file in (*sorted(path.glob("*.json")), *sorted((path / ANNOTATIONS).glob("*.json"))):
         with suppress(InputError):
-            images = [image.path for image in find_images(path)]
-            check_images_match(read_coco_boxes(file), file, images)
+            check_images_match(read_coco_boxes(file), file, [image.path for image in images])
             return found | {"boxes": file}
     return found
 
 
-def _columns(table: CsvTable, folder: Path) -> dict[str, str] | None:
+def _columns(table: CsvTable, images: Sequence[FoundImage]) -> dict[str, str] | None:
     """Return the meaning of the columns of a table of tags; None if it is not such a table."""
     cells = {name: [row.get(name) for row in table.rows] for name in table.columns}
-    image = _image_column(cells, folder)
+    image = _image_column(cells, images)
     if image is None or not table.rows:
         return None
     others = {name: values for name, values in cells.items() if name != image}
@@ -113,11 +114,11 @@ def _columns(table: CsvTable, folder: Path) -> dict[str, str] | None:
     return columns
 
 
-def _image_column(cells: Mapping[str, Sequence[str]], folder: Path) -> str | None:
-    images = unique_names(find_images(folder))
+def _image_column(cells: Mapping[str, Sequence[str]], images: Sequence[FoundImage]) -> str | None:
+    by_name = unique_names(images)
 
     def matches(name: str) -> int:
-        return sum(image_of_cell(cell, images) is not None for cell in cells[name])
+        return sum(image_of_cell(cell, by_name) is not None for cell in cells[name])
 
     best = max(cells, key=lambda name: (name.lower() == "image", matches(name)), default=None)
     if best is None or matches(best) < max(1, LEAST_MATCHES * len(cells[best])):

@@ -1,7 +1,8 @@
 """Reading of CSV files that are written by hand or by spreadsheets.
 
-Columns are separated by commas, semicolons or tabs, as in the first line. The encoding is
-UTF-8, UTF-16 with a byte order mark, or Windows-1252.
+Columns are separated by commas, semicolons or tabs, as in the first line, or by the character that
+a line `sep=;` states before it, as for Excel. The encoding is UTF-8, UTF-16 with a byte order mark,
+or Windows-1252.
 """
 
 import csv
@@ -19,6 +20,7 @@ SEPARATORS = (",", ";", "\t")
 WORKBOOK = b"PK\x03\x04"  # the first bytes of a workbook, a zip file
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+SEPARATOR_LINE = re.compile(r'\A"?sep=([^"\r\n])"?(?=[\r\n]|\Z)')
 QUOTED = re.compile(r'"[^"]*"')
 UNCHANGED: Mapping[str, str] = MappingProxyType({})
 
@@ -185,14 +187,17 @@ def _read_text(path: Path) -> str:
 
 
 def _separator(text: str) -> str:
-    """Return the separator that occurs most often in the first line that is not blank."""
+    """Return the stated separator, or the most frequent one in the first line that is not blank."""
+    if stated := SEPARATOR_LINE.match(text):
+        return stated[1]
     first = next((line for line in text.splitlines() if line.strip()), "")
     return max(SEPARATORS, key=QUOTED.sub("", first).count)
 
 
 def _split_lines(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
     """Return the number and the cells of every line that is not blank."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    table = SEPARATOR_LINE.sub("", text)
+    reader = csv.reader(io.StringIO(table, newline=""), delimiter=separator, strict=True)
     try:
         stripped = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except csv.Error as error:

@@ -150,7 +150,7 @@ class _Trials:
             pipeline=Pipeline(recipe.regions, stages, recipe.input, open_fabric(recipe.precision)),
             tried=tried,
             training_cases=prepare_cases(recipe, split, tried, context.display),
-            cases=list(context.display.track("preparing scans", prepared, len(cases))),
+            cases=list(context.display.track("preparing cases", prepared, len(cases))),
             context=context,
         )
 

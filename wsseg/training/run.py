@@ -174,7 +174,7 @@ def prepare_all(
 
     with ThreadPoolExecutor(SCANS_AT_ONCE) as pool:  # after an error, threads finish their files
         prepared = pool.map(prepare_one, cases)
-        found = list(display.track("preparing scans", prepared, len(cases)))
+        found = list(display.track("preparing cases", prepared, len(cases)))
     for each in found:
         log_region_findings(each, regions)
     return found
