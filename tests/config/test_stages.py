@@ -141,5 +141,5 @@ def test_an_em_stage_refuses_a_loss_on_tags(toy_recipe: Path) -> None:
 
 
 def test_beliefs_from_averaged_weights_need_an_average(toy_recipe: Path) -> None:
-    with pytest.raises(InputError, match=r"stages.consolidation.belief: .*average: {decay: 0.99}"):
+    with pytest.raises(InputError, match=r"stages.consolidation.average: .*average: {decay: 0.99}"):
         load_recipe(toy_recipe, ["stages.consolidation.belief=average"])

@@ -105,7 +105,7 @@ class Stage(Component):
 class NetworkStage(Stage):
     """A stage that trains a network."""
 
-    share_key: ClassVar[str] = "target_share"
+    share_key: ClassVar[str] = "found_share"
     """The key in the training log of the share of the support that is in `watched_mask`."""
 
     backbone: Backbone | None = None
@@ -182,6 +182,16 @@ class NetworkStage(Stage):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_average_of_belief(self) -> Self:
+        if self.source_of_belief == "average" and self.average is None:
+            raise KeyProblemError(
+                ("average",),
+                "is needed, because the targets come from averaged weights; add average: "
+                "{decay: 0.99}",
+            )
+        return self
+
     @property
     def source_of_belief(self) -> Belief:
         """The forward pass that targets are computed from; see `EmStage.belief`."""
@@ -196,13 +206,15 @@ class NetworkStage(Stage):
     def objective(self, logits: Logits, y: Tensor, batch: Batch, context: StepContext) -> Tensor:
         """Return the scalar loss of a step, given the stage's targets `y`."""
 
-    @abstractmethod
-    def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:
-        """Return the pixels whose share of the support is logged, (B, K, H, W)."""
+    def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
+        """Return the pixels whose share of the support is logged: the predicted classes in it."""
+        return self.decide(logits, batch.region) & batch.support
 
 
 class PixelStage(NetworkStage):
     """A stage with a target for each pixel."""
+
+    share_key: ClassVar[str] = "target_share"
 
     loss: PixelLoss
     """The loss that compares the network's probabilities with the targets."""
@@ -289,19 +301,9 @@ class EmStage(PixelStage):
             )
         return self
 
-    @model_validator(mode="after")
-    def _has_average_to_ask(self) -> Self:
-        if self.belief == "average" and self.average is None:
-            raise KeyProblemError(
-                ("belief",), "average needs averaged weights; add average: {decay: 0.99}"
-            )
-        return self
-
 
 class TagsStage(NetworkStage):
     """A weakly supervised stage without EM: the loss compares pooled logits with tags."""
-
-    share_key: ClassVar[str] = "found_share"
 
     learn: Literal["tags"]
     """tags: the stage learns from the tags of cases or slices."""
@@ -328,15 +330,9 @@ class TagsStage(NetworkStage):
         """Return the loss of the pooled logits and the tags."""
         return self.loss(self.relation.logit(logits), y, batch.region)
 
-    def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
-        """Return the predicted classes inside the support."""
-        return self.decide(logits, batch.region) & batch.support
-
 
 class MethodStage(NetworkStage):
     """A weakly supervised stage that learns from tags by a method of a plugin."""
-
-    share_key: ClassVar[str] = "found_share"
 
     learn: Literal["method"]
     """method: the stage learns from the tags of cases or slices by `method`."""
@@ -354,11 +350,7 @@ class MethodStage(NetworkStage):
         return self.method
 
     @model_validator(mode="after")
-    def _has_what_the_method_needs(self) -> Self:
-        if self.method.belief == "average" and self.average is None:
-            raise KeyProblemError(
-                ("average",), "the method needs averaged weights; add average: {decay: 0.99}"
-            )
+    def _has_fixed_targets(self) -> Self:
         if self.early_stopping is not None:
             raise KeyProblemError(
                 ("early_stopping",),
@@ -378,10 +370,6 @@ class MethodStage(NetworkStage):
             epoch=context.epoch,
         )
         return self.method(logits, evidence)
-
-    def watched_mask(self, logits: Logits, y: Tensor, batch: Batch) -> Tensor:  # noqa: ARG002
-        """Return the predicted classes inside the support."""
-        return self.decide(logits, batch.region) & batch.support
 
 
 class PriorStage(Stage):
