@@ -285,6 +285,12 @@ class EmStage(PixelStage):
     with running statistics, so that the targets of a slice do not depend on the other slices of the
     batch (the code of Wu et al. 2020). Without batch norm both are equal. average: a separate pass
     of the network with the averaged weights of `average`, so that targets change slowly."""
+    cutoff: Literal["half", "share"] = "half"
+    """The probability above which a pixel is predicted to have a class. half: 1/2. share: the one
+    at which the predictions cover the same share of the tagged training regions as the targets. A
+    calibrated network is rarely certain, so that 1/2 finds too little of a class that is hard to
+    see. With share, a constant is added to the log-odds of the trained network, so that the cutoff
+    of its probabilities is 1/2 again; they are then no longer calibrated."""
 
     @property
     def source_of_belief(self) -> Belief:

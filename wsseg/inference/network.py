@@ -11,6 +11,7 @@ from wsseg.core.input import Input
 from wsseg.core.interfaces import Backbone
 
 BODY = "body"  # the attribute of a `Network` that holds what a backbone has built
+SHIFT = "shift"  # that of the constants that it adds to the logits
 
 
 class Network(nn.Module):
@@ -18,7 +19,12 @@ class Network(nn.Module):
 
     x is first clipped if the input has a clip range. Each channel may have its own range, offset
     and scale. The body receives the slices of all channels as C S planes.
+
+    In evaluation mode, a constant is added to the logits of each class, 0 unless a stage fits it
+    (`EmStage.cutoff`).
     """
+
+    shift: Tensor  # (K, 1, 1)
 
     _offset: float | Tensor
     _scale: float | Tensor
@@ -36,6 +42,7 @@ class Network(nn.Module):
         self._keep("_high", _one_or_all(high), input.slices)
         self._keep("_offset", input.offset, input.slices)
         self._keep("_scale", input.scale, input.slices)
+        self.register_buffer(SHIFT, torch.zeros(classes, 1, 1))
 
     def forward(self, image: Tensor) -> Logits | Outputs:
         """Map (B, C, S, H, W), in the scanner's unit, to (B, K, H, W).
@@ -57,7 +64,8 @@ class Network(nn.Module):
                 for each in (returned.logits, *returned.auxiliary)
             )
             return Outputs(logits, tuple(auxiliary))
-        return check_logits(self._backbone, returned, image, self._classes)
+        logits = check_logits(self._backbone, returned, image, self._classes)
+        return logits if self.training else logits + self.shift
 
     def _keep(self, name: str, value: float | tuple[float, ...] | None, slices: int) -> None:
         """Store one number for all planes, or a buffer with one per channel, (C S, 1, 1)."""
@@ -90,9 +98,9 @@ def load_matching_weights(
 ) -> list[str]:
     """Copy the weights whose name and shape match; return the names of the unchanged ones.
 
-    The layers named `new` are left unchanged.
+    The layers named `new` are left unchanged. A shift of logits is not copied and not named.
     """
-    own = network.state_dict()
+    own = {name: each for name, each in network.state_dict().items() if name != SHIFT}
     matching = {
         name: weight
         for name, weight in weights.items()
@@ -100,7 +108,7 @@ def load_matching_weights(
         and own[name].shape == weight.shape
         and not (new is not None and name.startswith(f"{new}."))
     }
-    network.load_state_dict(own | matching)
+    network.load_state_dict(network.state_dict() | matching)
     return [name for name in own if name not in matching]
 
 

@@ -21,6 +21,7 @@ from wsseg.inference.checkpoint import (
 from wsseg.inference.folders import StageFolder
 from wsseg.inference.network import (
     BODY,
+    SHIFT,
     Network,
     load_matching_weights,
     new_network,
@@ -86,7 +87,12 @@ def _train(task: StageTask, context: RunContext, folder: StageFolder) -> None:
     forget_epochs_after(context.folder.log, task.name, len(history))
     run_leader(trainer, task, context)
     record = replace(_record(task), stage=trainer.stage, history=tuple(trainer.progress.history))
-    save_stage(folder, record, trainer.weights)
+    weights, shift = trainer.weights, trainer.shift_to_share()
+    if shift is not None:
+        by = ", ".join(f"{each:+.2f}" for each in shift.flatten().tolist())
+        context.display.note(f"  log-odds shifted by {by}: the share of the targets is predicted")
+        weights = weights | {SHIFT: shift}
+    save_stage(folder, record, weights)
 
 
 def _fit_prior(task: StageTask, context: RunContext, folder: StageFolder) -> None:

@@ -27,6 +27,7 @@ from wsseg.errors import WorkError
 from wsseg.inference.network import Network
 from wsseg.runtime.collectives import gather_batch, shard
 from wsseg.runtime.random_numbers import seeded
+from wsseg.training.cutoff import shift_to_share, tagged_slices
 from wsseg.training.em import (
     evaluation_logits,
     evidence_of,
@@ -144,6 +145,17 @@ class Trainer:
         ):  # not through DDP, because only one process may call this
             network = self._weights.alone.of_targets(self.stage)
             return self.probe.snapshot(self.stage, network, self._fabric.device)
+
+    def shift_to_share(self) -> Tensor | None:
+        """Return what is added to the logits of the trained network, (K, 1, 1); None: nothing."""
+        stage, draws = self.stage, tagged_slices(self._scans)
+        if not (isinstance(stage, EmStage) and stage.cutoff == "share" and draws):
+            return None
+        network, slices = self._weights.predicting, Slices(self._scans, self._input)
+        context = self._parts.context(1, stage.epochs)
+        with self._seeded(0), self._fabric.autocast():
+            shift = shift_to_share(stage, network, slices, draws, context, self._fabric.device)
+        return shift[:, None, None]
 
     def run(self) -> Iterator[StepDone | EpochDone]:
         """Train from the current progress to the end of the stage.

@@ -1,0 +1,78 @@
+"""The shift of a network's log-odds with which its predictions have the area of the targets."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from wsseg.config.stages import EmStage
+from wsseg.core.batch import StepContext
+from wsseg.core.class_relation import ClassRelation
+from wsseg.data.batches import SliceDraw, Slices, StageScan, all_slices, collate
+from wsseg.training.em import e_step, evaluation_logits
+
+MOST_SLICES = 512
+SWEEPS = 50  # at most, over exclusive classes, whose shifts depend on each other
+ENOUGH = 1e-3  # sweeps end when no shift changes by more
+
+
+def tagged_slices(scans: Sequence[StageScan]) -> list[SliceDraw]:
+    """Return evenly spaced slices with a tag, at most `MOST_SLICES`; tags in doubt do not count."""
+    tagged = [
+        draw
+        for draw in all_slices(scans)
+        if scans[draw.scan].tags[draw.z].any() and not scans[draw.scan].is_in_doubt(draw.z)
+    ]
+    return tagged[:: max(1, -(-len(tagged) // MOST_SLICES))]
+
+
+@torch.no_grad()
+def shift_to_share(
+    stage: EmStage,
+    network: nn.Module,
+    slices: Slices,
+    draws: Sequence[SliceDraw],
+    context: StepContext,
+    device: torch.device,
+) -> Tensor:
+    """Return the shift of each class with which its predictions cover as much as its targets, (K,).
+
+    Predictions and targets are those of `network` on `draws`, inside the support.
+    """
+    batches, found = max(1, -(-len(draws) // stage.batch_size)), []
+    for i in range(batches):  # the slices of a case are in different batches
+        batch = collate([slices[draw] for draw in draws[i::batches]])[0].to(device)
+        logits = evaluation_logits(network, batch)
+        y = e_step(stage, batch, logits, context)
+        inside = batch.support.any(1)
+        found.append([each.movedim(1, -1)[inside].cpu() for each in (logits, y, batch.support)])
+    logits, y, support = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return matching_shift(logits, y, support, stage.relation)
+
+
+def matching_shift(logits: Tensor, y: Tensor, support: Tensor, relation: ClassRelation) -> Tensor:
+    """Return constants s such that logits + s choose each class for sum of y pixels, (K,).
+
+    For each class k, the sum of y_k is over its support. It is rounded, and s_k lies halfway
+    between the shifts at which one pixel more or less is chosen. s_k is 0 if the class has no
+    pixel, or all of its support.
+
+    Args:
+        logits: (N, K), of pixels.
+        y: Their targets, (N, K), from 0 to 1.
+        support: Where each class is possible, (N, K) bool.
+        relation: How the classes relate.
+    """
+    shift = torch.zeros(logits.shape[1])
+    for _ in range(SWEEPS):
+        before = shift.clone()
+        for k in range(logits.shape[1]):
+            shifted = (logits + shift)[:, :, None, None]
+            margin = relation.margin(shifted)[support[:, k], k].flatten()
+            chosen = round(float(y[support[:, k], k].sum()))
+            if 0 < chosen < len(margin):
+                least, most = margin.sort(descending=True).values[chosen - 1 : chosen + 1]
+                shift[k] -= (least + most) / 2
+        if (shift - before).abs().max() < ENOUGH:
+            break
+    return shift
