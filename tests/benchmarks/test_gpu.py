@@ -23,6 +23,7 @@ from benchmarks.gpu.worker import PartError, TooLongError, Worker
 from benchmarks.pages import read_rows, write_rows
 from benchmarks.speed.paper import Sizes
 from benchmarks.speed.timing import Measurement
+from wsseg.inference.network import BODY
 
 SMALL = Sizes(slices=3, pixels=32, width=2, batch=2)
 CPU = torch.device("cpu")
@@ -187,7 +188,8 @@ def test_a_source_tree_has_the_entry_points_of_installed_plugins(
 def test_the_plain_step_has_the_same_loss_as_a_step_with_the_functions_of_wsseg() -> None:
     core = CoreStep("masks", SMALL, CPU, torch.float32)
     plain = EagerStep(SMALL, torch.float32, torch.channels_last)
-    weights = zip(plain.network.state_dict(), core.network.state_dict().values(), strict=True)
+    body = core.network.get_submodule(BODY)
+    weights = zip(plain.network.state_dict(), body.state_dict().values(), strict=True)
     plain.network.load_state_dict({name: each.clone() for name, each in weights})
     for number in range(3):
         batch = noise_batch(SMALL, number)
