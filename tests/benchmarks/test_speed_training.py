@@ -19,6 +19,7 @@ from benchmarks.speed.paper import (
 )
 from benchmarks.speed.plain_training import FILL_HU, SCALE_HU, PlainStep, PlainUNet
 from wsseg.data.batches import Slices, epoch_draws, load_batches, split_into_batches
+from wsseg.inference.network import BODY
 from wsseg.training.events import StepDone
 
 SMALL = Sizes(slices=3, pixels=32, width=2, batch=4)
@@ -27,7 +28,8 @@ SMALL = Sizes(slices=3, pixels=32, width=2, batch=4)
 def plain_twin(net: nn.Module) -> PlainUNet:
     """Return the plain network with the weights of `net`, in their order."""
     plain = PlainUNet(SMALL.slices, 1, SMALL.width)
-    weights = zip(plain.state_dict(), net.state_dict().values(), strict=True)
+    body = net.get_submodule(BODY)
+    weights = zip(plain.state_dict(), body.state_dict().values(), strict=True)
     plain.load_state_dict(dict(weights))
     return plain
 

@@ -1,14 +1,15 @@
 """The shift of a network's log-odds with which its predictions have the area of the targets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from wsseg.config.stages import EmStage
-from wsseg.core.batch import StepContext
+from wsseg.core.batch import Batch, StepContext
 from wsseg.core.class_relation import ClassRelation
-from wsseg.data.batches import SliceDraw, Slices, StageScan, all_slices, collate
+from wsseg.core.input import Input
+from wsseg.data.batches import Slices, StageScan, all_slices, collate
 from wsseg.training.em import e_step, evaluation_logits
 
 MOST_SLICES = 512
@@ -16,36 +17,38 @@ SWEEPS = 50  # at most, over exclusive classes, whose shifts depend on each othe
 ENOUGH = 1e-3  # sweeps end when no shift changes by more
 
 
-def tagged_slices(scans: Sequence[StageScan]) -> list[SliceDraw]:
-    """Return evenly spaced slices with a tag, at most `MOST_SLICES`; tags in doubt do not count."""
+def tagged_batches(scans: Sequence[StageScan], input: Input, batch_size: int) -> Iterator[Batch]:
+    """Yield evenly spaced slices with a tag, at most `MOST_SLICES`, in batches.
+
+    Slices with uncertain tags are left out. The slices of a case are in different batches.
+    """
+    slices = Slices(scans, input)
     tagged = [
         draw
         for draw in all_slices(scans)
         if scans[draw.scan].tags[draw.z].any() and not scans[draw.scan].is_in_doubt(draw.z)
     ]
-    return tagged[:: max(1, -(-len(tagged) // MOST_SLICES))]
+    chosen = tagged[:: max(1, -(-len(tagged) // MOST_SLICES))]
+    batches = -(-len(chosen) // batch_size)
+    for i in range(batches):
+        yield collate([slices[draw] for draw in chosen[i::batches]])[0]
 
 
 @torch.no_grad()
 def shift_to_share(
-    stage: EmStage,
-    network: nn.Module,
-    slices: Slices,
-    draws: Sequence[SliceDraw],
-    context: StepContext,
-    device: torch.device,
+    stage: EmStage, network: nn.Module, batches: Iterable[Batch], context: StepContext
 ) -> Tensor:
     """Return the shift of each class with which its predictions cover as much as its targets, (K,).
 
-    Predictions and targets are those of `network` on `draws`, inside the support.
+    Predictions and targets are those of `network` for all `batches`, inside the support.
     """
-    batches, found = max(1, -(-len(draws) // stage.batch_size)), []
-    for i in range(batches):  # the slices of a case are in different batches
-        batch = collate([slices[draw] for draw in draws[i::batches]])[0].to(device)
+    nothing = torch.empty(0, len(stage.classes))
+    found = [[nothing, nothing, nothing > 0]]
+    for batch in batches:
         logits = evaluation_logits(network, batch)
         y = e_step(stage, batch, logits, context)
         inside = batch.support.any(1)
-        found.append([each.movedim(1, -1)[inside].cpu() for each in (logits, y, batch.support)])
+        found.append([x.movedim(1, -1)[inside].cpu() for x in (logits, y, batch.support)])
     logits, y, support = (torch.cat(parts) for parts in zip(*found, strict=True))
     return matching_shift(logits, y, support, stage.relation)
 

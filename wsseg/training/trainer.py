@@ -27,7 +27,7 @@ from wsseg.errors import WorkError
 from wsseg.inference.network import Network
 from wsseg.runtime.collectives import gather_batch, shard
 from wsseg.runtime.random_numbers import seeded
-from wsseg.training.cutoff import shift_to_share, tagged_slices
+from wsseg.training.cutoff import shift_to_share, tagged_batches
 from wsseg.training.em import (
     evaluation_logits,
     evidence_of,
@@ -148,13 +148,13 @@ class Trainer:
 
     def shift_to_share(self) -> Tensor | None:
         """Return what is added to the logits of the trained network, (K, 1, 1); None: nothing."""
-        stage, draws = self.stage, tagged_slices(self._scans)
-        if not (isinstance(stage, EmStage) and stage.cutoff == "share" and draws):
+        stage, device = self.stage, self._fabric.device
+        if not (isinstance(stage, EmStage) and stage.cutoff == "share"):
             return None
-        network, slices = self._weights.predicting, Slices(self._scans, self._input)
-        context = self._parts.context(1, stage.epochs)
+        tagged = tagged_batches(self._scans, self._input, stage.batch_size)
+        batches, network = (batch.to(device) for batch in tagged), self._weights.predicting
         with self._seeded(0), self._fabric.autocast():
-            shift = shift_to_share(stage, network, slices, draws, context, self._fabric.device)
+            shift = shift_to_share(stage, network, batches, self._parts.context(1, stage.epochs))
         return shift[:, None, None]
 
     def run(self) -> Iterator[StepDone | EpochDone]:
