@@ -1,5 +1,6 @@
 """E-steps agree with loops over pixels, which use f and phi, not log-odds, in 60 digits."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -442,31 +443,63 @@ def test_a_constant_factor_of_the_odds_does_not_change_proportion_em(
 
 
 def evidence_of(phi_untagged: list[float], phi_tagged: list[float]) -> Evidence:
-    """Two images of one row, the second of which is tagged; a phi of -1 is outside the region."""
-    width = max(len(phi_untagged), len(phi_tagged))
+    """Two images, the second of which is tagged, with pixels that have no neighbour in the region.
+
+    They are in every second column of one row. All other pixels are outside the region.
+    """
+    width = 2 * max(len(phi_untagged), len(phi_tagged))
     phi = torch.full((2, 1, 1, width), -1.0)
-    phi[0, 0, 0, : len(phi_untagged)] = torch.tensor(phi_untagged)
-    phi[1, 0, 0, : len(phi_tagged)] = torch.tensor(phi_tagged)
+    phi[0, 0, 0, : 2 * len(phi_untagged) : 2] = torch.tensor(phi_untagged)
+    phi[1, 0, 0, : 2 * len(phi_tagged) : 2] = torch.tensor(phi_tagged)
     batch = Batch(torch.zeros_like(phi)[:, None], phi >= 0, torch.tensor([[False], [True]]))
     return Evidence(batch, torch.zeros_like(phi), phi.clamp(min=0))
 
 
 def test_proportion_em_estimates_the_share_from_tagged_and_untagged_regions() -> None:
-    # the median of the untagged is 0.2..0.3; one of four tagged pixels is below: 1 - 2 / 4
-    evidence = evidence_of([0.1, 0.2, 0.3, 0.4], [0.1, 0.5, 0.6, 0.9])
-    assert ProportionEM().fit([evidence]).share == pytest.approx((0.5,))
+    # P(q <= c | tagged) / P(q <= c | untagged) is 1/2, 1/3 and 1/2 for c = 0.2, 0.3 and 0.4
+    evidence = evidence_of([0.1, 0.2, 0.3, 0.4], [0.1, 0.35, 0.6, 0.9])
+    assert ProportionEM().fit([evidence]).share == pytest.approx((2 / 3,))
+
+
+def test_few_dark_pixels_do_not_decide_on_the_share() -> None:
+    # below the median, the ratio is 0 for c = 0.1
+    evidence = evidence_of([0.1, 0.2, 0.3, 0.4], [0.2, 0.2, 0.3, 0.9])
+    assert ProportionEM().fit([evidence]).share == pytest.approx((1 / 4,))
 
 
 @given(st.integers(0, 2**31), st.integers(1, 60), st.integers(1, 60))
-def test_the_estimated_share_equals_a_count_of_sorted_pixels(
+def test_the_estimated_share_equals_a_count_of_pixels(
     seed: int, untagged: int, tagged: int
 ) -> None:
     random = np.random.default_rng(seed)
-    low, high = sorted(random.random(2 * untagged + 1)), 0.3 + 0.7 * random.random(tagged)
-    expected = 1 - 2 * sum(phi <= low[untagged] for phi in high) / tagged
-    evidence = [evidence_of(low[:untagged], []), evidence_of(low[untagged:], list(high))]
-    if expected > 0.5:  # so that no estimate is refused
-        assert ProportionEM().fit(evidence).share == pytest.approx((expected,), abs=2 / tagged)
+    low, high = random.random(untagged) // 1e-3 / 1e3, random.random(tagged) ** 0.3 // 1e-3 / 1e3
+    ratios = [np.mean(high <= c) / np.mean(low <= c) for c in low if np.mean(low <= c) >= 1 / 2]
+    evidence = [evidence_of(list(low + 5e-4), []), evidence_of([], list(high + 5e-4))]
+    if min(ratios) < 0.98:  # so that no estimate is refused
+        assert ProportionEM().fit(evidence).share == pytest.approx((1 - min(ratios),))
+
+
+def test_the_estimated_share_is_that_of_means_over_neighbours_in_the_region() -> None:
+    random = np.random.default_rng(0)
+    phi = random.random((6, 1, 9, 8)) ** np.array([1.5, 1.5, 1.5, 1, 1, 1])[:, None, None, None]
+    region, tags = random.random((6, 1, 9, 8)) < 0.7, np.array([0, 0, 0, 1, 1, 1])[:, None] > 0
+    means: dict[bool, list[float]] = {False: [], True: []}
+    for b, y, x in itertools.product(range(6), range(9), range(8)):
+        if region[b, 0, y, x]:
+            near = [
+                phi[b, 0, i, j]
+                for i, j in itertools.product(range(y - 1, y + 2), range(x - 1, x + 2))
+                if 0 <= i < 9 and 0 <= j < 8 and region[b, 0, i, j]
+            ]
+            means[bool(tags[b, 0])].append(sum(near) / len(near))
+    untagged, tagged = (np.array(means[tag]) for tag in (False, True))
+    median = np.sort(untagged)[-(-len(untagged) // 2) - 1]
+    ratios = [np.mean(tagged <= c) / np.mean(untagged <= c) for c in untagged if c >= median]
+    batch = Batch(torch.zeros(6, 1, 1, 9, 8), torch.tensor(region), torch.tensor(tags))
+    evidence = Evidence(batch, torch.zeros(6, 1, 9, 8), torch.tensor(phi, dtype=torch.float32))
+    share = ProportionEM().fit([evidence]).share
+    assert share == pytest.approx((1 - min(ratios),), abs=0.01)
+    assert 0.2 < 1 - min(ratios) < 0.8
 
 
 @pytest.mark.parametrize(
@@ -498,7 +531,7 @@ def test_a_given_share_is_not_estimated() -> None:
 def test_scheduled_fits_both_of_its_esteps() -> None:
     evidence = evidence_of([0.1, 0.2, 0.3, 0.4], [0.1, 0.5, 0.6, 0.9])
     fitted = Scheduled(first=SoftEM(), then=ProportionEM(), at=0.5).fit(iter([evidence]))
-    assert fitted == Scheduled(first=SoftEM(), then=ProportionEM(share=(0.5,)), at=0.5)
+    assert fitted == Scheduled(first=SoftEM(), then=ProportionEM(share=(0.75,)), at=0.5)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Annotated, Self, final
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
+from torch.nn import functional as F
 
 from wsseg.core.batch import Batch, Evidence, Probability
 from wsseg.core.class_relation import Multilabel
@@ -17,7 +18,8 @@ from wsseg.errors import InputError
 BISECTIONS = 40  # reduce an interval of at most some thousand log-odds to below 1e-8
 SWEEPS = 200  # at most, over exclusive classes, whose biases depend on each other
 ENOUGH = 1e-4  # sweeps end when no log-odds change by more
-BINS = 10_000  # of phi, for the median
+BINS = 10_000  # of the mean of phi, for its distribution
+NEIGHBOURHOOD = 3  # pixels, the side of the square over which phi is averaged
 SMALLEST_SHARE = 0.01  # a smaller estimate means that the prior does not detect the class
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -155,14 +157,17 @@ class ProportionEM(EStep):
 
     Without `share`, it is estimated once before the stage, unless all tagged images have bounds:
 
-        share = 1 - 2 P(phi <= m | tagged),    m = the median of phi in untagged regions
+        share = 1 - min over c >= m of P(q <= c | tagged) / P(q <= c | untagged)
 
-    The estimate is exact if all pixels of the class have a phi above m and all other pixels are
-    distributed as in untagged regions; pixels of the class with a smaller phi make it too small.
+    q is the mean of phi over a pixel and its neighbours in the region, 3 x 3 pixels, and m the
+    median of q in untagged regions. If all other pixels are distributed as in untagged regions,
+    each ratio is at least 1 - share, and equal to it if all pixels of the class have a q above c;
+    pixels of the class with a smaller q make the estimate too small. With phi of single pixels in
+    place of q, noise would make it much too small; with a c below m, it would depend on few pixels.
 
     Source: Garg et al. 2021, "Mixture proportion estimation and PU learning: a modern approach".
-    Here, their best bin is the lower half of the untagged pixels, and their discarded pixels are
-    the complement of y.
+    Here, c >= m takes the place of their confidence bound, and their discarded pixels are the
+    complement of y.
 
     Example:
         >>> from wsseg import Batch, Evidence
@@ -344,27 +349,34 @@ def _bias(log_odds: Tensor, share: float) -> Tensor:
 
 
 def _phi_counts(evidence: Evidence) -> Tensor:
-    """Return how many pixels of the regions have a phi in each bin, (K, 2, BINS).
+    """Return how many pixels of the regions have a mean phi in each bin, (K, 2, BINS).
 
     The second axis is 0 for images without the tag of the class and 1 for those with it.
     """
-    batch, phi = evidence.batch, evidence.phi
-    bins = (phi.double() * BINS).long().clamp(0, BINS - 1)
+    batch = evidence.batch
+    bins = (_means(evidence.phi, batch.region) * BINS).long().clamp(0, BINS - 1)
     counts = [
         bins[:, k][batch.region[:, 0] & (batch.tags[:, k, None, None] == tagged)].bincount(
             minlength=BINS
         )
-        for k in range(phi.shape[1])
+        for k in range(bins.shape[1])
         for tagged in (False, True)
     ]
-    return torch.stack(counts).view(phi.shape[1], 2, BINS)
+    return torch.stack(counts).view(bins.shape[1], 2, BINS)
+
+
+def _means(phi: Tensor, region: Tensor) -> Tensor:
+    """Return the mean of phi over a pixel and its neighbours in the region, (B, K, H, W)."""
+    inside = region.double()
+    sums, pixels = (
+        F.avg_pool2d(each, NEIGHBOURHOOD, stride=1, padding=NEIGHBOURHOOD // 2)
+        for each in (phi.double() * inside, inside)
+    )
+    return (sums / pixels).nan_to_num()  # where a pixel has no neighbour in the region, 0 / 0
 
 
 def _share(counts: Tensor) -> float:
-    """Return 1 - 2 P(phi <= m | tagged) from the counts of untagged and tagged pixels, (2, BINS).
-
-    Within the bin of the median, pixels are assumed to be evenly distributed.
-    """
+    """Return 1 - min P(q <= c | tagged) / P(q <= c | untagged) from counts by bin, (2, BINS)."""
     untagged, tagged = counts.double()
     if not untagged.any() or not tagged.any():
         missing = "without" if tagged.any() else "with"
@@ -372,10 +384,9 @@ def _share(counts: Tensor) -> float:
             "E-step proportion: the share of a class cannot be estimated, because no region "
             f"{missing} its tag was found; set share"
         )
-    below = untagged.cumsum(0)
-    m = int(torch.searchsorted(below, below[-1:] / 2))
-    inside = (below[-1] / 2 - below[m] + untagged[m]) / untagged[m]
-    share = 1 - 2 * float((tagged[:m].sum() + inside * tagged[m]) / tagged.sum())
+    below, tagged_below = (each.cumsum(0) / each.sum() for each in (untagged, tagged))
+    upper = below >= 1 / 2
+    share = 1 - float((tagged_below[upper] / below[upper]).min())
     if share < SMALLEST_SHARE:
         raise InputError(
             f"E-step proportion: the estimated share of a class is {share:.3f}, because the prior "

@@ -9,8 +9,9 @@ from wsseg.config.stages import EmStage
 from wsseg.core.batch import Batch, StepContext
 from wsseg.core.class_relation import ClassRelation
 from wsseg.core.input import Input
-from wsseg.data.batches import Slices, StageScan, all_slices, collate
+from wsseg.data.batches import Slices, StageScan, collate
 from wsseg.training.em import e_step, evaluation_logits
+from wsseg.training.plain_slices import tagged_slices
 
 MOST_SLICES = 512
 SWEEPS = 50  # at most, over exclusive classes, whose shifts depend on each other
@@ -23,12 +24,7 @@ def tagged_batches(scans: Sequence[StageScan], input: Input, batch_size: int) ->
     Slices with uncertain tags are left out. The slices of a case are in different batches.
     """
     slices = Slices(scans, input)
-    tagged = [
-        draw
-        for draw in all_slices(scans)
-        if scans[draw.scan].tags[draw.z].any() and not scans[draw.scan].is_in_doubt(draw.z)
-    ]
-    chosen = tagged[:: max(1, -(-len(tagged) // MOST_SLICES))]
+    chosen = tagged_slices(scans, MOST_SLICES)
     batches = -(-len(chosen) // batch_size)
     for i in range(batches):
         yield collate([slices[draw] for draw in chosen[i::batches]])[0]

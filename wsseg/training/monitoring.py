@@ -11,9 +11,10 @@ from wsseg.config.stages import EmStage
 from wsseg.core.batch import Batch, StepContext
 from wsseg.core.channels import displayed_channels
 from wsseg.core.input import Input
-from wsseg.data.batches import Slices, StageScan, all_slices, collate
+from wsseg.data.batches import Slices, StageScan, collate
 from wsseg.errors import InputError, WorkError
 from wsseg.training.em import evaluation_logits, targets
+from wsseg.training.plain_slices import tagged_slices
 from wsseg.training.target_health import COLLAPSE, EXPLOSION, target_problem
 from wsseg.training.target_snapshots import TargetSnapshot
 
@@ -71,8 +72,7 @@ class TargetProbe:
 
     def __init__(self, stage: EmStage, scans: Sequence[StageScan], input: Input) -> None:
         self.last: Tensor | None = None  # (N, K, H, W) uint8, the targets last measured
-        tagged = [d for d in all_slices(scans) if scans[d.scan].tags[d.z].any()]
-        chosen = tagged[:: max(1, -(-len(tagged) // PROBE_SLICES))]
+        chosen = tagged_slices(scans, PROBE_SLICES)
         slices = Slices(scans, input)
         size = stage.batch_size
         self._batches = [

@@ -90,7 +90,9 @@ def _train(task: StageTask, context: RunContext, folder: StageFolder) -> None:
     weights, shift = trainer.weights, trainer.shift_to_share()
     if shift is not None:
         by = ", ".join(f"{each:+.2f}" for each in shift.flatten().tolist())
-        context.display.note(f"  log-odds shifted by {by}: the share of the targets is predicted")
+        context.display.note(
+            f"  log-odds shifted by {by}, so that predictions cover as much as the targets"
+        )
         weights = weights | {SHIFT: shift}
     save_stage(folder, record, weights)
 
