@@ -15,6 +15,7 @@ from wsseg.report.figures.sections import (
     settings_figures,
     training_figures,
 )
+from wsseg.report.figures.style import colour
 
 Suite = Callable[..., pd.DataFrame]
 LONG = "a-name-of-one-hundred-letters-" + "x" * 70
@@ -48,6 +49,26 @@ def test_long_names_fit_in_every_figure_and_are_in_full_in_its_caption(
         assert LONG not in drawn(picture.uri) + drawn(picture.narrow_uri), picture.alt
         names_methods = "phi2-" in drawn(picture.uri)
         assert not names_methods or f"phi2-{LONG}" in picture.caption, picture.alt
+
+
+def test_a_method_has_the_same_colour_in_all_figures_with_and_without_a_collapsed_one(
+    suite: Suite,
+) -> None:
+    rows = suite(("phi1", "phi2"))
+    rows["run.health"] = ["targets fill the region" if m == "phi1" else "" for m in rows["method"]]
+    summary = summarise(rows)
+    curves = {"phi2": [{"stage": "s", "learn": "masks", "epoch": e, "loss": 1 / e} for e in (1, 2)]}
+    pictures = [
+        *dice_figures(rows, summary, "consolidation"),
+        *error_figures(rows, summary, "consolidation"),
+        *score_figures(rows, summary),
+        *training_figures(curves, summary),
+    ]
+    by_method = [p for p in pictures if "by their location" not in p.alt]  # coloured by kind
+    assert len(by_method) == len(pictures) - 1
+    for picture in by_method:
+        assert colour(1) in drawn(picture.uri), picture.alt
+        assert (colour(0) in drawn(picture.uri)) == ("Dice" in picture.alt), picture.alt
 
 
 @pytest.mark.parametrize(

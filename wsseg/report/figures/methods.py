@@ -1,6 +1,6 @@
 """Figures with a row or a panel per method: Dice, agreement of scores, and groups of a tag."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from wsseg.report.figures.style import (
     NARROW_IN,
     WIDTH_IN,
     colour,
+    colour_indices,
     drawing,
     name_rows,
     panel_grid,
@@ -88,8 +89,13 @@ def draw_dice(
     return figure
 
 
-def draw_agreement(rows: pd.DataFrame, score: str, width_in: float = WIDTH_IN) -> Figure:
-    """Draw the predicted against the annotated score, with the identity line, by method."""
+def draw_agreement(
+    rows: pd.DataFrame, score: str, order: Sequence[str] = (), width_in: float = WIDTH_IN
+) -> Figure:
+    """Draw the predicted against the annotated score, with the identity line, by method.
+
+    `order` gives the methods' colours.
+    """
     pairs = _values_by_method(rows, [f"{score}_true", score])
     pairs = {method: values[~np.isnan(values).any(axis=1)] for method, values in pairs.items()}
     top = max((values.max() for values in pairs.values() if values.size), default=1.0) or 1.0
@@ -104,13 +110,20 @@ def draw_agreement(rows: pd.DataFrame, score: str, width_in: float = WIDTH_IN) -
         _write_note(axes, f"r = {number(r, 2)}, {p_equals(p)}, n = {n}")
         quiet(axes, grid="both")
 
-    return _draw_panels(pairs, draw_panel, f"{words}, predicted", width_in)
+    shades = _shades(order, pairs)
+    return _draw_panels(pairs, shades, draw_panel, f"{words}, predicted", width_in)
 
 
-def draw_groups(rows: pd.DataFrame, score: str, tag: str, width_in: float = WIDTH_IN) -> Figure:
+def draw_groups(
+    rows: pd.DataFrame,
+    score: str,
+    tag: str,
+    order: Sequence[str] = (),
+    width_in: float = WIDTH_IN,
+) -> Figure:
     """Draw the score of cases with and without a tag as box plots with all points, by method.
 
-    p is that of the Mann-Whitney U test.
+    `order` gives the methods' colours. p is that of the Mann-Whitney U test.
     """
 
     def draw_panel(axes: Axes, values: Values, shade: str) -> None:
@@ -126,7 +139,7 @@ def draw_groups(rows: pd.DataFrame, score: str, tag: str, width_in: float = WIDT
 
     values = _values_by_method(rows, [score, f"tag.{tag}"])
     ylabel = f"{score.replace('_', ' ')}, predicted"
-    return _draw_panels(values, draw_panel, ylabel, width_in)
+    return _draw_panels(values, _shades(order, values), draw_panel, ylabel, width_in)
 
 
 def group_equal(values: Mapping[str, T], key: Callable[[T], object]) -> dict[tuple[str, ...], T]:
@@ -162,14 +175,18 @@ def _values_by_method(rows: pd.DataFrame, columns: list[str]) -> dict[str, Value
     return {str(method): average_by_case(own)[columns].to_numpy(float) for method, own in methods}
 
 
+def _shades(order: Sequence[str], drawn: Iterable[str]) -> dict[str, str]:
+    return {name: colour(index) for name, index in colour_indices(order, drawn).items()}
+
+
 def _draw_panels(
     by_method: Mapping[str, Values],
+    shades: Mapping[str, str],
     draw_panel: Callable[[Axes, Values, str], None],
     ylabel: str,
     width_in: float,
 ) -> Figure:
     """Draw a small panel for each distinct set of values, all on the same scale."""
-    shades = {name: colour(index) for index, name in enumerate(by_method)}
     panels = group_equal(by_method, lambda values: values.tobytes())
     rows, columns = panel_grid(len(panels), width_in, PANEL_IN)
     panel_in = min(MAX_PANEL_IN, width_in / columns)

@@ -1,6 +1,6 @@
 """Figures of true and false positive rates, and of false positives by dilation of the truth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil, log10
 
 import numpy as np
@@ -15,6 +15,7 @@ from wsseg.report.figures.style import (
     INK,
     WIDTH_IN,
     colour,
+    colour_indices,
     dash,
     drawing,
     legend_above,
@@ -43,9 +44,14 @@ def rates_by_recipe(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def draw_rates(
-    rows: pd.DataFrame, published: PublishedResults | None, width_in: float = WIDTH_IN / 2
+    rows: pd.DataFrame,
+    published: PublishedResults | None,
+    order: Sequence[str] = (),
+    width_in: float = WIDTH_IN / 2,
 ) -> Figure:
     """Draw TPR against FPR, with a point per setting and seed and a star per published result.
+
+    `order` gives the methods' colours; a recipe has the colour of the first of its methods.
 
     The line of a recipe with at least `MIN_POINTS` is the fit TPR = FPR^gamma. All rates are
     inside the region.
@@ -62,7 +68,9 @@ def draw_rates(
         largest = max([p["fpr"].max() for p in by_recipe.values()] + [x for x, _ in stars.values()])
         right = 1.12 * largest or 1.0
         x = np.linspace(0, min(1.0, right), 400)
-        for index, (recipe, points) in enumerate(by_recipe.items()):
+        indices = _first_indices(colour_indices(order, map(str, rows["method"])))
+        for recipe, points in by_recipe.items():
+            index = indices[recipe]
             shade, marker = colour(index), MARKERS[index % len(MARKERS)]
             name = f"{recipe}: n = {len(points)}"
             if len(points) >= MIN_POINTS:
@@ -79,6 +87,14 @@ def draw_rates(
         quiet(axes, grid="both")
         legend_above(figure, axes)
     return figure
+
+
+def _first_indices(indices: Mapping[str, int]) -> dict[str, int]:
+    """Return the smallest index among the methods of each recipe."""
+    first: dict[str, int] = {}
+    for method, index in indices.items():
+        first.setdefault(recipe_label(method), index)
+    return first
 
 
 def rates_by_dilation(rows: pd.DataFrame) -> Mapping[str, dict[int, float]]:
@@ -100,13 +116,14 @@ def rates_by_dilation(rows: pd.DataFrame) -> Mapping[str, dict[int, float]]:
 
 
 def draw_dilated_rates(
-    rates: Mapping[str, dict[int, float]], width_in: float = WIDTH_IN / 2
+    rates: Mapping[str, dict[int, float]], order: Sequence[str] = (), width_in: float = WIDTH_IN / 2
 ) -> Figure:
     """Draw the FPR against the number of dilations of the truth, a line per method.
 
-    The axis of FPR is logarithmic, between powers of 10, unless a rate is 0.
+    `order` gives the methods' colours. The axis of FPR is logarithmic, between powers of 10, unless
+    a rate is 0.
     """
-    indices = {method: index for index, method in enumerate(rates)}
+    indices = colour_indices(order, rates)
     curves = group_equal(rates, lambda points: tuple(points.values()))
     with drawing():
         figure = Figure(figsize=(width_in, 4.0))

@@ -169,6 +169,7 @@ def error_figures(
     n = f"n = {_counted_cases(rows)}"
     differing = _left_out(summary) + _differing_rows(summary)
     results, names = _results(rows, summary), full_names(summary["method"])
+    order = [str(method) for method in summary["method"]]
     if "fpr" in rows and rates_by_recipe(results):
         caption = (
             f"TPR and FPR over all voxels inside the predicted region, {n}; each point is a "
@@ -177,7 +178,8 @@ def error_figures(
             f"{differing}{_published_note(published, 'rates', 'tpr', 'fpr')}{names}"
         )
         alt = f"true positive rate against false positive rate of {target}, by recipe"
-        pictures.append(_chart(partial(draw_rates, results, published), alt, caption, HALF_IN))
+        draw = partial(draw_rates, results, published, order)
+        pictures.append(_chart(draw, alt, caption, HALF_IN))
     shown = rows[rows["method"].isin(drawn_methods(summary))]
     if rates := rates_by_dilation(shown):
         caption = (
@@ -186,7 +188,8 @@ def error_figures(
             f"{differing}{_published_note(published, 'dilation')}{names}"
         )
         alt = f"false positive rate of {target} by dilation of the truth"
-        pictures.append(_chart(partial(draw_dilated_rates, rates), alt, caption, HALF_IN))
+        draw = partial(draw_dilated_rates, rates, order)
+        pictures.append(_chart(draw, alt, caption, HALF_IN))
     if len(locations := error_locations(shown)):
         caption = (
             f"Errors in % of the true voxels, {n}. Border: within border_mm of the true border. "
@@ -205,9 +208,10 @@ def score_figures(
     rows = rows[rows["method"].isin(drawn_methods(summary))]
     differing = _left_out(summary) + _differing_rows(summary)
     names = full_names(summary["method"])
+    order = [str(method) for method in summary["method"]]
     pictures = [
         _chart(
-            partial(methods.draw_agreement, rows, score),
+            partial(methods.draw_agreement, rows, score, order),
             f"{_words(score)}: predicted against annotated, a point per case",
             f"{_words(score).capitalize()}, a point per case. Line: identity. r: Pearson's "
             "correlation."
@@ -218,7 +222,7 @@ def score_figures(
     ]
     return pictures + [
         _chart(
-            partial(methods.draw_groups, rows, score, tag),
+            partial(methods.draw_groups, rows, score, tag, order),
             f"{_words(score)} of cases with and without the tag {tag}",
             f"{_words(score).capitalize()} by the case's tag. p: two-sided Mann-Whitney U test; "
             "with few cases, no p can be small. "
@@ -259,7 +263,7 @@ def reliability_figures(
 
 def training_figures(curves: Mapping[str, Records], summary: pd.DataFrame) -> list[Picture]:
     """Return the figure of the training curves of leading methods, if anything was trained."""
-    shown = leading_methods(summary)
+    shown, order = leading_methods(summary), [str(method) for method in summary["method"]]
     collapsed = [str(method) for method in summary.loc[~is_result(summary), "method"]]
     curves = {method: records for method, records in curves.items() if method in shown}
     stages = training.by_stage(curves)
@@ -273,7 +277,7 @@ def training_figures(curves: Mapping[str, Records], summary: pd.DataFrame) -> li
         )
     caption = (" ".join(sentences) + full_names([*stages, *curves])).strip()
     alt = f"training curves of the stages {', '.join(stages)}"
-    return [_chart(partial(training.draw_training, curves, shown, collapsed), alt, caption)]
+    return [_chart(partial(training.draw_training, curves, order, collapsed), alt, caption)]
 
 
 def picture_rows(rows: Sequence[PanelRow]) -> list[PictureRow]:

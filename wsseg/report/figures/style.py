@@ -79,6 +79,11 @@ def dash(index: int) -> str:
     return DASHES[index // len(COLOURS) % len(DASHES)]
 
 
+def colour_indices(order: Iterable[str], drawn: Iterable[str]) -> dict[str, int]:
+    """Return the number of each method's colour: its place in `order`; the others follow."""
+    return {name: index for index, name in enumerate(dict.fromkeys([*order, *drawn]))}
+
+
 def quiet(axes: Axes, *, grid: str) -> None:
     """Draw grid lines of axis "x", "y" or "both" only, and no ticks."""
     axes.grid(visible=False)

@@ -12,6 +12,7 @@ from wsseg.report.figures.style import (
     INK,
     WIDTH_IN,
     colour,
+    colour_indices,
     dash,
     draw_legend,
     drawing,
@@ -63,7 +64,7 @@ def draw_training(
     that are not `collapsed`, if there are any.
     """
     stages = by_stage(curves)
-    indices = {name: index for index, name in enumerate(dict.fromkeys([*order, *curves]))}
+    indices = colour_indices(order, curves)
     panels = [(stage, key) for stage, methods in stages.items() for key in quantities(methods)]
     rows, columns = panel_grid(len(panels), width_in, PANEL_IN)
     with drawing():
