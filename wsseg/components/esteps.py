@@ -148,8 +148,8 @@ class ProportionEM(EStep):
     The mean is over the support of the class in all images of a batch, so some images may have more
     of the class and others less. Hence the targets can neither fill the regions nor vanish, and
     they depend smoothly on the network, so that rounding errors stay small. A constant factor of
-    the prior's odds, such as that of `tag-odds` or of a sigmoid's midpoint, has no effect. For
-    exclusive classes, y = softmax([0, a_k + logit phi_k + b_k]).
+    the prior's odds, such as that of `tag-odds` or of a sigmoid's midpoint, has no effect on y if
+    `share` is given. For exclusive classes, y = softmax([0, a_k + logit phi_k + b_k]).
 
     An image with bounds of its own, such as a grade, has its own b: 0 if the mean of its posterior
     lies within them, otherwise such that the mean is the bound that it violates. Pixels that are
