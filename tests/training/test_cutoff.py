@@ -1,5 +1,6 @@
 """The cutoff with which predictions cover as much of the tagged regions as the targets."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from wsseg.config.stages import EmStage
 from wsseg.core.class_relation import Multiclass, Multilabel
 from wsseg.inference.checkpoint import read_weights
 from wsseg.inference.folders import RunFolder
+from wsseg.inference.mirroring import Direction, mean_over_mirrored
 from wsseg.inference.network import SHIFT, load_matching_weights, new_network
 from wsseg.training.cutoff import matching_shift
 from wsseg.training.em import evaluation_logits
@@ -81,13 +83,18 @@ def test_a_stage_does_not_start_with_the_shift_of_another() -> None:
     assert second.get_buffer(SHIFT).tolist() == [[[0]]]
 
 
-def test_the_predictions_of_tagged_slices_cover_as_much_as_their_targets() -> None:
-    trainer = trainer_of(cutoff="share", estep={"use": "proportion", "share": 0.3}, batch_size=6)
+@pytest.mark.parametrize("mirror", [(), ("left-right",)])
+def test_the_predictions_of_tagged_slices_cover_as_much_as_their_targets(
+    mirror: tuple[Direction, ...],
+) -> None:
+    estep = {"use": "proportion", "share": 0.3}
+    trainer = trainer_of(cutoff="share", estep=estep, batch_size=6, mirror=mirror)
     run_steps(trainer, CASES * SLICES // 6 * 2)
     shift, network = trainer.shift_to_share(), trainer._weights.predicting
     assert shift is not None
     (batch,) = plain_batches(trainer._scans, INPUT)
-    predicted = evaluation_logits(network, batch) + shift > 0
+    logits = mean_over_mirrored(partial(evaluation_logits, network), batch, mirror)
+    predicted = logits + shift > 0
     assert predicted.float().mean().item() == pytest.approx(0.3, abs=0.002)
 
 

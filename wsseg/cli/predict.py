@@ -118,8 +118,9 @@ def predict(
     from wsseg.errors import InputError
     from wsseg.evaluation.rows import write_rows
     from wsseg.inference.batch_prediction import predict_all
-    from wsseg.inference.ensemble import DIRECTIONS, load_ensemble
+    from wsseg.inference.ensemble import load_ensemble
     from wsseg.inference.folders import PredictionFolder
+    from wsseg.inference.mirroring import DIRECTIONS
     from wsseg.inference.scans import check_scans, find_scans, pseudonyms_of
     from wsseg.report.formatting import counted
     from wsseg.runtime.console import Display

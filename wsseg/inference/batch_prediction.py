@@ -17,8 +17,9 @@ from wsseg.data.mask_files import mask_suffix
 from wsseg.data.prepare import Prepared
 from wsseg.data.reading import read_case_grid
 from wsseg.errors import InputError
-from wsseg.inference.ensemble import Direction, load_ensemble
+from wsseg.inference.ensemble import load_ensemble
 from wsseg.inference.folders import PredictionFolder
+from wsseg.inference.mirroring import Direction
 from wsseg.inference.run import Run
 from wsseg.runtime.cache_leases import release
 from wsseg.runtime.executors import ThisProcess, WorkerDiedError, Workers

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast, final
+from typing import Any, cast, final
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from wsseg.data.scan_grid import shares_on_scan_grid
 from wsseg.errors import InputError
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.folders import PredictionFolder, methods_below, runs_of_method
+from wsseg.inference.mirroring import Direction
 from wsseg.inference.network import Network
 from wsseg.inference.pipeline import Pipeline
 from wsseg.inference.probabilities import NOT_IN_NAMES
@@ -28,10 +29,6 @@ from wsseg.inference.run import Run, load_run
 from wsseg.inference.stage_prediction import stage_masks
 from wsseg.runtime.cache_leases import release
 from wsseg.runtime.files import fingerprint
-
-Direction: TypeAlias = Literal["left-right", "front-back"]  # as in `mirror` of a stage
-
-DIRECTIONS: tuple[Direction, ...] = ("left-right", "front-back")
 
 COLUMN = "_agreement"  # end of the column of a class
 MOST_VALUES = 80  # characters of a value in a message

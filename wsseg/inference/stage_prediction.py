@@ -1,9 +1,7 @@
 """The masks that a trained stage predicts for a scan, on the network's grid."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
-from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,12 +25,12 @@ from wsseg.data.maps import read_map
 from wsseg.inference.checkpoint import TrainedStage
 from wsseg.inference.cropping import CroppedNetwork, box_around
 from wsseg.inference.fusion import fused
+from wsseg.inference.mirroring import mean_over_mirrored
 from wsseg.runtime.memory_format import to_channels_last
 
 # Decides which pixels have each class, (B, K, H, W) bool.
 DecisionRule: TypeAlias = Callable[[TrainedStage, Batch, Fabric], torch.Tensor]
 
-MIRRORED_AXES = {"left-right": -1, "front-back": -2}  # of images, (..., H, W)
 BATCH_SLICES = 4  # keeps a layer's output within what the C library reuses: `device.KEPT`
 
 
@@ -108,16 +106,7 @@ def stage_logits(trained: TrainedStage, batch: Batch, fabric: Fabric) -> Logits:
     """
     stage = trained.stage
     assert isinstance(stage, NetworkStage), "only a learning stage has a network"  # noqa: S101
-    axes = sorted({MIRRORED_AXES[each] for each in stage.mirror})
-    total = _logits(trained, batch, fabric)
-    mirrored = [each for n in range(len(axes)) for each in combinations(axes, n + 1)]
-    for flipped in mirrored:
-        total += _logits(trained, _mirrored(batch, flipped), fabric).flip(flipped)
-    return total / (1 + len(mirrored))
-
-
-def _mirrored(batch: Batch, axes: tuple[int, ...]) -> Batch:
-    return replace(batch, image=batch.image.flip(axes), region=batch.region.flip(axes))
+    return mean_over_mirrored(lambda each: _logits(trained, each, fabric), batch, stage.mirror)
 
 
 def _logits(trained: TrainedStage, batch: Batch, fabric: Fabric) -> Logits:

@@ -1,6 +1,7 @@
 """The shift of a network's log-odds with which its predictions have the area of the targets."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from wsseg.core.batch import Batch, StepContext
 from wsseg.core.class_relation import ClassRelation
 from wsseg.core.input import Input
 from wsseg.data.batches import Slices, StageScan, collate
+from wsseg.inference.mirroring import mean_over_mirrored
 from wsseg.training.em import e_step, evaluation_logits
 from wsseg.training.plain_slices import tagged_slices
 
@@ -36,12 +38,13 @@ def shift_to_share(
 ) -> Tensor:
     """Return the shift of each class with which its predictions cover as much as its targets, (K,).
 
-    Predictions and targets are those of `network` for all `batches`, inside the support.
+    Predictions and targets are those of `network` for all `batches`, inside the support. Both
+    average over the images that the stage also mirrors in prediction (`stage.mirror`).
     """
     nothing = torch.empty(0, len(stage.classes))
     found = [[nothing, nothing, nothing > 0]]
     for batch in batches:
-        logits = evaluation_logits(network, batch)
+        logits = mean_over_mirrored(partial(evaluation_logits, network), batch, stage.mirror)
         y = e_step(stage, batch, logits, context)
         inside = batch.support.any(1)
         found.append([x.movedim(1, -1)[inside].cpu() for x in (logits, y, batch.support)])
