@@ -13,8 +13,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY wsseg wsseg
 COPY plugins plugins
 COPY recipes recipes
-COPY benchmarks/phantom benchmarks/phantom
+COPY benchmarks/demo benchmarks/demo
 RUN pip install --no-cache-dir ".[dicom]" ./plugins/wsseg-ct ./plugins/wsseg-sigmoid ./recipes/covid
 
 ENV WSSEG_CACHE=/tmp/wsseg-cache MPLCONFIGDIR=/tmp/matplotlib
-CMD ["wsseg", "bench", "run", "benchmarks/phantom/demo.yaml", "--out", "/runs/demo"]
+CMD ["wsseg", "bench", "run", "benchmarks/demo/suite.yaml", "--out", "/runs/demo"]

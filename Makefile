@@ -12,7 +12,7 @@ help:
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
 demo: $(READY) ## train and compare four methods on synthetic scans (minutes on two cores)
-	$(BIN)/wsseg bench run benchmarks/phantom/demo.yaml --out runs/demo
+	$(BIN)/wsseg bench run benchmarks/demo/suite.yaml --out runs/demo
 
 test: $(READY) ## run the fast tests, in two processes with a thread each
 	OMP_NUM_THREADS=1 LOKY_MAX_CPU_COUNT=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"

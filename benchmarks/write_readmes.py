@@ -10,14 +10,17 @@ A README has sections <!-- KIND ARGUMENTS --> ... <!-- end -->, whose content is
 - figures SUITE KIND ...: figures, which are files in the folder of the suite
 - index SUITE ...: a table with a row for each suite
 - origin SUITE: what made the rows of the suite: commit, versions, machine, dates and durations
+- terminal SUITE: what `wsseg bench run` prints at its end
 """
 
 import base64
 from collections.abc import Iterator, Sequence
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
+from rich.console import Console
 
 from benchmarks import pages, pixel_auroc
 from benchmarks.pages import fill_sections, markdown_table, sections
@@ -36,10 +39,12 @@ from wsseg.report.figures.sections import (
     settings_figures,
 )
 from wsseg.report.provenance import origin_of_rows
+from wsseg.report.terminal import terminal_comparison
 from wsseg.runtime.files import write_text
 from wsseg.suite.definition import Suite, load_suite, plan
 
 BENCHMARKS = Path(__file__).resolve().parent
+TERMINAL_COLUMNS = 100
 READMES = (
     BENCHMARKS.parent / "README.md",
     BENCHMARKS / "README.md",
@@ -163,6 +168,17 @@ def _origin_section(name: str) -> str:
     return "\n".join(f"- {heading}: {text}" for heading, text in origin.items())
 
 
+def _terminal_section(name: str) -> str:
+    """Return the end of the output of `wsseg bench run`, as a block of code."""
+    suite, rows = _read_suite(name)
+    console = Console(file=StringIO(), width=TERMINAL_COLUMNS)
+    with console.capture() as captured:
+        console.print(terminal_comparison(rows, suite.compare, suite.chosen_from))
+    printed = "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
+    files = f"rows: runs/{name}/rows.csv\nreport: runs/{name}/report.html"
+    return f"```\n{printed}\n{files}\n```"
+
+
 @cache
 def _pictures(name: str, *kinds: str) -> Sequence[tuple[str, Picture]]:
     """Return the file name of each figure of a suite, and the figure as its report shows it."""
@@ -191,6 +207,7 @@ SECTIONS = {
     "figures": _figures_section,
     "index": _index_section,
     "origin": _origin_section,
+    "terminal": _terminal_section,
 }
 
 

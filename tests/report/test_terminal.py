@@ -4,9 +4,15 @@ from io import StringIO
 import pandas as pd
 from rich.console import Console, RenderableType
 
-from wsseg.evaluation.comparison import gap_closed
+from wsseg.evaluation.comparison import Compare, gap_closed
+from wsseg.evaluation.method_labels import MARK_NOTE, ChosenFrom, label_methods
 from wsseg.evaluation.summary import summarise
-from wsseg.report.terminal import repeated_warnings, terminal_gap, terminal_results
+from wsseg.report.terminal import (
+    repeated_warnings,
+    terminal_comparison,
+    terminal_gap,
+    terminal_results,
+)
 
 Suite = Callable[..., pd.DataFrame]
 
@@ -57,6 +63,28 @@ def test_a_collapsed_method_is_named_below_the_table(suite: Suite) -> None:
     text = printed(terminal_results(summarise(rows)))
     assert text.splitlines()[-2] == "phi2: targets fill the region: not a result"
     assert "not a result" not in printed(terminal_results(summarise(suite())))
+
+
+def test_a_suite_ends_with_its_results_then_the_gap_then_the_notes(suite: Suite) -> None:
+    chosen: dict[str, ChosenFrom] = {"phi2": "test masks"}
+    rows = label_methods(suite(methods=("threshold", "phi2", "supervised")), chosen)
+    compare = Compare(baseline="threshold", ceiling="supervised")
+    text = printed(terminal_comparison(rows, compare, chosen))
+    title = "Share of the gap between threshold and supervised closed"
+    assert (
+        text.index("HD95") < text.index(title) < text.index("Dice, pooled") < text.index(MARK_NOTE)
+    )
+    assert text.endswith(f"{MARK_NOTE}\n")
+    assert title not in printed(terminal_comparison(rows, None, chosen))
+
+
+def test_a_gap_to_a_collapsed_ceiling_is_replaced_by_a_note(suite: Suite) -> None:
+    rows = suite(methods=("threshold", "phi2", "supervised"))
+    rows["run.health"] = ["targets are empty" * (each == "supervised") for each in rows["method"]]
+    compare = Compare(baseline="threshold", ceiling="supervised")
+    text = printed(terminal_comparison(rows, compare, {}), width=200)
+    problem = "supervised is not a result (targets are empty)"
+    assert text.endswith(f"No share of the gap between threshold and supervised: {problem}.\n")
 
 
 def test_at_most_ten_warnings_are_repeated_each_once_and_those_of_scans_last(suite: Suite) -> None:

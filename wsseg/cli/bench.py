@@ -9,12 +9,11 @@ from wsseg.cli.command_help import Commands
 from wsseg.cli.options import Accept, Backend, Jobs, Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pandas import DataFrame
 
     from wsseg.evaluation.comparison import Compare
-    from wsseg.evaluation.method_labels import ChosenFrom
     from wsseg.report.build import ReportedRun
     from wsseg.suite.definition import Job
 
@@ -156,6 +155,8 @@ def _write_report(out: Path) -> None:
     from wsseg.evaluation.method_labels import label_methods
     from wsseg.evaluation.rows import read_rows
     from wsseg.report.build import ReportContext, report_suite
+    from wsseg.report.terminal import terminal_comparison
+    from wsseg.runtime.console import open_console
     from wsseg.suite.definition import load_suite
     from wsseg.suite.folder import SuiteFolder
 
@@ -171,7 +172,8 @@ def _write_report(out: Path) -> None:
     context = ReportContext(comparison, suite.chosen_from, suite.published)
     runs = _finished_runs(out, rows)
     page = report_suite(out, out.resolve().name, rows, runs, context)
-    _print_tables(label_methods(rows, suite.chosen_from), comparison, suite.chosen_from)
+    labelled = label_methods(rows, suite.chosen_from)
+    open_console().print(terminal_comparison(labelled, comparison, suite.chosen_from))
     _repeat_warnings(out, runs, rows)
     typer.echo(f"rows: {folder.rows}\nreport: {page}")
 
@@ -203,38 +205,6 @@ def _repeat_warnings(out: Path, runs: "Sequence[ReportedRun]", rows: "DataFrame"
     display = Display()
     for text in repeated_warnings(records, rows):
         display.warn(text)
-
-
-def _print_tables(
-    rows: "DataFrame", comparison: "Compare | None", settings_from: "Mapping[str, ChosenFrom]"
-) -> None:
-    """Print the summary, the share of the gap that each method closes, and the notes on both."""
-    from wsseg.evaluation.comparison import gap_closed, paired_differences
-    from wsseg.evaluation.health import gap_problem
-    from wsseg.evaluation.method_labels import MARK, MARK_NOTE, method_label
-    from wsseg.evaluation.summary import ranked, summarise
-    from wsseg.report.comparison_tables import left_out_notes, unequal_rows_note
-    from wsseg.report.terminal import terminal_gap, terminal_results
-    from wsseg.runtime.console import open_console
-
-    console, summary = open_console(), ranked(summarise(rows))
-    console.print(terminal_results(summary))
-    notes = [unequal_rows_note(summary)]
-    if comparison is not None:
-        baseline = method_label(comparison.baseline, settings_from)
-        notes += left_out_notes(paired_differences(rows, comparison.metric, baseline))
-        if comparison.ceiling is not None:
-            ceiling = method_label(comparison.ceiling, settings_from)
-            closed = gap_closed(rows, baseline, ceiling)
-            if problem := gap_problem(summary, baseline, ceiling):
-                notes.append(problem)
-            elif len(closed):
-                console.print(terminal_gap(closed))
-                notes += left_out_notes(closed)
-    for note in filter(None, notes):
-        typer.echo(note)
-    if rows["method"].str.endswith(MARK).any():
-        typer.echo(MARK_NOTE)
 
 
 def _possible_comparison(comparison: "Compare | None", rows: "DataFrame") -> "Compare | None":

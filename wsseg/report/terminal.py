@@ -7,13 +7,16 @@ from textwrap import fill
 import pandas as pd
 import rich.table
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from wsseg.errors import escape_unprintable
-from wsseg.evaluation.health import health_notes
+from wsseg.evaluation.comparison import Compare, gap_closed, paired_differences
+from wsseg.evaluation.health import gap_problem, health_notes
+from wsseg.evaluation.method_labels import MARK, MARK_NOTE, ChosenFrom, method_label
 from wsseg.evaluation.rows import warnings_by_case
 from wsseg.evaluation.statistics import smallest_mann_whitney_p
+from wsseg.evaluation.summary import ranked, summarise
 from wsseg.report.columns import (
     METHOD,
     Cell,
@@ -25,7 +28,7 @@ from wsseg.report.columns import (
     decimals,
     no_text,
 )
-from wsseg.report.comparison_tables import gap_table
+from wsseg.report.comparison_tables import gap_table, left_out_notes, unequal_rows_note
 from wsseg.report.formatting import SIGNIFICANCE, UNDEFINED, p_value
 from wsseg.report.result_tables import (
     CORRECTLY_EMPTY,
@@ -84,6 +87,35 @@ def _u_test_p(score: str) -> Format:
         return p_value(row[key]) if smallest_mann_whitney_p(*sizes) < SIGNIFICANCE else UNDEFINED
 
     return text
+
+
+def terminal_comparison(
+    rows: pd.DataFrame, compare: Compare | None, settings_from: Mapping[str, ChosenFrom]
+) -> Group:
+    """Return the results of a suite, the share of the gap that each method closes, and notes.
+
+    Args:
+        rows: Rows whose methods have their labels (`label_methods`).
+        compare: The methods and the metric to compare; None: no comparison.
+        settings_from: How the settings of each recipe were chosen, by the recipe's name.
+    """
+    summary = ranked(summarise(rows))
+    shown: list[RenderableType] = [terminal_results(summary)]
+    notes = [unequal_rows_note(summary)]
+    if compare is not None:
+        baseline = method_label(compare.baseline, settings_from)
+        notes += left_out_notes(paired_differences(rows, compare.metric, baseline))
+        if compare.ceiling is not None:
+            ceiling = method_label(compare.ceiling, settings_from)
+            closed = gap_closed(rows, baseline, ceiling)
+            if problem := gap_problem(summary, baseline, ceiling):
+                notes.append(problem)
+            elif len(closed):
+                shown.append(terminal_gap(closed))
+                notes += left_out_notes(closed)
+    if rows["method"].str.endswith(MARK).any():
+        notes.append(MARK_NOTE)
+    return Group(*shown, *(Text(escape_unprintable(note)) for note in notes if note))
 
 
 def terminal_gap(gap: pd.DataFrame) -> Group:
