@@ -74,7 +74,7 @@ def leading_methods(summary: pd.DataFrame) -> list[str]:
     (see `wsseg.evaluation.health`). It is chosen on the test cases, for illustration only.
     """
     if len(summary) <= MAX_METHODS:
-        return [str(method) for method in summary["method"]]
+        return _methods(summary)
     best: dict[str, int] = {}
     dice = rankable_dice(summary).fillna(-1)
     for row, value in enumerate(dice):
@@ -169,7 +169,7 @@ def error_figures(
     n = f"n = {_counted_cases(rows)}"
     differing = _left_out(summary) + _differing_rows(summary)
     results, names = _results(rows, summary), full_names(summary["method"])
-    order = [str(method) for method in summary["method"]]
+    order = _methods(summary)
     if "fpr" in rows and rates_by_recipe(results):
         caption = (
             f"TPR and FPR over all voxels inside the predicted region, {n}; each point is a "
@@ -208,7 +208,7 @@ def score_figures(
     rows = rows[rows["method"].isin(drawn_methods(summary))]
     differing = _left_out(summary) + _differing_rows(summary)
     names = full_names(summary["method"])
-    order = [str(method) for method in summary["method"]]
+    order = _methods(summary)
     pictures = [
         _chart(
             partial(methods.draw_agreement, rows, score, order),
@@ -263,7 +263,7 @@ def reliability_figures(
 
 def training_figures(curves: Mapping[str, Records], summary: pd.DataFrame) -> list[Picture]:
     """Return the figure of the training curves of leading methods, if anything was trained."""
-    shown, order = leading_methods(summary), [str(method) for method in summary["method"]]
+    shown, order = leading_methods(summary), _methods(summary)
     collapsed = [str(method) for method in summary.loc[~is_result(summary), "method"]]
     curves = {method: records for method, records in curves.items() if method in shown}
     stages = training.by_stage(curves)
@@ -302,6 +302,11 @@ def _published_note(published: PublishedResults | None, figure: FigureName, *col
     ]
     notes = [*numbers, *([published.notes[figure]] if figure in published.notes else [])]
     return f" Published ({published.source}): {'; '.join(notes)}." if notes else ""
+
+
+def _methods(summary: pd.DataFrame) -> list[str]:
+    """Return all methods, in the order of their colours."""
+    return [str(method) for method in summary["method"]]
 
 
 def _cases(rows: pd.DataFrame) -> int:
