@@ -26,8 +26,7 @@ from benchmarks import pages, pixel_auroc
 from benchmarks.pages import fill_sections, markdown_table, sections
 from benchmarks.suite_tables import gap_table, results_table
 from wsseg.errors import InputError
-from wsseg.evaluation.comparison import gap_closed
-from wsseg.evaluation.health import gap_problem
+from wsseg.evaluation.comparison import gap_closed, gap_problem
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE, label_methods, method_label
 from wsseg.evaluation.rows import read_rows
 from wsseg.evaluation.summary import rankable_dice, summarise

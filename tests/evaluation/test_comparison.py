@@ -20,7 +20,12 @@ from tests.evaluation.row_tables import (
     table,
 )
 from wsseg.errors import InputError
-from wsseg.evaluation.comparison import DIFFERENCE_COLUMNS, gap_closed, paired_differences
+from wsseg.evaluation.comparison import (
+    DIFFERENCE_COLUMNS,
+    gap_closed,
+    gap_problem,
+    paired_differences,
+)
 
 
 def test_differences_are_paired_by_case() -> None:
@@ -102,6 +107,40 @@ def test_the_pooled_share_of_the_gap_is_computed_from_voxels() -> None:
     dice = {m: 2 * tp / (2 * tp + 2 * size - 2 * tp) for m, (tp, size) in counts.items()}
     share = (dice["em"] - dice["base"]) / (dice["top"] - dice["base"])
     assert of(gap_closed(rows, "base", "top", FEW), "em")["pooled"] == pytest.approx(share)
+
+
+def summary_of(**methods: tuple[str, float, float]) -> pd.DataFrame:
+    """Return a summary from the health, the mean Dice and the pooled Dice of methods."""
+    found = pd.DataFrame.from_dict(methods, "index", columns=["health", "dice", "dice_pooled"])
+    return found.rename_axis("method").reset_index()
+
+
+@pytest.mark.parametrize(
+    ("base", "em", "top", "reason"),
+    [
+        (("", 0.2, 0.3), ("", 0.1, 0.1), ("", 0.4, 0.2), ""),
+        (("", 0.2, 0.3), ("", 0.1, 0.1), ("", 0.1, 0.4), ""),
+        (("", 0.2, 0.3), ("", 0.1, 0.1), ("", 0.1, 0.2), "the Dice of top is not higher"),
+        (("", 0.2, 0.3), ("", 0.1, 0.1), ("", 0.2, 0.3), "the Dice of top is not higher"),
+        (("", 0.2, 0.3), ("", 0.1, 0.1), ("", math.nan, math.nan), ""),
+        (("", 0.2, 0.3), ("full", 0.1, 0.1), ("", 0.4, 0.4), "no other method is a result"),
+        (("", 0.2, 0.3), ("", 0.1, 0.1), ("full", 0.4, 0.4), "top is not a result (full)"),
+        (("full", 0.2, 0.3), ("", 0.1, 0.1), ("", 0.1, 0.1), "base is not a result (full)"),
+    ],
+)
+def test_no_share_of_the_gap_is_shown_if_it_would_mean_nothing(
+    base: tuple[str, float, float],
+    em: tuple[str, float, float],
+    top: tuple[str, float, float],
+    reason: str,
+) -> None:
+    expected = f"No share of the gap between base and top: {reason}." if reason else ""
+    assert gap_problem(summary_of(base=base, em=em, top=top), "base", "top") == expected
+
+
+def test_a_class_without_annotation_has_no_problem_of_its_gap() -> None:
+    summary = summary_of(base=("", 0, 0), top=("", 0, 0)).drop(columns=["dice", "dice_pooled"])
+    assert gap_problem(summary, "base", "top") == ""
 
 
 def test_an_unknown_ceiling_is_an_error_with_a_suggestion() -> None:

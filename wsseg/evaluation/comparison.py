@@ -16,7 +16,7 @@ from wsseg.config.columns import IDENTITY
 from wsseg.core.component import Component, KeyProblemError
 from wsseg.errors import InputError, known_words
 from wsseg.evaluation.class_columns import column_or_nan, dice_where_present
-from wsseg.evaluation.health import method_health
+from wsseg.evaluation.health import is_result, method_health
 from wsseg.evaluation.statistics import (
     Bootstrap,
     RatioParts,
@@ -127,6 +127,35 @@ def gap_closed(
         ],
         columns=[*GAP_COLUMNS],
     )
+
+
+def gap_problem(summary: pd.DataFrame, baseline: str, ceiling: str) -> str:
+    """Return the reason why the gap from baseline to ceiling cannot be shown, or "".
+
+    Args:
+        summary: The summary of all methods (`summarise`).
+        baseline: The method at the lower end of the gap.
+        ceiling: The method at its upper end.
+    """
+    is_end = summary["method"].isin([baseline, ceiling])
+    ends, others = summary[is_end & ~is_result(summary)], summary[~is_end]
+    reasons = [
+        f"{method} is not a result ({health})"
+        for method, health in zip(ends["method"], ends["health"], strict=True)
+    ]
+    if not reasons and len(others) and not is_result(others).any():
+        reasons = ["no other method is a result"]
+    if not reasons and _is_no_higher(summary, ceiling, baseline):
+        reasons = [f"the Dice of {ceiling} is not higher"]
+    if not reasons:
+        return ""
+    return f"No share of the gap between {baseline} and {ceiling}: {', '.join(reasons)}."
+
+
+def _is_no_higher(summary: pd.DataFrame, ceiling: str, baseline: str) -> bool:
+    """Return whether the ceiling has neither a higher mean nor a higher pooled Dice."""
+    dice = summary.set_index("method").filter(["dice", "dice_pooled"])
+    return dice.size > 0 and bool((dice.loc[ceiling] <= dice.loc[baseline]).all())
 
 
 def _rows_by_method(rows: pd.DataFrame, *required: str) -> dict[str, pd.DataFrame]:

@@ -48,21 +48,6 @@ def health_notes(summary: pd.DataFrame) -> list[str]:
     ]
 
 
-def gap_problem(summary: pd.DataFrame, baseline: str, ceiling: str) -> str:
-    """Return the reason why the gap from baseline to ceiling cannot be shown, or ""."""
-    is_end = summary["method"].isin([baseline, ceiling])
-    ends, others = summary[is_end & ~is_result(summary)], summary[~is_end]
-    reasons = [
-        f"{method} is not a result ({health})"
-        for method, health in zip(ends["method"], ends["health"], strict=True)
-    ]
-    if not reasons and len(others) and not is_result(others).any():
-        reasons = ["no other method is a result"]
-    if not reasons:
-        return ""
-    return f"No share of the gap between {baseline} and {ceiling}: {', '.join(reasons)}."
-
-
 def _problems(rows: pd.DataFrame) -> Iterator[str]:
     """Yield the problems of one run's targets and predictions."""
     for text in rows[HEALTH].unique() if HEALTH in rows else ():

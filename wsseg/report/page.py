@@ -16,9 +16,10 @@ from wsseg.evaluation.comparison import (
     DIFFERENCE_COLUMNS,
     GAP_COLUMNS,
     gap_closed,
+    gap_problem,
     paired_differences,
 )
-from wsseg.evaluation.health import gap_problem, health_notes
+from wsseg.evaluation.health import health_notes
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE
 from wsseg.evaluation.published import PublishedResults
 from wsseg.evaluation.reliability import Reliability

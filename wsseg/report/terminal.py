@@ -11,8 +11,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.text import Text
 
 from wsseg.errors import escape_unprintable
-from wsseg.evaluation.comparison import Compare, gap_closed, paired_differences
-from wsseg.evaluation.health import gap_problem, health_notes
+from wsseg.evaluation.comparison import Compare, gap_closed, gap_problem, paired_differences
+from wsseg.evaluation.health import health_notes
 from wsseg.evaluation.method_labels import MARK, MARK_NOTE, ChosenFrom, method_label
 from wsseg.evaluation.rows import warnings_by_case
 from wsseg.evaluation.statistics import smallest_mann_whitney_p
