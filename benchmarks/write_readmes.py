@@ -5,6 +5,7 @@ Run it after a suite: python -m benchmarks.write_readmes
 A README has sections <!-- KIND ARGUMENTS --> ... <!-- end -->, whose content is generated:
 
 - rows SUITE CLASS: a table of results; without CLASS for the target
+- seeds SUITE: the pooled Dice of each method by seed
 - way SUITE: the share of the gap from the baseline of the suite to its ceiling
 - auroc SUITE: the pixel AUROC of each method: see `benchmarks.pixel_auroc`
 - figures SUITE KIND ...: figures, which are files in the folder of the suite
@@ -93,6 +94,18 @@ def _rows_section(arguments: str) -> str:
         methods = methods.drop_duplicates([f"{prefix}dice", f"{prefix}dice_pooled"])
         methods = methods.assign(method="all methods" if len(methods) == 1 else methods["method"])
     return _with_note(results_table(methods, class_name))
+
+
+def _seeds_section(name: str) -> str:
+    """Return the pooled Dice of each method by seed."""
+    by_seed = {
+        f"seed {seed}": summarise(rows).set_index("method")["dice_pooled"]
+        for seed, rows in _read_suite(name)[1].groupby("seed")
+    }
+    table = pd.DataFrame(by_seed).loc[_summary(name)["method"]]
+    body = ((method, *(f"{dice:.3f}" for dice in row)) for method, *row in table.itertuples())
+    header = ("Dice, pooled", *by_seed)
+    return _with_note(markdown_table("l" + "r" * len(by_seed), header, *body))
 
 
 def _way_section(name: str) -> str:
@@ -201,6 +214,7 @@ def _with_note(content: str) -> str:
 
 SECTIONS = {
     "rows": _rows_section,
+    "seeds": _seeds_section,
     "way": _way_section,
     "auroc": _auroc_section,
     "figures": _figures_section,

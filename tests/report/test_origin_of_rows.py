@@ -4,6 +4,8 @@ import pandas as pd
 
 from wsseg.report.provenance import origin_of_rows
 
+HOURS = "hours in all; stages that jobs share count in each"
+
 
 def rows(**columns: list[str]) -> pd.DataFrame:
     number = len(next(iter(columns.values())))
@@ -24,10 +26,10 @@ def test_each_version_is_listed_once_even_if_jobs_have_different_packages() -> N
 
 def test_the_durations_of_jobs_are_summed_not_those_of_their_rows() -> None:
     one = rows(seconds=["1800", "5400"])
-    assert origin_of_rows(pd.concat([one, one]))["Jobs"] == "2, 2.00 hours in all"
+    assert origin_of_rows(pd.concat([one, one]))["Jobs"] == f"2, 2.00 {HOURS}"
 
 
 def test_rows_without_provenance_have_no_origin() -> None:
     assert origin_of_rows(pd.DataFrame({"method": ["em"], "seed": [0], "fold": [""]})) == {}
     mixed = origin_of_rows(rows(commit=["", "a"], seconds=["", "3600"]))
-    assert mixed == {"Commit": "a", "Jobs": "1, 1.00 hours in all"}
+    assert mixed == {"Commit": "a", "Jobs": f"1, 1.00 {HOURS}"}

@@ -82,7 +82,8 @@ def origin_of_rows(rows: pd.DataFrame) -> dict[str, str]:
         return found
     jobs = rows[rows[SECONDS] != ""].groupby(["method", "seed", "fold"])[SECONDS].first()
     hours = jobs.astype(float).sum() / SECONDS_PER_HOUR
-    return found | {"Jobs": f"{len(jobs)}, {hours:.2f} hours in all"}
+    jobs_text = f"{len(jobs)}, {hours:.2f} hours in all; stages that jobs share count in each"
+    return found | {"Jobs": jobs_text}
 
 
 def labels_used(
