@@ -5,7 +5,7 @@ Run it after a suite: python -m benchmarks.write_readmes
 A README has sections <!-- KIND ARGUMENTS --> ... <!-- end -->, whose content is generated:
 
 - rows SUITE CLASS: a table of results; without CLASS for the target
-- seeds SUITE: the pooled Dice of each method by seed
+- seeds SUITE: the pooled Dice, TPR and FPR of each method by seed
 - way SUITE: the share of the gap from the baseline of the suite to its ceiling
 - auroc SUITE: the pixel AUROC of each method: see `benchmarks.pixel_auroc`
 - figures SUITE KIND ...: figures, which are files in the folder of the suite
@@ -97,15 +97,21 @@ def _rows_section(arguments: str) -> str:
 
 
 def _seeds_section(name: str) -> str:
-    """Return the pooled Dice of each method by seed."""
+    """Return the pooled Dice, TPR and FPR of each method by seed."""
+    rows = _read_suite(name)[1]
     by_seed = {
-        f"seed {seed}": summarise(rows).set_index("method")["dice_pooled"]
-        for seed, rows in _read_suite(name)[1].groupby("seed")
+        f"seed {seed}": summarise(own).set_index("method") for seed, own in rows.groupby("seed")
     }
-    table = pd.DataFrame(by_seed).loc[_summary(name)["method"]]
-    body = ((method, *(f"{dice:.3f}" for dice in row)) for method, *row in table.itertuples())
-    header = ("Dice, pooled", *by_seed)
+    body = (
+        (method, *(_pooled_cell(found.loc[method]) for found in by_seed.values()))
+        for method in _summary(name)["method"]
+    )
+    header = ("Dice, pooled (TPR, FPR)", *by_seed)
     return _with_note(markdown_table("l" + "r" * len(by_seed), header, *body))
+
+
+def _pooled_cell(result: pd.Series) -> str:
+    return f"{result['dice_pooled']:.3f} ({result['tpr']:.2f}, {result['fpr']:.2f})"
 
 
 def _way_section(name: str) -> str:

@@ -33,6 +33,23 @@ def test_the_sections_of_a_readme_are_made_from_its_rows(
         assert figure.exists(), "run: python -m benchmarks.write_readmes"
 
 
+def test_the_table_by_seed_counts_the_voxels_of_all_cases_of_a_seed() -> None:
+    table = SECTIONS["seeds"]("as-published").splitlines()
+    cells = {line.split(" | ")[0].removeprefix("| "): line.split(" | ")[1:] for line in table[2:]}
+    tp = fp = fn = inside = outside = hits = alarms = 0.0
+    rows = read_rows(BENCHMARKS / "as-published" / "rows.csv")
+    for row in rows[(rows["method"] == "threshold") & (rows["seed"] == 1)].to_dict("records"):
+        tp, fp, fn = tp + row["tp_voxels"], fp + row["fp_voxels"], fn + row["fn_voxels"]
+        if row["positive_voxels"]:
+            inside += row["positive_voxels"]
+            hits += row["tpr"] * row["positive_voxels"]
+        outside += row["negative_voxels"]
+        alarms += row["fpr"] * row["negative_voxels"]
+    dice = 2 * tp / (2 * tp + fp + fn)
+    expected = f"{dice:.3f} ({hits / inside:.2f}, {alarms / outside:.2f})"
+    assert cells["threshold"][1] == expected
+
+
 def test_the_example_suite_of_the_page_is_valid(tmp_path: Path) -> None:
     text = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
     (tmp_path / "suite.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from tests.evaluation.row_tables import FEW, of, overlap, row, table
+from wsseg.evaluation.comparison import gap_problem
 from wsseg.evaluation.health import health_notes, is_result, method_health
 from wsseg.evaluation.summary import rankable_dice, summarise
 
@@ -84,3 +85,20 @@ def test_rows_of_older_versions_have_no_health_of_their_targets() -> None:
     rows = table(*run("em", 0, SOUND)).drop(columns="run.health")
     assert method_health(rows) == ""
     assert is_result(pd.DataFrame({"method": ["em"]})).tolist() == [True]
+
+
+def test_no_share_of_a_gap_is_given_if_one_of_its_ends_is_not_a_result() -> None:
+    nothing, better = [in_region(0, 0, 10, 90)], [in_region(9, 1, 1, 89)]
+    rows = table(*run("base", 0, SOUND), *run("em", 0, better), *run("top", 0, nothing))
+    summary = summarise(rows, FEW)
+    expected = "No share of the gap between {}: top is not a result (predictions are empty)."
+    assert gap_problem(summary, "base", "top") == expected.format("base and top")
+    assert gap_problem(summary, "top", "em") == expected.format("top and em")
+    assert gap_problem(summary, "base", "em") == (
+        "No share of the gap between base and em: no other method is a result."
+    )
+    others = summary[summary["method"] != "top"]
+    assert gap_problem(others, "base", "em") == ""
+    assert gap_problem(others, "em", "base") == (
+        "No share of the gap between em and base: the Dice of base is not higher."
+    )
